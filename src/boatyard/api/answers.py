@@ -1,0 +1,86 @@
+"""The shapes of what the API answers, and how predictions become them."""
+
+from collections.abc import Sequence
+from time import perf_counter
+from uuid import uuid4
+
+from pydantic import BaseModel, ConfigDict
+
+from boatyard.bundle import Manifest
+from boatyard.predict import Prediction
+
+
+class Choice(BaseModel):
+    """A label and its probability."""
+
+    label: str
+    score: float
+
+
+class Answer(BaseModel):
+    """The answer to one input."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    id: str
+    label: str
+    score: float
+    top: list[Choice]
+    model: str
+    version: str
+    truncated: bool
+    """The input was longer than the model reads."""
+    duration_ms: float
+    """From the request's arrival to this answer; the same for all inputs of a list."""
+
+
+class Answers(BaseModel):
+    """The answers to a list of inputs, in its order."""
+
+    predictions: list[Answer]
+
+
+class PublishedModel(BaseModel):
+    """A model in the registry: its versions, newest first, and its aliases."""
+
+    name: str
+    versions: list[str]
+    aliases: dict[str, str]
+
+
+class PublishedModels(BaseModel):
+    """Every model in the registry."""
+
+    models: list[PublishedModel]
+
+
+class Health(BaseModel):
+    """The server is alive."""
+
+    status: str = "ok"
+
+
+class Readiness(BaseModel):
+    """The default model is loaded."""
+
+    status: str = "ready"
+    model: str
+    version: str
+
+
+def answers(manifest: Manifest, predictions: Sequence[Prediction], started: float) -> list[Answer]:
+    """Gives each prediction an id. `started` is the `perf_counter` at the request's arrival."""
+    duration_ms = round(1000 * (perf_counter() - started), 3)
+    return [
+        Answer(
+            id=uuid4().hex,
+            label=prediction.label,
+            score=prediction.score,
+            top=[Choice(label=label, score=score) for label, score in prediction.top],
+            model=manifest.name,
+            version=manifest.version,
+            truncated=prediction.truncated,
+            duration_ms=duration_ms,
+        )
+        for prediction in predictions
+    ]

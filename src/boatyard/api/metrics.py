@@ -1,0 +1,91 @@
+"""What Prometheus may read: requests, latency, predictions and the loaded models."""
+
+from collections.abc import Iterable
+from time import perf_counter
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from boatyard.bundle import Manifest
+from boatyard.predict import Prediction
+
+LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class Metrics:
+    """One registry for each app. No label's value comes from a client, so their number stays bounded."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.requests = Counter(
+            "boatyard_requests_total", "Answered requests.", ["route", "status"], registry=self.registry
+        )
+        self.seconds = Histogram(
+            "boatyard_request_seconds",
+            "From a request's first byte to its answer's last.",
+            ["route"],
+            buckets=LATENCY_BUCKETS,
+            registry=self.registry,
+        )
+        self.predictions = Counter(
+            "boatyard_predictions_total", "Answered inputs.", ["model", "label"], registry=self.registry
+        )
+        self.truncated = Counter(
+            "boatyard_truncated_total",
+            "Inputs longer than the model reads.",
+            ["model"],
+            registry=self.registry,
+        )
+        self.models = Gauge(
+            "boatyard_model_info",
+            "1 for each loaded model.",
+            ["name", "version", "kind"],
+            registry=self.registry,
+        )
+
+    def count(self, model: str, predictions: Iterable[Prediction]) -> None:
+        """Counts what one request was answered with."""
+        for prediction in predictions:
+            self.predictions.labels(model, prediction.label).inc()
+            if prediction.truncated:
+                self.truncated.labels(model).inc()
+
+    def loaded(self, manifest: Manifest) -> None:
+        """The model is in memory."""
+        self.models.labels(manifest.name, manifest.version, manifest.kind).set(1)
+
+    def unloaded(self, manifest: Manifest) -> None:
+        """The model gave way to another."""
+        self.models.remove(manifest.name, manifest.version, manifest.kind)
+
+    def page(self) -> bytes:
+        """The text that Prometheus scrapes."""
+        return generate_latest(self.registry)
+
+
+class MeasuredRequests:
+    """Middleware that counts and times every request under its route's template."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI's own
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        started = perf_counter()
+        status = 500
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        finally:
+            route = getattr(scope.get("route"), "path", "unknown")
+            self._metrics.requests.labels(route, status).inc()
+            self._metrics.seconds.labels(route).observe(perf_counter() - started)

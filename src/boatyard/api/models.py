@@ -1,0 +1,103 @@
+"""The models in memory: the default one, and a few that requests named."""
+
+import logging
+import time
+from collections import OrderedDict
+from pathlib import Path
+
+import anyio
+from anyio import to_thread
+
+from boatyard.api.metrics import Metrics
+from boatyard.errors import UserError
+from boatyard.predict import Predictor
+from boatyard.registry import Reference, UnknownModel, fetch, resolve
+from boatyard.storage import Storage
+
+NAMED_MODELS = 4
+RETRY_SECONDS = 10
+
+logger = logging.getLogger(__name__)
+
+
+class ModelUnavailable(UserError):  # noqa: N818 - says what happened
+    """The model is there, or ought to be, and cannot be loaded."""
+
+
+class Models:
+    """Finds, loads and keeps models. Every request follows its alias anew: a promotion needs no restart."""
+
+    def __init__(self, storage: Storage, default: Reference, cache: Path, metrics: Metrics) -> None:
+        self.default: Predictor | None = None
+        self._default_reference = default
+        self._storage = storage
+        self._cache = cache
+        self._metrics = metrics
+        self._loaded: OrderedDict[Reference, Predictor] = OrderedDict()  # by exact version, oldest use first
+        self._failed: dict[Reference, tuple[float, str]] = {}  # when, and why
+        self._loading = anyio.Lock()  # one at a time, which bounds the memory that loading takes
+        self._complaint = ""
+
+    async def get(self, reference: Reference) -> Predictor:
+        """The model that the reference means now. Raises UnknownModel or ModelUnavailable."""
+        try:
+            version = await to_thread.run_sync(resolve, self._storage, reference)
+        except UnknownModel:
+            raise
+        except (UserError, OSError) as failed:
+            raise ModelUnavailable(f"model {reference} cannot be found: {failed}") from failed
+        return await self._get_exact(Reference(reference.name, version))
+
+    async def get_default(self) -> Predictor:
+        """The default model: the version last loaded while its newest cannot be. Raises ModelUnavailable."""
+        try:
+            self.default = await self.get(self._default_reference)
+        except (UnknownModel, ModelUnavailable) as why:
+            self._complain(str(why))
+            if self.default is None:
+                raise ModelUnavailable(str(why)) from None
+        else:
+            self._complaint = ""
+        return self.default
+
+    async def _get_exact(self, exact: Reference) -> Predictor:
+        if exact not in self._loaded:
+            async with self._loading:
+                if exact not in self._loaded:  # nor loaded while this request waited
+                    await self._load(exact)
+        self._loaded.move_to_end(exact)
+        return self._loaded[exact]
+
+    async def _load(self, exact: Reference) -> None:
+        if exact in self._failed:
+            failed_at, failure = self._failed[exact]
+            if time.monotonic() - failed_at < RETRY_SECONDS:
+                raise ModelUnavailable(failure)
+        try:
+            predictor = await to_thread.run_sync(self._open, exact)
+        except Exception as why:  # whatever a broken bundle brings about, the server goes on
+            failure = f"model {exact} cannot be loaded: {why}"
+            self._failed[exact] = time.monotonic(), failure
+            logger.error("%s", failure, exc_info=None if isinstance(why, UserError) else why)
+            raise ModelUnavailable(failure) from why
+        self._failed.pop(exact, None)
+        self._loaded[exact] = predictor
+        self._metrics.loaded(predictor.manifest)
+        logger.info("loaded %s", exact)
+        self._make_room()
+
+    def _open(self, exact: Reference) -> Predictor:
+        predictor = Predictor(fetch(self._storage, exact, self._cache))
+        # the first run is slow, and shows whether tokenizer and graph fit together
+        predictor.answer([predictor.model.parse(example) for example in predictor.manifest.examples[:1]])
+        return predictor
+
+    def _make_room(self) -> None:
+        named = [exact for exact, predictor in self._loaded.items() if predictor is not self.default]
+        for exact in named[:-NAMED_MODELS]:
+            self._metrics.unloaded(self._loaded.pop(exact).manifest)
+
+    def _complain(self, why: str) -> None:
+        if why != self._complaint:  # once, not at every request
+            logger.error("%s", why)
+            self._complaint = why

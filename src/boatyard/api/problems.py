@@ -1,0 +1,142 @@
+"""Every error the API answers with is an RFC 9457 problem document."""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+from uuid import uuid4
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+MEDIA_TYPE = "application/problem+json"
+
+logger = logging.getLogger(__name__)
+
+
+class Fault(BaseModel):
+    """One wrong thing in a request: in its body at `pointer`, or in the query `parameter`."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    detail: str
+    pointer: str | None = None
+    """A JSON Pointer as a URI fragment, such as `#/inputs/2/text`."""
+    parameter: str | None = None
+
+
+class ProblemDocument(BaseModel):
+    """What went wrong, as RFC 9457 words it."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    instance: str | None = None
+    """Of an unexpected error: what to look for in the log."""
+    errors: list[Fault] | None = None
+
+
+class Problem(Exception):  # noqa: N818 - RFC 9457's word
+    """Raised anywhere below a route, it becomes the answer."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        errors: Sequence[Fault] = (),
+        headers: Mapping[str, str] | None = None,
+        instance: str | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.headers = headers
+        self.document = ProblemDocument(
+            title=HTTPStatus(status).phrase,
+            status=status,
+            detail=detail,
+            instance=instance,
+            errors=list(errors) or None,
+        )
+
+    def response(self) -> Response:
+        """The document, less what it does not state."""
+        # json escapes what is not ASCII, so that no character a client sent can break the answer
+        content = json.dumps(self.document.model_dump(exclude_none=True))
+        return Response(content, self.document.status, self.headers, MEDIA_TYPE)
+
+
+def handle_problems(app: FastAPI) -> None:
+    """Turns the framework's own errors, and unexpected ones, into problem documents too."""
+
+    async def problem(_: Request, raised: Problem) -> Response:
+        return raised.response()
+
+    async def refused(request: Request, raised: HTTPException) -> Response:
+        explained = {
+            404: f"there is nothing at {request.url.path}",
+            405: f"{request.method} is not what {request.url.path} answers",
+        }
+        detail = explained.get(raised.status_code, str(raised.detail))
+        return Problem(raised.status_code, detail, headers=raised.headers).response()
+
+    async def invalid(_: Request, raised: RequestValidationError) -> Response:
+        faults = [Fault(detail=error["msg"], parameter=str(error["loc"][-1])) for error in raised.errors()]
+        detail = "; ".join(f"{fault.parameter}: {fault.detail}" for fault in faults)
+        return Problem(422, detail, faults).response()
+
+    async def gone(_: Request, __: ClientDisconnect) -> Response:
+        return Problem(400, "the request ended before its body did").response()
+
+    handlers: dict[type[Exception], Any] = {
+        Problem: problem,
+        HTTPException: refused,
+        RequestValidationError: invalid,
+        ClientDisconnect: gone,
+    }
+    for raised, handler in handlers.items():
+        app.add_exception_handler(raised, handler)
+    app.add_middleware(_UnexpectedErrors)
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route that may answer with these problems."""
+    schema = {"$ref": f"#/components/schemas/{ProblemDocument.__name__}"}
+    return {
+        status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": schema}}}
+        for status in statuses
+    }
+
+
+class _UnexpectedErrors:
+    """Logs what no route foresaw and tells the client nothing but where to look it up."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception:
+            instance = f"urn:uuid:{uuid4()}"
+            logger.exception("%s %s failed unexpectedly: %s", scope["method"], scope["path"], instance)
+            if started:  # too late for another answer: the server cuts the connection
+                raise
+            problem = Problem(500, "the server failed; its log says why", instance=instance)
+            await problem.response()(scope, receive, send)

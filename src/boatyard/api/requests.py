@@ -1,0 +1,77 @@
+"""From a request's bytes to a model's rows; what is wrong with them becomes a problem."""
+
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import Request
+from pydantic_core import from_json
+
+from boatyard.api.problems import Fault, Problem
+from boatyard.kinds.protocol import InvalidInput, ServedModel
+
+MOST_BYTES = 1024 * 1024
+MOST_INPUTS = 256
+
+
+async def read_json(request: Request) -> object:
+    """The decoded body. Nested over 200 deep, or with NaN in it, it is no JSON to this server."""
+    _check_type(request)
+    body = await _read_body(request)
+    try:
+        return from_json(body, allow_inf_nan=False)
+    except ValueError as wrong:
+        raise Problem(400, f"the body is not JSON: {wrong}") from None
+
+
+def parse_rows(payload: object, model: ServedModel[Any, Any]) -> tuple[list[Any], bool]:
+    """The rows, and whether they came as a list under `inputs`. All wrong inputs are reported at once."""
+    if not (isinstance(payload, dict) and "inputs" in payload):
+        return _parse_all([("", payload)], model), False
+    inputs = payload["inputs"]
+    if len(payload) > 1:
+        raise _unprocessable([Fault(detail='"inputs" stands alone', pointer="#")])
+    if not isinstance(inputs, list) or not 1 <= len(inputs) <= MOST_INPUTS:
+        found = f"{len(inputs)} inputs" if isinstance(inputs, list) else "something else"
+        detail = f'"inputs" must be a list of 1 to {MOST_INPUTS} inputs, not {found}'
+        raise _unprocessable([Fault(detail=detail, pointer="#/inputs")])
+    return _parse_all([(f"/inputs/{index}", item) for index, item in enumerate(inputs)], model), True
+
+
+def _parse_all(items: list[tuple[str, object]], model: ServedModel[Any, Any]) -> list[Any]:
+    rows, faults = [], []
+    for at, item in items:
+        try:
+            rows.append(model.parse(item))
+        except InvalidInput as wrong:
+            faults.append(
+                Fault(detail=wrong.detail, pointer="#" + quote(at + wrong.pointer, errors="replace"))
+            )
+    if faults:
+        raise _unprocessable(faults)
+    return rows
+
+
+def _unprocessable(faults: list[Fault]) -> Problem:
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    return Problem(422, f"{faults[0].detail}{more}", faults)
+
+
+def _check_type(request: Request) -> None:
+    sent = request.headers.get("content-type", "")
+    if sent.partition(";")[0].strip().lower() != "application/json":
+        raise Problem(415, f"the body must be application/json, not {sent[:100] or 'untyped'}")
+    if (encoding := request.headers.get("content-encoding", "identity")) != "identity":
+        raise Problem(415, f"the body must not be encoded, and is {encoding[:100]}")
+
+
+async def _read_body(request: Request) -> bytes:
+    too_large = Problem(413, f"the body may have {MOST_BYTES} bytes", headers={"connection": "close"})
+    declared = request.headers.get("content-length", "")
+    if declared.isascii() and declared.isdigit() and int(declared[:20]) > MOST_BYTES:
+        raise too_large
+    body = bytearray()
+    async for chunk in request.stream():  # a chunked body declares no length, and a declared one may lie
+        body += chunk
+        if len(body) > MOST_BYTES:
+            raise too_large
+    return bytes(body)

@@ -1,0 +1,65 @@
+"""The command line that every stage shares: Hydra overrides in, one clear sentence out when they are wrong."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from boatyard.config import CONFIGS, Config, load_config, options
+from boatyard.errors import UserError
+
+
+def run(command: str, purpose: str, job: Callable[[Config], object], arguments: Sequence[str] | None = None) -> int:
+    """Compose the configuration from `arguments` (the process's own by default) and do the job.
+
+    Returns the exit status: 0, or 2 after one sentence on standard error when the user's input is wrong.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if {"-h", "--help"} & set(words):
+        print(_help(command, purpose))  # noqa: T201
+        return 0
+    logging.basicConfig(level=os.environ.get("BOATYARD_LOG", "INFO").upper(), format="%(message)s")
+    for noisy in ("httpx", "datasets", "filelock"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        config = load_config([word for word in words if word != "--cfg"])
+        if "--cfg" in words:
+            print(_as_yaml(config))  # noqa: T201
+        else:
+            job(config)
+    except UserError as error:
+        print(f"{command}: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    return 0
+
+
+def _as_yaml(config: Config) -> str:
+    from omegaconf import OmegaConf
+
+    return OmegaConf.to_yaml(OmegaConf.create(config.model_dump(mode="json"))).rstrip()
+
+
+def _help(command: str, purpose: str) -> str:
+    groups = "\n".join(
+        f"  {folder.name + '=':12}{' | '.join(options(folder.name))}"
+        for folder in sorted(CONFIGS.iterdir())
+        if folder.is_dir() and folder.name != "train"
+    )
+    return f"""usage: python -m boatyard.{command} [--cfg] [KEY=VALUE ...]
+
+{purpose}
+
+Choose:
+{groups}
+
+Set any key, by its path in the configuration (--cfg prints all of them, and stops):
+  train.num_train_epochs=5      train.*: the names of transformers' TrainingArguments
+  model.name=FOLDER             a local folder instead of a model on the Hub
+  data.path=FILE                other rows
+
+Examples:
+  python -m boatyard.{command}
+  python -m boatyard.{command} data=banking77 data.path=FOLDER model=minilm
+  python -m boatyard.{command} data=csv data.path=FILE data.name=NAME data.label_column=topic
+
+Exit status: 0 done; 2 the input is wrong, and standard error says how to mend it."""

@@ -1,0 +1,260 @@
+"""The composed configuration, typed: Hydra composes it from `configs/`, pydantic refuses what does not fit.
+
+It is read at the edge, once, and passed in; nothing below a command asks for it.
+"""
+
+import dataclasses
+import difflib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
+
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from boatyard.errors import UserError
+
+_package = Path(__file__).parent
+CONFIGS = next(folder for folder in (_package.parents[1] / "configs", _package / "configs") if folder.is_dir())
+
+
+class Section(BaseModel):
+    """A frozen part of the configuration that knows its keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Hub(Section):
+    """A data set on the Hugging Face Hub; its columns are renamed to what the rest of `data` says."""
+
+    id: str
+    revision: str | None = None
+    rename: dict[str, str] = {}
+
+
+class Data(Section):
+    """Where the rows come from and how they are split."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")  # the model is published under it
+    kind: str
+    path: str | None
+    hub: Hub | None
+    text_columns: list[str] = Field(min_length=1, max_length=2)
+    label_column: str
+    split_column: str | None
+    validation_share: float = Field(gt=0, lt=1)
+    test_share: float = Field(gt=0, lt=1)
+    min_rows_per_label: int = Field(ge=1)
+    max_train_rows: int | None = Field(ge=1)
+    on_bad_row: Literal["stop", "quarantine"]
+
+
+class Model(Section):
+    """The network. `vocabulary` to `heads` shape one trained from scratch (`name` is null)."""
+
+    name: str | None
+    max_tokens: int = Field(ge=8, le=8192)
+    word_dropout: float = Field(ge=0, lt=1)
+    dropout: float = Field(ge=0, lt=1)
+    vocabulary: int = Field(ge=100)
+    hidden_size: int = Field(ge=8)
+    layers: int = Field(ge=1)
+    heads: int = Field(ge=1)
+
+
+class Train(BaseModel):
+    """TrainingArguments' keys by their own names; the rest of them may be given too."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+
+    num_train_epochs: float = Field(gt=0)
+    max_steps: int
+    learning_rate: float = Field(gt=0)
+    lr_scheduler_type: str
+    warmup_steps: float = Field(ge=0)
+    weight_decay: float = Field(ge=0)
+    label_smoothing_factor: float = Field(ge=0, lt=1)
+    max_grad_norm: float
+    per_device_train_batch_size: int = Field(ge=1)
+    per_device_eval_batch_size: int = Field(ge=1)
+    gradient_accumulation_steps: int = Field(ge=1)
+    train_sampling_strategy: Literal["random", "sequential", "group_by_length"]
+    eval_strategy: Literal["no", "steps", "epoch"]
+    save_strategy: Literal["no", "steps", "epoch", "best"]
+    save_total_limit: int | None
+    load_best_model_at_end: bool
+    metric_for_best_model: Literal["accuracy", "macro_f1", "loss"]
+    logging_steps: float = Field(gt=0)
+    seed: int = Field(ge=0)
+    use_cpu: bool
+    full_determinism: bool
+    dataloader_pin_memory: bool
+
+
+class Tracking(Section):
+    """What Weights & Biases records."""
+
+    mode: Literal["offline", "online", "disabled"]
+    project: str
+    entity: str | None
+    log_bundle: bool
+
+
+class Evaluate(Section):
+    """What the evaluation reports."""
+
+    top_k: int = Field(ge=1)
+    mistakes: int = Field(ge=0)
+
+
+class Export(Section):
+    """What is served, and how far it may be from what was trained."""
+
+    precision: Literal["int8", "fp32"]
+    max_accuracy_loss: float = Field(ge=0, le=1)
+    min_agreement: float = Field(ge=0, le=1)
+
+
+class Publish(Section):
+    """What happens to a new version."""
+
+    alias: str | None
+
+
+class Paths(Section):
+    """Where artefacts lie."""
+
+    processed: str
+    runs: str
+    reports: str
+    storage: str
+
+
+class Config(Section):
+    """All of it."""
+
+    data: Data
+    model: Model
+    train: Train
+    tracking: Tracking
+    evaluate: Evaluate
+    export: Export
+    publish: Publish
+    paths: Paths
+
+
+# what boatyard itself sets
+_MANAGED = {"output_dir", "report_to", "run_name", "push_to_hub", "remove_unused_columns", "label_names"}
+
+
+def load_config(overrides: Sequence[str] = ()) -> Config:
+    """Compose and check.
+
+    Raises:
+        UserError: an override is malformed, names an unknown key or option, or has a value of a wrong type;
+            the sentence gives the nearest valid one.
+    """
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+    except HydraException as error:
+        raise UserError(f"not a key=value override: {error}".splitlines()[0]) from None
+    for override in parsed:
+        _check_key(override)
+    extra = {o.key_or_group for o in parsed} & {f"train.{key}" for key in _further_training_keys(parsed)}
+    lines = [f"++{o.input_line}" if o.key_or_group in extra else o.input_line for o in parsed]
+    try:
+        with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+            composed = compose("config", lines)
+        values = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(_sentence(error)) from None
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"{key}={first['input']!r}: {first['msg'].lower()}") from None
+
+
+def options(group: str) -> list[str]:
+    """The choices of a config group, e.g. data: banking77, csv, fakenews, inbox."""
+    return sorted(file.stem for file in (CONFIGS / group).glob("*.yaml"))
+
+
+def _check_key(override: Override) -> None:
+    key = override.key_or_group
+    groups = [folder.name for folder in CONFIGS.iterdir() if folder.is_dir()]
+    if override.is_delete():
+        raise UserError(f"{override.input_line}: keys cannot be removed; give {key} another value")
+    if key in groups:
+        value = override.value()
+        known = options(key)
+        if value is not None and value not in known:
+            raise UserError(f"{key}={value}: there is no such option{_nearest(str(value), known)}")
+        return
+    if key.removeprefix("train.") in _MANAGED and key.startswith("train."):
+        raise UserError(f"{key} is set by boatyard itself and cannot be given")
+    keys = list(_keys(Config))
+    if key in keys or any(key.startswith(f"{free}.") for free in ("data.hub",)):
+        return
+    if key.startswith("train."):
+        name = key.removeprefix("train.")
+        known = list(_training_arguments())
+        if name in known:
+            return
+        raise UserError(f"unknown key {key}{_nearest(name, known, 'train.')}")
+    raise UserError(f"unknown key {key}{_nearest(key, keys + groups)}")
+
+
+def _further_training_keys(parsed: Sequence[Override]) -> Iterator[str]:
+    """The keys of TrainingArguments that the schema does not spell out, each with its value checked."""
+    for override in parsed:
+        section, _, name = override.key_or_group.partition(".")
+        if section != "train" or not name or name in Train.model_fields:
+            continue
+        try:
+            TypeAdapter(_training_arguments()[name]).validate_python(override.value())
+        except ValidationError as error:
+            message = error.errors()[0]["msg"].lower()
+            raise UserError(f"{override.input_line}: {message}") from None
+        yield name
+
+
+def _training_arguments() -> dict[str, Any]:
+    """Every field of TrainingArguments and its type. Imports transformers: only asked for when needed."""
+    from transformers import TrainingArguments
+
+    hints = get_type_hints(TrainingArguments)
+    return {field.name: hints[field.name] for field in dataclasses.fields(TrainingArguments)}
+
+
+def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        nested = field.annotation
+        yield prefix + name
+        if isinstance(nested, type) and issubclass(nested, BaseModel):
+            yield from _keys(nested, f"{prefix}{name}.")
+
+
+def _nearest(word: str, known: Sequence[str], prefix: str = "") -> str:
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    if not near:  # a right name in a wrong section
+        near = [key for key in known if key.rpartition(".")[2] == word.rpartition(".")[2]]
+    if near:
+        return f"; did you mean {prefix}{near[0]}?"
+    listed = ", ".join(known[:12])
+    return f"; there are: {listed}" if len(known) <= 12 else "; --cfg prints all keys"
+
+
+def _sentence(error: Exception) -> str:
+    """The first line of Hydra's message, which holds the key and what is wrong with it."""
+    message = str(error).strip().splitlines()
+    key = getattr(error, "full_key", None)
+    if key and "issing mandatory value" in message[0]:
+        return f"{key} must be given: add {key}=..."
+    return message[0]

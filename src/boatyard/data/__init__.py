@@ -1,0 +1,1 @@
+"""Rows to network inputs: read -> validate -> split -> encode, and the data report."""

@@ -1,0 +1,18 @@
+"""python -m boatyard.data: prepare the rows."""
+
+import sys
+
+from boatyard.cli import run
+from boatyard.config import Config
+
+
+def main(config: Config) -> None:
+    """Rows to Arrow and the data report."""
+    from boatyard.data.encode import encode  # after --help: datasets takes seconds to import
+    from boatyard.data.prepare import prepare
+
+    encode(config, prepare(config))
+
+
+if __name__ == "__main__":
+    sys.exit(run("data", "Read, check, split and tokenise the rows; write the data report.", main))

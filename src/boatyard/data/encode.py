@@ -1,0 +1,68 @@
+"""Checked rows to network inputs, as Arrow files that are read by memory map."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+from datasets import Dataset
+
+from boatyard.config import Config
+from boatyard.folders import replacing
+from boatyard.data.prepare import Prepared
+from boatyard.data.read import SPLITS
+from boatyard.fingerprint import fingerprint
+from boatyard.kinds import training
+
+log = logging.getLogger(__name__)
+
+_BATCH = 2_000  # rows tokenised at once: enough for the Rust threads, little memory
+_LEARNT_FROM = 200_000  # rows are plenty for a vocabulary
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Network inputs. `folder` holds what made them (a tokenizer); `splits` have the kind's columns and `label`."""
+
+    folder: Path
+    fingerprint: str
+    splits: dict[str, Dataset]
+
+
+def encode(config: Config, prepared: Prepared) -> Encoded:
+    """Turn every split into network inputs, unless just these are stored already."""
+    kind = training(config.data.kind)
+    key = fingerprint(
+        {"rows": prepared.fingerprint, "model": config.model.model_dump(include={"name", "max_tokens", "vocabulary"})},
+        code=("boatyard.data.encode", f"boatyard.kinds.{config.data.kind}.tokenizer"),
+    )
+    folder = prepared.folder / f"inputs-{key}"
+    if not folder.exists():
+        with replacing(folder) as staging:
+            kind.make_inputs(config.model, prepared.fields, _first_rows(prepared), staging)
+            inputs = kind.Inputs(staging)
+
+            def encode_batch(table: pa.Table) -> pa.Table:
+                rows = list(zip(*(table.column(field).to_pylist() for field in prepared.fields), strict=True))
+                return pa.table({**inputs.encode(rows), "label": table.column("label")})
+
+            for split in SPLITS:
+                prepared.splits[split].with_format("arrow").map(
+                    encode_batch,
+                    batched=True,
+                    batch_size=_BATCH,
+                    writer_batch_size=_BATCH,
+                    remove_columns=prepared.splits[split].column_names,
+                    cache_file_name=str(staging / f"{split}.arrow"),
+                    new_fingerprint=f"{key}{split}",
+                    desc=f"tokenising {split}",
+                )
+    return Encoded(folder, key, {split: Dataset.from_file(str(folder / f"{split}.arrow")) for split in SPLITS})
+
+
+def _first_rows(prepared: Prepared) -> Iterator[tuple[str, ...]]:
+    rows = prepared.splits["train"]
+    rows = rows.select(range(min(len(rows), _LEARNT_FROM))).select_columns(prepared.fields)
+    for batch in rows.iter(batch_size=_BATCH):
+        yield from zip(*(batch[field] for field in prepared.fields), strict=True)

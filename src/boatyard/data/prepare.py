@@ -1,0 +1,277 @@
+"""Rows from the source to checked, split Arrow files that are read by memory map, and the data report."""
+
+import csv
+import json
+import logging
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from datasets import Dataset
+from tqdm import tqdm
+
+from boatyard.config import Config, Data
+from boatyard.data.read import SPLIT_NAMES, SPLITS, Source, find_sources
+from boatyard.data.report import write_data_report
+from boatyard.data.summary import DataSummary, Issue
+from boatyard.data.validate import (
+    TRAIN,
+    Findings,
+    Ledger,
+    Problem,
+    assign_splits,
+    check_labels,
+    check_texts,
+    compare_rows,
+    content_hash,
+)
+from boatyard.errors import UserError
+from boatyard.folders import replacing
+from boatyard.fingerprint import fingerprint
+from boatyard.kinds import training
+from boatyard.kinds.protocol import TrainingKind
+
+log = logging.getLogger(__name__)
+
+_BATCH = 10_000  # rows held in memory at once
+_SAMPLES = 3  # rows of each label shown in the report
+
+
+class Writer(Protocol):
+    """What csv.writer gives."""
+
+    def writerow(self, row: Iterable[object], /) -> object: ...
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Checked rows. `splits`: train, validation, test, with a column for each field, `label`, `source`, `row`."""
+
+    folder: Path
+    fingerprint: str
+    fields: list[str]
+    labels: list[str]
+    splits: dict[str, Dataset]
+
+    def rows(self, split: str) -> list[tuple[str, ...]]:
+        """The split's inputs, each a tuple of its fields."""
+        rows = self.splits[split]
+        return list(zip(*(rows[field][:] for field in self.fields), strict=True))
+
+    def targets(self, split: str) -> npt.NDArray[np.int64]:
+        """The split's labels as positions in `labels`, int64[rows]."""
+        return np.asarray(self.splits[split].with_format("numpy")["label"][:], np.int64)
+
+
+def prepare(config: Config) -> Prepared:
+    """Read, check, split and store the rows of `config.data`, unless just these are stored already.
+
+    Raises:
+        UserError: the rows cannot be used as they are; names file, row and column.
+    """
+    data = config.data
+    sources = find_sources(data)
+    key = fingerprint(
+        {"sources": [(s.name, s.split, s.digest) for s in sources], "data": data.model_dump(exclude={"path", "hub"})},
+        code=("boatyard.data", f"boatyard.kinds.{data.kind}"),
+    )
+    folder = Path(config.paths.processed, data.name, key)
+    report = Path(config.paths.reports, "data", data.name)
+    if (folder / "prepared.json").exists() and (report / "report.md").exists():
+        log.info("data: %s is prepared already (%s)", data.name, folder)
+    else:
+        with replacing(folder) as staging:
+            _prepare(data, sources, key, staging, report)
+    return _open(folder)
+
+
+def _open(folder: Path) -> Prepared:
+    facts = json.loads((folder / "prepared.json").read_text(encoding="utf-8"))
+    splits = {split: Dataset.from_file(str(folder / f"{split}.arrow")) for split in SPLITS}
+    return Prepared(folder, facts["fingerprint"], facts["fields"], facts["labels"], splits)
+
+
+def _prepare(data: Data, sources: list[Source], key: str, staging: Path, report: Path) -> None:
+    kind = training(data.kind)
+    columns = kind.field_columns(data)
+    findings = Findings()
+    ledger = Ledger([source.name for source in sources])
+    report.mkdir(parents=True, exist_ok=True)
+    quarantine = report / "quarantine.csv"
+    with quarantine.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        set_aside = csv.writer(file)
+        set_aside.writerow(["file", "row", "why", *columns, "label"])
+        _read(data, kind, columns, sources, staging / "rows.arrow", ledger, findings, set_aside)
+        assign_splits(ledger, data.validation_share, data.test_share)
+        unusable = compare_rows(ledger, findings, data.label_column)
+        usable = np.ones(len(ledger.row), bool)
+        usable[list(unusable)] = False
+        unusable |= check_labels(ledger, findings, usable, data.label_column, data.min_rows_per_label)
+        usable[list(unusable)] = False
+        labels = sorted({ledger.labels[number] for number in np.unique(ledger.label[usable])})
+        if data.max_train_rows is not None:
+            usable = _fewer(ledger, usable, data.max_train_rows)
+        samples = _write_splits(ledger, usable, labels, list(columns), staging)
+        _set_aside(ledger, unusable, staging / "rows.arrow", set_aside)
+    (staging / "rows.arrow").unlink()
+
+    summary = DataSummary(
+        name=data.name,
+        fingerprint=key,
+        sources=ledger.sources,
+        fields=list(columns),
+        labels=labels,
+        split_rows={split: int((ledger.split[usable] == i).sum()) for i, split in enumerate(SPLITS)},
+        label_counts=_label_counts(ledger, usable, labels),
+        lengths={split: ledger.length[usable & (ledger.split == i)] for i, split in enumerate(SPLITS)},
+        length_unit=kind.LENGTH_UNIT,
+        issues=findings.issues,
+        issue_counts=dict(findings.counts),
+        samples=samples,
+        quarantined=findings.unreadable + len(unusable),
+        quarantine_file=quarantine.name if data.on_bad_row == "quarantine" and findings.errors else None,
+    )
+    write_data_report(report, summary)
+    if summary.quarantine_file is None:
+        quarantine.unlink()
+    _stop_if_unusable(data, summary, findings, report)
+    facts = {"fingerprint": key, "fields": list(columns), "labels": labels, "rows": summary.split_rows}
+    (staging / "prepared.json").write_text(json.dumps(facts, indent=2), encoding="utf-8")
+    log.info("data: %s rows of %d labels; report in %s", sum(summary.split_rows.values()), len(labels), report)
+
+
+def _stop_if_unusable(data: Data, summary: DataSummary, findings: Findings, report: Path) -> None:
+    first = findings.first_error()
+    if first is not None and data.on_bad_row == "stop":
+        column = f", column {first.column!r}" if first.column else ""
+        more = f"; {findings.errors - 1} more" if findings.errors > 1 else ""
+        raise UserError(
+            f"{first.file}, row {first.row}{column}: {first.message}{more} "
+            f"(all in {report / 'report.md'}; data.on_bad_row=quarantine sets such rows aside)"
+        )
+    if len(summary.labels) < 2:
+        raise UserError(f"{', '.join(summary.sources)}: a classifier needs at least two labels, found {summary.labels}")
+    for split, rows in summary.split_rows.items():
+        if not rows:
+            raise UserError(f"{', '.join(summary.sources)}: no row is left for {split}; more rows are needed")
+
+
+def _read(
+    data: Data,
+    kind: TrainingKind,
+    columns: dict[str, str],
+    sources: Sequence[Source],
+    target: Path,
+    ledger: Ledger,
+    findings: Findings,
+    set_aside: Writer,
+) -> None:
+    """Stream every source: readable rows go to `target` and the ledger, the others are set aside."""
+    wanted = [*columns.values(), data.label_column, *([data.split_column] if data.split_column else [])]
+    inputs = len(columns)
+    schema = pa.schema([(name, pa.string()) for name in (*columns, "label")])
+    batch: list[tuple[str, ...]] = []
+    with pa.ipc.new_stream(target, schema) as stream:
+
+        def flush() -> None:
+            stream.write_batch(pa.record_batch([pa.array(column) for column in zip(*batch, strict=True)], schema))
+            batch.clear()
+
+        for number, source in enumerate(sources):
+            given = -1 if source.split is None else SPLITS.index(source.split)
+            for row, values in tqdm(source.rows(wanted), f"reading {source.name}", unit=" rows", leave=False, disable=None):
+                values[inputs] = _label_text(values[inputs])
+                problem = check_texts(values[: inputs + 1], wanted[: inputs + 1])
+                split = given
+                if problem is None and data.split_column:
+                    split = _split_number(values[-1])
+                    if split is None:
+                        known = ", ".join(SPLIT_NAMES)
+                        problem = Problem("unknown_split", data.split_column, f"says {values[-1]!r}; known are {known}")
+                if problem is not None:
+                    findings.add(Issue("error", problem.kind, problem.message, source.name, row, problem.column))
+                    findings.unreadable += 1
+                    set_aside.writerow([source.name, row, f"{problem.column} {problem.message}", *values[: inputs + 1]])
+                    continue
+                texts, label = tuple(values[:inputs]), values[inputs].strip()
+                words = kind.words(texts)
+                folded = " ".join(words) or "\0".join(texts)
+                ledger.add(number, row, split, label, content_hash("\0".join(texts)), content_hash(folded), len(words))
+                batch.append((*texts, label))
+                if len(batch) == _BATCH:
+                    flush()
+        if batch:
+            flush()
+    ledger.close()
+
+
+def _label_text(value: object) -> object:
+    """Class numbers and truth values are labels too, once they are written out."""
+    return str(value) if isinstance(value, int | bool) else value
+
+
+def _split_number(value: object) -> int | None:
+    name = SPLIT_NAMES.get(str(value).strip().lower())
+    return None if name is None else SPLITS.index(name)
+
+
+def _fewer(ledger: Ledger, usable: npt.NDArray[np.bool_], most: int) -> npt.NDArray[np.bool_]:
+    """`usable` with the training rows of the `most` smallest hashes: the same few each time, of all labels."""
+    rows = np.flatnonzero(usable & (ledger.split == TRAIN))
+    fewer = usable.copy()
+    fewer[rows[np.argsort(ledger.exact[rows], kind="stable")[most:]]] = False
+    return fewer
+
+
+def _write_splits(
+    ledger: Ledger, usable: npt.NDArray[np.bool_], labels: list[str], fields: list[str], folder: Path
+) -> dict[str, list[tuple[str, ...]]]:
+    """Sort the usable rows into an Arrow file a split. Returns a few training rows of each label."""
+    position = {label: i for i, label in enumerate(labels)}
+    label_of = np.array([position.get(label, -1) for label in ledger.labels], np.int32)[ledger.label]
+    schema = pa.schema(
+        [*((field, pa.string()) for field in fields), ("label", pa.int32()), ("source", pa.string()), ("row", pa.int64())]
+    )
+    samples: dict[str, list[tuple[str, ...]]] = {label: [] for label in labels}
+    names = np.array(ledger.sources, object)
+    with ExitStack() as stack:
+        streams = [stack.enter_context(pa.ipc.new_stream(folder / f"{split}.arrow", schema)) for split in SPLITS]
+        start = 0
+        for batch in stack.enter_context(pa.ipc.open_stream(stack.enter_context(pa.memory_map(str(folder / "rows.arrow"))))):
+            here = slice(start, start := start + batch.num_rows)
+            whole = pa.record_batch(
+                [*(batch.column(f) for f in fields), label_of[here], names[ledger.source[here]], ledger.row[here]], schema
+            )
+            for number, stream in enumerate(streams):
+                mask = usable[here] & (ledger.split[here] == number)
+                stream.write_batch(whole.filter(pa.array(mask)))
+            if any(len(rows) < _SAMPLES for rows in samples.values()):
+                for i in np.flatnonzero(usable[here] & (ledger.split[here] == TRAIN)):
+                    rows = samples[labels[label_of[here][i]]]
+                    if len(rows) < _SAMPLES:
+                        rows.append(tuple(batch.column(f)[int(i)].as_py() for f in fields))
+    return samples
+
+
+def _set_aside(ledger: Ledger, unusable: dict[int, str], rows: Path, set_aside: Writer) -> None:
+    start = 0
+    with pa.memory_map(str(rows)) as file, pa.ipc.open_stream(file) as batches:
+        for batch in batches:
+            for index in (i for i in range(start, start + batch.num_rows) if i in unusable):
+                values = [column[index - start].as_py() for column in batch.columns]
+                place = ledger.sources[ledger.source[index]], ledger.row[index]
+                set_aside.writerow([*place, unusable[index], *values])
+            start += batch.num_rows
+
+
+def _label_counts(ledger: Ledger, usable: npt.NDArray[np.bool_], labels: list[str]) -> dict[str, list[int]]:
+    order = [ledger.label_numbers[label] for label in labels]
+    return {
+        split: np.bincount(ledger.label[usable & (ledger.split == i)], minlength=len(ledger.labels))[order].tolist()
+        for i, split in enumerate(SPLITS)
+    }

@@ -1,0 +1,161 @@
+"""The data report: what the rows are like and what is wrong with them."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boatyard.data.plots import labels_png, lengths_png
+from boatyard.data.summary import DataSummary, Issue
+from boatyard.markdown import escape, shorten, table
+
+MOST_ISSUES = 100
+MOST_NAMES = 10
+LONGEST_ROW = 200
+UNEVEN = 10  # labels further apart than this make accuracy misleading
+
+
+def write_data_report(folder: Path, summary: DataSummary) -> None:
+    """Write `report.md`, `report.json`, `labels.png` and `lengths.png` into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    labels_png(folder / "labels.png", summary.labels, summary.label_counts)
+    lengths_png(folder / "lengths.png", summary.lengths, summary.length_unit)
+    facts = json.dumps(_facts(summary), indent=2, ensure_ascii=False)
+    # a lone surrogate, which UTF-8 cannot hold, is written as the JSON escape that it is
+    (folder / "report.json").write_text(facts + "\n", encoding="utf-8", errors="backslashreplace")
+    (folder / "report.md").write_text(render(summary), encoding="utf-8")
+
+
+def render(summary: DataSummary) -> str:
+    """The Markdown of the report, which shows the plots that lie beside it."""
+    return "\n\n".join(_parts(summary)) + "\n"
+
+
+def _facts(summary: DataSummary) -> dict[str, Any]:
+    return {
+        "name": summary.name,
+        "fingerprint": summary.fingerprint,
+        "sources": list(summary.sources),
+        "fields": list(summary.fields),
+        "labels": list(summary.labels),
+        "split_rows": dict(summary.split_rows),
+        "label_counts": {split: list(counts) for split, counts in summary.label_counts.items()},
+        "imbalance": summary.imbalance(),
+        "length_unit": summary.length_unit,
+        "lengths": {split: _percentiles(values) for split, values in summary.lengths.items()},
+        "issue_counts": dict(summary.issue_counts),
+        "issues": [asdict(issue) for issue in summary.issues],
+        "quarantined": summary.quarantined,
+        "quarantine_file": summary.quarantine_file,
+        "samples": {label: list(rows) for label, rows in summary.samples.items()},
+    }
+
+
+def _percentiles(lengths: Sequence[int] | NDArray[np.integer[Any]]) -> dict[str, int] | None:
+    if not len(lengths):
+        return None
+    # a length that a row has, rather than one between two rows
+    points = np.percentile(np.asarray(lengths), [50, 95, 99, 100], method="higher")
+    return dict(zip(("p50", "p95", "p99", "max"), map(int, points), strict=True))
+
+
+def _parts(summary: DataSummary) -> Iterator[str]:
+    yield f"# Data: {escape(summary.name)}"
+    yield _overview(summary)
+    yield "## Labels"
+    yield _balance(summary)
+    yield "![Rows of each label](labels.png)"
+    yield "## Lengths"
+    yield _lengths(summary)
+    yield "![Lengths of the rows](lengths.png)"
+    yield "## Findings"
+    yield from _findings(summary)
+    yield "## A few rows of each label"
+    yield _samples(summary)
+
+
+def _overview(summary: DataSummary) -> str:
+    splits = [(f"Rows, {split}", f"{rows:,}") for split, rows in summary.split_rows.items()]
+    facts = [
+        ("Labels", f"{len(summary.labels):,}"),
+        ("Fields", ", ".join(summary.fields)),
+        ("Sources", ", ".join(summary.sources)),
+        ("Fingerprint", summary.fingerprint),
+    ]
+    return table(("", ""), [*splits, *facts])
+
+
+def _balance(summary: DataSummary) -> str:
+    rows = summary.rows_of_labels()
+    if not rows.any():
+        return "There are no rows."
+    ratio = summary.imbalance()
+    sentences = [f"The largest label has {ratio:.1f} times the rows of the smallest."]
+    if ratio > UNEVEN:
+        sentences.append(
+            "That is uneven: accuracy will say little of the small labels,"
+            " so read macro-F1 and the table per label."
+        )
+    for split, counts in summary.label_counts.items():
+        missing = [label for label, count in zip(summary.labels, counts, strict=True) if not count]
+        if missing and any(counts):
+            sentences.append(f"Without a row in {escape(split)}: {_named(missing)}.")
+    return " ".join(sentences)
+
+
+def _named(labels: Sequence[str]) -> str:
+    named = ", ".join(escape(label) for label in labels[:MOST_NAMES])
+    more = len(labels) - MOST_NAMES
+    return f"{named} and {more:,} more" if more > 0 else named
+
+
+def _lengths(summary: DataSummary) -> str:
+    header = (f"Length in {summary.length_unit}", "Half of rows up to", "95% up to", "99% up to", "Longest")
+    rows = []
+    for split, lengths in summary.lengths.items():
+        points = _percentiles(lengths)
+        rows.append(
+            (split, *(f"{point:,}" for point in points.values())) if points else (split, *["n/a"] * 4)
+        )
+    return table(header, rows, align="lrrrr")
+
+
+def _findings(summary: DataSummary) -> Iterator[str]:
+    if summary.quarantined and summary.quarantine_file:
+        yield f"{summary.quarantined:,} rows were set aside in {escape(summary.quarantine_file)}."
+    # errors first, then rare kinds first, so that a flood of one kind leaves room to list the others
+    kinds = sorted(summary.issue_counts.items(), key=lambda item: (item[0].startswith("warning"), item[1]))
+    if not kinds:
+        yield "None."
+        return
+    yield table(
+        ("Severity", "Kind", "Found"),
+        [(*key.split(":", 1), f"{count:,}") for key, count in kinds],
+        align="llr",
+    )
+    room = MOST_ISSUES
+    for key, count in kinds:
+        listed = [issue for issue in summary.issues if f"{issue.severity}:{issue.kind}" == key][:room]
+        room -= len(listed)
+        yield f"### {escape(key.replace(':', ', ', 1).replace('_', ' '))}"
+        if listed:
+            yield table(("Where", "Column", "What"), [_place_and_message(issue) for issue in listed])
+        if count > len(listed):
+            yield f"{count - len(listed):,} more." if listed else f"{count:,}, not listed here."
+
+
+def _place_and_message(issue: Issue) -> tuple[str, str, str]:
+    return f"{issue.file}:{issue.row}", issue.column or "", shorten(issue.message, LONGEST_ROW)
+
+
+def _samples(summary: DataSummary) -> str:
+    rows = []
+    for label, samples in summary.samples.items():
+        for index, sample in enumerate(samples):
+            shown = sample if isinstance(sample, str) else " / ".join(sample)
+            rows.append((label if index == 0 else "", shorten(shown, LONGEST_ROW)))
+    return table(("Label", "Row"), rows) if rows else "None."

@@ -1,0 +1,209 @@
+"""What is wrong with the rows, and which of them cannot be used.
+
+Exact cases are errors; cases equal only after case, punctuation and space are ignored are warnings.
+"""
+
+import hashlib
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from boatyard.data.read import SPLITS
+from boatyard.data.summary import Issue
+
+LISTED = 1000  # issues kept with their place; all are counted
+
+TRAIN, VALIDATION, TEST = range(len(SPLITS))
+
+_nobody = np.zeros(0, np.int64)
+
+
+class Problem(NamedTuple):
+    """Why one row cannot be read."""
+
+    kind: str
+    column: str
+    message: str
+
+
+def check_texts(values: Sequence[Any], columns: Sequence[str]) -> Problem | None:
+    """What is wrong with these cells, of which each must be a text that says something."""
+    for value, column in zip(values, columns, strict=True):
+        if value is None:
+            return Problem("missing_column", column, "has no value; every row needs one")
+        if not isinstance(value, str):
+            return Problem("not_text", column, f"holds a {type(value).__name__}; expected text")
+        if not value.strip():
+            return Problem("empty", column, "is empty; every row needs a text")
+        if not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                return Problem("bad_bytes", column, "holds bytes that are not UTF-8; save the file as UTF-8")
+    return None
+
+
+def content_hash(text: str) -> int:
+    """64 bits that stand for the content: among 10 million rows two collide with a chance of 3 in a million."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+
+
+class Findings:
+    """Issues, all counted by severity and kind, the first thousand kept with their place."""
+
+    def __init__(self) -> None:
+        self.issues: list[Issue] = []
+        self.counts: Counter[str] = Counter()
+        self.unreadable = 0  # rows that never reached the ledger
+
+    def add(self, issue: Issue) -> None:
+        self.counts[f"{issue.severity}:{issue.kind}"] += 1
+        if len(self.issues) < LISTED:
+            self.issues.append(issue)
+
+    @property
+    def errors(self) -> int:
+        return sum(count for key, count in self.counts.items() if key.startswith("error:"))
+
+    def first_error(self) -> Issue | None:
+        return next((issue for issue in self.issues if issue.severity == "error"), None)
+
+
+class Ledger:
+    """One line for each readable row, in 32 bytes: where it stands, its label, its content as hashes."""
+
+    def __init__(self, sources: Sequence[str]) -> None:
+        self.sources = sources
+        self.label_numbers: dict[str, int] = {}
+        self._source, self._row, self._split = array("i"), array("q"), array("b")
+        self._label, self._length = array("i"), array("i")
+        self._exact, self._folded = array("Q"), array("Q")
+
+    def add(self, source: int, row: int, split: int, label: str, exact: int, folded: int, length: int) -> None:
+        self._source.append(source)
+        self._row.append(row)
+        self._split.append(split)
+        self._label.append(self.label_numbers.setdefault(label, len(self.label_numbers)))
+        self._exact.append(exact)
+        self._folded.append(folded)
+        self._length.append(length)
+
+    def close(self) -> None:
+        """Turn the columns into arrays, [rows] each."""
+        self.source = np.asarray(self._source)
+        self.row = np.asarray(self._row)
+        self.split = np.asarray(self._split).copy()
+        self.label = np.asarray(self._label)
+        self.length = np.asarray(self._length)
+        self.exact = np.asarray(self._exact)
+        self.folded = np.asarray(self._folded)
+        self.labels = list(self.label_numbers)
+
+    def place(self, index: int) -> str:
+        return f"{self.sources[self.source[index]]} row {self.row[index]}"
+
+    def issue(
+        self, index: int, severity: Literal["error", "warning"], kind: str, column: str | None, message: str
+    ) -> Issue:
+        return Issue(severity, kind, message, self.sources[self.source[index]], int(self.row[index]), column)
+
+
+def assign_splits(ledger: Ledger, validation_share: float, test_share: float) -> None:
+    """Split what the source left together, by the hash of each row's words.
+
+    A row's place depends on its own content alone, so adding rows moves none of the old ones, and rows that
+    differ only in case, punctuation and space stay on one side. Splits that the source gives are left alone.
+    """
+    given = set(np.unique(ledger.split).tolist())
+    ledger.split[ledger.split < 0] = TRAIN
+    drawn = ledger.folded / 2.0**64
+    free = ledger.split == TRAIN
+    if TEST not in given:
+        ledger.split[free & (drawn < test_share)] = TEST
+    if VALIDATION not in given:
+        ledger.split[free & (drawn >= 1 - validation_share)] = VALIDATION
+
+
+def compare_rows(ledger: Ledger, findings: Findings, label_column: str) -> dict[int, str]:
+    """Find conflicting, repeated and leaked rows. Returns those that must be set aside, each with the reason."""
+    unusable: dict[int, str] = {}
+    repeated = np.zeros(len(ledger.row), bool)
+    for group in _equal(ledger.exact):
+        repeated[group[1:]] = True
+        unusable |= _compare_exact(ledger, findings, group, label_column)
+    for group in _equal(ledger.folded):
+        _compare_folded(ledger, findings, group[~repeated[group]], label_column)
+    return unusable
+
+
+def check_labels(
+    ledger: Ledger, findings: Findings, usable: npt.NDArray[np.bool_], column: str, least: int
+) -> dict[int, str]:
+    """Find labels that training never sees or sees too seldom. Returns the rows that bear one, with the reason."""
+    learnt = ledger.label[usable & (ledger.split == TRAIN)]
+    counts = np.bincount(learnt, minlength=len(ledger.labels))
+    unusable: dict[int, str] = {}
+    for number in np.flatnonzero(counts < least):
+        bearers = np.flatnonzero(usable & (ledger.label == number)).tolist()
+        if not bearers:
+            continue
+        label = ledger.labels[number]
+        if counts[number]:
+            kind, message = "rare_label", f"{label!r} has {counts[number]} training rows; the least is {least}"
+        else:
+            kind, message = "unknown_label", f"{label!r} is the label of no training row"
+        findings.add(ledger.issue(bearers[0], "error", kind, column, f"{message} (data.min_rows_per_label)"))
+        unusable |= dict.fromkeys(bearers, message)
+    return unusable
+
+
+def _equal(hashes: npt.NDArray[np.uint64]) -> Iterator[npt.NDArray[np.int64]]:
+    """The groups of two or more rows with equal hashes, in the rows' order."""
+    order = np.argsort(hashes, kind="stable")
+    starts = np.flatnonzero(np.r_[True, hashes[order][1:] != hashes[order][:-1]]) if len(order) else _nobody
+    sizes = np.diff(np.r_[starts, len(order)])
+    for start, size in zip(starts[sizes > 1], sizes[sizes > 1], strict=True):
+        yield order[start : start + size]
+
+
+def _compare_exact(
+    ledger: Ledger, findings: Findings, group: npt.NDArray[np.int64], label_column: str
+) -> dict[int, str]:
+    """Report rows of one content. Returns those to set aside: all when in doubt, else all but one."""
+    first = group[0]
+    other = group[ledger.label[group] != ledger.label[first]]
+    if len(other):
+        said, before = ledger.labels[ledger.label[other[0]]], ledger.labels[ledger.label[first]]
+        message = f"says {said!r}, but the same content in {ledger.place(first)} says {before!r}"
+        findings.add(ledger.issue(other[0], "error", "conflict", label_column, message))
+        return dict.fromkeys(group.tolist(), "conflicting labels for one content")
+    kept = group[np.argmax(ledger.split[group])]  # a given test set stays whole
+    unusable: dict[int, str] = {}
+    for index in group[group != kept].tolist():
+        kind, message = "duplicate", f"repeats {ledger.place(kept)}"
+        if ledger.split[index] != ledger.split[kept]:
+            kind = "leakage"
+            message = f"is in {SPLITS[ledger.split[index]]} and in {SPLITS[ledger.split[kept]]} ({ledger.place(kept)})"
+        findings.add(ledger.issue(index, "error", kind, None, message))
+        unusable[index] = message
+    return unusable
+
+
+def _compare_folded(ledger: Ledger, findings: Findings, group: npt.NDArray[np.int64], label_column: str) -> None:
+    for split in (TRAIN, VALIDATION, TEST):
+        same = group[ledger.split[group] == split]
+        before = group[ledger.split[group] < split]
+        for index in same[1:]:
+            findings.add(ledger.issue(index, "warning", "duplicate", None, f"says the same as {ledger.place(same[0])}"))
+        if len(set(ledger.label[same].tolist())) > 1:
+            index = next(i for i in same if ledger.label[i] != ledger.label[same[0]])
+            said, first = ledger.labels[ledger.label[index]], ledger.labels[ledger.label[same[0]]]
+            message = f"says {said!r}, but the same words in {ledger.place(same[0])} say {first!r}"
+            findings.add(ledger.issue(index, "warning", "conflict", label_column, message))
+        for index in same if len(before) else _nobody:
+            message = f"says the same as {ledger.place(before[0])}, which is in {SPLITS[ledger.split[before[0]]]}"
+            findings.add(ledger.issue(index, "warning", "leakage", None, message))

@@ -1,0 +1,114 @@
+"""The plots of an evaluation report, as PNG files drawn without pyplot's global state."""
+
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+from numpy.typing import NDArray
+from PIL import Image
+
+from boatyard.evaluate.metrics import CalibrationBin
+from boatyard.markdown import shorten
+
+MOST_CLASSES = 100  # more make a picture that no screen shows
+LONGEST_LABEL = 48
+FULL_RED = 0.2  # of a label's rows; a model that errs less than this is drawn in lighter red
+LARGE = 40  # classes; from here on the eye loses a row on its way from the left edge
+
+
+def confusion_png(path: Path, confusion: NDArray[np.integer[Any]], labels: Sequence[str]) -> None:
+    """Draw rows counted by [truth, prediction]: what is right in pale blue, what is wrong in red.
+
+    Colours are shares of a row. Of more than 100 classes, those with the most mistakes are drawn.
+    """
+    share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    title = ""
+    if len(labels) > MOST_CLASSES:
+        title = f"The {MOST_CLASSES} classes with the most mistakes, of {len(labels)}"
+        mistakes = confusion.sum(axis=0) + confusion.sum(axis=1) - 2 * confusion.diagonal()
+        drawn = np.sort(np.argsort(-mistakes, kind="stable")[:MOST_CLASSES])
+        confusion, share = confusion[np.ix_(drawn, drawn)], share[np.ix_(drawn, drawn)]
+        labels = [labels[index] for index in drawn]
+    diagonal = np.eye(len(labels), dtype=bool)
+    wrong = (confusion > 0) & ~diagonal
+    worst = max(FULL_RED, float(share[wrong].max(initial=0)))
+    figure, axes = _grid([shorten(label, LONGEST_LABEL) for label in labels])
+    axes.set_title(title, pad=16)
+    cells = np.ones((*share.shape, 4))
+    # the scales' ends are left out: no error is white, no count drowns in its colour
+    cells[diagonal] = colormaps["Blues"](0.4 * share[diagonal])
+    cells[wrong] = colormaps["Reds"](0.2 + 0.7 * share[wrong] / worst)
+    axes.imshow(cells, interpolation="nearest")
+    for truth, predicted in np.argwhere(confusion > 0):
+        right = truth == predicted
+        on_dark = not right and share[truth, predicted] > worst / 2
+        count = int(confusion[truth, predicted])
+        axes.text(
+            predicted,
+            truth,
+            str(count) if count < 10_000 else f"{count // 1000}k",
+            ha="center",
+            va="center",
+            fontsize=7 if count >= 1000 and len(labels) > LARGE else 9,
+            fontweight="normal" if right else "bold",
+            color="0.35" if right else "white" if on_dark else "black",
+            in_layout=False,  # it lies inside its cell: measuring thousands takes seconds
+        )
+    _save(figure, path)
+
+
+def calibration_png(path: Path, calibration: Sequence[CalibrationBin], error: float) -> None:
+    """Draw accuracy against confidence (a reliability diagram), and how many rows each bin holds."""
+    figure = Figure(figsize=(6.4, 7.2), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    low = [part.low for part in calibration]
+    width = [part.high - part.low for part in calibration]
+    rows = [part.rows for part in calibration]
+    confidence = [part.confidence for part in calibration]
+    accuracy = [part.accuracy for part in calibration]
+    upper.bar(low, accuracy, width, align="edge", color="#9ecae1", edgecolor="white")
+    upper.plot([0, 1], [0, 1], "--", color="0.4", linewidth=1, label="perfectly calibrated")
+    upper.plot(confidence, accuracy, "o-", color="#08519c", label="the model")
+    upper.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="accuracy: the share that is right")
+    upper.set_title(f"Expected calibration error {error:.3f}")
+    upper.legend(loc="upper left", frameon=False)
+    upper.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+    bars = lower.bar(low, rows, width, align="edge", color="0.75", edgecolor="white")
+    lower.bar_label(bars, [f"{count:,}" for count in rows], fontsize=8, padding=2)
+    lower.margins(y=0.2)
+    lower.set(xlabel="confidence: the probability of the predicted label", ylabel="rows")
+    lower.xaxis.set_major_formatter(PercentFormatter(xmax=1))
+    for axes in (upper, lower):
+        axes.spines[["top", "right"]].set_visible(False)
+    _save(figure, path)
+
+
+def _grid(names: Sequence[str]) -> tuple[Figure, Axes]:
+    """An empty square grid with the names along two sides, or along all four when it is large."""
+    side = float(np.clip(14 / len(names), 0.25, 1.4)) * len(names)  # inches
+    figure = Figure(figsize=(side, side))
+    axes = figure.add_axes((0, 0, 1, 1))
+    # a label is data: a dollar sign in it is not the start of a formula
+    axes.set_xticks(range(len(names)), names, fontsize=9, parse_math=False, rotation=90)
+    axes.set_yticks(range(len(names)), names, fontsize=9, parse_math=False)
+    large = len(names) > LARGE
+    axes.tick_params(length=0, labeltop=large, labelright=large)
+    axes.set(xlabel="predicted", ylabel="truth")
+    between = np.arange(1, len(names)) - 0.5
+    axes.hlines(between, -0.5, len(names) - 0.5, color="0.88", linewidth=0.6)
+    axes.vlines(between, -0.5, len(names) - 0.5, color="0.88", linewidth=0.6)
+    return figure, axes
+
+
+def _save(figure: Figure, path: Path) -> None:
+    drawn = BytesIO()
+    figure.savefig(drawn, dpi=100, bbox_inches="tight", pad_inches=0.2)
+    # a palette keeps the text sharp at a third of the size
+    few_colours = Image.open(drawn).convert("RGB").quantize(128, method=Image.Quantize.FASTOCTREE)
+    few_colours.save(path, format="PNG")

@@ -1,0 +1,83 @@
+"""A trained network to a report, beside a baseline fitted on the same rows."""
+
+import json
+import logging
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from boatyard.config import Config
+from boatyard.data.encode import Encoded
+from boatyard.data.prepare import Prepared
+from boatyard.evaluate.metrics import confident_mistakes, score, score_baseline
+from boatyard.evaluate.report import losing_sentence, write_report
+from boatyard.fingerprint import fingerprint
+from boatyard.folders import replacing
+from boatyard.kinds import training
+from boatyard.model import open_network, predict
+from boatyard.tracking import record, record_plots, tracked
+from boatyard.train.fit import Trained
+
+log = logging.getLogger(__name__)
+
+SPLIT = "test"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The report's folder, and the numbers in its `metrics.json`."""
+
+    folder: Path
+    metrics: dict[str, Any]
+
+
+def evaluate(config: Config, prepared: Prepared, encoded: Encoded, trained: Trained) -> Evaluation:
+    """Score the network on the test split, once, unless just this was scored already."""
+    key = fingerprint(
+        config.evaluate.model_dump(), code=("boatyard.evaluate", f"boatyard.kinds.{config.data.kind}.baseline")
+    )
+    folder = trained.run / f"evaluation-{key}"
+    report = Path(config.paths.reports, "evaluation", config.data.name)
+    if folder.exists():
+        log.info("evaluate: done already (%s)", folder)
+    else:
+        with tracked(config, "evaluate"), replacing(folder) as staging:
+            _evaluate(config, prepared, encoded, trained, staging)
+    shutil.copytree(folder, report, dirs_exist_ok=True)
+    return Evaluation(folder, json.loads((folder / "metrics.json").read_text(encoding="utf-8")))
+
+
+def _evaluate(config: Config, prepared: Prepared, encoded: Encoded, trained: Trained, folder: Path) -> None:
+    kind = training(config.data.kind)
+    rows, targets = prepared.rows(SPLIT), prepared.targets(SPLIT)
+    network = open_network(config, trained.folder)
+    probabilities = predict(config, network, encoded.folder, encoded.splits[SPLIT])
+    metrics = score(targets, probabilities, prepared.labels, top_k=config.evaluate.top_k)
+    log.info("evaluate: %s accuracy %.4f; fitting the baseline", SPLIT, metrics.accuracy)
+
+    simple = kind.fit_baseline(prepared.rows("train"), prepared.targets("train"), seed=config.train.seed)
+    baseline = score_baseline(
+        targets,
+        simple.predict(rows),
+        len(prepared.labels),
+        description=simple.description,
+        rows_used=simple.rows_used,
+        seconds=simple.seconds,
+    )
+    split = prepared.splits[SPLIT]
+    mistakes = confident_mistakes(
+        targets,
+        probabilities,
+        prepared.labels,
+        [kind.display(row) for row in rows],
+        [f"{source}:{row}" for source, row in zip(split["source"][:], split["row"][:], strict=True)],
+        most=config.evaluate.mistakes,
+    )
+    title = f"{config.data.name}: evaluation"
+    write_report(folder, title=title, split=SPLIT, metrics=metrics, baseline=baseline, mistakes=mistakes)
+    record({f"{SPLIT}/{name}": value for name, value in metrics.headline().items()})
+    record({f"{SPLIT}/baseline_accuracy": baseline.accuracy})
+    record_plots(folder)
+    if sentence := losing_sentence(metrics, baseline):
+        log.warning("evaluate: %s", sentence)

@@ -1,0 +1,39 @@
+"""What a row of text is before any tokenizer: its fields, its words, and when two rows say the same."""
+
+import re
+from collections.abc import Sequence
+
+from boatyard.config import Data
+from boatyard.errors import UserError
+
+LENGTH_UNIT = "words"
+RESERVED = ("label", "row", "source")
+
+_word = re.compile(r"\w+")
+
+
+def field_columns(data: Data) -> dict[str, str]:
+    """The name of each input field, in order, and the column it is read from.
+
+    One column is called `text` whatever the file calls it, so that every such model answers the same request;
+    two keep their names.
+    """
+    columns = data.text_columns
+    if len(columns) == 1:
+        return {"text": columns[0]}
+    for column in columns:
+        if column in RESERVED:
+            raise UserError(f"data.text_columns: {column!r} is boatyard's own name; rename the column")
+    if columns[0] == columns[1]:
+        raise UserError(f"data.text_columns: {columns[0]!r} is given twice")
+    return {column: column for column in columns}
+
+
+def display(row: Sequence[str]) -> str:
+    """The texts on one line."""
+    return " | ".join(row)
+
+
+def words(row: Sequence[str]) -> list[str]:
+    """The row without case, punctuation and space: rows with the same words say the same."""
+    return [word for text in row for word in _word.findall(text.casefold())]

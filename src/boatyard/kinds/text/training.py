@@ -1,0 +1,93 @@
+"""The half that learns: rows to token ids, token ids to batches, and the network that reads them."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from boatyard.config import Model
+from boatyard.kinds.text import network, tokenizer
+from boatyard.kinds.text.baseline import fit_baseline
+from boatyard.kinds.text.network import load as load_network
+from boatyard.kinds.text.rows import LENGTH_UNIT, display, field_columns, words
+from boatyard.kinds.text.serving import TextModel, input_schema
+
+__all__ = [
+    "LENGTH_UNIT",
+    "Inputs",
+    "build_network",
+    "display",
+    "field_columns",
+    "fit_baseline",
+    "input_schema",
+    "load_network",
+    "make_inputs",
+    "words",
+]
+
+_FACTS = "inputs.json"
+
+
+def make_inputs(model: Model, fields: Sequence[str], rows: Iterable[Sequence[str]], folder: Path) -> None:
+    """Write to `folder` what turns rows into network inputs: the tokenizer, learnt from `rows` or pretrained."""
+    tokenizer.make_tokenizer(model, rows).save(str(folder / tokenizer.FILE))
+    facts = {"fields": list(fields), "max_tokens": model.max_tokens}
+    (folder / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
+
+
+class Inputs:
+    """What `make_inputs` wrote, at work."""
+
+    def __init__(self, folder: Path) -> None:
+        tokens = Tokenizer.from_file(str(folder / tokenizer.FILE))
+        facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
+        self._padding_id = tokenizer.padding_id(tokens)
+        self._served = TextModel(tokens, facts["fields"], facts["max_tokens"])  # training sees what serving sees
+
+    def encode(self, rows: Sequence[tuple[str, ...]]) -> dict[str, pa.Array]:
+        """Arrow columns, one entry a row: input_ids, token_type_ids for pairs, length in tokens."""
+        encoded = self._served.encode(rows)
+        lengths = np.fromiter((row.length for row in encoded), np.int32, len(encoded))
+        columns = {"input_ids": _lists(lengths, (row.ids for row in encoded), np.int32)}
+        if len(self._served.fields) > 1:
+            columns["token_type_ids"] = _lists(lengths, (row.type_ids for row in encoded), np.int8)
+        return {**columns, "length": pa.array(lengths)}
+
+    def collate(self, items: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
+        """A batch, padded to its longest row: int64[batch, tokens] each, and labels[batch]."""
+        shape = len(items), max(len(item["input_ids"]) for item in items)
+        batch = {"input_ids": torch.full(shape, self._padding_id), "attention_mask": torch.zeros(shape, dtype=torch.long)}
+        if "token_type_ids" in items[0]:
+            batch["token_type_ids"] = torch.zeros(shape, dtype=torch.long)
+        for i, item in enumerate(items):
+            tokens = len(item["input_ids"])
+            batch["attention_mask"][i, :tokens] = 1
+            for name in batch.keys() - {"attention_mask"}:
+                batch[name][i, :tokens] = torch.as_tensor(item[name])
+        return {**batch, "labels": torch.as_tensor([item["label"] for item in items])}
+
+
+def build_network(model: Model, classes: int, folder: Path) -> network.TextClassifier:
+    """An untrained network for the inputs in `folder`."""
+    tokens = Tokenizer.from_file(str(folder / tokenizer.FILE))
+    return network.build(
+        model,
+        classes,
+        vocabulary=tokens.get_vocab_size(),
+        padding_id=tokenizer.padding_id(tokens),
+        hidden_id=tokenizer.hidden_id(tokens),
+    )
+
+
+def _lists(lengths: npt.NDArray[np.int32], values: Iterable[Sequence[int]], dtype: type[np.integer[Any]]) -> pa.Array:
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    flat = np.fromiter(chain.from_iterable(values), dtype, int(offsets[-1]))
+    return pa.ListArray.from_arrays(offsets, flat)

@@ -1,0 +1,43 @@
+"""The network: built, loaded and asked through its kind."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from datasets import Dataset
+from torch import nn
+from tqdm import tqdm
+from transformers import set_seed
+
+from boatyard.config import Config
+from boatyard.data.encode import Encoded
+from boatyard.kinds import training
+
+
+def new_network(config: Config, classes: int, encoded: Encoded) -> nn.Module:
+    """An untrained network; the same for the same `train.seed`."""
+    set_seed(config.train.seed)
+    return training(config.data.kind).build_network(config.model, classes, encoded.folder)
+
+
+def open_network(config: Config, folder: Path, **how: Any) -> nn.Module:
+    """A trained network, in evaluation mode."""
+    return training(config.data.kind).load_network(folder, **how)
+
+
+def predict(config: Config, network: nn.Module, inputs: Path, rows: Dataset, batch_size: int = 64) -> npt.NDArray[np.float32]:
+    """Probabilities, float32[rows, classes]; rows of like length share a batch."""
+    collate = training(config.data.kind).Inputs(inputs).collate
+    order = np.argsort(np.asarray(rows.with_format("numpy")["length"][:]), kind="stable")
+    found: list[npt.NDArray[np.float32]] = []
+    device = next(network.parameters()).device
+    with torch.inference_mode():
+        for start in tqdm(range(0, len(order), batch_size), "predicting", leave=False, disable=None):
+            items = rows.select(order[start : start + batch_size]).to_list()
+            batch = {name: tensor.to(device) for name, tensor in collate(items).items() if name != "labels"}
+            found.append(network.eval()(**batch)["logits"].float().softmax(-1).cpu().numpy())
+    probabilities = np.empty((len(order), found[0].shape[1]), np.float32)
+    probabilities[order] = np.concatenate(found)
+    return probabilities

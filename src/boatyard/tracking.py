@@ -1,0 +1,93 @@
+"""Weights & Biases: offline by default, no account needed."""
+
+import logging
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from boatyard.config import Config
+from boatyard.errors import UserError
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def tracked(config: Config, job: str) -> Iterator[None]:
+    """Record what happens inside as one run; inside another `tracked`, it goes on with that run.
+
+    Raises:
+        UserError: `tracking=wandb`, and nobody is logged in.
+    """
+    if config.tracking.mode == "disabled":
+        yield
+        return
+    import wandb
+
+    if wandb.run is not None:
+        yield
+        return
+    runs = Path(config.paths.runs)
+    runs.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("WANDB_SILENT", "true")
+    try:
+        run = wandb.init(
+            project=config.tracking.project,
+            entity=config.tracking.entity,
+            mode=config.tracking.mode,
+            dir=runs,
+            job_type=job,
+            group=config.data.name,
+            config={**config.model_dump(mode="json"), "git_commit": git_commit()},
+        )
+    except wandb.errors.Error as error:
+        raise UserError(f"tracking=wandb: {error}; run `wandb login`, or choose tracking=offline or none") from None
+    with run:
+        yield
+    log.info("tracking: recorded in %s", Path(run.dir).parent)
+
+
+def record(facts: Mapping[str, Any]) -> None:
+    """Put facts beside the run's configuration and results, e.g. the data fingerprint or final metrics."""
+    run = _current()
+    if run is not None:
+        run.summary.update(dict(facts))
+
+
+def record_plots(folder: Path) -> None:
+    """Show a report's pictures with the run."""
+    run = _current()
+    if run is not None:
+        import wandb
+
+        run.log({plot.stem: wandb.Image(str(plot)) for plot in sorted(folder.glob("*.png"))})
+
+
+def record_bundle(name: str, version: str, folder: Path) -> None:
+    """Keep the published bundle as an artifact."""
+    run = _current()
+    if run is not None:
+        import wandb
+
+        artifact = wandb.Artifact(name, type="model", metadata={"version": version})
+        artifact.add_dir(str(folder))
+        run.log_artifact(artifact)
+
+
+def git_commit() -> str | None:
+    """The commit that is checked out, with `+changes` when files differ from it; None outside a repository."""
+    try:
+        commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        changed = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return f"{commit}+changes" if changed.strip() else commit
+
+
+def _current() -> Any:
+    import sys
+
+    wandb = sys.modules.get("wandb")
+    return None if wandb is None else wandb.run

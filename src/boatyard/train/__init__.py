@@ -1,0 +1,1 @@
+"""Fit the network: transformers' Trainer, driven by the `train` configuration group."""

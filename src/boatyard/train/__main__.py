@@ -1,0 +1,20 @@
+"""python -m boatyard.train: fit the network."""
+
+import sys
+
+from boatyard.cli import run
+from boatyard.config import Config
+
+
+def main(config: Config) -> None:
+    """Prepare what is not prepared yet, then fit."""
+    from boatyard.data.encode import encode
+    from boatyard.data.prepare import prepare
+    from boatyard.train.fit import train
+
+    prepared = prepare(config)
+    train(config, prepared, encode(config, prepared))
+
+
+if __name__ == "__main__":
+    sys.exit(run("train", "Fit the network with transformers' Trainer; prepares the rows first if need be.", main))

@@ -1,0 +1,109 @@
+"""A real bundle, small enough to be made for every test: a word-level tokenizer and a bag-of-words graph."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+from boatyard.bundle import Manifest, seal
+from boatyard.kinds.text.serving import input_schema
+
+WORDS = {
+    "card_lost": ("card", "lost", "stolen"),
+    "transfer": ("send", "transfer", "iban"),
+    "fees": ("fee", "cost"),
+}
+LABELS = list(WORDS)
+SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
+VOCABULARY = {
+    token: i for i, token in enumerate([*SPECIALS, *(w for words in WORDS.values() for w in words)])
+}
+MAX_TOKENS = 8
+
+Publish = Callable[..., Manifest]
+
+
+def fields(**changes: Any) -> dict[str, Any]:
+    """What `seal` is told about the bundle, with `changes`."""
+    return {
+        "name": "inbox",
+        "kind": "text",
+        "labels": LABELS,
+        "input_schema": input_schema(["text"], max_characters=200),
+        "output_schema": {"type": "object"},
+        "limits": {"max_tokens": MAX_TOKENS, "max_characters": 200},
+        "git_commit": None,
+        "data_fingerprint": "0" * 16,
+        "config": {"seed": 1},
+        "packages": {"onnxruntime": "1"},
+        "examples": [{"text": "my card was stolen"}],
+        "metrics": {"accuracy": 1.0},
+    } | changes
+
+
+def write_bundle(folder: Path, *, bias: Sequence[float] = (0, 0, 0), **changes: Any) -> Manifest:
+    """Seals a bundle in `folder`. `bias` is added to the logits: another bias is another version."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer().save(str(folder / "tokenizer.json"))
+    onnx.save(graph(bias), folder / "model.onnx")
+    return seal(folder, **fields(**changes))
+
+
+def tokenizer() -> Tokenizer:
+    """Framed like BERT's, for one text or two."""
+    made = Tokenizer(models.WordLevel(dict(VOCABULARY), unk_token="[UNK]"))  # noqa: S106
+    made.normalizer = normalizers.Lowercase()
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    made.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[(token, VOCABULARY[token]) for token in ("[CLS]", "[SEP]")],
+    )
+    return made
+
+
+def graph(bias: Sequence[float] = (0, 0, 0)) -> onnx.ModelProto:
+    """The mean of the tokens' one-hot label vectors, under the mask; it declares no token_type_ids."""
+    table = np.zeros((len(VOCABULARY), len(LABELS)), dtype=np.float32)
+    for column, words in enumerate(WORDS.values()):
+        table[[VOCABULARY[word] for word in words], column] = 1
+    table[VOCABULARY["[PAD]"]] = 100  # so that a mask that is not honoured shows
+    weights = {
+        "table": table,
+        "head": 8 * np.eye(len(LABELS), dtype=np.float32),
+        "bias": np.array(bias, dtype=np.float32),
+        "tokens": np.array([1], dtype=np.int64),
+        "last": np.array([-1], dtype=np.int64),
+    }
+    nodes = [
+        helper.make_node("Gather", ["table", "input_ids"], ["vectors"]),
+        helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["mask", "last"], ["column"]),
+        helper.make_node("Mul", ["vectors", "column"], ["masked"]),
+        helper.make_node("ReduceSum", ["masked", "tokens"], ["sum"], keepdims=0),
+        helper.make_node("ReduceSum", ["column", "tokens"], ["count"], keepdims=0),
+        helper.make_node("Div", ["sum", "count"], ["embedding"]),
+        helper.make_node("MatMul", ["embedding", "head"], ["unbiased"]),
+        helper.make_node("Add", ["unbiased", "bias"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=-1),
+    ]
+    inputs = [
+        helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "tokens_in_batch"])
+        for name in ("input_ids", "attention_mask")
+    ]
+    outputs = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", len(LABELS)])
+        for name in ("logits", "probabilities", "embedding")
+    ]
+    initializers = [numpy_helper.from_array(array, name) for name, array in weights.items()]
+    model = helper.make_model(
+        helper.make_graph(nodes, "bag_of_words", inputs, outputs, initializers),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=10,
+    )
+    onnx.checker.check_model(model)
+    return model

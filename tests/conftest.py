@@ -1,0 +1,28 @@
+"""Fixtures that several test files share."""
+
+from pathlib import Path
+
+import pytest
+from bundles import Publish, write_bundle
+
+from boatyard import registry
+from boatyard.bundle import Manifest
+from boatyard.storage import Storage, open_storage
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Storage:
+    return open_storage(str(tmp_path / "storage"))
+
+
+@pytest.fixture
+def publish(storage: Storage, tmp_path: Path) -> Publish:
+    """Seals and publishes a real bundle; each call that changes `bias` makes another version."""
+    made = iter(range(1000))
+
+    def make(**changes: object) -> Manifest:
+        folder = tmp_path / f"sealed-{next(made)}"
+        write_bundle(folder, **changes)
+        return registry.publish(storage, folder)
+
+    return make

@@ -1,0 +1,44 @@
+"""The app, started on the test's own storage."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bundles import Publish
+from starlette.testclient import TestClient
+
+from boatyard import registry
+from boatyard.api import create_app
+from boatyard.api.settings import Settings
+from boatyard.storage import Storage
+
+Serve = Callable[..., TestClient]
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    """Starts the app on the test's storage."""
+    started: list[TestClient] = []
+
+    def start(**changes: Any) -> TestClient:
+        app = create_app(Settings(storage=str(tmp_path / "storage"), **changes))
+        client = TestClient(app, raise_server_exceptions=False)
+        started.append(client.__enter__())
+        return client
+
+    yield start
+    for client in started:
+        client.__exit__(None, None, None)
+
+
+@pytest.fixture
+def promoted(storage: Storage, publish: Publish) -> str:
+    version = publish().version
+    registry.promote(storage, "inbox", version)
+    return version
+
+
+@pytest.fixture
+def client(promoted: str, serve: Serve) -> TestClient:  # noqa: ARG001 - published first
+    return serve()

@@ -1,0 +1,275 @@
+"""What the API answers, and which model answers it."""
+
+import json
+import logging
+import re
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from bundles import LABELS, Publish
+from problems import assert_problem
+from starlette.testclient import TestClient
+
+from boatyard import registry
+from boatyard.api import models
+from boatyard.kinds.text.serving import input_schema
+from boatyard.registry import Reference
+from boatyard.storage import LocalStorage, Storage
+
+pytestmark = pytest.mark.integration
+
+Serve = Callable[..., TestClient]
+
+
+# ---- answers
+
+
+def test_one_input_gets_one_answer(client: TestClient, promoted: str) -> None:
+    answer = client.post("/predict", json={"text": "my card was stolen"}).json()
+    assert answer.keys() == {"id", "label", "score", "top", "model", "version", "truncated", "duration_ms"}
+    assert (answer["label"], answer["model"], answer["version"]) == ("card_lost", "inbox", promoted)
+    assert answer["top"][0] == {"label": answer["label"], "score": answer["score"]}
+    assert answer["truncated"] is False
+    assert answer["duration_ms"] > 0
+
+
+def test_a_list_gets_a_list_in_its_order_equal_to_one_by_one(client: TestClient) -> None:
+    inputs = [{"text": text} for text in ("fee", "send a transfer to this iban today please", "card")] * 30
+    answers = client.post("/predict", json={"inputs": inputs}).json()["predictions"]
+    alone = [client.post("/predict", json=one).json() for one in inputs]
+    assert len({answer["id"] for answer in [*answers, *alone]}) == 2 * len(inputs)
+    for answer, single in zip(answers, alone, strict=True):
+        assert (answer["label"], answer["truncated"]) == (single["label"], single["truncated"])
+        assert answer["score"] == pytest.approx(single["score"], abs=1e-6)
+
+
+def test_a_long_input_is_answered_and_said_to_be_truncated(client: TestClient) -> None:
+    answer = client.post("/predict", json={"text": "card " * 39}).json()
+    assert answer["label"] == "card_lost"
+    assert answer["truncated"] is True
+
+
+@pytest.mark.parametrize(("top_k", "given"), [(1, 1), (2, 2), (100, len(LABELS))])
+def test_top_k_is_capped_at_the_labels(client: TestClient, top_k: int, given: int) -> None:
+    assert len(client.post(f"/predict?top_k={top_k}", json={"text": "card"}).json()["top"]) == given
+
+
+def test_a_media_type_with_parameters_is_json_too(client: TestClient) -> None:
+    headers = {"content-type": "Application/JSON; charset=utf-8"}
+    assert client.post("/predict", content=b'{"text": "card"}', headers=headers).status_code == 200
+
+
+def test_the_card_is_the_manifest_less_files_and_config(client: TestClient, promoted: str) -> None:
+    card = client.get("/model").json()
+    assert (card["name"], card["version"], card["labels"]) == ("inbox", promoted, LABELS)
+    assert card["metrics"] == {"accuracy": 1.0}
+    assert not {"files", "config"} & card.keys()
+
+
+def test_models_lists_versions_and_aliases(client: TestClient, promoted: str) -> None:
+    assert client.get("/models").json() == {
+        "models": [{"name": "inbox", "versions": [promoted], "aliases": {"production": promoted}}]
+    }
+
+
+def test_a_pair_is_asked_for_by_its_own_fields(storage: Storage, publish: Publish, serve: Serve) -> None:
+    made = publish(name="news", input_schema=input_schema(["title", "text"], 100), examples=[])
+    registry.promote(storage, "news", made.version)
+    client = serve(model=Reference("news"))
+    assert client.post("/predict", json={"text": "fee", "title": "fee"}).json()["label"] == "fees"
+    assert_problem(client.post("/predict", json={"text": "fee"}), 422, "title")
+
+
+# ---- which model answers
+
+
+def test_another_version_or_alias_answers_on_request(
+    client: TestClient, storage: Storage, publish: Publish, promoted: str
+) -> None:
+    other = publish(bias=(0, 0, 50)).version
+    registry.promote(storage, "inbox", other, "staging")
+    for reference, version in [("inbox@staging", other), (f"inbox@{other}", other), ("inbox", promoted)]:
+        answer = client.post(f"/predict?model={reference}", json={"text": "card"}).json()
+        assert answer["version"] == version
+    assert client.post(f"/predict?model=inbox@{other}", json={"text": "card"}).json()["label"] == "fees"
+
+
+def test_a_promotion_and_a_rollback_need_no_restart(
+    client: TestClient, storage: Storage, publish: Publish, promoted: str
+) -> None:
+    other = publish(bias=(0, 0, 50)).version
+    registry.promote(storage, "inbox", other)
+    assert client.post("/predict", json={"text": "card"}).json()["version"] == other
+    registry.rollback(storage, "inbox")
+    assert client.post("/predict", json={"text": "card"}).json()["version"] == promoted
+
+
+def test_a_promoted_version_that_cannot_be_loaded_leaves_the_last_one_serving(
+    client: TestClient, storage: Storage, publish: Publish, promoted: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    torn = publish(bias=(1, 0, 0)).version
+    storage.write(f"models/inbox/{torn}/model.onnx", b"")
+    registry.promote(storage, "inbox", torn)
+    for _ in range(3):
+        assert client.post("/predict", json={"text": "card"}).json()["version"] == promoted
+    assert client.get("/readyz").json()["version"] == promoted
+    assert "model.onnx has 0 bytes" in caplog.text
+    assert_problem(client.post(f"/predict?model=inbox@{torn}", json={"text": "card"}), 503, "torn")
+
+
+@pytest.mark.parametrize("reference", ["inbx", "inbox@nothing", "inbox@20260101T000000Z-00000000"])
+def test_an_unknown_model_is_not_found(client: TestClient, reference: str) -> None:
+    assert_problem(client.post(f"/predict?model={reference}", json={"text": "card"}), 404, "inbox")
+
+
+@pytest.mark.parametrize("reference", ["", "..", "In", "inbox@", "inbox@../x", "%00", "%ff", "a" * 70])
+def test_a_reference_that_is_none_is_refused(client: TestClient, reference: str) -> None:
+    document = assert_problem(client.post(f"/predict?model={reference}", json={"text": "card"}), 422)
+    assert document["errors"][0]["parameter"] == "model"
+
+
+def test_only_a_few_named_models_stay_loaded_beside_the_default(
+    client: TestClient, publish: Publish, promoted: str
+) -> None:
+    named = [publish(bias=(bias, 0, 0)).version for bias in range(1, models.NAMED_MODELS + 3)]
+    for version in named:
+        assert client.post(f"/predict?model=inbox@{version}", json={"text": "card"}).status_code == 200
+    loaded = re.findall(r'boatyard_model_info\{.*version="(.*)"\} 1', client.get("/metrics").text)
+    assert set(loaded) == {promoted, *named[-models.NAMED_MODELS :]}
+
+
+def test_a_model_asked_for_by_many_at_once_is_loaded_once(
+    client: TestClient, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+    original = models.Models._open
+
+    def counted(self: models.Models, exact: Reference) -> Any:
+        opened.append(exact)
+        time.sleep(0.05)
+        return original(self, exact)
+
+    monkeypatch.setattr(models.Models, "_open", counted)
+    path = f"/predict?model=inbox@{publish(bias=(1, 0, 0)).version}"
+    with ThreadPoolExecutor(8) as pool:
+        answers = pool.map(lambda _: client.post(path, json={"text": "card"}).status_code, range(8))
+        assert set(answers) == {200}
+    assert len(opened) == 1
+
+
+# ---- no model
+
+
+def test_without_a_model_the_server_lives_and_says_why_it_is_not_ready(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = serve()
+    assert client.get("/healthz").json() == {"status": "ok"}
+    for response in (
+        client.get("/readyz"),
+        client.get("/model"),
+        client.post("/predict", json={"text": "card"}),
+    ):
+        assert_problem(response, 503, "no model 'inbox': none is published yet")
+    assert "no model 'inbox'" in caplog.text
+    assert client.get("/openapi.json").status_code == 200
+    assert client.get("/models").json() == {"models": []}
+
+
+def test_a_model_that_is_published_later_makes_the_server_ready(
+    serve: Serve, storage: Storage, publish: Publish
+) -> None:
+    client = serve()
+    assert client.get("/readyz").status_code == 503
+    registry.promote(storage, "inbox", publish().version)
+    assert client.get("/readyz").json()["status"] == "ready"
+    assert client.post("/predict", json={"text": "card"}).status_code == 200
+
+
+def test_a_torn_default_is_not_verified_again_at_every_request(
+    storage: Storage, promoted: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = storage.read(f"models/inbox/{promoted}/model.onnx")
+    storage.write(f"models/inbox/{promoted}/model.onnx", whole[:-1])
+    client = serve()
+    assert_problem(client.get("/readyz"), 503, "torn: model.onnx")
+    storage.write(f"models/inbox/{promoted}/model.onnx", whole)
+    assert client.get("/readyz").status_code == 503
+    monkeypatch.setattr(models, "RETRY_SECONDS", 0)
+    assert client.get("/readyz").status_code == 200
+
+
+def test_a_bundle_whose_own_example_fails_is_not_served(
+    storage: Storage, publish: Publish, serve: Serve
+) -> None:
+    registry.promote(storage, "inbox", publish(examples=[{"txt": "card"}]).version)
+    assert_problem(serve().get("/readyz"), 503, "unknown field 'txt'")
+
+
+def test_a_storage_that_cannot_be_read_is_unavailable_not_an_error(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(LocalStorage, "read_versioned", fail)
+    with caplog.at_level(logging.ERROR):
+        assert (
+            client.post("/predict", json={"text": "card"}).status_code == 200
+        )  # the loaded model still answers
+    assert_problem(
+        client.post("/predict?model=inbox@staging", json={"text": "card"}), 503, "the disk is gone"
+    )
+
+
+# ---- metrics and description
+
+
+def test_metrics_count_requests_predictions_and_models(client: TestClient, promoted: str) -> None:
+    client.post("/predict", json={"inputs": [{"text": "card"}, {"text": "fee " * 20}]})
+    client.post("/predict", json={})
+    client.get("/predict")
+    client.get("/some/path/of/a/scanner")
+    response = client.get("/metrics")
+    assert response.headers["content-type"].startswith("text/plain; version=")
+    for line in [
+        'boatyard_requests_total{route="/predict",status="200"} 1.0',
+        'boatyard_requests_total{route="/predict",status="422"} 1.0',
+        'boatyard_requests_total{route="/predict",status="405"} 1.0',
+        'boatyard_requests_total{route="unknown",status="404"} 1.0',
+        'boatyard_request_seconds_count{route="/predict"} 3.0',
+        'boatyard_predictions_total{label="card_lost",model="inbox"} 1.0',
+        'boatyard_predictions_total{label="fees",model="inbox"} 1.0',
+        'boatyard_truncated_total{model="inbox"} 1.0',
+        f'boatyard_model_info{{kind="text",name="inbox",version="{promoted}"}} 1.0',
+    ]:
+        assert line in response.text
+
+
+def test_openapi_describes_what_the_loaded_model_takes(client: TestClient) -> None:
+    document = client.get("/openapi.json").json()
+    body = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
+    one, many = body["schema"]["anyOf"]
+    assert one["required"] == ["text"]
+    assert many["properties"]["inputs"]["items"] == one
+    for sample in body["examples"].values():
+        assert client.post("/predict", json=sample["value"]).status_code == 200
+
+
+def test_openapi_documents_every_problem_as_one(client: TestClient) -> None:
+    document = client.get("/openapi.json").json()
+    responses = document["paths"]["/predict"]["post"]["responses"]
+    assert responses.keys() == {"200", "400", "404", "413", "415", "422", "500", "503"}
+    references = set(re.findall(r'"\$ref": "#/components/schemas/(\w+)"', json.dumps(document)))
+    assert references <= document["components"]["schemas"].keys()
+    for path in document["paths"].values():
+        for operation in path.values():
+            for status, response in operation["responses"].items():
+                assert ("application/problem+json" in response["content"]) == (status != "200")
+
+
+def test_the_docs_page_is_there(client: TestClient) -> None:
+    assert "swagger" in client.get("/docs").text

@@ -1,0 +1,116 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from bundles import LABELS, fields, graph, tokenizer, write_bundle
+
+from boatyard.bundle import BundleError, open_bundle, seal
+from boatyard.errors import UserError
+from boatyard.predict import Predictor, allowed_cores
+
+pytestmark = pytest.mark.unit
+
+TEXTS = [
+    "card",
+    "please send a transfer to iban",
+    "fee",
+    "card lost stolen card fee",
+    "what",
+    "cost of a transfer",
+] * 9
+
+
+@pytest.fixture
+def predictor(tmp_path: Path) -> Predictor:
+    write_bundle(tmp_path)
+    return Predictor(open_bundle(tmp_path), threads=1)
+
+
+def rows(predictor: Predictor, texts: list[str]) -> list[object]:
+    return [predictor.model.parse({"text": text}) for text in texts]
+
+
+def test_the_likeliest_labels_come_first(predictor: Predictor) -> None:
+    (prediction,) = predictor.answer(rows(predictor, ["card stolen fee"]), top_k=2)
+    assert prediction.label == "card_lost"
+    assert [label for label, _ in prediction.top] == ["card_lost", "fees"]
+    assert prediction.score == prediction.top[0][1] > prediction.top[1][1]
+
+
+def test_more_labels_than_there_are_gives_all(predictor: Predictor) -> None:
+    (prediction,) = predictor.answer(rows(predictor, ["card"]), top_k=100)
+    assert sorted(label for label, _ in prediction.top) == sorted(LABELS)
+    assert sum(score for _, score in prediction.top) == pytest.approx(1)
+
+
+def test_a_batch_answers_as_each_alone_in_the_order_of_the_rows(predictor: Predictor) -> None:
+    together = predictor.answer(rows(predictor, TEXTS))
+    alone = [predictor.answer(rows(predictor, [text]))[0] for text in TEXTS]
+    for batched, single in zip(together, alone, strict=True):
+        assert batched.label == single.label
+        assert batched.score == pytest.approx(single.score, abs=1e-6)
+        assert batched.truncated == single.truncated
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 1000])
+def test_outputs_keep_the_order_whatever_the_batch_size(predictor: Predictor, batch_size: int) -> None:
+    outputs = predictor.outputs(rows(predictor, TEXTS), batch_size)
+    assert outputs.logits.shape == outputs.probabilities.shape == (len(TEXTS), len(LABELS))
+    for text, probabilities, embedding in zip(TEXTS, outputs.probabilities, outputs.embedding, strict=True):
+        alone = predictor.outputs(rows(predictor, [text]))
+        np.testing.assert_allclose(probabilities, alone.probabilities[0], atol=1e-6)
+        np.testing.assert_allclose(embedding, alone.embedding[0], atol=1e-6)
+
+
+def test_a_long_row_is_answered_as_truncated(predictor: Predictor) -> None:
+    short, long = predictor.answer(rows(predictor, ["card", "card " * 20]))
+    assert (short.truncated, long.truncated) == (False, True)
+
+
+def test_nothing_is_answered_with_nothing(predictor: Predictor) -> None:
+    assert predictor.answer([]) == []
+
+
+def bundle_with(folder: Path, model: onnx.ModelProto | bytes, **changes: object) -> Path:
+    tokenizer().save(str(folder / "tokenizer.json"))
+    data = model if isinstance(model, bytes) else model.SerializeToString()
+    (folder / "model.onnx").write_bytes(data)
+    seal(folder, **fields(**changes))
+    return folder
+
+
+def test_a_graph_that_does_not_open_is_refused(tmp_path: Path) -> None:
+    bundle = open_bundle(bundle_with(tmp_path, b"no graph"))
+    with pytest.raises(BundleError, match=r"model\.onnx is not a graph"):
+        Predictor(bundle)
+
+
+def test_a_graph_without_an_embedding_is_refused(tmp_path: Path) -> None:
+    model = graph()
+    del model.graph.output[-1]
+    with pytest.raises(BundleError, match="no output named embedding"):
+        Predictor(open_bundle(bundle_with(tmp_path, model)))
+
+
+def test_a_graph_and_labels_that_disagree_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="tells 3 classes apart, but 2 labels"):
+        Predictor(open_bundle(bundle_with(tmp_path, graph(), labels=LABELS[:2])))
+
+
+def test_an_unknown_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="unknown kind 'smells'"):
+        Predictor(open_bundle(bundle_with(tmp_path, graph(), kind="smells")))
+
+
+def test_a_containers_quota_bounds_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    for written, cores in [
+        ("200000 100000", 2),
+        ("50000 100000", 1),
+        ("max 100000", 8),
+        ("9900000 100000", 8),
+    ]:
+        monkeypatch.setattr(Path, "read_text", lambda _, written=written: written)
+        assert allowed_cores() == cores

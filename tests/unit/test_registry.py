@@ -1,0 +1,218 @@
+import json
+from pathlib import Path
+
+import pytest
+from bundles import Publish, write_bundle
+
+from boatyard import registry
+from boatyard.bundle import BundleError, Manifest
+from boatyard.errors import UserError
+from boatyard.registry import Reference, UnknownModel, parse_reference
+from boatyard.storage import LocalStorage, Storage
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture
+def three(publish: Publish) -> list[str]:
+    """Three published versions."""
+    return [publish(bias=(bias, 0, 0)).version for bias in range(3)]
+
+
+def test_a_reference_reads_a_name_and_an_alias_or_a_version() -> None:
+    assert parse_reference("inbox") == Reference("inbox", "production")
+    assert parse_reference("inbox@staging") == Reference("inbox", "staging")
+    exact = parse_reference("inbox@20260102T030405Z-0a1b2c3d")
+    assert exact.selector == "20260102T030405Z-0a1b2c3d"
+    assert parse_reference(str(exact)) == exact
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "@",
+        "inbox@",
+        "@production",
+        "In",
+        "a/b",
+        "..",
+        "a b",
+        "inbox@..",
+        "inbox@a/b",
+        "-a",
+        "a" * 65,
+        "a@b@c",
+        "a\n",
+    ],
+)
+def test_references_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(UserError, match=r"is not an? "):
+        parse_reference(text)
+
+
+def test_a_published_bundle_comes_back_verified(storage: Storage, publish: Publish, tmp_path: Path) -> None:
+    manifest = publish()
+    bundle = registry.fetch(storage, Reference("inbox", manifest.version), tmp_path / "cache")
+    assert bundle.manifest == manifest
+    assert registry.names(storage) == ["inbox"]
+    assert registry.versions(storage, "inbox") == [manifest.version]
+
+
+def test_publishing_again_changes_nothing(storage: Storage, tmp_path: Path) -> None:
+    write_bundle(tmp_path / "bundle")
+    first = registry.publish(storage, tmp_path / "bundle")
+    before = {key: storage.read(key) for key in storage.list()}
+    assert registry.publish(storage, tmp_path / "bundle") == first
+    assert {key: storage.read(key) for key in storage.list()} == before
+
+
+def test_a_published_version_is_never_overwritten(storage: Storage, tmp_path: Path) -> None:
+    write_bundle(tmp_path / "bundle")
+    registry.publish(storage, tmp_path / "bundle")
+    described = tmp_path / "bundle/bundle.json"
+    described.write_text(json.dumps(json.loads(described.read_text()) | {"metrics": {"accuracy": 0.1}}))
+    with pytest.raises(UserError, match="already published"):
+        registry.publish(storage, tmp_path / "bundle")
+
+
+def test_a_torn_bundle_is_not_published(storage: Storage, tmp_path: Path) -> None:
+    write_bundle(tmp_path / "bundle")
+    (tmp_path / "bundle/model.onnx").write_bytes(b"")
+    with pytest.raises(BundleError, match="torn"):
+        registry.publish(storage, tmp_path / "bundle")
+    assert storage.list() == []
+
+
+def test_a_version_does_not_exist_until_its_manifest_does(
+    storage: Storage, publish: Publish, tmp_path: Path
+) -> None:
+    version = publish().version
+    (tmp_path / "storage/models/inbox" / version / "bundle.json").unlink()
+    assert registry.versions(storage, "inbox") == []
+    assert registry.names(storage) == []
+    with pytest.raises(UnknownModel):
+        registry.resolve(storage, Reference("inbox", version))
+
+
+def test_versions_are_newest_first(storage: Storage) -> None:
+    for version in ("20250101T000000Z-aaaaaaaa", "20260101T000000Z-00000000", "20240101T000000Z-ffffffff"):
+        storage.write(f"models/inbox/{version}/bundle.json", b"{}")
+    assert [version[:4] for version in registry.versions(storage, "inbox")] == ["2026", "2025", "2024"]
+
+
+def test_what_else_lies_under_models_is_no_model(storage: Storage) -> None:
+    for key in ("models/README.md", "models/Not A Name/x/bundle.json", "models/inbox/draft/bundle.json"):
+        storage.write(key, b"")
+    assert registry.names(storage) == []
+
+
+def test_an_alias_follows_promotions(storage: Storage, three: list[str]) -> None:
+    for version in three:
+        registry.promote(storage, "inbox", version)
+        assert registry.resolve(storage, parse_reference("inbox")) == version
+    registry.promote(storage, "inbox", three[0], "staging")
+    assert registry.aliases(storage, "inbox") == {"production": three[2], "staging": three[0]}
+
+
+def test_two_rollbacks_go_back_two_promotions(storage: Storage, three: list[str]) -> None:
+    for version in three:
+        registry.promote(storage, "inbox", version)
+    assert registry.rollback(storage, "inbox").version == three[1]
+    assert registry.rollback(storage, "inbox").version == three[0]
+    with pytest.raises(UserError, match="nothing to go back to"):
+        registry.rollback(storage, "inbox")
+
+
+def test_a_rollback_after_a_promotion_after_a_rollback_skips_what_was_rolled_back(
+    storage: Storage, three: list[str]
+) -> None:
+    first, bad, good = three
+    registry.promote(storage, "inbox", first)
+    registry.promote(storage, "inbox", bad)
+    registry.rollback(storage, "inbox")
+    registry.promote(storage, "inbox", good)
+    assert registry.rollback(storage, "inbox").version == first
+
+
+def test_the_history_keeps_every_move(storage: Storage, three: list[str]) -> None:
+    registry.promote(storage, "inbox", three[0])
+    registry.promote(storage, "inbox", three[1])
+    alias = registry.rollback(storage, "inbox")
+    assert [(move.version, move.action) for move in alias.history] == [
+        (three[0], "promote"),
+        (three[1], "promote"),
+        (three[0], "rollback"),
+    ]
+
+
+def test_promoting_what_is_there_already_is_no_step_to_roll_back(storage: Storage, three: list[str]) -> None:
+    registry.promote(storage, "inbox", three[0])
+    registry.promote(storage, "inbox", three[1])
+    registry.promote(storage, "inbox", three[1])
+    assert registry.rollback(storage, "inbox").version == three[0]
+
+
+def test_a_lost_race_says_who_won_and_moves_nothing(
+    three: list[str], storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.promote(storage, "inbox", three[0])
+    swap = LocalStorage.swap
+
+    def overtaken(self: LocalStorage, key: str, data: bytes, expected: str | None) -> str:
+        monkeypatch.setattr(LocalStorage, "swap", swap)
+        registry.promote(storage, "inbox", three[2])
+        return swap(self, key, data, expected)
+
+    monkeypatch.setattr(LocalStorage, "swap", overtaken)
+    with pytest.raises(UserError, match=rf"moved meanwhile to {three[2]}; look again"):
+        registry.promote(storage, "inbox", three[1])
+    assert registry.resolve(storage, parse_reference("inbox")) == three[2]
+
+
+def test_only_what_is_published_can_be_promoted(storage: Storage, publish: Publish) -> None:
+    publish()
+    with pytest.raises(UnknownModel, match="no version"):
+        registry.promote(storage, "inbox", "20260101T000000Z-00000000")
+    with pytest.raises(UserError, match="is not a version"):
+        registry.promote(storage, "inbox", "production")
+
+
+def test_an_alias_cannot_look_like_a_version(storage: Storage, three: list[str]) -> None:
+    with pytest.raises(UserError, match="is not an alias"):
+        registry.promote(storage, "inbox", three[0], three[1])
+
+
+@pytest.mark.parametrize(
+    ("reference", "said"),
+    [
+        ("inbx", "no model 'inbx'.* inbox"),
+        ("inbox@prodction", "no alias 'prodction'.* production"),
+        ("inbox@20260101T000000Z-00000000", "no version '20260101T000000Z-00000000'"),
+    ],
+)
+def test_an_unknown_reference_names_what_there_is(
+    storage: Storage, three: list[str], reference: str, said: str
+) -> None:
+    registry.promote(storage, "inbox", three[0])
+    with pytest.raises(UnknownModel, match=said):
+        registry.resolve(storage, parse_reference(reference))
+
+
+def test_an_empty_registry_says_that_nothing_is_published(storage: Storage) -> None:
+    with pytest.raises(UnknownModel, match="none is published yet"):
+        registry.resolve(storage, parse_reference("inbox"))
+
+
+def test_a_bundle_in_anothers_place_is_refused(storage: Storage, publish: Publish, tmp_path: Path) -> None:
+    manifest: Manifest = publish()
+    storage.upload(tmp_path / "storage/models/inbox" / manifest.version, f"models/other/{manifest.version}")
+    with pytest.raises(BundleError, match="not other@"):
+        registry.fetch(storage, Reference("other", manifest.version), tmp_path)
+
+
+def test_a_broken_alias_is_named(storage: Storage, publish: Publish) -> None:
+    publish()
+    storage.write("models/inbox/aliases/production.json", b"{}")
+    with pytest.raises(UserError, match=r"aliases/production\.json is not an alias"):
+        registry.resolve(storage, parse_reference("inbox"))

@@ -1,0 +1,180 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from bundles import MAX_TOKENS, VOCABULARY, tokenizer, write_bundle
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from boatyard.bundle import BundleError, open_bundle
+from boatyard.kinds.protocol import InvalidInput
+from boatyard.kinds.text.serving import TextModel, input_schema, open_model
+
+pytestmark = pytest.mark.unit
+
+ONE = TextModel(tokenizer(), ["text"], MAX_TOKENS, max_characters=200)
+PAIR = TextModel(tokenizer(), ["title", "text"], MAX_TOKENS)
+CLS, SEP, UNK, PAD = (VOCABULARY[f"[{name}]"] for name in ("CLS", "SEP", "UNK", "PAD"))
+CARD, LOST = VOCABULARY["card"], VOCABULARY["lost"]
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(exclude_categories=[])),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["text", "title"]) | st.text(), inner)
+    ),
+    max_leaves=8,
+)
+
+
+def test_a_text_is_framed_by_special_tokens() -> None:
+    (encoded,) = ONE.encode([("Card lost",)])
+    assert encoded.ids == [CLS, CARD, LOST, SEP]
+    assert not encoded.truncated
+
+
+def test_the_fields_of_a_pair_are_read_in_the_schemas_order() -> None:
+    row = PAIR.parse({"text": "lost", "title": "card"})
+    (encoded,) = PAIR.encode([row])
+    assert encoded.ids == [CLS, CARD, SEP, LOST, SEP]
+    assert encoded.type_ids == [0, 0, 0, 1, 1]
+
+
+def test_a_long_text_is_cut_to_the_limit_and_says_so() -> None:
+    fits, too_long = ONE.encode([("card " * (MAX_TOKENS - 2),), ("card " * (MAX_TOKENS - 1),)])
+    assert (fits.length, fits.truncated) == (MAX_TOKENS, False)
+    assert (too_long.length, too_long.truncated) == (MAX_TOKENS, True)
+    assert too_long.ids[-1] == SEP
+
+
+words = st.lists(st.sampled_from(["card", "lost", "fee", "x"]), max_size=2 * MAX_TOKENS).map(" ".join)
+
+
+@given(st.integers(5, 2 * MAX_TOKENS), words, words)
+def test_texts_are_cut_just_as_the_tokenizer_cuts_them_in_training(limit: int, title: str, text: str) -> None:
+    reference = tokenizer()
+    reference.enable_truncation(limit)
+    for fields in (["text"], ["title", "text"]):
+        row = (title, text)[: len(fields)]
+        expected = reference.encode(*row)
+        (encoded,) = TextModel(tokenizer(), fields, limit).encode([row])
+        assert (encoded.ids, encoded.type_ids) == (expected.ids, expected.type_ids)
+        assert encoded.truncated == bool(expected.overflowing)
+
+
+def test_two_long_texts_cost_no_more_than_their_length() -> None:
+    long = "a " * 10_000  # cut by the tokenizer itself, this takes 20 s and 5 GB
+    (encoded,) = PAIR.encode([(long, long)])
+    assert encoded.length == MAX_TOKENS
+
+
+def test_a_batch_is_padded_to_its_longest_and_masked() -> None:
+    feeds = ONE.collate(ONE.encode([("card",), ("card lost lost",)]))
+    assert feeds["input_ids"].tolist() == [[CLS, CARD, SEP, PAD, PAD], [CLS, CARD, LOST, LOST, SEP]]
+    assert feeds["attention_mask"].tolist() == [[1, 1, 1, 0, 0], [1] * 5]
+    assert feeds["token_type_ids"].tolist() == [[0] * 5] * 2
+    assert {array.dtype for array in feeds.values()} == {np.dtype(np.int64)}
+
+
+def test_the_padding_id_is_the_tokenizers_own() -> None:
+    padding = tokenizer()
+    padding.enable_padding(pad_id=UNK, pad_token="[UNK]", length=50)  # noqa: S106
+    feeds = (model := TextModel(padding, ["text"], MAX_TOKENS)).collate(
+        model.encode([("card",), ("card lost",)])
+    )
+    assert feeds["input_ids"].tolist() == [[CLS, CARD, SEP, UNK], [CLS, CARD, LOST, SEP]]
+
+
+def test_a_text_without_tokens_still_makes_a_batch() -> None:
+    bare = tokenizer()
+    bare.post_processor = None  # type: ignore[assignment]
+    model = TextModel(bare, ["text"], MAX_TOKENS)
+    assert model.collate(model.encode([("\u200b",)]))["input_ids"].shape[1] >= 1
+    assert model.collate(model.encode([("",)]))["input_ids"].shape == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("payload", "detail", "pointer"),
+    [
+        (None, "must be an object", ""),
+        (["card"], "must be an object", ""),
+        ("card", "must be an object", ""),
+        ({}, '"text" is missing', "/text"),
+        ({"text": "a", "txet": "b"}, "unknown field 'txet'", ""),
+        ({"text": "a", 1: "b"}, "unknown field '1'", ""),
+        ({"text": None}, "must be a string", "/text"),
+        ({"text": ["a"]}, "must be a string", "/text"),
+        ({"text": True}, "must be a string", "/text"),
+        ({"text": ""}, "is blank", "/text"),
+        ({"text": " \n\t\u3000"}, "is blank", "/text"),
+        ({"text": "a" * 201}, "has 201 characters and may have 200", "/text"),
+        ({"text": "a\ud800"}, "surrogate", "/text"),
+    ],
+)
+def test_what_is_not_the_schemas_object_is_refused(payload: object, detail: str, pointer: str) -> None:
+    with pytest.raises(InvalidInput) as raised:
+        ONE.parse(payload)
+    assert detail in raised.value.detail
+    assert raised.value.pointer == pointer
+
+
+def test_a_pointer_escapes_the_fields_name() -> None:
+    odd = TextModel(tokenizer(), ["a/b~c"], MAX_TOKENS)
+    with pytest.raises(InvalidInput) as raised:
+        odd.parse({"a/b~c": 1})
+    assert raised.value.pointer == "/a~1b~0c"
+
+
+@given(JSON | st.fixed_dictionaries({"text": st.text(st.characters(exclude_categories=[]))}))
+@example({"text": "\0"})
+@example({"text": "[CLS] [SEP] [PAD]"})
+@example({"text": "\udfff\ud800"})
+def test_any_payload_is_either_refused_or_encoded(payload: object) -> None:
+    try:
+        row = ONE.parse(payload)
+    except InvalidInput as refused:
+        refused.detail.encode()  # so that it can be sent
+        return
+    (encoded,) = ONE.encode([row])
+    assert 0 < encoded.length <= MAX_TOKENS
+
+
+def test_the_schema_admits_only_its_fields_in_their_order() -> None:
+    schema = input_schema(["title", "text"], 100)
+    assert schema["required"] == ["title", "text"]
+    assert schema["additionalProperties"] is False
+    assert schema["properties"]["text"]["maxLength"] == 100
+
+
+def test_a_bundles_own_limits_hold(tmp_path: Path) -> None:
+    manifest = write_bundle(tmp_path, limits={"max_tokens": 4, "max_characters": 10})
+    model = open_model(tmp_path, manifest)
+    assert model.encode([("card card card",)])[0].length == 4
+    with pytest.raises(InvalidInput, match="may have 10"):
+        model.parse({"text": "a" * 11})
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"limits": {}}, "max_tokens"),
+        ({"limits": {"max_tokens": 2}}, "no room"),
+        ({"input_schema": {}}, "one text field or two"),
+        ({"input_schema": {"required": ["a", "b", "c"]}}, "one text field or two"),
+    ],
+)
+def test_a_bundle_that_cannot_serve_text_is_refused(
+    tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    manifest = write_bundle(tmp_path, **changes)
+    with pytest.raises(BundleError, match=said):
+        open_model(tmp_path, manifest)
+
+
+def test_a_tokenizer_that_is_none_is_refused(tmp_path: Path) -> None:
+    write_bundle(tmp_path)
+    manifest = open_bundle(tmp_path).manifest
+    (tmp_path / "tokenizer.json").write_text(json.dumps({"model": 1}))
+    with pytest.raises(BundleError, match="is not a tokenizer"):
+        open_model(tmp_path, manifest)
