@@ -19,9 +19,7 @@ WORDS = {
 }
 LABELS = list(WORDS)
 SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
-VOCABULARY = {
-    token: i for i, token in enumerate([*SPECIALS, *(w for words in WORDS.values() for w in words)])
-}
+VOCABULARY = {token: i for i, token in enumerate([*SPECIALS, *(w for words in WORDS.values() for w in words)])}
 MAX_TOKENS = 8
 
 Publish = Callable[..., Manifest]

@@ -166,7 +166,7 @@ def load_config(overrides: Sequence[str] = ()) -> Config:
     for override in parsed:
         _check_key(override)
     extra = {o.key_or_group for o in parsed} & {f"train.{key}" for key in _further_training_keys(parsed)}
-    lines = [f"++{o.input_line}" if o.key_or_group in extra else o.input_line for o in parsed]
+    lines = [f"++{o.input_line}" if o.key_or_group in extra else str(o.input_line) for o in parsed]
     try:
         with initialize_config_dir(str(CONFIGS), version_base="1.3"):
             composed = compose("config", lines)

@@ -16,18 +16,20 @@ from boatyard.data.encode import Encoded
 from boatyard.kinds import training
 
 
-def new_network(config: Config, classes: int, encoded: Encoded) -> nn.Module:
+def new_network(config: Config, classes: int, encoded: Encoded) -> Any:
     """An untrained network; the same for the same `train.seed`."""
     set_seed(config.train.seed)
     return training(config.data.kind).build_network(config.model, classes, encoded.folder)
 
 
-def open_network(config: Config, folder: Path, **how: Any) -> nn.Module:
+def open_network(config: Config, folder: Path, **how: Any) -> Any:
     """A trained network, in evaluation mode."""
     return training(config.data.kind).load_network(folder, **how)
 
 
-def predict(config: Config, network: nn.Module, inputs: Path, rows: Dataset, batch_size: int = 64) -> npt.NDArray[np.float32]:
+def predict(
+    config: Config, network: nn.Module, inputs: Path, rows: Dataset, batch_size: int = 64
+) -> npt.NDArray[np.float32]:
     """Probabilities, float32[rows, classes]; rows of like length share a batch."""
     collate = training(config.data.kind).Inputs(inputs).collate
     order = np.argsort(np.asarray(rows.with_format("numpy")["length"][:]), kind="stable")

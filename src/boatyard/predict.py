@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime as ort  # type: ignore[import-untyped]
+import onnxruntime as ort
 
 from boatyard import kinds
 from boatyard.bundle import Bundle, BundleError
@@ -44,9 +44,7 @@ class Predictor:
 
     def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
         self.manifest = bundle.manifest
-        self.model: ServedModel[Any, Any] = kinds.serving(self.manifest.kind).open_model(
-            bundle.folder, self.manifest
-        )
+        self.model: ServedModel[Any, Any] = kinds.serving(self.manifest.kind).open_model(bundle.folder, self.manifest)
         self._session = _open_session(bundle.folder / GRAPH, threads or allowed_cores())
         self._inputs = {node.name for node in self._session.get_inputs()}
         shapes = {node.name: node.shape for node in self._session.get_outputs()}
@@ -54,9 +52,7 @@ class Predictor:
             raise BundleError(f"{bundle.folder / GRAPH} has no output named {', '.join(sorted(missing))}")
         classes, labels = shapes["probabilities"][-1], len(self.manifest.labels)
         if isinstance(classes, int) and classes != labels:
-            raise BundleError(
-                f"{bundle.folder / GRAPH} tells {classes} classes apart, but {labels} labels are named"
-            )
+            raise BundleError(f"{bundle.folder / GRAPH} tells {classes} classes apart, but {labels} labels are named")
 
     def answer(self, rows: Sequence[Any], top_k: int = 3) -> list[Prediction]:
         """One prediction for each row that `model.parse` made."""
@@ -64,9 +60,7 @@ class Predictor:
             return []
         encoded = self.model.encode(rows)
         probabilities = self._run(encoded).probabilities
-        return [
-            self._prediction(scores, top_k, row) for scores, row in zip(probabilities, encoded, strict=True)
-        ]
+        return [self._prediction(scores, top_k, row) for scores, row in zip(probabilities, encoded, strict=True)]
 
     def outputs(self, rows: Sequence[Any], batch_size: int = 32) -> Outputs:
         """What the graph says of each row; there must be one."""
@@ -110,6 +104,4 @@ def _open_session(path: Path, threads: int) -> ort.InferenceSession:
     try:
         return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as wrong:  # its exceptions share no narrower base
-        raise BundleError(
-            f"{path} is not a graph that ONNX Runtime {ort.__version__} opens: {wrong}"
-        ) from wrong
+        raise BundleError(f"{path} is not a graph that ONNX Runtime {ort.__version__} opens: {wrong}") from wrong

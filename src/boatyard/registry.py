@@ -155,9 +155,7 @@ def fetch(storage: Storage, reference: Reference, cache: Path) -> Bundle:
 
 def _checked(name: str, what: str) -> str:
     if not NAME.fullmatch(name):
-        raise UserError(
-            f"{name[:80]!r} is not {what}: up to 64 of a-z, 0-9, '-' and '_', the first a letter or digit"
-        )
+        raise UserError(f"{name[:80]!r} is not {what}: up to 64 of a-z, 0-9, '-' and '_', the first a letter or digit")
     return name
 
 
@@ -204,9 +202,7 @@ def _move(
 ) -> Alias:
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     history = [] if read is None else read[0].history
-    moved = Alias(
-        version=version, updated=now, history=[*history, Move(version=version, time=now, action=action)]
-    )
+    moved = Alias(version=version, updated=now, history=[*history, Move(version=version, time=now, action=action)])
     key = f"{ROOT}{name}/aliases/{alias}.json"
     try:
         storage.swap(key, moved.model_dump_json(indent=2).encode() + b"\n", read[1] if read else None)

@@ -2,20 +2,24 @@
 
 import json
 import logging
+import os
 import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
-from bundles import LABELS, Publish
+from bundles import LABELS, Publish, fields, tokenizer, write_bundle
 from problems import assert_problem
 from starlette.testclient import TestClient
 
 from boatyard import registry
 from boatyard.api import models
+from boatyard.bundle import seal
 from boatyard.kinds.text.serving import input_schema
+from boatyard.predict import Prediction, Predictor
 from boatyard.registry import Reference
 from boatyard.storage import LocalStorage, Storage
 
@@ -134,11 +138,11 @@ def test_a_reference_that_is_none_is_refused(client: TestClient, reference: str)
 def test_only_a_few_named_models_stay_loaded_beside_the_default(
     client: TestClient, publish: Publish, promoted: str
 ) -> None:
-    named = [publish(bias=(bias, 0, 0)).version for bias in range(1, models.NAMED_MODELS + 3)]
-    for version in named:
+    first, second, *rest = (publish(bias=(bias, 0, 0)).version for bias in range(1, models.NAMED_MODELS + 2))
+    for version in [first, second, *rest[:-1], first, rest[-1]]:
         assert client.post(f"/predict?model=inbox@{version}", json={"text": "card"}).status_code == 200
     loaded = re.findall(r'boatyard_model_info\{.*version="(.*)"\} 1', client.get("/metrics").text)
-    assert set(loaded) == {promoted, *named[-models.NAMED_MODELS :]}
+    assert set(loaded) == {promoted, first, *rest}  # `second` was used the longest ago
 
 
 def test_a_model_asked_for_by_many_at_once_is_loaded_once(
@@ -158,6 +162,30 @@ def test_a_model_asked_for_by_many_at_once_is_loaded_once(
         answers = pool.map(lambda _: client.post(path, json={"text": "card"}).status_code, range(8))
         assert set(answers) == {200}
     assert len(opened) == 1
+
+
+def test_no_more_inputs_are_run_at_once_than_there_are_cores(
+    promoted: str,  # noqa: ARG001 - published first
+    serve: Serve,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
+    client = serve()
+    running, most = 0, 0
+    original = Predictor.answer
+
+    def counted(self: Predictor, *arguments: Any) -> list[Prediction]:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        time.sleep(0.02)
+        running -= 1
+        return original(self, *arguments)
+
+    monkeypatch.setattr(Predictor, "answer", counted)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: client.post("/predict", json={"text": "card"}), range(8)))
+    assert most == 1
 
 
 # ---- no model
@@ -202,11 +230,22 @@ def test_a_torn_default_is_not_verified_again_at_every_request(
     assert client.get("/readyz").status_code == 200
 
 
-def test_a_bundle_whose_own_example_fails_is_not_served(
-    storage: Storage, publish: Publish, serve: Serve
-) -> None:
+def test_a_bundle_whose_own_example_fails_is_not_served(storage: Storage, publish: Publish, serve: Serve) -> None:
     registry.promote(storage, "inbox", publish(examples=[{"txt": "card"}]).version)
     assert_problem(serve().get("/readyz"), 503, "unknown field 'txt'")
+
+
+def test_a_graph_that_fails_on_the_bundles_own_example_is_not_served(
+    storage: Storage, serve: Serve, tmp_path: Path
+) -> None:
+    write_bundle(tmp_path / "bundle")
+    larger = tokenizer()
+    larger.add_tokens(["my"])  # the graph has no vector for it
+    larger.save(str(tmp_path / "bundle/tokenizer.json"))
+    sealed = seal(tmp_path / "bundle", **fields())
+    registry.publish(storage, tmp_path / "bundle")
+    registry.promote(storage, "inbox", sealed.version)
+    assert_problem(serve().get("/readyz"), 503, "cannot be loaded")
 
 
 def test_a_storage_that_cannot_be_read_is_unavailable_not_an_error(
@@ -217,12 +256,8 @@ def test_a_storage_that_cannot_be_read_is_unavailable_not_an_error(
 
     monkeypatch.setattr(LocalStorage, "read_versioned", fail)
     with caplog.at_level(logging.ERROR):
-        assert (
-            client.post("/predict", json={"text": "card"}).status_code == 200
-        )  # the loaded model still answers
-    assert_problem(
-        client.post("/predict?model=inbox@staging", json={"text": "card"}), 503, "the disk is gone"
-    )
+        assert client.post("/predict", json={"text": "card"}).status_code == 200  # the loaded model still answers
+    assert_problem(client.post("/predict?model=inbox@staging", json={"text": "card"}), 503, "the disk is gone")
 
 
 # ---- metrics and description
@@ -239,7 +274,7 @@ def test_metrics_count_requests_predictions_and_models(client: TestClient, promo
         'boatyard_requests_total{route="/predict",status="200"} 1.0',
         'boatyard_requests_total{route="/predict",status="422"} 1.0',
         'boatyard_requests_total{route="/predict",status="405"} 1.0',
-        'boatyard_requests_total{route="unknown",status="404"} 1.0',
+        'boatyard_requests_total{route="other",status="404"} 1.0',
         'boatyard_request_seconds_count{route="/predict"} 3.0',
         'boatyard_predictions_total{label="card_lost",model="inbox"} 1.0',
         'boatyard_predictions_total{label="fees",model="inbox"} 1.0',

@@ -1,6 +1,8 @@
 """Whatever a client sends, it gets an answer or a problem document that says what is wrong."""
 
 import json
+import logging
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given
@@ -71,14 +73,10 @@ def test_a_wrong_top_k_is_named(client: TestClient, top_k: str) -> None:
     assert document["errors"][0]["parameter"] == "top_k"
 
 
-@pytest.mark.parametrize(
-    "media_type", ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", "é"]
-)
+@pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", "é"])
 def test_another_media_type_is_unsupported(client: TestClient, media_type: str) -> None:
     headers = {"content-type": media_type.encode()}
-    assert_problem(
-        client.post("/predict", content=b'{"text": "a"}', headers=headers), 415, "application/json"
-    )
+    assert_problem(client.post("/predict", content=b'{"text": "a"}', headers=headers), 415, "application/json")
 
 
 def test_no_media_type_and_an_encoded_body_are_unsupported(client: TestClient) -> None:
@@ -108,9 +106,7 @@ def test_an_odd_content_length_is_no_server_error(client: TestClient, declared: 
     assert response.status_code in (200, 400, 413)
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/predict/", "/nothing", "/models/inbox", "/%00", "/%ff", "//", "/docs/x"]
-)
+@pytest.mark.parametrize("path", ["/", "/predict/", "/nothing", "/models/inbox", "/%00", "/%ff", "//", "/docs/x"])
 def test_nothing_there_is_a_problem_too(client: TestClient, path: str) -> None:
     assert_problem(client.get(path), 404, "nothing at")
 
@@ -124,9 +120,7 @@ def test_nothing_there_is_a_problem_too(client: TestClient, path: str) -> None:
         ("BREW", "/models", "GET"),
     ],
 )
-def test_another_method_is_told_which_is_allowed(
-    client: TestClient, method: str, path: str, allowed: str
-) -> None:
+def test_another_method_is_told_which_is_allowed(client: TestClient, method: str, path: str, allowed: str) -> None:
     response = client.request(method, path)
     assert_problem(response, 405, method)
     assert response.headers["allow"] == allowed
@@ -147,20 +141,35 @@ def test_an_unexpected_error_tells_the_client_only_where_to_look(
     assert 'boatyard_requests_total{route="/predict",status="500"} 1.0' in client.get("/metrics").text
 
 
+def test_a_client_that_leaves_midway_is_no_server_error(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    arriving = iter([{"type": "http.request", "body": b'{"te', "more_body": True}, {"type": "http.disconnect"}])
+    sent = []
+
+    async def receive() -> Any:
+        return next(arriving)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/predict", "query_string": b"", "headers": headers}
+    assert client.portal
+    client.portal.call(client.app, scope, receive, send)
+    assert sent[0]["status"] == 400
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
 ANY_TEXT = st.text(st.characters(exclude_categories=[]), max_size=50)
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT,
     lambda inner: (
-        st.lists(inner, max_size=4)
-        | st.dictionaries(st.sampled_from(["text", "inputs"]) | ANY_TEXT, inner, max_size=3)
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["text", "inputs"]) | ANY_TEXT, inner, max_size=3)
     ),
     max_leaves=10,
 )
 
 
-@hypothesis_settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     ANY_JSON.map(lambda value: json.dumps(value).encode())  # escapes surrogates as clients can
     | ANY_TEXT.map(lambda text: json.dumps({"text": text}).encode())

@@ -96,9 +96,7 @@ def set_key(key: str, value: object) -> Callable[[Path], None]:
         (set_key("version", "20260101T000000Z-00000000"), "its files are not those of"),
     ],
 )
-def test_a_harmed_bundle_is_refused_with_the_reason(
-    folder: Path, harm: Callable[[Path], object], said: str
-) -> None:
+def test_a_harmed_bundle_is_refused_with_the_reason(folder: Path, harm: Callable[[Path], object], said: str) -> None:
     harm(folder)
     with pytest.raises(BundleError, match=said):
         open_bundle(folder)

@@ -70,6 +70,10 @@ def test_the_imbalance_is_told_and_warned_of_only_when_it_misleads() -> None:
     assert "uneven" in report
 
 
+def test_a_label_without_any_row_does_not_make_the_imbalance_infinite() -> None:
+    assert replace(SUMMARY, label_counts={"train": [20, 0], "test": [6, 0]}).imbalance() == 1
+
+
 def test_a_label_that_a_split_lacks_is_named() -> None:
     lacking = replace(SUMMARY, label_counts={"train": [20, 10], "test": [10, 0]})
     assert "Without a row in test: rate." in render(lacking)
@@ -128,9 +132,7 @@ def test_the_json_holds_the_facts_without_every_length(tmp_path: Path) -> None:
 def test_hostile_names_labels_and_rows_break_nothing(tmp_path: Path) -> None:
     hostile = "a | b\n\n# c `d` <script>x</script> $x_{$ \udc80"
     issue = Issue("error", "bad_bytes", hostile, hostile, 2, hostile)
-    summary = replace(
-        with_issues(issue), name=hostile, labels=[hostile, "rate"], samples={hostile: [hostile]}
-    )
+    summary = replace(with_issues(issue), name=hostile, labels=[hostile, "rate"], samples={hostile: [hostile]})
     report = write(tmp_path, replace(summary, label_counts={"train": [0, 30], "test": [5, 5]}))
     assert "<script" not in report
     assert [line for line in report.splitlines() if line.startswith("# ")] == report.splitlines()[:1]
@@ -139,9 +141,7 @@ def test_hostile_names_labels_and_rows_break_nothing(tmp_path: Path) -> None:
 
 
 def test_an_empty_split_and_no_rows_at_all_are_reported(tmp_path: Path) -> None:
-    half = replace(
-        SUMMARY, lengths={"train": [3], "test": []}, label_counts={"train": [1, 0], "test": [0, 0]}
-    )
+    half = replace(SUMMARY, lengths={"train": [3], "test": []}, label_counts={"train": [1, 0], "test": [0, 0]})
     assert "| test | n/a | n/a | n/a | n/a |" in write(tmp_path / "half", half)
     none = replace(SUMMARY, lengths={}, labels=[], label_counts={"train": [], "test": []}, samples={})
     assert "There are no rows." in write(tmp_path / "none", none)

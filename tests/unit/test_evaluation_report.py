@@ -63,9 +63,7 @@ def test_top_k_is_left_out_where_it_is_certain() -> None:
 
 
 def test_a_model_that_loses_is_reported_as_losing_and_by_how_much() -> None:
-    assert "**The model loses to the baseline by 1.25 points of accuracy.**" in report_of(
-        ["a", "b"], ahead=0.0125
-    )
+    assert "**The model loses to the baseline by 1.25 points of accuracy.**" in report_of(["a", "b"], ahead=0.0125)
 
 
 @pytest.mark.parametrize("ahead", [0.0, -0.01])

@@ -62,6 +62,11 @@ def test_ordinary_labels_and_numbers_stay_readable_in_the_source() -> None:
         assert escape(text) == text
 
 
+def test_neither_tags_links_formulas_nor_templates_are_started() -> None:
+    # in dialects beyond CommonMark a dollar sign opens a formula, a brace a template or attributes
+    assert not set("<[${") & set(escape("<b [x](y) $x^2$ {{ name }} {% if %}"))
+
+
 def test_what_cannot_be_printed_is_replaced_rather_than_written() -> None:
     assert escape("a\x00b\udc80c\u202ed") == "a\ufffdb\ufffdc\ufffdd"
     escape("\udcff").encode()

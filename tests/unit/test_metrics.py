@@ -120,9 +120,7 @@ def test_narrow_integer_and_float_types_do_not_overflow() -> None:
         ([0], [[0.2, 0.3, 0.5]], "do not fit"),
     ],
 )
-def test_what_cannot_be_scored_is_refused(
-    targets: list[int], probabilities: list[list[float]], message: str
-) -> None:
+def test_what_cannot_be_scored_is_refused(targets: list[int], probabilities: list[list[float]], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         score(np.array(targets), np.array(probabilities), ["a", "b"])
 

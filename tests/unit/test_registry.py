@@ -84,15 +84,26 @@ def test_a_torn_bundle_is_not_published(storage: Storage, tmp_path: Path) -> Non
     assert storage.list() == []
 
 
-def test_a_version_does_not_exist_until_its_manifest_does(
-    storage: Storage, publish: Publish, tmp_path: Path
-) -> None:
+def test_a_version_does_not_exist_until_its_manifest_does(storage: Storage, publish: Publish, tmp_path: Path) -> None:
     version = publish().version
     (tmp_path / "storage/models/inbox" / version / "bundle.json").unlink()
     assert registry.versions(storage, "inbox") == []
     assert registry.names(storage) == []
     with pytest.raises(UnknownModel):
         registry.resolve(storage, Reference("inbox", version))
+
+
+def test_a_publisher_that_dies_midway_leaves_no_version(
+    storage: Storage, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LocalStorage, "write_once", die)
+    with pytest.raises(KeyboardInterrupt):
+        publish()
+    assert [key.rpartition("/")[2] for key in storage.list()] == ["model.onnx", "tokenizer.json"]
+    assert registry.versions(storage, "inbox") == []
 
 
 def test_versions_are_newest_first(storage: Storage) -> None:

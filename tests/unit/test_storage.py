@@ -129,9 +129,7 @@ def test_a_write_that_fails_leaves_the_old_bytes_and_no_litter(storage: Storage,
     assert [path.name for path in (tmp_path / "storage/folder").iterdir()] == ["key"]
 
 
-def test_listing_is_sorted_by_prefix_and_hides_locks_and_temporary_files(
-    storage: Storage, tmp_path: Path
-) -> None:
+def test_listing_is_sorted_by_prefix_and_hides_locks_and_temporary_files(storage: Storage, tmp_path: Path) -> None:
     for key in ["b/2", "b/1", "b/c/3", "bb/4", "a"]:
         storage.write(key, b"")
     storage.swap("b/1", b"new", (storage.read_versioned("b/1") or (b"", ""))[1])
@@ -184,9 +182,7 @@ OUTSIDE = [
 
 
 @pytest.mark.parametrize("key", [*OUTSIDE, "\ud800", "long/" * 300 + "x"])
-def test_keys_that_leave_the_root_or_hide_in_it_are_refused(
-    storage: Storage, tmp_path: Path, key: str
-) -> None:
+def test_keys_that_leave_the_root_or_hide_in_it_are_refused(storage: Storage, tmp_path: Path, key: str) -> None:
     (tmp_path / "x").write_bytes(b"outside")
     attempts: list[Callable[[], object]] = [
         lambda: storage.read(key),

@@ -21,9 +21,7 @@ CARD, LOST = VOCABULARY["card"], VOCABULARY["lost"]
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(exclude_categories=[])),
-    lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["text", "title"]) | st.text(), inner)
-    ),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["text", "title"]) | st.text(), inner),
     max_leaves=8,
 )
 
@@ -80,9 +78,7 @@ def test_a_batch_is_padded_to_its_longest_and_masked() -> None:
 def test_the_padding_id_is_the_tokenizers_own() -> None:
     padding = tokenizer()
     padding.enable_padding(pad_id=UNK, pad_token="[UNK]", length=50)  # noqa: S106
-    feeds = (model := TextModel(padding, ["text"], MAX_TOKENS)).collate(
-        model.encode([("card",), ("card lost",)])
-    )
+    feeds = (model := TextModel(padding, ["text"], MAX_TOKENS)).collate(model.encode([("card",), ("card lost",)]))
     assert feeds["input_ids"].tolist() == [[CLS, CARD, SEP, UNK], [CLS, CARD, LOST, SEP]]
 
 
@@ -107,7 +103,7 @@ def test_a_text_without_tokens_still_makes_a_batch() -> None:
         ({"text": ["a"]}, "must be a string", "/text"),
         ({"text": True}, "must be a string", "/text"),
         ({"text": ""}, "is blank", "/text"),
-        ({"text": " \n\t\u3000"}, "is blank", "/text"),
+        ({"text": " \n\t\u3000\ufeff"}, "is blank", "/text"),
         ({"text": "a" * 201}, "has 201 characters and may have 200", "/text"),
         ({"text": "a\ud800"}, "surrogate", "/text"),
     ],
@@ -117,6 +113,11 @@ def test_what_is_not_the_schemas_object_is_refused(payload: object, detail: str,
         ONE.parse(payload)
     assert detail in raised.value.detail
     assert raised.value.pointer == pointer
+
+
+@pytest.mark.parametrize("text", ["\x1e", "\x85", "\0", "\u200b"])
+def test_what_the_schemas_pattern_calls_a_character_is_answered(text: str) -> None:
+    assert ONE.parse({"text": text}) == (text,)
 
 
 def test_a_pointer_escapes_the_fields_name() -> None:
@@ -164,9 +165,7 @@ def test_a_bundles_own_limits_hold(tmp_path: Path) -> None:
         ({"input_schema": {"required": ["a", "b", "c"]}}, "one text field or two"),
     ],
 )
-def test_a_bundle_that_cannot_serve_text_is_refused(
-    tmp_path: Path, changes: dict[str, Any], said: str
-) -> None:
+def test_a_bundle_that_cannot_serve_text_is_refused(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
     manifest = write_bundle(tmp_path, **changes)
     with pytest.raises(BundleError, match=said):
         open_model(tmp_path, manifest)

@@ -46,9 +46,7 @@ async def _named_model(
     models: Annotated[Models, Depends(_models)],
     model: Annotated[
         str | None,
-        Query(
-            description="name, name@alias or name@version", json_schema_extra={"pattern": f"^{REFERENCE}$"}
-        ),
+        Query(description="name, name@alias or name@version", json_schema_extra={"pattern": f"^{REFERENCE}$"}),
     ] = None,
 ) -> Predictor:
     if model is None:

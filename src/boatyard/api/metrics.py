@@ -65,7 +65,7 @@ class Metrics:
 
 
 class MeasuredRequests:
-    """Middleware that counts and times every request under its route's template."""
+    """Middleware that counts and times every request under its route's template, or under `other`."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -86,6 +86,6 @@ class MeasuredRequests:
         try:
             await self._app(scope, receive, watched)
         finally:
-            route = getattr(scope.get("route"), "path", "unknown")
+            route = getattr(scope.get("route"), "path", "other")
             self._metrics.requests.labels(route, status).inc()
             self._metrics.seconds.labels(route).observe(perf_counter() - started)

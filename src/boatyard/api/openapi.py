@@ -14,9 +14,7 @@ REFERENCES = "#/components/schemas/{model}"
 
 def describe(app: FastAPI, manifest: Manifest | None) -> dict[str, Any]:
     """The OpenAPI document; while no model is loaded, /predict is said to take any object."""
-    document = get_openapi(
-        title=app.title, version=app.version, description=app.description, routes=app.routes
-    )
+    document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     problem = ProblemDocument.model_json_schema(ref_template=REFERENCES)
     schemas = document["components"]["schemas"]
     schemas |= problem.pop("$defs", {}) | {ProblemDocument.__name__: problem}

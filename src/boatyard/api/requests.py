@@ -43,9 +43,7 @@ def _parse_all(items: list[tuple[str, object]], model: ServedModel[Any, Any]) ->
         try:
             rows.append(model.parse(item))
         except InvalidInput as wrong:
-            faults.append(
-                Fault(detail=wrong.detail, pointer="#" + quote(at + wrong.pointer, errors="replace"))
-            )
+            faults.append(Fault(detail=wrong.detail, pointer="#" + quote(at + wrong.pointer, errors="replace")))
     if faults:
         raise _unprocessable(faults)
     return rows

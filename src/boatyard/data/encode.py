@@ -9,10 +9,10 @@ import pyarrow as pa
 from datasets import Dataset
 
 from boatyard.config import Config
-from boatyard.folders import replacing
 from boatyard.data.prepare import Prepared
 from boatyard.data.read import SPLITS
 from boatyard.fingerprint import fingerprint
+from boatyard.folders import replacing
 from boatyard.kinds import training
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,10 @@ def encode(config: Config, prepared: Prepared) -> Encoded:
     """Turn every split into network inputs, unless just these are stored already."""
     kind = training(config.data.kind)
     key = fingerprint(
-        {"rows": prepared.fingerprint, "model": config.model.model_dump(include={"name", "max_tokens", "vocabulary"})},
+        {
+            "rows": prepared.fingerprint,
+            "model": config.model.model_dump(include={"name", "max_tokens", "vocabulary"}),
+        },
         code=("boatyard.data.encode", f"boatyard.kinds.{config.data.kind}.tokenizer"),
     )
     folder = prepared.folder / f"inputs-{key}"

@@ -49,9 +49,7 @@ def labels_png(path: Path, labels: Sequence[str], counts: Mapping[str, Sequence[
     figure.savefig(path, dpi=100, format="png")
 
 
-def lengths_png(
-    path: Path, lengths: Mapping[str, Sequence[int] | NDArray[np.integer[Any]]], unit: str
-) -> None:
+def lengths_png(path: Path, lengths: Mapping[str, Sequence[int] | NDArray[np.integer[Any]]], unit: str) -> None:
     """Draw how long the rows of each split are, as shares of the split, so that small splits compare.
 
     The axis is logarithmic once the longest row is ten times the median.

@@ -31,8 +31,8 @@ from boatyard.data.validate import (
     content_hash,
 )
 from boatyard.errors import UserError
-from boatyard.folders import replacing
 from boatyard.fingerprint import fingerprint
+from boatyard.folders import replacing
 from boatyard.kinds import training
 from boatyard.kinds.protocol import TrainingKind
 
@@ -45,7 +45,8 @@ _SAMPLES = 3  # rows of each label shown in the report
 class Writer(Protocol):
     """What csv.writer gives."""
 
-    def writerow(self, row: Iterable[object], /) -> object: ...
+    def writerow(self, row: Iterable[object], /) -> object:
+        """Append one row."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,11 @@ def prepare(config: Config) -> Prepared:
     data = config.data
     sources = find_sources(data)
     key = fingerprint(
-        {"sources": [(s.name, s.split, s.digest) for s in sources], "data": data.model_dump(exclude={"path", "hub"})},
-        code=("boatyard.data", f"boatyard.kinds.{data.kind}"),
+        {
+            "sources": [(s.name, s.split, s.digest) for s in sources],
+            "data": data.model_dump(exclude={"path", "hub"}),
+        },
+        code=("boatyard.data.read", "boatyard.data.validate", __name__, f"boatyard.kinds.{data.kind}.rows"),
     )
     folder = Path(config.paths.processed, data.name, key)
     report = Path(config.paths.reports, "data", data.name)
@@ -184,15 +188,19 @@ def _read(
 
         for number, source in enumerate(sources):
             given = -1 if source.split is None else SPLITS.index(source.split)
-            for row, values in tqdm(source.rows(wanted), f"reading {source.name}", unit=" rows", leave=False, disable=None):
+            for row, values in tqdm(
+                source.rows(wanted), f"reading {source.name}", unit=" rows", leave=False, disable=None
+            ):
                 values[inputs] = _label_text(values[inputs])
                 problem = check_texts(values[: inputs + 1], wanted[: inputs + 1])
                 split = given
                 if problem is None and data.split_column:
-                    split = _split_number(values[-1])
-                    if split is None:
+                    name = SPLIT_NAMES.get(str(values[-1]).strip().lower())
+                    if name is None:
                         known = ", ".join(SPLIT_NAMES)
                         problem = Problem("unknown_split", data.split_column, f"says {values[-1]!r}; known are {known}")
+                    else:
+                        split = SPLITS.index(name)
                 if problem is not None:
                     findings.add(Issue("error", problem.kind, problem.message, source.name, row, problem.column))
                     findings.unreadable += 1
@@ -201,7 +209,15 @@ def _read(
                 texts, label = tuple(values[:inputs]), values[inputs].strip()
                 words = kind.words(texts)
                 folded = " ".join(words) or "\0".join(texts)
-                ledger.add(number, row, split, label, content_hash("\0".join(texts)), content_hash(folded), len(words))
+                ledger.add(
+                    number,
+                    row,
+                    split,
+                    label,
+                    content_hash("\0".join(texts)),
+                    content_hash(folded),
+                    len(words),
+                )
                 batch.append((*texts, label))
                 if len(batch) == _BATCH:
                     flush()
@@ -213,11 +229,6 @@ def _read(
 def _label_text(value: object) -> object:
     """Class numbers and truth values are labels too, once they are written out."""
     return str(value) if isinstance(value, int | bool) else value
-
-
-def _split_number(value: object) -> int | None:
-    name = SPLIT_NAMES.get(str(value).strip().lower())
-    return None if name is None else SPLITS.index(name)
 
 
 def _fewer(ledger: Ledger, usable: npt.NDArray[np.bool_], most: int) -> npt.NDArray[np.bool_]:
@@ -235,17 +246,30 @@ def _write_splits(
     position = {label: i for i, label in enumerate(labels)}
     label_of = np.array([position.get(label, -1) for label in ledger.labels], np.int32)[ledger.label]
     schema = pa.schema(
-        [*((field, pa.string()) for field in fields), ("label", pa.int32()), ("source", pa.string()), ("row", pa.int64())]
+        [
+            *((field, pa.string()) for field in fields),
+            ("label", pa.int32()),
+            ("source", pa.string()),
+            ("row", pa.int64()),
+        ]
     )
     samples: dict[str, list[tuple[str, ...]]] = {label: [] for label in labels}
     names = np.array(ledger.sources, object)
     with ExitStack() as stack:
         streams = [stack.enter_context(pa.ipc.new_stream(folder / f"{split}.arrow", schema)) for split in SPLITS]
         start = 0
-        for batch in stack.enter_context(pa.ipc.open_stream(stack.enter_context(pa.memory_map(str(folder / "rows.arrow"))))):
+        for batch in stack.enter_context(
+            pa.ipc.open_stream(stack.enter_context(pa.memory_map(str(folder / "rows.arrow"))))
+        ):
             here = slice(start, start := start + batch.num_rows)
             whole = pa.record_batch(
-                [*(batch.column(f) for f in fields), label_of[here], names[ledger.source[here]], ledger.row[here]], schema
+                [
+                    *(batch.column(f) for f in fields),
+                    label_of[here],
+                    names[ledger.source[here]],
+                    ledger.row[here],
+                ],
+                schema,
             )
             for number, stream in enumerate(streams):
                 mask = usable[here] & (ledger.split[here] == number)

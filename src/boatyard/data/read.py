@@ -73,7 +73,9 @@ def find_sources(data: Data) -> list[Source]:
 def _file_source(path: Path, split: str | None) -> Source:
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
-        raise UserError(f"{path}: cannot read {path.suffix or 'a file without a suffix'}; expected {', '.join(_READERS)}")
+        raise UserError(
+            f"{path}: cannot read {path.suffix or 'a file without a suffix'}; expected {', '.join(_READERS)}"
+        )
     return Source(path.name, split, file_digest(path), lambda columns: reader(path, columns))
 
 

@@ -97,8 +97,7 @@ def _balance(summary: DataSummary) -> str:
     sentences = [f"The largest label has {ratio:.1f} times the rows of the smallest."]
     if ratio > UNEVEN:
         sentences.append(
-            "That is uneven: accuracy will say little of the small labels,"
-            " so read macro-F1 and the table per label."
+            "That is uneven: accuracy will say little of the small labels, so read macro-F1 and the table per label."
         )
     for split, counts in summary.label_counts.items():
         missing = [label for label, count in zip(summary.labels, counts, strict=True) if not count]
@@ -118,9 +117,7 @@ def _lengths(summary: DataSummary) -> str:
     rows = []
     for split, lengths in summary.lengths.items():
         points = _percentiles(lengths)
-        rows.append(
-            (split, *(f"{point:,}" for point in points.values())) if points else (split, *["n/a"] * 4)
-        )
+        rows.append((split, *(f"{point:,}" for point in points.values())) if points else (split, *["n/a"] * 4))
     return table(header, rows, align="lrrrr")
 
 

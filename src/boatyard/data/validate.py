@@ -107,7 +107,12 @@ class Ledger:
         return f"{self.sources[self.source[index]]} row {self.row[index]}"
 
     def issue(
-        self, index: int, severity: Literal["error", "warning"], kind: str, column: str | None, message: str
+        self,
+        index: int | np.integer[Any],
+        severity: Literal["error", "warning"],
+        kind: str,
+        column: str | None,
+        message: str,
     ) -> Issue:
         return Issue(severity, kind, message, self.sources[self.source[index]], int(self.row[index]), column)
 
@@ -153,7 +158,10 @@ def check_labels(
             continue
         label = ledger.labels[number]
         if counts[number]:
-            kind, message = "rare_label", f"{label!r} has {counts[number]} training rows; the least is {least}"
+            kind, message = (
+                "rare_label",
+                f"{label!r} has {counts[number]} training rows; the least is {least}",
+            )
         else:
             kind, message = "unknown_label", f"{label!r} is the label of no training row"
         findings.add(ledger.issue(bearers[0], "error", kind, column, f"{message} (data.min_rows_per_label)"))

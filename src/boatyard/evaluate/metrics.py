@@ -101,9 +101,7 @@ class ConfusedPair:
     share: float
 
 
-def score(
-    targets: Integers, probabilities: Floats, labels: Sequence[str], top_k: int = 3, bins: int = 15
-) -> Metrics:
+def score(targets: Integers, probabilities: Floats, labels: Sequence[str], top_k: int = 3, bins: int = 15) -> Metrics:
     """Score probabilities[rows, classes] against class indices targets[rows].
 
     Raises ValueError when the shapes do not fit, a target is no class, or a row is no distribution.
@@ -162,9 +160,7 @@ def confident_mistakes(
     wrong = np.flatnonzero(predicted != targets)
     worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:most]
     return [
-        Mistake(
-            sources[row], shown[row], labels[targets[row]], labels[predicted[row]], float(confidence[row])
-        )
+        Mistake(sources[row], shown[row], labels[targets[row]], labels[predicted[row]], float(confidence[row]))
         for row in worst
     ]
 

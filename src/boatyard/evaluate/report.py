@@ -34,9 +34,7 @@ def write_report(
     (folder / "report.md").write_text(report, encoding="utf-8")
 
 
-def render(
-    *, title: str, split: str, metrics: Metrics, baseline: BaselineScore, mistakes: Sequence[Mistake]
-) -> str:
+def render(*, title: str, split: str, metrics: Metrics, baseline: BaselineScore, mistakes: Sequence[Mistake]) -> str:
     """The Markdown of the report, which shows the plots that lie beside it."""
     return "\n\n".join(_parts(title, split, metrics, baseline, mistakes)) + "\n"
 

@@ -35,7 +35,8 @@ class Evaluation:
 def evaluate(config: Config, prepared: Prepared, encoded: Encoded, trained: Trained) -> Evaluation:
     """Score the network on the test split, once, unless just this was scored already."""
     key = fingerprint(
-        config.evaluate.model_dump(), code=("boatyard.evaluate", f"boatyard.kinds.{config.data.kind}.baseline")
+        config.evaluate.model_dump(),
+        code=("boatyard.evaluate", f"boatyard.kinds.{config.data.kind}.baseline"),
     )
     folder = trained.run / f"evaluation-{key}"
     report = Path(config.paths.reports, "evaluation", config.data.name)

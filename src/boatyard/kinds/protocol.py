@@ -137,3 +137,12 @@ class TrainingKind(Protocol):
 
     def input_schema(self, fields: list[str]) -> dict[str, Any]:
         """JSON Schema of one request."""
+
+    def limits(self, model: Model) -> dict[str, int]:
+        """What a served model reads at most, by name."""
+
+    def export_graph(self, network: Path, graph: Path) -> None:
+        """Write a saved network as ONNX in fp32, with the outputs that a ServedModel's graph has."""
+
+    def quantize_graph(self, fp32: Path, int8: Path, calibration: Iterable[Feeds]) -> None:
+        """Write that graph in int8; a row's answer must not depend on the rest of its batch."""

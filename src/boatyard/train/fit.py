@@ -64,7 +64,11 @@ def run_folder(config: Config, encoded: Encoded) -> Path:
     """Where this configuration's run lies, made yet or not."""
     kind = f"boatyard.kinds.{config.data.kind}"
     key = fingerprint(
-        {"inputs": encoded.fingerprint, "model": config.model.model_dump(), "train": config.train.model_dump()},
+        {
+            "inputs": encoded.fingerprint,
+            "model": config.model.model_dump(),
+            "train": config.train.model_dump(),
+        },
         code=("boatyard.train", "boatyard.model", f"{kind}.network", f"{kind}.training"),
     )
     return Path(config.paths.runs, config.data.name, key)
@@ -133,11 +137,12 @@ def _scores(evaluated: EvalPrediction) -> dict[str, float]:
     }
 
 
-class _ProgressBar(ProgressCallback):  # type: ignore[misc]
+class _ProgressBar(ProgressCallback):
     """One bar that carries the newest figures, where transformers' own prints a line for each."""
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ARG002
         if self.training_bar is not None and logs:
-            shown = {"loss": "loss", "eval_accuracy": "accuracy", "epoch": "epoch"}
-            self._figures = getattr(self, "_figures", {}) | {shown[k]: f"{v:.3g}" for k, v in logs.items() if k in shown}
+            names = {"loss": "loss", "eval_accuracy": "accuracy", "epoch": "epoch"}
+            new = {names[name]: f"{value:.3g}" for name, value in logs.items() if name in names}
+            self._figures = getattr(self, "_figures", {}) | new
             self.training_bar.set_postfix(self._figures, refresh=False)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.feature_extraction.text import TfidfVectorizer  # type: ignore[import-untyped]
-from sklearn.pipeline import Pipeline, make_pipeline, make_union  # type: ignore[import-untyped]
-from sklearn.svm import LinearSVC  # type: ignore[import-untyped]
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import Pipeline, make_pipeline, make_union
+from sklearn.svm import LinearSVC
 
 Rows = Sequence[tuple[str, ...]]
 
@@ -68,9 +68,7 @@ def _joined(rows: Rows) -> list[str]:
     return [" ".join(row)[:CHARACTERS_OF_A_ROW] for row in rows]
 
 
-def _sample(
-    texts: Sequence[str], targets: NDArray[np.integer[Any]], random: np.random.Generator
-) -> NDArray[np.int64]:
+def _sample(texts: Sequence[str], targets: NDArray[np.integer[Any]], random: np.random.Generator) -> NDArray[np.int64]:
     """Row numbers in ascending order: every row if the limits allow, and each class at least once."""
     characters = sum(map(len, texts))
     size = min(len(texts), MOST_ROWS, MOST_CHARACTERS * len(texts) // max(characters, 1))

@@ -4,12 +4,12 @@ import inspect
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, BertConfig, BertModel
+from transformers import AutoConfig, AutoModel, BertConfig, BertModel, PreTrainedModel
 
 from boatyard.config import Model
 from boatyard.errors import UserError
@@ -25,10 +25,10 @@ class TextClassifier(nn.Module):
     """
 
     def __init__(
-        self, encoder: nn.Module, classes: int, *, dropout: float, word_dropout: float, hidden_id: int | None
+        self, encoder: PreTrainedModel, classes: int, *, dropout: float, word_dropout: float, hidden_id: int | None
     ) -> None:
         super().__init__()
-        self.encoder = encoder
+        self.encoder: PreTrainedModel = encoder
         self.config = encoder.config  # Trainer asks for it
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(encoder.config.hidden_size, classes)
@@ -84,9 +84,7 @@ def build(model: Model, classes: int, *, vocabulary: int, padding_id: int, hidde
     longest = getattr(encoder.config, "max_position_embeddings", model.max_tokens)
     if model.max_tokens > longest:
         raise UserError(f"model.max_tokens={model.max_tokens}: {model.name} reads at most {longest} tokens")
-    return TextClassifier(
-        encoder, classes, dropout=model.dropout, word_dropout=model.word_dropout, hidden_id=hidden_id
-    )
+    return TextClassifier(encoder, classes, dropout=model.dropout, word_dropout=model.word_dropout, hidden_id=hidden_id)
 
 
 def load(folder: Path, *, attention: str = "sdpa") -> TextClassifier:
@@ -112,7 +110,7 @@ def from_hub(name: str, get: Callable[[], _Loaded]) -> _Loaded:
         ) from None
 
 
-def _from_scratch(model: Model, vocabulary: int, padding_id: int) -> nn.Module:
+def _from_scratch(model: Model, vocabulary: int, padding_id: int) -> PreTrainedModel:
     if model.hidden_size % model.heads:
         raise UserError(f"model.heads={model.heads}: must divide model.hidden_size={model.hidden_size}")
     config = BertConfig(

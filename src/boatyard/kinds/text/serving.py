@@ -14,6 +14,11 @@ from boatyard.kinds.protocol import Feeds, InvalidInput
 
 MOST_CHARACTERS = 20_000
 _ECHOED_CHARACTERS = 40
+# what \s means in the schema's pattern, which is ECMAScript's; str.isspace differs in six characters
+_SPACES = (
+    "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000\ufeff"
+)
 
 Row = tuple[str, ...]
 """The texts of one request, in the order of the schema."""
@@ -55,11 +60,7 @@ Frame = list[_Specials | _Slot]
 def open_model(folder: Path, manifest: Manifest) -> "TextModel":
     """Reads `tokenizer.json`, and the fields and limits from the manifest."""
     fields = manifest.input_schema.get("required")
-    if (
-        not isinstance(fields, list)
-        or len(fields) not in (1, 2)
-        or not all(isinstance(f, str) for f in fields)
-    ):
+    if not isinstance(fields, list) or len(fields) not in (1, 2) or not all(isinstance(f, str) for f in fields):
         raise BundleError(f"the input schema of {manifest.name} must require one text field or two")
     try:
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -107,9 +108,7 @@ class TextModel:
         for field in payload:
             if field not in self.fields:
                 # the name is the client's and may be of any length, so the pointer stays at the object
-                raise InvalidInput(
-                    f"unknown field {str(field)[:_ECHOED_CHARACTERS]!r}: the input has {wanted}"
-                )
+                raise InvalidInput(f"unknown field {str(field)[:_ECHOED_CHARACTERS]!r}: the input has {wanted}")
         return tuple(self._text(payload, field) for field in self.fields)
 
     def encode(self, rows: Sequence[Row]) -> list[EncodedText]:
@@ -143,12 +142,10 @@ class TextModel:
         text = payload[field]
         if not isinstance(text, str):
             raise InvalidInput(f'"{field}" must be a string', pointer)
-        if not text or text.isspace():
+        if not text.strip(_SPACES):
             raise InvalidInput(f'"{field}" is blank', pointer)
         if len(text) > self.max_characters:
-            raise InvalidInput(
-                f'"{field}" has {len(text)} characters and may have {self.max_characters}', pointer
-            )
+            raise InvalidInput(f'"{field}" has {len(text)} characters and may have {self.max_characters}', pointer)
         if not _is_encodable(text):
             raise InvalidInput(f'"{field}" holds half of a surrogate pair, which is no character', pointer)
         return text
@@ -180,9 +177,7 @@ def _frame(tokenizer: Tokenizer, fields: int) -> Frame:
     tokens = zip(sample.sequence_ids, sample.ids, sample.type_ids, strict=True)
     frame: Frame = []
     for (field, type_id), run in groupby(tokens, key=lambda token: (token[0], token[2])):
-        frame.append(
-            _Specials([id_ for _, id_, _ in run], type_id) if field is None else _Slot(field, type_id)
-        )
+        frame.append(_Specials([id_ for _, id_, _ in run], type_id) if field is None else _Slot(field, type_id))
     if [part.field for part in frame if isinstance(part, _Slot)] != list(range(fields)):
         raise BundleError(f"tokenizer.json cannot encode {'a pair of texts' if fields == 2 else 'a text'}")
     return frame

@@ -16,24 +16,33 @@ from torch import Tensor
 from boatyard.config import Model
 from boatyard.kinds.text import network, tokenizer
 from boatyard.kinds.text.baseline import fit_baseline
+from boatyard.kinds.text.graph import export_graph, quantize_graph
 from boatyard.kinds.text.network import load as load_network
 from boatyard.kinds.text.rows import LENGTH_UNIT, display, field_columns, words
-from boatyard.kinds.text.serving import TextModel, input_schema
+from boatyard.kinds.text.serving import MOST_CHARACTERS, TextModel, input_schema
 
 __all__ = [
     "LENGTH_UNIT",
     "Inputs",
     "build_network",
     "display",
+    "export_graph",
     "field_columns",
     "fit_baseline",
     "input_schema",
+    "limits",
     "load_network",
     "make_inputs",
+    "quantize_graph",
     "words",
 ]
 
 _FACTS = "inputs.json"
+
+
+def limits(model: Model) -> dict[str, int]:
+    """What a served model reads at most of one request."""
+    return {"max_tokens": model.max_tokens, "max_characters": MOST_CHARACTERS}
 
 
 def make_inputs(model: Model, fields: Sequence[str], rows: Iterable[Sequence[str]], folder: Path) -> None:
@@ -64,7 +73,10 @@ class Inputs:
     def collate(self, items: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
         """A batch, padded to its longest row: int64[batch, tokens] each, and labels[batch]."""
         shape = len(items), max(len(item["input_ids"]) for item in items)
-        batch = {"input_ids": torch.full(shape, self._padding_id), "attention_mask": torch.zeros(shape, dtype=torch.long)}
+        batch = {
+            "input_ids": torch.full(shape, self._padding_id),
+            "attention_mask": torch.zeros(shape, dtype=torch.long),
+        }
         if "token_type_ids" in items[0]:
             batch["token_type_ids"] = torch.zeros(shape, dtype=torch.long)
         for i, item in enumerate(items):

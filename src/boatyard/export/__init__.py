@@ -1,0 +1,1 @@
+"""A trained network to a bundle that is served without torch."""

@@ -1,0 +1,30 @@
+"""python -m boatyard.export: make the bundle."""
+
+import sys
+
+from boatyard.cli import run
+from boatyard.config import Config
+
+
+def main(config: Config) -> None:
+    """Make a bundle of the network that the same overrides trained."""
+    from boatyard.data.encode import encode
+    from boatyard.data.prepare import prepare
+    from boatyard.evaluate.run import evaluate
+    from boatyard.export.run import export
+    from boatyard.train.fit import open_trained
+
+    prepared = prepare(config)
+    encoded = encode(config, prepared)
+    trained = open_trained(config, encoded)
+    export(config, prepared, trained, evaluate(config, prepared, encoded, trained))
+
+
+if __name__ == "__main__":
+    sys.exit(
+        run(
+            "export",
+            "Turn the trained network into a bundle: ONNX, int8 where it is as good, model card.",
+            main,
+        )
+    )

@@ -1,0 +1,199 @@
+"""A trained network to a sealed bundle: the graph, the proof that it is as good, and what goes with it."""
+
+import logging
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from boatyard.bundle import Bundle, open_bundle, seal
+from boatyard.config import Config
+from boatyard.data.prepare import Prepared
+from boatyard.evaluate.metrics import score
+from boatyard.evaluate.run import SPLIT, Evaluation
+from boatyard.export.card import model_card
+from boatyard.fingerprint import fingerprint
+from boatyard.folders import replacing
+from boatyard.kinds import training
+from boatyard.kinds.protocol import Feeds
+from boatyard.predict import GRAPH, Predictor
+from boatyard.tracking import git_commit, record, tracked
+from boatyard.train.fit import Trained
+
+log = logging.getLogger(__name__)
+
+_CALIBRATION_ROWS = 512
+_REFERENCE_ROWS = 5_000
+_CALIBRATION_BATCH = 32
+_EXAMPLES = 3
+_OUTPUT_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "label": {"type": "string"},
+        "score": {"type": "number", "minimum": 0, "maximum": 1},
+        "top": {"type": "array"},
+    },
+    "required": ["label", "score", "top"],
+}
+_PACKAGES = ("boatyard", "datasets", "numpy", "onnx", "onnxruntime", "tokenizers", "torch", "transformers")
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How the int8 graph compares with the fp32 one on the validation split; shares of 1."""
+
+    fp32_accuracy: float
+    int8_accuracy: float
+    agreement: float
+
+    def refusal(self, max_accuracy_loss: float, min_agreement: float) -> str | None:
+        """Why int8 must not be served, or None."""
+        loss = self.fp32_accuracy - self.int8_accuracy
+        if loss > max_accuracy_loss:
+            return f"int8 is refused: it loses {loss:.2%} of accuracy on validation, {max_accuracy_loss:.2%} is allowed"
+        if self.agreement < min_agreement:
+            return (
+                f"int8 is refused: it keeps {self.agreement:.2%} of validation's labels, {min_agreement:.2%} is asked"
+            )
+        return None
+
+
+def export(config: Config, prepared: Prepared, trained: Trained, evaluation: Evaluation) -> Bundle:
+    """Make and seal the bundle, unless just this was made already."""
+    kind = f"boatyard.kinds.{config.data.kind}"
+    key = fingerprint(
+        {
+            "export": config.export.model_dump(),
+            "name": config.data.name,
+            "evaluation": evaluation.folder.name,
+        },
+        code=("boatyard.export", "boatyard.bundle", "boatyard.predict", f"{kind}.graph", f"{kind}.serving"),
+    )
+    folder = trained.run / f"bundle-{key}"
+    if folder.exists():
+        log.info("export: done already (%s)", folder)
+    else:
+        with tracked(config, "export"), replacing(folder) as staging:
+            _export(config, prepared, trained, evaluation, staging)
+    return open_bundle(folder)
+
+
+def _export(config: Config, prepared: Prepared, trained: Trained, evaluation: Evaluation, folder: Path) -> None:
+    for source in (trained.folder, evaluation.folder):
+        shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("training.json"))
+    fields = _manifest_fields(config, prepared)
+    precision, parity = _write_graph(config, prepared, trained, folder, fields)
+    predictor = _draft(folder, fields)
+    _write_reference(folder / "reference.parquet", predictor, prepared)
+    answers = predictor.outputs(prepared.rows(SPLIT))
+    scores = score(prepared.targets(SPLIT), answers.probabilities, prepared.labels, top_k=config.evaluate.top_k)
+    metrics = {
+        "split": SPLIT,
+        "trained": {name: value for name, value in evaluation.metrics.items() if isinstance(value, int | float)},
+        "served": scores.headline(),
+        "baseline": evaluation.metrics["baseline"],
+        "precision": precision,
+        "graph_bytes": (folder / GRAPH).stat().st_size,
+        "parity": None if parity is None else asdict(parity),
+        "parameters": trained.metrics["parameters"],
+        "training_seconds": trained.metrics["seconds"],
+    }
+    (folder / "MODEL_CARD.md").write_text(model_card(config, prepared, metrics, fields["limits"]), encoding="utf-8")
+    manifest = seal(folder, **fields, metrics=metrics)
+    record({f"served/{name}": value for name, value in scores.headline().items()})
+    megabytes = metrics["graph_bytes"] / 1e6
+    log.info(
+        "export: %s is %s, %.1f MB, accuracy as served %.4f",
+        manifest.version,
+        precision,
+        megabytes,
+        scores.accuracy,
+    )
+
+
+def _write_graph(
+    config: Config, prepared: Prepared, trained: Trained, folder: Path, fields: dict[str, Any]
+) -> tuple[str, Parity | None]:
+    """Write the graph to be served. Returns its precision, and how int8 compared where it was tried."""
+    kind = training(config.data.kind)
+    graph, fp32 = folder / GRAPH, folder / "fp32.onnx"
+    log.info("export: writing the graph in fp32")
+    kind.export_graph(trained.folder, graph)
+    if config.export.precision == "fp32":
+        return "fp32", None
+    rows, targets = prepared.rows("validation"), prepared.targets("validation")
+    exact = _draft(folder, fields)
+    expected = exact.outputs(rows).probabilities.argmax(1)
+    log.info("export: quantising to int8")
+    graph.rename(fp32)
+    kind.quantize_graph(fp32, graph, _calibration_batches(exact, prepared))
+    found = _draft(folder, fields).outputs(rows).probabilities.argmax(1)
+    parity = Parity(
+        fp32_accuracy=float((expected == targets).mean()),
+        int8_accuracy=float((found == targets).mean()),
+        agreement=float((found == expected).mean()),
+    )
+    refusal = parity.refusal(config.export.max_accuracy_loss, config.export.min_agreement)
+    if refusal is None:
+        fp32.unlink()
+        return "int8", parity
+    log.warning("export: %s; fp32 is served", refusal)
+    fp32.replace(graph)
+    return "fp32", parity
+
+
+def _draft(folder: Path, fields: dict[str, Any]) -> Predictor:
+    """The folder as it stands, answering as it would when served."""
+    return Predictor(Bundle(folder, seal(folder, **fields, metrics={})))
+
+
+def _calibration_batches(predictor: Predictor, prepared: Prepared) -> Iterator[Feeds]:
+    rows = prepared.splits["train"]
+    few = np.random.default_rng(0).permutation(len(rows))[:_CALIBRATION_ROWS]
+    chosen = rows.select(np.sort(few)).to_list()
+    encoded = predictor.model.encode([tuple(row[field] for field in prepared.fields) for row in chosen])
+    encoded.sort(key=lambda row: row.length)
+    for start in range(0, len(encoded), _CALIBRATION_BATCH):
+        yield predictor.model.collate(encoded[start : start + _CALIBRATION_BATCH])
+
+
+def _write_reference(path: Path, predictor: Predictor, prepared: Prepared) -> None:
+    """What traffic is compared with later: how the model answers rows that it was not trained on."""
+    rows = prepared.rows("validation")[:_REFERENCE_ROWS]
+    answers = predictor.outputs(rows)
+    best = answers.probabilities.argmax(1)
+    encoded = predictor.model.encode(rows)
+    table = pa.table(
+        {
+            "label": [prepared.labels[i] for i in best],
+            "score": answers.probabilities.max(1),
+            "length": [row.length for row in encoded],
+            "truncated": [row.truncated for row in encoded],
+            "embedding": pa.FixedSizeListArray.from_arrays(answers.embedding.ravel(), answers.embedding.shape[1]),
+        }
+    )
+    pq.write_table(table, path)
+
+
+def _manifest_fields(config: Config, prepared: Prepared) -> dict[str, Any]:
+    kind = training(config.data.kind)
+    samples = prepared.splits[SPLIT].select(range(min(_EXAMPLES, len(prepared.splits[SPLIT]))))
+    return {
+        "name": config.data.name,
+        "kind": config.data.kind,
+        "labels": prepared.labels,
+        "input_schema": kind.input_schema(prepared.fields),
+        "output_schema": _OUTPUT_SCHEMA,
+        "limits": kind.limits(config.model),
+        "git_commit": git_commit(),
+        "data_fingerprint": prepared.fingerprint,
+        "packages": {package: version(package) for package in _PACKAGES},
+        "config": config.model_dump(mode="json", exclude={"paths"}),
+        "examples": [{field: row[field] for field in prepared.fields} for row in samples.to_list()],
+    }

@@ -1,0 +1,71 @@
+"""A bundle into the registry, and the alias on to it unless what stands there is better."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from boatyard.bundle import Bundle, Manifest
+from boatyard.config import Config
+from boatyard.data.prepare import Prepared
+from boatyard.evaluate.run import SPLIT
+from boatyard.predict import Predictor
+from boatyard.registry import Reference, aliases, fetch, promote, publish
+from boatyard.storage import Storage, open_storage
+from boatyard.tracking import record_bundle
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Published:
+    """What lies in the registry now; `refusal` says why the alias was left where it was, if it was."""
+
+    manifest: Manifest
+    reference: Reference
+    folder: Path
+    refusal: str | None
+
+
+def publish_bundle(config: Config, prepared: Prepared, bundle: Bundle) -> Published:
+    """Publish, and promote what is not worse than the version that the alias has now."""
+    storage = open_storage(config.paths.storage)
+    manifest = publish(storage, bundle.folder)
+    if config.tracking.log_bundle:
+        record_bundle(manifest.name, manifest.version, bundle.folder)
+    reference = Reference(manifest.name, manifest.version)
+    folder = fetch(storage, reference, Path(config.paths.runs, "fetched")).folder
+    alias = config.publish.alias
+    if alias is None:
+        return Published(manifest, reference, folder, "publish.alias is null")
+    current = aliases(storage, manifest.name).get(alias)
+    refusal = None if current is None else _better_already(config, storage, prepared, manifest, current)
+    if refusal is not None:
+        log.warning("publish: %s stays at %s: %s", alias, current, refusal)
+        return Published(manifest, reference, folder, refusal)
+    if current == manifest.version:
+        log.info("publish: done already (%s)", folder)
+    else:
+        promote(storage, manifest.name, manifest.version, alias)
+        log.info("publish: %s@%s is now %s", manifest.name, alias, manifest.version)
+    return Published(manifest, Reference(manifest.name, alias), folder, None)
+
+
+def _better_already(
+    config: Config, storage: Storage, prepared: Prepared, manifest: Manifest, current: str
+) -> str | None:
+    """Why the current version should stay: it is more often right on the same test rows. None if it is not."""
+    if current == manifest.version:
+        return None
+    predictor = Predictor(fetch(storage, Reference(manifest.name, current), Path(config.paths.runs, "fetched")))
+    if predictor.manifest.input_schema != manifest.input_schema:
+        return f"it takes other input; `invoke promote {manifest.name} {manifest.version}` moves it all the same"
+    answers = predictor.answer(prepared.rows(SPLIT), top_k=1)
+    truth = [prepared.labels[i] for i in prepared.targets(SPLIT)]
+    before = sum(answer.label == label for answer, label in zip(answers, truth, strict=True)) / len(truth)
+    after = manifest.metrics["served"]["accuracy"]
+    if after >= before:
+        return None
+    return (
+        f"it is right on {before:.4f} of the same test rows, the new version on {after:.4f}; "
+        f"`invoke promote {manifest.name} {manifest.version}` moves it all the same"
+    )
