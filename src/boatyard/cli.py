@@ -1,7 +1,6 @@
 """The command line that every stage shares: Hydra overrides in, one clear sentence out when they are wrong."""
 
 import logging
-import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -18,9 +17,8 @@ def run(command: str, purpose: str, job: Callable[[Config], object], arguments: 
     if {"-h", "--help"} & set(words):
         print(_help(command, purpose))  # noqa: T201
         return 0
-    logging.basicConfig(level=os.environ.get("BOATYARD_LOG", "INFO").upper(), format="%(message)s")
-    for noisy in ("httpx", "datasets", "filelock"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("boatyard").setLevel(logging.INFO)
     try:
         config = load_config([word for word in words if word != "--cfg"])
         if "--cfg" in words:

@@ -11,19 +11,23 @@ from datasets import Dataset
 from boatyard.config import Config
 from boatyard.data.prepare import Prepared
 from boatyard.data.read import SPLITS
-from boatyard.fingerprint import fingerprint
+from boatyard.fingerprint import file_digest, fingerprint
 from boatyard.folders import replacing
 from boatyard.kinds import training
 
 log = logging.getLogger(__name__)
 
 _BATCH = 2_000  # rows tokenised at once: enough for the Rust threads, little memory
+_FINGERPRINT = "fingerprint"
 _LEARNT_FROM = 200_000  # rows are plenty for a vocabulary
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """Network inputs. `folder` holds what made them (a tokenizer); `splits` have the kind's columns and `label`."""
+    """Network inputs, and the fingerprint of their content.
+
+    `folder` holds what made them (a tokenizer); `splits` have the kind's columns and `label`.
+    """
 
     folder: Path
     fingerprint: str
@@ -38,7 +42,7 @@ def encode(config: Config, prepared: Prepared) -> Encoded:
             "rows": prepared.fingerprint,
             "model": config.model.model_dump(include={"name", "max_tokens", "vocabulary"}),
         },
-        code=("boatyard.data.encode", f"boatyard.kinds.{config.data.kind}.tokenizer"),
+        code=(__name__, *(f"boatyard.kinds.{config.data.kind}.{half}" for half in ("training", "serving"))),
     )
     folder = prepared.folder / f"inputs-{key}"
     if not folder.exists():
@@ -61,7 +65,10 @@ def encode(config: Config, prepared: Prepared) -> Encoded:
                     new_fingerprint=f"{key}{split}",
                     desc=f"tokenising {split}",
                 )
-    return Encoded(folder, key, {split: Dataset.from_file(str(folder / f"{split}.arrow")) for split in SPLITS})
+            content = {file.name: file_digest(file) for file in sorted(staging.iterdir())}
+            (staging / _FINGERPRINT).write_text(fingerprint(content, code=()), encoding="utf-8")
+    splits = {split: Dataset.from_file(str(folder / f"{split}.arrow")) for split in SPLITS}
+    return Encoded(folder, (folder / _FINGERPRINT).read_text(encoding="utf-8"), splits)
 
 
 def _first_rows(prepared: Prepared) -> Iterator[tuple[str, ...]]:

@@ -31,7 +31,7 @@ from boatyard.data.validate import (
     content_hash,
 )
 from boatyard.errors import UserError
-from boatyard.fingerprint import fingerprint
+from boatyard.fingerprint import file_digest, fingerprint
 from boatyard.folders import replacing
 from boatyard.kinds import training
 from boatyard.kinds.protocol import TrainingKind
@@ -51,7 +51,10 @@ class Writer(Protocol):
 
 @dataclass(frozen=True)
 class Prepared:
-    """Checked rows. `splits`: train, validation, test, with a column for each field, `label`, `source`, `row`."""
+    """Checked rows, and the fingerprint of their content.
+
+    `splits`: train, validation, test, with a column for each field, `label`, `source`, `row`.
+    """
 
     folder: Path
     fingerprint: str
@@ -90,7 +93,7 @@ def prepare(config: Config) -> Prepared:
         log.info("data: %s is prepared already (%s)", data.name, folder)
     else:
         with replacing(folder) as staging:
-            _prepare(data, sources, key, staging, report)
+            _prepare(data, sources, staging, report)
     return _open(folder)
 
 
@@ -100,7 +103,7 @@ def _open(folder: Path) -> Prepared:
     return Prepared(folder, facts["fingerprint"], facts["fields"], facts["labels"], splits)
 
 
-def _prepare(data: Data, sources: list[Source], key: str, staging: Path, report: Path) -> None:
+def _prepare(data: Data, sources: list[Source], staging: Path, report: Path) -> None:
     kind = training(data.kind)
     columns = kind.field_columns(data)
     findings = Findings()
@@ -124,9 +127,11 @@ def _prepare(data: Data, sources: list[Source], key: str, staging: Path, report:
         _set_aside(ledger, unusable, staging / "rows.arrow", set_aside)
     (staging / "rows.arrow").unlink()
 
+    files = {split: file_digest(staging / f"{split}.arrow") for split in SPLITS}
+    content = fingerprint({"files": files, "fields": list(columns), "labels": labels}, code=())
     summary = DataSummary(
         name=data.name,
-        fingerprint=key,
+        fingerprint=content,
         sources=ledger.sources,
         fields=list(columns),
         labels=labels,
@@ -144,7 +149,7 @@ def _prepare(data: Data, sources: list[Source], key: str, staging: Path, report:
     if summary.quarantine_file is None:
         quarantine.unlink()
     _stop_if_unusable(data, summary, findings, report)
-    facts = {"fingerprint": key, "fields": list(columns), "labels": labels, "rows": summary.split_rows}
+    facts = {"fingerprint": content, "fields": list(columns), "labels": labels, "rows": summary.split_rows}
     (staging / "prepared.json").write_text(json.dumps(facts, indent=2), encoding="utf-8")
     log.info("data: %s rows of %d labels; report in %s", sum(summary.split_rows.values()), len(labels), report)
 

@@ -125,12 +125,13 @@ def assign_splits(ledger: Ledger, validation_share: float, test_share: float) ->
     """
     given = set(np.unique(ledger.split).tolist())
     ledger.split[ledger.split < 0] = TRAIN
-    drawn = ledger.folded / 2.0**64
     free = ledger.split == TRAIN
-    if TEST not in given:
-        ledger.split[free & (drawn < test_share)] = TEST
-    if VALIDATION not in given:
-        ledger.split[free & (drawn >= 1 - validation_share)] = VALIDATION
+    drawn = ledger.folded / 2.0**64
+    start = 0.0
+    for split, share in ((TEST, test_share), (VALIDATION, validation_share)):
+        if split not in given:
+            ledger.split[free & (start <= drawn) & (drawn < start + share)] = split
+            start += share
 
 
 def compare_rows(ledger: Ledger, findings: Findings, label_column: str) -> dict[int, str]:

@@ -39,8 +39,8 @@ def model_card(config: Config, prepared: Prepared, metrics: dict[str, Any], limi
         f"Rows: {rows}; data fingerprint `{prepared.fingerprint}`. Starting point: {start}, "
         f"{metrics['parameters'] / 1e6:.2f} M parameters, trained for {metrics['training_seconds']:.0f} s.",
         "## Limits",
-        f"{', '.join(f'{name}: {most:,}' for name, most in limits.items())}. Input of more tokens is cut, and the answer "
-        "says so. Always answers "
+        f"{', '.join(f'{name}: {most:,}' for name, most in limits.items())}. Input of more tokens is cut, and the "
+        "answer says so. Always answers "
         "with one of its labels, also where none fits: a low score is the only sign of it. Knows the language and the "
         "topics of its training rows and no others.",
         "## Labels",

@@ -43,9 +43,10 @@ def _show(config: Config, published: Published, question: dict[str, str], answer
     trained, served, baseline = (manifest.metrics[part] for part in ("trained", "served", "baseline"))
     reports = Path(config.paths.reports)
     facts = {
-        "accuracy, as served": f"{served['accuracy']:.4f} on {served['rows']} test rows ({manifest.metrics['precision']})",
+        "accuracy, as served": f"{served['accuracy']:.4f} ({manifest.metrics['precision']})",
         "accuracy, as trained": f"{trained['accuracy']:.4f} (fp32)",
         "accuracy, baseline": f"{baseline['accuracy']:.4f} (TF-IDF, linear)",
+        "test rows": f"{served['rows']:,}",
         "size of the graph": f"{manifest.metrics['graph_bytes'] / 1e6:.1f} MB",
         "asked": " | ".join(question.values()),
         "answered": f"{answer.label} ({answer.score:.2f})",

@@ -5,9 +5,11 @@ neighbours. Here the scales of activations are fixed beforehand, on training row
 output column, the word table one for each block of a row.
 """
 
+import logging
 import tempfile
 import warnings
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -42,8 +44,7 @@ def export_graph(network: Path, graph: Path) -> None:
     fusions.enable_embed_layer_norm = False  # leaves the word table in a Gather of its own
     fusions.use_raw_attention_mask(True)
     config = classifier.encoder.config
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), torch.inference_mode():
-        warnings.simplefilter("ignore")  # the tracer's; the parity check says whether it went well
+    with tempfile.TemporaryDirectory() as folder, _quiet(), torch.inference_mode():
         plain = str(Path(folder, "plain.onnx"))
         torch.onnx.export(  # the tracing exporter: of the newer one's graphs nothing can be fused
             _Served(classifier).eval(),
@@ -70,7 +71,7 @@ def quantize_graph(fp32: Path, int8: Path, calibration: Iterable[Feeds]) -> None
     for name in sorted({tensor for node in layers for tensor in (node.input[0], node.output[0])} - typed):
         model.graph.value_info.append(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
     _quantize_word_table(model.graph)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _quiet():
         prepared = Path(folder, "prepared.onnx")
         onnx.save(model, prepared)
         quantize_static(
@@ -84,6 +85,18 @@ def quantize_graph(fp32: Path, int8: Path, calibration: Iterable[Feeds]) -> None
             # each product comes out in float: more exact, and one kernel instead of three
             extra_options={"OpTypesToExcludeOutputQuantization": ["MatMul", "Gemm"]},
         )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the tracer's and the quantiser's remarks: the parity check says whether it went well."""
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 class _Served(nn.Module):

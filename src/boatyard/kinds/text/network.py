@@ -39,7 +39,7 @@ class TextClassifier(nn.Module):
     def embed(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
         """[batch, tokens] to [batch, hidden]: the mean over the tokens that are no padding."""
         types = {"token_type_ids": token_type_ids} if self.takes_types and token_type_ids is not None else {}
-        tokens = self.encoder(input_ids=input_ids, attention_mask=attention_mask, **types).last_hidden_state
+        tokens: Tensor = self.encoder(input_ids=input_ids, attention_mask=attention_mask, **types).last_hidden_state
         mask = attention_mask.unsqueeze(-1).to(tokens.dtype)
         return (tokens * mask).sum(1) / mask.sum(1)
 
@@ -79,7 +79,8 @@ def build(model: Model, classes: int, *, vocabulary: int, padding_id: int, hidde
     elif (Path(model.name) / "bundle.json").exists():
         encoder = load(Path(model.name)).encoder
     else:
-        encoder = from_hub(model.name, lambda: AutoModel.from_pretrained(model.name))
+        name = model.name
+        encoder = from_hub(name, lambda: AutoModel.from_pretrained(name))
         encoder.pooler = None  # its weights would be trained by nothing
     longest = getattr(encoder.config, "max_position_embeddings", model.max_tokens)
     if model.max_tokens > longest:
@@ -91,7 +92,7 @@ def load(folder: Path, *, attention: str = "sdpa") -> TextClassifier:
     """What `save` wrote, ready to answer. `attention`: transformers' attn_implementation."""
     shape = json.loads((folder / SHAPE).read_text(encoding="utf-8"))
     config = AutoConfig.for_model(**shape.pop("encoder"))
-    encoder = AutoModel.from_config(config, attn_implementation=attention)
+    encoder = AutoModel.from_config(config, attn_implementation=attention)  # type: ignore[no-untyped-call]
     encoder.pooler = None
     network = TextClassifier(encoder, shape.pop("classes"), **shape)
     network.load_state_dict(load_file(folder / WEIGHTS))

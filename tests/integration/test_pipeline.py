@@ -1,0 +1,179 @@
+"""From rows to a published model that answers: once, again, worse, and with int8 refused."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+import torch
+from plants import write_plants
+from stages import plants_config, small_config
+
+from boatyard.bundle import open_bundle
+from boatyard.config import Config
+from boatyard.data.encode import encode
+from boatyard.data.prepare import prepare
+from boatyard.export.run import Parity
+from boatyard.kinds import training
+from boatyard.kinds.text.graph import quantize_graph
+from boatyard.model import open_network, predict
+from boatyard.pipeline.publish import Published
+from boatyard.pipeline.run import run_pipeline
+from boatyard.predict import Predictor
+from boatyard.registry import aliases, versions
+from boatyard.storage import open_storage
+from boatyard.train.fit import open_trained
+
+pytestmark = pytest.mark.integration
+
+
+@dataclass(frozen=True)
+class Finished:
+    root: Path
+    rows: Path
+    config: Config
+    published: Published
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    root = tmp_path_factory.mktemp("pipeline")
+    rows = write_plants(root / "plants.csv")
+    config = plants_config(root, rows)
+    return Finished(root, rows, config, run_pipeline(config))
+
+
+def test_never_seen_rows_become_a_model_under_the_users_name_that_answers(finished: Finished) -> None:
+    manifest = finished.published.manifest
+    assert manifest.name == "plants"
+    assert manifest.labels == ["delivery", "light", "pests", "watering"]
+    predictor = Predictor(open_bundle(finished.published.folder))
+    row = predictor.model.parse({"text": "my parcel with the ivy is late"})  # the column was called `question`
+    assert predictor.answer([row])[0].label == "delivery"
+    assert aliases(open_storage(finished.config.paths.storage), "plants") == {"production": manifest.version}
+
+
+def test_a_published_bundle_holds_what_the_next_person_needs(finished: Finished) -> None:
+    folder, manifest = finished.published.folder, finished.published.manifest
+    for file in (
+        "model.onnx",
+        "model.safetensors",
+        "config.json",
+        "tokenizer.json",
+        "reference.parquet",
+        "metrics.json",
+        "confusion.png",
+        "MODEL_CARD.md",
+    ):
+        assert file in manifest.files
+    assert not any(name.endswith((".pkl", ".pt", ".bin", ".pth")) for name in manifest.files)
+    assert manifest.config["data"]["name"] == "plants"
+    assert manifest.metrics["served"]["rows"] == manifest.metrics["trained"]["rows"] > 0
+    assert f"{manifest.metrics['served']['accuracy']:.4f}" in (folder / "MODEL_CARD.md").read_text()
+    assert "paths" not in manifest.config
+
+
+def test_run_again_unchanged_it_does_nothing_twice(finished: Finished) -> None:
+    before = {file: file.stat().st_mtime_ns for file in finished.root.rglob("*") if file.suffix in {".onnx", ".arrow"}}
+    again = run_pipeline(finished.config)
+    assert again.manifest.version == finished.published.manifest.version
+    assert before == {file: file.stat().st_mtime_ns for file in before}
+    assert len(versions(open_storage(finished.config.paths.storage), "plants")) == 1
+
+
+def test_the_fp32_graph_says_what_the_network_says(finished: Finished, tmp_path: Path) -> None:
+    config = finished.config
+    prepared = prepare(config)
+    encoded = encode(config, prepared)
+    trained = open_trained(config, encoded)
+    kind = training("text")
+    kind.export_graph(trained.folder, tmp_path / "fp32.onnx")
+    expected = predict(config, open_network(config, trained.folder), encoded.folder, encoded.splits["test"])
+
+    session = ort.InferenceSession(tmp_path / "fp32.onnx")
+    names = {node.name for node in session.get_inputs()}
+    batch = kind.Inputs(encoded.folder).collate(encoded.splits["test"].to_list())
+    types = torch.zeros_like(batch["input_ids"])
+    feeds = {n: t.numpy() for n, t in {**batch, "token_type_ids": types}.items() if n in names}
+    found = session.run(["probabilities"], feeds)[0]
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_an_int8_answer_does_not_depend_on_the_rest_of_the_batch(finished: Finished) -> None:
+    assert finished.published.manifest.metrics["precision"] == "int8"
+    predictor = Predictor(open_bundle(finished.published.folder))
+    rows = prepare(finished.config).rows("train")
+    long = (" ".join(text for (text,) in rows),)
+    alone = np.concatenate([predictor.outputs([row]).probabilities for row in rows])
+    beside = np.concatenate([predictor.outputs([row, long]).probabilities[:1] for row in rows])
+    together = predictor.outputs(rows, batch_size=len(rows)).probabilities
+    for other in (beside, together):
+        assert (alone.argmax(1) == other.argmax(1)).all()
+        assert np.abs(alone - other).max() < 0.01
+
+
+@pytest.mark.parametrize(
+    ("parity", "why"),
+    [(Parity(0.95, 0.944, 0.99), "loses 0.60% of accuracy"), (Parity(0.95, 0.95, 0.979), "keeps 97.90% of")],
+)
+def test_int8_past_either_limit_is_refused_in_one_sentence(parity: Parity, why: str) -> None:
+    refusal = parity.refusal(max_accuracy_loss=0.005, min_agreement=0.98)
+    assert refusal is not None
+    assert refusal.startswith("int8 is refused: ")
+    assert why in refusal
+
+
+def test_int8_within_both_limits_is_accepted() -> None:
+    assert Parity(0.95, 0.946, 0.98).refusal(max_accuracy_loss=0.005, min_agreement=0.98) is None
+
+
+def test_a_refused_int8_graph_leaves_fp32_to_be_served(
+    finished: Finished, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def calibrated_on_nonsense(fp32: Path, int8: Path, calibration: object) -> None:  # noqa: ARG001
+        ones = np.ones((1, 3), np.int64)
+        quantize_graph(fp32, int8, [{"input_ids": ones, "attention_mask": ones, "token_type_ids": 0 * ones}])
+
+    monkeypatch.setattr(training("text"), "quantize_graph", calibrated_on_nonsense)
+    config = plants_config(finished.root, finished.rows, "export.min_agreement=1.0", "publish.alias=null")
+    metrics = run_pipeline(config).manifest.metrics
+    assert metrics["parity"]["agreement"] < 1
+    assert metrics["precision"] == "fp32"
+    assert "int8 is refused" in caplog.text
+
+
+def test_a_worse_version_is_published_but_not_promoted(finished: Finished) -> None:
+    worse = run_pipeline(plants_config(finished.root, finished.rows, "train.max_steps=1", "train.seed=3"))
+    storage = open_storage(finished.config.paths.storage)
+    assert worse.manifest.version in versions(storage, "plants")
+    assert worse.refusal is not None
+    assert "of the same test rows" in worse.refusal
+    assert aliases(storage, "plants")["production"] == finished.published.manifest.version
+
+
+def test_training_goes_on_from_a_published_bundle(finished: Finished) -> None:
+    folder = finished.published.folder
+    config = plants_config(
+        finished.root, finished.rows, f"model.name={folder}", "train.max_steps=1", "publish.alias=null"
+    )
+    assert run_pipeline(config).manifest.metrics["trained"]["accuracy"] > 0.5
+
+
+def test_two_text_columns_are_answered_as_a_pair(tmp_path: Path) -> None:
+    rows = tmp_path / "pairs.csv"
+    with rows.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["title", "text", "label", "split"])
+        for i in range(60):
+            agree = i % 2 == 0
+            claim = f"the shop at number {i} sells {'bread' if agree else 'stones'}"
+            split = "test" if i % 12 in (0, 1) else "val" if i % 12 in (2, 3) else "train"
+            writer.writerow([f"news {i}", claim, "true" if agree else "false", split])
+    config = small_config(tmp_path, "data=fakenews", f"data.path={rows}", "export.precision=fp32")
+    published = run_pipeline(config)
+    predictor = Predictor(open_bundle(published.folder))
+    assert published.manifest.input_schema["required"] == ["title", "text"]
+    row = predictor.model.parse({"title": "news", "text": "the shop at number 99 sells stones"})
+    assert predictor.answer([row])[0].label == "false"

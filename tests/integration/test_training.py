@@ -1,0 +1,173 @@
+"""Fitting: reproducible, able to learn, from scratch or from a pretrained encoder, and tracked."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from plants import write_plants
+from safetensors.torch import load_file
+from stages import SMALL, plants_config, small_config
+from tokenizers import Tokenizer
+from transformers import AutoModel, BertConfig, BertModel, DistilBertConfig, DistilBertModel, PreTrainedTokenizerFast
+
+from boatyard.config import Config
+from boatyard.data.encode import encode
+from boatyard.data.prepare import prepare
+from boatyard.errors import UserError
+from boatyard.model import predict
+from boatyard.train.fit import Trained, open_trained, train
+
+pytestmark = pytest.mark.integration
+
+
+def fit(config: Config) -> Trained:
+    prepared = prepare(config)
+    return train(config, prepared, encode(config, prepared))
+
+
+def weights(trained: Trained) -> dict[str, torch.Tensor]:
+    return load_file(trained.folder / "model.safetensors")
+
+
+@pytest.fixture
+def plants(tmp_path: Path) -> Path:
+    return write_plants(tmp_path / "plants.csv")
+
+
+def test_the_same_seed_gives_the_same_weights_to_the_last_bit_and_another_seed_others(
+    tmp_path: Path, plants: Path
+) -> None:
+    short = "train.max_steps=12", "model.word_dropout=0.2"
+    first = fit(plants_config(tmp_path / "first", plants, *short))
+    again = fit(plants_config(tmp_path / "again", plants, *short))
+    other = fit(plants_config(tmp_path / "other", plants, *short, "train.seed=7"))
+
+    assert first.metrics["validation"] == again.metrics["validation"]
+    assert weights(first).keys() == weights(again).keys()
+    assert all(torch.equal(tensor, weights(again)[name]) for name, tensor in weights(first).items())
+    assert not torch.equal(weights(first)["head.weight"], weights(other)["head.weight"])
+
+
+def test_another_process_learns_the_same_vocabulary(tmp_path: Path, plants: Path) -> None:
+    config = plants_config(tmp_path / "here", plants)
+    here = encode(config, prepare(config))
+    there = tmp_path / "there"
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "boatyard.data",
+            *SMALL,
+            "data=csv",
+            f"data.path={plants}",
+            "data.name=plants",
+            "data.text_columns=[question]",
+            "data.label_column=topic",
+            f"paths.processed={there}",
+            f"paths.reports={there}",
+        ],
+        check=True,
+        capture_output=True,
+    )
+    (tokenizer,) = there.rglob("tokenizer.json")
+    assert tokenizer.read_bytes() == (here.folder / "tokenizer.json").read_bytes()
+
+
+def test_the_overfit_experiment_learns_its_one_batch_by_heart(tmp_path: Path) -> None:
+    config = small_config(tmp_path, "experiment=overfit", small=("train.save_strategy=no", "tracking=none"))
+    prepared = prepare(config)
+    encoded = encode(config, prepared)
+    trained = train(config, prepared, encoded)
+
+    from boatyard.model import open_network
+
+    network = open_network(config, trained.folder)
+    probabilities = predict(config, network, encoded.folder, encoded.splits["train"])
+    assert len(probabilities) == config.data.max_train_rows == 32
+    assert (probabilities.argmax(1) == prepared.targets("train")).mean() > 0.95
+
+
+def test_what_is_trained_already_is_not_trained_again_until_a_setting_changes(tmp_path: Path, plants: Path) -> None:
+    config = plants_config(tmp_path, plants, "train.max_steps=2")
+    first = fit(config)
+    written = (first.folder / "model.safetensors").stat().st_mtime_ns
+
+    assert (fit(config).folder / "model.safetensors").stat().st_mtime_ns == written
+    assert fit(plants_config(tmp_path, plants, "train.max_steps=3")).folder != first.folder
+
+
+def test_an_untrained_configuration_is_named_as_such(tmp_path: Path, plants: Path) -> None:
+    config = plants_config(tmp_path, plants)
+    with pytest.raises(UserError, match="nothing is trained for this configuration"):
+        open_trained(config, encode(config, prepare(config)))
+
+
+def test_any_key_of_training_arguments_reaches_the_trainer_and_bad_combinations_are_one_sentence(
+    tmp_path: Path, plants: Path
+) -> None:
+    from boatyard.train.fit import training_arguments
+
+    config = plants_config(tmp_path, plants, "train.adam_beta2=0.98", "train.warmup_steps=0.25")
+    arguments = training_arguments(config, tmp_path)
+    assert (arguments.adam_beta2, arguments.warmup_steps) == (0.98, 0.25)
+
+    clash = plants_config(tmp_path, plants, "train.load_best_model_at_end=true", "train.save_strategy=steps")
+    with pytest.raises(UserError, match=r"^train: "):
+        training_arguments(clash, tmp_path)
+
+
+@pytest.mark.parametrize("family", ["bert", "distilbert"])
+def test_a_local_folder_stands_in_for_the_hub(tmp_path: Path, plants: Path, family: str) -> None:
+    scratch = fit(plants_config(tmp_path, plants, "train.max_steps=1"))
+    tokenizer = Tokenizer.from_file(str(scratch.folder / "tokenizer.json"))
+    if family == "bert":
+        encoder: torch.nn.Module = BertModel(
+            BertConfig(tokenizer.get_vocab_size(), hidden_size=16, num_hidden_layers=1, num_attention_heads=2)
+        )
+    else:
+        encoder = DistilBertModel(DistilBertConfig(tokenizer.get_vocab_size(), dim=16, n_layers=1, n_heads=2))
+    folder = tmp_path / family
+    encoder.save_pretrained(folder)  # type: ignore[operator]
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]").save_pretrained(folder)  # noqa: S106
+
+    config = plants_config(tmp_path, plants, f"model.name={folder}", "train.max_steps=1", "train.learning_rate=1e-9")
+    fitted = weights(fit(config))
+    pretrained = AutoModel.from_pretrained(folder).state_dict()
+    table = "embeddings.word_embeddings.weight"
+    assert torch.allclose(fitted[f"encoder.{table}"], pretrained[table], atol=1e-6)
+    assert not any("pooler" in name for name in fitted)
+
+
+def test_without_hub_and_folder_one_sentence_says_how_to_go_on(tmp_path: Path, plants: Path) -> None:
+    config = plants_config(tmp_path, plants, "model=minilm", f"model.name={tmp_path / 'nowhere'}")
+    with pytest.raises(UserError, match=r"model\.name=FOLDER"):
+        fit(config)
+
+
+def test_a_limit_past_what_the_encoder_reads_is_refused(tmp_path: Path, plants: Path) -> None:
+    folder = tmp_path / "short"
+    scratch = fit(plants_config(tmp_path, plants, "train.max_steps=1"))
+    tokenizer = Tokenizer.from_file(str(scratch.folder / "tokenizer.json"))
+    shape = BertConfig(tokenizer.get_vocab_size(), 16, 1, 2, 16, max_position_embeddings=32)
+    BertModel(shape).save_pretrained(folder)
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]").save_pretrained(folder)  # noqa: S106
+    with pytest.raises(UserError, match=r"model\.max_tokens=128: .* at most 32 tokens"):
+        fit(plants_config(tmp_path, plants, f"model.name={folder}"))
+
+
+def test_an_offline_run_is_recorded_with_the_composed_configuration(tmp_path: Path, plants: Path) -> None:
+    trained = fit(plants_config(tmp_path, plants, "tracking=offline", "train.max_steps=2"))
+    (recorded,) = (tmp_path / "runs" / "wandb").glob("offline-run-*")
+    (binary,) = recorded.glob("run-*.wandb")
+    content = binary.read_bytes()
+    assert b"label_smoothing_factor" in content
+    assert b"data_fingerprint" in content
+    assert json.loads((trained.folder / "training.json").read_text())["steps"] == 2
+
+
+def test_nothing_is_recorded_without_tracking(tmp_path: Path, plants: Path) -> None:
+    fit(plants_config(tmp_path, plants, "train.max_steps=1"))
+    assert not (tmp_path / "runs" / "wandb").exists()
