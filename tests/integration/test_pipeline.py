@@ -1,14 +1,17 @@
 """From rows to a published model that answers: once, again, worse, and with int8 refused."""
 
 import csv
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import pytest
 import torch
 from plants import write_plants
+from safetensors.torch import load_file
 from stages import plants_config, small_config
 
 from boatyard.bundle import open_bundle
@@ -17,6 +20,7 @@ from boatyard.data.encode import encode
 from boatyard.data.prepare import prepare
 from boatyard.export.run import Parity
 from boatyard.kinds import training
+from boatyard.kinds.protocol import Feeds
 from boatyard.kinds.text.graph import quantize_graph
 from boatyard.model import open_network, predict
 from boatyard.pipeline.publish import Published
@@ -132,14 +136,18 @@ def test_int8_within_both_limits_is_accepted() -> None:
 def test_a_refused_int8_graph_leaves_fp32_to_be_served(
     finished: Finished, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def calibrated_on_nonsense(fp32: Path, int8: Path, calibration: object) -> None:  # noqa: ARG001
-        ones = np.ones((1, 3), np.int64)
-        quantize_graph(fp32, int8, [{"input_ids": ones, "attention_mask": ones, "token_type_ids": 0 * ones}])
+    def without_words(fp32: Path, int8: Path, calibration: Iterable[Feeds]) -> None:
+        quantize_graph(fp32, int8, calibration)
+        model = onnx.load(int8)
+        for tensor in model.graph.initializer:
+            if tensor.name.endswith("_scales"):
+                tensor.CopyFrom(onnx.numpy_helper.from_array(0 * onnx.numpy_helper.to_array(tensor), tensor.name))
+        onnx.save(model, int8)
 
-    monkeypatch.setattr(training("text"), "quantize_graph", calibrated_on_nonsense)
-    config = plants_config(finished.root, finished.rows, "export.min_agreement=1.0", "publish.alias=null")
+    monkeypatch.setattr(training("text"), "quantize_graph", without_words)
+    config = plants_config(finished.root, finished.rows, "export.min_agreement=0.97", "publish.alias=null")
     metrics = run_pipeline(config).manifest.metrics
-    assert metrics["parity"]["agreement"] < 1
+    assert metrics["parity"]["agreement"] < 0.97
     assert metrics["precision"] == "fp32"
     assert "int8 is refused" in caplog.text
 
@@ -153,12 +161,14 @@ def test_a_worse_version_is_published_but_not_promoted(finished: Finished) -> No
     assert aliases(storage, "plants")["production"] == finished.published.manifest.version
 
 
-def test_training_goes_on_from_a_published_bundle(finished: Finished) -> None:
+def test_training_goes_on_from_a_published_encoder(finished: Finished) -> None:
     folder = finished.published.folder
-    config = plants_config(
-        finished.root, finished.rows, f"model.name={folder}", "train.max_steps=1", "publish.alias=null"
-    )
-    assert run_pipeline(config).manifest.metrics["trained"]["accuracy"] > 0.5
+    still = "train.max_steps=1", "train.learning_rate=1e-9", "publish.alias=null"
+    config = plants_config(finished.root, finished.rows, f"model.name={folder}", *still)
+    before, after = (load_file(f / "model.safetensors") for f in (folder, run_pipeline(config).folder))
+    encoder = [name for name in before if name.startswith("encoder.")]
+    assert encoder
+    assert all(torch.allclose(before[name], after[name], atol=1e-6) for name in encoder)
 
 
 def test_two_text_columns_are_answered_as_a_pair(tmp_path: Path) -> None:

@@ -125,10 +125,14 @@ def test_a_local_folder_stands_in_for_the_hub(tmp_path: Path, plants: Path, fami
     tokenizer = Tokenizer.from_file(str(scratch.folder / "tokenizer.json"))
     if family == "bert":
         encoder: torch.nn.Module = BertModel(
-            BertConfig(tokenizer.get_vocab_size(), hidden_size=16, num_hidden_layers=1, num_attention_heads=2)
+            BertConfig(
+                vocab_size=tokenizer.get_vocab_size(), hidden_size=16, num_hidden_layers=1, num_attention_heads=2
+            )
         )
     else:
-        encoder = DistilBertModel(DistilBertConfig(tokenizer.get_vocab_size(), dim=16, n_layers=1, n_heads=2))
+        encoder = DistilBertModel(
+            DistilBertConfig(vocab_size=tokenizer.get_vocab_size(), dim=16, n_layers=1, n_heads=2)
+        )
     folder = tmp_path / family
     encoder.save_pretrained(folder)  # type: ignore[operator]
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]").save_pretrained(folder)  # noqa: S106
@@ -151,7 +155,13 @@ def test_a_limit_past_what_the_encoder_reads_is_refused(tmp_path: Path, plants: 
     folder = tmp_path / "short"
     scratch = fit(plants_config(tmp_path, plants, "train.max_steps=1"))
     tokenizer = Tokenizer.from_file(str(scratch.folder / "tokenizer.json"))
-    shape = BertConfig(tokenizer.get_vocab_size(), 16, 1, 2, 16, max_position_embeddings=32)
+    shape = BertConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=32,
+    )
     BertModel(shape).save_pretrained(folder)
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]").save_pretrained(folder)  # noqa: S106
     with pytest.raises(UserError, match=r"model\.max_tokens=128: .* at most 32 tokens"):

@@ -56,6 +56,8 @@ def _show(config: Config, published: Published, question: dict[str, str], answer
         "took": f"{seconds:.0f} s",
     }
     table = Table(title=str(published.reference), show_header=False, title_justify="left")
+    table.add_column()
+    table.add_column(overflow="fold")  # a path that is cut short cannot be opened
     for name, fact in facts.items():
         table.add_row(name, fact)
     console = Console()
