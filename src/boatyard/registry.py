@@ -4,7 +4,11 @@ models/<name>/<version>/...           immutable; the version exists once its bun
 models/<name>/aliases/<alias>.json    moved by compare-and-swap, with its history
 """
 
-from collections.abc import Iterator
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -15,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from boatyard.bundle import MANIFEST, NAME, VERSION, Bundle, BundleError, Manifest, open_bundle
 from boatyard.errors import UserError
-from boatyard.storage import AlreadyExists, Conflict, Storage
+from boatyard.storage import AlreadyExists, Conflict, Storage, open_storage
 
 ROOT = "models/"
 DEFAULT_ALIAS = "production"
@@ -230,3 +234,51 @@ def _nearest(wanted: str, existing: list[str], done: str) -> str:
     return f"{done} {'is' if len(existing) == 1 else 'are'} {', '.join(close)}" + (
         "" if len(existing) <= len(close) else f" and {len(existing) - len(close)} more"
     )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """`python -m boatyard.registry models | promote NAME VERSION | rollback NAME`, on BOATYARD_STORAGE."""
+    parser = argparse.ArgumentParser(prog="python -m boatyard.registry")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("models", help="what is published, and what each alias points at")
+    moving = {
+        "promote": commands.add_parser("promote", help="point an alias at a version"),
+        "rollback": commands.add_parser("rollback", help="point an alias at what it pointed at before"),
+    }
+    for command in moving.values():
+        command.add_argument("name")
+        command.add_argument("--alias", default=DEFAULT_ALIAS)
+    moving["promote"].add_argument("version")
+    given = parser.parse_args(arguments)
+    try:
+        storage = open_storage(os.environ.get("BOATYARD_STORAGE") or ".")
+        if given.command == "models":
+            lines = list(_listing(storage)) or ["nothing is published yet: `invoke pipeline` does it"]
+        else:
+            moved = (
+                promote(storage, given.name, given.version, given.alias)
+                if given.command == "promote"
+                else rollback(storage, given.name, given.alias)
+            )
+            lines = [f"{given.name}@{given.alias} is {moved.version}"]
+    except UserError as wrong:
+        print(f"{given.command}: {wrong}", file=sys.stderr)  # noqa: T201
+        return 2
+    print("\n".join(lines))  # noqa: T201
+    return 0
+
+
+def _listing(storage: Storage) -> Iterator[str]:
+    for name in names(storage):
+        pointed = aliases(storage, name)
+        yield name
+        for version in versions(storage, name):
+            content = json.loads(storage.read(f"{_home(name, version)}/{MANIFEST}"))
+            accuracy = content.get("metrics", {}).get("served", {}).get("accuracy")
+            shown = "" if accuracy is None else f"accuracy {accuracy:.4f}"
+            here = ", ".join(f"@{alias}" for alias, at in pointed.items() if at == version)
+            yield f"  {version}  {shown:15}  {here}".rstrip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

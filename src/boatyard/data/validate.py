@@ -61,15 +61,18 @@ class Findings:
         self.unreadable = 0  # rows that never reached the ledger
 
     def add(self, issue: Issue) -> None:
+        """Count it; keep it while there is room."""
         self.counts[f"{issue.severity}:{issue.kind}"] += 1
         if len(self.issues) < LISTED:
             self.issues.append(issue)
 
     @property
     def errors(self) -> int:
+        """How many there are."""
         return sum(count for key, count in self.counts.items() if key.startswith("error:"))
 
     def first_error(self) -> Issue | None:
+        """The first one with its place."""
         return next((issue for issue in self.issues if issue.severity == "error"), None)
 
 
@@ -84,6 +87,7 @@ class Ledger:
         self._exact, self._folded = array("Q"), array("Q")
 
     def add(self, source: int, row: int, split: int, label: str, exact: int, folded: int, length: int) -> None:
+        """Append a line."""
         self._source.append(source)
         self._row.append(row)
         self._split.append(split)
@@ -104,6 +108,7 @@ class Ledger:
         self.labels = list(self.label_numbers)
 
     def place(self, index: int) -> str:
+        """File and row, as messages say it."""
         return f"{self.sources[self.source[index]]} row {self.row[index]}"
 
     def issue(
@@ -114,6 +119,7 @@ class Ledger:
         column: str | None,
         message: str,
     ) -> Issue:
+        """What is wrong with that row."""
         return Issue(severity, kind, message, self.sources[self.source[index]], int(self.row[index]), column)
 
 

@@ -1,0 +1,123 @@
+"""What a person does with this repository: `uv run invoke --list`. Each task calls the package or one tool."""
+
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+from invoke import Context, Exit, task
+
+_OVERRIDES = {"override": "a Hydra override such as model=minilm or train.seed=1; repeatable"}
+
+
+def _run(context: Context, *words: str, **environment: str) -> None:
+    """Run and pass the exit status on, without invoke's own account of it."""
+    result = context.run(shlex.join(words), warn=True, env=environment, pty=sys.stdin.isatty() and os.name != "nt")
+    if result is not None and result.exited:
+        raise Exit(code=result.exited)
+
+
+def _module(context: Context, module: str, *words: str, **environment: str) -> None:
+    _run(context, sys.executable, "-m", module, *words, **environment)
+
+
+@task(iterable=["override"], help=_OVERRIDES)
+def pipeline(context, override):
+    """Everything: prepare, train, evaluate, export, publish, ask the model one question."""
+    _module(context, "boatyard.pipeline", *override)
+
+
+@task(iterable=["override"], help=_OVERRIDES)
+def data(context, override):
+    """Read, check, split and tokenise the rows; write the data report."""
+    _module(context, "boatyard.data", *override)
+
+
+@task(iterable=["override"], help=_OVERRIDES)
+def train(context, override):
+    """Fit the network."""
+    _module(context, "boatyard.train", *override)
+
+
+@task(iterable=["override"], help=_OVERRIDES)
+def evaluate(context, override):
+    """Score what was trained, beside a simple baseline."""
+    _module(context, "boatyard.evaluate", *override)
+
+
+@task(iterable=["override"], help=_OVERRIDES)
+def export(context, override):
+    """Make the bundle that is served: ONNX, int8 where it is as good."""
+    _module(context, "boatyard.export", *override)
+
+
+@task
+def models(context):
+    """List what is published, and what each alias points at."""
+    _module(context, "boatyard.registry", "models")
+
+
+@task(help={"alias": "the alias to move"})
+def promote(context, name, version, alias="production"):
+    """Point an alias at a version."""
+    _module(context, "boatyard.registry", "promote", name, version, f"--alias={alias}")
+
+
+@task(help={"alias": "the alias to move"})
+def rollback(context, name, alias="production"):
+    """Point an alias at what it pointed at before."""
+    _module(context, "boatyard.registry", "rollback", name, f"--alias={alias}")
+
+
+@task(help={"model": "NAME, NAME@ALIAS or NAME@VERSION", "port": "to listen on"})
+def serve(context, model="", port=""):
+    """Answer over HTTP; the page to try it is at /docs."""
+    given = {"BOATYARD_MODEL": model, "PORT": port}
+    _module(context, "boatyard.api", **{name: value for name, value in given.items() if value})
+
+
+@task(help={"select": "only tests that match, as pytest's -k", "unit": "only the fast ones"})
+def test(context, select="", unit=False):
+    """Run the tests, the fast ones first, and print the coverage."""
+    chosen = ["-k", select] if select else []
+    if unit:
+        _module(context, "pytest", "-m", "unit", *chosen)
+    else:
+        # in the order of the folders: unit, then integration
+        _module(context, "pytest", "tests/unit", "tests/integration", "--cov", "--cov-report=term", *chosen)
+
+
+@task
+def lint(context):
+    """Check style and find likely mistakes."""
+    _module(context, "ruff", "check")
+    _module(context, "ruff", "format", "--check")
+
+
+@task
+def types(context):
+    """Check the types."""
+    _module(context, "mypy")
+
+
+@task(name="format")
+def format_(context):
+    """Mend the style."""
+    _module(context, "ruff", "check", "--fix-only")
+    _module(context, "ruff", "format")
+
+
+@task(help={"name": "a file in benchmarks/: banking77, prepare", "arguments": "passed on to it"})
+def bench(context, name, arguments=""):
+    """Measure, and write reports/benchmarks/NAME."""
+    _run(context, sys.executable, str(Path("benchmarks", f"{name}.py")), *shlex.split(arguments))
+
+
+@task
+def clean(context):
+    """Remove prepared data, runs and reports; what is published stays."""
+    for folder in ("data/processed", "runs", "reports/data", "reports/evaluation"):
+        if Path(folder).exists():
+            print(f"removing {folder}")
+            shutil.rmtree(folder)
