@@ -7,7 +7,7 @@ import dataclasses
 import difflib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, Self, get_args, get_type_hints
 
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -15,7 +15,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from boatyard.errors import UserError
 
@@ -54,17 +54,29 @@ class Data(Section):
     on_bad_row: Literal["stop", "quarantine"]
 
 
+class Scratch(Section):
+    """The shape of a network that starts from random weights."""
+
+    vocabulary: int = Field(ge=100)
+    hidden_size: int = Field(ge=8)
+    layers: int = Field(ge=1)
+    heads: int = Field(ge=1)
+
+
 class Model(Section):
-    """The network. `vocabulary` to `heads` shape one trained from scratch (`name` is null)."""
+    """The network: pretrained, from the Hub or the folder `name`, or else from scratch."""
 
     name: str | None
     max_tokens: int = Field(ge=8, le=8192)
     word_dropout: float = Field(ge=0, lt=1)
     dropout: float = Field(ge=0, lt=1)
-    vocabulary: int = Field(ge=100)
-    hidden_size: int = Field(ge=8)
-    layers: int = Field(ge=1)
-    heads: int = Field(ge=1)
+    scratch: Scratch | None
+
+    @model_validator(mode="after")
+    def _starts_somewhere(self) -> Self:
+        if self.name is None and self.scratch is None:
+            raise ValueError("name or scratch must be given")
+        return self
 
 
 class Train(BaseModel):
@@ -200,7 +212,7 @@ def _check_key(override: Override) -> None:
     if key.removeprefix("train.") in _MANAGED and key.startswith("train."):
         raise UserError(f"{key} is set by boatyard itself and cannot be given")
     keys = list(_keys(Config))
-    if key in keys or any(key.startswith(f"{free}.") for free in ("data.hub",)):
+    if key in keys or key.startswith("data.hub.rename."):
         return
     if key.startswith("train."):
         name = key.removeprefix("train.")
@@ -235,10 +247,10 @@ def _training_arguments() -> dict[str, Any]:
 
 def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     for name, field in model.model_fields.items():
-        nested = field.annotation
         yield prefix + name
-        if isinstance(nested, type) and issubclass(nested, BaseModel):
-            yield from _keys(nested, f"{prefix}{name}.")
+        for nested in (field.annotation, *get_args(field.annotation)):
+            if isinstance(nested, type) and issubclass(nested, BaseModel):
+                yield from _keys(nested, f"{prefix}{name}.")
 
 
 def _nearest(word: str, known: Sequence[str], prefix: str = "") -> str:

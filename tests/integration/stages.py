@@ -6,9 +6,9 @@ from pathlib import Path
 from boatyard.config import Config, load_config
 
 SMALL = (
-    "model.hidden_size=32",
-    "model.layers=1",
-    "model.vocabulary=300",
+    "model.scratch.hidden_size=32",
+    "model.scratch.layers=1",
+    "model.scratch.vocabulary=300",
     "model.word_dropout=0",
     "train.num_train_epochs=8",
     "train.per_device_train_batch_size=16",

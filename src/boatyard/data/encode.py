@@ -40,7 +40,7 @@ def encode(config: Config, prepared: Prepared) -> Encoded:
     key = fingerprint(
         {
             "rows": prepared.fingerprint,
-            "model": config.model.model_dump(include={"name", "max_tokens", "vocabulary"}),
+            "model": config.model.model_dump(include={"name": True, "max_tokens": True, "scratch": {"vocabulary"}}),
         },
         code=(__name__, *(f"boatyard.kinds.{config.data.kind}.{half}" for half in ("training", "serving"))),
     )

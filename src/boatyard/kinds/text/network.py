@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, BertConfig, BertModel, PreTrainedModel
 
-from boatyard.config import Model
+from boatyard.config import Model, Scratch
 from boatyard.errors import UserError
 
 WEIGHTS, SHAPE = "model.safetensors", "config.json"
@@ -75,7 +75,8 @@ class TextClassifier(nn.Module):
 def build(model: Model, classes: int, *, vocabulary: int, padding_id: int, hidden_id: int | None) -> TextClassifier:
     """A new head on a pretrained encoder, or on one of `model`'s own shape with random weights."""
     if model.name is None:
-        encoder = _from_scratch(model, vocabulary, padding_id)
+        assert model.scratch is not None  # the configuration sees to it
+        encoder = _from_scratch(model, model.scratch, vocabulary, padding_id)
     elif (Path(model.name) / "bundle.json").exists():
         encoder = load(Path(model.name)).encoder
     else:
@@ -111,15 +112,15 @@ def from_hub(name: str, get: Callable[[], _Loaded]) -> _Loaded:
         ) from None
 
 
-def _from_scratch(model: Model, vocabulary: int, padding_id: int) -> PreTrainedModel:
-    if model.hidden_size % model.heads:
-        raise UserError(f"model.heads={model.heads}: must divide model.hidden_size={model.hidden_size}")
+def _from_scratch(model: Model, shape: Scratch, vocabulary: int, padding_id: int) -> PreTrainedModel:
+    if shape.hidden_size % shape.heads:
+        raise UserError(f"model.scratch.heads={shape.heads}: must divide hidden_size={shape.hidden_size}")
     config = BertConfig(
         vocab_size=vocabulary,
-        hidden_size=model.hidden_size,
-        num_hidden_layers=model.layers,
-        num_attention_heads=model.heads,
-        intermediate_size=4 * model.hidden_size,
+        hidden_size=shape.hidden_size,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        intermediate_size=4 * shape.hidden_size,
         hidden_dropout_prob=model.dropout,
         attention_probs_dropout_prob=model.dropout,
         max_position_embeddings=model.max_tokens,

@@ -17,7 +17,10 @@ _MOST_LETTERS = 1_000
 
 def make_tokenizer(model: Model, rows: Iterable[Sequence[str]]) -> Tokenizer:
     """The pretrained model's own tokenizer, or a WordPiece vocabulary learnt from the rows."""
-    return _learn(model, rows) if model.name is None else _pretrained(model.name)
+    if model.name is not None:
+        return _pretrained(model.name)
+    assert model.scratch is not None  # the configuration sees to it
+    return _learn(model.scratch.vocabulary, rows)
 
 
 def padding_id(tokenizer: Tokenizer) -> int:
@@ -30,7 +33,7 @@ def hidden_id(tokenizer: Tokenizer) -> int | None:
     return next((i for i in map(tokenizer.token_to_id, (_HIDDEN, "<mask>", _UNKNOWN)) if i is not None), None)
 
 
-def _learn(model: Model, rows: Iterable[Sequence[str]]) -> Tokenizer:
+def _learn(vocabulary: int, rows: Iterable[Sequence[str]]) -> Tokenizer:
     """WordPiece from the texts; the same from the same texts.
 
     By itself the trainer numbers inner letters (##a) in the order of a hash map, another one each time, and draws
@@ -43,7 +46,7 @@ def _learn(model: Model, rows: Iterable[Sequence[str]]) -> Tokenizer:
     alphabet = sorted(letter for letter in kept if not letter.isspace())
     special = [_PAD, _UNKNOWN, _START, _SEPARATOR, _HIDDEN]
     trainer = trainers.WordPieceTrainer(
-        vocab_size=model.vocabulary,
+        vocab_size=vocabulary,
         min_frequency=2,
         special_tokens=[*special, *(f"##{letter}" for letter in alphabet)],
         initial_alphabet=alphabet,

@@ -1,0 +1,77 @@
+"""The configuration: everything composes, and what does not fit is refused with the nearest that would."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from boatyard.config import CONFIGS, Config, load_config
+from boatyard.errors import UserError
+
+pytestmark = pytest.mark.unit
+
+NEEDED = {"csv": ["data.path=x.csv", "data.name=x"], "fakenews": ["data.path=x.csv"]}
+CHOICES = [(f.parent.name, f.stem) for f in sorted(CONFIGS.glob("*/*.yaml"))]
+
+
+@pytest.mark.parametrize(("group", "option"), CHOICES)
+def test_every_option_of_every_group_composes(group: str, option: str) -> None:
+    assert isinstance(load_config([f"{group}={option}", *NEEDED.get(option, [])]), Config)
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("data.nme=x", "unknown key data.nme; did you mean data.name?"),
+        ("learning_rate=1", "unknown key learning_rate; did you mean train.learning_rate?"),
+        ("train.learning_rat=1", "unknown key train.learning_rat; did you mean train.learning_rate?"),
+        ("model=tinny", "model=tinny: there is no such option; did you mean tiny?"),
+        ("train.seed=abc", "train.seed='abc': input should be a valid integer"),
+        ("model.dropout=2", "model.dropout=2: input should be less than 1"),
+        ("data.on_bad_row=drop", "data.on_bad_row='drop': input should be 'stop' or 'quarantine'"),
+        ("data.name=Not/OK", "data.name='Not/OK': string should match pattern"),
+        ("train.output_dir=x", "train.output_dir is set by boatyard itself"),
+        ("~data.path", "keys cannot be removed"),
+        ("nonsense", "not a key=value override"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_what_would(override: str, sentence: str) -> None:
+    with pytest.raises(UserError) as refusal:
+        load_config([override])
+    assert sentence in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_data_set_without_rows_of_its_own_asks_for_them() -> None:
+    with pytest.raises(UserError, match=r"data\.path must be given: add data\.path=\.\.\."):
+        load_config(["data=fakenews"])
+
+
+def test_further_training_arguments_are_taken_by_their_own_names_and_types() -> None:
+    assert load_config(["train.adam_beta2=0.98"]).train.model_dump()["adam_beta2"] == 0.98
+    with pytest.raises(UserError, match=r"train\.adam_beta2=abc: input should be a valid number"):
+        load_config(["train.adam_beta2=abc"])
+
+
+def test_a_model_brings_its_learning_rate_and_the_command_line_has_the_last_word() -> None:
+    assert load_config(["model=minilm"]).train.learning_rate == 2e-4
+    assert load_config(["model=minilm", "train.learning_rate=1e-5"]).train.learning_rate == 1e-5
+
+
+def test_each_file_opens_with_the_command_that_uses_it() -> None:
+    for group, option in CHOICES:
+        head = "".join(Path(CONFIGS, group, f"{option}.yaml").read_text().splitlines(keepends=True)[:3])
+        assert head.startswith("#"), f"{group}/{option}"
+
+
+def test_the_storage_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_config().paths.storage == "."
+    monkeypatch.setenv("BOATYARD_STORAGE", "/elsewhere")
+    assert load_config().paths.storage == "/elsewhere"
+
+
+def test_the_training_defaults_are_training_arguments_names() -> None:
+    from transformers import TrainingArguments
+
+    keys = yaml.safe_load((CONFIGS / "train" / "default.yaml").read_text())
+    assert keys.keys() <= TrainingArguments.__dataclass_fields__.keys()
