@@ -1,0 +1,109 @@
+"""The README's promises: its commands exist, its curl examples answer."""
+
+import json
+import os
+import re
+import shlex
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from bundles import write_bundle
+
+from boatyard import registry
+from boatyard.config import load_config
+from boatyard.storage import open_storage
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+LINES = [line for block in re.findall(r"```bash\n(.*?)```", TEXT, re.DOTALL) for line in block.splitlines()]
+CURLS = [line for line in LINES if line.startswith("curl ")]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real server process with a real small bundle, published as the README's."""
+    root = tmp_path_factory.mktemp("readme")
+    storage = open_storage(str(root / "storage"))
+    write_bundle(root / "sealed")
+    registry.promote(storage, "inbox", registry.publish(storage, root / "sealed").version)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = os.environ | {"BOATYARD_STORAGE": str(root / "storage"), "PORT": str(port)}
+    process = subprocess.Popen([sys.executable, "-m", "boatyard.api"], env=environment)
+    address = f"http://localhost:{port}"
+    for _ in range(200):
+        try:
+            if httpx.get(f"{address}/readyz").status_code == 200:
+                break
+        except httpx.TransportError:
+            pass
+        time.sleep(0.05)
+    yield address
+    process.terminate()
+    process.wait()
+
+
+def curl(line: str, server: str) -> str:
+    words = shlex.split(line.replace("http://localhost:8000", server))
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout
+
+
+def answer(path: str, server: str, *having: str) -> Any:
+    (line,) = [line for line in CURLS if f":8000{path}" in line and all(part in line for part in having)]
+    return json.loads(curl(line, server))
+
+
+def test_one_message_gets_one_answer(server: str) -> None:
+    found = answer("/predict ", server, "stolen")
+    assert found["label"] == "card_lost"
+    assert found.keys() >= {"id", "score", "top", "model", "version", "truncated", "duration_ms"}
+
+
+def test_a_list_gets_an_answer_for_each_with_as_many_labels_as_asked(server: str) -> None:
+    found = answer("/predict?top_k=2", server)
+    assert [prediction["label"] for prediction in found["predictions"]] == ["card_lost", "transfer"]
+    assert [len(prediction["top"]) for prediction in found["predictions"]] == [2, 2]
+
+
+def test_a_mistake_in_a_request_is_a_problem_document(server: str) -> None:
+    assert answer("/predict ", server, "typo")["status"] == 422
+
+
+def test_the_other_routes_answer(server: str) -> None:
+    routes = {line.rpartition(":8000")[2]: curl(line, server) for line in CURLS if "-H" not in line}
+    assert routes.keys() == {"/readyz", "/model", "/models", "/metrics"}
+    assert json.loads(routes["/model"])["name"] == "inbox"
+    assert "inbox" in routes["/models"]
+    assert "# HELP" in routes["/metrics"]
+
+
+def test_every_override_in_a_command_composes() -> None:
+    commands = [shlex.split(line) for line in LINES if " -o " in line]
+    assert len(commands) >= 5
+    for words in commands:
+        load_config([words[i + 1] for i, word in enumerate(words) if word == "-o"])
+
+
+def test_every_task_that_is_named_exists() -> None:
+    listed = subprocess.run(
+        [sys.executable, "-m", "invoke", "--list"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    tasks = {line.split()[0] for line in listed.splitlines() if line.startswith("  ")}
+    assert set(re.findall(r"invoke (\w+)", TEXT)) <= tasks
+
+
+def test_every_folder_on_the_map_exists_and_the_page_stays_short() -> None:
+    folders = re.findall(r"`([\w/.]+(?:/|\.py))`", TEXT.partition("| folder |")[2].partition("\n\n")[0])
+    assert len(folders) >= 9
+    assert all((ROOT / folder).exists() for folder in folders)
+    assert len(TEXT.splitlines()) < 200

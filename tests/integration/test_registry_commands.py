@@ -1,0 +1,51 @@
+"""`python -m boatyard.registry`, which `invoke models`, `promote` and `rollback` call."""
+
+from pathlib import Path
+
+import pytest
+from bundles import Publish
+
+from boatyard import registry
+from boatyard.storage import Storage
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BOATYARD_STORAGE", str(tmp_path / "storage"))
+
+
+def test_models_lists_versions_with_what_points_at_them(
+    storage: Storage, publish: Publish, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = publish(metrics={"served": {"accuracy": 0.91}}).version
+    registry.promote(storage, "inbox", first)
+    assert registry.main(["models"]) == 0
+    name, line = capsys.readouterr().out.splitlines()
+    assert name == "inbox"
+    assert line.split() == [first, "accuracy", "0.9100", "@production"]
+
+
+def test_an_empty_registry_says_what_fills_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert registry.main(["models"]) == 0
+    assert "invoke pipeline" in capsys.readouterr().out
+
+
+def test_promote_and_roll_back_move_the_alias(
+    storage: Storage, publish: Publish, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = publish().version, publish(bias=(1, 0, 0)).version
+    for version in (first, second):
+        assert registry.main(["promote", "inbox", version]) == 0
+    assert registry.main(["rollback", "inbox"]) == 0
+    assert registry.aliases(storage, "inbox") == {"production": first}
+    assert capsys.readouterr().out.splitlines()[-1] == f"inbox@production is {first}"
+
+
+def test_what_cannot_be_moved_is_one_sentence_and_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert registry.main(["promote", "inbox", "newest"]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("promote: 'newest' is not a version")
+    assert len(shown.err.splitlines()) == 1
