@@ -80,12 +80,12 @@ def main() -> None:
     packages = ", ".join(f"{name} {number}" for name, number in machine["packages"].items())
     text = [
         "# Preparing rows",
-        "Reading, checking, splitting, the data report, learning a vocabulary and tokenising, all in one process from its "
-        "start, which alone takes some seconds and some hundred megabytes (torch and transformers are imported).",
+        "Reading, checking, splitting, the data report, learning a vocabulary and tokenising, all in one process from "
+        "its start, which alone takes some seconds and some hundred megabytes (it imports torch and transformers).",
         shown,
         "    python benchmarks/prepare.py",
-        f"Messages of {WORDS} words on average, {LABELS} labels. {machine['cores']} cores shared with other work, Python "
-        f"{machine['python']}; {packages}.",
+        f"Messages of {WORDS} words on average, {LABELS} labels. {machine['cores']} cores shared with other work, "
+        f"Python {machine['python']}; {packages}.",
     ]
     REPORT.with_suffix(".md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
 

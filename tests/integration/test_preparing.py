@@ -124,3 +124,10 @@ def test_one_label_is_not_enough(tmp_path: Path) -> None:
     rows.write_text("question,topic\n" + "".join(f"question {i},same\n" for i in range(50)))
     with pytest.raises(UserError, match=r"one\.csv: a classifier needs at least two labels"):
         prepare(plants_config(tmp_path, rows))
+
+
+def test_a_header_without_rows_is_told_as_such(tmp_path: Path) -> None:
+    rows = tmp_path / "none.csv"
+    rows.write_text("question,topic\n")
+    with pytest.raises(UserError, match=r"none\.csv: a classifier needs at least two labels, found \[\]"):
+        prepare(plants_config(tmp_path, rows))

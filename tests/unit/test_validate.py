@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from boatyard.data.summary import Issue
 from boatyard.data.validate import (
     TEST,
     TRAIN,
@@ -113,3 +114,14 @@ def test_given_splits_are_left_alone_and_only_what_is_missing_is_drawn_from_trai
     assign_splits(made, validation_share=0.2, test_share=0.2)
     assert ((made.split == TEST) == (given == TEST)).all()
     assert (made.split == VALIDATION).sum() == pytest.approx(100, abs=30)
+
+
+def test_an_error_after_a_thousand_warnings_is_not_lost() -> None:
+    findings = Findings()
+    for number in range(2000):
+        findings.add(Issue("warning", "duplicate", "says the same", "x.csv", number, None))
+    findings.add(Issue("error", "rare_label", "too few", "x.csv", 7, "topic"))
+    assert len(findings.issues) == 1000
+    assert findings.first_error is not None
+    assert findings.first_error.row == 7
+    assert findings.errors == 1

@@ -47,7 +47,7 @@ def encode(config: Config, prepared: Prepared) -> Encoded:
     folder = prepared.folder / f"inputs-{key}"
     if not folder.exists():
         with replacing(folder) as staging:
-            kind.make_inputs(config.model, prepared.fields, _first_rows(prepared), staging)
+            kind.make_inputs(config.model, prepared.fields, _some_rows(prepared), staging)
             inputs = kind.Inputs(staging)
 
             def encode_batch(table: pa.Table) -> pa.Table:
@@ -71,8 +71,8 @@ def encode(config: Config, prepared: Prepared) -> Encoded:
     return Encoded(folder, (folder / _FINGERPRINT).read_text(encoding="utf-8"), splits)
 
 
-def _first_rows(prepared: Prepared) -> Iterator[tuple[str, ...]]:
-    rows = prepared.splits["train"]
-    rows = rows.select(range(min(len(rows), _LEARNT_FROM))).select_columns(prepared.fields)
-    for batch in rows.iter(batch_size=_BATCH):
+def _some_rows(prepared: Prepared) -> Iterator[tuple[str, ...]]:
+    rows = prepared.splits["train"].select_columns(prepared.fields)
+    step = -(-len(rows) // _LEARNT_FROM)  # spread over all of them, because a file may be sorted
+    for batch in rows.select(range(0, len(rows), step)).iter(batch_size=_BATCH):
         yield from zip(*(batch[field] for field in prepared.fields), strict=True)

@@ -3,11 +3,9 @@
 import csv
 import json
 import logging
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +14,7 @@ from datasets import Dataset
 from tqdm import tqdm
 
 from boatyard.config import Config, Data
+from boatyard.data.arrow import Writer, set_aside_unusable, write_splits
 from boatyard.data.read import SPLIT_NAMES, SPLITS, Source, find_sources
 from boatyard.data.report import write_data_report
 from boatyard.data.summary import DataSummary, Issue
@@ -39,14 +38,6 @@ from boatyard.kinds.protocol import TrainingKind
 log = logging.getLogger(__name__)
 
 _BATCH = 10_000  # rows held in memory at once
-_SAMPLES = 3  # rows of each label shown in the report
-
-
-class Writer(Protocol):
-    """What csv.writer gives."""
-
-    def writerow(self, row: Iterable[object], /) -> object:
-        """Append one row."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +76,13 @@ def prepare(config: Config) -> Prepared:
             "sources": [(s.name, s.split, s.digest) for s in sources],
             "data": data.model_dump(exclude={"path", "hub"}),
         },
-        code=("boatyard.data.read", "boatyard.data.validate", __name__, f"boatyard.kinds.{data.kind}.rows"),
+        code=(
+            "boatyard.data.arrow",
+            "boatyard.data.read",
+            "boatyard.data.validate",
+            __name__,
+            f"boatyard.kinds.{data.kind}.rows",
+        ),
     )
     folder = Path(config.paths.processed, data.name, key)
     report = Path(config.paths.reports, "data", data.name)
@@ -123,8 +120,8 @@ def _prepare(data: Data, sources: list[Source], staging: Path, report: Path) -> 
         labels = sorted({ledger.labels[number] for number in np.unique(ledger.label[usable])})
         if data.max_train_rows is not None:
             usable = _fewer(ledger, usable, data.max_train_rows)
-        samples = _write_splits(ledger, usable, labels, list(columns), staging)
-        _set_aside(ledger, unusable, staging / "rows.arrow", set_aside)
+        samples = write_splits(ledger, usable, labels, list(columns), staging)
+        set_aside_unusable(ledger, unusable, staging / "rows.arrow", set_aside)
     (staging / "rows.arrow").unlink()
 
     files = {split: file_digest(staging / f"{split}.arrow") for split in SPLITS}
@@ -155,7 +152,7 @@ def _prepare(data: Data, sources: list[Source], staging: Path, report: Path) -> 
 
 
 def _stop_if_unusable(data: Data, summary: DataSummary, findings: Findings, report: Path) -> None:
-    first = findings.first_error()
+    first = findings.first_error
     if first is not None and data.on_bad_row == "stop":
         column = f", column {first.column!r}" if first.column else ""
         more = f"; {findings.errors - 1} more" if findings.errors > 1 else ""
@@ -242,60 +239,6 @@ def _fewer(ledger: Ledger, usable: npt.NDArray[np.bool_], most: int) -> npt.NDAr
     fewer = usable.copy()
     fewer[rows[np.argsort(ledger.exact[rows], kind="stable")[most:]]] = False
     return fewer
-
-
-def _write_splits(
-    ledger: Ledger, usable: npt.NDArray[np.bool_], labels: list[str], fields: list[str], folder: Path
-) -> dict[str, list[tuple[str, ...]]]:
-    """Sort the usable rows into an Arrow file a split. Returns a few training rows of each label."""
-    position = {label: i for i, label in enumerate(labels)}
-    label_of = np.array([position.get(label, -1) for label in ledger.labels], np.int32)[ledger.label]
-    schema = pa.schema(
-        [
-            *((field, pa.string()) for field in fields),
-            ("label", pa.int32()),
-            ("source", pa.string()),
-            ("row", pa.int64()),
-        ]
-    )
-    samples: dict[str, list[tuple[str, ...]]] = {label: [] for label in labels}
-    names = np.array(ledger.sources, object)
-    with ExitStack() as stack:
-        streams = [stack.enter_context(pa.ipc.new_stream(folder / f"{split}.arrow", schema)) for split in SPLITS]
-        start = 0
-        for batch in stack.enter_context(
-            pa.ipc.open_stream(stack.enter_context(pa.memory_map(str(folder / "rows.arrow"))))
-        ):
-            here = slice(start, start := start + batch.num_rows)
-            whole = pa.record_batch(
-                [
-                    *(batch.column(f) for f in fields),
-                    label_of[here],
-                    names[ledger.source[here]],
-                    ledger.row[here],
-                ],
-                schema,
-            )
-            for number, stream in enumerate(streams):
-                mask = usable[here] & (ledger.split[here] == number)
-                stream.write_batch(whole.filter(pa.array(mask)))
-            if any(len(rows) < _SAMPLES for rows in samples.values()):
-                for i in np.flatnonzero(usable[here] & (ledger.split[here] == TRAIN)):
-                    rows = samples[labels[label_of[here][i]]]
-                    if len(rows) < _SAMPLES:
-                        rows.append(tuple(batch.column(f)[int(i)].as_py() for f in fields))
-    return samples
-
-
-def _set_aside(ledger: Ledger, unusable: dict[int, str], rows: Path, set_aside: Writer) -> None:
-    start = 0
-    with pa.memory_map(str(rows)) as file, pa.ipc.open_stream(file) as batches:
-        for batch in batches:
-            for index in (i for i in range(start, start + batch.num_rows) if i in unusable):
-                values = [column[index - start].as_py() for column in batch.columns]
-                place = ledger.sources[ledger.source[index]], ledger.row[index]
-                set_aside.writerow([*place, unusable[index], *values])
-            start += batch.num_rows
 
 
 def _label_counts(ledger: Ledger, usable: npt.NDArray[np.bool_], labels: list[str]) -> dict[str, list[int]]:

@@ -58,11 +58,14 @@ class Findings:
     def __init__(self) -> None:
         self.issues: list[Issue] = []
         self.counts: Counter[str] = Counter()
+        self.first_error: Issue | None = None
         self.unreadable = 0  # rows that never reached the ledger
 
     def add(self, issue: Issue) -> None:
         """Count it; keep it while there is room."""
         self.counts[f"{issue.severity}:{issue.kind}"] += 1
+        if issue.severity == "error" and self.first_error is None:
+            self.first_error = issue
         if len(self.issues) < LISTED:
             self.issues.append(issue)
 
@@ -70,10 +73,6 @@ class Findings:
     def errors(self) -> int:
         """How many there are."""
         return sum(count for key, count in self.counts.items() if key.startswith("error:"))
-
-    def first_error(self) -> Issue | None:
-        """The first one with its place."""
-        return next((issue for issue in self.issues if issue.severity == "error"), None)
 
 
 class Ledger:
