@@ -206,7 +206,7 @@ def _check_key(override: Override) -> None:
     if key in groups:
         value = override.value()
         known = options(key)
-        if value is not None and value not in known:
+        if value not in known:
             raise UserError(f"{key}={value}: there is no such option{_nearest(str(value), known)}")
         return
     if key.removeprefix("train.") in _MANAGED and key.startswith("train."):

@@ -1,11 +1,12 @@
 """From a file to checked, split and encoded rows: what is kept, what is set aside, what is done twice."""
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
 from plants import write_plants
-from stages import plants_config
+from stages import plants_config, small_config
 from tokenizers import Tokenizer
 
 from boatyard.data.encode import encode
@@ -78,24 +79,106 @@ def test_quarantine_sets_just_the_bad_rows_aside_with_the_reason_and_the_very_by
     assert "quarantine.csv" in (kept.parent / "report.md").read_text()
 
 
-def test_a_clean_run_leaves_no_quarantine_behind(tmp_path: Path, plants: Path) -> None:
+def test_half_a_surrogate_pair_is_set_aside_too(tmp_path: Path, plants: Path) -> None:
+    with plants.open(newline="") as file:
+        records = list(csv.DictReader(file))
+    rows = tmp_path / "plants.jsonl"
+    rows.write_text("".join(json.dumps(record) + "\n" for record in records))
+    append(rows, b'{"question": "my fern \\ud83d", "topic": "light"}\n')
+    prepared = prepare(plants_config(tmp_path, rows, "data.on_bad_row=quarantine"))
+    assert sum(len(split) for split in prepared.splits.values()) == 120
+    assert b"my fern \xed\xa0\xbd,light" in (tmp_path / "reports/data/plants/quarantine.csv").read_bytes()
+
+
+def test_the_report_is_of_what_was_asked_for_last(tmp_path: Path, plants: Path) -> None:
+    """Also where that was prepared long ago."""
+    report = tmp_path / "reports" / "data" / "plants"
+    prepare(plants_config(tmp_path, plants))
+    clean = (report / "report.md").read_text()
     append(plants, b",pests\n")
+    with pytest.raises(UserError):
+        prepare(plants_config(tmp_path, plants))
+    stopped = (report / "report.md").read_text()
     prepare(plants_config(tmp_path, plants, "data.on_bad_row=quarantine"))
+    assert (report / "quarantine.csv").exists()
     write_plants(plants)
     prepare(plants_config(tmp_path, plants))
-    assert not (tmp_path / "reports" / "data" / "plants" / "quarantine.csv").exists()
+    assert not (report / "quarantine.csv").exists()
+    assert (report / "report.md").read_text() == clean != stopped
+    assert [folder.name for folder in report.parent.iterdir()] == ["plants"]
+
+
+def test_the_report_says_the_same_to_people_and_programs(tmp_path: Path, plants: Path) -> None:
+    append(plants, b"Tiny flies sit on my FERN!,pests\n")
+    prepared = prepare(plants_config(tmp_path, plants))
+    report = tmp_path / "reports" / "data" / "plants"
+    facts = json.loads((report / "report.json").read_text())
+    assert facts["fingerprint"] == prepared.fingerprint
+    assert facts["split_rows"] == {split: len(rows) for split, rows in prepared.splits.items()}
+    assert facts["issue_counts"] == {"warning:duplicate": 1}
+    assert "plants.csv:122" in (report / "report.md").read_text()
+    assert (report / "labels.png").exists()
+
+
+def test_a_first_run_that_stops_leaves_nothing_prepared(tmp_path: Path, plants: Path) -> None:
+    append(plants, b",pests\n")
+    with pytest.raises(UserError):
+        prepare(plants_config(tmp_path, plants))
+    assert not list((tmp_path / "processed" / "plants").iterdir())
+
+
+def test_rows_that_the_source_splits_stay_where_it_put_them(tmp_path: Path) -> None:
+    places = {}
+    with (tmp_path / "given.csv").open("w") as file:
+        file.write("question,topic,part\n")
+        for number in range(60):
+            places[number + 2] = ("train", "validation", "test")[number % 3]
+            file.write(f"question {number},{'ab'[number % 2]},{('train', 'Dev', 'TEST')[number % 3]}\n")
+    rows = tmp_path / "given.csv"
+    prepared = prepare(plants_config(tmp_path, rows, "data.split_column=part"))
+    assert {row: split for split, found in prepared.splits.items() for row in found["row"][:]} == places
+
+    append(rows, b"one more question,a,tset\n")
+    with pytest.raises(UserError, match=r"^given\.csv, row 62, column 'part': says 'tset'; known are train"):
+        prepare(plants_config(tmp_path, rows, "data.split_column=part"))
+
+
+def test_a_row_of_the_training_file_that_is_in_the_test_file_too_stops_the_run(tmp_path: Path) -> None:
+    folder = tmp_path / "split"
+    folder.mkdir()
+    write_plants(folder / "train.csv")
+    (folder / "test.csv").write_text("question,topic\nwhere to put it,light\ntiny flies sit on my fern,pests\n")
+    with pytest.raises(UserError) as refusal:
+        prepare(plants_config(tmp_path, folder))
+    assert "is in train and in test (test.csv row 3)" in str(refusal.value)
+
+
+def test_the_bundled_inbox_has_no_bad_row(tmp_path: Path) -> None:
+    inbox = Path(__file__).parents[2] / "data" / "raw" / "inbox.csv"
+    prepared = prepare(small_config(tmp_path, f"data.path={inbox}"))
+    with inbox.open(encoding="utf-8", newline="") as file:
+        assert sum(len(rows) for rows in prepared.splits.values()) == sum(1 for _ in csv.DictReader(file))
+
+
+def test_an_unknown_kind_is_refused(tmp_path: Path, plants: Path) -> None:
+    with pytest.raises(UserError, match=r"unknown kind 'images': this version knows text"):
+        prepare(plants_config(tmp_path, plants, "data.kind=images"))
 
 
 def test_what_is_prepared_is_not_prepared_again_until_rows_or_settings_change(tmp_path: Path, plants: Path) -> None:
     config = plants_config(tmp_path, plants)
     first = encode(config, prepare(config))
-    written = (first.folder / "train.arrow").stat().st_mtime_ns
-    again = encode(config, prepare(config))
-    assert (again.folder / "train.arrow").stat().st_mtime_ns == written
+    files = [file for file in tmp_path.rglob("*") if file.is_file()]
+    written = [file.stat().st_mtime_ns for file in files]
+    encode(config, prepare(config))
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == files
+    assert [file.stat().st_mtime_ns for file in files] == written
+    shorter = plants_config(tmp_path, plants, "model.max_tokens=8")
+    assert encode(shorter, prepare(shorter)).fingerprint != first.fingerprint
     other = plants_config(tmp_path, plants, "data.test_share=0.3")
     assert prepare(other).fingerprint != prepare(config).fingerprint
     append(plants, b"a new question about water,watering\n")
-    assert prepare(config).fingerprint != first.fingerprint
+    assert encode(config, prepare(config)).fingerprint != first.fingerprint
 
 
 def test_training_sees_the_tokens_that_serving_sees_in_the_order_of_the_rows(tmp_path: Path, plants: Path) -> None:

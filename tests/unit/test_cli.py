@@ -31,7 +31,7 @@ def test_help_imports_nothing_heavy() -> None:
     )
     imported = {line.rpartition("|")[2].strip() for line in shown.stderr.splitlines()}
     assert "boatyard.config" in imported
-    assert not {"torch", "transformers", "datasets", "sklearn"} & imported
+    assert not {"torch", "transformers", "datasets", "sklearn", "pandas", "pyarrow", "matplotlib", "wandb"} & imported
 
 
 def test_wrong_input_ends_in_one_sentence_and_status_2() -> None:

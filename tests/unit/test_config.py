@@ -1,11 +1,16 @@
 """The configuration: everything composes, and what does not fit is refused with the nearest that would."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+from pydantic import BaseModel
 
-from boatyard.config import CONFIGS, Config, load_config
+from boatyard.config import CONFIGS, Config, load_config, options
 from boatyard.errors import UserError
 
 pytestmark = pytest.mark.unit
@@ -25,12 +30,22 @@ def test_every_option_of_every_group_composes(group: str, option: str) -> None:
         ("data.nme=x", "unknown key data.nme; did you mean data.name?"),
         ("learning_rate=1", "unknown key learning_rate; did you mean train.learning_rate?"),
         ("train.learning_rat=1", "unknown key train.learning_rat; did you mean train.learning_rate?"),
+        ("+data.foo=1", "unknown key data.foo"),
+        ("train.adam_beta3=1", "unknown key train.adam_beta3; did you mean train.adam_beta2?"),
+        ("model.heads=2", "unknown key model.heads; did you mean model.scratch.heads?"),
         ("model=tinny", "model=tinny: there is no such option; did you mean tiny?"),
+        ("model=null", "model=None: there is no such option; there are: distilbert, minilm, tiny, tinybert"),
+        ("data=[inbox,csv]", "data=['inbox', 'csv']: there is no such option"),
+        ("experiment=overfitt", "did you mean overfit?"),
+        ("data.text_columns=body", "data.text_columns='body': input should be a valid list"),
+        ("data.text_columns=[a,b,c]", "list should have at most 2 items"),
+        ("paths.processed=${oc.env:BOATYARD_NOT_SET}", "BOATYARD_NOT_SET"),
         ("train.seed=abc", "train.seed='abc': input should be a valid integer"),
         ("model.dropout=2", "model.dropout=2: input should be less than 1"),
         ("data.on_bad_row=drop", "data.on_bad_row='drop': input should be 'stop' or 'quarantine'"),
         ("data.name=Not/OK", "data.name='Not/OK': string should match pattern"),
         ("train.output_dir=x", "train.output_dir is set by boatyard itself"),
+        ("train.report_to=none", "train.report_to is set by boatyard itself"),
         ("~data.path", "keys cannot be removed"),
         ("nonsense", "not a key=value override"),
     ],
@@ -68,6 +83,31 @@ def test_the_storage_follows_the_environment(monkeypatch: pytest.MonkeyPatch) ->
     assert load_config().paths.storage == "."
     monkeypatch.setenv("BOATYARD_STORAGE", "/elsewhere")
     assert load_config().paths.storage == "/elsewhere"
+
+
+def test_the_default_configuration_holds_every_key_of_the_schema_and_no_other() -> None:
+    composed: set[str] = set()
+    for option in options("data"):
+        with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+            composed |= set(leaves(compose("config", [f"data={option}", *NEEDED.get(option, [])])))
+    assert composed - {"data.hub", "experiment"} == schema_keys(Config)
+
+
+def leaves(node: DictConfig, prefix: str = "") -> Iterator[str]:
+    for key in node:
+        value = node[key]
+        if isinstance(value, DictConfig) and key != "rename":
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
+
+
+def schema_keys(section: type[BaseModel], prefix: str = "") -> set[str]:
+    keys: set[str] = set()
+    for name, field in section.model_fields.items():
+        inner = [t for t in (field.annotation, *get_args(field.annotation)) if hasattr(t, "model_fields")]
+        keys |= schema_keys(inner[0], f"{prefix}{name}.") if inner else {prefix + name}
+    return keys
 
 
 def test_the_training_defaults_are_training_arguments_names() -> None:

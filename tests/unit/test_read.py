@@ -52,7 +52,7 @@ def test_every_format_gives_the_same_rows_with_the_line_where_each_begins(
     assert [number for number, _ in found] == numbers
 
 
-@pytest.mark.parametrize("name", ["x.csv", "x.jsonl", "x.parquet"])
+@pytest.mark.parametrize("name", ["x.csv", "x.tsv", "x.jsonl", "x.parquet"])
 def test_a_missing_column_is_named_with_those_that_are_there(tmp_path: Path, name: str) -> None:
     write(tmp_path / name)
     with pytest.raises(UserError, match=rf"^{name}: column 'text' is missing; the file's columns are .*'body'"):
@@ -65,6 +65,8 @@ def test_a_missing_column_is_named_with_those_that_are_there(tmp_path: Path, nam
         ("x.csv", 'body,topic\n"a,b\n', r"x\.csv, row \d: not well-formed CSV"),
         ("x.csv", 'body,topic\n"a" b,c\n', r"x\.csv, row 2: not well-formed CSV"),
         ("x.jsonl", '{"body": "a", "topic": "b"}\n{"body', r"x\.jsonl, row 2: not JSON"),
+        ("x.csv", "topic,body\na,fine\na,one, two\n", r"x\.csv, row 3: 3 cells where the header names 2"),
+        ("x.jsonl", "[" * 100_000, r"x\.jsonl, row 1: not JSON"),
         ("x.jsonl", "[1]\n", r"x\.jsonl, row 1: expected a JSON object, found list"),
         ("x.parquet", "PAR?", r"x\.parquet: not a Parquet file"),
         ("x.csv", "", r"x\.csv: column 'body' is missing; the file's columns are none"),
@@ -79,6 +81,19 @@ def test_a_malformed_file_is_one_sentence_with_its_row(tmp_path: Path, name: str
 def test_a_row_that_is_too_short_has_no_value_there(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("body,topic\nalone\n")
     assert list(only(tmp_path / "x.csv").rows(COLUMNS)) == [(2, ["alone", None])]
+
+
+def test_empty_cells_behind_the_last_column_are_not_minded(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("body,topic\none,a,,\n")
+    assert list(only(tmp_path / "x.csv").rows(COLUMNS)) == [(2, ["one", "a"])]
+
+
+def test_bytes_that_are_no_utf_8_come_through_for_validation_to_name(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_bytes(b"body,topic\ncaf\xe9,a\n")
+    (tmp_path / "x.jsonl").write_bytes(b'{"body": "caf\xe9", "topic": "a"}\n')
+    for name in ("x.csv", "x.jsonl"):
+        ((_, (body, _)),) = only(tmp_path / name).rows(COLUMNS)
+        assert body.encode(errors="surrogateescape") == b"caf\xe9"
 
 
 def test_a_folder_gives_a_source_for_each_split_file(tmp_path: Path) -> None:

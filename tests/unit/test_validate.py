@@ -12,6 +12,7 @@ from boatyard.data.validate import (
     Ledger,
     assign_splits,
     check_labels,
+    check_split,
     check_texts,
     compare_rows,
     content_hash,
@@ -44,6 +45,21 @@ def test_each_cell_must_be_a_text_that_says_something(value: object, kind: str |
     problem = check_texts(["fine", value], ["title", "body"])
     assert (problem.kind if problem else None) == kind
     assert problem is None or problem.column == "body"
+
+
+@pytest.mark.parametrize(
+    ("value", "split"), [("train", TRAIN), (" Dev ", VALIDATION), ("val", VALIDATION), ("TEST", TEST)]
+)
+def test_a_split_goes_under_its_usual_names(value: str, split: int) -> None:
+    assert check_split(value, "part") == (split, None)
+
+
+@pytest.mark.parametrize("value", ["tset", "", None])
+def test_an_unknown_split_is_a_problem_that_names_the_known(value: object) -> None:
+    _, problem = check_split(value, "part")
+    assert problem is not None
+    assert (problem.kind, problem.column) == ("unknown_split", "part")
+    assert problem.message.startswith(f"says {value!r}; known are train, training, validation")
 
 
 def test_an_exact_repetition_is_an_error_and_the_first_is_kept() -> None:

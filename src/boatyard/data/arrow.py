@@ -1,7 +1,9 @@
 """The rows as Arrow files: one a split for what can be used, and a CSV for what cannot."""
 
-from collections.abc import Iterable
-from contextlib import ExitStack
+import codecs
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +15,7 @@ from boatyard.data.read import SPLITS
 from boatyard.data.validate import TRAIN, Ledger
 
 _SAMPLES = 3  # rows of each label shown in the report
+_AS_THEY_CAME = "boatyard.as_they_came"
 
 
 class Writer(Protocol):
@@ -20,6 +23,15 @@ class Writer(Protocol):
 
     def writerow(self, row: Iterable[object], /) -> object:
         """Append one row."""
+
+
+@contextmanager
+def open_set_aside(path: Path, fields: Sequence[str]) -> Iterator[Writer]:
+    """A CSV for rows that cannot be used; bytes that are no UTF-8 come out as they went in."""
+    with path.open("w", encoding="utf-8", errors=_AS_THEY_CAME, newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file", "row", "why", *fields, "label"])
+        yield writer
 
 
 def write_splits(
@@ -75,3 +87,14 @@ def set_aside_unusable(ledger: Ledger, unusable: dict[int, str], rows: Path, set
                 place = ledger.sources[ledger.source[index]], ledger.row[index]
                 set_aside.writerow([*place, unusable[index], *values])
             start += batch.num_rows
+
+
+def _as_they_came(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Undecodable bytes are surrogates by now; but JSON can also escape half of a surrogate pair."""
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeError:
+        return codecs.lookup_error("surrogatepass")(error)
+
+
+codecs.register_error(_AS_THEY_CAME, _as_they_came)

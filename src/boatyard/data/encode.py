@@ -62,7 +62,7 @@ def encode(config: Config, prepared: Prepared) -> Encoded:
                     writer_batch_size=_BATCH,
                     remove_columns=prepared.splits[split].column_names,
                     cache_file_name=str(staging / f"{split}.arrow"),
-                    new_fingerprint=f"{key}{split}",
+                    new_fingerprint=f"{prepared.fingerprint}{split}",
                     desc=f"tokenising {split}",
                 )
             content = {file.name: file_digest(file) for file in sorted(staging.iterdir())}

@@ -1,8 +1,9 @@
 """Rows from the source to checked, split Arrow files that are read by memory map, and the data report."""
 
-import csv
+import filecmp
 import json
 import logging
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,17 +15,17 @@ from datasets import Dataset
 from tqdm import tqdm
 
 from boatyard.config import Config, Data
-from boatyard.data.arrow import Writer, set_aside_unusable, write_splits
-from boatyard.data.read import SPLIT_NAMES, SPLITS, Source, find_sources
+from boatyard.data.arrow import Writer, open_set_aside, set_aside_unusable, write_splits
+from boatyard.data.read import SPLITS, Source, find_sources
 from boatyard.data.report import write_data_report
 from boatyard.data.summary import DataSummary, Issue
 from boatyard.data.validate import (
     TRAIN,
     Findings,
     Ledger,
-    Problem,
     assign_splits,
     check_labels,
+    check_split,
     check_texts,
     compare_rows,
     content_hash,
@@ -70,6 +71,7 @@ def prepare(config: Config) -> Prepared:
         UserError: the rows cannot be used as they are; names file, row and column.
     """
     data = config.data
+    kind = training(data.kind)
     sources = find_sources(data)
     key = fingerprint(
         {
@@ -86,11 +88,12 @@ def prepare(config: Config) -> Prepared:
     )
     folder = Path(config.paths.processed, data.name, key)
     report = Path(config.paths.reports, "data", data.name)
-    if (folder / "prepared.json").exists() and (report / "report.md").exists():
+    if (folder / "prepared.json").exists():
         log.info("data: %s is prepared already (%s)", data.name, folder)
+        _show(folder / "report", report)  # there may lie one of other rows or settings
     else:
         with replacing(folder) as staging:
-            _prepare(data, sources, staging, report)
+            _prepare(data, kind, sources, staging, report)
     return _open(folder)
 
 
@@ -100,16 +103,14 @@ def _open(folder: Path) -> Prepared:
     return Prepared(folder, facts["fingerprint"], facts["fields"], facts["labels"], splits)
 
 
-def _prepare(data: Data, sources: list[Source], staging: Path, report: Path) -> None:
-    kind = training(data.kind)
+def _prepare(data: Data, kind: TrainingKind, sources: list[Source], staging: Path, report: Path) -> None:
     columns = kind.field_columns(data)
     findings = Findings()
     ledger = Ledger([source.name for source in sources])
-    report.mkdir(parents=True, exist_ok=True)
-    quarantine = report / "quarantine.csv"
-    with quarantine.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        set_aside = csv.writer(file)
-        set_aside.writerow(["file", "row", "why", *columns, "label"])
+    made = staging / "report"
+    made.mkdir()
+    quarantine = made / "quarantine.csv"
+    with open_set_aside(quarantine, list(columns)) as set_aside:
         _read(data, kind, columns, sources, staging / "rows.arrow", ledger, findings, set_aside)
         assign_splits(ledger, data.validation_share, data.test_share)
         unusable = compare_rows(ledger, findings, data.label_column)
@@ -142,13 +143,22 @@ def _prepare(data: Data, sources: list[Source], staging: Path, report: Path) -> 
         quarantined=findings.unreadable + len(unusable),
         quarantine_file=quarantine.name if data.on_bad_row == "quarantine" and findings.errors else None,
     )
-    write_data_report(report, summary)
+    write_data_report(made, summary)
     if summary.quarantine_file is None:
         quarantine.unlink()
+    _show(made, report)
     _stop_if_unusable(data, summary, findings, report)
     facts = {"fingerprint": content, "fields": list(columns), "labels": labels, "rows": summary.split_rows}
     (staging / "prepared.json").write_text(json.dumps(facts, indent=2), encoding="utf-8")
     log.info("data: %s rows of %d labels; report in %s", sum(summary.split_rows.values()), len(labels), report)
+
+
+def _show(made: Path, report: Path) -> None:
+    """Put the report where people look, unless it lies there."""
+    shown = report / "report.json"
+    if not shown.exists() or not filecmp.cmp(made / shown.name, shown, shallow=False):
+        with replacing(report) as staging:
+            shutil.copytree(made, staging, dirs_exist_ok=True)
 
 
 def _stop_if_unusable(data: Data, summary: DataSummary, findings: Findings, report: Path) -> None:
@@ -195,14 +205,8 @@ def _read(
             ):
                 values[inputs] = _label_text(values[inputs])
                 problem = check_texts(values[: inputs + 1], wanted[: inputs + 1])
-                split = given
                 if problem is None and data.split_column:
-                    name = SPLIT_NAMES.get(str(values[-1]).strip().lower())
-                    if name is None:
-                        known = ", ".join(SPLIT_NAMES)
-                        problem = Problem("unknown_split", data.split_column, f"says {values[-1]!r}; known are {known}")
-                    else:
-                        split = SPLITS.index(name)
+                    given, problem = check_split(values[-1], data.split_column)
                 if problem is not None:
                     findings.add(Issue("error", problem.kind, problem.message, source.name, row, problem.column))
                     findings.unreadable += 1
@@ -214,7 +218,7 @@ def _read(
                 ledger.add(
                     number,
                     row,
-                    split,
+                    given,
                     label,
                     content_hash("\0".join(texts)),
                     content_hash(folded),
@@ -230,7 +234,7 @@ def _read(
 
 def _label_text(value: object) -> object:
     """Class numbers and truth values are labels too, once they are written out."""
-    return str(value) if isinstance(value, int | bool) else value
+    return str(value) if isinstance(value, int) else value
 
 
 def _fewer(ledger: Ledger, usable: npt.NDArray[np.bool_], most: int) -> npt.NDArray[np.bool_]:

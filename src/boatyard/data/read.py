@@ -89,6 +89,11 @@ def _csv_rows(path: Path, columns: Sequence[str]) -> Rows:
             places = _places(path.name, header, columns)
             line = reader.line_num + 1
             for cells in reader:
+                if any(cells[len(header) :]):
+                    raise UserError(
+                        f"{path.name}, row {line}: {len(cells)} cells where the header names {len(header)}; "
+                        "a text with a comma in it needs quotes around it"
+                    )
                 if cells:  # not a blank line
                     yield line, [cells[place] if place < len(cells) else None for place in places]
                 line = reader.line_num + 1
@@ -103,7 +108,7 @@ def _json_rows(path: Path, columns: Sequence[str]) -> Rows:
                 continue
             try:
                 record = json.loads(text)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise UserError(f"{path.name}, row {line}: not JSON ({error})") from None
             if not isinstance(record, dict):
                 raise UserError(f"{path.name}, row {line}: expected a JSON object, found {type(record).__name__}")

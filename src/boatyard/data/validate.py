@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from boatyard.data.read import SPLITS
+from boatyard.data.read import SPLIT_NAMES, SPLITS
 from boatyard.data.summary import Issue
 
 LISTED = 1000  # issues kept with their place; all are counted
@@ -45,6 +45,14 @@ def check_texts(values: Sequence[Any], columns: Sequence[str]) -> Problem | None
             except UnicodeEncodeError:
                 return Problem("bad_bytes", column, "holds bytes that are not UTF-8; save the file as UTF-8")
     return None
+
+
+def check_split(value: object, column: str) -> tuple[int, Problem | None]:
+    """The split that the cell names, or what is wrong with it."""
+    name = SPLIT_NAMES.get(str(value).strip().lower())
+    if name is None:
+        return -1, Problem("unknown_split", column, f"says {value!r}; known are {', '.join(SPLIT_NAMES)}")
+    return SPLITS.index(name), None
 
 
 def content_hash(text: str) -> int:
