@@ -110,7 +110,7 @@ def format_(context):
 
 @task(help={"name": "a file in benchmarks/: banking77, prepare", "arguments": "passed on to it"})
 def bench(context, name, arguments=""):
-    """Measure, and write reports/benchmarks/NAME."""
+    """Measure, and write the result to reports/benchmarks/."""
     _run(context, sys.executable, str(Path("benchmarks", f"{name}.py")), *shlex.split(arguments))
 
 

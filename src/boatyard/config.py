@@ -53,6 +53,12 @@ class Data(Section):
     max_train_rows: int | None = Field(ge=1)
     on_bad_row: Literal["stop", "quarantine"]
 
+    @model_validator(mode="after")
+    def _leaves_rows_to_train_on(self) -> Self:
+        if self.validation_share + self.test_share >= 1:
+            raise ValueError("validation_share and test_share leave no rows to train on")
+        return self
+
 
 class Scratch(Section):
     """The shape of a network that starts from random weights."""
@@ -161,7 +167,7 @@ class Config(Section):
 
 
 # what boatyard itself sets
-_MANAGED = {"output_dir", "report_to", "run_name", "push_to_hub", "remove_unused_columns", "label_names"}
+_MANAGED = {"hub_token", "output_dir", "report_to", "run_name", "push_to_hub", "remove_unused_columns", "label_names"}
 
 
 def load_config(overrides: Sequence[str] = ()) -> Config:
@@ -190,7 +196,8 @@ def load_config(overrides: Sequence[str] = ()) -> Config:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"{key}={first['input']!r}: {first['msg'].lower()}") from None
+        given = key if first["type"] == "value_error" else f"{key}={first['input']!r}"
+        raise UserError(f"{given}: {first['msg'].removeprefix('Value error, ').lower()}") from None
 
 
 def options(group: str) -> list[str]:

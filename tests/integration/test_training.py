@@ -115,8 +115,10 @@ def test_any_key_of_training_arguments_reaches_the_trainer_and_bad_combinations_
     assert (arguments.adam_beta2, arguments.warmup_steps) == (0.98, 0.25)
 
     clash = plants_config(tmp_path, plants, "train.load_best_model_at_end=true", "train.save_strategy=steps")
-    with pytest.raises(UserError, match=r"^train: "):
-        training_arguments(clash, tmp_path)
+    missing = plants_config(tmp_path, plants, "train.accelerator_config=nowhere.json")
+    for wrong in (clash, missing):
+        with pytest.raises(UserError, match=r"^train: "):
+            training_arguments(wrong, tmp_path)
 
 
 @pytest.mark.parametrize("family", ["bert", "distilbert"])

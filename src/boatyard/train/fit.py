@@ -91,7 +91,7 @@ def training_arguments(config: Config, output: Path) -> TrainingArguments:
             report_to="none" if config.tracking.mode == "disabled" else "wandb",
             **keys,
         )
-    except ValueError as error:
+    except (ValueError, ImportError, OSError) as error:
         raise UserError(f"train: {str(error).splitlines()[0]}") from None
 
 
