@@ -148,7 +148,7 @@ def test_a_local_folder_stands_in_for_the_hub(tmp_path: Path, plants: Path, fami
 
 
 def test_without_hub_and_folder_one_sentence_says_how_to_go_on(tmp_path: Path, plants: Path) -> None:
-    config = plants_config(tmp_path, plants, "model=minilm", f"model.name={tmp_path / 'nowhere'}")
+    config = plants_config(tmp_path, plants, f"model.name={tmp_path / 'nowhere'}")
     with pytest.raises(UserError, match=r"model\.name=FOLDER"):
         fit(config)
 
