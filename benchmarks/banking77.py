@@ -99,9 +99,8 @@ def write(results: dict[str, dict[str, object]], commands: dict[str, str]) -> No
     listed = ", ".join(f"{name} {number}" for name, number in machine["packages"].items())
     text = [
         "# Banking77",
-        "77 intents of online-banking customers, the published test split of 3,080 messages; validation rows are "
-        "held out of train, and nothing is trained or tuned on the test split. One run each, seed 42: another seed moves accuracy by up to half a "
-        "point.",
+        "77 intents of online-banking customers, the published test split of 3,080 messages; validation rows are held "
+        "out of train. One run each, seed 42: another seed moves accuracy by up to half a point.",
         table(["", *results], rows, align="l" + "r" * len(results)),
         "Each graph was asked every message alone, then in shuffled batches of 32: the last figures but one say how "
         "much an answer depends on its neighbours.",
