@@ -6,20 +6,17 @@ Writes reports/benchmarks/banking77.md and .json.
 """
 
 import importlib.util
-import json
 import os
-import platform
 import sys
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from report import write_report
 
 from boatyard.cli import run
 from boatyard.config import Config
 from boatyard.markdown import table
 
-REPORT = Path("reports/benchmarks/banking77")
 BATCH = 32
 
 
@@ -34,15 +31,15 @@ def minilm_folder() -> str:
 
 def measure(config: Config) -> dict[str, object]:
     """Run the pipeline; then ask the served graph every test message alone, and among others."""
-    from boatyard.bundle import open_bundle
     from boatyard.data.prepare import prepare
     from boatyard.pipeline.run import run_pipeline
     from boatyard.predict import Predictor
 
     published = run_pipeline(config)
-    metrics = published.manifest.metrics
+    manifest = published.bundle.manifest
+    metrics = manifest.metrics
     rows = prepare(config).rows("test")
-    predictor = Predictor(open_bundle(published.folder))
+    predictor = Predictor(published.bundle)
     alone = np.concatenate([predictor.outputs([row]).probabilities for row in rows])
     shuffled = np.random.default_rng(0).permutation(len(rows))
     together = np.empty_like(alone)
@@ -67,22 +64,12 @@ def measure(config: Config) -> dict[str, object]:
         "validation_parity": metrics["parity"],
         "labels_flipped_by_batch": int((alone.argmax(1) != together.argmax(1)).sum()),
         "score_moved_by_batch": float(np.abs(alone - together).max()),
-        "version": published.manifest.version,
+        "version": manifest.version,
     }
 
 
 def write(results: dict[str, dict[str, object]], commands: dict[str, str]) -> None:
     """The same figures for people and for programs."""
-    packages = ("boatyard", "torch", "transformers", "onnxruntime", "scikit-learn")
-    machine = {
-        "processor": platform.processor() or platform.machine(),
-        "cores": len(os.sched_getaffinity(0)),
-        "python": platform.python_version(),
-        "packages": {name: version(name) for name in packages},
-    }
-    REPORT.parent.mkdir(parents=True, exist_ok=True)
-    facts = {"machine": machine, "commands": commands, "results": results}
-    REPORT.with_suffix(".json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     shown = {
         "Parameters": lambda r: f"{r['parameters'] / 1e6:.2f} M",
         "Accuracy, as trained (fp32)": lambda r: f"{r['accuracy_trained']:.4f}",
@@ -95,8 +82,6 @@ def write(results: dict[str, dict[str, object]], commands: dict[str, str]) -> No
         "Training": lambda r: f"{r['epochs']:g} epochs, {r['training_seconds']:.0f} s",
     }
     rows = [[name, *(show(result) for result in results.values())] for name, show in shown.items()]
-    cores = f"{machine['cores']} cores ({machine['processor']}), Python {machine['python']}"
-    listed = ", ".join(f"{name} {number}" for name, number in machine["packages"].items())
     text = [
         "# Banking77",
         "77 intents of online-banking customers, the published test split of 3,080 messages; validation rows are held "
@@ -105,9 +90,9 @@ def write(results: dict[str, dict[str, object]], commands: dict[str, str]) -> No
         "Each graph was asked every message alone, then in shuffled batches of 32: the last figures but one say how "
         "much an answer depends on its neighbours.",
         "\n".join(f"    {command}" for command in ["python benchmarks/banking77.py FOLDER", *commands.values()]),
-        f"Measured on {cores}, shared with other work, so times are upper bounds; {listed}.",
     ]
-    REPORT.with_suffix(".md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
+    packages = ["boatyard", "torch", "transformers", "onnxruntime", "scikit-learn"]
+    write_report("banking77", text, {"commands": commands, "results": results}, packages)
 
 
 def main() -> int:

@@ -6,21 +6,19 @@ limit.
 """
 
 import csv
-import json
 import os
-import platform
 import random
 import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from itertools import accumulate
 from pathlib import Path
 
+from report import write_report
+
 from boatyard.markdown import table
 
-REPORT = Path("reports/benchmarks/preparing")
 SIZES = {"ten_thousand": 10_000, "hundred_thousand": 100_000, "million": 1_000_000}
 LIMIT = 1_500  # megabytes, whatever the number of rows
 LABELS = 20
@@ -68,16 +66,7 @@ def measure(name: str, rows: int) -> dict[str, float]:
 
 def write(results: dict[str, dict[str, float]]) -> None:
     """The same figures for people and for programs."""
-    machine = {
-        "processor": platform.processor() or platform.machine(),
-        "cores": len(os.sched_getaffinity(0)),
-        "python": platform.python_version(),
-        "packages": {name: version(name) for name in ("datasets", "pyarrow", "tokenizers", "torch", "transformers")},
-    }
     command = " ".join(["python", *COMMAND[1:], "data.path=ROWS.csv", "data.name=NAME"])
-    facts = {"machine": machine, "command": command, "limit_megabytes": LIMIT, "results": results}
-    REPORT.parent.mkdir(parents=True, exist_ok=True)
-    REPORT.with_suffix(".json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     rows = [
         [
             f"{r['rows']:,}",
@@ -89,7 +78,6 @@ def write(results: dict[str, dict[str, float]]) -> None:
         ]
         for r in results.values()
     ]
-    packages = ", ".join(f"{name} {number}" for name, number in machine["packages"].items())
     text = [
         "# Preparing rows",
         "Reading, checking, splitting, the data report, learning a vocabulary and tokenising, in one process from its "
@@ -97,11 +85,10 @@ def write(results: dict[str, dict[str, float]]) -> None:
         f"the first line. The peak counts mapped pages of Arrow files too; the limit is {LIMIT:,} MB at any size.",
         table(["Rows", "CSV", "Seconds", "Rows a second", "Peak memory", "Stored"], rows, align="r" * 6),
         f"    python benchmarks/prepare.py\n    {command}",
-        f"Distinct messages of {WORDS} words on average, {LABELS} labels, model=tiny. {machine['cores']} cores "
-        f"({machine['processor']}) shared with other work, so times are upper bounds; Python {machine['python']}; "
-        f"{packages}.",
+        f"Distinct messages of {WORDS} words on average, {LABELS} labels, model=tiny.",
     ]
-    REPORT.with_suffix(".md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
+    facts = {"command": command, "limit_megabytes": LIMIT, "results": results}
+    write_report("preparing", text, facts, ["datasets", "pyarrow", "tokenizers", "torch", "transformers"])
 
 
 def main() -> None:

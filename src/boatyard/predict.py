@@ -59,14 +59,15 @@ class Predictor:
         if not rows:
             return []
         encoded = self.model.encode(rows)
-        probabilities = self._run(encoded).probabilities
+        probabilities = self.run(encoded).probabilities
         return [self._prediction(scores, top_k, row) for scores, row in zip(probabilities, encoded, strict=True)]
 
     def outputs(self, rows: Sequence[Any], batch_size: int = 32) -> Outputs:
         """What the graph says of each row; there must be one."""
-        return self._run(self.model.encode(rows), batch_size)
+        return self.run(self.model.encode(rows), batch_size)
 
-    def _run(self, encoded: Sequence[Encoded], batch_size: int = 32) -> Outputs:
+    def run(self, encoded: Sequence[Encoded], batch_size: int = 32) -> Outputs:
+        """The same of rows that `model.encode` has seen."""
         # rows of like length share a batch, so that little of it is padding
         order = sorted(range(len(encoded)), key=lambda index: encoded[index].length)
         batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]

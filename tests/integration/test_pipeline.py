@@ -14,7 +14,6 @@ from plants import write_plants
 from safetensors.torch import load_file
 from stages import plants_config, small_config
 
-from boatyard.bundle import open_bundle
 from boatyard.config import Config
 from boatyard.data.encode import encode
 from boatyard.data.prepare import prepare
@@ -50,17 +49,17 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 
 
 def test_never_seen_rows_become_a_model_under_the_users_name_that_answers(finished: Finished) -> None:
-    manifest = finished.published.manifest
+    manifest = finished.published.bundle.manifest
     assert manifest.name == "plants"
     assert manifest.labels == ["delivery", "light", "pests", "watering"]
-    predictor = Predictor(open_bundle(finished.published.folder))
+    predictor = Predictor(finished.published.bundle)
     row = predictor.model.parse({"text": "my parcel with the ivy is late"})  # the column was called `question`
     assert predictor.answer([row])[0].label == "delivery"
     assert aliases(open_storage(finished.config.paths.storage), "plants") == {"production": manifest.version}
 
 
 def test_a_published_bundle_holds_what_the_next_person_needs(finished: Finished) -> None:
-    folder, manifest = finished.published.folder, finished.published.manifest
+    folder, manifest = finished.published.bundle.folder, finished.published.bundle.manifest
     for file in (
         "model.onnx",
         "model.safetensors",
@@ -82,7 +81,7 @@ def test_a_published_bundle_holds_what_the_next_person_needs(finished: Finished)
 def test_run_again_unchanged_it_does_nothing_twice(finished: Finished) -> None:
     before = {file: file.stat().st_mtime_ns for file in finished.root.rglob("*") if file.suffix in {".onnx", ".arrow"}}
     again = run_pipeline(finished.config)
-    assert again.manifest.version == finished.published.manifest.version
+    assert again.bundle.manifest.version == finished.published.bundle.manifest.version
     assert before == {file: file.stat().st_mtime_ns for file in before}
     assert len(versions(open_storage(finished.config.paths.storage), "plants")) == 1
 
@@ -106,8 +105,8 @@ def test_the_fp32_graph_says_what_the_network_says(finished: Finished, tmp_path:
 
 
 def test_an_int8_answer_does_not_depend_on_the_rest_of_the_batch(finished: Finished) -> None:
-    assert finished.published.manifest.metrics["precision"] == "int8"
-    predictor = Predictor(open_bundle(finished.published.folder))
+    assert finished.published.bundle.manifest.metrics["precision"] == "int8"
+    predictor = Predictor(finished.published.bundle)
     rows = prepare(finished.config).rows("train")
     long = (" ".join(text for (text,) in rows),)
     alone = np.concatenate([predictor.outputs([row]).probabilities for row in rows])
@@ -146,7 +145,7 @@ def test_a_refused_int8_graph_leaves_fp32_to_be_served(
 
     monkeypatch.setattr(training("text"), "quantize_graph", without_words)
     config = plants_config(finished.root, finished.rows, "export.min_agreement=0.97", "publish.alias=null")
-    metrics = run_pipeline(config).manifest.metrics
+    metrics = run_pipeline(config).bundle.manifest.metrics
     assert metrics["parity"]["agreement"] < 0.97
     assert metrics["precision"] == "fp32"
     assert "int8 is refused" in caplog.text
@@ -155,17 +154,17 @@ def test_a_refused_int8_graph_leaves_fp32_to_be_served(
 def test_a_worse_version_is_published_but_not_promoted(finished: Finished) -> None:
     worse = run_pipeline(plants_config(finished.root, finished.rows, "train.max_steps=1", "train.seed=3"))
     storage = open_storage(finished.config.paths.storage)
-    assert worse.manifest.version in versions(storage, "plants")
+    assert worse.bundle.manifest.version in versions(storage, "plants")
     assert worse.refusal is not None
     assert "of the same test rows" in worse.refusal
-    assert aliases(storage, "plants")["production"] == finished.published.manifest.version
+    assert aliases(storage, "plants")["production"] == finished.published.bundle.manifest.version
 
 
 def test_training_goes_on_from_a_published_encoder(finished: Finished) -> None:
-    folder = finished.published.folder
+    folder = finished.published.bundle.folder
     still = "train.max_steps=1", "train.learning_rate=1e-9", "publish.alias=null"
     config = plants_config(finished.root, finished.rows, f"model.name={folder}", *still)
-    before, after = (load_file(f / "model.safetensors") for f in (folder, run_pipeline(config).folder))
+    before, after = (load_file(f / "model.safetensors") for f in (folder, run_pipeline(config).bundle.folder))
     encoder = [name for name in before if name.startswith("encoder.")]
     assert encoder
     assert all(torch.allclose(before[name], after[name], atol=1e-6) for name in encoder)
@@ -183,7 +182,7 @@ def test_two_text_columns_are_answered_as_a_pair(tmp_path: Path) -> None:
             writer.writerow([f"news {i}", claim, "true" if agree else "false", split])
     config = small_config(tmp_path, "data=fakenews", f"data.path={rows}", "export.precision=fp32")
     published = run_pipeline(config)
-    predictor = Predictor(open_bundle(published.folder))
-    assert published.manifest.input_schema["required"] == ["title", "text"]
+    predictor = Predictor(published.bundle)
+    assert published.bundle.manifest.input_schema["required"] == ["title", "text"]
     row = predictor.model.parse({"title": "news", "text": "the shop at number 99 sells stones"})
     assert predictor.answer([row])[0].label == "false"

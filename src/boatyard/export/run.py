@@ -166,9 +166,9 @@ def _calibration_batches(predictor: Predictor, prepared: Prepared) -> Iterator[F
 def _write_reference(path: Path, predictor: Predictor, prepared: Prepared) -> None:
     """What traffic is compared with later: how the model answers rows that it was not trained on."""
     rows = prepared.rows("validation")[:_REFERENCE_ROWS]
-    answers = predictor.outputs(rows)
-    best = answers.probabilities.argmax(1)
     encoded = predictor.model.encode(rows)
+    answers = predictor.run(encoded)
+    best = answers.probabilities.argmax(1)
     table = pa.table(
         {
             "label": [prepared.labels[i] for i in best],

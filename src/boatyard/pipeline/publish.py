@@ -20,9 +20,8 @@ log = logging.getLogger(__name__)
 class Published:
     """What lies in the registry now; `refusal` says why the alias was left where it was, if it was."""
 
-    manifest: Manifest
+    bundle: Bundle
     reference: Reference
-    folder: Path
     refusal: str | None
 
 
@@ -33,21 +32,21 @@ def publish_bundle(config: Config, prepared: Prepared, bundle: Bundle) -> Publis
     if config.tracking.log_bundle:
         record_bundle(manifest.name, manifest.version, bundle.folder)
     reference = Reference(manifest.name, manifest.version)
-    folder = fetch(storage, reference, Path(config.paths.runs, "fetched")).folder
+    stored = fetch(storage, reference, Path(config.paths.runs, "fetched"))
     alias = config.publish.alias
     if alias is None:
-        return Published(manifest, reference, folder, "publish.alias is null")
+        return Published(stored, reference, "publish.alias is null")
     current = aliases(storage, manifest.name).get(alias)
     refusal = None if current is None else _better_already(config, storage, prepared, manifest, current)
     if refusal is not None:
         log.warning("publish: %s stays at %s: %s", alias, current, refusal)
-        return Published(manifest, reference, folder, refusal)
+        return Published(stored, reference, refusal)
     if current == manifest.version:
-        log.info("publish: done already (%s)", folder)
+        log.info("publish: done already (%s)", stored.folder)
     else:
         promote(storage, manifest.name, manifest.version, alias)
         log.info("publish: %s@%s is now %s", manifest.name, alias, manifest.version)
-    return Published(manifest, Reference(manifest.name, alias), folder, None)
+    return Published(stored, Reference(manifest.name, alias), None)
 
 
 def _better_already(

@@ -7,7 +7,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from boatyard.bundle import open_bundle
 from boatyard.config import Config
 from boatyard.data.encode import encode
 from boatyard.data.prepare import prepare
@@ -31,15 +30,15 @@ def run_pipeline(config: Config) -> Published:
         evaluation = evaluate(config, prepared, encoded, trained)
         bundle = export(config, prepared, trained, evaluation)
         published = publish_bundle(config, prepared, bundle)
-    question = published.manifest.examples[0]
-    predictor = Predictor(open_bundle(published.folder))
+    question = published.bundle.manifest.examples[0]
+    predictor = Predictor(published.bundle)
     answer = predictor.answer([predictor.model.parse(question)])[0]
     _show(config, published, question, answer, time.monotonic() - started)
     return published
 
 
 def _show(config: Config, published: Published, question: dict[str, str], answer: Prediction, seconds: float) -> None:
-    manifest = published.manifest
+    manifest = published.bundle.manifest
     trained, served, baseline = (manifest.metrics[part] for part in ("trained", "served", "baseline"))
     reports = Path(config.paths.reports)
     facts = {
@@ -52,7 +51,7 @@ def _show(config: Config, published: Published, question: dict[str, str], answer
         "answered": f"{answer.label} ({answer.score:.2f})",
         "data report": str(reports / "data" / config.data.name / "report.md"),
         "evaluation report": str(reports / "evaluation" / config.data.name / "report.md"),
-        "published": str(published.folder),
+        "published": str(published.bundle.folder),
         "took": f"{seconds:.0f} s",
     }
     table = Table(title=str(published.reference), show_header=False, title_justify="left")

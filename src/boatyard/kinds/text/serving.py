@@ -91,7 +91,7 @@ class TextModel:
     ) -> None:
         self.fields = tuple(fields)
         self.max_characters = max_characters
-        self._pad = _pad_id(tokenizer)
+        self._pad = padding_id(tokenizer)
         tokenizer.no_padding()
         tokenizer.no_truncation()  # see encode
         self._tokenizer = tokenizer
@@ -183,7 +183,7 @@ def _frame(tokenizer: Tokenizer, fields: int) -> Frame:
     return frame
 
 
-def _pad_id(tokenizer: Tokenizer) -> int:
+def padding_id(tokenizer: Tokenizer) -> int:
     """A padded position is masked, so 0 serves where the tokenizer names no padding."""
     if tokenizer.padding is not None:
         return int(tokenizer.padding["pad_id"])

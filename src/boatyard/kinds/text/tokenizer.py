@@ -23,11 +23,6 @@ def make_tokenizer(model: Model, rows: Iterable[Sequence[str]]) -> Tokenizer:
     return _learn(model.scratch.vocabulary, rows)
 
 
-def padding_id(tokenizer: Tokenizer) -> int:
-    """The token that fills a batch's short rows up."""
-    return int(tokenizer.padding["pad_id"]) if tokenizer.padding else 0
-
-
 def hidden_id(tokenizer: Tokenizer) -> int | None:
     """The token that stands for a hidden one, where the vocabulary has such."""
     return next((i for i in map(tokenizer.token_to_id, (_HIDDEN, "<mask>", _UNKNOWN)) if i is not None), None)

@@ -19,7 +19,7 @@ from boatyard.kinds.text.baseline import fit_baseline
 from boatyard.kinds.text.graph import export_graph, quantize_graph
 from boatyard.kinds.text.network import load as load_network
 from boatyard.kinds.text.rows import LENGTH_UNIT, display, field_columns, words
-from boatyard.kinds.text.serving import MOST_CHARACTERS, TextModel, input_schema
+from boatyard.kinds.text.serving import MOST_CHARACTERS, TextModel, input_schema, padding_id
 
 __all__ = [
     "LENGTH_UNIT",
@@ -58,7 +58,7 @@ class Inputs:
     def __init__(self, folder: Path) -> None:
         tokens = Tokenizer.from_file(str(folder / tokenizer.FILE))
         facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
-        self._padding_id = tokenizer.padding_id(tokens)
+        self._padding_id = padding_id(tokens)
         self._served = TextModel(tokens, facts["fields"], facts["max_tokens"])  # training sees what serving sees
 
     def encode(self, rows: Sequence[tuple[str, ...]]) -> dict[str, pa.Array]:
@@ -94,7 +94,7 @@ def build_network(model: Model, classes: int, folder: Path) -> network.TextClass
         model,
         classes,
         vocabulary=tokens.get_vocab_size(),
-        padding_id=tokenizer.padding_id(tokens),
+        padding_id=padding_id(tokens),
         hidden_id=tokenizer.hidden_id(tokens),
     )
 
