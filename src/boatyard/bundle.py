@@ -14,8 +14,9 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
+from boatyard.checksums import FileEntry, describe, difference
 from boatyard.errors import UserError
-from boatyard.storage import LocalStorage, check_key, write_atomically
+from boatyard.storage import check_key, write_atomically
 
 MANIFEST = "bundle.json"
 FORMAT = 1
@@ -39,15 +40,6 @@ def _file_name(name: str) -> str:
         return check_key(name)
     except UserError as wrong:  # pydantic reports ValueErrors only
         raise ValueError(str(wrong)) from None
-
-
-class FileEntry(BaseModel):
-    """What a file must be, to the byte."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    size: int = Field(ge=0)
 
 
 class Card(BaseModel):
@@ -93,7 +85,7 @@ class Bundle:
 def seal(folder: Path, **fields: Any) -> Manifest:
     """Makes the folder a bundle. `fields` are the manifest's, less format, version, created and files."""
     now = datetime.now(UTC)
-    files = {name: _entry(folder / name) for name in _file_names(folder)}
+    files = describe(folder, MANIFEST)
     try:
         manifest = Manifest(
             version=f"{now:%Y%m%dT%H%M%SZ}-{_content_hash(files)}",
@@ -141,29 +133,10 @@ def _read_manifest(folder: Path) -> Manifest:
 
 
 def _verify(folder: Path, manifest: Manifest) -> None:
-    present = set(_file_names(folder))
-    if missing := sorted(manifest.files.keys() - present):
-        raise BundleError(f"the bundle {folder} is torn: {', '.join(missing)} is missing")
-    if extra := sorted(present - manifest.files.keys()):
-        raise BundleError(f"the bundle {folder} was changed: {', '.join(extra)} does not belong to it")
-    for name, expected in manifest.files.items():
-        size = (folder / name).stat().st_size
-        if size != expected.size:
-            raise BundleError(f"the bundle {folder} is torn: {name} has {size} bytes, not {expected.size}")
-        if _entry(folder / name) != expected:
-            raise BundleError(f"the bundle {folder} was changed: {name} differs from its checksum")
+    if wrong := difference(folder, MANIFEST, manifest.files):
+        raise BundleError(f"the bundle {folder} {wrong}")
     if not manifest.version.endswith(_content_hash(manifest.files)):
         raise BundleError(f"the bundle {folder} was changed: its files are not those of {manifest.version}")
-
-
-def _file_names(folder: Path) -> list[str]:
-    return [name for name in LocalStorage(folder).list() if name != MANIFEST]
-
-
-def _entry(path: Path) -> FileEntry:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256")
-        return FileEntry(sha256=digest.hexdigest(), size=file.tell())
 
 
 def _content_hash(files: Mapping[str, FileEntry]) -> str:

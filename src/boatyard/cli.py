@@ -1,24 +1,28 @@
 """The command line that every stage shares: Hydra overrides in, one clear sentence out when they are wrong."""
 
 import logging
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
 from boatyard.config import CONFIGS, Config, load_config, options
-from boatyard.errors import UserError
+from boatyard.errors import Stopped, UserError
+from boatyard.processes import is_main
 
 
 def run(command: str, purpose: str, job: Callable[[Config], object], arguments: Sequence[str] | None = None) -> int:
     """Compose the configuration from `arguments` (the process's own by default) and do the job.
 
-    Returns the exit status: 0, or 2 after one sentence on standard error when the user's input is wrong.
+    Returns the exit status: 0; 2 after one sentence on standard error when the user's input is wrong; 128 and the
+    signal's number where one ended the work.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     if {"-h", "--help"} & set(words):
         print(_help(command, purpose))  # noqa: T201
         return 0
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    logging.getLogger("boatyard").setLevel(logging.INFO)
+    if is_main():  # of torchrun's processes one speaks
+        logging.getLogger("boatyard").setLevel(logging.INFO)
     try:
         config = load_config([word for word in words if word != "--cfg"])
         if "--cfg" in words:
@@ -28,6 +32,10 @@ def run(command: str, purpose: str, job: Callable[[Config], object], arguments: 
     except UserError as error:
         print(f"{command}: {error}", file=sys.stderr)  # noqa: T201
         return 2
+    except (Stopped, KeyboardInterrupt) as stop:
+        number = stop.signal if isinstance(stop, Stopped) else signal.SIGINT
+        print(f"{command}: stopped. {stop}".rstrip(), file=sys.stderr)  # noqa: T201
+        return 128 + number
     return 0
 
 
@@ -60,4 +68,5 @@ Examples:
   python -m boatyard.{command} data=banking77 data.path=FOLDER model=minilm
   python -m boatyard.{command} data=csv data.path=FILE data.name=NAME data.label_column=topic
 
-Exit status: 0 done; 2 the input is wrong, and standard error says how to mend it."""
+Exit status: 0 done; 2 the input is wrong, and standard error says how to mend it; 130 or 143 interrupted or
+terminated, and the same command goes on where it stopped."""

@@ -7,7 +7,7 @@ import dataclasses
 import difflib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self, get_args, get_type_hints
+from typing import Any, ClassVar, Literal, Self, get_args, get_type_hints
 
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -86,9 +86,10 @@ class Model(Section):
 
 
 class Train(BaseModel):
-    """TrainingArguments' keys by their own names; the rest of them may be given too."""
+    """TrainingArguments' keys by their own names, the rest of which may be given too, and a few of boatyard's `OWN`."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+    OWN: ClassVar = frozenset({"resume"})
 
     num_train_epochs: float = Field(gt=0)
     max_steps: int
@@ -104,10 +105,13 @@ class Train(BaseModel):
     train_sampling_strategy: Literal["random", "sequential", "group_by_length"]
     eval_strategy: Literal["no", "steps", "epoch"]
     save_strategy: Literal["no", "steps", "epoch", "best"]
-    save_total_limit: int | None
+    save_steps: float = Field(gt=0)
+    save_total_limit: int | None = Field(ge=1)
     load_best_model_at_end: bool
     metric_for_best_model: Literal["accuracy", "macro_f1", "loss"]
     logging_steps: float = Field(gt=0)
+    resume: Literal["auto", "never"]
+    """Whether an unfinished run of the same settings is taken up again."""
     seed: int = Field(ge=0)
     use_cpu: bool
     full_determinism: bool
@@ -151,6 +155,7 @@ class Paths(Section):
     runs: str
     reports: str
     storage: str
+    checkpoints: str | None
 
 
 class Config(Section):
@@ -167,7 +172,17 @@ class Config(Section):
 
 
 # what boatyard itself sets
-_MANAGED = {"hub_token", "output_dir", "report_to", "run_name", "push_to_hub", "remove_unused_columns", "label_names"}
+_MANAGED = {
+    "hub_token",
+    "label_names",
+    "logging_nan_inf_filter",
+    "output_dir",
+    "push_to_hub",
+    "remove_unused_columns",
+    "report_to",
+    "resume_from_checkpoint",
+    "run_name",
+}
 
 
 def load_config(overrides: Sequence[str] = ()) -> Config:

@@ -1,4 +1,4 @@
-"""The one error that is the user's to mend."""
+"""How a command ends other than well."""
 
 
 class UserError(Exception):
@@ -6,3 +6,11 @@ class UserError(Exception):
 
     Commands print it without a traceback and exit with status 2; the API answers with a problem document.
     """
+
+
+class Stopped(Exception):  # noqa: N818 - nothing is wrong
+    """The work was asked to end, and what it had is kept: exit status 128 and the signal's number."""
+
+    def __init__(self, signal: int, kept: str) -> None:
+        super().__init__(kept)
+        self.signal = signal

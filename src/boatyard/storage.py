@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Protocol
 from uuid import uuid4
@@ -65,6 +65,9 @@ class Storage(Protocol):
 
     def upload(self, folder: Path, prefix: str, names: Iterable[str] | None = None) -> None:
         """Copies the files `names` of `folder` (all of them by default) to keys below `prefix`."""
+
+    def remove(self, keys: Iterable[str]) -> None:
+        """Removes the keys, in their order; those that hold nothing are passed over."""
 
     def fetch(self, prefix: str, cache: Path) -> Path:
         """A local folder, to be read only, with what lies under `prefix`. Raises NotFound."""
@@ -160,6 +163,14 @@ class LocalStorage:
             source, target = folder / check_key(name), self._path(f"{prefix.rstrip('/')}/{name}")
             with source.open("rb") as whole, _appearing(target) as copy:
                 shutil.copyfileobj(whole, copy)
+
+    def remove(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            path = self._path(key)
+            path.unlink(missing_ok=True)
+            if path.parent != self.root:
+                with suppress(OSError):  # other keys lie in it
+                    path.parent.rmdir()
 
     def fetch(self, prefix: str, cache: Path) -> Path:  # noqa: ARG002 - what is local needs no cache
         folder = self._path(prefix.rstrip("/"))

@@ -10,6 +10,7 @@ from typing import Any
 
 from boatyard.config import Config
 from boatyard.errors import UserError
+from boatyard.processes import is_main
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +22,7 @@ def tracked(config: Config, job: str) -> Iterator[None]:
     Raises:
         UserError: `tracking=wandb`, and nobody is logged in.
     """
-    if config.tracking.mode == "disabled":
+    if config.tracking.mode == "disabled" or not is_main():
         yield
         return
     import wandb

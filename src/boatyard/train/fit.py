@@ -3,23 +3,35 @@
 import json
 import logging
 import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from accelerate.utils import broadcast_object_list
+from filelock import FileLock, Timeout
 from sklearn.metrics import f1_score
-from transformers import EvalPrediction, ProgressCallback, Trainer, TrainingArguments
+from transformers import EvalPrediction, ProgressCallback, TrainingArguments
 
 from boatyard.config import Config
 from boatyard.data.encode import Encoded
 from boatyard.data.prepare import Prepared
-from boatyard.errors import UserError
+from boatyard.errors import Stopped, UserError
 from boatyard.fingerprint import fingerprint
 from boatyard.folders import replacing
 from boatyard.kinds import training
+from boatyard.kinds.protocol import Inputs
 from boatyard.model import new_network
+from boatyard.processes import is_main, several
+from boatyard.storage import open_storage
 from boatyard.tracking import record, tracked
+from boatyard.train.checkpoints import Checkpoints, Mirror
+from boatyard.train.stopping import StopOnSignal
+from boatyard.train.trainer import POSITION, SteadyTrainer
 
 log = logging.getLogger(__name__)
 
@@ -34,16 +46,25 @@ class Trained:
 
 
 def train(config: Config, prepared: Prepared, encoded: Encoded) -> Trained:
-    """Fit the network, unless just this was fitted already."""
+    """Fit the network, unless just this was fitted already; go on where an earlier process was stopped.
+
+    Under torchrun every process calls this, and the first one writes.
+
+    Raises:
+        Stopped: on SIGTERM or SIGINT, once a checkpoint is kept.
+        UserError: the settings clash, the loss is no number, or a checkpoint cannot be written.
+    """
     run = run_folder(config, encoded)
     network = run / "network"
     if network.exists():
         log.info("train: done already (%s)", run)
-    else:
-        with tracked(config, "train"):
+    elif is_main():
+        with _locked(run), tracked(config, "train"):
             record({"data_fingerprint": prepared.fingerprint, "run": run.name})
             with replacing(network) as staging:
                 _fit(config, prepared, encoded, run, staging)
+    else:
+        _fit(config, prepared, encoded, run, None)
     return open_trained(config, encoded)
 
 
@@ -67,7 +88,7 @@ def run_folder(config: Config, encoded: Encoded) -> Path:
         {
             "inputs": encoded.fingerprint,
             "model": config.model.model_dump(),
-            "train": config.train.model_dump(),
+            "train": config.train.model_dump(exclude={"resume"}),
         },
         code=("boatyard.train", "boatyard.model", f"{kind}.network", f"{kind}.training"),
     )
@@ -80,14 +101,16 @@ def training_arguments(config: Config, output: Path) -> TrainingArguments:
     Raises:
         UserError: transformers refuses the combination.
     """
-    keys = config.train.model_dump()
+    keys = config.train.model_dump(exclude=set(config.train.OWN))
     if keys["warmup_steps"] >= 1:
         keys["warmup_steps"] = int(keys["warmup_steps"])
+    _check_precision(keys)
     try:
         return TrainingArguments(
             output_dir=str(output),
             remove_unused_columns=False,
             label_names=["labels"],
+            logging_nan_inf_filter=False,  # such a loss ends the run
             report_to="none" if config.tracking.mode == "disabled" else "wandb",
             **keys,
         )
@@ -95,37 +118,118 @@ def training_arguments(config: Config, output: Path) -> TrainingArguments:
         raise UserError(f"train: {str(error).splitlines()[0]}") from None
 
 
-def _fit(config: Config, prepared: Prepared, encoded: Encoded, run: Path, folder: Path) -> None:
+def _fit(config: Config, prepared: Prepared, encoded: Encoded, run: Path, folder: Path | None) -> None:
+    """Train; where `folder` is given, write the network there."""
+    arguments = training_arguments(config, run / "checkpoints")
     network = new_network(config, len(prepared.labels), encoded)
-    size = sum(parameter.numel() for parameter in network.parameters())
-    rows = len(encoded.splits["train"])
-    log.info("train: %.2f M parameters on %d rows", size / 1e6, rows)
-    trainer = Trainer(
+    rows = encoded.splits["train"]
+    checkpoints = _open_checkpoints(config, run)
+    stop = StopOnSignal()
+    trainer = SteadyTrainer(
         model=network,
-        args=training_arguments(config, run / "checkpoints"),
-        train_dataset=encoded.splits["train"],
+        args=arguments,
+        train_dataset=rows.add_column(POSITION, np.arange(len(rows))),
         eval_dataset=encoded.splits["validation"],
-        data_collator=training(config.data.kind).Inputs(encoded.folder).collate,
+        data_collator=_Batches(training(config.data.kind).Inputs(encoded.folder)),
         compute_metrics=_scores,
+        callbacks=[stop],
+        checkpoints=checkpoints,
+        describe_rows=partial(_describe_rows, prepared),
     )
     trainer.remove_callback(ProgressCallback)
     trainer.add_callback(_ProgressBar)
+    size = sum(parameter.numel() for parameter in network.parameters())
+    log.info("train: %.2f M parameters on %d rows", size / 1e6, len(rows))
     started = time.monotonic()
-    trainer.train()
+    with stop:
+        trainer.train(resume_from_checkpoint=_resumed(config, checkpoints))
     seconds = time.monotonic() - started
+    checkpoints.finish()
+    if stop.received:
+        kept = f"Step {trainer.state.global_step} of {trainer.state.max_steps} is kept in {checkpoints.folder}"
+        raise Stopped(stop.received, f"{kept}; the same command goes on from there")
     scores = {name.removeprefix("eval_"): value for name, value in trainer.evaluate().items()}
+    if folder is None:
+        return
     network.save(folder)
     for file in encoded.folder.glob("*.json"):
         (folder / file.name).write_bytes(file.read_bytes())
     facts = {
         "validation": {name: scores[name] for name in ("accuracy", "macro_f1", "loss")},
         "parameters": size,
-        "train_rows": rows,
+        "train_rows": len(rows),
         "steps": trainer.state.global_step,
         "seconds": round(seconds, 1),
     }
     (folder / "training.json").write_text(json.dumps(facts, indent=2), encoding="utf-8")
     log.info("train: validation accuracy %.4f after %.0f s", scores["accuracy"], seconds)
+
+
+class _Batches:
+    """The kind's batches, each with its rows' places in the split where the rows have such."""
+
+    def __init__(self, inputs: Inputs) -> None:
+        self._inputs = inputs
+
+    def __call__(self, items: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+        batch = self._inputs.collate(items)
+        if POSITION in items[0]:
+            batch[POSITION] = torch.as_tensor([item[POSITION] for item in items])
+        return batch
+
+
+def _open_checkpoints(config: Config, run: Path) -> Checkpoints:
+    keep, mirror = config.train.save_total_limit, None
+    if config.paths.checkpoints is not None:
+        mirror = Mirror(open_storage(config.paths.checkpoints), f"{config.data.name}/{run.name}", keep)
+    return Checkpoints(run / "checkpoints", keep, mirror)
+
+
+def _resumed(config: Config, checkpoints: Checkpoints) -> str | None:
+    """The checkpoint to go on from, the same for all processes."""
+    found: list[str | None] = [None]
+    if config.train.resume == "never":
+        if is_main():
+            checkpoints.discard()
+    elif is_main() and (newest := checkpoints.newest()) is not None:
+        log.info("train: going on from %s", newest)
+        found = [str(newest)]
+    if several():
+        broadcast_object_list(found)
+    return found[0]
+
+
+@contextmanager
+def _locked(run: Path) -> Iterator[None]:
+    """Two processes must not train one run; the lock goes with its process, however that ends."""
+    run.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(run / ".lock", timeout=0):
+            yield
+    except Timeout:
+        raise UserError(f"another process is training {run} right now: let it end, or change a setting") from None
+
+
+def _describe_rows(prepared: Prepared, positions: Sequence[int]) -> str:
+    rows = prepared.splits["train"].select(positions)
+    return ", ".join(f"{source}:{row}" for source, row in zip(rows["source"], rows["row"], strict=True))
+
+
+def _check_precision(keys: Mapping[str, Any]) -> None:
+    if torch.accelerator.is_available() and not keys["use_cpu"]:
+        return
+    if keys.get("fp16"):
+        raise UserError("train.fp16=true: half precision trains on a GPU only, and there is none here")
+    if keys.get("bf16") and not _multiplies_bf16():
+        raise UserError(
+            "train.bf16=true: this processor multiplies no bf16 (AMX), so bf16 would be several times slower than "
+            "fp32; leave it false here"
+        )
+
+
+def _multiplies_bf16() -> bool:
+    facts = Path("/proc/cpuinfo")
+    return facts.exists() and "amx_bf16" in facts.read_text(encoding="utf-8")
 
 
 def _scores(evaluated: EvalPrediction) -> dict[str, float]:

@@ -1,0 +1,256 @@
+"""Checkpoints that are whole or not there: sealed by checksums, kept few, copied to storage, found again."""
+
+import json
+import logging
+import os
+import re
+import shutil
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+
+from boatyard.checksums import FileEntry, describe, difference
+from boatyard.errors import UserError
+from boatyard.folders import replacing
+from boatyard.storage import Storage
+
+log = logging.getLogger(__name__)
+
+MANIFEST = "checkpoint.json"
+_NAME = re.compile(r"checkpoint-([0-9]+)")
+_ATTEMPTS = 5  # to copy one checkpoint to storage
+_FIRST_PAUSE = 1.0  # seconds before the second attempt; doubled each time
+
+
+class Seal(BaseModel):
+    """What `checkpoint.json` holds. `best` is the step of the best checkpoint until then."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    step: int
+    best: int | None
+    files: dict[str, FileEntry]
+
+
+class Checkpoints:
+    """The checkpoints of one run in `folder`: the last `keep` of them (None: all) and the best."""
+
+    def __init__(self, folder: Path, keep: int | None, mirror: "Mirror | None" = None) -> None:
+        self.folder = folder
+        self._keep = keep
+        self._mirror = mirror
+
+    def path(self, step: int) -> Path:
+        """Where the checkpoint of a step lies, made yet or not; the name is the one that Trainer knows."""
+        return self.folder / f"checkpoint-{step}"
+
+    def steps(self) -> list[int]:
+        """The steps that have a checkpoint here, in order; whether it is whole was not looked at."""
+        return sorted(_steps(file.name for file in self.folder.glob("checkpoint-*")))
+
+    @contextmanager
+    def writing(self, step: int, best: int | None) -> Iterator[Path]:
+        """A folder that becomes the checkpoint of `step` once the block ends and all of it is on the disk.
+
+        Raises:
+            UserError: it could not be written; those before stand as they were.
+        """
+        try:
+            with replacing(self.path(step)) as staging:
+                yield staging
+                seal = Seal(step=step, best=best, files=describe(staging, MANIFEST))
+                (staging / MANIFEST).write_text(seal.model_dump_json(indent=2), encoding="utf-8")
+                for file in staging.iterdir():
+                    with file.open("rb") as written:
+                        os.fsync(written.fileno())
+        except (OSError, RuntimeError, SafetensorError) as error:  # each library tells of a full disk in its own way
+            free = shutil.disk_usage(self.folder).free / 1e6
+            before = f"the one of step {self.steps()[-1]} is whole" if self.steps() else "there is none before it"
+            raise UserError(
+                f"the checkpoint of step {step} could not be written to {self.folder}, where {free:.0f} MB are free "
+                f"({_first_line(error)}); {before}: make room and run the same command again to go on"
+            ) from None
+        self._forget_old(best)
+        if self._mirror is not None:
+            self._mirror.push(self.path(step))
+
+    def newest(self) -> Path | None:
+        """The newest checkpoint that is whole, here or in storage, with its best one beside it."""
+        for folder in self.folder.glob(".checkpoint-*"):  # what a killed process was writing
+            shutil.rmtree(folder, ignore_errors=True)
+        stored = self._mirror.steps() if self._mirror is not None else []
+        for step in sorted({*self.steps(), *stored}, reverse=True):
+            seal = self._made_whole(step)
+            if seal is not None:
+                if seal.best is not None and seal.best != step:
+                    self._made_whole(seal.best)
+                return self.path(step)
+        return None
+
+    def finish(self) -> None:
+        """Wait until storage has what it is to have; raises UserError if it never will."""
+        if self._mirror is not None:
+            self._mirror.finish()
+
+    def discard(self) -> None:
+        """Remove them all, here and in storage."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        if self._mirror is not None:
+            for step in self._mirror.steps():
+                self._mirror.remove(step)
+
+    def _made_whole(self, step: int) -> Seal | None:
+        """The checkpoint's seal, after copying it from storage if what lies here is not whole."""
+        path = self.path(step)
+        if path.exists():
+            seal, wrong = _read(path)
+            if seal is not None and wrong is None:
+                return seal
+            log.warning("train: the checkpoint %s %s; it is passed over", path, wrong)
+        if self._mirror is None or step not in self._mirror.steps():
+            return None
+        with replacing(path) as staging:
+            self._mirror.fetch(step, staging)
+        seal, wrong = _read(path)
+        if seal is None or wrong is not None:
+            log.warning("train: the checkpoint %s, copied from storage, %s; it is passed over", path, wrong)
+            return None
+        log.info("train: copied the checkpoint of step %d from storage", step)
+        return seal
+
+    def _forget_old(self, best: int | None) -> None:
+        with self._mirror.at_rest() if self._mirror is not None else _nothing() as busy_with:
+            for step in set(self.steps()) - kept(self.steps(), self._keep, best):
+                if step != busy_with:
+                    shutil.rmtree(self.path(step), ignore_errors=True)
+
+
+class Mirror:
+    """Copies sealed checkpoints to `prefix` in storage, one after another, in a thread of its own.
+
+    What was superseded before its turn came is passed over. The seal goes last, so a torn copy has none.
+    """
+
+    def __init__(self, storage: Storage, prefix: str, keep: int | None) -> None:
+        self._storage = storage
+        self._prefix = prefix
+        self._keep = keep
+        self._changed = threading.Condition()
+        self._waiting: list[Path] = []
+        self._busy_with: int | None = None
+        self._failure: Exception | None = None
+        self._thread: threading.Thread | None = None
+
+    def steps(self) -> list[int]:
+        """The steps whose checkpoint was copied to its end."""
+        keys = [key.removeprefix(f"{self._prefix}/") for key in self._storage.list(f"{self._prefix}/")]
+        return sorted(_steps(key.removesuffix(f"/{MANIFEST}") for key in keys if key.endswith(f"/{MANIFEST}")))
+
+    def fetch(self, step: int, folder: Path) -> None:
+        """Copy a checkpoint from storage into an empty folder."""
+        name = f"checkpoint-{step}"
+        stored = self._storage.fetch(f"{self._prefix}/{name}", folder.parent / ".fetched")
+        shutil.copytree(stored, folder, dirs_exist_ok=True)
+        shutil.rmtree(folder.parent / ".fetched", ignore_errors=True)
+
+    def push(self, checkpoint: Path) -> None:
+        """Have a sealed checkpoint copied, soon."""
+        with self._changed:
+            self._waiting.append(checkpoint)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="mirror", daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+
+    def finish(self) -> None:
+        """Wait for the copies; raises UserError if the newest could not be made."""
+        with self._changed:
+            while self._waiting or self._busy_with is not None:
+                self._changed.wait()
+        if self._failure is not None:
+            raise UserError(f"the checkpoints could not be copied to storage: {_first_line(self._failure)}")
+
+    def remove(self, step: int) -> None:
+        """Remove a copy; its seal first, so that what is left of it counts for nothing."""
+        home = f"{self._prefix}/checkpoint-{step}/"
+        keys = self._storage.list(home)
+        self._storage.remove(sorted(keys, key=lambda key: key != f"{home}{MANIFEST}"))
+
+    @contextmanager
+    def at_rest(self) -> Iterator[int | None]:
+        """The step that is being copied right now; no other is begun inside the block."""
+        with self._changed:
+            yield self._busy_with
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                while not self._waiting:
+                    self._changed.wait()
+                checkpoint = self._waiting.pop(0)
+                if not checkpoint.exists():
+                    self._changed.notify_all()
+                    continue
+                self._busy_with = _steps([checkpoint.name])[0]
+            failure = self._copied(checkpoint)
+            with self._changed:
+                self._failure, self._busy_with = failure, None
+                self._changed.notify_all()
+
+    def _copied(self, checkpoint: Path) -> Exception | None:
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                time.sleep(_FIRST_PAUSE * 2 ** (attempt - 1))
+            try:
+                self._copy(checkpoint)
+            except Exception as error:  # whatever it is, training must not end by it
+                log.warning("train: %s is not in storage yet: %s", checkpoint.name, _first_line(error))
+                failure = error
+            else:
+                return None
+        return failure
+
+    def _copy(self, checkpoint: Path) -> None:
+        seal = (checkpoint / MANIFEST).read_bytes()
+        facts = Seal.model_validate_json(seal)
+        home = f"{self._prefix}/{checkpoint.name}"
+        self._storage.upload(checkpoint, home, facts.files)
+        self._storage.write(f"{home}/{MANIFEST}", seal)
+        stored = self.steps()
+        for step in set(stored) - kept(stored, self._keep, facts.best):
+            self.remove(step)
+
+
+def kept(steps: Sequence[int], keep: int | None, best: int | None) -> set[int]:
+    """The steps to keep: the last `keep` (None: all) and the best."""
+    last = sorted(steps)[-keep:] if keep is not None else steps
+    return {*last, *([best] if best is not None else [])}
+
+
+def _read(path: Path) -> tuple[Seal | None, str | None]:
+    """The seal, and what is wrong with the checkpoint."""
+    try:
+        seal = Seal.model_validate(json.loads((path / MANIFEST).read_bytes()))
+        return seal, difference(path, MANIFEST, seal.files)
+    except FileNotFoundError:
+        return None, f"is torn: it has no {MANIFEST}"
+    except (OSError, ValueError, ValidationError) as error:
+        return None, f"is torn: {_first_line(error)}"
+
+
+def _steps(names: "Iterator[str] | Sequence[str]") -> list[int]:
+    return [int(match[1]) for match in map(_NAME.fullmatch, names) if match]
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield None

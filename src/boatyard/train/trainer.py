@@ -1,0 +1,104 @@
+"""transformers' Trainer, made to survive: sealed checkpoints, epochs that can be taken up again, a stop on NaN."""
+
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate.utils import gather_object
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.utils.data import Sampler
+from transformers import Trainer, TrainerCallback
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.utils import SAFE_WEIGHTS_NAME
+
+from boatyard.errors import UserError
+from boatyard.train.checkpoints import Checkpoints
+from boatyard.train.sampling import EpochSampler
+
+POSITION = "position"
+"""The column of a training row's place in its split."""
+
+
+class SteadyTrainer(Trainer):
+    """`describe_rows` names the training rows at some positions, as a user finds them."""
+
+    def __init__(
+        self, *, checkpoints: Checkpoints, describe_rows: Callable[[Sequence[int]], str], **arguments: Any
+    ) -> None:
+        super().__init__(**arguments)
+        self._checkpoints = checkpoints
+        self._describe_rows = describe_rows
+        self._positions: Tensor | None = None
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> "Sampler[int] | None":
+        strategy = self.args.train_sampling_strategy
+        if strategy == "sequential":
+            return super()._get_train_sampler(train_dataset)
+        rows: Any = self.train_dataset if train_dataset is None else train_dataset
+        lengths = rows["length"][:] if strategy == "group_by_length" else None
+        batch = self.args.train_batch_size * self.args.gradient_accumulation_steps
+        sampler = EpochSampler(len(rows), self.args.seed, batch, lengths)
+        self.add_callback(_TellEpoch(sampler))
+        return sampler
+
+    def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        self._positions = inputs.pop(POSITION, None)
+        return super()._prepare_inputs(inputs)
+
+    def training_step(self, *arguments: Any, **named: Any) -> Tensor:
+        """The same, and raises UserError, before any weight is touched, where the loss is no number."""
+        loss: Tensor = super().training_step(*arguments, **named)
+        if not torch.isfinite(loss):
+            assert self._positions is not None
+            raise UserError(
+                f"the loss became {float(loss)} at step {self.state.global_step + 1}, on the training rows "
+                f"{self._describe_rows(self._positions.tolist())}; a lower train.learning_rate or "
+                "train.max_grad_norm may help, or something is wrong with these rows"
+            )
+        return loss
+
+    def evaluate(self, *arguments: Any, **named: Any) -> dict[str, float]:
+        """The same, but how often one looks changes nothing of what is learnt: no random number is used up."""
+        devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+        with torch.random.fork_rng(devices):
+            return super().evaluate(*arguments, **named)
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:  # noqa: ARG002 - Trainer's signature
+        states = gather_object([_random_state()])  # of all processes
+        if self.args.should_save:
+            self.store_flos()
+            best = self.state.best_global_step or None
+            with self._checkpoints.writing(self.state.global_step, best) as folder:
+                self._write(folder, states, best)
+        self.accelerator.wait_for_everyone()
+
+    def _write(self, folder: Path, states: list[dict[str, Any]], best: int | None) -> None:
+        assert self.model is not None
+        weights = {name: tensor.contiguous() for name, tensor in self.model.state_dict().items()}
+        save_file(weights, folder / SAFE_WEIGHTS_NAME)
+        self._save_optimizer_and_scheduler(str(folder))
+        self._save_scaler(str(folder))
+        for rank, state in enumerate(states):  # the names under which Trainer looks for them
+            torch.save(state, folder / ("rng_state.pth" if len(states) == 1 else f"rng_state_{rank}.pth"))
+        self.state.best_model_checkpoint = None if best is None else str(self._checkpoints.path(best))
+        self.state.save_to_json(str(folder / TRAINER_STATE_NAME))
+
+
+class _TellEpoch(TrainerCallback):
+    def __init__(self, sampler: EpochSampler) -> None:
+        self._sampler = sampler
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        self._sampler.epoch = int(state.epoch)
+
+
+def _random_state() -> dict[str, Any]:
+    state = {"python": random.getstate(), "numpy": np.random.get_state(), "cpu": torch.get_rng_state()}  # noqa: NPY002
+    if torch.cuda.is_available():
+        several = torch.distributed.is_initialized()
+        state["cuda"] = torch.cuda.get_rng_state_all() if several else torch.cuda.get_rng_state()
+    return state
