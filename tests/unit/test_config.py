@@ -10,7 +10,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from pydantic import BaseModel
 
-from boatyard.config import CONFIGS, Config, load_config, options
+from boatyard.config import CONFIGS, Config, Train, load_config, options
 from boatyard.errors import UserError
 
 pytestmark = pytest.mark.unit
