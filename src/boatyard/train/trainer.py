@@ -71,10 +71,15 @@ class SteadyTrainer(Trainer):
         states = gather_object([_random_state()])  # of all processes
         if self.args.should_save:
             self.store_flos()
-            best = self.state.best_global_step or None
+            best = self._best_kept()
             with self._checkpoints.writing(self.state.global_step, best) as folder:
                 self._write(folder, states, best)
         self.accelerator.wait_for_everyone()
+
+    def _best_kept(self) -> int | None:
+        """The best step, if it has a checkpoint: one may evaluate where nothing is kept."""
+        best = self.state.best_global_step
+        return best if best and (best == self.state.global_step or self._checkpoints.path(best).exists()) else None
 
     def _write(self, folder: Path, states: list[dict[str, Any]], best: int | None) -> None:
         assert self.model is not None
