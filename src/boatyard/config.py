@@ -76,6 +76,7 @@ class Model(Section):
     max_tokens: int = Field(ge=8, le=8192)
     word_dropout: float = Field(ge=0, lt=1)
     dropout: float = Field(ge=0, lt=1)
+    head: Literal["random", "centroids"]
     scratch: Scratch | None
 
     @model_validator(mode="after")
@@ -89,7 +90,7 @@ class Train(BaseModel):
     """TrainingArguments' keys by their own names, the rest of which may be given too, and a few of boatyard's `OWN`."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
-    OWN: ClassVar = frozenset({"resume"})
+    OWN: ClassVar = frozenset({"layer_decay", "r_drop", "resume"})
 
     num_train_epochs: float = Field(gt=0)
     max_steps: int
@@ -110,6 +111,8 @@ class Train(BaseModel):
     load_best_model_at_end: bool
     metric_for_best_model: Literal["accuracy", "macro_f1", "loss"]
     logging_steps: float = Field(gt=0)
+    layer_decay: float = Field(gt=0, le=1)
+    r_drop: float = Field(ge=0)
     resume: Literal["auto", "never"]
     """Whether an unfinished run of the same settings is taken up again."""
     seed: int = Field(ge=0)
@@ -173,6 +176,7 @@ class Config(Section):
 
 # what boatyard itself sets
 _MANAGED = {
+    "ddp_find_unused_parameters",
     "hub_token",
     "label_names",
     "logging_nan_inf_filter",

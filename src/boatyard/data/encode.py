@@ -12,7 +12,7 @@ from boatyard.config import Config
 from boatyard.data.prepare import Prepared
 from boatyard.data.read import SPLITS
 from boatyard.fingerprint import file_digest, fingerprint
-from boatyard.folders import replacing
+from boatyard.folders import alone, replacing
 from boatyard.kinds import training
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,6 @@ class Encoded:
 
 def encode(config: Config, prepared: Prepared) -> Encoded:
     """Turn every split into network inputs, unless just these are stored already."""
-    kind = training(config.data.kind)
     key = fingerprint(
         {
             "rows": prepared.fingerprint,
@@ -45,30 +44,36 @@ def encode(config: Config, prepared: Prepared) -> Encoded:
         code=(__name__, *(f"boatyard.kinds.{config.data.kind}.{half}" for half in ("training", "serving"))),
     )
     folder = prepared.folder / f"inputs-{key}"
-    if not folder.exists():
-        with replacing(folder) as staging:
-            kind.make_inputs(config.model, prepared.fields, _some_rows(prepared), staging)
-            inputs = kind.Inputs(staging)
-
-            def encode_batch(table: pa.Table) -> pa.Table:
-                rows = list(zip(*(table.column(field).to_pylist() for field in prepared.fields), strict=True))
-                return pa.table({**inputs.encode(rows), "label": table.column("label")})
-
-            for split in SPLITS:
-                prepared.splits[split].with_format("arrow").map(
-                    encode_batch,
-                    batched=True,
-                    batch_size=_BATCH,
-                    writer_batch_size=_BATCH,
-                    remove_columns=prepared.splits[split].column_names,
-                    cache_file_name=str(staging / f"{split}.arrow"),
-                    new_fingerprint=f"{prepared.fingerprint}{split}",
-                    desc=f"tokenising {split}",
-                )
-            content = {file.name: file_digest(file) for file in sorted(staging.iterdir())}
-            (staging / _FINGERPRINT).write_text(fingerprint(content, code=()), encoding="utf-8")
+    with alone(folder):
+        if not folder.exists():
+            _encode(config, prepared, folder)
     splits = {split: Dataset.from_file(str(folder / f"{split}.arrow")) for split in SPLITS}
     return Encoded(folder, (folder / _FINGERPRINT).read_text(encoding="utf-8"), splits)
+
+
+def _encode(config: Config, prepared: Prepared, folder: Path) -> None:
+    kind = training(config.data.kind)
+    with replacing(folder) as staging:
+        kind.make_inputs(config.model, prepared.fields, _some_rows(prepared), staging)
+        inputs = kind.Inputs(staging)
+
+        def encode_batch(table: pa.Table) -> pa.Table:
+            rows = list(zip(*(table.column(field).to_pylist() for field in prepared.fields), strict=True))
+            return pa.table({**inputs.encode(rows), "label": table.column("label")})
+
+        for split in SPLITS:
+            prepared.splits[split].with_format("arrow").map(
+                encode_batch,
+                batched=True,
+                batch_size=_BATCH,
+                writer_batch_size=_BATCH,
+                remove_columns=prepared.splits[split].column_names,
+                cache_file_name=str(staging / f"{split}.arrow"),
+                new_fingerprint=f"{prepared.fingerprint}{split}",
+                desc=f"tokenising {split}",
+            )
+        content = {file.name: file_digest(file) for file in sorted(staging.iterdir())}
+        (staging / _FINGERPRINT).write_text(fingerprint(content, code=()), encoding="utf-8")
 
 
 def _some_rows(prepared: Prepared) -> Iterator[tuple[str, ...]]:

@@ -32,7 +32,7 @@ from boatyard.data.validate import (
 )
 from boatyard.errors import UserError
 from boatyard.fingerprint import file_digest, fingerprint
-from boatyard.folders import replacing
+from boatyard.folders import alone, replacing
 from boatyard.kinds import training
 from boatyard.kinds.protocol import TrainingKind
 
@@ -88,12 +88,13 @@ def prepare(config: Config) -> Prepared:
     )
     folder = Path(config.paths.processed, data.name, key)
     report = Path(config.paths.reports, "data", data.name)
-    if (folder / "prepared.json").exists():
-        log.info("data: %s is prepared already (%s)", data.name, folder)
-        _show(folder / "report", report)  # there may lie one of other rows or settings
-    else:
-        with replacing(folder) as staging:
-            _prepare(data, kind, sources, staging, report)
+    with alone(folder):
+        if (folder / "prepared.json").exists():
+            log.info("data: %s is prepared already (%s)", data.name, folder)
+            _show(folder / "report", report)  # there may lie one of other rows or settings
+        else:
+            with replacing(folder) as staging:
+                _prepare(data, kind, sources, staging, report)
     return _open(folder)
 
 

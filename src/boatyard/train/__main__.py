@@ -10,13 +10,10 @@ def main(config: Config) -> None:
     """Prepare what is not prepared yet, then fit."""
     from boatyard.data.encode import encode
     from boatyard.data.prepare import prepare
-    from boatyard.processes import one_first
     from boatyard.train.fit import train
 
-    with one_first(config.train.use_cpu):
-        prepared = prepare(config)
-        encoded = encode(config, prepared)
-    train(config, prepared, encoded)
+    prepared = prepare(config)
+    train(config, prepared, encode(config, prepared))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 from filelock import FileLock, Timeout
 from sklearn.metrics import f1_score
@@ -30,6 +31,7 @@ from boatyard.processes import is_main, several
 from boatyard.storage import open_storage
 from boatyard.tracking import record, tracked
 from boatyard.train.checkpoints import Checkpoints, Mirror
+from boatyard.train.head import start_at_centroids
 from boatyard.train.stopping import StopOnSignal
 from boatyard.train.trainer import POSITION, SteadyTrainer
 
@@ -58,13 +60,16 @@ def train(config: Config, prepared: Prepared, encoded: Encoded) -> Trained:
     network = run / "network"
     if network.exists():
         log.info("train: done already (%s)", run)
-    elif is_main():
-        with _locked(run), tracked(config, "train"):
-            record({"data_fingerprint": prepared.fingerprint, "run": run.name})
-            with replacing(network) as staging:
-                _fit(config, prepared, encoded, run, staging)
     else:
-        _fit(config, prepared, encoded, run, None)
+        with _named_loss_of_a_process():
+            if is_main():
+                with _locked(run), tracked(config, "train"):
+                    record({"data_fingerprint": prepared.fingerprint, "run": run.name})
+                    with replacing(network) as staging:
+                        _fit(config, prepared, encoded, run, staging)
+            else:
+                _fit(config, prepared, encoded, run, None)
+            PartialState().wait_for_everyone()
     return open_trained(config, encoded)
 
 
@@ -104,12 +109,14 @@ def training_arguments(config: Config, output: Path) -> TrainingArguments:
     keys = config.train.model_dump(exclude=set(config.train.OWN))
     if keys["warmup_steps"] >= 1:
         keys["warmup_steps"] = int(keys["warmup_steps"])
+    keys["use_cpu"] |= not torch.accelerator.is_available()  # torchrun's processes do not find out by themselves
     _check_precision(keys)
     try:
         return TrainingArguments(
             output_dir=str(output),
             remove_unused_columns=False,
             label_names=["labels"],
+            ddp_find_unused_parameters=False,
             logging_nan_inf_filter=False,  # such a loss ends the run
             report_to="none" if config.tracking.mode == "disabled" else "wandb",
             **keys,
@@ -123,6 +130,7 @@ def _fit(config: Config, prepared: Prepared, encoded: Encoded, run: Path, folder
     arguments = training_arguments(config, run / "checkpoints")
     network = new_network(config, len(prepared.labels), encoded)
     rows = encoded.splits["train"]
+    inputs = training(config.data.kind).Inputs(encoded.folder)
     checkpoints = _open_checkpoints(config, run)
     stop = StopOnSignal()
     trainer = SteadyTrainer(
@@ -130,19 +138,24 @@ def _fit(config: Config, prepared: Prepared, encoded: Encoded, run: Path, folder
         args=arguments,
         train_dataset=rows.add_column(POSITION, np.arange(len(rows))),
         eval_dataset=encoded.splits["validation"],
-        data_collator=_Batches(training(config.data.kind).Inputs(encoded.folder)),
+        data_collator=_Batches(inputs),
         compute_metrics=_scores,
         callbacks=[stop],
         checkpoints=checkpoints,
         describe_rows=partial(_describe_rows, prepared),
+        layer_decay=config.train.layer_decay,
+        r_drop=config.train.r_drop,
     )
     trainer.remove_callback(ProgressCallback)
     trainer.add_callback(_ProgressBar)
     size = sum(parameter.numel() for parameter in network.parameters())
     log.info("train: %.2f M parameters on %d rows", size / 1e6, len(rows))
     started = time.monotonic()
+    resumed = _resumed(config, checkpoints)
+    if resumed is None and config.model.head == "centroids":
+        start_at_centroids(network, rows, inputs.collate)
     with stop:
-        trainer.train(resume_from_checkpoint=_resumed(config, checkpoints))
+        trainer.train(resume_from_checkpoint=resumed)
     seconds = time.monotonic() - started
     checkpoints.finish()
     if stop.received:
@@ -210,13 +223,28 @@ def _locked(run: Path) -> Iterator[None]:
         raise UserError(f"another process is training {run} right now: let it end, or change a setting") from None
 
 
+@contextmanager
+def _named_loss_of_a_process() -> Iterator[None]:
+    """What a process hears of another's end is some broken connection."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not several():
+            raise
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"another process of this run ended, or could not be reached ({reason}): what it said last tells why; the "
+            "same command goes on from the newest checkpoint, and by itself under torchrun --max-restarts=N"
+        ) from error
+
+
 def _describe_rows(prepared: Prepared, positions: Sequence[int]) -> str:
     rows = prepared.splits["train"].select(positions)
     return ", ".join(f"{source}:{row}" for source, row in zip(rows["source"], rows["row"], strict=True))
 
 
 def _check_precision(keys: Mapping[str, Any]) -> None:
-    if torch.accelerator.is_available() and not keys["use_cpu"]:
+    if not keys["use_cpu"]:
         return
     if keys.get("fp16"):
         raise UserError("train.fp16=true: half precision trains on a GPU only, and there is none here")

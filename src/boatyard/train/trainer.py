@@ -17,6 +17,7 @@ from transformers.utils import SAFE_WEIGHTS_NAME
 
 from boatyard.errors import UserError
 from boatyard.train.checkpoints import Checkpoints
+from boatyard.train.layers import decay_by_layer
 from boatyard.train.sampling import EpochSampler
 
 POSITION = "position"
@@ -24,14 +25,26 @@ POSITION = "position"
 
 
 class SteadyTrainer(Trainer):
-    """`describe_rows` names the training rows at some positions, as a user finds them."""
+    """`describe_rows` names the training rows at some positions, as a user finds them.
+
+    `layer_decay` below 1 lowers the learning rate from layer to layer towards the input. `r_drop` above 0 reads each
+    batch twice and adds that much of how far the two answers, which dropout sets apart, differ (Liang et al. 2021).
+    """
 
     def __init__(
-        self, *, checkpoints: Checkpoints, describe_rows: Callable[[Sequence[int]], str], **arguments: Any
+        self,
+        *,
+        checkpoints: Checkpoints,
+        describe_rows: Callable[[Sequence[int]], str],
+        layer_decay: float,
+        r_drop: float,
+        **arguments: Any,
     ) -> None:
         super().__init__(**arguments)
         self._checkpoints = checkpoints
         self._describe_rows = describe_rows
+        self._layer_decay = layer_decay
+        self._r_drop = r_drop
         self._positions: Tensor | None = None
 
     def _get_train_sampler(self, train_dataset: Any = None) -> "Sampler[int] | None":
@@ -44,6 +57,30 @@ class SteadyTrainer(Trainer):
         sampler = EpochSampler(len(rows), self.args.seed, batch, lengths)
         self.add_callback(_TellEpoch(sampler))
         return sampler
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """The same, by layer where asked."""
+        optimizer: torch.optim.Optimizer = super().create_optimizer(model)
+        if self._layer_decay < 1:
+            assert isinstance(self.model, nn.Module)
+            decay_by_layer(optimizer, self.model, self._layer_decay)
+        return optimizer
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Any:
+        """The same, on the batch read twice where asked."""
+        if not (self._r_drop and model.training):
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        twice = {name: torch.cat([tensor, tensor]) for name, tensor in inputs.items()}
+        loss, outputs = super().compute_loss(model, twice, True, num_items_in_batch)
+        first, second = outputs["logits"].log_softmax(-1).chunk(2)
+        loss = loss + self._r_drop * (_divergence(first, second) + _divergence(second, first)) / 2
+        return (loss, outputs) if return_outputs else loss
 
     def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
         self._positions = inputs.pop(POSITION, None)
@@ -68,9 +105,9 @@ class SteadyTrainer(Trainer):
             return super().evaluate(*arguments, **named)
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:  # noqa: ARG002 - Trainer's signature
-        states = gather_object([_random_state()])  # of all processes
+        states = gather_object([_random_state()])  # this and the next line ask all processes
+        self.store_flos()
         if self.args.should_save:
-            self.store_flos()
             best = self._best_kept()
             with self._checkpoints.writing(self.state.global_step, best) as folder:
                 self._write(folder, states, best)
@@ -91,6 +128,11 @@ class SteadyTrainer(Trainer):
             torch.save(state, folder / ("rng_state.pth" if len(states) == 1 else f"rng_state_{rank}.pth"))
         self.state.best_model_checkpoint = None if best is None else str(self._checkpoints.path(best))
         self.state.save_to_json(str(folder / TRAINER_STATE_NAME))
+
+
+def _divergence(logarithms: Tensor, from_: Tensor) -> Tensor:
+    """Kullback and Leibler's, of log-probabilities [rows, classes], as the rows' mean."""
+    return nn.functional.kl_div(logarithms, from_, log_target=True, reduction="batchmean")
 
 
 class _TellEpoch(TrainerCallback):
