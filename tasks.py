@@ -34,10 +34,16 @@ def data(context, override):
     _module(context, "boatyard.data", *override)
 
 
-@task(iterable=["override"], help=_OVERRIDES)
-def train(context, override):
+@task(iterable=["override"], help={"resume": "go on where such a run stopped, as is the default", **_OVERRIDES})
+def train(context, override, resume=False):
     """Fit the network."""
-    _module(context, "boatyard.train", *override)
+    _module(context, "boatyard.train", *override, *(["train.resume=auto"] if resume else []))
+
+
+@task(iterable=["override"], help={"name": "a file in configs/sweep: quick, finetune", **_OVERRIDES})
+def sweep(context, override, name="quick"):
+    """Search for better settings on the validation split."""
+    _module(context, "boatyard.sweep", f"sweep={name}", *override)
 
 
 @task(iterable=["override"], help=_OVERRIDES)

@@ -151,6 +151,49 @@ class Publish(Section):
     alias: str | None
 
 
+class Range(Section):
+    """Numbers between two bounds, which belong to it; whole ones where the bounds are."""
+
+    low: int | float
+    high: int | float
+    log: bool = False
+    step: int | float | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if self.low >= self.high:
+            raise ValueError("low must lie below high")
+        if self.log and (self.step is not None or self.low <= 0):
+            raise ValueError("log goes without step, and low must be above 0")
+        return self
+
+    @property
+    def whole(self) -> bool:
+        """Whether only whole numbers are meant."""
+        return all(isinstance(number, int) for number in (self.low, self.high, self.step or 1))
+
+
+class Choices(Section):
+    """One of some values."""
+
+    choices: list[bool | int | float | str] = Field(min_length=2)
+
+
+class Sweep(Section):
+    """A search for better settings."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
+    trials: int = Field(ge=1)
+    metric: Literal["accuracy", "macro_f1", "loss"]
+    warmup: int = Field(ge=0)
+    space: dict[str, Range | Choices] = Field(min_length=1)
+
+    @property
+    def direction(self) -> Literal["minimize", "maximize"]:
+        """Where better lies."""
+        return "minimize" if self.metric == "loss" else "maximize"
+
+
 class Paths(Section):
     """Where artefacts lie."""
 
@@ -172,6 +215,7 @@ class Config(Section):
     export: Export
     publish: Publish
     paths: Paths
+    sweep: Sweep | None = None
 
 
 # what boatyard itself sets

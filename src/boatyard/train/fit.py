@@ -16,7 +16,7 @@ from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 from filelock import FileLock, Timeout
 from sklearn.metrics import f1_score
-from transformers import EvalPrediction, ProgressCallback, TrainingArguments
+from transformers import EvalPrediction, ProgressCallback, TrainerCallback, TrainingArguments
 
 from boatyard.config import Config
 from boatyard.data.encode import Encoded
@@ -47,7 +47,7 @@ class Trained:
     metrics: dict[str, Any]
 
 
-def train(config: Config, prepared: Prepared, encoded: Encoded) -> Trained:
+def train(config: Config, prepared: Prepared, encoded: Encoded, callbacks: Sequence[TrainerCallback] = ()) -> Trained:
     """Fit the network, unless just this was fitted already; go on where an earlier process was stopped.
 
     Under torchrun every process calls this, and the first one writes.
@@ -66,9 +66,9 @@ def train(config: Config, prepared: Prepared, encoded: Encoded) -> Trained:
                 with _locked(run), tracked(config, "train"):
                     record({"data_fingerprint": prepared.fingerprint, "run": run.name})
                     with replacing(network) as staging:
-                        _fit(config, prepared, encoded, run, staging)
+                        _fit(config, prepared, encoded, run, staging, callbacks)
             else:
-                _fit(config, prepared, encoded, run, None)
+                _fit(config, prepared, encoded, run, None, callbacks)
             PartialState().wait_for_everyone()
     return open_trained(config, encoded)
 
@@ -125,7 +125,14 @@ def training_arguments(config: Config, output: Path) -> TrainingArguments:
         raise UserError(f"train: {str(error).splitlines()[0]}") from None
 
 
-def _fit(config: Config, prepared: Prepared, encoded: Encoded, run: Path, folder: Path | None) -> None:
+def _fit(
+    config: Config,
+    prepared: Prepared,
+    encoded: Encoded,
+    run: Path,
+    folder: Path | None,
+    callbacks: Sequence[TrainerCallback],
+) -> None:
     """Train; where `folder` is given, write the network there."""
     arguments = training_arguments(config, run / "checkpoints")
     network = new_network(config, len(prepared.labels), encoded)
@@ -140,7 +147,7 @@ def _fit(config: Config, prepared: Prepared, encoded: Encoded, run: Path, folder
         eval_dataset=encoded.splits["validation"],
         data_collator=_Batches(inputs),
         compute_metrics=_scores,
-        callbacks=[stop],
+        callbacks=[stop, *callbacks],
         checkpoints=checkpoints,
         describe_rows=partial(_describe_rows, prepared),
         layer_decay=config.train.layer_decay,

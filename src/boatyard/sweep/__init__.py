@@ -1,0 +1,1 @@
+"""Search for better settings, on the validation split alone."""

@@ -1,0 +1,90 @@
+"""What the search found: a table, a picture, and the line to paste."""
+
+import json
+import shlex
+import warnings
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+
+import matplotlib as mpl
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+from rich.console import Console
+from rich.table import Table
+
+from boatyard.config import Sweep
+from boatyard.folders import replacing
+from boatyard.markdown import table
+
+_SHOWN = 10
+
+
+def write_sweep_report(folder: Path, study: optuna.Study, sweep: Sweep, overrides: Sequence[str]) -> None:
+    """Write report.md, report.json and parallel.png, and print the best trials."""
+    trials = [trial for trial in study.trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+    finished = [trial for trial in trials if trial.state is TrialState.COMPLETE]
+    best = sorted(finished, key=lambda trial: trial.value or 0, reverse=sweep.direction == "maximize")
+    heads = ["trial", sweep.metric, *sweep.space]
+    rows = [[str(trial.number + 1), f"{trial.value:.4f}", *_values(trial, sweep)] for trial in best[:_SHOWN]]
+    shown = Table(title=f"{sweep.name}: {len(finished)} trials, {len(trials) - len(finished)} given up")
+    for head in heads:
+        shown.add_column(head)
+    for row in rows:
+        shown.add_row(*row)
+    console = Console()
+    console.print(shown)
+    if not best:
+        return
+    command = best_command(best[0], overrides)
+    with replacing(folder) as staging:
+        _draw(study, staging / "parallel.png")
+        text = [
+            f"# Sweep {sweep.name}",
+            f"{len(finished)} trials ran to their end and {len(trials) - len(finished)} were given up; the best by "
+            f"{sweep.metric} on the validation split. The test split was not looked at.",
+            table(heads, rows, align="r" * len(heads)),
+            f"    {command}",
+            "![Each line is a trial](parallel.png)",
+        ]
+        (staging / "report.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
+        facts = {
+            "metric": sweep.metric,
+            "best": command,
+            "trials": [
+                {"number": t.number + 1, "state": t.state.name.lower(), "value": t.value, "parameters": t.params}
+                for t in trials
+            ],
+        }
+        (staging / "report.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    console.print("The best, to paste:")
+    console.print(f"  {command}", highlight=False, markup=False, soft_wrap=True)
+
+
+def best_command(best: FrozenTrial, overrides: Sequence[str]) -> str:
+    """The pipeline with the user's own overrides and the trial's."""
+    fixed = [word for word in overrides if not word.startswith("sweep")]
+    chosen = [f"{key}={_short(value)}" for key, value in best.params.items()]
+    return shlex.join(
+        ["uv", "run", "invoke", "pipeline", *chain.from_iterable(("-o", word) for word in fixed + chosen)]
+    )
+
+
+def _values(trial: FrozenTrial, sweep: Sweep) -> list[str]:
+    return [_short(trial.params[key]) for key in sweep.space]
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _draw(study: optuna.Study, path: Path) -> None:
+    mpl.use("Agg")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        axes = optuna.visualization.matplotlib.plot_parallel_coordinate(study)
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    figure.set_size_inches(10, 5)
+    figure.savefig(path, dpi=120, bbox_inches="tight")
+    mpl.pyplot.close(figure)
