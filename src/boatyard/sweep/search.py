@@ -82,6 +82,7 @@ def _run(study: optuna.Study, trial: Trial, sweep: Sweep, overrides: Sequence[st
     encoded = encode(config, prepared)
     try:
         trained = train(config, prepared, encoded, callbacks=[_Report(trial, sweep.metric)])
+        shutil.rmtree(trained.run / "checkpoints", ignore_errors=True)  # many trials would fill the disk
         study.tell(trial, trained.metrics["validation"][sweep.metric])
     except optuna.TrialPruned:
         shutil.rmtree(run_folder(config, encoded), ignore_errors=True)
