@@ -40,6 +40,12 @@ def train(context, override, resume=False):
     _module(context, "boatyard.train", *override, *(["train.resume=auto"] if resume else []))
 
 
+@task(iterable=["override"], help=_OVERRIDES)
+def profile(context, override):
+    """Tell where a training step's time goes."""
+    _module(context, "boatyard.train.profile", *override)
+
+
 @task(iterable=["override"], help={"name": "a file in configs/sweep: quick, finetune", **_OVERRIDES})
 def sweep(context, override, name="quick"):
     """Search for better settings on the validation split."""
@@ -114,7 +120,7 @@ def format_(context):
     _module(context, "ruff", "format")
 
 
-@task(help={"name": "a file in benchmarks/: banking77, prepare", "arguments": "passed on to it"})
+@task(help={"name": "a file in benchmarks/: banking77, prepare, train", "arguments": "passed on to it"})
 def bench(context, name, arguments=""):
     """Measure, and write the result to reports/benchmarks/."""
     _run(context, sys.executable, str(Path("benchmarks", f"{name}.py")), *shlex.split(arguments))
@@ -123,7 +129,7 @@ def bench(context, name, arguments=""):
 @task
 def clean(context):
     """Remove prepared data, runs and reports; what is published stays."""
-    for folder in ("data/processed", "runs", "reports/data", "reports/evaluation"):
+    for folder in ("data/processed", "runs", "reports/data", "reports/evaluation", "reports/profile"):
         if Path(folder).exists():
             print(f"removing {folder}")
             shutil.rmtree(folder)

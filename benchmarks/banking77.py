@@ -97,7 +97,7 @@ def write(results: dict[str, list[dict[str, Any]]], commands: list[str]) -> None
         "# Banking77",
         "77 intents of online-banking customers, the published test split of 3,080 messages. Validation rows are held "
         "out of train, and every choice was made on such; the test split was scored once for each seed. Accuracy is "
-        "the mean over the seeds, and in brackets the lowest and the highest.",
+        "the mean over the seeds, with the lowest and the highest.",
         table(["", *results], rows, align="l" + "r" * len(results)),
         "Each graph was asked every message alone, then in shuffled batches of 32: how many labels and how far scores "
         "depend on their neighbours.",
@@ -113,7 +113,7 @@ def _most(runs: list[dict[str, Any]], name: str) -> Any:
 
 def _spread(runs: list[dict[str, Any]], name: str) -> str:
     values = [run[name] for run in runs]
-    return f"{np.mean(values):.4f} [{min(values):.4f}, {max(values):.4f}]"
+    return f"{np.mean(values):.4f} ({min(values):.4f} to {max(values):.4f})"
 
 
 def main() -> int:

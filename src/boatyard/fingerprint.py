@@ -10,7 +10,7 @@ from pathlib import Path
 def fingerprint(settings: object, *, code: tuple[str, ...]) -> str:
     """16 hex digits over JSON-able settings and the source of the named modules and packages.
 
-    The code is counted in, so that after an edit a stage runs again instead of showing yesterday's result.
+    A package counts without those below it. The code is counted in, so that after an edit a stage runs again instead of showing yesterday's result.
     """
     parts = [json.dumps(settings, sort_keys=True), *(_source_digest(module) for module in code)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
@@ -28,5 +28,5 @@ def _source_digest(module: str) -> str:
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(module)
     origin = Path(spec.origin)
-    files = sorted(origin.parent.rglob("*.py")) if origin.name == "__init__.py" else [origin]
+    files = sorted(origin.parent.glob("*.py")) if origin.name == "__init__.py" else [origin]
     return hashlib.sha256("".join(file_digest(file) for file in files).encode()).hexdigest()

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -134,33 +134,16 @@ def _fit(
     callbacks: Sequence[TrainerCallback],
 ) -> None:
     """Train; where `folder` is given, write the network there."""
-    arguments = training_arguments(config, run / "checkpoints")
-    network = new_network(config, len(prepared.labels), encoded)
-    rows = encoded.splits["train"]
-    inputs = training(config.data.kind).Inputs(encoded.folder)
     checkpoints = _open_checkpoints(config, run)
     stop = StopOnSignal()
-    trainer = SteadyTrainer(
-        model=network,
-        args=arguments,
-        train_dataset=rows.add_column(POSITION, np.arange(len(rows))),
-        eval_dataset=encoded.splits["validation"],
-        data_collator=_Batches(inputs),
-        compute_metrics=_scores,
-        callbacks=[stop, *callbacks],
-        checkpoints=checkpoints,
-        describe_rows=partial(_describe_rows, prepared),
-        layer_decay=config.train.layer_decay,
-        r_drop=config.train.r_drop,
-    )
-    trainer.remove_callback(ProgressCallback)
-    trainer.add_callback(_ProgressBar)
+    trainer = build_trainer(config, prepared, encoded, checkpoints, callbacks=[stop, *callbacks])
+    network, rows = cast(Any, trainer.model), encoded.splits["train"]
     size = sum(parameter.numel() for parameter in network.parameters())
     log.info("train: %.2f M parameters on %d rows", size / 1e6, len(rows))
     started = time.monotonic()
     resumed = _resumed(config, checkpoints)
     if resumed is None and config.model.head == "centroids":
-        start_at_centroids(network, rows, inputs.collate)
+        start_at_centroids(network, rows, training(config.data.kind).Inputs(encoded.folder).collate)
     with stop:
         trainer.train(resume_from_checkpoint=resumed)
     seconds = time.monotonic() - started
@@ -183,6 +166,35 @@ def _fit(
     }
     (folder / "training.json").write_text(json.dumps(facts, indent=2), encoding="utf-8")
     log.info("train: validation accuracy %.4f after %.0f s", scores["accuracy"], seconds)
+
+
+def build_trainer(
+    config: Config,
+    prepared: Prepared,
+    encoded: Encoded,
+    checkpoints: Checkpoints,
+    *,
+    callbacks: Sequence[TrainerCallback] = (),
+) -> SteadyTrainer:
+    """An untrained network and what trains it."""
+    arguments = training_arguments(config, checkpoints.folder)
+    rows = encoded.splits["train"]
+    trainer = SteadyTrainer(
+        model=new_network(config, len(prepared.labels), encoded),
+        args=arguments,
+        train_dataset=rows.add_column(POSITION, np.arange(len(rows))),
+        eval_dataset=encoded.splits["validation"],
+        data_collator=_Batches(training(config.data.kind).Inputs(encoded.folder)),
+        compute_metrics=_scores,
+        callbacks=[*callbacks],
+        checkpoints=checkpoints,
+        describe_rows=partial(_describe_rows, prepared),
+        layer_decay=config.train.layer_decay,
+        r_drop=config.train.r_drop,
+    )
+    trainer.remove_callback(ProgressCallback)
+    trainer.add_callback(_ProgressBar)
+    return trainer
 
 
 class _Batches:

@@ -79,7 +79,7 @@ class SteadyTrainer(Trainer):
         twice = {name: torch.cat([tensor, tensor]) for name, tensor in inputs.items()}
         loss, outputs = super().compute_loss(model, twice, True, num_items_in_batch)
         first, second = outputs["logits"].log_softmax(-1).chunk(2)
-        loss = loss + self._r_drop * (_divergence(first, second) + _divergence(second, first)) / 2
+        loss = loss + self._r_drop * (divergence(first, second) + divergence(second, first)) / 2
         return (loss, outputs) if return_outputs else loss
 
     def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -130,7 +130,7 @@ class SteadyTrainer(Trainer):
         self.state.save_to_json(str(folder / TRAINER_STATE_NAME))
 
 
-def _divergence(logarithms: Tensor, from_: Tensor) -> Tensor:
+def divergence(logarithms: Tensor, from_: Tensor) -> Tensor:
     """Kullback and Leibler's, of log-probabilities [rows, classes], as the rows' mean."""
     return nn.functional.kl_div(logarithms, from_, log_target=True, reduction="batchmean")
 

@@ -72,18 +72,13 @@ class Inputs:
 
     def collate(self, items: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
         """A batch, padded to its longest row: int64[batch, tokens] each, and labels[batch]."""
-        shape = len(items), max(len(item["input_ids"]) for item in items)
-        batch = {
-            "input_ids": torch.full(shape, self._padding_id),
-            "attention_mask": torch.zeros(shape, dtype=torch.long),
-        }
-        if "token_type_ids" in items[0]:
-            batch["token_type_ids"] = torch.zeros(shape, dtype=torch.long)
-        for i, item in enumerate(items):
-            tokens = len(item["input_ids"])
-            batch["attention_mask"][i, :tokens] = 1
-            for name in batch.keys() - {"attention_mask"}:
-                batch[name][i, :tokens] = torch.as_tensor(item[name])
+        lengths = torch.as_tensor([len(item["input_ids"]) for item in items])
+        filled = torch.arange(int(lengths.max())) < lengths.unsqueeze(1)
+        batch = {"attention_mask": filled.long()}
+        for name, padding in (("input_ids", self._padding_id), ("token_type_ids", 0)):
+            if name in items[0]:
+                values = torch.as_tensor(list(chain.from_iterable(item[name] for item in items)))
+                batch[name] = torch.full(filled.shape, padding).masked_scatter(filled, values)
         return {**batch, "labels": torch.as_tensor([item["label"] for item in items])}
 
 

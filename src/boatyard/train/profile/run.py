@@ -1,0 +1,47 @@
+"""A configuration to a report on its training's speed."""
+
+import logging
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from boatyard.config import Config
+from boatyard.data.encode import Encoded
+from boatyard.data.prepare import Prepared
+from boatyard.errors import UserError
+from boatyard.folders import replacing
+from boatyard.processes import several
+from boatyard.train.profile.measure import Profile, measure
+from boatyard.train.profile.report import TRACE, bottleneck, parts_rows, throughput, write_report
+
+log = logging.getLogger(__name__)
+
+
+def profile(config: Config, prepared: Prepared, encoded: Encoded) -> Profile:
+    """Measure, write the report and print it.
+
+    Raises:
+        UserError: torchrun started several processes.
+    """
+    if several():
+        raise UserError("a profile is of one process: run it without torchrun")
+    folder = Path(config.paths.reports, "profile", config.data.name)
+    with replacing(folder) as staging:
+        measured = measure(config, prepared, encoded, staging / TRACE)
+        write_report(staging, f"{config.data.name}: a training step", measured)
+    _show(measured)
+    log.info("profile: report and trace in %s", folder)
+    return measured
+
+
+def _show(measured: Profile) -> None:
+    table = Table("a step's part")
+    table.add_column("ms", justify="right")
+    table.add_column("share", justify="right")
+    for row in parts_rows(measured):
+        table.add_row(*row)
+    console = Console()
+    console.print(table)
+    console.print(f"On {measured.device}: {throughput(measured)}", soft_wrap=True)
+    console.print(bottleneck(measured), soft_wrap=True)
