@@ -215,7 +215,7 @@ class Config(Section):
     export: Export
     publish: Publish
     paths: Paths
-    sweep: Sweep | None = None
+    sweep: Sweep | None
 
 
 # what boatyard itself sets

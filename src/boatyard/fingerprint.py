@@ -10,7 +10,8 @@ from pathlib import Path
 def fingerprint(settings: object, *, code: tuple[str, ...]) -> str:
     """16 hex digits over JSON-able settings and the source of the named modules and packages.
 
-    A package counts without those below it. The code is counted in, so that after an edit a stage runs again instead of showing yesterday's result.
+    The code is counted in, so that after an edit a stage runs again instead of showing yesterday's result; of a package
+    its own modules are, and no package below it.
     """
     parts = [json.dumps(settings, sort_keys=True), *(_source_digest(module) for module in code)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

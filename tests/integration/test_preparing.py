@@ -59,7 +59,7 @@ def test_a_bad_row_stops_the_run_with_its_place_and_leaves_the_last_good_state(
         prepare(plants_config(tmp_path, plants))
     assert str(refusal.value).startswith(sentence)
     assert "data.on_bad_row=quarantine" in str(refusal.value)
-    assert [folder.name for folder in (tmp_path / "processed" / "plants").iterdir()] == [good.folder.name]
+    assert [folder.name for folder in (tmp_path / "processed" / "plants").glob("[!.]*")] == [good.folder.name]
 
 
 def test_quarantine_sets_just_the_bad_rows_aside_with_the_reason_and_the_very_bytes(
@@ -124,7 +124,7 @@ def test_a_first_run_that_stops_leaves_nothing_prepared(tmp_path: Path, plants: 
     append(plants, b",pests\n")
     with pytest.raises(UserError):
         prepare(plants_config(tmp_path, plants))
-    assert not list((tmp_path / "processed" / "plants").iterdir())
+    assert not list((tmp_path / "processed" / "plants").glob("[!.]*"))
 
 
 def test_rows_that_the_source_splits_stay_where_it_put_them(tmp_path: Path) -> None:

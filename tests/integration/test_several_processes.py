@@ -26,7 +26,8 @@ def torchrun(root: Path, *overrides: str, restarts: int = 0) -> "subprocess.Pope
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        # torch's store, shared among attempts, at times hands a restarted process the address of the dead one
+        env={**os.environ, "OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"},
         start_new_session=True,
     )
 

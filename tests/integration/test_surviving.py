@@ -121,7 +121,8 @@ def test_a_signal_ends_the_step_keeps_a_checkpoint_and_the_same_command_goes_on(
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     assert any(f"going on from {tmp_path}" in line and f"checkpoint-{last}" in line for line in process.stderr)
-    process.wait()
+    process.kill()
+    process.communicate()
 
 
 def test_a_torn_or_changed_checkpoint_is_passed_over_with_a_warning(

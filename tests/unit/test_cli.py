@@ -49,4 +49,4 @@ def test_rows_that_are_not_there_end_the_same_way() -> None:
 
 def test_cfg_prints_the_composed_configuration() -> None:
     shown = boatyard("train", "--cfg", "model=minilm")
-    assert "learning_rate: 0.0002" in shown.stdout
+    assert "learning_rate: 0.0003" in shown.stdout
