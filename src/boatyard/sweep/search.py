@@ -50,10 +50,10 @@ def _open_study(config: Config, sweep: Sweep, folder: Path) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     settings = config.model_dump(include={"data", "model", "train"}, exclude={"train": {"resume"}})
     key = fingerprint({**settings, "space": sweep.model_dump(exclude={"trials", "name"})}, code=())
-    storage = optuna.storages.RDBStorage(
-        f"sqlite:///{folder / sweep.name}.db", engine_kwargs={"connect_args": {"timeout": 60}}
-    )
-    with FileLock(folder / f".{sweep.name}.lock"):
+    with FileLock(folder / f".{sweep.name}.lock"):  # two processes must not both make the tables
+        storage = optuna.storages.RDBStorage(
+            f"sqlite:///{folder / sweep.name}.db", engine_kwargs={"connect_args": {"timeout": 60}}
+        )
         study = optuna.create_study(study_name=key, storage=storage, direction=sweep.direction, load_if_exists=True)
     study.sampler = optuna.samplers.TPESampler(seed=config.train.seed + len(study.trials))
     study.pruner = optuna.pruners.MedianPruner(_STARTUP_TRIALS, n_warmup_steps=sweep.warmup)
