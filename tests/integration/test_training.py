@@ -121,6 +121,31 @@ def test_any_key_of_training_arguments_reaches_the_trainer_and_bad_combinations_
             training_arguments(wrong, tmp_path)
 
 
+def test_activations_computed_again_teach_the_same(tmp_path: Path, plants: Path) -> None:
+    kept = fit(plants_config(tmp_path, plants, "train.max_steps=4"))
+    again = fit(plants_config(tmp_path, plants, "train.max_steps=4", "train.activation_checkpointing=true"))
+    assert again.folder != kept.folder
+    assert all(torch.allclose(tensor, weights(again)[name], atol=1e-6) for name, tensor in weights(kept).items())
+
+
+def test_accumulated_batches_make_a_step_together(tmp_path: Path, plants: Path) -> None:
+    each = fit(plants_config(tmp_path, plants, "train.num_train_epochs=2"))
+    four = fit(plants_config(tmp_path, plants, "train.num_train_epochs=2", "train.gradient_accumulation_steps=4"))
+    assert (each.metrics["steps"], four.metrics["steps"]) == (10, 4)
+
+
+@pytest.mark.parametrize(("precision", "why"), [("bf16", r"no bf16 \(AMX\)"), ("fp16", "on a GPU only")])
+def test_a_precision_that_this_machine_is_slow_at_is_refused_with_the_reason(
+    tmp_path: Path, plants: Path, precision: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from boatyard.train import fit as module
+
+    monkeypatch.setattr(module, "_multiplies_bf16", lambda: False)
+    config = plants_config(tmp_path, plants, f"train.{precision}=true", "train.use_cpu=true")
+    with pytest.raises(UserError, match=rf"train\.{precision}=true: .*{why}"):
+        fit(config)
+
+
 @pytest.mark.parametrize("family", ["bert", "distilbert"])
 def test_a_local_folder_stands_in_for_the_hub(tmp_path: Path, plants: Path, family: str) -> None:
     scratch = fit(plants_config(tmp_path, plants, "train.max_steps=1"))

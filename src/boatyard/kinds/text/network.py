@@ -4,7 +4,7 @@ import inspect
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -58,6 +58,10 @@ class TextClassifier(nn.Module):
         if labels is None:
             return {"logits": logits}
         return {"loss": nn.functional.cross_entropy(logits, labels), "logits": logits}
+
+    def activation_checkpointing_enable(self, **how: Any) -> None:
+        """Compute the encoder's activations again in the backward pass instead of keeping them; Trainer asks for it."""
+        self.encoder.activation_checkpointing_enable(**how)
 
     def save(self, folder: Path) -> None:
         """Weights and shape, without pickle."""
