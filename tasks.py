@@ -129,7 +129,7 @@ def bench(context, name, arguments=""):
 @task
 def clean(context):
     """Remove prepared data, runs and reports; what is published stays."""
-    for folder in ("data/processed", "runs", "reports/data", "reports/evaluation", "reports/profile"):
+    for folder in ("data/processed", "runs", "reports/data", "reports/evaluation", "reports/profile", "reports/sweeps"):
         if Path(folder).exists():
             print(f"removing {folder}")
             shutil.rmtree(folder)
