@@ -7,7 +7,7 @@ import dataclasses
 import difflib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_type_hints
 
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -15,7 +15,16 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from boatyard.errors import UserError
 
@@ -179,6 +188,14 @@ class Choices(Section):
     choices: list[bool | int | float | str] = Field(min_length=2)
 
 
+def _form(given: object) -> str:
+    """Which of the two was meant, so that only its own mistakes are told."""
+    return "choices" if isinstance(given, Choices) or (isinstance(given, dict) and "choices" in given) else "range"
+
+
+Values = Annotated[Annotated[Range, Tag("range")] | Annotated[Choices, Tag("choices")], Discriminator(_form)]
+
+
 class Sweep(Section):
     """A search for better settings."""
 
@@ -186,7 +203,7 @@ class Sweep(Section):
     trials: int = Field(ge=1)
     metric: Literal["accuracy", "macro_f1", "loss"]
     warmup: int = Field(ge=0)
-    space: dict[str, Range | Choices] = Field(min_length=1)
+    space: dict[str, Values] = Field(min_length=1)
 
     @property
     def direction(self) -> Literal["minimize", "maximize"]:

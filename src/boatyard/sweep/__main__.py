@@ -19,6 +19,9 @@ def main() -> int:
     def job(config: Config) -> None:
         if config.sweep is None:
             raise UserError("sweep=NAME must be given: a file in configs/sweep")
+        from boatyard.sweep.space import check_space
+
+        check_space(config.sweep, overrides)
         if _AS_WANDB in sys.argv:
             from boatyard.sweep.export import wandb_sweep
 

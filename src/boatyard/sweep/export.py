@@ -6,11 +6,12 @@ from typing import Any
 import yaml
 
 from boatyard.config import Choices, Range, Sweep
+from boatyard.sweep.space import fixed
 
 
 def wandb_sweep(sweep: Sweep, overrides: Sequence[str]) -> str:
     """YAML for `wandb sweep FILE`."""
-    fixed = [word for word in overrides if not word.startswith("sweep")]
+    always = [*fixed(sweep, overrides), "tracking=wandb"]
     definition = {
         "name": sweep.name,
         "method": "bayes",
@@ -19,7 +20,7 @@ def wandb_sweep(sweep: Sweep, overrides: Sequence[str]) -> str:
         "early_terminate": {"type": "hyperband", "min_iter": max(sweep.warmup, 1)},
         "parameters": {key: _distribution(values) for key, values in sweep.space.items()},
         "program": "boatyard.train",
-        "command": ["${env}", "python", "-m", "${program}", *fixed, "tracking=wandb", "${args_no_hyphens}"],
+        "command": ["${env}", "python", "-m", "${program}", *always, "${args_no_hyphens}"],
     }
     text: str = yaml.safe_dump(definition, sort_keys=False)
     return text
@@ -30,6 +31,8 @@ def _distribution(values: Range | Choices) -> dict[str, Any]:
         return {"values": values.choices}
     bounds: dict[str, Any] = {"min": values.low, "max": values.high}
     if values.log:
+        if values.whole:
+            return {"distribution": "q_log_uniform_values", **bounds, "q": 1}
         return {"distribution": "log_uniform_values", **bounds}
     if values.step is not None:
         return {"distribution": "q_uniform", **bounds, "q": values.step}

@@ -16,6 +16,7 @@ from rich.table import Table
 from boatyard.config import Sweep
 from boatyard.folders import replacing
 from boatyard.markdown import table
+from boatyard.sweep.space import assigned, fixed
 
 _SHOWN = 10
 
@@ -36,9 +37,9 @@ def write_sweep_report(folder: Path, study: optuna.Study, sweep: Sweep, override
     console.print(shown)
     if not best:
         return
-    command = best_command(best[0], overrides)
+    command = best_command(best[0], sweep, overrides)
     with replacing(folder) as staging:
-        _draw(study, staging / "parallel.png")
+        _draw(study, sweep.metric, staging / "parallel.png")
         text = [
             f"# Sweep {sweep.name}",
             f"{len(finished)} trials ran to their end and {len(trials) - len(finished)} were given up; the best by "
@@ -61,13 +62,10 @@ def write_sweep_report(folder: Path, study: optuna.Study, sweep: Sweep, override
     console.print(f"  {command}", highlight=False, markup=False, soft_wrap=True)
 
 
-def best_command(best: FrozenTrial, overrides: Sequence[str]) -> str:
+def best_command(best: FrozenTrial, sweep: Sweep, overrides: Sequence[str]) -> str:
     """The pipeline with the user's own overrides and the trial's."""
-    fixed = [word for word in overrides if not word.startswith("sweep")]
-    chosen = [f"{key}={_short(value)}" for key, value in best.params.items()]
-    return shlex.join(
-        ["uv", "run", "invoke", "pipeline", *chain.from_iterable(("-o", word) for word in fixed + chosen)]
-    )
+    words = [*fixed(sweep, overrides), *assigned(best.params)]
+    return shlex.join(["uv", "run", "invoke", "pipeline", *chain.from_iterable(("-o", word) for word in words)])
 
 
 def _values(trial: FrozenTrial, sweep: Sweep) -> list[str]:
@@ -78,11 +76,11 @@ def _short(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _draw(study: optuna.Study, path: Path) -> None:
+def _draw(study: optuna.Study, metric: str, path: Path) -> None:
     mpl.use("Agg")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        axes = optuna.visualization.matplotlib.plot_parallel_coordinate(study)
+        axes = optuna.visualization.matplotlib.plot_parallel_coordinate(study, target_name=metric)
     figure = axes.get_figure(root=True)
     assert figure is not None
     figure.set_size_inches(10, 5)
