@@ -6,6 +6,7 @@ from pathlib import Path
 from boatyard.config import Config, load_config
 
 SMALL = (
+    "model=scratch",
     "model.scratch.hidden_size=32",
     "model.scratch.layers=1",
     "model.scratch.vocabulary=300",
@@ -25,7 +26,7 @@ def small_config(root: Path, *overrides: str, small: Sequence[str] = SMALL) -> C
     return load_config([*small, *places, *overrides])
 
 
-def plants_config(root: Path, rows: Path, *overrides: str) -> Config:
+def plants_config(root: Path, rows: Path, *overrides: str, small: Sequence[str] = SMALL) -> Config:
     """The same, for the plant nursery's questions."""
     return small_config(
         root,
@@ -35,4 +36,5 @@ def plants_config(root: Path, rows: Path, *overrides: str) -> Config:
         "data.text_columns=[question]",
         "data.label_column=topic",
         *overrides,
+        small=small,
     )

@@ -119,7 +119,10 @@ def test_an_int8_answer_does_not_depend_on_the_rest_of_the_batch(finished: Finis
 
 @pytest.mark.parametrize(
     ("parity", "why"),
-    [(Parity(0.95, 0.944, 0.99), "loses 0.60% of accuracy"), (Parity(0.95, 0.95, 0.979), "keeps 97.90% of")],
+    [
+        (Parity(0.95, 0.944, 0.99, 1000), "loses 0.60% of accuracy"),
+        (Parity(0.95, 0.95, 0.979, 1000), "keeps 97.90% of"),
+    ],
 )
 def test_int8_past_either_limit_is_refused_in_one_sentence(parity: Parity, why: str) -> None:
     refusal = parity.refusal(max_accuracy_loss=0.005, min_agreement=0.98)
@@ -129,7 +132,14 @@ def test_int8_past_either_limit_is_refused_in_one_sentence(parity: Parity, why: 
 
 
 def test_int8_within_both_limits_is_accepted() -> None:
-    assert Parity(0.95, 0.946, 0.98).refusal(max_accuracy_loss=0.005, min_agreement=0.98) is None
+    assert Parity(0.95, 0.946, 0.98, 1000).refusal(max_accuracy_loss=0.005, min_agreement=0.98) is None
+
+
+def test_one_row_of_a_small_validation_split_refuses_nothing_and_two_do() -> None:
+    rows = 100
+    for wrong, refused in ((1, False), (2, True)):
+        parity = Parity(0.95, 0.95 - wrong / rows, 1 - wrong / rows, rows)
+        assert (parity.refusal(max_accuracy_loss=0.005, min_agreement=0.98) is not None) == refused
 
 
 def test_a_refused_int8_graph_leaves_fp32_to_be_served(

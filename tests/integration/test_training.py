@@ -172,6 +172,43 @@ def test_a_local_folder_stands_in_for_the_hub(tmp_path: Path, plants: Path, fami
     assert not any("pooler" in name for name in fitted)
 
 
+def save_encoder(folder: Path, tokenizer: Tokenizer, dtype: torch.dtype = torch.float32) -> None:
+    """What a user's own encoder looks like on disk."""
+    vocabulary = tokenizer.get_vocab_size()
+    encoder = BertModel(BertConfig(vocab_size=vocabulary, hidden_size=16, num_hidden_layers=1, num_attention_heads=2))
+    encoder.to(dtype).save_pretrained(folder)
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]").save_pretrained(folder)  # noqa: S106
+
+
+def test_an_encoder_kept_in_half_precision_is_trained_in_full(tmp_path: Path, plants: Path) -> None:
+    scratch = fit(plants_config(tmp_path, plants, "train.max_steps=1"))
+    save_encoder(tmp_path / "half", Tokenizer.from_file(str(scratch.folder / "tokenizer.json")), torch.float16)
+    fitted = weights(fit(plants_config(tmp_path, plants, f"model.name={tmp_path / 'half'}", "train.max_steps=1")))
+    assert {tensor.dtype for tensor in fitted.values()} == {torch.float32}
+
+
+def test_other_weights_under_the_same_name_are_another_run(tmp_path: Path, plants: Path) -> None:
+    scratch = fit(plants_config(tmp_path, plants, "train.max_steps=1"))
+    tokenizer = Tokenizer.from_file(str(scratch.folder / "tokenizer.json"))
+    config = plants_config(tmp_path, plants, f"model.name={tmp_path / 'mine'}", "train.max_steps=1")
+    save_encoder(tmp_path / "mine", tokenizer)
+    first = fit(config)
+    assert fit(config).folder == first.folder
+    save_encoder(tmp_path / "mine", tokenizer)  # drawn anew
+    assert fit(config).folder != first.folder
+
+
+def test_the_encoder_that_comes_along_is_small_and_learns_offline(
+    tmp_path: Path, plants: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    shipped = Path(__file__).parents[2] / "encoders" / "tiny-en"
+    assert sum(file.stat().st_size for file in shipped.iterdir()) <= 6_000_000
+    small = ("model=tiny", "train.num_train_epochs=3", "train.eval_strategy=no", "train.save_strategy=no")
+    fitted = fit(plants_config(tmp_path, plants, *small, "tracking=none", small=()))
+    assert fitted.metrics["validation"]["accuracy"] > 0.9
+
+
 def test_without_hub_and_folder_one_sentence_says_how_to_go_on(tmp_path: Path, plants: Path) -> None:
     config = plants_config(tmp_path, plants, f"model.name={tmp_path / 'nowhere'}")
     with pytest.raises(UserError, match=r"model\.name=FOLDER"):

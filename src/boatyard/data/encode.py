@@ -36,12 +36,14 @@ class Encoded:
 
 def encode(config: Config, prepared: Prepared) -> Encoded:
     """Turn every split into network inputs, unless just these are stored already."""
+    kind = training(config.data.kind)
     key = fingerprint(
         {
             "rows": prepared.fingerprint,
+            "start": kind.digest_of_start(config.model),
             "model": config.model.model_dump(include={"name": True, "max_tokens": True, "scratch": {"vocabulary"}}),
         },
-        code=(__name__, *(f"boatyard.kinds.{config.data.kind}.{half}" for half in ("training", "serving"))),
+        code=(__name__, f"boatyard.kinds.{config.data.kind}"),
     )
     folder = prepared.folder / f"inputs-{key}"
     with alone(folder):

@@ -126,6 +126,9 @@ class TrainingKind(Protocol):
     def Inputs(self, folder: Path) -> Inputs:  # noqa: N802 - a class
         """What `make_inputs` wrote, at work."""
 
+    def digest_of_start(self, model: Model) -> dict[str, str]:
+        """By file, what lies in the folder that the network starts from: with other content it is another run."""
+
     def build_network(self, model: Model, classes: int, folder: Path) -> Any:
         """An untrained network for the inputs in `folder`."""
 

@@ -2,9 +2,8 @@
 
 import inspect
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -13,9 +12,9 @@ from transformers import AutoConfig, AutoModel, BertConfig, BertModel, PreTraine
 
 from boatyard.config import Model, Scratch
 from boatyard.errors import UserError
+from boatyard.kinds.text.pretrained import is_bundle, loaded, located
 
 WEIGHTS, SHAPE = "model.safetensors", "config.json"
-_Loaded = TypeVar("_Loaded")
 
 
 class TextClassifier(nn.Module):
@@ -81,11 +80,12 @@ def build(model: Model, classes: int, *, vocabulary: int, padding_id: int, hidde
     if model.name is None:
         assert model.scratch is not None  # the configuration sees to it
         encoder = _from_scratch(model, model.scratch, vocabulary, padding_id)
-    elif (Path(model.name) / "bundle.json").exists():
+    elif is_bundle(model.name):
         encoder = load(Path(model.name)).encoder
     else:
-        name = model.name
-        encoder = from_hub(name, lambda: AutoModel.from_pretrained(name))
+        name = located(model.name)
+        # however it is kept: train.bf16 and its like choose the precision of training
+        encoder = loaded(model.name, lambda: AutoModel.from_pretrained(name, dtype=torch.float32))
         encoder.pooler = None  # its weights would be trained by nothing
     longest = getattr(encoder.config, "max_position_embeddings", model.max_tokens)
     if model.max_tokens > longest:
@@ -102,18 +102,6 @@ def load(folder: Path, *, attention: str = "sdpa") -> TextClassifier:
     network = TextClassifier(encoder, shape.pop("classes"), **shape)
     network.load_state_dict(load_file(folder / WEIGHTS))
     return network.eval()
-
-
-def from_hub(name: str, get: Callable[[], _Loaded]) -> _Loaded:
-    """`get()`, with one sentence for the user when neither the folder nor the Hub has it."""
-    try:
-        return get()
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(
-            f"model.name={name}: cannot be loaded from a folder or the Hub ({reason}); without a connection, "
-            "give a local folder that holds config.json, model.safetensors and tokenizer.json: model.name=FOLDER"
-        ) from None
 
 
 def _from_scratch(model: Model, shape: Scratch, vocabulary: int, padding_id: int) -> PreTrainedModel:

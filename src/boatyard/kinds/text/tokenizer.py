@@ -9,6 +9,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 
 from boatyard.config import Model
 from boatyard.errors import UserError
+from boatyard.kinds.text.pretrained import is_bundle, loaded, located
 
 FILE = "tokenizer.json"
 _PAD, _UNKNOWN, _START, _SEPARATOR, _HIDDEN = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
@@ -72,13 +73,11 @@ def _bert(model: models.WordPiece, normalizer: normalizers.Normalizer) -> Tokeni
 def _pretrained(name: str) -> Tokenizer:
     from transformers import AutoTokenizer
 
-    from boatyard.kinds.text.network import from_hub
-
-    if (Path(name) / "bundle.json").exists():  # training goes on from a published model
+    if is_bundle(name):
         return Tokenizer.from_file(str(Path(name) / FILE))
-    loaded = from_hub(name, lambda: AutoTokenizer.from_pretrained(name))
-    tokenizer: Tokenizer | None = getattr(loaded, "backend_tokenizer", None)
+    found = loaded(name, lambda: AutoTokenizer.from_pretrained(located(name)))
+    tokenizer: Tokenizer | None = getattr(found, "backend_tokenizer", None)
     if tokenizer is None:
         raise UserError(f"model.name={name}: it has no fast tokenizer (tokenizer.json), which serving needs")
-    tokenizer.enable_padding(pad_id=loaded.pad_token_id or 0, pad_token=loaded.pad_token or _PAD)
+    tokenizer.enable_padding(pad_id=found.pad_token_id or 0, pad_token=found.pad_token or _PAD)
     return tokenizer

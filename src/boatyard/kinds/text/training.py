@@ -18,6 +18,7 @@ from boatyard.kinds.text import network, tokenizer
 from boatyard.kinds.text.baseline import fit_baseline
 from boatyard.kinds.text.graph import export_graph, quantize_graph
 from boatyard.kinds.text.network import load as load_network
+from boatyard.kinds.text.pretrained import digest as digest_of_start
 from boatyard.kinds.text.rows import LENGTH_UNIT, display, field_columns, words
 from boatyard.kinds.text.serving import MOST_CHARACTERS, TextModel, input_schema, padding_id
 
@@ -25,6 +26,7 @@ __all__ = [
     "LENGTH_UNIT",
     "Inputs",
     "build_network",
+    "digest_of_start",
     "display",
     "export_graph",
     "field_columns",

