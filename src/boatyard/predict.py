@@ -2,9 +2,9 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,12 @@ class Prediction:
     score: float
     top: list[tuple[str, float]]
     truncated: bool
+    length: int
+    """Of the input, in the kind's unit."""
+
+    def cut(self, top_k: int) -> Self:
+        """With at most so many labels in `top`."""
+        return self if len(self.top) <= top_k else replace(self, top=self.top[:top_k])
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +91,7 @@ class Predictor:
     def _prediction(self, scores: Floats, top_k: int, row: Encoded) -> Prediction:
         best = np.argsort(-scores, kind="stable")[:top_k]
         top = [(self.manifest.labels[index], float(scores[index])) for index in best]
-        return Prediction(label=top[0][0], score=top[0][1], top=top, truncated=row.truncated)
+        return Prediction(label=top[0][0], score=top[0][1], top=top, truncated=row.truncated, length=row.length)
 
 
 def allowed_cores() -> int:

@@ -22,7 +22,13 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
     started: list[TestClient] = []
 
     def start(**changes: Any) -> TestClient:
-        app = create_app(Settings(storage=str(tmp_path / "storage"), **changes))
+        settings = {
+            "storage": str(tmp_path / "storage"),
+            "spool": str(tmp_path / "spool"),
+            "watch_seconds": 0.02,
+            **changes,
+        }
+        app = create_app(Settings(**settings))
         client = TestClient(app, raise_server_exceptions=False)
         started.append(client.__enter__())
         return client

@@ -4,8 +4,9 @@ import json
 import logging
 import os
 import re
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,16 +17,29 @@ from problems import assert_problem
 from starlette.testclient import TestClient
 
 from boatyard import registry
-from boatyard.api import models
+from boatyard.api import batching, models
 from boatyard.bundle import seal
 from boatyard.kinds.text.serving import input_schema
-from boatyard.predict import Prediction, Predictor
+from boatyard.predict import Prediction, Predictor, allowed_cores
 from boatyard.registry import Reference
 from boatyard.storage import LocalStorage, Storage
 
 pytestmark = pytest.mark.integration
 
 Serve = Callable[..., TestClient]
+
+
+def eventually(check: Callable[[], bool]) -> None:
+    """The server looks at its alias now and then."""
+    limit = time.monotonic() + 10
+    while not check():
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+
+
+def answered_by(client: TestClient) -> str:
+    version: str = client.post("/predict", json={"text": "card"}).json()["version"]
+    return version
 
 
 # ---- answers
@@ -106,9 +120,9 @@ def test_a_promotion_and_a_rollback_need_no_restart(
 ) -> None:
     other = publish(bias=(0, 0, 50)).version
     registry.promote(storage, "inbox", other)
-    assert client.post("/predict", json={"text": "card"}).json()["version"] == other
+    eventually(lambda: answered_by(client) == other)
     registry.rollback(storage, "inbox")
-    assert client.post("/predict", json={"text": "card"}).json()["version"] == promoted
+    eventually(lambda: answered_by(client) == promoted)
 
 
 def test_a_promoted_version_that_cannot_be_loaded_leaves_the_last_one_serving(
@@ -117,10 +131,10 @@ def test_a_promoted_version_that_cannot_be_loaded_leaves_the_last_one_serving(
     torn = publish(bias=(1, 0, 0)).version
     storage.write(f"models/inbox/{torn}/model.onnx", b"")
     registry.promote(storage, "inbox", torn)
-    for _ in range(3):
-        assert client.post("/predict", json={"text": "card"}).json()["version"] == promoted
-    assert client.get("/readyz").json()["version"] == promoted
+    eventually(lambda: "boatyard_default_model_failed 1.0" in client.get("/metrics").text)
     assert "model.onnx has 0 bytes" in caplog.text
+    assert answered_by(client) == promoted
+    assert client.get("/readyz").json()["version"] == promoted
     assert_problem(client.post(f"/predict?model=inbox@{torn}", json={"text": "card"}), 503, "torn")
 
 
@@ -188,6 +202,56 @@ def test_no_more_inputs_are_run_at_once_than_there_are_cores(
     assert most == 1
 
 
+# ---- more than can be answered
+
+
+@pytest.fixture
+def stuck(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:  # noqa: ARG001 - started first
+    """Every run waits until the test ends; what it was to answer."""
+    gate, asked = threading.Event(), []
+    original = Predictor.answer
+
+    def held(self: Predictor, rows: Sequence[Any], top_k: int) -> list[Prediction]:
+        asked.extend(text for (text,) in rows)
+        gate.wait(20)
+        return original(self, rows, top_k)
+
+    monkeypatch.setattr(Predictor, "answer", held)
+    yield asked
+    gate.set()
+
+
+def test_past_its_time_a_request_gets_504_and_is_not_worked_on(client: TestClient, stuck: list[str]) -> None:
+    hurried = {"X-Request-Timeout-Ms": "50"}
+    for text in ["card"] * (allowed_cores() + 3):
+        assert_problem(client.post("/predict", json={"text": text}, headers=hurried), 504, "not ready")
+    assert len(stuck) == allowed_cores()
+
+
+@pytest.mark.parametrize("patience", ["0", "-1", "soon", "600001"])
+def test_a_patience_that_is_none_is_refused(client: TestClient, patience: str) -> None:
+    refused = client.post("/predict", json={"text": "card"}, headers={"X-Request-Timeout-Ms": patience})
+    assert assert_problem(refused, 422)["errors"][0]["parameter"] == "X-Request-Timeout-Ms"
+
+
+@pytest.mark.usefixtures("stuck")
+def test_with_too_much_waiting_a_request_gets_503_at_once_and_when_to_come_back(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batching, "MOST_WAITING", 1)
+    hurried = {"X-Request-Timeout-Ms": "2000"}
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(
+            pool.map(lambda _: client.post("/predict", json={"text": "card"}, headers=hurried), range(2 + 9))
+        )
+    refused = [answer for answer in answers if answer.status_code == 503]
+    assert refused
+    for answer in refused:
+        assert_problem(answer, 503, "more to do than it can")
+        assert int(answer.headers["retry-after"]) >= 1
+    assert {answer.status_code for answer in answers} == {503, 504}
+
+
 # ---- no model
 
 
@@ -213,7 +277,7 @@ def test_a_model_that_is_published_later_makes_the_server_ready(
     client = serve()
     assert client.get("/readyz").status_code == 503
     registry.promote(storage, "inbox", publish().version)
-    assert client.get("/readyz").json()["status"] == "ready"
+    eventually(lambda: client.get("/readyz").status_code == 200)
     assert client.post("/predict", json={"text": "card"}).status_code == 200
 
 
@@ -225,9 +289,10 @@ def test_a_torn_default_is_not_verified_again_at_every_request(
     client = serve()
     assert_problem(client.get("/readyz"), 503, "torn: model.onnx")
     storage.write(f"models/inbox/{promoted}/model.onnx", whole)
+    time.sleep(0.2)  # looked at several times
     assert client.get("/readyz").status_code == 503
     monkeypatch.setattr(models, "RETRY_SECONDS", 0)
-    assert client.get("/readyz").status_code == 200
+    eventually(lambda: client.get("/readyz").status_code == 200)
 
 
 def test_a_bundle_whose_own_example_fails_is_not_served(storage: Storage, publish: Publish, serve: Serve) -> None:
@@ -297,13 +362,13 @@ def test_openapi_describes_what_the_loaded_model_takes(client: TestClient) -> No
 def test_openapi_documents_every_problem_as_one(client: TestClient) -> None:
     document = client.get("/openapi.json").json()
     responses = document["paths"]["/predict"]["post"]["responses"]
-    assert responses.keys() == {"200", "400", "404", "413", "415", "422", "500", "503"}
+    assert responses.keys() == {"200", *map(str, (400, 401, 403, 404, 413, 415, 422, 429, 500, 503, 504))}
     references = set(re.findall(r'"\$ref": "#/components/schemas/(\w+)"', json.dumps(document)))
     assert references <= document["components"]["schemas"].keys()
     for path in document["paths"].values():
         for operation in path.values():
             for status, response in operation["responses"].items():
-                assert ("application/problem+json" in response["content"]) == (status != "200")
+                assert ("application/problem+json" in response["content"]) == (int(status) >= 400)
 
 
 def test_the_docs_page_is_there(client: TestClient) -> None:

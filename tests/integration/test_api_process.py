@@ -1,16 +1,14 @@
 """Settings, and `python -m boatyard.api` as a process."""
 
 import os
-import signal
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
 import pytest
 from problems import assert_problem
+from servers import ServerProcess
 
 from boatyard.api.settings import Settings
 from boatyard.errors import UserError
@@ -28,10 +26,26 @@ def test_settings_are_read_from_the_environment(tmp_path: Path) -> None:
             "BOATYARD_MODEL": "news@staging",
             "PORT": "9000",
             "BOATYARD_HOST": "0.0.0.0",  # noqa: S104
+            "BOATYARD_SPOOL": str(tmp_path / "spool"),
+            "BOATYARD_JOURNAL_INPUT": "hashed",
+            "BOATYARD_API_KEYS": f"one:{'a' * 64}, two:{'b' * 64}",
+            "BOATYARD_REQUESTS_PER_SECOND": "5",
+            "BOATYARD_DRAIN_SECONDS": "2.5",
         }
     )
-    assert settings == Settings(str(tmp_path), Reference("news", "staging"), "0.0.0.0", 9000)  # noqa: S104
-    assert Settings.from_environment({"PORT": ""}) == Settings()
+    assert settings == Settings(
+        str(tmp_path),
+        Reference("news", "staging"),
+        "0.0.0.0",  # noqa: S104
+        9000,
+        spool=str(tmp_path / "spool"),
+        journal_input="hashed",
+        api_keys=(f"one:{'a' * 64}", f" two:{'b' * 64}"),
+        requests_per_second=5,
+        drain_seconds=2.5,
+    )
+    spool = {"BOATYARD_SPOOL": str(tmp_path)}
+    assert Settings.from_environment({"PORT": "", **spool}) == Settings(spool=str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -41,11 +55,17 @@ def test_settings_are_read_from_the_environment(tmp_path: Path) -> None:
         ("BOATYARD_MODEL", "In Box"),
         ("BOATYARD_STORAGE", "s3://x"),
         ("BOATYARD_STORAGE", __file__),
+        ("BOATYARD_SPOOL", f"{__file__}/spool"),
+        ("BOATYARD_JOURNAL_INPUT", "kept"),
+        ("BOATYARD_API_KEYS", "a secret that should be hashed"),
+        ("BOATYARD_API_KEYS_FILE", "/nowhere"),
+        ("BOATYARD_REQUESTS_PER_SECOND", "0"),
+        *(("BOATYARD_DRAIN_SECONDS", drain) for drain in ("soon", "-1", "inf", "1e3")),
     ],
 )
-def test_a_wrong_setting_is_named(variable: str, value: str) -> None:
+def test_a_wrong_setting_is_named(variable: str, value: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=f"^{variable}: "):
-        Settings.from_environment({variable: value})
+        Settings.from_environment({"BOATYARD_SPOOL": str(tmp_path), variable: value})
 
 
 def run_server(**environment: str) -> subprocess.Popen[str]:
@@ -65,23 +85,10 @@ def test_a_wrong_setting_ends_the_process_with_one_sentence_and_status_2() -> No
 
 
 def test_the_process_serves_over_a_real_socket_and_stops_when_told(tmp_path: Path, promoted: str) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = run_server(PORT=str(port), BOATYARD_STORAGE=str(tmp_path / "storage"), BOATYARD_MODEL="inbox")
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(300):
-            try:
-                if httpx.get(f"{url}/readyz").status_code == 200:
-                    break
-            except httpx.TransportError:
-                time.sleep(0.1)
-        assert httpx.post(f"{url}/predict", json={"text": "card"}).json()["version"] == promoted
+    log = tmp_path / "log"
+    with ServerProcess(tmp_path / "storage", log) as server:
+        assert httpx.post(f"{server.url}/predict", json={"text": "card"}).json()["version"] == promoted
         endless = (b" " * 65536 for _ in range(64))
-        assert_problem(httpx.post(f"{url}/predict", content=endless, headers=JSON), 413)
-    finally:
-        server.send_signal(signal.SIGTERM)
-        _, log = server.communicate(timeout=30)
-    assert server.returncode in (0, -signal.SIGTERM)
-    assert "Traceback" not in log
+        assert_problem(httpx.post(f"{server.url}/predict", content=endless, headers=JSON), 413)
+        assert server.stop() == 0
+    assert "Traceback" not in log.read_text()

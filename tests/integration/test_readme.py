@@ -1,20 +1,17 @@
 """The README's promises: its commands exist, its curl examples answer."""
 
 import json
-import os
 import re
 import shlex
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from bundles import write_bundle
+from servers import ServerProcess
 
 from boatyard import registry
 from boatyard.config import load_config
@@ -35,22 +32,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     storage = open_storage(str(root / "storage"))
     write_bundle(root / "sealed")
     registry.promote(storage, "inbox", registry.publish(storage, root / "sealed").version)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = os.environ | {"BOATYARD_STORAGE": str(root / "storage"), "PORT": str(port)}
-    process = subprocess.Popen([sys.executable, "-m", "boatyard.api"], env=environment)
-    address = f"http://localhost:{port}"
-    for _ in range(200):
-        try:
-            if httpx.get(f"{address}/readyz").status_code == 200:
-                break
-        except httpx.TransportError:
-            pass
-        time.sleep(0.05)
-    yield address
-    process.terminate()
-    process.wait()
+    with ServerProcess(root / "storage", root / "log") as process:
+        yield process.url
 
 
 def curl(line: str, server: str) -> str:

@@ -21,6 +21,8 @@ TRAINING_ONLY = {
 SERVING = [
     "boatyard.api",
     "boatyard.bundle",
+    "boatyard.jobs",
+    "boatyard.journal",
     "boatyard.kinds.text.serving",
     "boatyard.predict",
     "boatyard.registry",

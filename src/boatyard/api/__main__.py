@@ -1,11 +1,10 @@
 """`python -m boatyard.api` serves the model that BOATYARD_MODEL names, on PORT."""
 
-import logging
 import sys
 
-import uvicorn
-
 from boatyard.api import create_app
+from boatyard.api.logs import log_as_json
+from boatyard.api.server import serve
 from boatyard.api.settings import Settings
 from boatyard.errors import UserError
 
@@ -17,9 +16,8 @@ def main() -> int:
     except UserError as wrong:
         print(f"boatyard.api: {wrong}", file=sys.stderr)  # noqa: T201
         return 2
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s:     %(message)s")
-    uvicorn.run(create_app(settings), host=settings.host, port=settings.port, access_log=False)
-    return 0
+    log_as_json()
+    return serve(create_app(settings), settings)
 
 
 if __name__ == "__main__":

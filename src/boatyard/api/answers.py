@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from time import perf_counter
 from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from boatyard.bundle import Manifest
 from boatyard.predict import Prediction
@@ -38,6 +38,15 @@ class Answers(BaseModel):
     """The answers to a list of inputs, in its order."""
 
     predictions: list[Answer]
+
+
+class Feedback(BaseModel):
+    """The right label of an earlier prediction."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    id: str = Field(pattern=r"^[0-9a-f]{32}$")
+    label: str = Field(min_length=1, max_length=200, pattern=r"\S")
 
 
 class PublishedModel(BaseModel):

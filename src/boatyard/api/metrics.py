@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from boatyard.bundle import Manifest
+from boatyard.journal import Journal
 from boatyard.predict import Prediction
 
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -37,6 +38,32 @@ class Metrics:
             ["model"],
             registry=self.registry,
         )
+        self.queued = Gauge("boatyard_queue_inputs", "Inputs that wait for a worker.", registry=self.registry)
+        self.waited = Histogram(
+            "boatyard_queue_seconds",
+            "From a request's place in the queue to its run.",
+            buckets=LATENCY_BUCKETS,
+            registry=self.registry,
+        )
+        self.inference = Histogram(
+            "boatyard_inference_seconds",
+            "What a run took, tokenising included.",
+            buckets=LATENCY_BUCKETS,
+            registry=self.registry,
+        )
+        self.batch = Histogram(
+            "boatyard_batch_inputs",
+            "Inputs that one run answered.",
+            buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+            registry=self.registry,
+        )
+        self.scores = Histogram(
+            "boatyard_prediction_score",
+            "Probability of the label that was answered.",
+            ["model"],
+            buckets=[tenth / 10 for tenth in range(1, 11)],
+            registry=self.registry,
+        )
         self.models = Gauge(
             "boatyard_model_info",
             "1 for each loaded model.",
@@ -44,12 +71,38 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.default_failed = Gauge(
+            "boatyard_default_model_failed",
+            "1 while what the default model's alias means cannot be loaded, and an older version serves or none.",
+            registry=self.registry,
+        )
+
+        self.spooled = Gauge(
+            "boatyard_journal_spool_bytes", "Journal lines that are not in the storage yet.", registry=self.registry
+        )
+        self.lag = Gauge("boatyard_journal_lag_seconds", "Age of the oldest line that is not.", registry=self.registry)
+        self.shipping_failures = Gauge(
+            "boatyard_journal_failures", "Times that shipping failed, since the start.", registry=self.registry
+        )
+
+    def watch_journal(self, journal: Journal) -> None:
+        """Shows the journal as it is at each scrape."""
+        self.spooled.set_function(lambda: journal.spooled_bytes)
+        self.lag.set_function(lambda: journal.lag_seconds)
+        self.shipping_failures.set_function(lambda: journal.failures)
+
     def count(self, model: str, predictions: Iterable[Prediction]) -> None:
         """Counts what one request was answered with."""
         for prediction in predictions:
             self.predictions.labels(model, prediction.label).inc()
+            self.scores.labels(model).observe(prediction.score)
             if prediction.truncated:
                 self.truncated.labels(model).inc()
+
+    def ran(self, inputs: int, seconds: float) -> None:
+        """A worker has answered so many inputs at once."""
+        self.batch.observe(inputs)
+        self.inference.observe(seconds)
 
     def loaded(self, manifest: Manifest) -> None:
         """The model is in memory."""

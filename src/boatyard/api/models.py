@@ -1,5 +1,6 @@
 """The models in memory: the default one, and a few that requests named."""
 
+import asyncio
 import logging
 import time
 from collections import OrderedDict
@@ -25,40 +26,70 @@ class ModelUnavailable(UserError):  # noqa: N818 - says what happened
 
 
 class Models:
-    """Finds, loads and keeps models. Every request follows its alias anew: a promotion needs no restart."""
+    """Finds, loads and keeps models; what an alias means is asked anew every `watch_seconds`."""
 
-    def __init__(self, storage: Storage, default: Reference, cache: Path, metrics: Metrics) -> None:
+    def __init__(
+        self, storage: Storage, default: Reference, cache: Path, metrics: Metrics, watch_seconds: float = 1.0
+    ) -> None:
         self.default: Predictor | None = None
         self._default_reference = default
         self._storage = storage
         self._cache = cache
         self._metrics = metrics
+        self._watch_seconds = watch_seconds
         self._loaded: OrderedDict[Reference, Predictor] = OrderedDict()  # by exact version, oldest use first
+        self._meant: dict[Reference, tuple[float, Reference]] = {}  # when an alias was asked, and its version
         self._failed: dict[Reference, tuple[float, str]] = {}  # when, and why
         self._loading = anyio.Lock()  # one at a time, which bounds the memory that loading takes
-        self._complaint = ""
+        self._complaint = f"model {default} is not loaded yet"
 
     async def get(self, reference: Reference) -> Predictor:
         """The model that the reference means now. Raises UnknownModel or ModelUnavailable."""
-        try:
-            version = await to_thread.run_sync(resolve, self._storage, reference)
-        except UnknownModel:
-            raise
-        except (UserError, OSError) as failed:
-            raise ModelUnavailable(f"model {reference} cannot be found: {failed}") from failed
-        return await self._get_exact(Reference(reference.name, version))
+        asked, exact = self._meant.get(reference, (-self._watch_seconds, None))
+        if exact is None or time.monotonic() - asked >= self._watch_seconds:
+            try:
+                version = await to_thread.run_sync(resolve, self._storage, reference)
+            except UnknownModel:
+                raise
+            except (UserError, OSError) as failed:
+                raise ModelUnavailable(f"model {reference} cannot be found: {failed}") from failed
+            exact = Reference(reference.name, version)
+            self._remember(reference, exact)
+        return await self._get_exact(exact)
 
-    async def get_default(self) -> Predictor:
+    def get_default(self) -> Predictor:
         """The default model: the version last loaded while its newest cannot be. Raises ModelUnavailable."""
-        try:
-            self.default = await self.get(self._default_reference)
-        except (UnknownModel, ModelUnavailable) as why:
-            self._complain(str(why))
-            if self.default is None:
-                raise ModelUnavailable(str(why)) from None
-        else:
-            self._complaint = ""
+        if self.default is None:
+            raise ModelUnavailable(self._complaint)
         return self.default
+
+    async def follow_default(self) -> None:
+        """Load what the default means now, beside the one that serves; where that fails, the old one goes on."""
+        try:
+            newest = await self.get(self._default_reference)
+        except (UnknownModel, ModelUnavailable) as why:
+            self._metrics.default_failed.set(1)
+            if str(why) != self._complaint:  # once, not every second
+                logger.error("%s", why)
+                self._complaint = str(why)
+        else:
+            self.default = newest
+            self._metrics.default_failed.set(0)
+            self._complaint = ""
+
+    async def watch(self) -> None:
+        """Follows the default until it is cancelled: a promotion needs no restart."""
+        while True:
+            await asyncio.sleep(self._watch_seconds)
+            try:
+                await self.follow_default()
+            except Exception:  # whatever it was, it may be gone in a second
+                logger.exception("the default model could not be looked for")
+
+    def _remember(self, reference: Reference, exact: Reference) -> None:
+        if len(self._meant) > 1000:  # each was found in the registry, and yet there is no end of versions
+            self._meant.clear()
+        self._meant[reference] = time.monotonic(), exact
 
     async def _get_exact(self, exact: Reference) -> Predictor:
         if exact not in self._loaded:
@@ -96,8 +127,3 @@ class Models:
         named = [exact for exact, predictor in self._loaded.items() if predictor is not self.default]
         for exact in named[:-NAMED_MODELS]:
             self._metrics.unloaded(self._loaded.pop(exact).manifest)
-
-    def _complain(self, why: str) -> None:
-        if why != self._complaint:  # once, not at every request
-            logger.error("%s", why)
-            self._complaint = why

@@ -5,6 +5,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from boatyard.api.answers import Feedback
+from boatyard.api.jobs import FORMATS
 from boatyard.api.problems import ProblemDocument
 from boatyard.api.requests import MOST_INPUTS
 from boatyard.bundle import Manifest
@@ -21,6 +23,14 @@ def describe(app: FastAPI, manifest: Manifest | None) -> dict[str, Any]:
     document["paths"]["/predict"]["post"]["requestBody"] = {
         "required": True,
         "content": {"application/json": _body(manifest)},
+    }
+    document["paths"]["/feedback"]["post"]["requestBody"] = {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": REFERENCES.format(model=Feedback.__name__)}}},
+    }
+    document["paths"]["/jobs"]["post"]["requestBody"] = {
+        "required": True,
+        "content": {sent: {"schema": {"type": "string"}} for sent in FORMATS},
     }
     return document
 

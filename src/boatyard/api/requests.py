@@ -1,16 +1,23 @@
 """From a request's bytes to a model's rows; what is wrong with them becomes a problem."""
 
-from typing import Any
+import asyncio
+from dataclasses import dataclass
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from fastapi import Request
+from pydantic import ValidationError
 from pydantic_core import from_json
+from starlette.requests import ClientDisconnect
 
+from boatyard.api.answers import Feedback
 from boatyard.api.problems import Fault, Problem
 from boatyard.kinds.protocol import InvalidInput, ServedModel
 
 MOST_BYTES = 1024 * 1024
 MOST_INPUTS = 256
+
+_Answer = TypeVar("_Answer")
 
 
 async def read_json(request: Request) -> object:
@@ -23,10 +30,19 @@ async def read_json(request: Request) -> object:
         raise Problem(400, f"the body is not JSON: {wrong}") from None
 
 
-def parse_rows(payload: object, model: ServedModel[Any, Any]) -> tuple[list[Any], bool]:
-    """The rows, and whether they came as a list under `inputs`. All wrong inputs are reported at once."""
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a client asks: its inputs as they came, the model's rows for them, and whether it sent a list."""
+
+    inputs: list[Any]
+    rows: list[Any]
+    listed: bool
+
+
+def parse_question(payload: object, model: ServedModel[Any, Any]) -> Question:
+    """One input, or a list under `inputs`. All wrong inputs are reported at once."""
     if not (isinstance(payload, dict) and "inputs" in payload):
-        return _parse_all([("", payload)], model), False
+        return Question([payload], _parse_all([("", payload)], model), listed=False)
     inputs = payload["inputs"]
     if len(payload) > 1:
         raise _unprocessable([Fault(detail='"inputs" stands alone', pointer="#")])
@@ -34,7 +50,44 @@ def parse_rows(payload: object, model: ServedModel[Any, Any]) -> tuple[list[Any]
         found = f"{len(inputs)} inputs" if isinstance(inputs, list) else "something else"
         detail = f'"inputs" must be a list of 1 to {MOST_INPUTS} inputs, not {found}'
         raise _unprocessable([Fault(detail=detail, pointer="#/inputs")])
-    return _parse_all([(f"/inputs/{index}", item) for index, item in enumerate(inputs)], model), True
+    rows = _parse_all([(f"/inputs/{index}", item) for index, item in enumerate(inputs)], model)
+    return Question(inputs, rows, listed=True)
+
+
+def parse_feedback(payload: object) -> Feedback:
+    """An `id` that an answer had, and the right label."""
+    try:
+        return Feedback.model_validate(payload)
+    except ValidationError as wrong:
+        raise _unprocessable(
+            [
+                Fault(detail=error["msg"], pointer="#/" + quote("/".join(map(str, error["loc"])), errors="replace"))
+                if error["type"] != "extra_forbidden"
+                else Fault(detail='the body has "id" and "label", and nothing else', pointer="#")
+                for error in wrong.errors()
+            ]
+        ) from None
+
+
+async def patiently(request: Request, answer: "asyncio.Future[_Answer]", seconds: float) -> _Answer:
+    """The answer to a request whose body was read; cancelled when its client hangs up, or past the time, with 504."""
+    gone = asyncio.ensure_future(_hung_up(request))
+    either: set[asyncio.Future[Any]] = {answer, gone}
+    try:
+        await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if answer.done():
+            return answer.result()
+        if gone.done():
+            raise ClientDisconnect
+        raise Problem(504, "the answer was not ready within the time that the request allows")
+    finally:
+        gone.cancel()
+        answer.cancel()
+
+
+async def _hung_up(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _parse_all(items: list[tuple[str, object]], model: ServedModel[Any, Any]) -> list[Any]:

@@ -1,0 +1,57 @@
+"""What the journal keeps of predictions and feedback."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal, get_args
+
+from boatyard.api.answers import Answer
+from boatyard.bundle import Manifest
+from boatyard.predict import Prediction
+
+Keep = Literal["stored", "hashed", "dropped"]
+KEEPS: tuple[Keep, ...] = get_args(Keep)
+
+
+def prediction_lines(
+    manifest: Manifest, inputs: Sequence[Any], predictions: Iterable[Prediction], answers: Iterable[Answer], keep: Keep
+) -> list[dict[str, Any]]:
+    """One line for each answer. `inputs`: as the client sent them; `keep`: what becomes of them."""
+    time = _now()
+    return [
+        {
+            "event": "prediction",
+            "id": answer.id,
+            "time": time,
+            "kind": manifest.kind,
+            "model": answer.model,
+            "version": answer.version,
+            **_kept(given, keep),
+            "length": prediction.length,
+            "truncated": answer.truncated,
+            "label": answer.label,
+            "score": answer.score,
+            "top": prediction.top,
+            "duration_ms": answer.duration_ms,
+        }
+        for given, prediction, answer in zip(inputs, predictions, answers, strict=True)
+    ]
+
+
+def feedback_line(prediction: str, label: str) -> dict[str, Any]:
+    """The truth about an earlier prediction, by its id."""
+    return {"event": "feedback", "id": prediction, "time": _now(), "label": label}
+
+
+def _kept(given: Any, keep: Keep) -> dict[str, Any]:
+    if keep == "stored":
+        return {"input": given}
+    if keep == "hashed":  # equal inputs can still be told to be equal
+        content = json.dumps(given, sort_keys=True, ensure_ascii=False).encode()
+        return {"input_sha256": hashlib.sha256(content).hexdigest()}
+    return {}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,86 @@
+"""API keys: who may ask, and how often.  `python -m boatyard.api.keys NAME` makes one."""
+
+import hashlib
+import hmac
+import math
+import re
+import secrets
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from time import monotonic
+
+from boatyard.api.problems import Problem
+from boatyard.errors import UserError
+
+HEADER = "X-API-Key"
+
+_ENTRY = re.compile(r"([A-Za-z0-9._-]{1,64}):([0-9a-f]{64})")
+
+
+@dataclass
+class _Bucket:
+    """Tokens: one a request, `rate` new ones a second, at most a second's worth."""
+
+    tokens: float
+    filled_at: float = field(default_factory=lambda: monotonic())
+
+    def take(self, rate: float) -> float:
+        """0 where a token was left, else the seconds until one is."""
+        now = monotonic()
+        self.tokens = min(max(rate, 1.0), self.tokens + (now - self.filled_at) * rate)
+        self.filled_at = now
+        if self.tokens < 1:
+            return (1 - self.tokens) / rate
+        self.tokens -= 1
+        return 0.0
+
+
+class Keys:
+    """The keys that are let in, by their SHA-256; of random keys that is enough, they cannot be guessed from it."""
+
+    def __init__(self, entries: Iterable[str], requests_per_second: float) -> None:
+        """`entries`: `name:sha256` each. Raises UserError."""
+        self._rate = requests_per_second
+        self._hashes: dict[str, str] = {}
+        self._buckets: dict[str, _Bucket] = {}
+        for number, entry in enumerate(entries, 1):
+            named = _ENTRY.fullmatch(entry.strip())
+            if named is None:  # it is not shown: it may be a key by mistake
+                raise UserError(f"entry {number} is not NAME:SHA256, as `python -m boatyard.api.keys NAME` prints it")
+            self._hashes[named[1]] = named[2]
+            self._buckets[named[1]] = _Bucket(max(requests_per_second, 1.0))
+
+    def __bool__(self) -> bool:
+        return bool(self._hashes)
+
+    def check(self, given: str | None) -> str:
+        """The name of the key that was given. Raises Problem: 401 without one, 403 with a wrong one, 429 too often."""
+        if given is None:
+            raise Problem(401, f"the request needs a key in {HEADER}", headers={"www-authenticate": "ApiKey"})
+        digest = hashlib.sha256(given.encode()).hexdigest()
+        found = None
+        for name, known in self._hashes.items():  # all of them, so that time tells nothing
+            if hmac.compare_digest(digest, known):
+                found = name
+        if found is None:
+            raise Problem(403, f"the key in {HEADER} is not known")
+        if seconds := self._buckets[found].take(self._rate):
+            wait = {"retry-after": str(math.ceil(seconds))}
+            raise Problem(429, f"the key may ask {self._rate:g} times a second", headers=wait)
+        return found
+
+
+def main() -> int:
+    """Prints a new key once, and what the server is told of it."""
+    if len(sys.argv) != 2 or not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", sys.argv[1]):
+        print("usage: python -m boatyard.api.keys NAME (letters, digits, '.', '_', '-')", file=sys.stderr)  # noqa: T201
+        return 2
+    key = secrets.token_urlsafe(32)
+    print(f"key for the client:     {key}")  # noqa: T201
+    print(f"entry for the server:   {sys.argv[1]}:{hashlib.sha256(key.encode()).hexdigest()}")  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

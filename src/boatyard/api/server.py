@@ -1,0 +1,66 @@
+"""The process around the app: it stops so that no request is lost."""
+
+from time import monotonic
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+from starlette.datastructures import MutableHeaders, State
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from boatyard.api.settings import Settings
+
+FINISH_SECONDS = 5  # for requests in flight; with the drain and the journal's last segment within Cloud Run's 10
+
+
+class DrainingServer(uvicorn.Server):
+    """Told to stop, it is not ready any more but answers on, so that whoever balances load turns away; then it ends.
+
+    Exits with 0: being told to stop is no failure. Told twice, it does not wait.
+    """
+
+    def __init__(self, config: uvicorn.Config, state: State, drain_seconds: float) -> None:
+        super().__init__(config)
+        self._state = state
+        self._drain_seconds = drain_seconds
+        self._ends_at = float("inf")
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002, D102 - uvicorn's own
+        self._ends_at = 0.0 if self._state.draining else monotonic() + self._drain_seconds
+        self._state.draining = True
+
+    async def on_tick(self, counter: int) -> bool:  # noqa: D102 - ten times a second
+        self.should_exit |= monotonic() >= self._ends_at
+        return await super().on_tick(counter)
+
+
+class LastAnswers:
+    """Middleware that, once the server was told to stop, has each client open its next connection elsewhere."""
+
+    def __init__(self, app: ASGIApp, state: State) -> None:
+        self._app = app
+        self._state = state
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI's own
+        async def closing(message: Message) -> None:
+            if message["type"] == "http.response.start" and self._state.draining:
+                MutableHeaders(scope=message)["connection"] = "close"
+            await send(message)
+
+        await self._app(scope, receive, closing)
+
+
+def serve(app: FastAPI, settings: Settings) -> int:
+    """Listens until told to stop; the exit status."""
+    app.add_middleware(LastAnswers, state=app.state)
+    config = uvicorn.Config(
+        app,
+        settings.host,
+        settings.port,
+        log_config=None,  # ours
+        access_log=False,
+        timeout_graceful_shutdown=FINISH_SECONDS,
+    )
+    server = DrainingServer(config, app.state, settings.drain_seconds)
+    server.run()
+    return 0 if server.started else 1

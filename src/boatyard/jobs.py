@@ -1,0 +1,277 @@
+"""Batch jobs: a file in, a line for each of its rows out. All there is to a job lies in the storage.
+
+jobs/<id>/input/000001                           the file as it came, in parts
+jobs/<id>/job.json                               written last of a submission: now there is a job
+jobs/<id>/result/000001.<rows>.<bad>.<bytes>.jsonl   the next `CHUNK` answers; the numbers: how far the job is by then
+jobs/<id>/end.json                               it is over
+jobs/<id>/lease.json                             who works on it, and until when
+jobs/open/<id>                                   it is not over yet
+
+Rows and answers follow from the file and the model's version alone, and an object is written once. So whoever takes a
+job up goes on behind the last chunk, and two who work on one do no harm.
+"""
+
+import csv
+import json
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from secrets import token_hex
+from time import time
+from typing import Any, Literal
+
+from pydantic_core import from_json, to_json
+
+from boatyard.errors import UserError
+from boatyard.storage import AlreadyExists, Conflict, NotFound, Storage
+
+CHUNK = 1024  # rows
+PART_BYTES = 4 * 2**20
+MOST_BYTES = 100 * 2**20
+MOST_ROWS = 1_000_000
+MOST_ROW_BYTES = 2**20
+LEASE_SECONDS = 15.0
+ID = r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{16}"
+
+Format = Literal["csv", "jsonl"]
+
+_RESULT = re.compile(r"result/(\d{6})\.(\d+)\.(\d+)\.(\d+)\.jsonl")
+_ESCAPED = re.compile("[\udc80-\udcff]")  # bytes that are no UTF-8
+
+
+class UnknownJob(UserError):  # noqa: N818 - says what happened
+    """There is no such job."""
+
+
+class JobFailed(UserError):  # noqa: N818 - says what happened
+    """The file cannot be answered to its end."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What was submitted. `version` stays what it was then, whatever is promoted meanwhile."""
+
+    id: str
+    model: str
+    version: str
+    format: Format
+    bytes: int
+    parts: int
+    submitted: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is: `bad` of its `rows` so far could not be answered; `bytes` of the file were read."""
+
+    chunks: int = 0
+    rows: int = 0
+    bad: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True)
+class End:
+    """How it ended; `reason`: why it failed."""
+
+    state: Literal["finished", "failed"]
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InputRow:
+    """A row of the file, counted from 1: an object with its fields, or what is wrong with it. `end`: in bytes."""
+
+    number: int
+    end: int
+    fields: Any = None
+    wrong: str | None = None
+
+
+@dataclass
+class Submission:
+    """A job that is being sent; it is none before `finish`."""
+
+    storage: Storage
+    model: str
+    version: str
+    format: Format
+    id: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{token_hex(8)}")
+    _part: bytearray = field(default_factory=bytearray)
+    _parts: int = 0
+    _bytes: int = 0
+
+    def add(self, data: bytes) -> bool:
+        """Takes the next bytes; whether `store` is due."""
+        self._part += data
+        self._bytes += len(data)
+        return len(self._part) >= PART_BYTES
+
+    @property
+    def too_large(self) -> bool:
+        """More came than a job may have."""
+        return self._bytes > MOST_BYTES
+
+    def store(self) -> None:
+        """Brings what came since to the storage."""
+        while self._part:
+            self._parts += 1
+            self.storage.write_once(_part_key(self.id, self._parts), bytes(self._part[:PART_BYTES]))
+            del self._part[:PART_BYTES]
+
+    def finish(self) -> Job:
+        """From here on there is a job."""
+        self.store()
+        submitted = datetime.now(UTC).isoformat(timespec="seconds")
+        job = Job(self.id, self.model, self.version, self.format, self._bytes, self._parts, submitted)
+        self.storage.write_once(f"jobs/open/{self.id}", b"")
+        self.storage.write_once(f"jobs/{self.id}/job.json", to_json(asdict(job)))
+        return job
+
+    def abandon(self) -> None:
+        """Leaves nothing behind."""
+        self.storage.remove(_part_key(self.id, number) for number in range(1, self._parts + 1))
+
+
+def open_ids(storage: Storage) -> list[str]:
+    """Jobs that are not over, the oldest first."""
+    return [key.removeprefix("jobs/open/") for key in storage.list("jobs/open/")]
+
+
+def find(storage: Storage, job: str) -> Job:
+    """Raises UnknownJob."""
+    if not re.fullmatch(ID, job):
+        raise UnknownJob(f"there is no job {job[:60]!r}")
+    try:
+        return Job(**json.loads(storage.read(f"jobs/{job}/job.json")))
+    except NotFound:
+        raise UnknownJob(f"there is no job {job!r}") from None
+
+
+def end(storage: Storage, job: Job) -> End | None:
+    """None while it is not over."""
+    try:
+        return End(**json.loads(storage.read(f"jobs/{job.id}/end.json")))
+    except NotFound:
+        return None
+
+
+def progress(storage: Storage, job: Job) -> Progress:
+    """As far as there are results."""
+    keys = result_keys(storage, job)
+    named = _RESULT.fullmatch(keys[-1].removeprefix(f"jobs/{job.id}/")) if keys else None
+    return Progress(*map(int, named.groups())) if named else Progress()
+
+
+def result_keys(storage: Storage, job: Job) -> list[str]:
+    """Where the answers lie, in the order of the rows."""
+    return storage.list(f"jobs/{job.id}/result/")
+
+
+def write_chunk(storage: Storage, job: Job, at: Progress, lines: list[dict[str, Any]]) -> None:
+    """`at`: how far the job is with these lines."""
+    key = f"jobs/{job.id}/result/{at.chunks:06}.{at.rows}.{at.bad}.{at.bytes}.jsonl"
+    with suppress(AlreadyExists):  # somebody else was here, with the same answers
+        storage.write_once(key, b"".join(to_json(line) + b"\n" for line in lines))
+
+
+def write_end(storage: Storage, job: Job, how: End) -> None:
+    """The first end counts."""
+    with suppress(AlreadyExists):
+        storage.write_once(f"jobs/{job.id}/end.json", to_json(asdict(how)))
+    storage.remove([f"jobs/open/{job.id}"])
+
+
+def lease(storage: Storage, job: Job, holder: str, seconds: float = LEASE_SECONDS) -> bool:
+    """Whether `holder` may work on the job for the time being. With 0 seconds it gives the job back."""
+    key = f"jobs/{job.id}/lease.json"
+    held = storage.read_versioned(key)
+    if held is not None:
+        now = json.loads(held[0])
+        if now["holder"] != holder and now["until"] > time():
+            return False
+    try:
+        storage.swap(key, to_json({"holder": holder, "until": time() + seconds}), held[1] if held else None)
+    except Conflict:
+        return False
+    return True
+
+
+def chunks(storage: Storage, job: Job) -> Iterator[list[InputRow]]:
+    """All rows of the file. Raises JobFailed where no more can be read."""
+    rows = _csv_rows(storage, job) if job.format == "csv" else _json_rows(storage, job)
+    while chunk := list(islice(rows, CHUNK)):
+        if chunk[-1].number > MOST_ROWS:
+            raise JobFailed(f"the file has more than {MOST_ROWS:,} rows")
+        yield chunk
+
+
+def _part_key(job: str, number: int) -> str:
+    return f"jobs/{job}/input/{number:06}"
+
+
+def _lines(storage: Storage, job: Job) -> Iterator[tuple[str, int]]:
+    """Each line with its end, and where that lies in the file, in bytes."""
+    rest, at = b"", 0
+    for number in range(1, job.parts + 1):
+        *whole, rest = (rest + storage.read(_part_key(job.id, number))).split(b"\n")
+        if len(rest) > MOST_ROW_BYTES:
+            raise JobFailed(f"a line at byte {at:,} is longer than {MOST_ROW_BYTES:,} bytes")
+        for line in whole:
+            at += len(line) + 1
+            yield line.decode("utf-8", "surrogateescape") + "\n", at
+    if rest:
+        yield rest.decode("utf-8", "surrogateescape"), at + len(rest)
+
+
+def _json_rows(storage: Storage, job: Job) -> Iterator[InputRow]:
+    number = 0
+    for line, at in _lines(storage, job):
+        if not (text := line.strip().removeprefix("\ufeff")):
+            continue
+        number += 1
+        if _ESCAPED.search(text):
+            yield InputRow(number, at, wrong="it is not UTF-8")
+            continue
+        try:
+            yield InputRow(number, at, from_json(text, allow_inf_nan=False))
+        except ValueError as wrong:
+            yield InputRow(number, at, wrong=f"it is not JSON: {wrong}")
+
+
+def _csv_rows(storage: Storage, job: Job) -> Iterator[InputRow]:
+    at = 0
+
+    def lines() -> Iterator[str]:
+        nonlocal at
+        for line, end in _lines(storage, job):
+            at = end
+            yield line
+
+    reader = csv.reader(lines())
+    try:
+        header = [name.removeprefix("\ufeff").strip() for name in next(reader)]
+    except (StopIteration, csv.Error):
+        raise JobFailed("the file has no header line that names its columns") from None
+    number = 0
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as wrong:
+            number += 1
+            yield InputRow(number, at, wrong=f"it is not CSV: {wrong}")
+            continue
+        if not cells:  # a blank line
+            continue
+        number += 1
+        if len(cells) != len(header):
+            yield InputRow(number, at, wrong=f"it has {len(cells)} cells, and the header {len(header)}")
+        elif any(map(_ESCAPED.search, cells)):
+            yield InputRow(number, at, wrong="it is not UTF-8")
+        else:
+            yield InputRow(number, at, dict(zip(header, cells, strict=True)))

@@ -1,0 +1,296 @@
+"""The prediction journal: what was answered, as JSON lines that neither a crash nor another instance can lose.
+
+<spool>/<instance>/<opened>.<instance>-<n>.jsonl       local, a segment: only its own process appends to it
+journal/date=YYYY-MM-DD/<instance>-<n>.jsonl.gz        in storage, the same lines: written once, never touched again
+
+A segment's name says what its object will be called, whoever ships it. So shipping twice is harmless, and a process
+that starts takes over what dead ones left in the spool by moving their segments into its own folder.
+"""
+
+import errno
+import gzip
+import logging
+import os
+import re
+import threading
+import zlib
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from secrets import token_hex
+from time import monotonic, time
+from typing import Any
+
+from filelock import FileLock, Timeout
+from pydantic_core import from_json, to_json
+
+from boatyard.errors import UserError
+from boatyard.storage import AlreadyExists, Storage
+
+ROOT = "journal/"
+SEGMENT_BYTES = 8 * 2**20
+SEGMENT_SECONDS = 60.0
+MOST_SPOOLED_BYTES = 2**30
+_FIRST_PAUSE = 0.1  # seconds, doubled by each failure in a row
+_MOST_PAUSE = 30.0
+_LOCK = ".lock"
+_STAMP = "%Y-%m-%dT%H%M%S-%fZ"
+_INSTANCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}-[0-9a-f]{16}")
+_SEGMENT = re.compile(rf"\d{{4}}-\d\d-\d\dT\d{{6}}-\d{{6}}Z\.{_INSTANCE.pattern}-\d+\.jsonl")
+_OBJECT = re.compile(rf"{ROOT}date=(\d{{4}}-\d\d-\d\d)/[^/]+\.jsonl\.gz")
+
+logger = logging.getLogger(__name__)
+
+
+class JournalError(UserError):
+    """The journal could not take or give a line. One that could not be taken must not be answered."""
+
+
+class JournalFull(JournalError):  # noqa: N818 - says what happened
+    """As much as the spool may hold waits to be shipped: storage is down or too slow."""
+
+
+class Journal:
+    """One process's journal. Threads may share it; a forked child may not use it.
+
+    `instance` is what people call this process; a random part is added, because of two segments with one name the
+    later would pass for shipped. `most_spooled_bytes` bounds what this process holds, not the spool that it shares.
+    Raises JournalError if the spool cannot be used.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        spool: Path,
+        *,
+        instance: str | None = None,
+        segment_bytes: int = SEGMENT_BYTES,
+        segment_seconds: float = SEGMENT_SECONDS,
+        most_spooled_bytes: int = MOST_SPOOLED_BYTES,
+    ) -> None:
+        self.instance = f"{instance or datetime.now(UTC).strftime('%Y%m%dT%H%M%SZ')}-{token_hex(8)}"
+        if not _INSTANCE.fullmatch(self.instance):
+            raise JournalError(f"{instance!r} is no name for an instance: up to 64 of A-Z, a-z, 0-9, '-' and '_'")
+        self.failures = 0
+        self._storage = storage
+        self._spool = spool.absolute()
+        self._folder = self._spool / self.instance
+        self._segment_bytes = segment_bytes
+        self._segment_seconds = segment_seconds
+        self._most_spooled_bytes = most_spooled_bytes
+        self._spooled_bytes = 0
+        self._opened = 0  # segments, so far
+        self._open: _Segment | None = None
+        self._due = 0.0  # when the open segment closes
+        self._waiting: deque[_Segment] = deque()  # closed, not yet shipped
+        self._changed = threading.Condition(threading.Lock())  # guards all of the above
+        self._pause = _FIRST_PAUSE
+        self._retry_at = 0.0
+        self._closed = False
+        self._given_up = False
+        self._alive = FileLock(self._folder / _LOCK, timeout=0, thread_local=False)
+        # held while folders come, go or are taken over, which takes no time: so that none is seen half made
+        self._scanning = FileLock(self._spool / _LOCK, timeout=10, poll_interval=0.01, thread_local=False)
+        try:
+            self._spool.mkdir(parents=True, exist_ok=True)
+            with self._scanning:
+                self._folder.mkdir(mode=0o700)  # what people sent may be private
+                self._alive.acquire()
+                self._take_over()
+        except OSError as wrong:
+            raise JournalError(f"the journal's spool {self._spool} cannot be used: {wrong}") from wrong
+        self._shipper = threading.Thread(target=self._work, name="journal", daemon=True)
+        self._shipper.start()
+
+    @property
+    def spooled_bytes(self) -> int:
+        """What is on this machine and not yet shipped, the open segment and what dead instances left included."""
+        return self._spooled_bytes
+
+    @property
+    def lag_seconds(self) -> float:
+        """The age of the oldest line that is not yet shipped; 0 where all are."""
+        with self._changed:
+            names = [segment.path.name for segment in (*self._waiting, self._open) if segment and segment.size]
+        if not names:
+            return 0.0
+        opened = datetime.strptime(min(names).partition(".")[0], _STAMP).replace(tzinfo=UTC)
+        return max(0.0, time() - opened.timestamp())
+
+    def append(self, lines: Sequence[Mapping[str, Any]]) -> None:
+        """Writes all the lines, or none and raises JournalError; ValueError where one is no JSON.
+
+        Afterwards they survive the end of this process, kill -9 included: the system has them. They do not survive the
+        machine losing power: a segment is synced to the disk once it is closed, before it is shipped.
+        """
+        data = b"".join(to_json(dict(line), inf_nan_mode="null") + b"\n" for line in lines)
+        with self._changed:
+            if self._closed:
+                raise JournalError("the journal is closed")
+            if self._spooled_bytes + len(data) > self._most_spooled_bytes:
+                most = self._most_spooled_bytes
+                raise JournalFull(f"{self._spooled_bytes} bytes of the journal wait to be shipped, of at most {most}")
+            if self._open is not None and monotonic() >= self._due:
+                self._end_segment()
+            try:
+                segment = self._open or self._begin_segment()
+                if (written := os.write(segment.file, data)) < len(data):
+                    raise OSError(errno.ENOSPC, f"only {written} of {len(data)} bytes could be written")
+                segment.size += len(data)
+                self._spooled_bytes += len(data)
+            except BaseException as stopped:  # what a signal raises, too, must leave no half line for the next to end
+                self._cut_back()
+                if isinstance(stopped, OSError):
+                    raise JournalError(f"the journal's spool {self._spool} cannot be written: {stopped}") from stopped
+                raise
+            if segment.size >= self._segment_bytes:
+                self._end_segment()
+
+    def close(self, timeout: float) -> bool:
+        """Ships what it can within `timeout` seconds; whether that was all. The rest waits for the next start.
+
+        An attempt under way gets half a second more; until it or the process ends, no other takes over.
+        """
+        with self._changed:
+            if not self._closed:
+                self._end_segment()
+                self._closed = True
+                self._retry_at, self._pause = 0.0, _FIRST_PAUSE
+                self._changed.notify_all()
+        self._shipper.join(timeout)
+        with self._changed:
+            self._given_up = True
+            self._changed.notify_all()
+        self._shipper.join(0.5)
+        return not self._waiting
+
+    def _take_over(self) -> None:
+        """Moves what dead instances left into this one's folder, oldest first."""
+        for folder in self._spool.iterdir():
+            if folder == self._folder or not _INSTANCE.fullmatch(folder.name):
+                continue
+            try:
+                with FileLock(folder / _LOCK, timeout=0):
+                    for path in [path for path in folder.iterdir() if _SEGMENT.fullmatch(path.name)]:
+                        moved = path.rename(self._folder / path.name)
+                        self._waiting.append(_Segment(moved, size=moved.stat().st_size))
+                _remove(folder)
+            except Timeout:  # it lives
+                continue
+            except OSError as wrong:
+                logger.warning("the journal of the dead instance %s cannot be taken over: %s", folder, wrong)
+        self._waiting = deque(sorted(self._waiting, key=lambda segment: segment.path.name))
+        self._spooled_bytes = sum(segment.size for segment in self._waiting)
+
+    def _begin_segment(self) -> "_Segment":
+        stamp = datetime.fromtimestamp(time(), UTC).strftime(_STAMP)
+        self._opened += 1
+        path = self._folder / f"{stamp}.{self.instance}-{self._opened:06}.jsonl"  # zeros: sorted as they came
+        self._open = _Segment(path, os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600))
+        self._due = monotonic() + self._segment_seconds
+        self._changed.notify()
+        return self._open
+
+    def _end_segment(self) -> None:
+        if self._open is not None:
+            with suppress(OSError):
+                os.close(self._open.file)
+            self._waiting.append(self._open)
+            self._open = None
+            self._changed.notify()
+
+    def _cut_back(self) -> None:
+        if self._open is not None:
+            try:
+                os.ftruncate(self._open.file, self._open.size)
+            except OSError:
+                self._end_segment()  # at a segment's end, half a line is known for what it is
+
+    def _work(self) -> None:
+        while (segment := self._next()) is not None:
+            try:
+                self._ship(segment)
+            except Exception as error:  # whatever it is, it is tried again
+                logger.warning("%s is not shipped yet, again in %g s: %s", segment.path, self._pause, error)
+                with self._changed:
+                    self.failures += 1
+                    self._retry_at, self._pause = monotonic() + self._pause, min(2 * self._pause, _MOST_PAUSE)
+                    self._waiting.rotate(-1)  # one bad segment does not hold up the others
+            else:
+                with self._changed:
+                    self._waiting.popleft()
+                    self._spooled_bytes -= segment.size
+                    self._retry_at, self._pause = 0.0, _FIRST_PAUSE
+        with suppress(OSError), self._scanning:
+            self._alive.release()
+            if not self._waiting:
+                _remove(self._folder)
+
+    def _next(self) -> "_Segment | None":
+        """The segment to ship, once there is one and its time has come; None when the work is over."""
+        with self._changed:
+            while not self._given_up and (self._waiting or not self._closed):
+                now = monotonic()
+                if self._open is not None and now >= self._due:
+                    self._end_segment()
+                if self._waiting and now >= self._retry_at:
+                    return self._waiting[0]
+                moments = [self._retry_at] * bool(self._waiting) + [self._due] * (self._open is not None)
+                self._changed.wait(min(moments) - now if moments else None)
+            return None
+
+    def _ship(self, segment: "_Segment") -> None:
+        with segment.path.open("r+b") as file:
+            os.fsync(file.fileno())
+            data = file.read()
+        lines = data[: data.rfind(b"\n") + 1]
+        if torn := len(data) - len(lines):
+            logger.warning("%s ends with %d bytes of a line that was never answered: dropped", segment.path, torn)
+        if lines:
+            with suppress(AlreadyExists):  # whoever shipped it died, or was given up, before it was deleted here
+                self._storage.write_once(segment.key(), gzip.compress(lines, 6, mtime=0))
+        segment.path.unlink(missing_ok=True)
+
+
+@dataclass(eq=False)
+class _Segment:
+    path: Path
+    file: int = -1
+    size: int = 0
+
+    def key(self) -> str:
+        stamp, _, name = self.path.name.partition(".")
+        return f"{ROOT}date={stamp.partition('T')[0]}/{name}.gz"
+
+
+def read(storage: Storage, *, since: date | None = None) -> Iterator[dict[str, Any]]:
+    """Every line that was shipped (from day `since` on), in the order of the objects' names: by day, then instance.
+
+    Raises JournalError, which names object and line, at what is no JSON object.
+    """
+    for key in storage.list(ROOT):
+        named = _OBJECT.fullmatch(key)
+        if named is None or (since is not None and named[1] < since.isoformat()):
+            continue
+        data = storage.read(key)
+        try:
+            lines = gzip.decompress(data).splitlines()
+        except (OSError, EOFError, zlib.error) as wrong:
+            raise JournalError(f"{key} is not gzip: {wrong}") from None
+        for number, line in enumerate(lines, 1):
+            try:
+                content = from_json(line)
+            except ValueError as wrong:
+                raise JournalError(f"{key}, line {number} is not JSON: {wrong}") from None
+            if not isinstance(content, dict):
+                raise JournalError(f"{key}, line {number} is not a JSON object")
+            yield content
+
+
+def _remove(folder: Path) -> None:
+    with suppress(OSError):  # something else lies in it
+        (folder / _LOCK).unlink(missing_ok=True)
+        folder.rmdir()

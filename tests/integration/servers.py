@@ -1,0 +1,73 @@
+"""Real server processes for tests."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+class ServerProcess:
+    """`python -m boatyard.api` on a port of its own, ready when `with` is entered."""
+
+    def __init__(self, storage: Path, log: Path, **environment: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._log = log
+        self._environment = {
+            "BOATYARD_STORAGE": str(storage),
+            "BOATYARD_MODEL": "inbox",
+            "BOATYARD_SPOOL": str(log.with_suffix(".spool")),
+            "PORT": str(self.port),
+            **environment,
+        }
+
+    def start(self) -> None:
+        with self._log.open("a") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "boatyard.api"], env=os.environ | self._environment, stderr=log
+            )
+        limit = time.monotonic() + 60
+        while not self.is_ready():
+            assert self.process.poll() is None, self._log.read_text()
+            assert time.monotonic() < limit
+            time.sleep(0.05)
+
+    def is_ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def stop(self) -> int:
+        """As an operator stops it; the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+    def kill(self) -> None:
+        """As a crash does."""
+        self.process.kill()
+        self.process.wait(30)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, raised: BaseException | None, at: TracebackType | None
+    ) -> None:
+        if self.process.poll() is None:
+            self.kill()

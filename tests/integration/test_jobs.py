@@ -1,0 +1,186 @@
+"""Batch jobs: every row of a file gets its line, in order, whatever becomes of the server."""
+
+import csv
+import io
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from bundles import Publish
+from problems import assert_problem
+from servers import ServerProcess
+from starlette.testclient import TestClient
+
+from boatyard import jobs, registry
+from boatyard.api import jobs as jobs_over_http
+from boatyard.storage import Storage
+
+pytestmark = pytest.mark.integration
+
+CSV, JSONL = {"content-type": "text/csv"}, {"content-type": "application/x-ndjson"}
+
+
+def finished(client: TestClient | httpx.Client, job: str, state: str = "finished") -> dict[str, Any]:
+    limit = time.monotonic() + 120
+    while (now := client.get(f"/jobs/{job}").json())["state"] == "running":
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+    assert now["state"] == state, now
+    found: dict[str, Any] = now
+    return found
+
+
+def result(client: TestClient | httpx.Client, job: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in client.get(f"/jobs/{job}/result").text.splitlines()]
+
+
+def submit(
+    client: TestClient | httpx.Client, content: str | bytes | Iterator[bytes], headers: dict[str, str] = CSV
+) -> str:
+    taken = client.post("/jobs", content=content, headers=headers)
+    assert taken.status_code == 202, taken.text
+    assert taken.headers["location"] == f"/jobs/{taken.json()['id']}"
+    found: str = taken.json()["id"]
+    return found
+
+
+def test_a_csv_gets_a_line_for_each_row_in_order_and_bad_rows_say_why(client: TestClient, promoted: str) -> None:
+    content = b'\xef\xbb\xbfid,text\n1,card\n2,\n\n3,"two\nlines, one cell"\n4\n5,caf\xe9\n6,' + b"x" * 300 + b"\n7,fee"
+    job = submit(client, content)
+    state = finished(client, job)
+    assert (state["rows"], state["bad"], state["share"], state["version"]) == (7, 4, 1.0, promoted)
+    lines = result(client, job)
+    assert [line["row"] for line in lines] == [1, 2, 3, 4, 5, 6, 7]
+    assert {line["row"]: line["error"] for line in lines if "error" in line} == {
+        2: '"text" is blank',
+        4: "it has 1 cells, and the header 2",
+        5: "it is not UTF-8",
+        6: '"text" has 300 characters and may have 200',
+    }
+    single = client.post("/predict", json={"text": "card"}).json()
+    assert lines[0]["label"] == single["label"]
+    assert lines[0]["score"] == pytest.approx(single["score"], abs=1e-6)
+    assert lines[0]["top"] == [pytest.approx(choice) for choice in single["top"]]
+
+
+def test_json_lines_are_taken_too(client: TestClient) -> None:
+    content = '{"text": "card", "more": 1}\n\nnonsense\n["card"]\n{"txt": "card"}\n{"text": "fee"}'
+    job = submit(client, content, JSONL)
+    assert finished(client, job)["bad"] == 3
+    lines = result(client, job)
+    assert [line["row"] for line in lines] == [1, 2, 3, 4, 5]
+    assert [line["row"] for line in lines if "error" in line] == [2, 3, 4]
+    assert "not JSON" in lines[1]["error"]
+
+
+def test_a_file_of_many_parts_and_chunks_is_answered_whole(
+    client: TestClient, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "PART_BYTES", 1000)
+    monkeypatch.setattr(jobs, "CHUNK", 100)
+    texts = [("card", "fee, please", 'a "transfer"', "two\nlines")[n % 4] + f" {n}" for n in range(1234)]
+    written = io.StringIO()
+    csv.writer(written).writerows([["text"], *([text] for text in texts)])
+    content = written.getvalue().encode()
+    job = submit(client, (content[start : start + 333] for start in range(0, len(content), 333)))
+    assert finished(client, job)["rows"] == len(texts)
+    assert len(storage.list(f"jobs/{job}/input/")) > 10
+    assert len(storage.list(f"jobs/{job}/result/")) == 13
+    lines = result(client, job)
+    assert [line["row"] for line in lines] == list(range(1, len(texts) + 1))
+    assert jobs.open_ids(storage) == []
+
+
+def test_a_job_keeps_the_version_that_it_was_submitted_to(
+    client: TestClient, storage: Storage, publish: Publish, promoted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs_over_http.Worker, "wake", lambda _: None)
+    monkeypatch.setattr(jobs_over_http, "LOOK_SECONDS", 0.3)
+    job = submit(client, "text\ncard\n")
+    registry.promote(storage, "inbox", publish(bias=(0, 0, 50)).version)
+    time.sleep(0.1)
+    assert finished(client, job)["version"] == promoted
+    assert result(client, job)[0]["label"] == "card_lost"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "no header line"),
+        (b"body\ncard\n", "no column 'text'"),
+        (b"text\n" + b"x" * 2_000_000, "longer than"),
+    ],
+)
+def test_a_file_that_cannot_be_answered_fails_and_says_why(client: TestClient, content: bytes, reason: str) -> None:
+    job = submit(client, content)
+    assert reason in finished(client, job, "failed")["reason"]
+
+
+def test_too_many_rows_fail_the_job(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "MOST_ROWS", 3)
+    assert "more than 3 rows" in finished(client, submit(client, "text\n" + "card\n" * 4), "failed")["reason"]
+    assert finished(client, submit(client, "text\n" + "card\n" * 3))["rows"] == 3
+
+
+def test_limits_and_wrong_asks_are_problems(
+    client: TestClient, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert_problem(client.post("/jobs", content="x", headers={"content-type": "text/plain"}), 415, "text/csv")
+    for job in ("x", "20260101T000000Z-" + "0" * 16, "%2e%2e", "a" * 500):
+        assert_problem(client.get(f"/jobs/{job}"), 404)
+        assert_problem(client.get(f"/jobs/{job}/result"), 404)
+    monkeypatch.setattr(jobs, "MOST_BYTES", 10_000)
+    monkeypatch.setattr(jobs, "PART_BYTES", 1_000)
+
+    def endless() -> Iterator[bytes]:
+        yield b"text\n"
+        for _ in range(100):
+            yield b"card\n" * 100
+
+    assert_problem(client.post("/jobs", content=endless(), headers=CSV), 413, "10,000 bytes")
+    assert storage.list("jobs/") == []
+    monkeypatch.setattr(jobs_over_http, "MOST_OPEN", 0)
+    refused = client.post("/jobs", content="text\ncard\n", headers=CSV)
+    assert_problem(refused, 429)
+    assert refused.headers["retry-after"] == "60"
+
+
+def test_a_job_that_is_not_finished_has_no_result_yet(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs_over_http.Worker, "wake", lambda _: None)
+    job = submit(client, "text\ncard\n")
+    assert client.get(f"/jobs/{job}").json()["state"] == "running"
+    assert_problem(client.get(f"/jobs/{job}/result"), 409, "0 rows")
+
+
+@pytest.mark.usefixtures("promoted")
+@pytest.mark.skipif(shutil.which("curl") is None, reason="sends the file with curl")
+def test_a_job_survives_kill_9_and_goes_on_where_it_was(tmp_path: Path, storage: Storage) -> None:
+    rows = 40_000
+    file = tmp_path / "rows.csv"
+    file.write_text("n,text\n" + "".join(f"{n},my card was stolen {n}\n" for n in range(rows)))
+    with ServerProcess(tmp_path / "storage", tmp_path / "log") as server, httpx.Client(base_url=server.url) as client:
+        sent = subprocess.run(
+            ["curl", "-sS", "-H", "content-type: text/csv", "-T", str(file), "-X", "POST", f"{server.url}/jobs"],
+            check=True,
+            capture_output=True,
+        )
+        job = json.loads(sent.stdout)["id"]
+        seen = 0
+        for _ in range(2):
+            while (now := client.get(f"/jobs/{job}").json())["rows"] <= seen:
+                time.sleep(0.02)
+            assert now["state"] == "running"
+            seen = now["rows"]
+            server.kill()
+            server.start()
+        assert client.get(f"/jobs/{job}").json()["rows"] >= seen
+        finished(client, job)
+        lines = result(client, job)
+    assert [line["row"] for line in lines] == list(range(1, rows + 1))
+    assert len(storage.list(f"jobs/{job}/result/")) == -(-rows // jobs.CHUNK)

@@ -1,0 +1,97 @@
+"""Who may ask, how often, and what the logs tell of it."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from problems import assert_problem
+from servers import ServerProcess
+from starlette.testclient import TestClient
+
+from boatyard.api import keys
+from boatyard.api.settings import Settings
+from boatyard.errors import UserError
+
+pytestmark = pytest.mark.integration
+
+Serve = Callable[..., TestClient]
+KEY = "a-key-that-nobody-guesses"
+ENTRY = f"tester:{hashlib.sha256(KEY.encode()).hexdigest()}"
+QUESTION = {"text": "card"}
+
+
+@pytest.mark.usefixtures("promoted")
+def test_without_a_key_or_with_a_wrong_one_nothing_is_answered(serve: Serve) -> None:
+    client = serve(api_keys=(ENTRY,))
+    for method, path in [("POST", "/predict"), ("POST", "/feedback"), ("POST", "/jobs"), ("GET", "/models")]:
+        assert_problem(client.request(method, path, content=b"{"), 401, "X-API-Key")
+        assert_problem(client.request(method, path, headers={"X-API-Key": "guessed"}), 403)
+    assert client.post("/predict", json=QUESTION, headers={"X-API-Key": KEY}).status_code == 200
+    for path in ("/healthz", "/readyz", "/metrics", "/openapi.json"):
+        assert client.get(path).status_code == 200
+
+
+@pytest.mark.usefixtures("promoted")
+def test_a_key_that_asks_too_often_is_told_to_wait_and_others_are_not(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(keys, "monotonic", lambda: now[0])
+    other = f"other:{hashlib.sha256(b'other').hexdigest()}"
+    client = serve(api_keys=(ENTRY, other), requests_per_second=2)
+
+    def ask(key: str) -> httpx.Response:
+        return client.get("/models", headers={"X-API-Key": key})
+
+    assert [ask(KEY).status_code for _ in range(3)] == [200, 200, 429]
+    assert ask(KEY).headers["retry-after"] == "1"
+    assert ask("other").status_code == 200
+    now[0] = 0.5
+    assert [ask(KEY).status_code for _ in range(2)] == [200, 429]
+
+
+def test_a_new_key_is_shown_once_and_its_entry_lets_it_in() -> None:
+    make = [sys.executable, "-m", "boatyard.api.keys"]
+    made = subprocess.run([*make, "ana"], capture_output=True, text=True, check=True)
+    key, entry = (line.split()[-1] for line in made.stdout.splitlines())
+    assert keys.Keys([entry], 1).check(key) == "ana"
+    assert key not in entry
+    wrong = subprocess.run([*make, "a:b"], capture_output=True, text=True)
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+
+
+def test_on_an_address_that_others_reach_keys_are_required(tmp_path: Path) -> None:
+    everywhere = {"BOATYARD_HOST": "0.0.0.0", "BOATYARD_SPOOL": str(tmp_path)}  # noqa: S104
+    with pytest.raises(UserError, match=r"BOATYARD_API_KEYS: on 0\.0\.0\.0 anybody could ask"):
+        Settings.from_environment(everywhere)
+    Settings.from_environment({**everywhere, "BOATYARD_ALLOW_ANONYMOUS": "1"})
+    file = tmp_path / "keys"
+    file.write_text(f"{ENTRY}\n\n")
+    assert Settings.from_environment({**everywhere, "BOATYARD_API_KEYS_FILE": str(file)}).api_keys == (ENTRY,)
+
+
+def test_every_request_is_a_line_of_json_with_its_id_and_no_text_of_the_client(tmp_path: Path, promoted: str) -> None:
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    log = tmp_path / "log"
+    with ServerProcess(tmp_path / "storage", log) as server:
+        parent = {"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+        traced = httpx.post(f"{server.url}/predict?model=inbox", json={"text": "secret"}, headers=parent)
+        google = httpx.get(f"{server.url}/secret", headers={"X-Cloud-Trace-Context": f"{trace}/1;o=1"})
+        plain = httpx.get(f"{server.url}/healthz", headers={"traceparent": "nonsense"})
+        assert server.stop() == 0
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert "secret" not in log.read_text()
+    assert any(promoted in line["message"] and line["severity"] == "INFO" for line in lines)
+    answered = [line for line in lines if line["logger"] == "boatyard.access" and line["route"] != "/readyz"]
+    assert [(line["route"], line["status"], line["request_id"]) for line in answered] == [
+        ("/predict", 200, trace),
+        ("other", 404, trace),
+        ("/healthz", 200, plain.headers["x-request-id"]),
+    ]
+    assert traced.headers["x-request-id"] == google.headers["x-request-id"] == trace
+    assert len(plain.headers["x-request-id"]) == 32

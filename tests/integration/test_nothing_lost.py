@@ -1,0 +1,133 @@
+"""Every prediction that a client received is in the journal once, whatever became of the server."""
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from problems import assert_problem
+from servers import ServerProcess
+from starlette.testclient import TestClient
+
+from boatyard.api import create_app
+from boatyard.api.settings import Settings
+from boatyard.journal import Journal, JournalFull, read
+from boatyard.storage import Storage
+
+pytestmark = pytest.mark.integration
+
+CLIENTS, PREDICTIONS = 20, 2_000
+
+
+def served(tmp_path: Path, use: Callable[[TestClient], Any], **changes: Any) -> Any:
+    """What `use` returns; the server has stopped by then."""
+    settings = Settings(storage=str(tmp_path / "storage"), spool=str(tmp_path / "spool"), **changes)
+    with TestClient(create_app(settings)) as client:
+        return use(client)
+
+
+def test_predictions_and_feedback_are_in_the_storage_once_the_server_has_stopped(
+    tmp_path: Path, storage: Storage, promoted: str
+) -> None:
+    def use(client: TestClient) -> Any:
+        answers = client.post("/predict", json={"inputs": [{"text": "card"}, {"text": "fee " * 39}]}).json()
+        first = answers["predictions"][0]["id"]
+        taken = client.post("/feedback", json={"id": first, "label": "fees"})
+        assert (taken.status_code, taken.json()) == (202, {"id": first, "label": "fees"})
+        return answers["predictions"]
+
+    answers = served(tmp_path, use)
+    first, second, feedback = read(storage)
+    assert [first["id"], second["id"]] == [answer["id"] for answer in answers]
+    assert (first["input"], first["label"], first["version"]) == ({"text": "card"}, "card_lost", promoted)
+    assert (first["event"], first["kind"], first["model"], first["truncated"]) == ("prediction", "text", "inbox", False)
+    assert first["score"] == answers[0]["score"]
+    assert second["length"] > first["length"]
+    assert second["truncated"] is True
+    assert (feedback["event"], feedback["id"], feedback["label"]) == ("feedback", first["id"], "fees")
+
+
+@pytest.mark.usefixtures("promoted")
+@pytest.mark.parametrize("keep", ["hashed", "dropped"])
+def test_what_clients_sent_need_not_be_kept(tmp_path: Path, storage: Storage, keep: str) -> None:
+    inputs = [{"text": "a secret"}, {"text": "a secret"}, {"text": "another"}]
+    served(tmp_path, lambda client: client.post("/predict", json={"inputs": inputs}), journal_input=keep)
+    lines = list(read(storage))
+    assert "secret" not in str(lines)
+    hashes = [line.get("input_sha256") for line in lines]
+    assert (hashes[0] == hashes[1] != hashes[2]) if keep == "hashed" else hashes == [None] * 3
+
+
+@pytest.mark.parametrize(
+    ("body", "at"),
+    [
+        ({"id": "x", "label": "fees"}, "#/id"),
+        ({"id": "0" * 32}, "#/label"),
+        ({"id": "0" * 32, "label": " "}, "#/label"),
+        ({"id": "0" * 32, "label": "x" * 201}, "#/label"),
+        ({"id": "0" * 32, "label": "fees", "why": "so"}, "#"),
+        ([], "#/"),
+    ],
+)
+def test_feedback_that_is_none_is_refused(client: TestClient, body: object, at: str) -> None:
+    document = assert_problem(client.post("/feedback", json=body), 422)
+    assert [error["pointer"] for error in document["errors"]] == [at]
+
+
+@pytest.mark.usefixtures("promoted")
+def test_without_room_for_the_journal_nothing_is_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+
+    def use(client: TestClient) -> httpx.Response:
+        def full(*_: object) -> None:
+            raise JournalFull("no room")
+
+        assert client.post("/predict", json={"text": "card"}).status_code == 200
+        monkeypatch.setattr(Journal, "append", full)
+        refused: httpx.Response = client.post("/predict", json={"text": "card"})
+        return refused
+
+    refused = served(tmp_path, use)
+    assert_problem(refused, 503, "cannot keep its journal")
+    assert refused.headers["retry-after"] == "10"
+
+
+@pytest.mark.usefixtures("promoted")
+def test_kill_9_of_a_server_loses_and_doubles_no_prediction_that_was_received(tmp_path: Path, storage: Storage) -> None:
+    received: list[str] = []
+    enough = threading.Event()
+
+    def ask(server: ServerProcess, most: int) -> None:
+        with httpx.Client(timeout=30) as client:
+            asked = 0
+            while asked < most and not enough.is_set():
+                try:
+                    answer = client.post(f"{server.url}/predict", json={"text": "my card was stolen"})
+                except httpx.HTTPError:  # it was killed
+                    time.sleep(0.1)
+                    continue
+                if answer.status_code == 200:
+                    received.append(answer.json()["id"])
+                    asked += 1
+
+    log, pause = tmp_path / "server.log", random.Random(0)  # noqa: S311
+    with ServerProcess(tmp_path / "storage", log) as first, ServerProcess(tmp_path / "storage", log) as second:
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            asking = [pool.submit(ask, server, PREDICTIONS // CLIENTS) for server in [first, second] * (CLIENTS // 2)]
+            for _ in range(2):
+                time.sleep(pause.uniform(0.5, 1.5))
+                first.kill()
+                first.start()
+            for each in asking:
+                each.result()
+        assert first.stop() == second.stop() == 0
+
+    found = Counter(line["id"] for line in read(storage))
+    assert len(received) == len(set(received)) == PREDICTIONS
+    assert [one for one in received if found[one] != 1] == []
+    assert set(found.values()) == {1}

@@ -1,0 +1,59 @@
+"""The server keeps to its own description, whatever it is asked: schemathesis makes up the requests."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+import schemathesis
+from bundles import write_bundle
+from hypothesis import HealthCheck, given, settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis import BaseSchema, Case, GenerationMode
+from schemathesis.specs.openapi.checks import negative_data_rejection
+from starlette.testclient import TestClient
+
+from boatyard import registry
+from boatyard.api import create_app
+from boatyard.api import jobs as jobs_over_http
+from boatyard.api.settings import Settings
+from boatyard.storage import open_storage
+
+pytestmark = pytest.mark.integration
+
+EXAMPLES = 200  # of each operation in each mode
+
+
+@pytest.fixture(scope="module")
+def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BaseSchema]:
+    root = tmp_path_factory.mktemp("described")
+    storage = open_storage(str(root / "storage"))
+    write_bundle(root / "sealed")
+    registry.promote(storage, "inbox", registry.publish(storage, root / "sealed").version)
+    app = create_app(Settings(storage=str(root / "storage"), spool=str(root / "spool")))
+    with pytest.MonkeyPatch.context() as patched, TestClient(app):
+        patched.setattr(jobs_over_http, "MOST_OPEN", 10**6)  # each is a case of its own here
+        yield schemathesis.openapi.from_asgi("/openapi.json", app)
+
+
+def test_no_request_gets_an_answer_that_is_not_described(described: BaseSchema) -> None:
+    asked: Counter[str] = Counter()
+    for operation in (found.ok() for found in described.get_all_operations()):
+        for mode in GenerationMode:
+
+            @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+            @given(case=operation.as_strategy(generation_mode=mode))
+            def ask(case: Case) -> None:
+                asked[f"{case.method} {case.path}"] += 1
+                answer = case.call()
+                if answer.status_code == 504:  # the one server error that a client may ask for
+                    assert int(case.headers["X-Request-Timeout-Ms"]) < 1000
+                else:
+                    # a file of whatever text is taken; what is wrong with a row, its line of the result says
+                    excluded = [negative_data_rejection] if case.path == "/jobs" else []
+                    case.validate_response(answer, excluded_checks=excluded)
+
+            with suppress(Unsatisfiable):  # nothing can be wrong about a request without parameters
+                ask()
+    assert asked.keys() >= {"POST /predict", "POST /feedback", "POST /jobs", "GET /jobs/{job}/result"}
+    assert asked.total() >= 2000

@@ -1,0 +1,159 @@
+"""The micro-batcher: what waits together runs together, in turn, and what was given up does not run."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any, cast
+
+import pytest
+
+from boatyard.api import batching
+from boatyard.api.batching import Batcher, QueueFull
+from boatyard.api.metrics import Metrics
+from boatyard.predict import Prediction, Predictor
+
+pytestmark = pytest.mark.unit
+
+WORKERS = 1
+
+
+class Gated:
+    """Answers a row with itself, once the gate is open, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.runs: list[list[Any]] = []
+        self.began = threading.Semaphore(0)
+
+    def answer(self, rows: Sequence[Any], top_k: int) -> list[Prediction]:
+        self.runs.append(list(rows))
+        self.began.release()
+        assert self.gate.wait(10)
+        if "broken" in rows:
+            raise RuntimeError("the graph failed")
+        return [Prediction(row, 1.0, [(row, 1.0)] * top_k, truncated=False, length=1) for row in rows]
+
+
+@pytest.fixture
+def model() -> Iterator[Gated]:
+    gated = Gated()
+    yield gated
+    gated.gate.set()
+
+
+def serve(use: Callable[[Batcher], Awaitable[None]]) -> None:
+    async def main() -> None:
+        batcher = Batcher(WORKERS, Metrics())
+        try:
+            await use(batcher)
+        finally:
+            await asyncio.to_thread(batcher.close)
+
+    asyncio.run(main())
+
+
+def ask(batcher: Batcher, model: Gated, *rows: str, top_k: int = 1) -> asyncio.Future[list[Prediction]]:
+    return batcher.submit(cast(Predictor, model), rows, top_k)
+
+
+async def busy(batcher: Batcher, model: Gated) -> asyncio.Future[list[Prediction]]:
+    """Give the only worker something that it cannot end."""
+    first = ask(batcher, model, "first")
+    assert await asyncio.to_thread(model.began.acquire, timeout=10)
+    return first
+
+
+def test_what_waits_together_runs_together_and_each_gets_its_own(model: Gated) -> None:
+    async def use(batcher: Batcher) -> None:
+        first = await busy(batcher, model)
+        answers = [ask(batcher, model, "a"), ask(batcher, model, "b", "c", top_k=3), ask(batcher, model, "d")]
+        model.gate.set()
+        found = await asyncio.gather(first, *answers)
+        assert [[one.label for one in each] for each in found] == [["first"], ["a"], ["b", "c"], ["d"]]
+        assert [len(each[0].top) for each in found] == [1, 1, 3, 1]
+
+    serve(use)
+    assert model.runs == [["first"], ["a", "b", "c", "d"]]
+
+
+def test_an_idle_server_waits_for_no_company(model: Gated) -> None:
+    async def use(batcher: Batcher) -> None:
+        await busy(batcher, model)  # it began, and no other request ever came
+        model.gate.set()
+
+    serve(use)
+
+
+def test_what_was_given_up_is_not_run(model: Gated) -> None:
+    async def use(batcher: Batcher) -> None:
+        first = await busy(batcher, model)
+        given_up, kept = ask(batcher, model, "given up"), ask(batcher, model, "kept")
+        given_up.cancel()
+        model.gate.set()
+        await asyncio.gather(first, kept)
+
+    serve(use)
+    assert model.runs == [["first"], ["kept"]]
+
+
+def test_two_models_share_no_run_and_the_oldest_request_goes_first(model: Gated) -> None:
+    other = Gated()
+    other.gate.set()
+
+    async def use(batcher: Batcher) -> None:
+        first = await busy(batcher, model)
+        answers = [ask(batcher, other, "b"), ask(batcher, model, "a"), ask(batcher, other, "c")]
+        order: list[str] = []
+        for answer in answers:
+            answer.add_done_callback(lambda done: order.append(done.result()[0].label))
+        model.gate.set()
+        await asyncio.gather(first, *answers)
+        assert order == ["b", "c", "a"]
+
+    serve(use)
+    assert (model.runs, other.runs) == ([["first"], ["a"]], [["b", "c"]])
+
+
+def test_a_run_has_a_limit_and_the_rest_runs_next(model: Gated, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batching, "MOST_TOGETHER", 3)
+
+    async def use(batcher: Batcher) -> None:
+        first = await busy(batcher, model)
+        answers = [ask(batcher, model, name, name) for name in "abc"]
+        long = ask(batcher, model, *"defgh")
+        model.gate.set()
+        await asyncio.gather(first, *answers, long)
+
+    serve(use)
+    assert model.runs == [["first"], ["a", "a"], ["b", "b"], ["c", "c"], [*"defgh"]]
+
+
+def test_past_the_limit_requests_are_refused_and_told_when_to_come_back(
+    model: Gated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batching, "MOST_WAITING", 4)
+
+    async def use(batcher: Batcher) -> None:
+        first = await busy(batcher, model)
+        long = ask(batcher, model, *"abcdefgh")  # nothing waits, so it may
+        with pytest.raises(QueueFull) as refusal:
+            ask(batcher, model, "one more")
+        assert refusal.value.retry_after >= 1
+        with pytest.raises(QueueFull):
+            batcher.admit()
+        model.gate.set()
+        await asyncio.gather(first, long)
+        await ask(batcher, model, "now there is room")
+
+    serve(use)
+    assert ["one more"] not in model.runs
+
+
+def test_a_run_that_fails_fails_its_own_requests_alone(model: Gated) -> None:
+    async def use(batcher: Batcher) -> None:
+        model.gate.set()
+        with pytest.raises(RuntimeError, match="the graph failed"):
+            await ask(batcher, model, "broken")
+        assert (await ask(batcher, model, "whole"))[0].label == "whole"
+
+    serve(use)
