@@ -132,14 +132,12 @@ def test_int8_past_either_limit_is_refused_in_one_sentence(parity: Parity, why: 
 
 
 def test_int8_within_both_limits_is_accepted() -> None:
-    assert Parity(0.95, 0.946, 0.98, 1000).refusal(max_accuracy_loss=0.005, min_agreement=0.98) is None
+    assert Parity(0.95, 0.946, 0.98, 0).refusal(max_accuracy_loss=0.005, min_agreement=0.98) is None
 
 
-def test_one_row_of_a_small_validation_split_refuses_nothing_and_two_do() -> None:
-    rows = 100
-    for wrong, refused in ((1, False), (2, True)):
-        parity = Parity(0.95, 0.95 - wrong / rows, 1 - wrong / rows, rows)
-        assert (parity.refusal(max_accuracy_loss=0.005, min_agreement=0.98) is not None) == refused
+def test_what_may_be_chance_refuses_nothing() -> None:
+    assert Parity(0.95, 0.942, 0.99, noise=0.004).refusal(max_accuracy_loss=0.005, min_agreement=0.98) is None
+    assert Parity(0.95, 0.942, 0.99, noise=0.002).refusal(max_accuracy_loss=0.005, min_agreement=0.98) is not None
 
 
 def test_a_refused_int8_graph_leaves_fp32_to_be_served(

@@ -247,7 +247,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
             app.state.batcher.close()
-        journal.close(SHIPPING_SECONDS)
+        await to_thread.run_sync(journal.close, SHIPPING_SECONDS)
 
     app = FastAPI(
         title="Boatyard",

@@ -51,13 +51,17 @@ class Parity:
     fp32_accuracy: float
     int8_accuracy: float
     agreement: float
-    rows: int
+    noise: float
+    """Standard error of the difference in accuracy, over the rows that only one of them has right."""
 
     def refusal(self, max_accuracy_loss: float, min_agreement: float) -> str | None:
-        """Why int8 must not be served, or None. One row decides nothing, however few there are."""
+        """Why int8 must not be served, or None: of few rows, one or two decide nothing."""
         loss = self.fp32_accuracy - self.int8_accuracy
-        if loss > max(max_accuracy_loss, 1.5 / self.rows):
-            return f"int8 is refused: it loses {loss:.2%} of accuracy on validation, {max_accuracy_loss:.2%} is allowed"
+        if loss > max_accuracy_loss + self.noise:
+            return (
+                f"int8 is refused: it loses {loss:.2%} of accuracy on validation, {max_accuracy_loss:.2%} is allowed"
+                f" and {self.noise:.2%} may be chance"
+            )
         if self.agreement < min_agreement:
             return (
                 f"int8 is refused: it keeps {self.agreement:.2%} of validation's labels, {min_agreement:.2%} is asked"
@@ -139,7 +143,7 @@ def _write_graph(
         fp32_accuracy=float((expected == targets).mean()),
         int8_accuracy=float((found == targets).mean()),
         agreement=float((found == expected).mean()),
-        rows=len(rows),
+        noise=float(np.sqrt(((expected == targets) != (found == targets)).sum()) / len(rows)),
     )
     refusal = parity.refusal(config.export.max_accuracy_loss, config.export.min_agreement)
     if refusal is None:
