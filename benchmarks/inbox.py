@@ -18,8 +18,8 @@ def main() -> int:
         command="python benchmarks/inbox.py",
         about=[
             "# Inbox",
-            "The bundled messages to a bank: 28 intents, many of them near each other, and few rows. Tiny's encoder has "
-            "seen the training rows without their labels ([how it was made](../../encoders/tiny-en/README.md)).",
+            "The bundled messages to a bank: 28 intents, many of them near each other, and few rows. Tiny's encoder "
+            "has seen the training rows without their labels ([how it was made](../../encoders/tiny-en/README.md)).",
         ],
     )
 

@@ -87,13 +87,15 @@ def test_the_storage_follows_the_environment(monkeypatch: pytest.MonkeyPatch) ->
     assert load_config().paths.storage == "/elsewhere"
 
 
-def test_the_default_configuration_holds_every_key_of_the_schema_and_no_other() -> None:
+def test_the_composed_configurations_hold_every_key_of_the_schema_and_no_other() -> None:
     composed: set[str] = set()
     for option in options("data"):
-        with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-            composed |= set(leaves(compose("config", [f"data={option}", *NEEDED.get(option, [])])))
+        for model in ("tiny", "scratch"):  # a pretrained one has no shape to choose
+            with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+                chosen = [f"data={option}", f"model={model}", *NEEDED.get(option, [])]
+                composed |= set(leaves(compose("config", chosen)))
     searched = {key for key in schema_keys(Config) if key.startswith("sweep.")}  # told by a file of that group
-    assert composed - {"data.hub", "experiment", "sweep"} == schema_keys(Config) - searched
+    assert composed - {"data.hub", "experiment", "sweep", "model.scratch"} == schema_keys(Config) - searched
 
 
 def leaves(node: DictConfig, prefix: str = "") -> Iterator[str]:
