@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from time import monotonic, perf_counter
+from time import perf_counter
 from typing import Any
 
 from boatyard.api.metrics import Metrics
@@ -98,10 +98,10 @@ class Batcher:
         return batch
 
     def _run(self, batch: list[_Waiting]) -> tuple[list[Prediction], float]:
-        started = monotonic()
+        started = perf_counter()
         rows = [row for waiting in batch for row in waiting.rows]
         predictions = batch[0].predictor.answer(rows, max(waiting.top_k for waiting in batch))
-        return predictions, monotonic() - started
+        return predictions, perf_counter() - started
 
     def _finish(self, run: "asyncio.Future[tuple[list[Prediction], float]]", batch: list[_Waiting]) -> None:
         self._idle += 1

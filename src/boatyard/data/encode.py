@@ -24,7 +24,7 @@ _LEARNT_FROM = 200_000  # rows are plenty for a vocabulary
 
 @dataclass(frozen=True)
 class Encoded:
-    """Network inputs, and the fingerprint of their content.
+    """Network inputs, and the fingerprint of their content and of what the network starts from.
 
     `folder` holds what made them (a tokenizer); `splits` have the kind's columns and `label`.
     """
@@ -75,7 +75,8 @@ def _encode(config: Config, prepared: Prepared, folder: Path) -> None:
                 desc=f"tokenising {split}",
             )
         content = {file.name: file_digest(file) for file in sorted(staging.iterdir())}
-        (staging / _FINGERPRINT).write_text(fingerprint(content, code=()), encoding="utf-8")
+        made = {"inputs": content, "start": kind.digest_of_start(config.model)}
+        (staging / _FINGERPRINT).write_text(fingerprint(made, code=()), encoding="utf-8")
 
 
 def _some_rows(prepared: Prepared) -> Iterator[tuple[str, ...]]:

@@ -92,7 +92,6 @@ def run_folder(config: Config, encoded: Encoded) -> Path:
     key = fingerprint(
         {
             "inputs": encoded.fingerprint,
-            "start": training(config.data.kind).digest_of_start(config.model),
             "model": config.model.model_dump(),
             "train": config.train.model_dump(exclude={"resume"}),
         },
