@@ -56,7 +56,7 @@ def test_two_processes_share_the_rows_and_one_of_them_writes_and_tracks(tmp_path
     assert trained["validation"]["accuracy"] >= 0.75  # one process reaches 0.92
     assert len(list(tmp_path.glob("runs/wandb/offline-run-*"))) == 1
     assert said.count("M parameters on 78 rows") == 1
-    assert len(re.findall(r"100%\|[^|]*\| 60/60", said)) == 1, said
+    assert len(re.findall(r"\| 0/60 ", said)) == 1, "one progress bar"
 
 
 def test_when_one_process_is_killed_the_other_ends_within_a_minute(tmp_path: Path) -> None:
