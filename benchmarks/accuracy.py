@@ -70,8 +70,7 @@ def _measure(config: Config) -> dict[str, object]:
     together = np.empty_like(alone)
     for start in range(0, len(rows), BATCH):  # in any order, so that most are padded
         few = shuffled[start : start + BATCH]
-        feeds = predictor.outputs([rows[i] for i in few], batch_size=BATCH)
-        together[few] = feeds.probabilities
+        _, together[few], _ = predictor.run_batch(predictor.model.encode([rows[i] for i in few]))
     return {
         "parameters": metrics["parameters"],
         "train_rows": len(prepare(config).rows("train")),

@@ -16,6 +16,8 @@ from boatyard.kinds.protocol import Encoded, ServedModel
 
 GRAPH = "model.onnx"
 OUTPUTS = ("logits", "probabilities", "embedding")
+RUN_COST = 4
+"""What starting a run costs, in units of a row's length; reports/benchmarks/serving.md has how it was found."""
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -74,24 +76,37 @@ class Predictor:
 
     def run(self, encoded: Sequence[Encoded], batch_size: int = 32) -> Outputs:
         """The same of rows that `model.encode` has seen."""
-        # rows of like length share a batch, so that little of it is padding
-        order = sorted(range(len(encoded)), key=lambda index: encoded[index].length)
-        batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-        ran = [self._run_batch([encoded[index] for index in batch]) for batch in batches]
-        back = np.argsort(order)
-        logits, probabilities, embedding = (np.concatenate(parts)[back] for parts in zip(*ran, strict=True))
-        return Outputs(logits, probabilities, embedding)
+        batches = _of_like_length([row.length for row in encoded], batch_size)
+        ran = [self.run_batch([encoded[index] for index in batch]) for batch in batches]
+        parts = [np.concatenate(each) for each in zip(*ran, strict=True)]
+        back = np.argsort([index for batch in batches for index in batch])
+        return Outputs(*(part[back] for part in parts))
 
-    def _run_batch(self, encoded: Sequence[Encoded]) -> list[Floats]:
+    def run_batch(self, encoded: Sequence[Encoded]) -> tuple[Floats, Floats, Floats]:
+        """One run: OUTPUTS of rows that are all padded to the longest of them."""
         feeds = self.model.collate(encoded)
-        declared = {name: array for name, array in feeds.items() if name in self._inputs}
-        arrays: list[Floats] = self._session.run(OUTPUTS, declared)
-        return arrays
+        logits, probabilities, embedding = self._session.run(
+            OUTPUTS, {name: array for name, array in feeds.items() if name in self._inputs}
+        )
+        return logits, probabilities, embedding
 
     def _prediction(self, scores: Floats, top_k: int, row: Encoded) -> Prediction:
         best = np.argsort(-scores, kind="stable")[:top_k]
         top = [(self.manifest.labels[index], float(scores[index])) for index in best]
         return Prediction(label=top[0][0], score=top[0][1], top=top, truncated=row.truncated, length=row.length)
+
+
+def _of_like_length(lengths: Sequence[int], most: int) -> list[list[int]]:
+    """Indices in batches of at most `most`, each with less padding than another run would cost."""
+    batches: list[list[int]] = []
+    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
+        batch = batches[-1] if batches else []
+        grows = lengths[index] - lengths[batch[-1]] if batch else 0
+        if batch and len(batch) < most and grows * len(batch) <= RUN_COST:
+            batch.append(index)
+        else:
+            batches.append([index])
+    return batches
 
 
 def allowed_cores() -> int:
@@ -109,6 +124,8 @@ def _open_session(path: Path, threads: int) -> ort.InferenceSession:
     options.intra_op_num_threads = threads
     options.log_severity_level = 3  # errors
     try:
-        return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        # fused, the two take ONNX Runtime 1.31 five times as long on a processor as one after the other
+        unfused = ["SkipLayerNormFusion"]
+        return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"], disabled_optimizers=unfused)
     except Exception as wrong:  # its exceptions share no narrower base
         raise BundleError(f"{path} is not a graph that ONNX Runtime {ort.__version__} opens: {wrong}") from wrong

@@ -1,7 +1,9 @@
 """The shapes of what the API answers, and how predictions become them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from time import perf_counter
+from typing import Annotated
 from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,17 +12,17 @@ from boatyard.bundle import Manifest
 from boatyard.predict import Prediction
 
 
-class Choice(BaseModel):
+@dataclass(slots=True)
+class Choice:
     """A label and its probability."""
 
     label: str
     score: float
 
 
-class Answer(BaseModel):
+@dataclass(slots=True)
+class Answer:
     """The answer to one input."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
 
     id: str
     label: str
@@ -28,13 +30,12 @@ class Answer(BaseModel):
     top: list[Choice]
     model: str
     version: str
-    truncated: bool
-    """The input was longer than the model reads."""
-    duration_ms: float
-    """From the request's arrival to this answer; the same for all inputs of a list."""
+    truncated: Annotated[bool, Field(description="the input was longer than the model reads")]
+    duration_ms: Annotated[float, Field(description="from the request's arrival to this answer")]
 
 
-class Answers(BaseModel):
+@dataclass(slots=True)
+class Answers:
     """The answers to a list of inputs, in its order."""
 
     predictions: list[Answer]
@@ -85,7 +86,7 @@ def answers(manifest: Manifest, predictions: Sequence[Prediction], started: floa
             id=uuid4().hex,
             label=prediction.label,
             score=prediction.score,
-            top=[Choice(label=label, score=score) for label, score in prediction.top],
+            top=[Choice(label, score) for label, score in prediction.top],
             model=manifest.name,
             version=manifest.version,
             truncated=prediction.truncated,

@@ -2,38 +2,38 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import perf_counter
 from typing import Annotated, Any
 
 from anyio import to_thread
 from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response, StreamingResponse
+from starlette.routing import Match, Route
+from starlette.types import Scope
 
 from boatyard import __version__, jobs, registry
 from boatyard.api import jobs as jobs_over_http
-from boatyard.api.answers import Answer, Answers, Feedback, Health, PublishedModel, PublishedModels, Readiness, answers
-from boatyard.api.batching import Batcher, QueueFull
+from boatyard.api.answers import Feedback, Health, PublishedModel, PublishedModels, Readiness
+from boatyard.api.batching import Batcher
 from boatyard.api.jobs import JobState, Worker
-from boatyard.api.journalled import feedback_line, prediction_lines
+from boatyard.api.journalled import append, feedback_line
 from boatyard.api.keys import HEADER, Keys
-from boatyard.api.logs import IdentifiedRequests
-from boatyard.api.metrics import MeasuredRequests, Metrics
-from boatyard.api.models import Models, ModelUnavailable
+from boatyard.api.metrics import Metrics
+from boatyard.api.models import Models
+from boatyard.api.observing import ObservedRequests
 from boatyard.api.openapi import describe
-from boatyard.api.problems import Fault, Problem, documented, handle_problems
-from boatyard.api.requests import parse_feedback, parse_question, patiently, read_json
+from boatyard.api.predicting import ModelName, named_model, predict
+from boatyard.api.problems import Problem, documented, handle_problems
+from boatyard.api.requests import parse_feedback, read_json
 from boatyard.api.settings import Settings
 from boatyard.bundle import Card
-from boatyard.errors import UserError
 from boatyard.jobs import Job
-from boatyard.journal import Journal, JournalError
+from boatyard.journal import Journal
 from boatyard.predict import Predictor, allowed_cores
-from boatyard.registry import REFERENCE, UnknownModel, parse_reference
 from boatyard.storage import Storage, open_storage
 
 SHIPPING_SECONDS = 3  # for the journal's last segment; what is left waits for the next start
@@ -51,82 +51,23 @@ router = APIRouter()
 guarded = APIRouter(dependencies=[Depends(_let_in)], responses=documented(401, 403, 422, 429))
 
 
-async def _models(request: Request) -> Models:
-    found: Models = request.app.state.models
-    return found
+async def _default_model(request: Request) -> Predictor:
+    return await named_model(request.app.state.models, None)
 
 
-async def _default_model(models: Annotated[Models, Depends(_models)]) -> Predictor:
-    try:
-        return models.get_default()
-    except ModelUnavailable as why:
-        raise Problem(503, str(why)) from None
-
-
-async def _named_model(
-    models: Annotated[Models, Depends(_models)],
-    model: Annotated[
-        str | None,
-        Query(description="name, name@alias or name@version", json_schema_extra={"pattern": f"^{REFERENCE}$"}),
-    ] = None,
-) -> Predictor:
-    if model is None:
-        return await _default_model(models)
-    try:
-        return await models.get(parse_reference(model))
-    except UnknownModel as why:
-        raise Problem(404, str(why)) from None
-    except ModelUnavailable as why:
-        raise Problem(503, str(why)) from None
-    except UserError as wrong:
-        raise Problem(422, f"model: {wrong}", [Fault(detail=str(wrong), parameter="model")]) from None
-
-
-async def _arrival() -> float:
-    return perf_counter()
+async def _named_model(request: Request, model: Annotated[ModelName | None, Query()] = None) -> Predictor:
+    return await named_model(request.app.state.models, model)
 
 
 DefaultModel = Annotated[Predictor, Depends(_default_model)]
 NamedModel = Annotated[Predictor, Depends(_named_model)]
-Arrival = Annotated[float, Depends(_arrival)]
-Patience = Annotated[
-    int,
-    Header(alias="X-Request-Timeout-Ms", ge=1, le=600_000, description="past it the answer is 504, and not worked on"),
-]
-
-
-@guarded.post("/predict", response_model=Answer | Answers, responses=documented(400, 404, 413, 415, 422, 500, 503, 504))
-async def predict(
-    request: Request,
-    started: Arrival,
-    predictor: NamedModel,
-    top_k: Annotated[int, Query(ge=1, le=100)] = 3,
-    patience: Patience = 10_000,
-) -> Response:
-    """Answers one input, or a list of them under `inputs`. `top_k` is capped at the number of labels."""
-    batcher: Batcher = request.app.state.batcher
-    try:
-        batcher.admit()  # before its body is read, for then a refusal costs next to nothing
-        question = parse_question(await read_json(request), predictor.model)
-        pending = batcher.submit(predictor, question.rows, top_k)
-    except QueueFull as full:
-        raise Problem(503, str(full), headers={"retry-after": str(full.retry_after)}) from None
-    predictions = await patiently(request, pending, started + patience / 1000 - perf_counter())
-    request.app.state.metrics.count(predictor.manifest.name, predictions)
-    answered = answers(predictor.manifest, predictions, started)
-    lines = prediction_lines(
-        predictor.manifest, question.inputs, predictions, answered, request.app.state.settings.journal_input
-    )
-    _journal(request, lines)
-    content = Answers(predictions=answered) if question.listed else answered[0]
-    return Response(content.model_dump_json(), media_type="application/json")  # as it is: it needs no second check
 
 
 @guarded.post("/feedback", status_code=202, responses=documented(400, 413, 415, 422, 500, 503))
 async def feedback(request: Request) -> Feedback:
     """Takes the truth about an earlier prediction: the `id` it was answered with, and its right `label`."""
     given = parse_feedback(await read_json(request))
-    _journal(request, [feedback_line(given.id, given.label)])
+    append(request.app.state.journal, [feedback_line(given.id, given.label)])
     return given
 
 
@@ -168,16 +109,6 @@ async def job_result(request: Request, job: NamedJob) -> Response:
     if state.state == "running":
         raise Problem(409, f"the job is not finished: {state.rows:,} rows are answered")
     return StreamingResponse(jobs_over_http.result(storage, job), media_type="application/jsonl")
-
-
-def _journal(request: Request, lines: Sequence[Mapping[str, Any]]) -> None:
-    """Before the answer: what a client received is never lost."""
-    journal: Journal = request.app.state.journal
-    try:
-        journal.append(lines)
-    except JournalError as full:
-        logger.error("%s", full)
-        raise Problem(503, "the server cannot keep its journal", headers={"retry-after": "10"}) from None
 
 
 @router.get("/healthz")
@@ -222,6 +153,14 @@ async def metrics(request: Request) -> Response:
     return Response(request.app.state.metrics.page(), headers={"content-type": CONTENT_TYPE_LATEST})
 
 
+class _Route(Route):
+    """Starlette's, which tells the middleware where a request went, as FastAPI's do."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        match, found = super().matches(scope)
+        return match, {**found, "route": self} if found else found
+
+
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The app. It reads its settings (the environment's by default) and loads the model when it starts."""
 
@@ -261,11 +200,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.metrics = Metrics()
     app.state.draining = False
+    app.router.routes.append(_Route("/predict", predict, methods=["POST"]))
     app.include_router(router)
     app.include_router(guarded)
     handle_problems(app)
-    app.add_middleware(MeasuredRequests, metrics=app.state.metrics)
-    app.add_middleware(IdentifiedRequests)  # last added, so outermost
+    app.add_middleware(ObservedRequests, metrics=app.state.metrics)  # last added, so outermost
 
     def openapi() -> dict[str, Any]:
         models: Models | None = getattr(app.state, "models", None)

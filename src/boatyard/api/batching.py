@@ -13,7 +13,7 @@ from boatyard.api.metrics import Metrics
 from boatyard.predict import Prediction, Predictor
 
 MOST_WAITING = 1024  # inputs
-MOST_TOGETHER = 64  # inputs of one run; the predictor splits them by length
+MOST_TOGETHER = 64  # inputs that a worker takes at once; the predictor splits them by length
 
 
 class QueueFull(Exception):  # noqa: N818 - says what happened
@@ -36,12 +36,13 @@ class _Waiting:
 class Batcher:
     """Runs predictors in `workers` threads, off the event loop that everything else here belongs to.
 
-    A free worker takes what waits for the model of the oldest request; what its client gave up is dropped unbegun.
+    A free worker takes its share of what waits, for the model of the oldest request; what its client gave up is dropped
+    unbegun.
     """
 
     def __init__(self, workers: int, metrics: Metrics) -> None:
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="inference")
-        self._idle = workers
+        self._workers = self._idle = workers
         self._metrics = metrics
         self._waiting: deque[_Waiting] = deque()
         self._inputs = 0
@@ -79,13 +80,14 @@ class Batcher:
         batch: list[_Waiting] = []
         others: deque[_Waiting] = deque()
         inputs, now = 0, perf_counter()
+        share = min(MOST_TOGETHER, math.ceil(self._inputs / self._workers))
         while self._waiting:
             waiting = self._waiting.popleft()
             if waiting.answer.done():  # given up
                 self._count(-len(waiting.rows))
             elif batch and waiting.predictor is not batch[0].predictor:
                 others.append(waiting)
-            elif batch and inputs + len(waiting.rows) > MOST_TOGETHER:
+            elif batch and inputs + len(waiting.rows) > share:
                 others.append(waiting)
                 break
             else:

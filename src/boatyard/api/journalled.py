@@ -1,17 +1,31 @@
-"""What the journal keeps of predictions and feedback."""
+"""What the journal keeps of predictions and feedback, before their clients have an answer."""
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
 from boatyard.api.answers import Answer
+from boatyard.api.problems import Problem
 from boatyard.bundle import Manifest
+from boatyard.journal import Journal, JournalError
 from boatyard.predict import Prediction
+
+logger = logging.getLogger(__name__)
 
 Keep = Literal["stored", "hashed", "dropped"]
 KEEPS: tuple[Keep, ...] = get_args(Keep)
+
+
+def append(journal: Journal, lines: Sequence[Mapping[str, Any]]) -> None:
+    """All of them, or raises a Problem: what cannot be kept is not answered."""
+    try:
+        journal.append(lines)
+    except JournalError as full:
+        logger.error("%s", full)
+        raise Problem(503, "the server cannot keep its journal", headers={"retry-after": "10"}) from None
 
 
 def prediction_lines(

@@ -1,10 +1,8 @@
 """What Prometheus may read: requests, latency, predictions and the loaded models."""
 
 from collections.abc import Iterable
-from time import perf_counter
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from boatyard.bundle import Manifest
 from boatyard.journal import Journal
@@ -99,6 +97,11 @@ class Metrics:
             if prediction.truncated:
                 self.truncated.labels(model).inc()
 
+    def answered(self, route: str, status: int, seconds: float) -> None:
+        """A request has its answer. `route`: the template of its path, or `other`."""
+        self.requests.labels(route, status).inc()
+        self.seconds.labels(route).observe(seconds)
+
     def ran(self, inputs: int, seconds: float) -> None:
         """A worker has answered so many inputs at once."""
         self.batch.observe(inputs)
@@ -115,30 +118,3 @@ class Metrics:
     def page(self) -> bytes:
         """The text that Prometheus scrapes."""
         return generate_latest(self.registry)
-
-
-class MeasuredRequests:
-    """Middleware that counts and times every request under its route's template, or under `other`."""
-
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app = app
-        self._metrics = metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI's own
-        if scope["type"] != "http":
-            return await self._app(scope, receive, send)
-        started = perf_counter()
-        status = 500
-
-        async def watched(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, watched)
-        finally:
-            route = getattr(scope.get("route"), "path", "other")
-            self._metrics.requests.labels(route, status).inc()
-            self._metrics.seconds.labels(route).observe(perf_counter() - started)

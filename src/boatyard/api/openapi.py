@@ -4,10 +4,12 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel, TypeAdapter
 
-from boatyard.api.answers import Feedback
+from boatyard.api.answers import Answer, Answers, Feedback
 from boatyard.api.jobs import FORMATS
-from boatyard.api.problems import ProblemDocument
+from boatyard.api.predicting import Parameters, Patience, predict
+from boatyard.api.problems import ProblemDocument, documented
 from boatyard.api.requests import MOST_INPUTS
 from boatyard.bundle import Manifest
 
@@ -20,9 +22,20 @@ def describe(app: FastAPI, manifest: Manifest | None) -> dict[str, Any]:
     problem = ProblemDocument.model_json_schema(ref_template=REFERENCES)
     schemas = document["components"]["schemas"]
     schemas |= problem.pop("$defs", {}) | {ProblemDocument.__name__: problem}
-    document["paths"]["/predict"]["post"]["requestBody"] = {
-        "required": True,
-        "content": {"application/json": _body(manifest)},
+    answered = TypeAdapter(Answer | Answers).json_schema(ref_template=REFERENCES)
+    schemas |= answered.pop("$defs")
+    guarded = document["paths"]["/model"]["get"]
+    document["paths"]["/predict"] = {
+        "post": {
+            "operationId": predict.__name__,
+            "summary": "Predict",
+            "description": predict.__doc__,
+            "parameters": [*_parameters("query", Parameters), *_parameters("header", Patience), *guarded["parameters"]],
+            "requestBody": {"required": True, "content": {"application/json": _body(manifest)}},
+            "responses": guarded["responses"]
+            | {str(status): said for status, said in documented(400, 404, 413, 415, 422, 500, 503, 504).items()}
+            | {"200": {"description": "Successful Response", "content": {"application/json": {"schema": answered}}}},
+        }
     }
     document["paths"]["/feedback"]["post"]["requestBody"] = {
         "required": True,
@@ -33,6 +46,14 @@ def describe(app: FastAPI, manifest: Manifest | None) -> dict[str, Any]:
         "content": {sent: {"schema": {"type": "string"}} for sent in FORMATS},
     }
     return document
+
+
+def _parameters(where: str, model: type[BaseModel]) -> list[dict[str, Any]]:
+    schema = model.model_json_schema()
+    return [
+        {"name": name, "in": where, "required": False, "schema": schema}
+        for name, schema in schema["properties"].items()
+    ]
 
 
 def _body(manifest: Manifest | None) -> dict[str, Any]:

@@ -73,6 +73,12 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's word
         return Response(content, self.document.status, self.headers, MEDIA_TYPE)
 
 
+def invalid(errors: Sequence[Mapping[str, Any]]) -> Problem:
+    """Of parameters, as pydantic lists what is wrong with them."""
+    faults = [Fault(detail=error["msg"], parameter=str(error["loc"][-1])) for error in errors]
+    return Problem(422, "; ".join(f"{fault.parameter}: {fault.detail}" for fault in faults), faults)
+
+
 def handle_problems(app: FastAPI) -> None:
     """Turns the framework's own errors, and unexpected ones, into problem documents too."""
 
@@ -87,10 +93,8 @@ def handle_problems(app: FastAPI) -> None:
         detail = explained.get(raised.status_code, str(raised.detail))
         return Problem(raised.status_code, detail, headers=raised.headers).response()
 
-    async def invalid(_: Request, raised: RequestValidationError) -> Response:
-        faults = [Fault(detail=error["msg"], parameter=str(error["loc"][-1])) for error in raised.errors()]
-        detail = "; ".join(f"{fault.parameter}: {fault.detail}" for fault in faults)
-        return Problem(422, detail, faults).response()
+    async def unprocessable(_: Request, raised: RequestValidationError) -> Response:
+        return invalid(raised.errors()).response()
 
     async def gone(_: Request, __: ClientDisconnect) -> Response:
         return Problem(400, "the request ended before its body did").response()
@@ -98,7 +102,7 @@ def handle_problems(app: FastAPI) -> None:
     handlers: dict[type[Exception], Any] = {
         Problem: problem,
         HTTPException: refused,
-        RequestValidationError: invalid,
+        RequestValidationError: unprocessable,
         ClientDisconnect: gone,
     }
     for raised, handler in handlers.items():

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ from boatyard.kinds.protocol import InvalidInput, ServedModel
 
 MOST_BYTES = 1024 * 1024
 MOST_INPUTS = 256
+LISTEN_AFTER_SECONDS = 0.02  # for clients that hang up: most are answered before it pays to listen
 
 _Answer = TypeVar("_Answer")
 
@@ -71,18 +73,28 @@ def parse_feedback(payload: object) -> Feedback:
 
 async def patiently(request: Request, answer: "asyncio.Future[_Answer]", seconds: float) -> _Answer:
     """The answer to a request whose body was read; cancelled when its client hangs up, or past the time, with 504."""
-    gone = asyncio.ensure_future(_hung_up(request))
-    either: set[asyncio.Future[Any]] = {answer, gone}
+    loop, deadline = asyncio.get_running_loop(), perf_counter() + seconds
+    late = loop.call_later(seconds, answer.cancel)
+    listening: list[asyncio.Task[None]] = []
+
+    def listen() -> None:
+        listening.append(task := loop.create_task(_hung_up(request)))
+        task.add_done_callback(lambda _: answer.cancel())
+
+    soon = loop.call_later(LISTEN_AFTER_SECONDS, listen)
     try:
-        await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        if answer.done():
-            return answer.result()
-        if gone.done():
-            raise ClientDisconnect
-        raise Problem(504, "the answer was not ready within the time that the request allows")
+        return await answer
+    except asyncio.CancelledError:
+        if listening and listening[0].done():
+            raise ClientDisconnect from None
+        if perf_counter() >= deadline:
+            raise Problem(504, "the answer was not ready within the time that the request allows") from None
+        raise
     finally:
-        gone.cancel()
-        answer.cancel()
+        late.cancel()
+        soon.cancel()
+        for task in listening:
+            task.cancel()
 
 
 async def _hung_up(request: Request) -> None:

@@ -1,0 +1,40 @@
+"""The plain way to serve a model, as courses show it: torch, one request a pass, padded to the full length."""
+
+import os
+from pathlib import Path
+
+import torch
+import uvicorn
+from fastapi import FastAPI
+from pydantic import BaseModel
+from transformers import PreTrainedTokenizerFast
+
+from boatyard.bundle import open_bundle
+from boatyard.kinds.text.network import load
+
+LONGEST = 128
+
+bundle = open_bundle(Path(os.environ["BUNDLE"]))
+tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(bundle.folder / "tokenizer.json"), pad_token="[PAD]")  # noqa: S106
+network = load(bundle.folder)
+app = FastAPI()
+
+
+class Question(BaseModel):
+    """One message."""
+
+    text: str
+
+
+@app.post("/predict")
+def predict(question: Question) -> dict[str, object]:
+    """The label and its probability."""
+    encoded = tokenizer(question.text, padding="max_length", truncation=True, max_length=LONGEST, return_tensors="pt")
+    with torch.inference_mode():
+        probabilities = network(encoded["input_ids"], encoded["attention_mask"])["logits"].softmax(-1)[0]
+    best = int(probabilities.argmax())
+    return {"label": bundle.manifest.labels[best], "score": float(probabilities[best])}
+
+
+if __name__ == "__main__":
+    uvicorn.run(app, port=int(os.environ["PORT"]), log_level="warning")

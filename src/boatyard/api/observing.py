@@ -1,0 +1,63 @@
+"""Middleware: every request has an id, is timed and counted, and leaves one line in the log."""
+
+import logging
+import re
+from time import perf_counter
+from uuid import uuid4
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from boatyard.api.logs import request_id
+from boatyard.api.metrics import Metrics
+
+REQUEST_ID = "X-Request-Id"
+
+_W3C = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+_GOOGLE = re.compile(r"([0-9a-f]{32})(/.*)?")
+
+access = logging.getLogger("boatyard.access")
+
+
+class ObservedRequests:
+    """The id is the caller's trace where it names one. Counted and logged is the route, never what a client chose."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI's own
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        name = _trace(Headers(scope=scope)) or uuid4().hex
+        token, started, status = request_id.set(name), perf_counter(), 500
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)[REQUEST_ID] = name
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        finally:
+            seconds = perf_counter() - started
+            route = getattr(scope.get("route"), "path", "other")
+            self._metrics.answered(route, status, seconds)
+            fields = {
+                "method": scope["method"],
+                "route": route,
+                "status": status,
+                "duration_ms": round(1000 * seconds, 3),
+            }
+            access.info("%s %s %s", scope["method"], route, status, extra={"fields": fields})
+            request_id.reset(token)
+
+
+def _trace(headers: Headers) -> str | None:
+    if named := _W3C.fullmatch(headers.get("traceparent", "")):
+        return named[1]
+    if named := _GOOGLE.fullmatch(headers.get("x-cloud-trace-context", "")):
+        return named[1]
+    return None

@@ -1,0 +1,88 @@
+"""POST /predict: a plain Starlette endpoint. What FastAPI does around one takes longer than all that is done here."""
+
+from time import perf_counter
+from typing import Annotated
+
+from pydantic import BaseModel, Field, ValidationError
+from pydantic_core import to_json
+from starlette.requests import Request
+from starlette.responses import Response
+
+from boatyard.api.answers import Answers, answers
+from boatyard.api.batching import Batcher, QueueFull
+from boatyard.api.journalled import append, prediction_lines
+from boatyard.api.keys import HEADER
+from boatyard.api.models import Models, ModelUnavailable
+from boatyard.api.problems import Fault, Problem, invalid
+from boatyard.api.requests import parse_question, patiently, read_json
+from boatyard.errors import UserError
+from boatyard.predict import Predictor
+from boatyard.registry import REFERENCE, UnknownModel, parse_reference
+
+ModelName = Annotated[
+    str, Field(description="name, name@alias or name@version", json_schema_extra={"pattern": f"^{REFERENCE}$"})
+]
+
+
+class Parameters(BaseModel):
+    """What the query of a request says."""
+
+    top_k: int = Field(3, ge=1, le=100)
+    model: ModelName | None = None
+
+
+class Patience(BaseModel):
+    """What its header says."""
+
+    milliseconds: int = Field(
+        10_000,
+        ge=1,
+        le=600_000,
+        alias="X-Request-Timeout-Ms",
+        description="past it the answer is 504, and not worked on",
+    )
+
+
+async def predict(request: Request) -> Response:
+    """Answers one input, or a list of them under `inputs`. `top_k` is capped at the number of labels."""
+    started, state = perf_counter(), request.app.state
+    if state.keys:
+        state.keys.check(request.headers.get(HEADER))
+    batcher: Batcher = state.batcher
+    try:
+        batcher.admit()  # before its body is read, for then a refusal costs next to nothing
+        asked, patience = _parameters(request)
+        predictor = await named_model(state.models, asked.model)
+        question = parse_question(await read_json(request), predictor.model)
+        pending = batcher.submit(predictor, question.rows, asked.top_k)
+    except QueueFull as full:
+        raise Problem(503, str(full), headers={"retry-after": str(full.retry_after)}) from None
+    predictions = await patiently(request, pending, started + patience.milliseconds / 1000 - perf_counter())
+    state.metrics.count(predictor.manifest.name, predictions)
+    answered = answers(predictor.manifest, predictions, started)
+    keep = state.settings.journal_input
+    append(state.journal, prediction_lines(predictor.manifest, question.inputs, predictions, answered, keep))
+    content = to_json(Answers(answered) if question.listed else answered[0])
+    return Response(content, media_type="application/json")
+
+
+async def named_model(models: Models, model: str | None) -> Predictor:
+    """What a request's `model` means, the default model by default. Raises Problem."""
+    try:
+        return models.get_default() if model is None else await models.get(parse_reference(model))
+    except UnknownModel as why:
+        raise Problem(404, str(why)) from None
+    except ModelUnavailable as why:
+        raise Problem(503, str(why)) from None
+    except UserError as wrong:
+        raise Problem(422, f"model: {wrong}", [Fault(detail=str(wrong), parameter="model")]) from None
+
+
+def _parameters(request: Request) -> tuple[Parameters, Patience]:
+    name = Patience.model_fields["milliseconds"].alias or ""
+    header = request.headers.get(name)
+    try:
+        asked = Parameters.model_validate(dict(request.query_params))
+        return asked, Patience.model_validate({} if header is None else {name: header})
+    except ValidationError as wrong:
+        raise invalid(wrong.errors()) from None
