@@ -126,7 +126,7 @@ def test_a_later_head_on_the_same_connection_is_given_up_too(port: int, second: 
 
 @pytest.mark.parametrize("path", ["/predict", "/feedback"])
 def test_a_body_that_comes_byte_by_byte_is_given_up(port: int, path: str) -> None:
-    refused(port, [post(path, 100), *[b" "] * 3], 408, "body was not complete within 1 seconds")
+    refused(port, [post(path, 100), b"{"], 408, "body was not complete within 1 seconds")
 
     def pieces() -> Iterator[bytes]:
         yield post(path, 100)
@@ -162,7 +162,7 @@ def test_others_are_served_while_hundreds_send_slowly_and_those_are_hung_up_on(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module, name in [(protocol, "HEAD_SECONDS"), (requests, "BODY_SECONDS")]:
-        monkeypatch.setattr(module, name, 5 * SECONDS)
+        monkeypatch.setattr(module, name, 3 * SECONDS)
     slow = [connect(port) for _ in range(200)]
     for client in slow[::2]:
         client.sendall(b"GET /healthz HTTP/1.1\r\nx: ")
@@ -223,7 +223,7 @@ def test_many_small_requests_at_once_are_no_large_head(port: int) -> None:
         b"hello\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # somebody tries TLS
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        b"GET /healthz\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\n",
         b"GET /healthz HTTP/1.1\r\nno colon\r\n\r\n",
         b"GET /\xff HTTP/1.1\r\n\r\n",
         b"GET http://[/ HTTP/1.1\r\n\r\n",

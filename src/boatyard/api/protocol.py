@@ -34,9 +34,10 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:  # noqa: D102 - asyncio's own
-        while data and not self._refused:
-            room = MOST_HEAD_BYTES - self._head_bytes
-            piece, data = data[:room], data[room:]
+        fed = 0
+        while fed < len(data) and not self._refused:
+            piece = data[fed : fed + MOST_HEAD_BYTES - self._head_bytes]
+            fed += len(piece)
             self._head_bytes += len(piece) * self._in_head
             super().data_received(piece)
             if self._refused or not self._head_bytes:

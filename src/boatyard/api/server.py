@@ -59,7 +59,7 @@ def make_server(app: FastAPI, settings: Settings) -> DrainingServer:
         settings.host,
         settings.port,
         http=BoundedProtocol,
-        ws="none",
+        ws="none",  # no route is one, and its protocol would know no bounds
         log_config=None,  # ours
         access_log=False,
         timeout_graceful_shutdown=FINISH_SECONDS,
