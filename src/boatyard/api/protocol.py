@@ -74,7 +74,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._timer = None
 
     def _expire(self) -> None:
-        if self._head_bytes:
+        if self._head_bytes and not self.transport.is_closing():
             self._refuse(408, f"the request's head was not complete within {HEAD_SECONDS:g} seconds")
         else:  # it said nothing, or was answered already
             self.transport.close()
