@@ -340,7 +340,7 @@ def test_metrics_count_requests_predictions_and_models(client: TestClient, promo
         'boatyard_requests_total{route="/predict",status="422"} 1.0',
         'boatyard_requests_total{route="/predict",status="405"} 1.0',
         'boatyard_requests_total{route="other",status="404"} 1.0',
-        'boatyard_request_seconds_count{route="/predict"} 3.0',
+        'boatyard_request_duration_seconds_count{route="/predict"} 3.0',
         'boatyard_predictions_total{label="card_lost",model="inbox"} 1.0',
         'boatyard_predictions_total{label="fees",model="inbox"} 1.0',
         'boatyard_truncated_total{model="inbox"} 1.0',
@@ -362,7 +362,7 @@ def test_openapi_describes_what_the_loaded_model_takes(client: TestClient) -> No
 def test_openapi_documents_every_problem_as_one(client: TestClient) -> None:
     document = client.get("/openapi.json").json()
     responses = document["paths"]["/predict"]["post"]["responses"]
-    assert responses.keys() == {"200", *map(str, (400, 401, 403, 404, 413, 415, 422, 429, 500, 503, 504))}
+    assert responses.keys() == {"200", *map(str, (400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503, 504))}
     references = set(re.findall(r'"\$ref": "#/components/schemas/(\w+)"', json.dumps(document)))
     assert references <= document["components"]["schemas"].keys()
     for path in document["paths"].values():

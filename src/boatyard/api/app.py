@@ -63,7 +63,7 @@ DefaultModel = Annotated[Predictor, Depends(_default_model)]
 NamedModel = Annotated[Predictor, Depends(_named_model)]
 
 
-@guarded.post("/feedback", status_code=202, responses=documented(400, 413, 415, 422, 500, 503))
+@guarded.post("/feedback", status_code=202, responses=documented(400, 408, 413, 415, 422, 500, 503))
 async def feedback(request: Request) -> Feedback:
     """Takes the truth about an earlier prediction: the `id` it was answered with, and its right `label`."""
     given = parse_feedback(await read_json(request))
@@ -71,7 +71,7 @@ async def feedback(request: Request) -> Feedback:
     return given
 
 
-@guarded.post("/jobs", status_code=202, responses=documented(404, 413, 415, 422, 429, 500, 503))
+@guarded.post("/jobs", status_code=202, responses=documented(404, 408, 413, 415, 422, 429, 500, 503))
 async def submit_job(request: Request, response: Response, predictor: NamedModel) -> JobState:
     """Takes a file of inputs, CSV or JSON Lines, to be answered row by row: ask at `location` how it is doing."""
     storage: Storage = request.app.state.storage

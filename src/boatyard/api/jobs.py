@@ -15,6 +15,7 @@ from boatyard import jobs
 from boatyard.api.batching import MOST_TOGETHER, Batcher, QueueFull
 from boatyard.api.models import Models, ModelUnavailable
 from boatyard.api.problems import Problem
+from boatyard.api.requests import read_pieces
 from boatyard.jobs import End, Format, InputRow, Job, JobFailed, Progress, Submission
 from boatyard.kinds.protocol import InvalidInput
 from boatyard.predict import Predictor
@@ -65,7 +66,7 @@ async def submit(request: Request, storage: Storage, predictor: Predictor) -> Jo
     manifest = predictor.manifest
     submission = Submission(storage, manifest.name, manifest.version, FORMATS[sent])
     try:
-        async for data in request.stream():
+        async for data in read_pieces(request):
             due = submission.add(data)
             if submission.too_large:
                 raise Problem(413, f"a job may have {jobs.MOST_BYTES:,} bytes", headers={"connection": "close"})

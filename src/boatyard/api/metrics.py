@@ -1,8 +1,10 @@
 """What Prometheus may read: requests, latency, predictions and the loaded models."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from boatyard.bundle import Manifest
 from boatyard.journal import Journal
@@ -21,7 +23,7 @@ class Metrics:
             "boatyard_requests_total", "Answered requests.", ["route", "status"], registry=self.registry
         )
         self.seconds = Histogram(
-            "boatyard_request_seconds",
+            "boatyard_request_duration_seconds",
             "From a request's first byte to its answer's last.",
             ["route"],
             buckets=LATENCY_BUCKETS,
@@ -38,13 +40,13 @@ class Metrics:
         )
         self.queued = Gauge("boatyard_queue_inputs", "Inputs that wait for a worker.", registry=self.registry)
         self.waited = Histogram(
-            "boatyard_queue_seconds",
+            "boatyard_queue_duration_seconds",
             "From a request's place in the queue to its run.",
             buckets=LATENCY_BUCKETS,
             registry=self.registry,
         )
         self.inference = Histogram(
-            "boatyard_inference_seconds",
+            "boatyard_inference_duration_seconds",
             "What a run took, tokenising included.",
             buckets=LATENCY_BUCKETS,
             registry=self.registry,
@@ -75,19 +77,9 @@ class Metrics:
             registry=self.registry,
         )
 
-        self.spooled = Gauge(
-            "boatyard_journal_spool_bytes", "Journal lines that are not in the storage yet.", registry=self.registry
-        )
-        self.lag = Gauge("boatyard_journal_lag_seconds", "Age of the oldest line that is not.", registry=self.registry)
-        self.shipping_failures = Gauge(
-            "boatyard_journal_failures", "Times that shipping failed, since the start.", registry=self.registry
-        )
-
     def watch_journal(self, journal: Journal) -> None:
         """Shows the journal as it is at each scrape."""
-        self.spooled.set_function(lambda: journal.spooled_bytes)
-        self.lag.set_function(lambda: journal.lag_seconds)
-        self.shipping_failures.set_function(lambda: journal.failures)
+        self.registry.register(_JournalState(journal))
 
     def count(self, model: str, predictions: Iterable[Prediction]) -> None:
         """Counts what one request was answered with."""
@@ -118,3 +110,18 @@ class Metrics:
     def page(self) -> bytes:
         """The text that Prometheus scrapes."""
         return generate_latest(self.registry)
+
+
+class _JournalState(Collector):
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def collect(self) -> Iterator[Metric]:
+        journal = self._journal
+        yield GaugeMetricFamily(
+            "boatyard_journal_spool_bytes", "Journal lines that are not in the storage yet.", journal.spooled_bytes
+        )
+        yield GaugeMetricFamily(
+            "boatyard_journal_lag_seconds", "Age of the oldest line that is not.", journal.lag_seconds
+        )
+        yield CounterMetricFamily("boatyard_journal_failures", "Times that shipping failed.", journal.failures)

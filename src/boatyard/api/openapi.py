@@ -33,7 +33,7 @@ def describe(app: FastAPI, manifest: Manifest | None) -> dict[str, Any]:
             "parameters": [*_parameters("query", Parameters), *_parameters("header", Patience), *guarded["parameters"]],
             "requestBody": {"required": True, "content": {"application/json": _body(manifest)}},
             "responses": guarded["responses"]
-            | {str(status): said for status, said in documented(400, 404, 413, 415, 422, 500, 503, 504).items()}
+            | {str(status): said for status, said in documented(400, 404, 408, 413, 415, 422, 500, 503, 504).items()}
             | {"200": {"description": "Successful Response", "content": {"application/json": {"schema": answered}}}},
         }
     }

@@ -1,6 +1,7 @@
 """From a request's bytes to a model's rows; what is wrong with them becomes a problem."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, TypeVar
@@ -18,6 +19,8 @@ from boatyard.kinds.protocol import InvalidInput, ServedModel
 MOST_BYTES = 1024 * 1024
 MOST_INPUTS = 256
 LISTEN_AFTER_SECONDS = 0.02  # for clients that hang up: most are answered before it pays to listen
+BODY_SECONDS = 30.0
+PAUSE_SECONDS = 30.0  # between two pieces of a file, which itself may take long
 
 _Answer = TypeVar("_Answer")
 
@@ -25,11 +28,29 @@ _Answer = TypeVar("_Answer")
 async def read_json(request: Request) -> object:
     """The decoded body. Nested over 200 deep, or with NaN in it, it is no JSON to this server."""
     _check_type(request)
-    body = await _read_body(request)
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            body = await _read_body(request)
+    except TimeoutError:
+        raise _too_slow(f"the body was not complete within {BODY_SECONDS:g} seconds") from None
     try:
         return from_json(body, allow_inf_nan=False)
     except ValueError as wrong:
         raise Problem(400, f"the body is not JSON: {wrong}") from None
+
+
+async def read_pieces(request: Request) -> AsyncIterator[bytes]:
+    """The body as it comes in, however long it takes, unless nothing comes for a while."""
+    pieces = request.stream()
+    while True:
+        try:
+            async with asyncio.timeout(PAUSE_SECONDS):
+                piece = await anext(pieces, None)
+        except TimeoutError:
+            raise _too_slow(f"nothing of the body came for {PAUSE_SECONDS:g} seconds") from None
+        if piece is None:
+            return
+        yield piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +138,10 @@ def _parse_all(items: list[tuple[str, object]], model: ServedModel[Any, Any]) ->
 def _unprocessable(faults: list[Fault]) -> Problem:
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     return Problem(422, f"{faults[0].detail}{more}", faults)
+
+
+def _too_slow(detail: str) -> Problem:
+    return Problem(408, detail, headers={"connection": "close"})
 
 
 def _check_type(request: Request) -> None:

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from starlette.datastructures import MutableHeaders, State
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from boatyard.api.protocol import BoundedProtocol
 from boatyard.api.settings import Settings
 
 FINISH_SECONDS = 5  # for requests in flight; with the drain and the journal's last segment within Cloud Run's 10
@@ -50,17 +51,24 @@ class LastAnswers:
         await self._app(scope, receive, closing)
 
 
-def serve(app: FastAPI, settings: Settings) -> int:
-    """Listens until told to stop; the exit status."""
+def make_server(app: FastAPI, settings: Settings) -> DrainingServer:
+    """The server of the app; it listens once it is run."""
     app.add_middleware(LastAnswers, state=app.state)
     config = uvicorn.Config(
         app,
         settings.host,
         settings.port,
+        http=BoundedProtocol,
+        ws="none",  # no route is one, and its protocol would know no bounds
         log_config=None,  # ours
         access_log=False,
         timeout_graceful_shutdown=FINISH_SECONDS,
     )
-    server = DrainingServer(config, app.state, settings.drain_seconds)
+    return DrainingServer(config, app.state, settings.drain_seconds)
+
+
+def serve(app: FastAPI, settings: Settings) -> int:
+    """Listens until told to stop; the exit status."""
+    server = make_server(app, settings)
     server.run()
     return 0 if server.started else 1

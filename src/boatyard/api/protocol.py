@@ -1,0 +1,100 @@
+"""HTTP as uvicorn reads it, with bounds for a request's head: how long it may be, and how long it may take.
+
+What is refused here never gets to the app, nor into its log and metrics.
+"""
+
+from asyncio import TimerHandle, Transport
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from boatyard.api.problems import Problem
+
+MOST_HEAD_BYTES = 16 * 1024  # the request line and all headers
+HEAD_SECONDS = 10.0  # from connecting, or from a later head's first byte; also for a body that comes after its answer
+LINGER_SECONDS = 2.0  # between a refusal and closing: to close with bytes unread would destroy it on its way
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """A connection that cannot be held by sending slowly or without end, and whose refusals are problem documents."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._in_head = True  # or before it; else in a body
+        self._head_bytes = 0
+        self._refused = False
+        self._timer: TimerHandle | None = None
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # noqa: D102 - asyncio's own
+        super().connection_made(transport)
+        self._start_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: D102 - asyncio's own
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:  # noqa: D102 - asyncio's own
+        fed = 0
+        while fed < len(data) and not self._refused:
+            piece = data[fed : fed + MOST_HEAD_BYTES - self._head_bytes]
+            fed += len(piece)
+            self._head_bytes += len(piece) * self._in_head
+            super().data_received(piece)
+            if self._refused or not self._head_bytes:
+                continue
+            if self._head_bytes >= MOST_HEAD_BYTES:
+                self._refuse(431, f"the request line and headers may have {MOST_HEAD_BYTES} bytes")
+            elif self._timer is None:
+                self._start_timer()
+
+    def on_headers_complete(self) -> None:  # noqa: D102 - httptools' own
+        super().on_headers_complete()
+        self._in_head, self._head_bytes = False, 0
+        self._stop_timer()
+
+    def on_message_complete(self) -> None:  # noqa: D102 - httptools' own
+        super().on_message_complete()
+        self._in_head = True
+        self._stop_timer()
+
+    def on_response_complete(self) -> None:  # noqa: D102 - uvicorn's own
+        super().on_response_complete()
+        if not self._in_head and self.cycle.response_complete:  # nobody waits for the rest of its body
+            self._start_timer()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002, D102 - uvicorn's own
+        self._refuse(400, "what was received is not an HTTP/1.1 request")
+
+    def _start_timer(self) -> None:
+        self._timer = self.loop.call_later(HEAD_SECONDS, self._expire)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _expire(self) -> None:
+        if self._head_bytes and not self.transport.is_closing():
+            self._refuse(408, f"the request's head was not complete within {HEAD_SECONDS:g} seconds")
+        else:  # it said nothing, or was answered already
+            self.transport.close()
+
+    def _refuse(self, status: int, detail: str) -> None:
+        self._refused = True
+        self._stop_timer()
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            if self._in_head:  # of the next request, while this one is being answered
+                cycle.keep_alive = False
+                return
+            if cycle.response_started or self.pipeline:  # another answer would come in the midst of one
+                self.transport.close()
+                return
+            cycle.disconnected = True
+            cycle.message_event.set()
+        response = Problem(status, detail, headers={"connection": "close"}).response()
+        headers = [*self.server_state.default_headers, *response.raw_headers]
+        lines = b"".join(b"%b: %b\r\n" % header for header in headers)
+        self.transport.write(STATUS_LINE[status] + lines + b"\r\n" + response.body)
+        self.transport.write_eof()
+        self._timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)

@@ -1,0 +1,243 @@
+"""Who sends slowly, too much or no HTTP gets a problem document and loses the connection; nobody else notices."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from problems import assert_problem
+from servers import free_port
+
+from boatyard.api import create_app, protocol, requests
+from boatyard.api.server import make_server
+from boatyard.api.settings import Settings
+from boatyard.storage import Storage
+
+pytestmark = pytest.mark.integration
+
+SECONDS = 1.0  # for a head, for a body, between two pieces of a file
+QUESTION = b'{"text": "card"}'
+
+
+@pytest.fixture
+def port(tmp_path: Path, promoted: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:  # noqa: ARG001
+    """Of a real server, in a thread of its own, with little patience."""
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", SECONDS)
+    monkeypatch.setattr(requests, "BODY_SECONDS", SECONDS)
+    monkeypatch.setattr(requests, "PAUSE_SECONDS", SECONDS)
+    settings = Settings(storage=str(tmp_path / "storage"), spool=str(tmp_path / "spool"), port=free_port())
+    server = make_server(create_app(settings), settings)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.01)
+    yield settings.port
+    server.should_exit = True
+    thread.join(30)
+    assert not thread.is_alive()
+
+
+def connect(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=20)
+
+
+def post(path: str, length: int, media_type: str = "application/json") -> bytes:
+    lines = [f"POST {path} HTTP/1.1", "host: x", f"content-type: {media_type}", f"content-length: {length}", "", ""]
+    return "\r\n".join(lines).encode()
+
+
+def dripping(data: bytes) -> Iterator[bytes]:
+    """Never silent for long, and not done within the time."""
+    for byte in data:
+        yield bytes([byte])
+        time.sleep(SECONDS / 10)
+
+
+def converse(port: int, pieces: Iterable[bytes]) -> list[httpx.Response]:
+    """Sends until the server hangs up; all that it answered."""
+    with connect(port) as client:
+        received = bytearray()
+
+        def listen() -> None:
+            try:
+                while data := client.recv(65536):
+                    received.extend(data)
+            except ConnectionResetError:
+                pass
+
+        listening = threading.Thread(target=listen)
+        listening.start()
+        for piece in pieces:
+            if not listening.is_alive():
+                break
+            try:
+                client.sendall(piece)
+            except OSError:  # it is not listened to any more
+                break
+        listening.join(20)
+        assert not listening.is_alive(), "the server did not hang up"
+    return answers(bytes(received))
+
+
+def answers(received: bytes) -> list[httpx.Response]:
+    found = []
+    while received:
+        head, _, rest = received.partition(b"\r\n\r\n")
+        status, *lines = head.decode().split("\r\n")
+        headers = httpx.Headers([tuple(line.split(": ", 1)) for line in lines])  # type: ignore[misc]
+        length = int(headers["content-length"])
+        found.append(httpx.Response(int(status.split()[1]), headers=headers, content=rest[:length]))
+        received = rest[length:]
+    return found
+
+
+def refused(port: int, pieces: Iterable[bytes], status: int, said: str) -> None:
+    (answer,) = converse(port, pieces)
+    assert_problem(answer, status, said)
+    assert answer.headers["connection"] == "close"
+
+
+# ---- slow
+
+
+def test_a_head_that_comes_byte_by_byte_is_given_up(port: int) -> None:
+    refused(port, dripping(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"), 408, "head was not complete within 1 seconds")
+
+
+def test_whoever_connects_and_says_nothing_is_hung_up_on(port: int) -> None:
+    assert converse(port, []) == []
+
+
+@pytest.mark.parametrize("second", [b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n", b"\r\n" * 20])
+def test_a_later_head_on_the_same_connection_is_given_up_too(port: int, second: bytes) -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
+        time.sleep(SECONDS / 5)
+        yield from dripping(second)
+
+    first, last = converse(port, pieces())
+    assert first.status_code == 200
+    assert_problem(last, 408)
+
+
+@pytest.mark.parametrize("path", ["/predict", "/feedback"])
+def test_a_body_that_comes_byte_by_byte_is_given_up(port: int, path: str) -> None:
+    refused(port, [post(path, 100), b"{"], 408, "body was not complete within 1 seconds")
+
+    def pieces() -> Iterator[bytes]:
+        yield post(path, 100)
+        yield from dripping(QUESTION)
+
+    refused(port, pieces(), 408, "body was not complete within 1 seconds")
+
+
+def test_a_body_that_nobody_reads_any_more_does_not_hold_the_connection(port: int) -> None:
+    def pieces() -> Iterator[bytes]:
+        yield post("/nothing", 100)
+        yield from dripping(b" " * 30)
+
+    started = time.monotonic()
+    (answer,) = converse(port, pieces())
+    assert_problem(answer, 404)
+    assert time.monotonic() - started < 2.9 * SECONDS, "or it was held for as long as bytes came"
+
+
+def test_a_file_may_take_long_but_not_pause_for_long(port: int, storage: Storage) -> None:
+    refused(port, [post("/jobs", 100, "text/csv"), b"text\n"], 408, "nothing of the body came for 1 seconds")
+    assert storage.list("jobs/") == []
+
+    content = b"text\nmy card was stolen"
+    with connect(port) as client:
+        client.sendall(post("/jobs", len(content), "text/csv"))
+        for piece in dripping(content):
+            client.sendall(piece)
+        assert client.recv(65536).startswith(b"HTTP/1.1 202 ")
+
+
+def test_others_are_served_while_hundreds_send_slowly_and_those_are_hung_up_on(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module, name in [(protocol, "HEAD_SECONDS"), (requests, "BODY_SECONDS")]:
+        monkeypatch.setattr(module, name, 3 * SECONDS)
+    slow = [connect(port) for _ in range(200)]
+    for client in slow[::2]:
+        client.sendall(b"GET /healthz HTTP/1.1\r\nx: ")
+    for client in slow[1::2]:
+        client.sendall(post("/predict", 100) + b"{")
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        for _ in range(20):
+            assert client.post("/predict", content=QUESTION, headers={"content-type": "application/json"}).is_success
+    for one in slow:
+        assert one.recv(65536).startswith(b"HTTP/1.1 408 ")
+        assert one.recv(65536) == b""
+        one.close()
+
+
+# ---- too much
+
+
+def head(size: int) -> bytes:
+    start, end = b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx: ", b"\r\n\r\n"
+    return start + b"a" * (size - len(start) - len(end)) + end
+
+
+@pytest.mark.parametrize("piece", [100_000, 1000, 7])
+def test_a_head_may_have_16_kib_however_it_is_cut_and_not_a_byte_more(port: int, piece: int) -> None:
+    for size, status in [(16_384, 200), (16_385, 431)]:
+        sent = head(size)
+        (answer,) = converse(port, [sent[start : start + piece] for start in range(0, size, piece)])
+        assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        head(20 * 1024),
+        b"GET /healthz HTTP/1.1\r\n" + b"a: b\r\n" * 10_000 + b"\r\n",
+        b"GET /" + b"a" * 20 * 1024 + b" HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\n" + b"a" * 10_000_000,
+        b"\r\n" * 10_000,
+    ],
+    ids=["a long header", "many headers", "a long path", "a header's name without end", "blank lines without end"],
+)
+def test_a_head_that_is_too_large_is_refused(port: int, sent: bytes) -> None:
+    refused(port, [sent], 431, "16384 bytes")
+
+
+def test_many_small_requests_at_once_are_no_large_head(port: int) -> None:
+    one = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
+    found = converse(port, [one * 1000, b"GET /healthz HTTP/1.1\r\nconnection: close\r\n\r\n"])
+    assert [answer.status_code for answer in found] == [200] * 1001
+
+
+# ---- no HTTP
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"hello\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # somebody tries TLS
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nno colon\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\n\r\n",
+        b"GET http://[/ HTTP/1.1\r\n\r\n",
+        b"POST /predict HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",
+        b"POST /predict HTTP/1.1\r\ncontent-length: -1\r\n\r\n",
+        b"POST /predict HTTP/1.1\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\nno hexadecimal",
+    ],
+)
+def test_what_is_no_http_is_refused(port: int, sent: bytes) -> None:
+    refused(port, [sent], 400, "not an HTTP/1.1 request")
+
+
+@pytest.mark.parametrize("more", [b"hello\r\n\r\n", b"GET /healthz HTTP/1.1\r\n" + b"a: b\r\n" * 10_000 + b"\r\n"])
+def test_what_follows_a_request_at_once_and_is_none_does_not_cost_it_its_answer(port: int, more: bytes) -> None:
+    first = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
+    (answer,) = converse(port, [first + more])
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
