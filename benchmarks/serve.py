@@ -226,6 +226,13 @@ def _batches(collate: Any, rows: Sequence[EncodedText], size: int) -> list[Any]:
     return [collate(rows[start : start + size]) for start in range(0, len(rows), size)]
 
 
+def fetched(model: str, folder: Path) -> tuple[Bundle, str]:
+    """A published model, copied into `folder`, and the root of its storage. Raises UserError."""
+    root = os.environ.get("BOATYARD_STORAGE", ".")
+    storage, reference = open_storage(root), parse_reference(model)
+    return fetch(storage, Reference(reference.name, resolve(storage, reference)), folder / "models"), root
+
+
 def prepare(bundle: Bundle, storage: str, texts: Sequence[str], folder: Path) -> tuple[dict[str, str], dict[str, Path]]:
     """The servers' environment, and files of bodies to ask with."""
     environment = {
@@ -335,18 +342,15 @@ def report(measured: Mapping[str, Any], overloaded: Mapping[str, Any], given: Se
     if kept < KEPT or set(overloaded["by_status"]) - {200, 503} or overloaded["unanswered"]:
         missed.append(f"overload: {kept:.2f} of {KEPT:g}, {overloaded['by_status']}")
 
-    speeds = [
-        [server.title, *(f"{loads(name, count, 'per_second'):.0f}" for count in CONNECTIONS)]
-        + [f"{median(lambda one, name=name: one['servers'][name]['memory_mb']):.0f}", f"{share(name):.2f}"]
-        for name, server in SERVED.items()
-    ]
-    latencies = [
-        [server.title]
-        + [" / ".join(f"{loads(name, count, f'p{part}_ms'):.1f}" for part in (50, 95, 99)) for count in CONNECTIONS]
-        for name, server in SERVED.items()
-    ]
+    speeds, latencies = [], []
+    for name, server in SERVED.items():
+        memory = median(lambda one, name=name: one["servers"][name]["memory_mb"])
+        perseconds = [f"{loads(name, count, 'per_second'):.0f}" for count in CONNECTIONS]
+        speeds.append([server.title, *perseconds, f"{memory:.0f}", f"{share(name):.2f}"])
+        parts = [[f"{loads(name, count, f'p{part}_ms'):.1f}" for part in (50, 95, 99)] for count in CONNECTIONS]
+        latencies.append([server.title, *map(" / ".join, parts)])
     sessions, threads, size = measured["best"]
-    limit = f"{median(lambda one: one['limit']):.0f}"
+    limit, alone = median(lambda one: one["limit"]), median(lambda one: one["single_ms"])
     heads = [f"{count} connections" if count > 1 else "1 connection" for count in CONNECTIONS]
     command = f"python benchmarks/serve.py {' '.join(given)}"
     statuses = ", ".join(f"{count:,} times {status}" for status, count in sorted(overloaded["by_status"].items()))
@@ -356,14 +360,15 @@ def report(measured: Mapping[str, Any], overloaded: Mapping[str, Any], given: Se
         "memory of all processes in MB, and at 32 connections the share of what a bare ONNX Runtime session does with "
         "the cores that wrk leaves.",
         table(["", *heads, "memory", "of the limit"], speeds, align="l" + "r" * (len(heads) + 2)),
-        f"The limit: {limit} a second, all messages known beforehand, encoded and sorted by length: {sessions} sessions "
-        f"of {threads} thread(s), {size} in a batch. At 32 connections Boatyard answers {ratios['plain']:.1f} times as "
-        f"much as the plain way, {ratios['lit_torch']:.1f} and {ratios['lit_onnx']:.1f} times LitServe on torch and on "
-        f"the same graph, {ratios['bento']:.1f} times BentoML. LitServe and BentoML may batch 32 and use all cores.",
+        f"The limit: {limit:.0f} a second, all messages known beforehand, encoded and sorted by length: {sessions} "
+        f"sessions of {threads} thread(s), {size} in a batch. At 32 connections Boatyard answers {ratios['plain']:.1f} "
+        f"times as much as the plain way, {ratios['lit_torch']:.1f} and {ratios['lit_onnx']:.1f} times LitServe on "
+        f"torch and on the same graph, {ratios['bento']:.1f} times BentoML. LitServe and BentoML may batch 32 "
+        f"and use all cores.",
         "Latency in ms, p50 / p95 / p99:",
         table(["", *heads], latencies, align="l" + "r" * len(heads)),
-        f"A message alone takes a bare session {median(lambda one: one['single_ms']):.1f} ms; over HTTP, tokenising and "
-        f"journal included, {single:.2f} times that.",
+        f"A message alone takes a bare session {alone:.1f} ms; over HTTP, tokenising and journal included, "
+        f"{single:.2f} times that.",
         "## Overload",
         f"{OVERLOAD} times the {overloaded['capacity']:.0f} a second that it answered 128 connections, at a fixed rate "
         f"for {OVERLOAD_SECONDS} s: {statuses}, {overloaded['unanswered']} without an answer. Answered "
@@ -390,13 +395,10 @@ def main() -> int:
         print("wrk is not installed: apt install wrk", file=sys.stderr)  # noqa: T201
         return 2
     given = sys.argv[1:]
-    root = os.environ.get("BOATYARD_STORAGE", ".")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         try:
-            storage, reference = open_storage(root), parse_reference(given[0])
-            exact = Reference(reference.name, resolve(storage, reference))
-            bundle = fetch(storage, exact, folder / "models")
+            bundle, root = fetched(given[0], folder)
             with Path(given[1]).open(encoding="utf-8", newline="") as file:
                 texts = [row["text"] for row in csv.DictReader(file)]
         except (UserError, OSError, KeyError) as wrong:

@@ -25,7 +25,7 @@ TEXTS = [
 @pytest.fixture
 def predictor(tmp_path: Path) -> Predictor:
     write_bundle(tmp_path)
-    return Predictor(open_bundle(tmp_path), threads=1)
+    return Predictor(open_bundle(tmp_path))
 
 
 def rows(predictor: Predictor, texts: list[str]) -> list[object]:

@@ -1,6 +1,7 @@
 """The routes, and the app that holds them together."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -180,6 +181,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             if models.default is None:  # logged; a model that is published later makes the server ready
                 logger.warning("serving without a model: /readyz says why")
             app.state.worker = worker = Worker(app.state.storage, models, app.state.batcher)
+            gc.collect()
+            gc.freeze()  # what is loaded by now stays: no later collection need walk through it
             background = [asyncio.create_task(models.watch()), asyncio.create_task(worker.work())]
             yield
             for task in background:

@@ -118,8 +118,7 @@ class Models:
         self._make_room()
 
     def _open(self, exact: Reference) -> Predictor:
-        # a thread for each: the batcher runs as many at once as there are cores
-        predictor = Predictor(fetch(self._storage, exact, self._cache), threads=1)
+        predictor = Predictor(fetch(self._storage, exact, self._cache), side_by_side=True)
         # the first run is slow, and shows whether tokenizer and graph fit together
         predictor.answer([predictor.model.parse(example) for example in predictor.manifest.examples[:1]])
         return predictor

@@ -140,6 +140,10 @@ def _unprocessable(faults: list[Fault]) -> Problem:
     return Problem(422, f"{faults[0].detail}{more}", faults)
 
 
+def _too_large() -> Problem:
+    return Problem(413, f"the body may have {MOST_BYTES} bytes", headers={"connection": "close"})
+
+
 def _too_slow(detail: str) -> Problem:
     return Problem(408, detail, headers={"connection": "close"})
 
@@ -153,13 +157,12 @@ def _check_type(request: Request) -> None:
 
 
 async def _read_body(request: Request) -> bytes:
-    too_large = Problem(413, f"the body may have {MOST_BYTES} bytes", headers={"connection": "close"})
     declared = request.headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and int(declared[:20]) > MOST_BYTES:
-        raise too_large
+        raise _too_large()
     body = bytearray()
     async for chunk in request.stream():  # a chunked body declares no length, and a declared one may lie
         body += chunk
         if len(body) > MOST_BYTES:
-            raise too_large
+            raise _too_large()
     return bytes(body)
