@@ -198,12 +198,12 @@ class BucketStorage:
 
     def _copy(self, blob: Blob, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        checksum = blob.crc32c
 
         def attempt() -> None:
+            listed = self._bucket.blob(blob.name, generation=blob.generation)  # and nothing that came since
             with path.open("wb") as file:
-                blob.download_to_file(file, checksum=None, **_ONCE)
-            if _checksum(path) != checksum:
+                listed.download_to_file(file, checksum=None, **_ONCE)
+            if _checksum(path) != blob.crc32c:
                 raise _Garbled(blob.name)
 
         self._ask(attempt)
