@@ -96,8 +96,8 @@ def test(context, select="", unit=False):
     if unit:
         _module(context, "pytest", "-m", "unit", *chosen)
     else:
-        # in the order of the folders: unit, then integration
-        _module(context, "pytest", "tests/unit", "tests/integration", "--cov", "--cov-report=term", *chosen)
+        folders = ["tests/unit", "tests/integration", "tests/cloud"]  # in this order
+        _module(context, "pytest", *folders, "--cov", "--cov-report=term", *chosen)
 
 
 @task

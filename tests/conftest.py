@@ -9,6 +9,8 @@ from boatyard import registry
 from boatyard.bundle import Manifest
 from boatyard.storage import Storage, open_storage
 
+pytest.register_assert_rewrite("conformance")
+
 
 @pytest.fixture
 def storage(tmp_path: Path) -> Storage:

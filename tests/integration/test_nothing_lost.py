@@ -115,7 +115,7 @@ def test_kill_9_of_a_server_loses_and_doubles_no_prediction_that_was_received(tm
                     received.append(answer.json()["id"])
                     asked += 1
 
-    log, pause = tmp_path / "server.log", random.Random(0)  # noqa: S311
+    log, pause = tmp_path / "server.log", random.Random(0)
     with ServerProcess(tmp_path / "storage", log) as first, ServerProcess(tmp_path / "storage", log) as second:
         with ThreadPoolExecutor(CLIENTS) as pool:
             asking = [pool.submit(ask, server, PREDICTIONS // CLIENTS) for server in [first, second] * (CLIENTS // 2)]

@@ -61,7 +61,7 @@ class Doomed:
     def kill(self) -> list[str]:
         """kill -9, at some moment after its first report; what it had reported."""
         wait_until(lambda: self._reports.stat().st_size > 0)
-        time.sleep(random.uniform(0, 0.2))  # noqa: S311 - no secret
+        time.sleep(random.uniform(0, 0.2))
         assert self._process.poll() is None
         os.kill(self._process.pid, signal.SIGKILL)
         assert self._process.wait() == -signal.SIGKILL

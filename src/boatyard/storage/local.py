@@ -1,97 +1,21 @@
-"""One small interface over a folder of files now, and buckets of objects later.
-
-A key is a '/'-separated path below the root. A part that starts with '.' is never a key: that keeps `..`, the
-temporary files and the locks out with one rule.
-"""
-# `Storage` documents the methods of `LocalStorage`, and an error's name says what happened:
-# ruff: noqa: D102, N818
+"""Storage in a folder of this machine's."""
+# `Storage` documents the methods:
+# ruff: noqa: D102
 
 import hashlib
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from boatyard.errors import UserError
+from boatyard.storage.interface import KEY_PART, AlreadyExists, Conflict, Keys, NotFound, check_key
 
-_KEY_PART = re.compile(r"[^./\\\x00-\x1f\x7f\ud800-\udfff][^/\\\x00-\x1f\x7f\ud800-\udfff]*")
-_MOST_KEY_BYTES = 1024  # what Cloud Storage allows
 _LOCK_SECONDS = 30
-
-Keys = list[str]  # a name of its own, because a method called `list` hides the type in the classes below
-
-
-class NotFound(UserError):
-    """Nothing lies under the key."""
-
-
-class AlreadyExists(UserError):
-    """The key is taken, and was to be written once."""
-
-
-class Conflict(UserError):
-    """The key no longer holds the generation that the swap expected."""
-
-
-class Storage(Protocol):
-    """What every storage offers. Writes are all or nothing: no reader ever sees half an object."""
-
-    def read(self, key: str) -> bytes:
-        """Raises NotFound."""
-
-    def read_versioned(self, key: str) -> tuple[bytes, str] | None:
-        """The bytes and their generation, to hand to `swap`; None where nothing lies."""
-
-    def write(self, key: str, data: bytes) -> None:
-        """Replaces what is there: the last writer wins. For keys that `swap` moves, only `swap` is safe."""
-
-    def write_once(self, key: str, data: bytes) -> None:
-        """Raises AlreadyExists; of several writers at once exactly one succeeds."""
-
-    def swap(self, key: str, data: bytes, expected: str | None) -> str:
-        """Writes if the key still holds generation `expected` (None: nothing), else raises Conflict.
-
-        Answers the new generation.
-        """
-
-    def list(self, prefix: str = "") -> Keys:
-        """Every key that starts with `prefix`, sorted."""
-
-    def upload(self, folder: Path, prefix: str, names: Iterable[str] | None = None) -> None:
-        """Copies the files `names` of `folder` (all of them by default) to keys below `prefix`."""
-
-    def remove(self, keys: Iterable[str]) -> None:
-        """Removes the keys, in their order; those that hold nothing are passed over."""
-
-    def fetch(self, prefix: str, cache: Path) -> Path:
-        """A local folder, to be read only, with what lies under `prefix`. Raises NotFound."""
-
-
-def open_storage(root: str) -> Storage:
-    """The storage that BOATYARD_STORAGE names. Touches nothing yet: a folder is made by the first write."""
-    if root.startswith("gs://"):
-        raise UserError(f"storage {root!r}: gs:// comes with a later version's `cloud` extra; name a folder")
-    if "://" in root or not root.strip() or "\0" in root:
-        raise UserError(f"storage {root!r} is not a folder, and no other scheme is known")
-    folder = Path(root).expanduser()
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"storage {root!r} is a file and must be a folder")
-    return LocalStorage(folder)
-
-
-def check_key(key: str) -> str:
-    """The key itself, if it can never point outside the root; UserError otherwise."""
-    if not all(_KEY_PART.fullmatch(part) for part in key.split("/")):
-        raise UserError(f"{key!r} is not a storage key: parts joined by '/', none empty or starting with '.'")
-    if len(key.encode()) > _MOST_KEY_BYTES:
-        raise UserError(f"the storage key {key[:40]!r}... is longer than {_MOST_KEY_BYTES} bytes")
-    return key
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -188,8 +112,8 @@ def _generation(data: bytes) -> str:
 
 def _files_below(folder: Path) -> Iterator[Path]:
     for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if _KEY_PART.fullmatch(name)]
-        yield from (Path(parent, name) for name in names if _KEY_PART.fullmatch(name))
+        folders[:] = [name for name in folders if KEY_PART.fullmatch(name)]
+        yield from (Path(parent, name) for name in names if KEY_PART.fullmatch(name))
 
 
 @contextmanager

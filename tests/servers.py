@@ -23,7 +23,7 @@ def free_port() -> int:
 class ServerProcess:
     """`python -m boatyard.api` on a port of its own, ready when `with` is entered."""
 
-    def __init__(self, storage: Path, log: Path, **environment: str) -> None:
+    def __init__(self, storage: Path | str, log: Path, **environment: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = log

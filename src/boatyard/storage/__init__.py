@@ -1,0 +1,39 @@
+"""One small interface over a folder of files and over a bucket of objects."""
+
+from pathlib import Path
+
+from boatyard.errors import UserError
+from boatyard.storage.interface import AlreadyExists, Conflict, NotFound, Storage, Unavailable, check_key
+from boatyard.storage.local import LocalStorage, write_atomically
+
+__all__ = [
+    "AlreadyExists",
+    "Conflict",
+    "LocalStorage",
+    "NotFound",
+    "Storage",
+    "Unavailable",
+    "check_key",
+    "open_storage",
+    "write_atomically",
+]
+
+
+def open_storage(root: str) -> Storage:
+    """The storage that BOATYARD_STORAGE names. Touches nothing yet: a folder is made by the first write."""
+    if root.startswith("gs://"):
+        return _open_bucket(root)
+    if "://" in root or not root.strip() or "\0" in root:
+        raise UserError(f"storage {root!r} is neither a folder nor gs://BUCKET/PREFIX")
+    folder = Path(root).expanduser()
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"storage {root!r} is a file and must be a folder")
+    return LocalStorage(folder)
+
+
+def _open_bucket(root: str) -> Storage:
+    try:
+        from boatyard.storage.gcs import BucketStorage  # Google's client takes half a second to load
+    except ImportError as missing:
+        raise UserError(f"storage {root!r}: install boatyard[cloud] for gs:// ({missing})") from None
+    return BucketStorage(root)

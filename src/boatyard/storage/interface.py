@@ -1,0 +1,78 @@
+"""What every storage offers: objects under keys, below a root.
+
+A key is a '/'-separated path below the root. A part that starts with '.' is never a key: that keeps `..`, the
+temporary files and the locks out with one rule.
+"""
+# an error's name says what happened:
+# ruff: noqa: N818
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+
+from boatyard.errors import UserError
+
+KEY_PART = re.compile(r"[^./\\\x00-\x1f\x7f\ud800-\udfff][^/\\\x00-\x1f\x7f\ud800-\udfff]*")
+_MOST_KEY_BYTES = 1024  # what Cloud Storage allows
+
+Keys = list[str]  # a name of its own, because a method called `list` hides the type in the classes
+
+
+class NotFound(UserError):
+    """Nothing lies under the key."""
+
+
+class AlreadyExists(UserError):
+    """The key is taken, and was to be written once."""
+
+
+class Conflict(UserError):
+    """The key no longer holds the generation that the swap expected."""
+
+
+class Unavailable(UserError, OSError):
+    """The storage did not answer in time, or not what it can mean. Later it may."""
+
+
+class Storage(Protocol):
+    """What every storage offers. Writes are all or nothing: no reader ever sees half an object."""
+
+    def read(self, key: str) -> bytes:
+        """Raises NotFound."""
+
+    def read_versioned(self, key: str) -> tuple[bytes, str] | None:
+        """The bytes and their generation, to hand to `swap`; None where nothing lies."""
+
+    def write(self, key: str, data: bytes) -> None:
+        """Replaces what is there: the last writer wins. For keys that `swap` moves, only `swap` is safe."""
+
+    def write_once(self, key: str, data: bytes) -> None:
+        """Raises AlreadyExists; of several writers at once exactly one succeeds."""
+
+    def swap(self, key: str, data: bytes, expected: str | None) -> str:
+        """Writes if the key still holds generation `expected` (None: nothing), else raises Conflict.
+
+        Answers the new generation.
+        """
+
+    def list(self, prefix: str = "") -> Keys:
+        """Every key that starts with `prefix`, sorted."""
+
+    def upload(self, folder: Path, prefix: str, names: Iterable[str] | None = None) -> None:
+        """Copies the files `names` of `folder` (all of them by default) to keys below `prefix`."""
+
+    def remove(self, keys: Iterable[str]) -> None:
+        """Removes the keys, in their order; those that hold nothing are passed over."""
+
+    def fetch(self, prefix: str, cache: Path) -> Path:
+        """A local folder, to be read only, with what lies under `prefix`. Raises NotFound."""
+
+
+def check_key(key: str) -> str:
+    """The key itself, if it can never point outside the root; UserError otherwise."""
+    if not all(KEY_PART.fullmatch(part) for part in key.split("/")):
+        raise UserError(f"{key!r} is not a storage key: parts joined by '/', none empty or starting with '.'")
+    if len(key.encode()) > _MOST_KEY_BYTES:
+        raise UserError(f"the storage key {key[:40]!r}... is longer than {_MOST_KEY_BYTES} bytes")
+    return key
