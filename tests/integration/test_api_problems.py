@@ -11,9 +11,13 @@ from hypothesis import strategies as st
 from problems import assert_problem
 from starlette.testclient import TestClient
 
+from boatyard.storage import Unavailable
+from boatyard.storage.local import LocalStorage
+
 pytestmark = pytest.mark.integration
 
 JSON = {"content-type": "application/json"}
+JOB = "/jobs/20260101T000000Z-0123456789abcdef"
 
 
 @pytest.mark.parametrize(
@@ -184,3 +188,17 @@ def test_no_body_makes_the_server_fail(client: TestClient, body: bytes) -> None:
     if response.status_code != 200:
         assert_problem(response, response.status_code)
         assert response.status_code in (400, 422)
+
+
+@pytest.mark.parametrize("path", ["/models", JOB, f"{JOB}/result"])
+def test_a_storage_that_does_not_answer_is_no_fault_of_the_server(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    def unavailable(*_: object) -> None:
+        raise Unavailable("gs://secret-bucket does not answer")
+
+    for method in ("list", "read", "read_versioned"):
+        monkeypatch.setattr(LocalStorage, method, unavailable)
+    response = client.get(path)
+    assert_problem(response, 503, "storage does not answer$")
+    assert response.headers["retry-after"] == "10"

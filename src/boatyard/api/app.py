@@ -92,7 +92,7 @@ def _job(request: Request, job: str) -> Job:
 NamedJob = Annotated[Job, Depends(_job)]
 
 
-@guarded.get("/jobs/{job}", responses=documented(404, 422, 500))
+@guarded.get("/jobs/{job}", responses=documented(404, 422, 500, 503))
 def job_state(request: Request, job: NamedJob) -> JobState:
     """How the job is doing."""
     return jobs_over_http.state(request.app.state.storage, job)
@@ -101,7 +101,7 @@ def job_state(request: Request, job: NamedJob) -> JobState:
 @guarded.get(
     "/jobs/{job}/result",
     response_class=StreamingResponse,
-    responses={200: {"content": {"application/jsonl": {}}}, **documented(404, 409, 422, 500)},
+    responses={200: {"content": {"application/jsonl": {}}}, **documented(404, 409, 422, 500, 503)},
 )
 async def job_result(request: Request, job: NamedJob) -> Response:
     """A line of JSON for each row, in the file's order: `row` and what a prediction has, or `error`."""
@@ -132,7 +132,7 @@ async def model_card(predictor: DefaultModel) -> Card:
     return predictor.manifest
 
 
-@guarded.get("/models", responses=documented(500))
+@guarded.get("/models", responses=documented(500, 503))
 def published_models(request: Request) -> PublishedModels:
     """What the registry holds."""
     storage: Storage = request.app.state.storage

@@ -15,6 +15,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from boatyard.storage import Unavailable
+
 MEDIA_TYPE = "application/problem+json"
 
 logger = logging.getLogger(__name__)
@@ -99,11 +101,16 @@ def handle_problems(app: FastAPI) -> None:
     async def gone(_: Request, __: ClientDisconnect) -> Response:
         return Problem(400, "the request ended before its body did").response()
 
+    async def unavailable(_: Request, raised: Unavailable) -> Response:
+        logger.error("%s", raised)
+        return Problem(503, "the storage does not answer", headers={"retry-after": "10"}).response()
+
     handlers: dict[type[Exception], Any] = {
         Problem: problem,
         HTTPException: refused,
         RequestValidationError: unprocessable,
         ClientDisconnect: gone,
+        Unavailable: unavailable,
     }
     for raised, handler in handlers.items():
         app.add_exception_handler(raised, handler)
