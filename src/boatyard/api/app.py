@@ -130,7 +130,7 @@ async def feedback(request: Request) -> Feedback:
     return given
 
 
-@guarded.post("/jobs", status_code=202, responses=documented(404, 413, 415, 422, 429, 500, 503))
+@guarded.post("/jobs", status_code=202, responses=documented(404, 408, 413, 415, 422, 429, 500, 503))
 async def submit_job(request: Request, response: Response, predictor: NamedModel) -> JobState:
     """Takes a file of inputs, CSV or JSON Lines, to be answered row by row: ask at `location` how it is doing."""
     storage: Storage = request.app.state.storage
