@@ -231,3 +231,19 @@ def test_a_root_is_made_by_the_first_write_only(tmp_path: Path) -> None:
 def test_roots_that_are_no_folder_are_refused(root: str, said: str) -> None:
     with pytest.raises(UserError, match=said):
         open_storage(root)
+
+
+def test_a_folder_that_is_taken_away_as_empty_meanwhile_stops_no_write(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, times = Path.mkdir, iter(range(3))
+
+    def make_and_lose(folder: Path, **how: bool) -> None:
+        make(folder, **how)
+        if next(times, None) is not None:
+            folder.rmdir()  # as `remove` does in another process
+
+    storage.write_once("job", b"")
+    monkeypatch.setattr(Path, "mkdir", make_and_lose)
+    storage.write_once("open/job", b"")
+    assert storage.list() == ["job", "open/job"]
