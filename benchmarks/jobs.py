@@ -52,12 +52,13 @@ class Watch:
 
     server: Server
     job: str
+    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60))
     seconds: list[float] = field(default_factory=list)
 
     def look(self) -> dict[str, Any]:
         """Its state now."""
         started = time.perf_counter()
-        state: dict[str, Any] = httpx.get(f"{self.server.url}/jobs/{self.job}", timeout=60).json()
+        state: dict[str, Any] = self.client.get(f"{self.server.url}/jobs/{self.job}").json()
         self.seconds.append(time.perf_counter() - started)
         return state
 

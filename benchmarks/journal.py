@@ -99,32 +99,40 @@ def one_csv(folder: Path) -> dict[str, Any]:
 
 def cost(folder: Path) -> dict[str, Any]:
     """Answers a second with the journal and without, in turns, and the median ratio of neighbours."""
-    measure = wrk(folder) if shutil.which("wrk") else own_client
-    with_journal, without = storage_with_model(folder / "with"), storage_with_model(folder / "without")
-    with Server(BOATYARD, with_journal) as one, Server([str(APPS / "no_journal.py")], without) as other:
-        pairs = []
+    ask = wrk(folder) if shutil.which("wrk") else own_client
+    storages = [storage_with_model(folder / name) for name in ("with", "without")]
+    rounds: dict[Server, list[tuple[float, float]]] = {}
+    with Server(BOATYARD, storages[0]) as one, Server([str(APPS / "no_journal.py")], storages[1]) as other:
         for number in range(-1, ROUNDS):  # the first warms up
-            turns = [one, other] if number % 2 else [other, one]
-            rates = {server: measure(server) for server in turns}
-            pairs.append((rates[one], rates[other]))
-        kept = sum(1 for _ in (with_journal / "spool").rglob("*.jsonl")) + len(
-            open_storage(str(with_journal)).list("journal/")
-        )
-        if not kept or open_storage(str(without)).list("journal/"):
-            sys.exit("one was to write a journal, and the other none")
-    pairs = pairs[1:]
-    ratio = statistics.median(kept / free for kept, free in pairs)
+            for server in [one, other] if number % 2 else [other, one]:
+                computed = server.cpu_seconds
+                rate = ask(server)
+                computed = 1e6 * (server.cpu_seconds - computed) / (rate * ROUND_SECONDS)
+                rounds.setdefault(server, []).append((rate, computed))
+        one.stop()
+        other.stop()
+    if [bool(open_storage(str(storage)).list("journal/")) for storage in storages] != [True, False]:
+        sys.exit("one was to write a journal, and the other none")
+    written, free = rounds[one][1:], rounds[other][1:]
+    ratios = [kept / lost for (kept, _), (lost, _) in zip(written, free, strict=True)]
+    ratio = statistics.median(ratios)
     return {
-        "client": "wrk" if measure is not own_client else "benchmarks/load.py",
+        "client": "benchmarks/load.py" if ask is own_client else "wrk",
         "connections": CONNECTIONS,
         "rounds": ROUNDS,
         "seconds": ROUND_SECONDS,
-        "with_journal": statistics.median(kept for kept, _ in pairs),
-        "without": statistics.median(free for _, free in pairs),
-        "ratios": [kept / free for kept, free in pairs],
+        "with_journal": medians(written),
+        "writing_nothing": medians(free),
+        "ratios": ratios,
         "ratio": ratio,
         "lost": 1 - ratio,
     }
+
+
+def medians(rounds: list[tuple[float, float]]) -> dict[str, float]:
+    """Of the rounds' figures."""
+    rates, computed = zip(*rounds, strict=True)
+    return {"answers_per_second": statistics.median(rates), "cpu_microseconds": statistics.median(computed)}
 
 
 def wrk(folder: Path) -> Callable[[Server], float]:
@@ -163,7 +171,7 @@ def write(facts: dict[str, Any]) -> list[str]:
     goals = {
         "answers missing from the journal": (survived["missing"], 0, ""),
         "answers in it twice": (survived["doubled"], 0, ""),
-        "answers that clients received": (PREDICTIONS - survived["received"], 0, f" short of {PREDICTIONS:,}"),
+        f"of {PREDICTIONS:,} predictions, without an answer": (PREDICTIONS - survived["received"], 0, ""),
         "throughput lost to the journal": (round(100 * price["lost"], 1), 100 * MOST_COST, "%"),
     }
     missed = [name for name, (measured, most, _) in goals.items() if measured > most]
@@ -187,17 +195,21 @@ def write(facts: dict[str, Any]) -> list[str]:
         "## Cost",
         f"One server with the journal and one whose journal writes nothing, {price['rounds']} rounds of "
         f"{price['seconds']} s each in turns; {price['connections']} connections of {price['client']}, the bundled "
-        "messages one by one. Medians; the ratio is that of neighbours.",
+        "messages one by one. Medians; a ratio is that of neighbours.",
         table(
-            ["", "Answers a second"],
+            ["", "Answers a second", "Processor time of an answer"],
             [
-                ["with the journal", f"{price['with_journal']:,.0f}"],
-                ["writing nothing", f"{price['without']:,.0f}"],
-                ["ratio", f"{price['ratio']:.3f}"],
+                [
+                    name.replace("_", " "),
+                    f"{price[name]['answers_per_second']:,.0f}",
+                    f"{price[name]['cpu_microseconds']:,.0f} µs",
+                ]
+                for name in ("with_journal", "writing_nothing")
             ],
-            align="lr",
+            align="lrr",
         ),
-        f"Ratios of the rounds: {', '.join(f'{ratio:.3f}' for ratio in price['ratios'])}.",
+        f"Ratio of the throughputs: {price['ratio']:.3f}; of the rounds: "
+        f"{', '.join(f'{ratio:.3f}' for ratio in price['ratios'])}.",
         "## Goals",
         table(
             ["", "At most", "Measured", ""],

@@ -90,6 +90,12 @@ class Server:
         self._process.send_signal(signal.SIGTERM)
         self._process.wait()
 
+    @property
+    def cpu_seconds(self) -> float:
+        """What it has computed so far, in all its threads."""
+        times = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
+
     def megabytes(self, figure: str) -> float:
         """VmRSS, what it takes now, or VmHWM, the most since `forget_peak`."""
         status = Path(f"/proc/{self._process.pid}/status").read_text()
