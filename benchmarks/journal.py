@@ -100,20 +100,20 @@ def one_csv(folder: Path) -> dict[str, Any]:
 def cost(folder: Path) -> dict[str, Any]:
     """Answers a second with the journal and without, in turns, and the median ratio of neighbours."""
     ask = wrk(folder) if shutil.which("wrk") else own_client
-    storages = [storage_with_model(folder / name) for name in ("with", "without")]
-    rounds: dict[Server, list[tuple[float, float]]] = {}
-    with Server(BOATYARD, storages[0]) as one, Server([str(APPS / "no_journal.py")], storages[1]) as other:
-        for number in range(-1, ROUNDS):  # the first warms up
-            for server in [one, other] if number % 2 else [other, one]:
+    commands = {"with_journal": BOATYARD, "writing_nothing": [str(APPS / "no_journal.py")]}
+    storages = {name: storage_with_model(folder / name) for name in commands}
+    rounds: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
+    for number in range(ROUNDS):
+        for name in sorted(commands, reverse=number % 2 == 1):
+            with Server(commands[name], storages[name]) as server:  # a new one: no two processes run alike
                 computed = server.cpu_seconds
                 rate = ask(server)
                 computed = 1e6 * (server.cpu_seconds - computed) / (rate * ROUND_SECONDS)
-                rounds.setdefault(server, []).append((rate, computed))
-        one.stop()
-        other.stop()
-    if [bool(open_storage(str(storage)).list("journal/")) for storage in storages] != [True, False]:
+                server.stop()
+            rounds[name].append((rate, computed))
+    if not stored(storages["with_journal"]) or stored(storages["writing_nothing"]):
         sys.exit("one was to write a journal, and the other none")
-    written, free = rounds[one][1:], rounds[other][1:]
+    written, free = rounds.values()
     ratios = [kept / lost for (kept, _), (lost, _) in zip(written, free, strict=True)]
     ratio = statistics.median(ratios)
     return {
@@ -127,6 +127,11 @@ def cost(folder: Path) -> dict[str, Any]:
         "ratio": ratio,
         "lost": 1 - ratio,
     }
+
+
+def stored(storage: Path) -> bool:
+    """Something of a journal."""
+    return bool(open_storage(str(storage)).list("journal/"))
 
 
 def medians(rounds: list[tuple[float, float]]) -> dict[str, float]:
@@ -194,8 +199,9 @@ def write(facts: dict[str, Any]) -> list[str]:
         f"and writes it back ([one_csv.py](../../benchmarks/apps/one_csv.py)).{unfinished}",
         "## Cost",
         f"One server with the journal and one whose journal writes nothing, {price['rounds']} rounds of "
-        f"{price['seconds']} s each in turns; {price['connections']} connections of {price['client']}, the bundled "
-        "messages one by one. Medians; a ratio is that of neighbours.",
+        f"{price['seconds']} s each in turns, each time in a new process, which ships what the last one wrote; "
+        f"{price['connections']} connections of {price['client']}, the bundled messages one by one. Medians; a "
+        "ratio is that of neighbours.",
         table(
             ["", "Answers a second", "Processor time of an answer"],
             [
