@@ -120,7 +120,12 @@ def format_(context):
     _module(context, "ruff", "format")
 
 
-@task(help={"name": "a file in benchmarks/: banking77, inbox, prepare, train", "arguments": "passed on to it"})
+@task(
+    help={
+        "name": "a file in benchmarks/: banking77, inbox, jobs, journal, prepare, train",
+        "arguments": "passed on to it",
+    }
+)
 def bench(context, name, arguments=""):
     """Measure, and write the result to reports/benchmarks/."""
     _run(context, sys.executable, str(Path("benchmarks", f"{name}.py")), *shlex.split(arguments))

@@ -9,8 +9,10 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
+from boatyard import registry
 from boatyard.bundle import Manifest, seal
 from boatyard.kinds.text.serving import input_schema
+from boatyard.storage import open_storage
 
 WORDS = {
     "card_lost": ("card", "lost", "stolen"),
@@ -49,6 +51,15 @@ def write_bundle(folder: Path, *, bias: Sequence[float] = (0, 0, 0), **changes: 
     tokenizer().save(str(folder / "tokenizer.json"))
     onnx.save(graph(bias), folder / "model.onnx")
     return seal(folder, **fields(**changes))
+
+
+def publish_in_production(root: Path) -> str:
+    """A bundle is inbox@production in the storage `root`/storage; its version."""
+    storage = open_storage(str(root / "storage"))
+    write_bundle(root / "sealed")
+    version = registry.publish(storage, root / "sealed").version
+    registry.promote(storage, "inbox", version)
+    return version
 
 
 def tokenizer() -> Tokenizer:

@@ -1,4 +1,4 @@
-"""Real server processes for tests."""
+"""Servers for tests, and real processes of them."""
 
 import os
 import signal
@@ -6,11 +6,15 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import httpx
+from starlette.testclient import TestClient
+
+Serve = Callable[..., TestClient]
 
 
 def free_port() -> int:

@@ -2,10 +2,10 @@
 
 jobs/<id>/input/000001                           the file as it came, in parts
 jobs/<id>/job.json                               written last of a submission: now there is a job
-jobs/<id>/result/000001.<rows>.<bad>.<bytes>.jsonl   the next `CHUNK` answers; the numbers: how far the job is by then
+jobs/<id>/result/000001.<rows>.<bad>.<bytes>.jsonl   the next answers; the numbers: how far the job is by then
 jobs/<id>/end.json                               it is over
 jobs/<id>/lease.json                             who works on it, and until when
-jobs/open/<id>                                   it is not over yet
+jobs/open/<id>                                   it is being sent, or not over yet
 
 Rows and answers follow from the file and the model's version alone, and an object is written once. So whoever takes a
 job up goes on behind the last chunk, and two who work on one do no harm.
@@ -18,9 +18,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
 from secrets import token_hex
-from time import time
+from time import monotonic, time
 from typing import Any, Literal
 
 from pydantic_core import from_json, to_json
@@ -28,16 +27,19 @@ from pydantic_core import from_json, to_json
 from boatyard.errors import UserError
 from boatyard.storage import AlreadyExists, Conflict, NotFound, Storage
 
-CHUNK = 1024  # rows
+CHUNK = 1024  # rows, at most
+CHUNK_BYTES = 2**20  # of the file: once parsed, they may take many times the memory
 PART_BYTES = 4 * 2**20
 MOST_BYTES = 100 * 2**20
 MOST_ROWS = 1_000_000
 MOST_ROW_BYTES = 2**20
 LEASE_SECONDS = 15.0
+UPLOAD_SECONDS = 3600.0
 ID = r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{16}"
 
 Format = Literal["csv", "jsonl"]
 
+_STAMP = "%Y%m%dT%H%M%SZ"
 _RESULT = re.compile(r"result/(\d{6})\.(\d+)\.(\d+)\.(\d+)\.jsonl")
 _ESCAPED = re.compile("[\udc80-\udcff]")  # bytes that are no UTF-8
 
@@ -99,10 +101,11 @@ class Submission:
     model: str
     version: str
     format: Format
-    id: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{token_hex(8)}")
+    id: str = field(default_factory=lambda: f"{datetime.now(UTC):{_STAMP}}-{token_hex(8)}")
     _part: bytearray = field(default_factory=bytearray)
     _parts: int = 0
     _bytes: int = 0
+    _since: float = field(default_factory=monotonic)
 
     def add(self, data: bytes) -> bool:
         """Takes the next bytes; whether `store` is due."""
@@ -115,8 +118,15 @@ class Submission:
         """More came than a job may have."""
         return self._bytes > MOST_BYTES
 
+    @property
+    def too_slow(self) -> bool:
+        """It takes so long that it will soon pass for cut off."""
+        return monotonic() - self._since > UPLOAD_SECONDS
+
     def store(self) -> None:
         """Brings what came since to the storage."""
+        if not self._parts:  # first, so that parts are found again whatever becomes of this process
+            self.storage.write_once(_open_key(self.id), b"")
         while self._part:
             self._parts += 1
             self.storage.write_once(_part_key(self.id, self._parts), bytes(self._part[:PART_BYTES]))
@@ -127,18 +137,26 @@ class Submission:
         self.store()
         submitted = datetime.now(UTC).isoformat(timespec="seconds")
         job = Job(self.id, self.model, self.version, self.format, self._bytes, self._parts, submitted)
-        self.storage.write_once(f"jobs/open/{self.id}", b"")
         self.storage.write_once(f"jobs/{self.id}/job.json", to_json(asdict(job)))
         return job
 
     def abandon(self) -> None:
         """Leaves nothing behind."""
-        self.storage.remove(_part_key(self.id, number) for number in range(1, self._parts + 1))
+        parts = [_part_key(self.id, number) for number in range(1, self._parts + 1)]
+        self.storage.remove([*parts, _open_key(self.id)])
 
 
 def open_ids(storage: Storage) -> list[str]:
-    """Jobs that are not over, the oldest first."""
-    return [key.removeprefix("jobs/open/") for key in storage.list("jobs/open/")]
+    """Jobs that are being sent or not over, the oldest first."""
+    found = (key.removeprefix(_open_key("")) for key in storage.list(_open_key("")))
+    return [name for name in found if re.fullmatch(ID, name)]
+
+
+def forget_if_cut_off(storage: Storage, job: str) -> None:
+    """Removes what came of an open job that is none yet, if nobody can be sending it any more."""
+    begun = datetime.strptime(job.partition("-")[0], _STAMP).replace(tzinfo=UTC)
+    if time() - begun.timestamp() > 2 * UPLOAD_SECONDS:  # twice, for clocks differ
+        storage.remove([*storage.list(f"jobs/{job}/input/"), _open_key(job)])
 
 
 def find(storage: Storage, job: str) -> Job:
@@ -182,7 +200,7 @@ def write_end(storage: Storage, job: Job, how: End) -> None:
     """The first end counts."""
     with suppress(AlreadyExists):
         storage.write_once(f"jobs/{job.id}/end.json", to_json(asdict(how)))
-    storage.remove([f"jobs/open/{job.id}"])
+    storage.remove([_open_key(job.id)])
 
 
 def lease(storage: Storage, job: Job, holder: str, seconds: float = LEASE_SECONDS) -> bool:
@@ -204,12 +222,23 @@ def lease(storage: Storage, job: Job, holder: str, seconds: float = LEASE_SECOND
 
 
 def chunks(storage: Storage, job: Job) -> Iterator[list[InputRow]]:
-    """All rows of the file. Raises JobFailed where no more can be read."""
+    """All rows of the file, cut the same way each time. Raises JobFailed where no more can be read."""
     rows = _csv_rows(storage, job) if job.format == "csv" else _json_rows(storage, job)
-    while chunk := list(islice(rows, CHUNK)):
-        if chunk[-1].number > MOST_ROWS:
+    chunk: list[InputRow] = []
+    begun = 0
+    for row in rows:
+        if row.number > MOST_ROWS:
             raise JobFailed(f"the file has more than {MOST_ROWS:,} rows")
+        chunk.append(row)
+        if len(chunk) == CHUNK or row.end - begun >= CHUNK_BYTES:
+            yield chunk
+            chunk, begun = [], row.end
+    if chunk:
         yield chunk
+
+
+def _open_key(job: str) -> str:
+    return f"jobs/open/{job}"
 
 
 def _part_key(job: str, number: int) -> str:

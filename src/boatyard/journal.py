@@ -36,6 +36,7 @@ SEGMENT_SECONDS = 60.0
 MOST_SPOOLED_BYTES = 2**30
 _FIRST_PAUSE = 0.1  # seconds, doubled by each failure in a row
 _MOST_PAUSE = 30.0
+_COMPRESSION = 3  # 6 saves another 7 % of the bytes, takes twice the time, and requests wait for the same cores
 _LOCK = ".lock"
 _STAMP = "%Y-%m-%dT%H%M%S-%fZ"
 _INSTANCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}-[0-9a-f]{16}")
@@ -251,7 +252,7 @@ class Journal:
             logger.warning("%s ends with %d bytes of a line that was never answered: dropped", segment.path, torn)
         if lines:
             with suppress(AlreadyExists):  # whoever shipped it died, or was given up, before it was deleted here
-                self._storage.write_once(segment.key(), gzip.compress(lines, 6, mtime=0))
+                self._storage.write_once(segment.key(), gzip.compress(lines, _COMPRESSION, mtime=0))
         segment.path.unlink(missing_ok=True)
 
 

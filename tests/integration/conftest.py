@@ -1,19 +1,16 @@
 """The app, started on the test's own storage."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from bundles import Publish
+from bundles import publish_in_production
+from servers import Serve
 from starlette.testclient import TestClient
 
-from boatyard import registry
 from boatyard.api import create_app
 from boatyard.api.settings import Settings
-from boatyard.storage import Storage
-
-Serve = Callable[..., TestClient]
 
 
 @pytest.fixture
@@ -39,10 +36,8 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 
 
 @pytest.fixture
-def promoted(storage: Storage, publish: Publish) -> str:
-    version = publish().version
-    registry.promote(storage, "inbox", version)
-    return version
+def promoted(tmp_path: Path) -> str:
+    return publish_in_production(tmp_path)
 
 
 @pytest.fixture

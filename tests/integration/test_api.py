@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from bundles import LABELS, Publish, fields, tokenizer, write_bundle
 from problems import assert_problem
+from servers import Serve
 from starlette.testclient import TestClient
 
 from boatyard import registry
@@ -25,8 +26,6 @@ from boatyard.registry import Reference
 from boatyard.storage import LocalStorage, Storage
 
 pytestmark = pytest.mark.integration
-
-Serve = Callable[..., TestClient]
 
 
 def eventually(check: Callable[[], bool]) -> None:

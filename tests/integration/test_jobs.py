@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ import httpx
 import pytest
 from bundles import Publish
 from problems import assert_problem
-from servers import ServerProcess
+from servers import Serve, ServerProcess
 from starlette.testclient import TestClient
 
 from boatyard import jobs, registry
 from boatyard.api import jobs as jobs_over_http
+from boatyard.jobs import Submission
 from boatyard.storage import Storage
 
 pytestmark = pytest.mark.integration
@@ -149,6 +151,51 @@ def test_limits_and_wrong_asks_are_problems(
     refused = client.post("/jobs", content="text\ncard\n", headers=CSV)
     assert_problem(refused, 429)
     assert refused.headers["retry-after"] == "60"
+
+
+def test_wide_rows_are_answered_few_at_a_time(
+    client: TestClient, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "CHUNK_BYTES", 1000)
+    content = "".join(f'{{"text": "card {n}", "more": {[0] * 100}}}\n' for n in range(50))
+    job = submit(client, content, JSONL)
+    assert finished(client, job)["bad"] == 0
+    assert len(storage.list(f"jobs/{job}/result/")) == 13
+    assert [line["row"] for line in result(client, job)] == list(range(1, 51))
+
+
+def test_what_a_killed_server_had_taken_of_a_file_is_removed_in_time(
+    storage: Storage, promoted: str, serve: Serve
+) -> None:
+    ids = [f"20200101T000000Z-{'0' * 16}", f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{'1' * 16}"]
+    for job in ids:
+        submission = Submission(storage, "inbox", promoted, "csv", job)
+        submission.add(b"text\n" + b"card\n" * 10**6)
+        submission.store()
+    client = serve()
+    finished(client, submit(client, "text\ncard\n"))  # it looks through all that is open, the oldest first
+    assert storage.list(f"jobs/{ids[0]}/") == []
+    assert len(storage.list(f"jobs/{ids[1]}/input/")) == 2
+    assert jobs.open_ids(storage) == ids[1:]
+
+
+def test_a_file_that_takes_too_long_to_come_is_refused(
+    client: TestClient, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "UPLOAD_SECONDS", 0)
+    assert_problem(client.post("/jobs", content="text\ncard\n", headers=CSV), 408, "within 0 seconds")
+    assert storage.list("jobs/") == []
+
+
+def test_a_job_that_cannot_be_read_does_not_hold_up_the_others(storage: Storage, promoted: str, serve: Serve) -> None:
+    for job in "01":
+        submission = Submission(storage, "inbox", promoted, "csv", f"20260101T000000Z-{job * 16}")
+        submission.add(b"text\ncard\n")
+        submission.finish()
+    storage.remove(storage.list(f"jobs/20260101T000000Z-{'0' * 16}/input/"))
+    client = serve()
+    finished(client, submission.id)
+    assert client.get(f"/jobs/20260101T000000Z-{'0' * 16}").json()["state"] == "running"
 
 
 def test_a_job_that_is_not_finished_has_no_result_yet(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,18 +6,16 @@ from contextlib import suppress
 
 import pytest
 import schemathesis
-from bundles import write_bundle
+from bundles import publish_in_production
 from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import BaseSchema, Case, GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection
 from starlette.testclient import TestClient
 
-from boatyard import registry
 from boatyard.api import create_app
 from boatyard.api import jobs as jobs_over_http
 from boatyard.api.settings import Settings
-from boatyard.storage import open_storage
 
 pytestmark = pytest.mark.integration
 
@@ -27,9 +25,7 @@ EXAMPLES = 200  # of each operation in each mode
 @pytest.fixture(scope="module")
 def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BaseSchema]:
     root = tmp_path_factory.mktemp("described")
-    storage = open_storage(str(root / "storage"))
-    write_bundle(root / "sealed")
-    registry.promote(storage, "inbox", registry.publish(storage, root / "sealed").version)
+    publish_in_production(root)
     app = create_app(Settings(storage=str(root / "storage"), spool=str(root / "spool")))
     with pytest.MonkeyPatch.context() as patched, TestClient(app):
         patched.setattr(jobs_over_http, "MOST_OPEN", 10**6)  # each is a case of its own here

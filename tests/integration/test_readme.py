@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bundles import write_bundle
+from bundles import publish_in_production
 from servers import ServerProcess
 
-from boatyard import registry
 from boatyard.config import load_config
-from boatyard.storage import open_storage
 
 pytestmark = pytest.mark.integration
 
@@ -29,9 +27,7 @@ CURLS = [line for line in LINES if line.startswith("curl ")]
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real server process with a real small bundle, published as the README's."""
     root = tmp_path_factory.mktemp("readme")
-    storage = open_storage(str(root / "storage"))
-    write_bundle(root / "sealed")
-    registry.promote(storage, "inbox", registry.publish(storage, root / "sealed").version)
+    publish_in_production(root)
     with ServerProcess(root / "storage", root / "log") as process:
         yield process.url
 

@@ -79,17 +79,24 @@ def test_a_rolling_restart_fails_no_request(tmp_path: Path) -> None:
         assert "Traceback" not in (tmp_path / log).read_text()
 
 
+def wait_for(server: ServerProcess, version: str) -> None:
+    limit = time.monotonic() + 30
+    while httpx.get(f"{server.url}/readyz").json()["version"] != version:
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+
+
 def test_promotions_and_rollbacks_under_load_fail_no_request(
     tmp_path: Path, storage: Storage, promoted: str, publish: Publish
 ) -> None:
     other = publish(bias=(0, 0, 50)).version
     with ServerProcess(tmp_path / "storage", tmp_path / "log") as server:
         load = Load([server])
-        for _ in range(5):
+        for _ in range(20):
             registry.promote(storage, "inbox", other)
-            time.sleep(1.2)  # it looks each second
+            wait_for(server, other)
             registry.rollback(storage, "inbox")
-            time.sleep(1.2)
+            wait_for(server, promoted)
         versions, failures = load.end()
     assert failures == []
     assert versions.keys() == {promoted, other}

@@ -85,3 +85,19 @@ sys.exit(registry.main(["models"]))
         assert ran.returncode == 2
         assert "install boatyard[cloud]" in ran.stderr
         assert len(ran.stderr.splitlines()) == 1
+
+
+def test_a_folder_that_is_taken_away_as_empty_meanwhile_stops_no_write(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, times = Path.mkdir, iter(range(3))
+
+    def make_and_lose(folder: Path, **how: bool) -> None:
+        make(folder, **how)
+        if next(times, None) is not None:
+            folder.rmdir()  # as `remove` does in another process
+
+    storage.write_once("job", b"")
+    monkeypatch.setattr(Path, "mkdir", make_and_lose)
+    storage.write_once("open/job", b"")
+    assert storage.list() == ["job", "open/job"]

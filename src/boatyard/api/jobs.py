@@ -70,13 +70,16 @@ async def submit(request: Request, storage: Storage, predictor: Predictor) -> Jo
             due = submission.add(data)
             if submission.too_large:
                 raise Problem(413, f"a job may have {jobs.MOST_BYTES:,} bytes", headers={"connection": "close"})
+            if submission.too_slow:
+                seconds = f"{jobs.UPLOAD_SECONDS:,.0f}"
+                raise Problem(408, f"a job must be sent within {seconds} seconds", headers={"connection": "close"})
             if due:
                 await to_thread.run_sync(submission.store)
-        return await to_thread.run_sync(submission.finish)
-    except BaseException:
+    except Exception:  # where this process is ended, a worker cleans up
         with suppress(OSError):
             submission.abandon()
         raise
+    return await to_thread.run_sync(submission.finish)
 
 
 def state(storage: Storage, job: Job) -> JobState:
@@ -127,17 +130,23 @@ class Worker:
         while True:
             self._submitted.clear()
             try:
-                for name in await to_thread.run_sync(jobs.open_ids, self._storage):
-                    await self._take(name)
+                names = await to_thread.run_sync(jobs.open_ids, self._storage)
             except Exception:  # the storage may be back in a moment
-                logger.exception("jobs could not be worked on")
+                logger.exception("jobs could not be looked for")
+                names = []
+            for name in names:
+                try:
+                    await self._take(name)
+                except Exception:  # the others are not held up
+                    logger.exception("job %s could not be worked on", name)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._submitted.wait(), LOOK_SECONDS)
 
     async def _take(self, name: str) -> None:
         try:
             job = await to_thread.run_sync(jobs.find, self._storage, name)
-        except jobs.UnknownJob:  # it is being submitted
+        except jobs.UnknownJob:  # it is being submitted, or was
+            await to_thread.run_sync(jobs.forget_if_cut_off, self._storage, name)
             return
         if not await self._lease(job):
             return

@@ -119,10 +119,9 @@ def _files_below(folder: Path) -> Iterator[Path]:
 @contextmanager
 def _appearing(path: Path, publish: Callable[[Path, Path], None] = os.replace) -> Iterator[BinaryIO]:
     """A file to write to, which `publish` moves to `path` once all of it is on the disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{uuid4().hex}.tmp")
     try:
-        with temporary.open("xb") as file:
+        with _create(temporary) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -130,6 +129,17 @@ def _appearing(path: Path, publish: Callable[[Path, Path], None] = os.replace) -
         _sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _create(path: Path, attempts: int = 10) -> BinaryIO:
+    """Again where `remove` takes the folder, empty as it is, away in between."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("xb")
+    except (FileNotFoundError, FileExistsError):
+        if attempts == 1:
+            raise
+    return _create(path, attempts - 1)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,0 +1,247 @@
+"""What the journal keeps when servers are killed, and what it costs:  python benchmarks/journal.py
+
+200 clients ask two server processes for 20,000 predictions while one of the two is killed with kill -9 twice; then they
+ask two processes of a plain app that keeps one CSV, of which none is killed. Then one server with the journal and one
+whose journal writes nothing take turns. Serves inbox@production. Writes reports/benchmarks/journal.md and .json; fails
+where a goal is missed.
+"""
+
+import asyncio
+import csv
+import json
+import random
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import uvloop
+from load import APPS, BOATYARD, Load, Server, messages, storage_with_model
+from report import write_report
+
+from boatyard.journal import read
+from boatyard.markdown import table
+from boatyard.storage import open_storage
+
+CLIENTS, PREDICTIONS = 200, 20_000
+KILLS = 2
+MOST_SECONDS = 180  # that clients go on asking
+ROUNDS, ROUND_SECONDS, CONNECTIONS = 7, 8, 32
+MOST_COST = 0.05  # of the throughput
+
+WRK = """
+local requests, n = {}, 0
+init = function()
+  for body in io.lines("%s") do
+    table.insert(requests, wrk.format("POST", "/predict", {["content-type"] = "application/json"}, body))
+  end
+end
+request = function()
+  n = n %% #requests + 1
+  return requests[n]
+end
+"""
+
+
+def tell(load: Load, kept: Iterable[str]) -> dict[str, Any]:
+    """What became of the answers that clients received. `kept`: the ids that were stored."""
+    found = Counter(kept)
+    return {
+        "received": len(load.received),
+        "kept": found.total(),
+        "missing": sum(one not in found for one in load.received),
+        "doubled": sum(times > 1 for times in found.values()),
+        "broken_connections": load.broken,
+        "refused": load.refused,
+        "seconds": load.took,
+    }
+
+
+def journal_under_fire(folder: Path) -> dict[str, Any]:
+    """Two servers on one storage, the first of them killed at random moments."""
+    storage = storage_with_model(folder)
+    draw = random.Random()  # noqa: S311
+    # of all answers, one in each half, so that the second comes after the first one's restart
+    moments = [(kill + draw.uniform(0.1, 0.9)) / KILLS for kill in range(KILLS)]
+
+    async def attack() -> None:
+        asking = asyncio.ensure_future(load.work())
+        for moment in moments:
+            while len(load.received) < moment * PREDICTIONS and not asking.done():
+                await asyncio.sleep(0.001)
+            await asyncio.to_thread(first.restart)
+        await asking
+
+    with Server(BOATYARD, storage) as first, Server(BOATYARD, storage) as second:
+        load = Load([first, second], CLIENTS, PREDICTIONS // CLIENTS, MOST_SECONDS)
+        uvloop.run(attack())
+        first.stop()
+        second.stop()
+    kept = (line["id"] for line in read(open_storage(str(storage))))
+    return {"killed_after_share": moments, **tell(load, kept)}
+
+
+def one_csv(folder: Path) -> dict[str, Any]:
+    """Two processes of the plain app on one file; none is killed."""
+    storage, file = storage_with_model(folder), folder / "predictions.csv"
+    plain = [str(APPS / "one_csv.py")]
+    with Server(plain, storage, ONE_CSV=str(file)) as first, Server(plain, storage, ONE_CSV=str(file)) as second:
+        load = Load([first, second], CLIENTS, PREDICTIONS // CLIENTS, MOST_SECONDS).run()
+    with file.open(newline="", encoding="utf-8") as rows:
+        return tell(load, (row["id"] for row in csv.DictReader(rows)))
+
+
+def cost(folder: Path) -> dict[str, Any]:
+    """Answers a second with the journal and without, in turns, and the median ratio of neighbours."""
+    ask = wrk(folder) if shutil.which("wrk") else own_client
+    commands = {"with_journal": BOATYARD, "writing_nothing": [str(APPS / "no_journal.py")]}
+    storages = {name: storage_with_model(folder / name) for name in commands}
+    rounds: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
+    for number in range(ROUNDS):
+        for name in sorted(commands, reverse=number % 2 == 1):
+            with Server(commands[name], storages[name]) as server:  # a new one: no two processes run alike
+                computed = server.cpu_seconds
+                rate = ask(server)
+                computed = 1e6 * (server.cpu_seconds - computed) / (rate * ROUND_SECONDS)
+                server.stop()
+            rounds[name].append((rate, computed))
+    if not stored(storages["with_journal"]) or stored(storages["writing_nothing"]):
+        sys.exit("one was to write a journal, and the other none")
+    written, free = rounds.values()
+    ratios = [kept / lost for (kept, _), (lost, _) in zip(written, free, strict=True)]
+    ratio = statistics.median(ratios)
+    return {
+        "client": "benchmarks/load.py" if ask is own_client else "wrk",
+        "connections": CONNECTIONS,
+        "rounds": ROUNDS,
+        "seconds": ROUND_SECONDS,
+        "with_journal": medians(written),
+        "writing_nothing": medians(free),
+        "ratios": ratios,
+        "ratio": ratio,
+        "lost": 1 - ratio,
+    }
+
+
+def stored(storage: Path) -> bool:
+    """Something of a journal."""
+    return bool(open_storage(str(storage)).list("journal/"))
+
+
+def medians(rounds: list[tuple[float, float]]) -> dict[str, float]:
+    """Of the rounds' figures."""
+    rates, computed = zip(*rounds, strict=True)
+    return {"answers_per_second": statistics.median(rates), "cpu_microseconds": statistics.median(computed)}
+
+
+def wrk(folder: Path) -> Callable[[Server], float]:
+    """Answers a second, counted by wrk with all messages in turn."""
+    bodies, script = folder / "bodies.jsonl", folder / "wrk.lua"
+    bodies.write_text("".join(json.dumps({"text": text}) + "\n" for text in messages()))
+    script.write_text(WRK % bodies)
+
+    def measure(server: Server) -> float:
+        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{ROUND_SECONDS}s", "-s", str(script), server.url]
+        told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        if "Non-2xx" in told or "Socket errors" in told:
+            sys.exit(told)
+        return float(re.search(r"Requests/sec:\s+([\d.]+)", told)[1])
+
+    return measure
+
+
+def own_client(server: Server) -> float:
+    """Where there is no wrk. It takes a core itself."""
+    load = Load([server], CONNECTIONS, seconds=ROUND_SECONDS).run()
+    return len(load.received) / load.took
+
+
+def write(facts: dict[str, Any]) -> list[str]:
+    """The same figures for people and for programs; the goals that are missed."""
+    survived, common, price = facts["journal"], facts["one_csv"], facts["cost"]
+    rows = [
+        [
+            name,
+            *(f"{told[figure]:,}" for figure in ("received", "kept", "missing", "doubled")),
+            f"{told['seconds']:,.0f}",
+        ]
+        for name, told in [("Boatyard's journal, kill -9 twice", survived), ("one CSV, nothing killed", common)]
+    ]
+    goals = {
+        "answers missing from the journal": (survived["missing"], 0, ""),
+        "answers in it twice": (survived["doubled"], 0, ""),
+        f"of {PREDICTIONS:,} predictions, without an answer": (PREDICTIONS - survived["received"], 0, ""),
+        "throughput lost to the journal": (round(100 * price["lost"], 1), 100 * MOST_COST, "%"),
+    }
+    missed = [name for name, (measured, most, _) in goals.items() if measured > most]
+    unfinished = (
+        ""
+        if common["received"] >= PREDICTIONS
+        else f" The file grows, and so does each answer's work: stopped after {MOST_SECONDS} seconds."
+    )
+    text = [
+        "# Journal",
+        "## Nothing lost",
+        f"{CLIENTS} clients at once ask for {PREDICTIONS:,} predictions from two server processes. Afterwards what "
+        "was stored is compared with what clients received.",
+        table(["", "Received", "Stored", "Missing", "Doubled", "Seconds"], rows, align="lrrrrr"),
+        "- Boatyard's journal: the two share a storage. One is killed with kill -9 and started again twice, after "
+        f"{' and '.join(f'{share:.0%}' for share in survived['killed_after_share'])} of the answers (drawn at random); "
+        f"{survived['broken_connections']} connections broke, and their clients asked again. What is stored, but was "
+        "not received, was answered when the server died.\n"
+        "- One CSV: a plain FastAPI app with the same model, which for each prediction reads the file, appends a row "
+        f"and writes it back ([one_csv.py](../../benchmarks/apps/one_csv.py)).{unfinished}",
+        "## Cost",
+        f"One server with the journal and one whose journal writes nothing, {price['rounds']} rounds of "
+        f"{price['seconds']} s each in turns, each time in a new process, which ships what the last one wrote; "
+        f"{price['connections']} connections of {price['client']}, the bundled messages one by one. Medians; a "
+        "ratio is that of neighbours.",
+        table(
+            ["", "Answers a second", "Processor time of an answer"],
+            [
+                [
+                    name.replace("_", " "),
+                    f"{price[name]['answers_per_second']:,.0f}",
+                    f"{price[name]['cpu_microseconds']:,.0f} µs",
+                ]
+                for name in ("with_journal", "writing_nothing")
+            ],
+            align="lrr",
+        ),
+        f"Ratio of the throughputs: {price['ratio']:.3f}; of the rounds: "
+        f"{', '.join(f'{ratio:.3f}' for ratio in price['ratios'])}.",
+        "## Goals",
+        table(
+            ["", "At most", "Measured", ""],
+            [
+                [name, f"{most:g}{unit}", f"{measured:g}{unit}", "missed" if name in missed else "met"]
+                for name, (measured, most, unit) in goals.items()
+            ],
+            align="lrrl",
+        ),
+        "    python benchmarks/journal.py",
+    ]
+    write_report("journal", text, facts, ["boatyard", "fastapi", "onnxruntime", "uvicorn"])
+    return missed
+
+
+def main() -> None:
+    """Measure, write the report, and say whether the goals are met."""
+    facts: dict[str, Any] = {"clients": CLIENTS, "predictions": PREDICTIONS}
+    phases = {"journal": journal_under_fire, "one_csv": one_csv, "cost": cost}
+    for name, measure in phases.items():
+        with tempfile.TemporaryDirectory() as folder:
+            facts[name] = measure(Path(folder))
+        print(name, facts[name], flush=True)  # noqa: T201
+    if missed := write(facts):
+        sys.exit(f"missed: {', '.join(missed)}")
+
+
+if __name__ == "__main__":
+    main()

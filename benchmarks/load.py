@@ -1,0 +1,176 @@
+"""Servers to measure, and many clients at once. A client sends a request, waits for its answer, and sends the next."""
+
+import asyncio
+import csv
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import uvloop
+
+from boatyard import registry
+from boatyard.errors import UserError
+from boatyard.registry import Reference
+from boatyard.storage import open_storage
+
+BOATYARD = ("-m", "boatyard.api")
+APPS = Path(__file__).parent / "apps"
+MESSAGES = Path("data/raw/inbox.csv")
+PATIENCE = 60  # seconds, of a client
+ANSWERS_A_CONNECTION = 10  # then a client opens the next, so that a server that is back is asked again
+
+
+def messages() -> list[str]:
+    """Real ones, as people wrote them to a bank."""
+    with MESSAGES.open(newline="", encoding="utf-8") as file:
+        return [row["text"] for row in csv.DictReader(file)]
+
+
+def storage_with_model(folder: Path) -> Path:
+    """A storage of its own, with what inbox@production means in the repository's."""
+    try:
+        bundle = registry.fetch(open_storage(os.environ.get("BOATYARD_STORAGE") or "."), Reference("inbox"), folder)
+    except UserError as absent:
+        sys.exit(f"{absent}; `invoke pipeline` publishes inbox@production, the model that is measured")
+    storage = open_storage(str(folder))
+    registry.publish(storage, bundle.folder)
+    registry.promote(storage, "inbox", bundle.manifest.version)
+    return folder
+
+
+class Server:
+    """A process that listens once `with` is entered. It logs to a file beside its storage."""
+
+    def __init__(self, command: Sequence[str], storage: Path, **environment: str) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._command = [sys.executable, *command]
+        self._log = storage / "server.log"
+        own = {"BOATYARD_STORAGE": str(storage), "BOATYARD_SPOOL": str(storage / "spool"), "PORT": str(self.port)}
+        self._environment = os.environ | {"BOATYARD_MODEL": "inbox"} | own | environment
+
+    def start(self) -> None:
+        """Returns once it listens."""
+        with self._log.open("a") as log:
+            self._process = subprocess.Popen(self._command, env=self._environment, stdout=log, stderr=log)
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port)).close()
+            except ConnectionRefusedError:
+                if self._process.poll() is not None:
+                    sys.exit(f"{' '.join(self._command)} ended: {self._log.read_text()[-2000:]}")
+                time.sleep(0.05)
+            else:
+                return
+
+    def kill(self) -> None:
+        """As kill -9 does."""
+        self._process.kill()
+        self._process.wait()
+
+    def restart(self) -> None:
+        """After kill -9."""
+        self.kill()
+        self.start()
+
+    def stop(self) -> None:
+        """As an operator does."""
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait()
+
+    @property
+    def cpu_seconds(self) -> float:
+        """What it has computed so far, in all its threads."""
+        times = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
+
+    def megabytes(self, figure: str) -> float:
+        """VmRSS, what it takes now, or VmHWM, the most since `forget_peak`."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return int(status.partition(f"{figure}:")[2].split()[0]) * 1024 / 1e6
+
+    def forget_peak(self) -> None:
+        """VmHWM counts anew."""
+        Path(f"/proc/{self._process.pid}/clear_refs").write_text("5")
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, raised: BaseException | None, at: TracebackType | None
+    ) -> None:
+        if self._process.poll() is None:
+            self.kill()
+
+
+@dataclass
+class Load:
+    """`clients` that want as many answers each, from one server after the other; `received`: the answers' ids."""
+
+    servers: Sequence[Server]
+    clients: int
+    answers_each: int = sys.maxsize
+    seconds: float = float("inf")
+    received: list[str] = field(default_factory=list)
+    refused: int = 0
+    """Answers with another status than 200; their clients ask again."""
+    broken: int = 0
+    """Connections that broke; their clients ask the next server."""
+    took: float = 0.0
+
+    def run(self) -> Self:
+        """Until every client has its answers, or the time is over."""
+        uvloop.run(self.work())
+        return self
+
+    async def work(self) -> None:
+        """The same, in an event loop."""
+        started = time.monotonic()
+        head = "POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: "
+        bodies = [json.dumps({"text": text}).encode() for text in messages()]
+        requests = [f"{head}{len(body)}\r\n\r\n".encode() + body for body in bodies]
+        asking = [self._ask(number, requests, started + self.seconds) for number in range(self.clients)]
+        await asyncio.gather(*asking)
+        self.took = time.monotonic() - started
+
+    async def _ask(self, number: int, requests: list[bytes], until: float) -> None:
+        writer: asyncio.StreamWriter | None = None
+        wanted, turns, here = self.answers_each, count(number), 0
+        while wanted and time.monotonic() < until:
+            try:
+                if writer is None:
+                    server, here = self.servers[next(turns) % len(self.servers)], 0
+                    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+                writer.write(requests[(number + wanted * self.clients) % len(requests)])
+                async with asyncio.timeout(PATIENCE):
+                    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+                    body = await reader.readexactly(int(head.partition(b"content-length:")[2].split(b"\r\n")[0]))
+            except (OSError, EOFError):
+                self.broken += 1
+                here = ANSWERS_A_CONNECTION
+                await asyncio.sleep(0.05)
+            else:
+                here += 1
+                if head.split(None, 2)[1] == b"200":
+                    self.received.append(json.loads(body)["id"])
+                    wanted -= 1
+                else:
+                    self.refused += 1
+            if writer is not None and here >= ANSWERS_A_CONNECTION:
+                writer.close()
+                writer = None
+        if writer is not None:
+            writer.close()
