@@ -122,7 +122,7 @@ def format_(context):
 
 @task(
     help={
-        "name": "a file in benchmarks/: banking77, inbox, jobs, journal, prepare, train",
+        "name": "a file in benchmarks/: banking77, inbox, jobs, journal, prepare, serve, start, train",
         "arguments": "passed on to it",
     }
 )

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from load import BOATYARD, Server, messages, storage_with_model
+from load import Server, boatyard, messages, storage_with_model
 from report import write_report
 
 from boatyard.markdown import table
@@ -75,7 +75,7 @@ def measure(rows: int, folder: Path) -> dict[str, Any]:
     write_rows(source, rows)
     draw = random.Random()  # noqa: S311
     moments = [(kill + draw.uniform(0.2, 0.8)) / KILLS for kill in range(KILLS)]
-    with Server(BOATYARD, storage) as server:
+    with boatyard(storage) as server:
         httpx.post(f"{server.url}/predict", json={"text": messages()[0]}).raise_for_status()
         before = server.megabytes("VmRSS")
         server.forget_peak()

@@ -8,21 +8,17 @@ where a goal is missed.
 
 import asyncio
 import csv
-import json
 import random
-import re
-import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import uvloop
-from load import APPS, BOATYARD, Load, Server, messages, storage_with_model
+from load import BOATYARD, SERVERS, Load, Server, boatyard, messages, storage_with_model, write_bodies, wrk
 from report import write_report
 
 from boatyard.journal import read
@@ -34,19 +30,6 @@ KILLS = 2
 MOST_SECONDS = 180  # that clients go on asking
 ROUNDS, ROUND_SECONDS, CONNECTIONS = 7, 8, 32
 MOST_COST = 0.05  # of the throughput
-
-WRK = """
-local requests, n = {}, 0
-init = function()
-  for body in io.lines("%s") do
-    table.insert(requests, wrk.format("POST", "/predict", {["content-type"] = "application/json"}, body))
-  end
-end
-request = function()
-  n = n %% #requests + 1
-  return requests[n]
-end
-"""
 
 
 def tell(load: Load, kept: Iterable[str]) -> dict[str, Any]:
@@ -78,7 +61,7 @@ def journal_under_fire(folder: Path) -> dict[str, Any]:
             await asyncio.to_thread(first.restart)
         await asking
 
-    with Server(BOATYARD, storage) as first, Server(BOATYARD, storage) as second:
+    with boatyard(storage) as first, boatyard(storage) as second:
         load = Load([first, second], CLIENTS, PREDICTIONS // CLIENTS, MOST_SECONDS)
         uvloop.run(attack())
         first.stop()
@@ -90,8 +73,9 @@ def journal_under_fire(folder: Path) -> dict[str, Any]:
 def one_csv(folder: Path) -> dict[str, Any]:
     """Two processes of the plain app on one file; none is killed."""
     storage, file = storage_with_model(folder), folder / "predictions.csv"
-    plain = [str(APPS / "one_csv.py")]
-    with Server(plain, storage, ONE_CSV=str(file)) as first, Server(plain, storage, ONE_CSV=str(file)) as second:
+    plain = [sys.executable, str(SERVERS / "one_csv.py")]
+    own = {"BOATYARD_STORAGE": str(storage), "ONE_CSV": str(file)}
+    with Server(plain, storage, **own) as first, Server(plain, storage, **own) as second:
         load = Load([first, second], CLIENTS, PREDICTIONS // CLIENTS, MOST_SECONDS).run()
     with file.open(newline="", encoding="utf-8") as rows:
         return tell(load, (row["id"] for row in csv.DictReader(rows)))
@@ -99,15 +83,15 @@ def one_csv(folder: Path) -> dict[str, Any]:
 
 def cost(folder: Path) -> dict[str, Any]:
     """Answers a second with the journal and without, in turns, and the median ratio of neighbours."""
-    ask = wrk(folder) if shutil.which("wrk") else own_client
-    commands = {"with_journal": BOATYARD, "writing_nothing": [str(APPS / "no_journal.py")]}
+    bodies = write_bodies(folder / "bodies.jsonl", messages())
+    commands = {"with_journal": BOATYARD, "writing_nothing": (sys.executable, str(SERVERS / "no_journal.py"))}
     storages = {name: storage_with_model(folder / name) for name in commands}
     rounds: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
     for number in range(ROUNDS):
         for name in sorted(commands, reverse=number % 2 == 1):
-            with Server(commands[name], storages[name]) as server:  # a new one: no two processes run alike
+            with boatyard(storages[name], commands[name]) as server:  # a new one: no two processes run alike
                 computed = server.cpu_seconds
-                rate = ask(server)
+                rate = wrk(server, bodies, CONNECTIONS, ROUND_SECONDS)["per_second"]
                 computed = 1e6 * (server.cpu_seconds - computed) / (rate * ROUND_SECONDS)
                 server.stop()
             rounds[name].append((rate, computed))
@@ -117,7 +101,6 @@ def cost(folder: Path) -> dict[str, Any]:
     ratios = [kept / lost for (kept, _), (lost, _) in zip(written, free, strict=True)]
     ratio = statistics.median(ratios)
     return {
-        "client": "benchmarks/load.py" if ask is own_client else "wrk",
         "connections": CONNECTIONS,
         "rounds": ROUNDS,
         "seconds": ROUND_SECONDS,
@@ -138,28 +121,6 @@ def medians(rounds: list[tuple[float, float]]) -> dict[str, float]:
     """Of the rounds' figures."""
     rates, computed = zip(*rounds, strict=True)
     return {"answers_per_second": statistics.median(rates), "cpu_microseconds": statistics.median(computed)}
-
-
-def wrk(folder: Path) -> Callable[[Server], float]:
-    """Answers a second, counted by wrk with all messages in turn."""
-    bodies, script = folder / "bodies.jsonl", folder / "wrk.lua"
-    bodies.write_text("".join(json.dumps({"text": text}) + "\n" for text in messages()))
-    script.write_text(WRK % bodies)
-
-    def measure(server: Server) -> float:
-        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{ROUND_SECONDS}s", "-s", str(script), server.url]
-        told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        if "Non-2xx" in told or "Socket errors" in told:
-            sys.exit(told)
-        return float(re.search(r"Requests/sec:\s+([\d.]+)", told)[1])
-
-    return measure
-
-
-def own_client(server: Server) -> float:
-    """Where there is no wrk. It takes a core itself."""
-    load = Load([server], CONNECTIONS, seconds=ROUND_SECONDS).run()
-    return len(load.received) / load.took
 
 
 def write(facts: dict[str, Any]) -> list[str]:
@@ -196,11 +157,11 @@ def write(facts: dict[str, Any]) -> list[str]:
         f"{survived['broken_connections']} connections broke, and their clients asked again. What is stored, but was "
         "not received, was answered when the server died.\n"
         "- One CSV: a plain FastAPI app with the same model, which for each prediction reads the file, appends a row "
-        f"and writes it back ([one_csv.py](../../benchmarks/apps/one_csv.py)).{unfinished}",
+        f"and writes it back ([one_csv.py](../../benchmarks/servers/one_csv.py)).{unfinished}",
         "## Cost",
         f"One server with the journal and one whose journal writes nothing, {price['rounds']} rounds of "
         f"{price['seconds']} s each in turns, each time in a new process, which ships what the last one wrote; "
-        f"{price['connections']} connections of {price['client']}, the bundled messages one by one. Medians; a "
+        f"{price['connections']} connections of wrk, the bundled messages one by one. Medians; a "
         "ratio is that of neighbours.",
         table(
             ["", "Answers a second", "Processor time of an answer"],

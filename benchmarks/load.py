@@ -4,18 +4,23 @@ import asyncio
 import csv
 import json
 import os
+import resource
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.request import Request, urlopen
 
+import psutil
 import uvloop
 
 from boatyard import registry
@@ -23,8 +28,8 @@ from boatyard.errors import UserError
 from boatyard.registry import Reference
 from boatyard.storage import open_storage
 
-BOATYARD = ("-m", "boatyard.api")
-APPS = Path(__file__).parent / "apps"
+BOATYARD = (sys.executable, "-m", "boatyard.api")
+SERVERS = Path(__file__).parent / "servers"
 MESSAGES = Path("data/raw/inbox.csv")
 PATIENCE = 60  # seconds, of a client
 ANSWERS_A_CONNECTION = 10  # then a client opens the next, so that a server that is back is asked again
@@ -49,35 +54,49 @@ def storage_with_model(folder: Path) -> Path:
 
 
 class Server:
-    """A process that listens once `with` is entered. It logs to a file beside its storage."""
+    """A process that listens on a port of its own, and its descendants. It logs to a file in its folder."""
 
-    def __init__(self, command: Sequence[str], storage: Path, **environment: str) -> None:
+    def __init__(self, command: Sequence[str], folder: Path, **environment: str) -> None:
+        """`command`: its words, in which `{port}` stands for the port; it is in the environment too, as PORT."""
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        self._command = [sys.executable, *command]
-        self._log = storage / "server.log"
-        own = {"BOATYARD_STORAGE": str(storage), "BOATYARD_SPOOL": str(storage / "spool"), "PORT": str(self.port)}
-        self._environment = os.environ | {"BOATYARD_MODEL": "inbox"} | own | environment
+        self._command = [word.replace("{port}", str(self.port)) for word in command]
+        self._log = folder / "server.log"
+        self._environment = os.environ | environment | {"PORT": str(self.port)}
 
     def start(self) -> None:
         """Returns once it listens."""
         with self._log.open("a") as log:
-            self._process = subprocess.Popen(self._command, env=self._environment, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                self._command, env=self._environment, stdout=log, stderr=log, start_new_session=True
+            )
         while True:
             try:
                 socket.create_connection(("127.0.0.1", self.port)).close()
             except ConnectionRefusedError:
-                if self._process.poll() is not None:
-                    sys.exit(f"{' '.join(self._command)} ended: {self._log.read_text()[-2000:]}")
-                time.sleep(0.05)
+                self._check()
+                time.sleep(0.01)
             else:
                 return
 
+    def wait(self, text: str, body: str = "text") -> None:
+        """Until /predict answers with 200. `body`: as for `write_bodies`."""
+        headers = {"Content-Type": "application/json"}
+        request = Request(f"{self.url}/predict", write_body(text, body).encode(), headers)  # noqa: S310 - our own server
+        while True:
+            try:
+                with urlopen(request, timeout=PATIENCE):  # noqa: S310
+                    return
+            except OSError:
+                self._check()
+                time.sleep(0.01)
+
     def kill(self) -> None:
         """As kill -9 does."""
-        self._process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
     def restart(self) -> None:
@@ -88,7 +107,9 @@ class Server:
     def stop(self) -> None:
         """As an operator does."""
         self._process.send_signal(signal.SIGTERM)
-        self._process.wait()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(PATIENCE)
+        self.kill()
 
     @property
     def cpu_seconds(self) -> float:
@@ -97,13 +118,18 @@ class Server:
         return (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
 
     def megabytes(self, figure: str) -> float:
-        """VmRSS, what it takes now, or VmHWM, the most since `forget_peak`."""
-        status = Path(f"/proc/{self._process.pid}/status").read_text()
-        return int(status.partition(f"{figure}:")[2].split()[0]) * 1024 / 1e6
+        """VmRSS, what it takes now, or VmHWM, the most since `forget_peak`; with all its descendants."""
+        first = psutil.Process(self._process.pid)
+        files = [Path(f"/proc/{one.pid}/status") for one in (first, *first.children(recursive=True))]
+        return sum(int(file.read_text().partition(f"{figure}:")[2].split()[0]) * 1024 / 1e6 for file in files)
 
     def forget_peak(self) -> None:
         """VmHWM counts anew."""
         Path(f"/proc/{self._process.pid}/clear_refs").write_text("5")
+
+    def _check(self) -> None:
+        if self._process.poll() is not None:
+            sys.exit(f"{' '.join(self._command)} ended: {self._log.read_text()[-2000:]}")
 
     def __enter__(self) -> Self:
         self.start()
@@ -112,8 +138,43 @@ class Server:
     def __exit__(
         self, kind: type[BaseException] | None, raised: BaseException | None, at: TracebackType | None
     ) -> None:
-        if self._process.poll() is None:
-            self.kill()
+        self.kill()
+
+
+def boatyard(storage: Path, command: Sequence[str] = BOATYARD) -> Server:
+    """Serves inbox@production of a storage; journal's spool and log lie in it."""
+    own = {"BOATYARD_STORAGE": str(storage), "BOATYARD_SPOOL": str(storage / "spool"), "BOATYARD_MODEL": "inbox"}
+    return Server(command, storage, **own)
+
+
+def write_body(text: str, body: str = "text") -> str:
+    """A request's body: the text under that name; under a plural, a list of it."""
+    return json.dumps({body: [text] if body.endswith("s") else text})
+
+
+def write_bodies(path: Path, texts: Sequence[str], body: str = "text") -> Path:
+    """A line for each request that `wrk` is to make."""
+    path.write_text("".join(f"{write_body(text, body)}\n" for text in texts), encoding="utf-8")
+    return path
+
+
+def wrk(server: Server, bodies: Path, connections: int, seconds: float) -> dict[str, float]:
+    """What wrk tells of a closed loop: answers `per_second`, `p50_ms`, `p95_ms`, `p99_ms`, how many were `refused` or
+    `broken`, and the cores that it took itself, `asker_cores`."""  # fmt: skip
+    if shutil.which("wrk") is None:
+        sys.exit("wrk is not installed: apt install wrk")
+    before, began = _children_seconds(), time.perf_counter()
+    words = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout=30s", "-s", str(SERVERS / "ask.lua")]
+    done = subprocess.run([*words, server.url, "--", str(bodies)], check=True, capture_output=True, text=True)
+    load: dict[str, float] = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))
+    load["per_second"] = (load["answered"] - load["refused"]) / load["seconds"]
+    load["asker_cores"] = (_children_seconds() - before) / (time.perf_counter() - began)
+    return load
+
+
+def _children_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 @dataclass

@@ -7,30 +7,22 @@ reports/benchmarks/serving.md and .json; fails where a goal is missed.
 """
 
 import csv
-import json
 import os
 import random
-import resource
-import shutil
-import signal
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-import psutil
+from load import BOATYARD, SERVERS, Server, write_bodies, wrk
 from open_loop import ask_at_rate
 from report import write_report
 
@@ -42,7 +34,6 @@ from boatyard.predict import GRAPH, allowed_cores
 from boatyard.registry import Reference, fetch, parse_reference, resolve
 from boatyard.storage import open_storage
 
-SERVERS = Path(__file__).parent / "servers"
 LITSERVE, BENTOML = "litserve==0.2.19", "bentoml==1.4.39"
 CONNECTIONS = (1, 8, 32, 128)
 ROUNDS = 3
@@ -53,116 +44,33 @@ GOALS = {"limit": 0.85, "plain": 15.0, "lit_onnx": 2.5, "lit_torch": 2.5, "bento
 KEPT = 0.9  # of capacity, overloaded
 MOST_SINGLE = 1.5  # p50 at one connection, in runs of the bare session
 
-Load = dict[str, float]
-
 
 @dataclass(frozen=True)
-class Server:
-    """A command that serves BUNDLE on PORT, and how it wants to be asked."""
+class Contender:
+    """A way to serve BUNDLE on PORT, and how it wants to be asked."""
 
     title: str
     command: Sequence[str]
     body: str = "text"
-    needs: Sequence[str] = ()
-    """What `uv run --with` adds."""
-
-    def words(self, port: int) -> list[str]:
-        """The whole command line."""
-        runner = [*(["uv", "run", "--no-sync"] if self.needs else []), *(f"--with={need}" for need in self.needs)]
-        return [*runner, *(word.format(port=port) for word in self.command)]
 
 
-_PYTHON = sys.executable
-SERVED = {
-    "boatyard": Server("Boatyard", [_PYTHON, "-m", "boatyard.api"]),
-    "plain": Server("the plain way: FastAPI, torch, one request a pass", [_PYTHON, str(SERVERS / "plain.py")]),
-    "lit_torch": Server("LitServe, torch", ["python", str(SERVERS / "lit.py"), "torch"], needs=[LITSERVE]),
-    "lit_onnx": Server("LitServe, the same graph", ["python", str(SERVERS / "lit.py"), "onnx"], needs=[LITSERVE]),
-    "bento": Server(
+def _with(package: str) -> list[str]:
+    return ["uv", "run", "--no-sync", f"--with={package}"]
+
+
+CONTENDERS = {
+    "boatyard": Contender("Boatyard", BOATYARD),
+    "plain": Contender(
+        "the plain way: FastAPI, torch, one request a pass", [sys.executable, str(SERVERS / "plain.py")]
+    ),
+    "lit_torch": Contender("LitServe, torch", [*_with(LITSERVE), "python", str(SERVERS / "lit.py"), "torch"]),
+    "lit_onnx": Contender("LitServe, the same graph", [*_with(LITSERVE), "python", str(SERVERS / "lit.py"), "onnx"]),
+    "bento": Contender(
         "BentoML, the same graph",
-        ["bentoml", "serve", "bento:Classifier", "--working-dir", str(SERVERS), "--port={port}"],
+        [*_with(BENTOML), "bentoml", "serve", "bento:Classifier", f"--working-dir={SERVERS}", "--port={port}"],
         body="texts",
-        needs=[BENTOML],
     ),
 }
-
-
-class Running:
-    """A server's process and its descendants."""
-
-    def __init__(self, server: Server, environment: Mapping[str, str], log: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        given = {**os.environ, **environment, "PORT": str(self.port)}
-        with log.open("w") as output:
-            self.started = time.perf_counter()
-            self.process = subprocess.Popen(
-                server.words(self.port), env=given, stdout=output, stderr=output, start_new_session=True
-            )
-        self.log = log
-
-    def first_answer(self, body: bytes) -> float:
-        """Seconds from its start to the first 200 of /predict."""
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}/predict", body, {"Content-Type": "application/json"}
-        )
-        while time.perf_counter() - self.started < 120:
-            if self.process.poll() is not None:
-                break
-            try:
-                with urllib.request.urlopen(request, timeout=60):  # noqa: S310
-                    return time.perf_counter() - self.started
-            except OSError:
-                time.sleep(0.01)
-        sys.exit(f"the server does not answer:\n{self.log.read_text()}")
-
-    def memory_megabytes(self, *, peak: bool = True) -> float:
-        """Of all its processes together."""
-        names = [f"/proc/{one.pid}/status" for one in [psutil.Process(self.process.pid), *self._children()]]
-        wanted = "VmHWM:" if peak else "VmRSS:"
-        lines = [line for name in names for line in Path(name).read_text().splitlines() if line.startswith(wanted)]
-        return sum(int(line.split()[1]) for line in lines) / 1024
-
-    def stop(self) -> None:
-        """Ends it and whatever it started."""
-        processes = [*self._children(), psutil.Process(self.process.pid)]
-        self.process.send_signal(signal.SIGTERM)
-        _, alive = psutil.wait_procs(processes, timeout=15)
-        for one in alive:
-            one.kill()
-        self.process.wait()
-
-    def _children(self) -> list[psutil.Process]:
-        return psutil.Process(self.process.pid).children(recursive=True)
-
-
-@contextmanager
-def running(server: Server, environment: Mapping[str, str], folder: Path) -> Iterator[Running]:
-    """A server for as long as the block lasts."""
-    started = Running(server, environment, folder / "server.log")
-    try:
-        yield started
-    finally:
-        started.stop()
-
-
-def ask(port: int, bodies: Path, connections: int, seconds: float = SECONDS) -> Load:
-    """What wrk tells of a closed loop; `asker_cores` is what wrk took itself."""
-    before, began = _children_seconds(), time.perf_counter()
-    words = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout=30s", f"-s{SERVERS / 'ask.lua'}"]
-    done = subprocess.run(
-        [*words, f"http://127.0.0.1:{port}", "--", "/predict", str(bodies)], check=True, capture_output=True, text=True
-    )
-    load: Load = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))
-    load["per_second"] = (load["answered"] - load["refused"]) / load["seconds"]
-    load["asker_cores"] = (_children_seconds() - before) / (time.perf_counter() - began)
-    return load
-
-
-def _children_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 @dataclass
@@ -209,9 +117,9 @@ class Limit:
             list(pool.map(run, [batches[one::sessions] for one in range(sessions)]))
             return len(self.texts) / (time.perf_counter() - began)
 
-    def single_ms(self) -> float:
-        """The median message alone, all cores on it."""
-        session, taken = self._sessions[allowed_cores()], []
+    def single_ms(self, threads: int) -> float:
+        """The median message alone, with so many threads on it."""
+        session, taken = self._sessions[threads], []
         for feeds in self._arriving[:500]:
             began = time.perf_counter()
             self._run(session, feeds)
@@ -233,62 +141,60 @@ def fetched(model: str, folder: Path) -> tuple[Bundle, str]:
     return fetch(storage, Reference(reference.name, resolve(storage, reference)), folder / "models"), root
 
 
-def prepare(bundle: Bundle, storage: str, texts: Sequence[str], folder: Path) -> tuple[dict[str, str], dict[str, Path]]:
-    """The servers' environment, and files of bodies to ask with."""
-    environment = {
+def environment(bundle: Bundle, root: str, folder: Path) -> dict[str, str]:
+    """What every contender is told."""
+    return {
         "BUNDLE": str(bundle.folder.absolute()),
-        "BOATYARD_STORAGE": storage,
+        "BOATYARD_STORAGE": root,
         "BOATYARD_MODEL": f"{bundle.manifest.name}@{bundle.manifest.version}",
         "BOATYARD_SPOOL": str(folder / "spool"),
     }
-    bodies = {"text": folder / "text.jsonl", "texts": folder / "texts.jsonl"}
-    for name, path in bodies.items():
-        lines = [json.dumps({name: text if name == "text" else [text]}) for text in texts]
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return environment, bodies
 
 
-def measure(
-    bundle: Bundle, environment: Mapping[str, str], bodies: Mapping[str, Path], texts: list[str], folder: Path
-) -> dict[str, Any]:
-    """All servers in turn, `ROUNDS` times, each round beside the limit."""
+def measure(bundle: Bundle, told: Mapping[str, str], texts: list[str], folder: Path) -> dict[str, Any]:
+    """All contenders in turn, `ROUNDS` times, each round beside the limit."""
+    bodies = {body: write_bodies(folder / f"{body}.jsonl", texts, body) for body in ("text", "texts")}
     limit = Limit(bundle, texts)
     rounds: list[dict[str, Any]] = []
     for number in range(ROUNDS):
-        one: dict[str, Any] = {"limit": limit.speed(*limit.best), "single_ms": limit.single_ms(), "servers": {}}
-        for name, server in SERVED.items():
-            with running(server, environment, folder) as started:
-                first = started.first_answer(bodies[server.body].read_bytes().splitlines()[0])
-                ask(started.port, bodies[server.body], 8, 2)
-                loads = {count: ask(started.port, bodies[server.body], count) for count in CONNECTIONS}
-                memory = started.memory_megabytes()
-            one["servers"][name] = {"first_answer_s": first, "memory_mb": memory, "loads": loads}
+        one: dict[str, Any] = {"limit": limit.speed(*limit.best), "servers": {}}
+        one |= {"single_ms": limit.single_ms(allowed_cores()), "single_thread_ms": limit.single_ms(1)}
+        for name, contender in CONTENDERS.items():
+            with Server(contender.command, folder, **told) as server:
+                server.wait(texts[0], contender.body)
+                asked = bodies[contender.body]
+                wrk(server, asked, 8, 2)
+                loads = {count: wrk(server, asked, count, SECONDS) for count in CONNECTIONS}
+                one["servers"][name] = {"memory_mb": server.megabytes("VmHWM"), "loads": loads}
+                server.stop()
             speeds = ", ".join(f"{count}: {load['per_second']:.0f}/s" for count, load in loads.items())
             print(f"round {number + 1}: {name}: {speeds} (limit {one['limit']:.0f}/s)", flush=True)  # noqa: T201
         rounds.append(one)
     return {"best": limit.best, "rounds": rounds}
 
 
-def overload(environment: Mapping[str, str], bodies: Path, folder: Path) -> dict[str, Any]:
+def overload(told: Mapping[str, str], texts: list[str], folder: Path) -> dict[str, Any]:
     """Three times what it can, at a fixed rate: what is still answered, how fast, and what memory does."""
-    with running(SERVED["boatyard"], environment, folder) as started:
-        lines = bodies.read_bytes().splitlines()
-        started.first_answer(lines[0])
-        ask(started.port, bodies, 128, 2)
-        capacity = ask(started.port, bodies, 128)["per_second"]
+    bodies = write_bodies(folder / "text.jsonl", texts)
+    with Server(BOATYARD, folder, **told) as server:
+        server.wait(texts[0])
+        wrk(server, bodies, 128, 2)
+        capacity = wrk(server, bodies, 128, SECONDS)["per_second"]
         memory: list[float] = []
         ended = threading.Event()
 
         def watch() -> None:
             while not ended.wait(1):
-                memory.append(started.memory_megabytes(peak=False))
+                memory.append(server.megabytes("VmRSS"))
 
         watching = threading.Thread(target=watch)
         watching.start()
-        asked = ask_at_rate(started.port, lines, OVERLOAD * capacity, OVERLOAD_SECONDS)
+        requests = bodies.read_bytes().splitlines()
+        asked = ask_at_rate(server.port, requests, OVERLOAD * capacity, OVERLOAD_SECONDS)
         ended.set()
         watching.join()
-        again = ask(started.port, bodies, 128)["per_second"]
+        again = wrk(server, bodies, 128, SECONDS)["per_second"]
+        server.stop()
     answered = asked.seconds.get(200, [])
     third = len(memory) // 3
     return {
@@ -330,7 +236,7 @@ def report(measured: Mapping[str, Any], overloaded: Mapping[str, Any], given: Se
                 one["servers"]["boatyard"]["loads"][32]["per_second"] / one["servers"][rival]["loads"][32]["per_second"]
             )
         )
-        for rival in SERVED
+        for rival in CONTENDERS
         if rival != "boatyard"
     }
     ratios["limit"] = share("boatyard")
@@ -343,14 +249,15 @@ def report(measured: Mapping[str, Any], overloaded: Mapping[str, Any], given: Se
         missed.append(f"overload: {kept:.2f} of {KEPT:g}, {overloaded['by_status']}")
 
     speeds, latencies = [], []
-    for name, server in SERVED.items():
+    for name, contender in CONTENDERS.items():
         memory = median(lambda one, name=name: one["servers"][name]["memory_mb"])
         perseconds = [f"{loads(name, count, 'per_second'):.0f}" for count in CONNECTIONS]
-        speeds.append([server.title, *perseconds, f"{memory:.0f}", f"{share(name):.2f}"])
+        speeds.append([contender.title, *perseconds, f"{memory:.0f}", f"{share(name):.2f}"])
         parts = [[f"{loads(name, count, f'p{part}_ms'):.1f}" for part in (50, 95, 99)] for count in CONNECTIONS]
-        latencies.append([server.title, *map(" / ".join, parts)])
+        latencies.append([contender.title, *map(" / ".join, parts)])
     sessions, threads, size = measured["best"]
     limit, alone = median(lambda one: one["limit"]), median(lambda one: one["single_ms"])
+    on_one = median(lambda one: one["single_thread_ms"])
     heads = [f"{count} connections" if count > 1 else "1 connection" for count in CONNECTIONS]
     command = f"python benchmarks/serve.py {' '.join(given)}"
     statuses = ", ".join(f"{count:,} times {status}" for status, count in sorted(overloaded["by_status"].items()))
@@ -367,8 +274,8 @@ def report(measured: Mapping[str, Any], overloaded: Mapping[str, Any], given: Se
         f"and use all cores.",
         "Latency in ms, p50 / p95 / p99:",
         table(["", *heads], latencies, align="l" + "r" * len(heads)),
-        f"A message alone takes a bare session {alone:.1f} ms; over HTTP, tokenising and journal included, "
-        f"{single:.2f} times that.",
+        f"A message alone takes a bare session {alone:.1f} ms on all cores, {on_one:.1f} on one, as in Boatyard; "
+        f"over HTTP, tokenising and journal included, {single:.2f} times the former.",
         "## Overload",
         f"{OVERLOAD} times the {overloaded['capacity']:.0f} a second that it answered 128 connections, at a fixed rate "
         f"for {OVERLOAD_SECONDS} s: {statuses}, {overloaded['unanswered']} without an answer. Answered "
@@ -391,9 +298,6 @@ def main() -> int:
     """Measure and write the report; 1 where a goal is missed, 2 where something to measure with is."""
     if len(sys.argv) != 3:
         sys.exit(__doc__)
-    if shutil.which("wrk") is None:
-        print("wrk is not installed: apt install wrk", file=sys.stderr)  # noqa: T201
-        return 2
     given = sys.argv[1:]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -405,9 +309,9 @@ def main() -> int:
             print(f"serve: {wrong}", file=sys.stderr)  # noqa: T201
             return 2
         random.Random(0).shuffle(texts)  # noqa: S311
-        environment, bodies = prepare(bundle, root, texts, folder)
-        measured = measure(bundle, environment, bodies, texts, folder)
-        overloaded = overload(environment, bodies["text"], folder)
+        told = environment(bundle, root, folder)
+        measured = measure(bundle, told, texts, folder)
+        overloaded = overload(told, texts, folder)
     if missed := report(measured, overloaded, given):
         print("missed: " + "; ".join(missed), file=sys.stderr)  # noqa: T201
     return bool(missed)

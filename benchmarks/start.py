@@ -9,11 +9,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from pathlib import Path
 
+from load import Server
 from report import write_report
-from serve import SERVED, fetched, prepare, running
+from serve import CONTENDERS, environment, fetched
 
 from boatyard.errors import UserError
 from boatyard.markdown import table
@@ -27,13 +29,14 @@ LISTED = 12
 def first_answers(model: str, folder: Path) -> dict[str, list[float]]:
     """Seconds from exec to the first 200 of /predict, in turns."""
     bundle, root = fetched(model, folder)
-    example = next(iter(bundle.manifest.examples[0].values()))
-    environment, bodies = prepare(bundle, root, [example], folder)
+    text = next(iter(bundle.manifest.examples[0].values()))
     taken: dict[str, list[float]] = {"boatyard": [], "plain": []}
     for _ in range(ROUNDS):
         for name, seconds in taken.items():
-            with running(SERVED[name], environment, folder) as started:
-                seconds.append(started.first_answer(bodies["text"].read_bytes().strip()))
+            began = time.perf_counter()
+            with Server(CONTENDERS[name].command, folder, **environment(bundle, root, folder)) as server:
+                server.wait(text)
+                seconds.append(time.perf_counter() - began)
     return taken
 
 

@@ -1,16 +1,15 @@
--- For wrk: the bodies of a file in turn, posted to one path; figures as a line of JSON.
---   wrk ... -s ask.lua http://127.0.0.1:8000 -- /predict bodies.jsonl
+-- For wrk: the lines of a file in turn, posted to /predict; figures as a line of JSON.
+--   wrk ... -s ask.lua http://127.0.0.1:8000 -- bodies.jsonl
 
-local bodies, path, last = {}, nil, 0
+local bodies, last = {}, 0
 
 function init(arguments)
-  path = arguments[1]
-  for line in io.lines(arguments[2]) do bodies[#bodies + 1] = line end
+  for line in io.lines(arguments[1]) do bodies[#bodies + 1] = line end
 end
 
 function request()
   last = last % #bodies + 1
-  return wrk.format("POST", path, { ["Content-Type"] = "application/json" }, bodies[last])
+  return wrk.format("POST", "/predict", { ["Content-Type"] = "application/json" }, bodies[last])
 end
 
 function done(summary, latency)

@@ -48,17 +48,15 @@ class Outputs:
 
 
 class Predictor:
-    """A bundle's encoder and inference session, which uses all cores. Threads may share it.
+    """An inference session and its kind's encoder. Threads may share it.
 
-    With `side_by_side` it has a second session, of one thread, for when as many runs go on at once as there are cores:
-    they get more done than one on all cores, and each takes longer.
+    `threads`: of one run, by default as many as there are cores; runs side by side, of one each, get more done.
     """
 
-    def __init__(self, bundle: Bundle, *, side_by_side: bool = False) -> None:
+    def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
         self.manifest = bundle.manifest
         self.model: ServedModel[Any, Any] = kinds.serving(self.manifest.kind).open_model(bundle.folder, self.manifest)
-        self._session = _open_session(bundle.folder / GRAPH, allowed_cores())
-        self._single = _open_session(bundle.folder / GRAPH, 1) if side_by_side else self._session
+        self._session = _open_session(bundle.folder / GRAPH, threads or allowed_cores())
         self._inputs = {node.name for node in self._session.get_inputs()}
         shapes = {node.name: node.shape for node in self._session.get_outputs()}
         if missing := set(OUTPUTS) - shapes.keys():
@@ -67,31 +65,30 @@ class Predictor:
         if isinstance(classes, int) and classes != labels:
             raise BundleError(f"{bundle.folder / GRAPH} tells {classes} classes apart, but {labels} labels are named")
 
-    def answer(self, rows: Sequence[Any], top_k: int = 3, *, alone: bool = True) -> list[Prediction]:
-        """One prediction for each row that `model.parse` made. `alone`: no other run goes on, nor is about to."""
+    def answer(self, rows: Sequence[Any], top_k: int = 3) -> list[Prediction]:
+        """One prediction for each row that `model.parse` made."""
         if not rows:
             return []
         encoded = self.model.encode(rows)
-        probabilities = self.run(encoded, alone=alone).probabilities
+        probabilities = self.run(encoded).probabilities
         return [self._prediction(scores, top_k, row) for scores, row in zip(probabilities, encoded, strict=True)]
 
     def outputs(self, rows: Sequence[Any], batch_size: int = 32) -> Outputs:
         """What the graph says of each row; there must be one."""
         return self.run(self.model.encode(rows), batch_size)
 
-    def run(self, encoded: Sequence[Encoded], batch_size: int = 32, *, alone: bool = True) -> Outputs:
+    def run(self, encoded: Sequence[Encoded], batch_size: int = 32) -> Outputs:
         """The same of rows that `model.encode` has seen."""
         batches = _of_like_length([row.length for row in encoded], batch_size)
-        ran = [self.run_batch([encoded[index] for index in batch], alone=alone) for batch in batches]
+        ran = [self.run_batch([encoded[index] for index in batch]) for batch in batches]
         parts = [np.concatenate(each) for each in zip(*ran, strict=True)]
         back = np.argsort([index for batch in batches for index in batch])
         return Outputs(*(part[back] for part in parts))
 
-    def run_batch(self, encoded: Sequence[Encoded], *, alone: bool = True) -> tuple[Floats, Floats, Floats]:
+    def run_batch(self, encoded: Sequence[Encoded]) -> tuple[Floats, Floats, Floats]:
         """One run: OUTPUTS of rows that are all padded to the longest of them."""
-        session = self._session if alone else self._single
         feeds = self.model.collate(encoded)
-        logits, probabilities, embedding = session.run(
+        logits, probabilities, embedding = self._session.run(
             OUTPUTS, {name: array for name, array in feeds.items() if name in self._inputs}
         )
         return logits, probabilities, embedding
@@ -128,7 +125,6 @@ def allowed_cores() -> int:
 def _open_session(path: Path, threads: int) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
-    options.add_session_config_entry("session.force_spinning_stop", "1")  # between runs
     options.log_severity_level = 3  # errors
     try:
         # fused, the two take ONNX Runtime 1.31 five times as long on a processor as one after the other

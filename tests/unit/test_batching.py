@@ -25,7 +25,7 @@ class Gated:
         self.runs: list[list[Any]] = []
         self.began = threading.Semaphore(0)
 
-    def answer(self, rows: Sequence[Any], top_k: int, *, alone: bool) -> list[Prediction]:  # noqa: ARG002
+    def answer(self, rows: Sequence[Any], top_k: int) -> list[Prediction]:
         self.runs.append(list(rows))
         self.began.release()
         assert self.gate.wait(10)

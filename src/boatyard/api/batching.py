@@ -73,8 +73,7 @@ class Batcher:
     def _start(self) -> None:
         while self._idle and (batch := self._next()):
             self._idle -= 1
-            alone = self._idle == self._workers - 1 and not self._waiting
-            run = asyncio.get_running_loop().run_in_executor(self._threads, self._run, batch, alone)
+            run = asyncio.get_running_loop().run_in_executor(self._threads, self._run, batch)
             run.add_done_callback(lambda done, batch=batch: self._finish(done, batch))  # type: ignore[misc]
 
     def _next(self) -> list[_Waiting]:
@@ -100,11 +99,11 @@ class Batcher:
         self._count(-inputs)
         return batch
 
-    def _run(self, batch: list[_Waiting], alone: bool) -> tuple[list[Prediction], float]:
+    def _run(self, batch: list[_Waiting]) -> tuple[list[Prediction], float]:
         started = perf_counter()
         rows = [row for waiting in batch for row in waiting.rows]
         top_k = max(waiting.top_k for waiting in batch)
-        predictions = batch[0].predictor.answer(rows, top_k, alone=alone)
+        predictions = batch[0].predictor.answer(rows, top_k)
         return predictions, perf_counter() - started
 
     def _finish(self, run: "asyncio.Future[tuple[list[Prediction], float]]", batch: list[_Waiting]) -> None:

@@ -118,7 +118,8 @@ class Models:
         self._make_room()
 
     def _open(self, exact: Reference) -> Predictor:
-        predictor = Predictor(fetch(self._storage, exact, self._cache), side_by_side=True)
+        # a thread for each: the batcher has as many run at once as there are cores
+        predictor = Predictor(fetch(self._storage, exact, self._cache), threads=1)
         # the first run is slow, and shows whether tokenizer and graph fit together
         predictor.answer([predictor.model.parse(example) for example in predictor.manifest.examples[:1]])
         return predictor
