@@ -14,8 +14,6 @@ from boatyard.predict import Prediction, Predictor
 
 pytestmark = pytest.mark.unit
 
-WORKERS = 1
-
 
 class Gated:
     """Answers a row with itself, once the gate is open, and keeps what it was asked."""
@@ -41,9 +39,9 @@ def model() -> Iterator[Gated]:
     gated.gate.set()
 
 
-def serve(use: Callable[[Batcher], Awaitable[None]]) -> None:
+def serve(use: Callable[[Batcher], Awaitable[None]], workers: int = 1) -> None:
     async def main() -> None:
-        batcher = Batcher(WORKERS, Metrics())
+        batcher = Batcher(workers, Metrics())
         try:
             await use(batcher)
         finally:
@@ -74,6 +72,17 @@ def test_what_waits_together_runs_together_and_each_gets_its_own(model: Gated) -
 
     serve(use)
     assert model.runs == [["first"], ["a", "b", "c", "d"]]
+
+
+def test_workers_share_what_waits(model: Gated) -> None:
+    async def use(batcher: Batcher) -> None:
+        busied = [await busy(batcher, model), await busy(batcher, model)]
+        answers = [ask(batcher, model, name) for name in "abcd"]
+        model.gate.set()
+        await asyncio.gather(*busied, *answers)
+
+    serve(use, workers=2)
+    assert sorted(model.runs[2:]) in ([["a", "b"], ["c"], ["d"]], [["a", "b"], ["c", "d"]])
 
 
 def test_an_idle_server_waits_for_no_company(model: Gated) -> None:

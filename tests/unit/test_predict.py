@@ -1,4 +1,5 @@
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,8 @@ from bundles import LABELS, fields, graph, tokenizer, write_bundle
 
 from boatyard.bundle import BundleError, open_bundle, seal
 from boatyard.errors import UserError
-from boatyard.predict import Predictor, allowed_cores
+from boatyard.kinds.protocol import Encoded
+from boatyard.predict import Floats, Predictor, allowed_cores
 
 pytestmark = pytest.mark.unit
 
@@ -62,6 +64,24 @@ def test_outputs_keep_the_order_whatever_the_batch_size(predictor: Predictor, ba
         alone = predictor.outputs(rows(predictor, [text]))
         np.testing.assert_allclose(probabilities, alone.probabilities[0], atol=1e-6)
         np.testing.assert_allclose(embedding, alone.embedding[0], atol=1e-6)
+
+
+def test_rows_share_a_run_only_where_padding_costs_less_than_another_run(
+    predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[list[int]] = []
+    run_batch = predictor.run_batch
+
+    def recorded(encoded: Sequence[Encoded]) -> tuple[Floats, Floats, Floats]:
+        runs.append([row.length for row in encoded])
+        return run_batch(encoded)
+
+    monkeypatch.setattr(predictor, "run_batch", recorded)
+    texts = ["card " * words for words in (14, 1, 2, 1, 13, 1)]
+    lengths = [row.length for row in predictor.model.encode(rows(predictor, texts))]
+    predictor.outputs(rows(predictor, texts), batch_size=2)
+    assert sorted(length for run in runs for length in run) == sorted(lengths)
+    assert runs == [[lengths[1]] * 2, [lengths[1], lengths[2]], [lengths[4], lengths[0]]]
 
 
 def test_a_long_row_is_answered_as_truncated(predictor: Predictor) -> None:

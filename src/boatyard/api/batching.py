@@ -2,9 +2,10 @@
 
 import asyncio
 import math
+import threading
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -34,19 +35,22 @@ class _Waiting:
 
 
 class Batcher:
-    """Runs predictors in `workers` threads, off the event loop that everything else here belongs to.
+    """Runs predictors in threads, one for each of `workers`, off the event loop that everything else here belongs to.
 
     A free worker takes its share of what waits, for the model of the oldest request; what its client gave up is dropped
-    unbegun.
+    unbegun. It asks nobody for work but the queue, so the event loop may be busy meanwhile.
     """
 
     def __init__(self, workers: int, metrics: Metrics) -> None:
-        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="inference")
-        self._workers = self._idle = workers
         self._metrics = metrics
         self._waiting: deque[_Waiting] = deque()
         self._inputs = 0
         self._rate = 100.0  # inputs a second, while something runs
+        self._closed = False
+        self._changed = threading.Condition()  # guards all of the above
+        self._workers = [threading.Thread(target=self._work, name="inference", daemon=True) for _ in range(workers)]
+        for worker in self._workers:
+            worker.start()
 
     def admit(self, inputs: int = 1) -> None:
         """Raises QueueFull where so many more inputs would find no room."""
@@ -55,32 +59,57 @@ class Batcher:
 
     def submit(self, predictor: Predictor, rows: Sequence[Any], top_k: int) -> asyncio.Future[list[Prediction]]:
         """A prediction for each row, in their order. Cancelled before it began, it is not run. Raises QueueFull."""
-        self.admit(len(rows))
-        waiting = _Waiting(predictor, rows, top_k, perf_counter(), asyncio.get_running_loop().create_future())
-        self._waiting.append(waiting)
-        self._count(len(rows))
-        self._start()
-        return waiting.answer
+        answer: asyncio.Future[list[Prediction]] = asyncio.get_running_loop().create_future()
+        with self._changed:
+            self.admit(len(rows))
+            self._waiting.append(_Waiting(predictor, rows, top_k, perf_counter(), answer))
+            self._count(len(rows))
+            self._changed.notify()
+        return answer
 
     def close(self) -> None:
-        """Waits for what runs."""
-        self._threads.shutdown()
+        """Waits for what runs; what waits is not run any more."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        for worker in self._workers:
+            worker.join()
 
     def _count(self, inputs: int) -> None:
         self._inputs += inputs
         self._metrics.queued.set(self._inputs)
 
-    def _start(self) -> None:
-        while self._idle and (batch := self._next()):
-            self._idle -= 1
-            run = asyncio.get_running_loop().run_in_executor(self._threads, self._run, batch)
-            run.add_done_callback(lambda done, batch=batch: self._finish(done, batch))  # type: ignore[misc]
+    def _work(self) -> None:
+        while batch := self._next():
+            started = perf_counter()
+            found: list[Prediction] | Exception
+            try:
+                rows = [row for waiting in batch for row in waiting.rows]
+                found = batch[0].predictor.answer(rows, max(waiting.top_k for waiting in batch))
+            except Exception as failure:  # it is its requests' alone
+                found = failure
+            else:
+                seconds = perf_counter() - started
+                with self._changed:
+                    self._rate += 0.1 * (len(found) / seconds - self._rate)
+                self._metrics.ran(len(found), seconds)
+            with suppress(RuntimeError):  # the loop has ended, and nobody waits any more
+                batch[0].answer.get_loop().call_soon_threadsafe(_deliver, batch, found)
 
     def _next(self) -> list[_Waiting]:
+        """What to run together, once there is something; nothing when the work is over."""
+        with self._changed:
+            while not self._closed:
+                if batch := self._take():
+                    return batch
+                self._changed.wait()
+            return []
+
+    def _take(self) -> list[_Waiting]:
         batch: list[_Waiting] = []
         others: deque[_Waiting] = deque()
         inputs, now = 0, perf_counter()
-        share = min(MOST_TOGETHER, math.ceil(self._inputs / self._workers))
+        share = min(MOST_TOGETHER, math.ceil(self._inputs / len(self._workers)))
         while self._waiting:
             waiting = self._waiting.popleft()
             if waiting.answer.done():  # given up
@@ -99,27 +128,14 @@ class Batcher:
         self._count(-inputs)
         return batch
 
-    def _run(self, batch: list[_Waiting]) -> tuple[list[Prediction], float]:
-        started = perf_counter()
-        rows = [row for waiting in batch for row in waiting.rows]
-        top_k = max(waiting.top_k for waiting in batch)
-        predictions = batch[0].predictor.answer(rows, top_k)
-        return predictions, perf_counter() - started
 
-    def _finish(self, run: "asyncio.Future[tuple[list[Prediction], float]]", batch: list[_Waiting]) -> None:
-        self._idle += 1
-        self._start()  # before anything else, so that no worker is without work for longer than need be
-        if failure := run.exception():
-            for waiting in batch:
-                if not waiting.answer.done():
-                    waiting.answer.set_exception(failure)
-            return
-        predictions, seconds = run.result()
-        self._rate += 0.1 * (len(predictions) / seconds - self._rate)
-        self._metrics.ran(len(predictions), seconds)
-        start = 0
-        for waiting in batch:
-            found = predictions[start : start + len(waiting.rows)]
-            start += len(waiting.rows)
-            if not waiting.answer.done():
-                waiting.answer.set_result([prediction.cut(waiting.top_k) for prediction in found])
+def _deliver(batch: list[_Waiting], found: list[Prediction] | Exception) -> None:
+    start = 0
+    for waiting in batch:
+        end = start + len(waiting.rows)
+        if not waiting.answer.done():
+            if isinstance(found, Exception):
+                waiting.answer.set_exception(found)
+            else:
+                waiting.answer.set_result([prediction.cut(waiting.top_k) for prediction in found[start:end]])
+        start = end
