@@ -38,7 +38,7 @@ LITSERVE, BENTOML = "litserve==0.2.19", "bentoml==1.4.39"
 CONNECTIONS = (1, 8, 32, 128)
 ROUNDS = 3
 OVERLOAD, OVERLOAD_SECONDS = 3, 60
-SECONDS = 8
+SECONDS = 6
 BATCHES = (1, 4, 8, 16, 32, 64)
 GOALS = {"limit": 0.85, "plain": 15.0, "lit_onnx": 2.5, "lit_torch": 2.5, "bento": 1.0}
 KEPT = 0.9  # of capacity, overloaded
