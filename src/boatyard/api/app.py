@@ -31,6 +31,7 @@ from boatyard.api.predicting import ModelName, named_model, predict
 from boatyard.api.problems import Problem, documented, handle_problems
 from boatyard.api.requests import parse_feedback, read_json
 from boatyard.api.settings import Settings
+from boatyard.api.shedding import Shedding
 from boatyard.bundle import Card
 from boatyard.jobs import Job
 from boatyard.journal import Journal
@@ -207,7 +208,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(router)
     app.include_router(guarded)
     handle_problems(app)
-    app.add_middleware(ObservedRequests, metrics=app.state.metrics)  # last added, so outermost
+    app.add_middleware(ObservedRequests, metrics=app.state.metrics)
+    app.add_middleware(Shedding, state=app.state, path="/predict")  # last added, so outermost
 
     def openapi() -> dict[str, Any]:
         models: Models | None = getattr(app.state, "models", None)

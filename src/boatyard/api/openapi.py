@@ -4,11 +4,11 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 
 from boatyard.api.answers import Answer, Answers, Feedback
 from boatyard.api.jobs import FORMATS
-from boatyard.api.predicting import Parameters, Patience, predict
+from boatyard.api.predicting import TIMEOUT, Parameters, predict
 from boatyard.api.problems import ProblemDocument, documented
 from boatyard.api.requests import MOST_INPUTS
 from boatyard.bundle import Manifest
@@ -30,7 +30,7 @@ def describe(app: FastAPI, manifest: Manifest | None) -> dict[str, Any]:
             "operationId": predict.__name__,
             "summary": "Predict",
             "description": predict.__doc__,
-            "parameters": [*_parameters("query", Parameters), *_parameters("header", Patience), *guarded["parameters"]],
+            "parameters": [*_parameters(), *guarded["parameters"]],
             "requestBody": {"required": True, "content": {"application/json": _body(manifest)}},
             "responses": guarded["responses"]
             | {str(status): said for status, said in documented(400, 404, 408, 413, 415, 422, 500, 503, 504).items()}
@@ -48,11 +48,10 @@ def describe(app: FastAPI, manifest: Manifest | None) -> dict[str, Any]:
     return document
 
 
-def _parameters(where: str, model: type[BaseModel]) -> list[dict[str, Any]]:
-    schema = model.model_json_schema()
+def _parameters() -> list[dict[str, Any]]:
     return [
-        {"name": name, "in": where, "required": False, "schema": schema}
-        for name, schema in schema["properties"].items()
+        {"name": name, "in": "header" if name == TIMEOUT else "query", "required": False, "schema": schema}
+        for name, schema in Parameters.model_json_schema()["properties"].items()
     ]
 
 

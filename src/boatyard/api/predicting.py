@@ -15,9 +15,12 @@ from boatyard.api.keys import HEADER
 from boatyard.api.models import Models, ModelUnavailable
 from boatyard.api.problems import Fault, Problem, invalid
 from boatyard.api.requests import parse_question, patiently, read_json
+from boatyard.api.shedding import refusal
 from boatyard.errors import UserError
 from boatyard.predict import Predictor
 from boatyard.registry import REFERENCE, UnknownModel, parse_reference
+
+TIMEOUT = "X-Request-Timeout-Ms"
 
 ModelName = Annotated[
     str, Field(description="name, name@alias or name@version", json_schema_extra={"pattern": f"^{REFERENCE}$"})
@@ -25,22 +28,13 @@ ModelName = Annotated[
 
 
 class Parameters(BaseModel):
-    """What the query of a request says."""
+    """What a request says beside its body: in its query, and of its patience in a header."""
 
     top_k: int = Field(3, ge=1, le=100)
     model: ModelName | None = None
-
-
-class Patience(BaseModel):
-    """What its header says."""
-
-    milliseconds: int = Field(
-        10_000,
-        ge=1,
-        le=600_000,
-        alias="X-Request-Timeout-Ms",
-        description="past it the answer is 504, and not worked on",
-    )
+    patience: Annotated[
+        int, Field(ge=1, le=600_000, alias=TIMEOUT, description="past it the answer is 504, and not worked on")
+    ] = 10_000
 
 
 async def predict(request: Request) -> Response:
@@ -50,14 +44,13 @@ async def predict(request: Request) -> Response:
         state.keys.check(request.headers.get(HEADER))
     batcher: Batcher = state.batcher
     try:
-        batcher.admit()  # before its body is read, for then a refusal costs next to nothing
-        asked, patience = _parameters(request)
+        asked = _parameters(request)
         predictor = await named_model(state.models, asked.model)
         question = parse_question(await read_json(request), predictor.model)
         pending = batcher.submit(predictor, question.rows, asked.top_k)
     except QueueFull as full:
-        raise Problem(503, str(full), headers={"retry-after": str(full.retry_after)}) from None
-    predictions = await patiently(request, pending, started + patience.milliseconds / 1000 - perf_counter())
+        raise refusal(full) from None
+    predictions = await patiently(request, pending, started + asked.patience / 1000 - perf_counter())
     state.metrics.count(predictor.manifest.name, predictions)
     answered = answers(predictor.manifest, predictions, started)
     keep = state.settings.journal_input
@@ -78,11 +71,11 @@ async def named_model(models: Models, model: str | None) -> Predictor:
         raise Problem(422, f"model: {wrong}", [Fault(detail=str(wrong), parameter="model")]) from None
 
 
-def _parameters(request: Request) -> tuple[Parameters, Patience]:
-    name = Patience.model_fields["milliseconds"].alias or ""
-    header = request.headers.get(name)
+def _parameters(request: Request) -> Parameters:
+    given: dict[str, str] = {name: value for name, value in request.query_params.items() if name != TIMEOUT}
+    if (patience := request.headers.get(TIMEOUT)) is not None:
+        given[TIMEOUT] = patience
     try:
-        asked = Parameters.model_validate(dict(request.query_params))
-        return asked, Patience.model_validate({} if header is None else {name: header})
+        return Parameters.model_validate(given)
     except ValidationError as wrong:
         raise invalid(wrong.errors()) from None

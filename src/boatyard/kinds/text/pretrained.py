@@ -1,5 +1,6 @@
 """Where a network starts from: an encoder that comes with Boatyard, a folder of the user's, or the Hub."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -9,15 +10,14 @@ from boatyard.config import Model
 from boatyard.errors import UserError
 from boatyard.fingerprint import file_digest
 
-_package = Path(boatyard.__file__).parent
-_SHIPPED = next(folder for folder in (_package.parents[1] / "encoders", _package / "encoders") if folder.is_dir())
+_SHIPPED = Path(boatyard.__file__).parents[2] / "encoders"  # of the repository: a server needs none of it installed
 _Loaded = TypeVar("_Loaded")
 
 
 def located(name: str) -> str:
     """The folder of a shipped encoder; any other name as it is."""
     shipped = _SHIPPED / name
-    return str(shipped) if name in {folder.name for folder in _SHIPPED.iterdir()} else name
+    return str(shipped) if re.fullmatch(r"[\w-]+", name) and shipped.is_dir() else name
 
 
 def is_bundle(name: str) -> bool:

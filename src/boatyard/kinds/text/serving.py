@@ -1,5 +1,6 @@
 """Answers text requests: JSON to rows, rows to token ids, token ids to padded batches."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -59,6 +60,8 @@ Frame = list[_Specials | _Slot]
 
 def open_model(folder: Path, manifest: Manifest) -> "TextModel":
     """Reads `tokenizer.json`, and the fields and limits from the manifest."""
+    # or each call waits for a pool of threads, on cores that are busy, to do what takes one thread microseconds
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     fields = manifest.input_schema.get("required")
     if not isinstance(fields, list) or len(fields) not in (1, 2) or not all(isinstance(f, str) for f in fields):
         raise BundleError(f"the input schema of {manifest.name} must require one text field or two")

@@ -1,0 +1,31 @@
+"""Middleware: past what may wait, predictions are refused before anything is done for them."""
+
+from starlette.datastructures import State
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from boatyard.api.batching import QueueFull
+from boatyard.api.problems import Problem
+
+
+class Shedding:
+    """A refusal must cost next to nothing, or answering falls behind refusing: it is counted, and not logged."""
+
+    def __init__(self, app: ASGIApp, state: State, path: str) -> None:
+        self._app = app
+        self._state = state
+        self._path = path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI's own
+        if scope["type"] == "http" and scope["path"] == self._path:
+            try:
+                self._state.batcher.admit()
+            except QueueFull as full:
+                self._state.metrics.answered(self._path, 503, 0.0)
+                await refusal(full).response()(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def refusal(full: QueueFull) -> Problem:
+    """Says when to come back."""
+    return Problem(503, str(full), headers={"retry-after": str(full.retry_after)})
