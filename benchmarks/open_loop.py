@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import cycle
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import cast
 
 import uvloop
@@ -21,6 +21,8 @@ class Asked:
 
     seconds: dict[int, list[float]] = field(default_factory=dict)
     broken: int = 0
+    asker_cores: float = 0.0
+    """What asking took itself."""
 
 
 class _Connection(asyncio.Protocol):
@@ -74,7 +76,7 @@ async def _ask(port: int, bodies: Sequence[bytes], rate: float, seconds: float) 
             _, opened = await loop.create_connection(lambda: _Connection(idle, asked), "127.0.0.1", port)
             opened.ask(request)
 
-    began, sent = perf_counter(), 0
+    began, computed, sent = perf_counter(), process_time(), 0
     while (passed := perf_counter() - began) < seconds:
         for _ in range(int(passed * rate) - sent):
             if idle:
@@ -84,6 +86,7 @@ async def _ask(port: int, bodies: Sequence[bytes], rate: float, seconds: float) 
                 task.add_done_callback(opening.discard)
             sent += 1
         await asyncio.sleep(TICK_SECONDS)
+    asked.asker_cores = (process_time() - computed) / seconds
     limit = perf_counter() + PATIENCE_SECONDS
     while (answered := sum(map(len, asked.seconds.values()))) < sent and perf_counter() < limit:
         await asyncio.sleep(0.05)

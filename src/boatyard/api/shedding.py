@@ -1,6 +1,9 @@
 """Middleware: past what may wait, predictions are refused before anything is done for them."""
 
+from functools import cache
+
 from starlette.datastructures import State
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from boatyard.api.batching import QueueFull
@@ -21,9 +24,14 @@ class Shedding:
                 self._state.batcher.admit()
             except QueueFull as full:
                 self._state.metrics.answered(self._path, 503, 0.0)
-                await refusal(full).response()(scope, receive, send)
+                await _refused(full.retry_after)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+
+@cache
+def _refused(retry_after: int) -> Response:
+    return refusal(QueueFull(retry_after)).response()
 
 
 def refusal(full: QueueFull) -> Problem:
