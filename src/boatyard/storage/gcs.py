@@ -26,7 +26,16 @@ from requests import RequestException
 
 from boatyard.errors import UserError
 from boatyard.folders import alone, replacing
-from boatyard.storage.interface import KEY_PART, AlreadyExists, Conflict, Keys, NotFound, Unavailable, check_key
+from boatyard.storage.interface import (
+    KEY_PART,
+    AlreadyExists,
+    Conflict,
+    Keys,
+    NotFound,
+    Storage,
+    Unavailable,
+    check_key,
+)
 from boatyard.storage.local import LocalStorage
 
 # or the client asks, in a thread, what the bucket is: at first and after each 404
@@ -53,11 +62,13 @@ class _Overtaken(Unavailable):
     pass
 
 
-class BucketStorage:
+class BucketStorage(Storage):
     """Storage in `gs://BUCKET/PREFIX`. A generation is the object's own.
 
     Raises UserError: no such root can be, or there are no credentials. The bucket is not looked at.
     """
+
+    root: str
 
     def __init__(self, root: str) -> None:
         named = _ROOT.fullmatch(root)
@@ -68,12 +79,6 @@ class BucketStorage:
         with self._explained():
             self._client = Client(project=None)
         self._bucket = self._client.bucket(named[1])
-
-    def read(self, key: str) -> bytes:
-        found = self.read_versioned(key)
-        if found is None:
-            raise NotFound(f"nothing is stored under {key!r} in {self.root}")
-        return found[0]
 
     def read_versioned(self, key: str) -> tuple[bytes, str] | None:
         name = self._name(key)

@@ -7,6 +7,7 @@ temporary files and the locks out with one rule.
 # ruff: noqa: N818
 
 import re
+from abc import abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
@@ -38,33 +39,48 @@ class Unavailable(UserError, OSError):
 class Storage(Protocol):
     """What every storage offers. Writes are all or nothing: no reader ever sees half an object."""
 
+    root: object
+    """As it is named to people."""
+
     def read(self, key: str) -> bytes:
         """Raises NotFound."""
+        found = self.read_versioned(key)
+        if found is None:
+            raise NotFound(f"nothing is stored under {key!r} in {self.root}")
+        return found[0]
 
+    @abstractmethod
     def read_versioned(self, key: str) -> tuple[bytes, str] | None:
         """The bytes and their generation, to hand to `swap`; None where nothing lies."""
 
+    @abstractmethod
     def write(self, key: str, data: bytes) -> None:
         """Replaces what is there: the last writer wins. For keys that `swap` moves, only `swap` is safe."""
 
+    @abstractmethod
     def write_once(self, key: str, data: bytes) -> None:
         """Raises AlreadyExists; of several writers at once exactly one succeeds."""
 
+    @abstractmethod
     def swap(self, key: str, data: bytes, expected: str | None) -> str:
         """Writes if the key still holds generation `expected` (None: nothing), else raises Conflict.
 
         Answers the new generation.
         """
 
+    @abstractmethod
     def list(self, prefix: str = "") -> Keys:
         """Every key that starts with `prefix`, sorted."""
 
+    @abstractmethod
     def upload(self, folder: Path, prefix: str, names: Iterable[str] | None = None) -> None:
         """Copies the files `names` of `folder` (all of them by default) to keys below `prefix`."""
 
+    @abstractmethod
     def remove(self, keys: Iterable[str]) -> None:
         """Removes the keys, in their order; those that hold nothing are passed over."""
 
+    @abstractmethod
     def fetch(self, prefix: str, cache: Path) -> Path:
         """A local folder, to be read only, with what lies under `prefix`. Raises NotFound."""
 

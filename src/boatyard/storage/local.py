@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from boatyard.storage.interface import KEY_PART, AlreadyExists, Conflict, Keys, NotFound, check_key
+from boatyard.storage.interface import KEY_PART, AlreadyExists, Conflict, Keys, NotFound, Storage, check_key
 
 _LOCK_SECONDS = 30
 
@@ -24,17 +24,13 @@ def write_atomically(path: Path, data: bytes) -> None:
         file.write(data)
 
 
-class LocalStorage:
+class LocalStorage(Storage):
     """Storage in a folder. A generation is the content's digest: it survives copying the folder elsewhere."""
+
+    root: Path
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
-
-    def read(self, key: str) -> bytes:
-        found = self.read_versioned(key)
-        if found is None:
-            raise NotFound(f"nothing is stored under {key!r} in {self.root}")
-        return found[0]
 
     def read_versioned(self, key: str) -> tuple[bytes, str] | None:
         try:
