@@ -131,8 +131,6 @@ def _open_session(path: Path, threads: int) -> ort.InferenceSession:
     options.enable_mem_pattern = options.enable_cpu_mem_arena = False
     options.log_severity_level = 3  # errors
     try:
-        # fused, the two take ONNX Runtime 1.31 five times as long on a processor as one after the other
-        unfused = ["SkipLayerNormFusion"]
-        return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"], disabled_optimizers=unfused)
+        return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as wrong:  # its exceptions share no narrower base
         raise BundleError(f"{path} is not a graph that ONNX Runtime {ort.__version__} opens: {wrong}") from wrong
