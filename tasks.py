@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from invoke import Context, Exit, task
+from invoke import Collection, Context, Exit, task
 
 _OVERRIDES = {"override": "a Hydra override such as model=minilm or train.seed=1; repeatable"}
 
@@ -138,3 +138,90 @@ def clean(context):
         if Path(folder).exists():
             print(f"removing {folder}")
             shutil.rmtree(folder)
+
+
+cloud = Collection("cloud")
+
+
+def _cloud(**options):
+    """A task of `invoke cloud.NAME`, by the name of the function without `cloud_`."""
+
+    def add(function):
+        cloud.add_task(task(**options)(function), name=function.__name__.removeprefix("cloud_"))
+
+    return add
+
+
+def _on_cloud(context: Context, command: str, *words: str) -> None:
+    _module(context, "boatyard.cloud", command, *words)
+
+
+_JOB = {
+    "machine": "such as n1-standard-8",
+    "gpu": "t4, l4, v100, a100, a100-80gb or h100",
+    "spot": "cheaper, and may be taken away at any time",
+    "workers": "machines that train together",
+    "detach": "do not wait for the end",
+    "dry_run": "print the request instead",
+}
+
+
+@_cloud(iterable=["override"], help=_JOB | _OVERRIDES)
+def cloud_train(context, override, machine="", gpu="", spot=False, workers=0, detach=False, dry_run=False):
+    """Train on Vertex AI, and follow the job to its end."""
+    chosen = {"machine": machine, "gpu": gpu, "spot": "true" if spot else "", "workers": workers or ""}
+    keys = [f"cloud.train.{key}={value}" for key, value in chosen.items() if value]
+    flags = [flag for flag, given in (("--detach", detach), ("--dry-run", dry_run)) if given]
+    _on_cloud(context, "train", *flags, *keys, *override)
+
+
+@_cloud()
+def cloud_jobs(context):
+    """List the training jobs."""
+    _on_cloud(context, "jobs")
+
+
+@_cloud()
+def cloud_cancel(context, job):
+    """Cancel a training job."""
+    _on_cloud(context, "cancel", job)
+
+
+@_cloud(help={"service": "which one: api", "dry_run": "print what would be deployed instead"})
+def cloud_deploy(context, service="api", dry_run=False):
+    """Deploy to Cloud Run: traffic moves once the new revision has answered."""
+    _on_cloud(context, "deploy", f"--service={service}", *(["--dry-run"] if dry_run else []))
+
+
+@_cloud()
+def cloud_status(context):
+    """Show each service, its revisions and their traffic."""
+    _on_cloud(context, "status")
+
+
+@_cloud(help={"service": "which one: api"})
+def cloud_logs(context, service="api"):
+    """Print what a service has logged lately."""
+    _on_cloud(context, "logs", f"--service={service}")
+
+
+@_cloud(help={"service": "which one: api"})
+def cloud_rollback(context, service="api"):
+    """Send a service's traffic to the revision before."""
+    _on_cloud(context, "rollback", f"--service={service}")
+
+
+@_cloud(help={"yes": "really"})
+def cloud_destroy(context, yes=False):
+    """Delete the services; what is stored stays."""
+    _on_cloud(context, "destroy", *(["--yes"] if yes else []))
+
+
+@_cloud(iterable=["override"], help=_OVERRIDES)
+def cloud_doctor(context, override):
+    """Check what the cloud commands need, and change nothing."""
+    _on_cloud(context, "doctor", *override)
+
+
+namespace = Collection.from_module(sys.modules[__name__])
+namespace.add_collection(cloud)

@@ -221,6 +221,26 @@ class Paths(Section):
     checkpoints: str | None
 
 
+class Job(Section):
+    """What a training job on Vertex AI runs on."""
+
+    machine: str = Field(pattern=r"^[a-z][a-z0-9]+(-[a-z0-9]+)+$")
+    gpu: Literal["t4", "l4", "v100", "a100", "a100-80gb", "h100"] | None
+    gpus: int = Field(ge=1, le=8)
+    workers: int = Field(ge=1)
+    spot: bool
+    hours: float = Field(gt=0)
+
+
+class Cloud(Section):
+    """Google Cloud: where, and what trains there."""
+
+    project: str | None = Field(pattern=r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$")
+    region: str = Field(pattern=r"^[a-z]+-[a-z]+[0-9]+$")
+    repository: str = Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")
+    train: Job
+
+
 class Config(Section):
     """All of it."""
 
@@ -233,6 +253,7 @@ class Config(Section):
     publish: Publish
     paths: Paths
     sweep: Sweep | None
+    cloud: Cloud
 
 
 # what boatyard itself sets
