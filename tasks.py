@@ -100,6 +100,12 @@ def test(context, select="", unit=False):
         _module(context, "pytest", *folders, "--cov", "--cov-report=term", *chosen)
 
 
+@task(help={"check": "write nothing, say what is not as the source has it"})
+def alerts(context, check=False):
+    """Make the alerts of Prometheus and of Cloud Monitoring from deploy/alerts/alerts.yaml."""
+    _module(context, "boatyard.cloud.alerts", *(["--check"] if check else []))
+
+
 @task
 def lint(context):
     """Check style and find likely mistakes."""
