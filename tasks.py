@@ -137,6 +137,27 @@ def bench(context, name, arguments=""):
     _run(context, sys.executable, str(Path("benchmarks", f"{name}.py")), *shlex.split(arguments))
 
 
+@task(
+    help={
+        "host": "the server",
+        "users": "who ask at the same time",
+        "seconds": "for how long",
+        "rows": "a CSV file of what they ask",
+        "page": "steer it in a browser, at http://localhost:8089",
+    }
+)
+def load_test(context, host="http://localhost:8000", users=50, seconds=60, rows="data/raw/inbox.csv", page=False):
+    """Let many people use a running server; the report, with plots, goes to reports/load/."""
+    folder = Path("reports", "load")
+    folder.mkdir(parents=True, exist_ok=True)
+    words = ["--locustfile", str(Path("benchmarks", "locustfile.py")), f"--host={host}", f"--rows={rows}"]
+    if not page:
+        rate = max(1, users // 5)  # all of them within five seconds
+        words += ["--headless", f"--users={users}", f"--spawn-rate={rate}", f"--run-time={seconds}s", "--only-summary"]
+        words += [f"--html={folder / 'report.html'}", f"--csv={folder / 'report'}"]
+    _module(context, "locust", *words)
+
+
 @task
 def clean(context):
     """Remove prepared data, runs and reports; what is published stays."""
