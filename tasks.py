@@ -64,6 +64,12 @@ def export(context, override):
     _module(context, "boatyard.export", *override)
 
 
+@task(iterable=["override"], help=_OVERRIDES)
+def retrain(context, override):
+    """Learn from feedback in the journal, and promote what is better by more than chance."""
+    _module(context, "boatyard.retrain", *override)
+
+
 @task
 def models(context):
     """List what is published, and what each alias points at."""

@@ -73,9 +73,8 @@ def rules(alerts: Sequence[Alert]) -> str:
             for alert in alerts
         ],
     }
-    return "# made of deploy/alerts/alerts.yaml by `invoke alerts`\n" + yaml.safe_dump(
-        {"groups": [group]}, sort_keys=False, width=120, allow_unicode=True
-    )
+    written = yaml.safe_dump({"groups": [group]}, sort_keys=False, width=120, allow_unicode=True)
+    return f"# made of deploy/alerts/alerts.yaml by `invoke alerts`\n{written}"
 
 
 def policy(alert: Alert) -> dict[str, object]:
