@@ -64,6 +64,12 @@ def export(context, override):
     _module(context, "boatyard.export", *override)
 
 
+@task(iterable=["override"], help=_OVERRIDES)
+def retrain(context, override):
+    """Learn from feedback in the journal, and promote what is better by more than chance."""
+    _module(context, "boatyard.retrain", *override)
+
+
 @task
 def models(context):
     """List what is published, and what each alias points at."""
@@ -100,6 +106,12 @@ def test(context, select="", unit=False):
         _module(context, "pytest", *folders, "--cov", "--cov-report=term", *chosen)
 
 
+@task(help={"check": "write nothing, say what is not as the source has it"})
+def alerts(context, check=False):
+    """Make the alerts of Prometheus and of Cloud Monitoring from deploy/alerts/alerts.yaml."""
+    _module(context, "boatyard.cloud.alerts", *(["--check"] if check else []))
+
+
 @task
 def lint(context):
     """Check style and find likely mistakes."""
@@ -129,6 +141,27 @@ def format_(context):
 def bench(context, name, arguments=""):
     """Measure, and write the result to reports/benchmarks/."""
     _run(context, sys.executable, str(Path("benchmarks", f"{name}.py")), *shlex.split(arguments))
+
+
+@task(
+    help={
+        "host": "the server",
+        "users": "who ask at the same time",
+        "seconds": "for how long",
+        "rows": "a CSV file of what they ask",
+        "page": "steer it in a browser, at http://localhost:8089",
+    }
+)
+def load_test(context, host="http://localhost:8000", users=50, seconds=60, rows="data/raw/inbox.csv", page=False):
+    """Let many people use a running server; the report, with plots, goes to reports/load/."""
+    folder = Path("reports", "load")
+    folder.mkdir(parents=True, exist_ok=True)
+    words = ["--locustfile", str(Path("benchmarks", "locustfile.py")), f"--host={host}", f"--rows={rows}"]
+    if not page:
+        rate = max(1, users // 5)  # all of them within five seconds
+        words += ["--headless", f"--users={users}", f"--spawn-rate={rate}", f"--run-time={seconds}s", "--only-summary"]
+        words += [f"--html={folder / 'report.html'}", f"--csv={folder / 'report'}"]
+    _module(context, "locust", *words)
 
 
 @task

@@ -160,6 +160,14 @@ class Publish(Section):
     alias: str | None
 
 
+class Retrain(Section):
+    """When feedback is enough to learn from, and when the outcome is better."""
+
+    min_rows: int = Field(ge=2)
+    holdout: float = Field(gt=0, lt=1)
+    confidence: float = Field(gt=0.5, lt=1)
+
+
 class Range(Section):
     """Numbers between two bounds, which belong to it; whole ones where the bounds are."""
 
@@ -251,6 +259,7 @@ class Config(Section):
     evaluate: Evaluate
     export: Export
     publish: Publish
+    retrain: Retrain
     paths: Paths
     sweep: Sweep | None
     cloud: Cloud

@@ -19,7 +19,7 @@ TARGETS: list[dict[str, Any]] = [target for panel in DASHBOARD["panels"] for tar
 
 def metric_names(expression: str) -> set[str]:
     """What is left of PromQL without matchers, ranges, groupings and functions."""
-    bare = re.sub(r"\{[^}]*\}|\[[^\]]*\]|\b(by|without)\s*\([^)]*\)", " ", expression)
+    bare = re.sub(r"\{[^}]*\}|\[[^\]]*\]|\b(by|without|on|ignoring)\s*\([^)]*\)", " ", expression)
     return set(re.findall(r"[a-zA-Z_:][a-zA-Z0-9_:]*(?![a-zA-Z0-9_:]|\s*\()", bare))
 
 

@@ -200,6 +200,6 @@ def _manifest_fields(config: Config, prepared: Prepared) -> dict[str, Any]:
         "git_commit": git_commit(),
         "data_fingerprint": prepared.fingerprint,
         "packages": {package: version(package) for package in _PACKAGES},
-        "config": config.model_dump(mode="json", exclude={"paths", "cloud"}),
+        "config": config.model_dump(mode="json", exclude={"paths", "cloud", "retrain"}),
         "examples": [{field: row[field] for field in prepared.fields} for row in samples.to_list()],
     }

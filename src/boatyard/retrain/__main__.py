@@ -1,0 +1,17 @@
+"""python -m boatyard.retrain: learn from feedback, and promote what is better by more than chance."""
+
+import sys
+
+from boatyard.cli import run
+from boatyard.config import Config
+
+
+def main(config: Config) -> None:
+    """One round."""
+    from boatyard.retrain.run import retrain
+
+    retrain(config)
+
+
+if __name__ == "__main__":
+    sys.exit(run("retrain", "Learn from feedback in the journal; promote if better by more than chance.", main))

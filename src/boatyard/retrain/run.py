@@ -1,0 +1,197 @@
+"""One round of the loop: labelled rows, a data version, a model, and the question whether it is better."""
+
+import csv
+import hashlib
+import json
+import logging
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from boatyard import journal
+from boatyard.config import Config
+from boatyard.data.prepare import Prepared, prepare
+from boatyard.data.read import SPLITS
+from boatyard.errors import UserError
+from boatyard.evaluate.run import SPLIT
+from boatyard.kinds import training
+from boatyard.pipeline.run import run_pipeline
+from boatyard.predict import Predictor
+from boatyard.registry import DEFAULT_ALIAS, Reference, fetch, promote, resolve
+from boatyard.retrain.compare import Comparison, compare, refusal
+from boatyard.retrain.labelled import Labelled, Row, labelled_rows
+from boatyard.storage import Storage, open_storage
+
+log = logging.getLogger(__name__)
+
+VERSIONS = "data/versions/"
+_VERSION = "version.json"
+
+
+@dataclass(frozen=True)
+class Round:
+    """What a round came to. `refusal` is None where the new version was promoted."""
+
+    version: str
+    data: str
+    comparisons: list[Comparison]
+    refusal: str | None
+
+
+def retrain(config: Config) -> Round:
+    """Learn from what feedback says, and promote the outcome if that is better by more than chance.
+
+    The rows of `config.data` are taken with their splits, so the test split stays as it was; labelled rows of the
+    journal join the training split, but for the share that is held out.
+
+    Raises:
+        UserError: nothing serves yet, or too little was labelled.
+    """
+    storage = open_storage(config.paths.storage)
+    name, alias = config.data.name, config.publish.alias or DEFAULT_ALIAS
+    cache = Path(config.paths.runs, "fetched")
+    before = resolve(storage, Reference(name, alias))
+    production = Predictor(fetch(storage, Reference(name, before), cache))
+    prepared = prepare(config)
+    if production.manifest.input_schema.get("required") != prepared.fields:
+        raise UserError(f"{name}@{alias} takes other input than data={name} has: give data=... as it was trained with")
+    labelled = _labelled(config, storage, production, prepared)
+    data = _write_version(storage, name, prepared, labelled)
+    log.info("retrain: %d labelled rows to learn from, %d held out: %s", *_sizes(labelled), data)
+    published = run_pipeline(_on_version(config, storage.fetch(data, Path(config.paths.processed, "versions"))))
+    after = published.bundle.manifest.version
+    candidate = Predictor(fetch(storage, Reference(name, after), cache))
+    test = list(zip(prepared.rows(SPLIT), (prepared.labels[i] for i in prepared.targets(SPLIT)), strict=True))
+    comparisons = [
+        _compare(part, rows, production, candidate, config.retrain.confidence)
+        for part, rows in (("recent traffic", labelled.held_out), ("the test split", test))
+    ]
+    why = "it is the version that serves already" if after == before else refusal(comparisons)
+    if why is None:
+        promote(storage, name, after, alias)
+    outcome = Round(after, data, comparisons, why)
+    _report(config, outcome, labelled, name, alias, before)
+    return outcome
+
+
+def _labelled(config: Config, storage: Storage, production: Predictor, prepared: Prepared) -> Labelled:
+    known = {
+        split: list(zip(prepared.rows(split), (prepared.labels[i] for i in prepared.targets(split)), strict=True))
+        for split in SPLITS
+    }
+    labelled = labelled_rows(
+        journal.read(storage),
+        config.data.name,
+        parse=production.model.parse,
+        words=training(config.data.kind).words,
+        labels=prepared.labels,
+        known=known,
+        holdout=config.retrain.holdout,
+    )
+    learned, held_out = _sizes(labelled)
+    least = config.retrain.min_rows
+    if learned + held_out < least or not held_out:
+        aside = "; ".join(f"{count} {why}" for why, count in labelled.set_aside.most_common())
+        raise UserError(
+            f"{learned + held_out} rows are labelled by feedback, and retrain.min_rows={least} are needed"
+            + (f" (set aside: {aside})" if aside else "")
+        )
+    return labelled
+
+
+def _sizes(labelled: Labelled) -> tuple[int, int]:
+    return len(labelled.train), len(labelled.held_out)
+
+
+def _write_version(storage: Storage, name: str, prepared: Prepared, labelled: Labelled) -> str:
+    """The key of a folder with a file for each split, what was held out, and what it is made of.
+
+    It is named by its content: the same rows are the same version, and written once.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        for split in SPLITS:
+            rows = list(_rows_of(prepared, split)) + (labelled.train if split == "train" else [])
+            _write_rows(folder / f"{split}.csv", prepared.fields, rows)
+        _write_rows(folder / "held-out.csv", prepared.fields, labelled.held_out)
+        digest = hashlib.sha256()
+        for file in sorted(folder.iterdir()):
+            digest.update(file.read_bytes())
+        key = f"{VERSIONS}{name}/{digest.hexdigest()[:16]}"
+        if storage.read_versioned(f"{key}/{_VERSION}") is None:
+            storage.upload(folder, key)
+            facts = {
+                "name": name,
+                "time": datetime.now(UTC).isoformat(timespec="seconds"),
+                "data_fingerprint": prepared.fingerprint,
+                "learned_from_feedback": len(labelled.train),
+                "held_out": len(labelled.held_out),
+                "set_aside": dict(labelled.set_aside),
+            }
+            storage.write(f"{key}/{_VERSION}", json.dumps(facts, indent=2).encode())  # last: the version is whole
+    return key
+
+
+def _rows_of(prepared: Prepared, split: str) -> Iterator[tuple[Row, str]]:
+    return zip(prepared.rows(split), (prepared.labels[i] for i in prepared.targets(split)), strict=True)
+
+
+def _write_rows(file: Path, fields: Sequence[str], rows: Sequence[tuple[Row, str]]) -> None:
+    with file.open("w", encoding="utf-8", newline="") as target:
+        writer = csv.writer(target)
+        writer.writerow([*fields, "label"])
+        writer.writerows([*row, label] for row, label in rows)
+
+
+def _on_version(config: Config, folder: Path) -> Config:
+    """The same, on the rows of the version; nothing is promoted yet."""
+    fields: dict[str, Any] = {
+        "path": str(folder),
+        "hub": None,
+        "split_column": None,
+        "label_column": "label",
+        "max_train_rows": None,
+        "text_columns": config.data.text_columns if len(config.data.text_columns) > 1 else ["text"],
+    }
+    return config.model_copy(
+        update={
+            "data": config.data.model_copy(update=fields),
+            "publish": config.publish.model_copy(update={"alias": None}),
+        }
+    )
+
+
+def _compare(
+    name: str, rows: Sequence[tuple[Row, str]], before: Predictor, after: Predictor, confidence: float
+) -> Comparison:
+    inputs, truth = [row for row, _ in rows], [label for _, label in rows]
+    old, new = (
+        [answer.label == label for answer, label in zip(predictor.answer(inputs, top_k=1), truth, strict=True)]
+        for predictor in (before, after)
+    )
+    return compare(name, old, new, confidence)
+
+
+def _report(config: Config, outcome: Round, labelled: Labelled, name: str, alias: str, before: str) -> None:
+    percent = f"{config.retrain.confidence:.0%} interval"
+    table = Table(title=f"{name}: {outcome.version} against {before}", title_justify="left")
+    for column in ("rows", "", "before", "after", "difference", percent):
+        table.add_column(column, justify="left" if not column else "right")
+    for one in outcome.comparisons:
+        interval = f"{one.low:+.4f} to {one.high:+.4f}"
+        difference = f"{one.after - one.before:+.4f}"
+        table.add_row(f"{one.rows:,}", one.name, f"{one.before:.4f}", f"{one.after:.4f}", difference, interval)
+    console = Console()
+    console.print(table)
+    for why, count in labelled.set_aside.most_common():
+        console.print(f"{count} set aside: {why}", highlight=False)
+    if outcome.refusal is None:
+        console.print(f"{name}@{alias} is now {outcome.version}", highlight=False)
+    else:
+        console.print(f"{name}@{alias} stays at {before}: {outcome.refusal}", highlight=False, soft_wrap=True)
