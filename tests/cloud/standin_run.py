@@ -1,7 +1,7 @@
 """A stand-in for Cloud Run: its Admin API (v1) and what runs the services, each instance a real process.
 
-It is strict: what Cloud Run refuses is refused. Beside it answer the two other APIs that a deployment asks, for identity
-tokens and for logs. What it has not: more than one instance of a revision, volumes, side-cars.
+It is strict: what Cloud Run refuses is refused. Beside it answer the two other APIs that are asked, for identity tokens
+and for logs. What it has not: more than one instance of a revision, restarts by the liveness probe, volumes, side-cars.
 """
 
 import asyncio
@@ -44,7 +44,11 @@ _HOP = {"connection", "keep-alive", "transfer-encoding", "te", "upgrade", "host"
 _RESERVED = {"PORT", "K_SERVICE", "K_REVISION", "K_CONFIGURATION"}
 
 
-def api_process(image: str, environment: Mapping[str, str], folder: Path) -> tuple[Sequence[str], Mapping[str, str]]:
+def api_process(
+    image: str,  # noqa: ARG001
+    environment: Mapping[str, str],
+    folder: Path,
+) -> tuple[Sequence[str], Mapping[str, str]]:
     """The command and environment that stand for a container of the api image; its /tmp is the folder."""
     own = {key: str(folder) + value[4:] if value.startswith("/tmp/") else value for key, value in environment.items()}  # noqa: S108
     return [sys.executable, "-m", "boatyard.api"], own | {"TMPDIR": str(folder)}
@@ -275,8 +279,9 @@ class CloudRun:
         self._check(body)
         if body["metadata"]["name"] != service.metadata["name"]:
             raise Refused(400, "metadata.name: is not the name in the path.")
-        if body["metadata"].get("resourceVersion", service.metadata["resourceVersion"]) != (
-            service.metadata["resourceVersion"]
+        if (
+            body["metadata"].get("resourceVersion", service.metadata["resourceVersion"])
+            != (service.metadata["resourceVersion"])
         ):
             raise Refused(409, "Conflict for resource: the service was changed meanwhile.")
         creator = "serving.knative.dev/creator"

@@ -137,8 +137,8 @@ def rollback(config: Config, service: str) -> None:
     if not served or served[-1] != serving:
         known = "it was never noted" if not served else f"the last that was noted is {served[-1]}"
         raise UserError(
-            f"what served before {serving} is not known, because something else moved the traffic ({known}): choose with "
-            f"`gcloud run services update-traffic {name} --to-revisions=REVISION=100`"
+            f"what served before {serving} is not known, because something else moved the traffic ({known}): choose "
+            f"with `gcloud run services update-traffic {name} --to-revisions=REVISION=100`"
         )
     if len(served) == 1:
         raise UserError(f"there is nothing to go back to: only {serving} has served as {name}")
@@ -158,7 +158,9 @@ def destroy(config: Config, yes: bool) -> None:
         logger.info("nothing is deployed")
         return
     if not yes:
-        raise UserError(f"this would delete {', '.join(there)} in {where.project}; --yes does it ({where.storage} stays)")
+        raise UserError(
+            f"this would delete {', '.join(there)} in {where.project}; --yes does it ({where.storage} stays)"
+        )
     for name in there:
         run.delete(name)
         logger.info("%s is deleted; %s stays", name, where.storage)
@@ -311,7 +313,10 @@ def _ask(session: Session, method: str, url: str, body: Any = None) -> Object:
     while True:
         try:
             answer = session.request(method, url, json=body, timeout=10)
-            status, told = answer.status_code, one_line(f"{answer.status_code} {_object(answer.text).get('detail', '')}")
+            status, told = (
+                answer.status_code,
+                one_line(f"{answer.status_code} {_object(answer.text).get('detail', '')}"),
+            )
         except RequestException as error:
             status, told = 503, type(error).__name__
         if status < 400:
