@@ -11,6 +11,8 @@ def make_checkout(folder: Path) -> Path:
     """The folder, with deploy/ as it is here, all committed."""
     shutil.copytree(ROOT / "deploy", folder / "deploy")
     git(folder, "init", "-q")
+    for key in ("name", "email"):
+        git(folder, "config", f"user.{key}", "test")
     commit(folder)
     return folder
 

@@ -37,6 +37,7 @@ from boatyard.cloud.schemas import google_schema
 Object = dict[str, Any]
 Command = Callable[[str, Mapping[str, str], Path], tuple[Sequence[str], Mapping[str, str]]]
 
+PROJECT_NUMBER = "123456789012"  # by which the API names the project
 BODY_BYTES = 32 * 2**20
 MOST_START_SECONDS = 240
 _HOST = ("PATH", "HOME", "PYTHONPATH", "STORAGE_EMULATOR_HOST")  # the machine's, and where its network leads
@@ -82,6 +83,8 @@ class Instance:
     url: str
     slots: asyncio.Semaphore
     in_flight: int = 0
+    serving: int = 0
+    """Of those in flight, the ones that do not wait."""
 
 
 @dataclass
@@ -348,7 +351,7 @@ class CloudRun:
             raise Refused(400, f"Invalid JSON payload received at '{wrong.json_path}': {wrong.message}")
         if (body.get("apiVersion"), body.get("kind")) != ("serving.knative.dev/v1", "Service"):
             raise Refused(400, "apiVersion and kind must be serving.knative.dev/v1 and Service.")
-        if body["metadata"].get("namespace") != self.project:
+        if body["metadata"].get("namespace") not in {self.project, PROJECT_NUMBER}:
             raise Refused(400, "metadata.namespace: must be the project of the path.")
         spec = body["spec"]["template"]["spec"]
         if len(spec["containers"]) != 1 or "volumes" in spec:
@@ -449,7 +452,7 @@ class CloudRun:
         return {
             "apiVersion": "serving.knative.dev/v1",
             "kind": "Service",
-            "metadata": service.metadata,
+            "metadata": service.metadata | {"namespace": PROJECT_NUMBER},
             "spec": service.spec,
             "status": {
                 "observedGeneration": service.observed,
@@ -576,16 +579,17 @@ class CloudRun:
                 await asyncio.wait_for(instance.slots.acquire(), self._queue_seconds)
             except TimeoutError:
                 return Response("429: no instance is free", 429)
+            instance.serving += 1
+            revision.peak = max(revision.peak, instance.serving)
             try:
                 return await self._forward(revision, instance, request, body)
             finally:
+                instance.serving -= 1
                 instance.slots.release()
         finally:
             instance.in_flight -= 1
 
     async def _forward(self, revision: Revision, instance: Instance, request: Request, body: bytes) -> Response:
-        cap = revision.template["spec"].get("containerConcurrency") or 80
-        revision.peak = max(revision.peak, cap - instance.slots._value)
         headers = [(key, value) for key, value in request.headers.items() if key not in _HOP]
         url = f"{instance.url}{request.url.path}" + (f"?{request.url.query}" if request.url.query else "")
         asked = self._client.build_request(request.method, url, headers=headers, content=body or None, timeout=None)
