@@ -220,10 +220,13 @@ def cloud_cancel(context, job):
     _on_cloud(context, "cancel", job)
 
 
-@_cloud(help={"service": "which one: api", "dry_run": "print what would be deployed instead"})
-def cloud_deploy(context, service="api", dry_run=False):
+@_cloud(
+    iterable=["override"],
+    help={"service": "which one: api", "dry_run": "print what would be deployed instead", **_OVERRIDES},
+)
+def cloud_deploy(context, override, service="api", dry_run=False):
     """Deploy to Cloud Run: traffic moves once the new revision has answered."""
-    _on_cloud(context, "deploy", f"--service={service}", *(["--dry-run"] if dry_run else []))
+    _on_cloud(context, "deploy", f"--service={service}", *(["--dry-run"] if dry_run else []), *override)
 
 
 @_cloud()

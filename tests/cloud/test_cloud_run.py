@@ -1,0 +1,370 @@
+"""Deployments to Cloud Run, by the command line as real processes, against a stand-in that runs real servers."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from bundles import Publish
+from checkout import ROOT, commit, git, make_checkout
+from jsonschema import Draft202012Validator
+from standin_run import BODY_BYTES, CloudRun, Command
+
+from boatyard import journal, registry
+from boatyard.cloud.place import SERVICES
+from boatyard.cloud.schemas import google_schema
+from boatyard.storage import Storage
+
+pytestmark = pytest.mark.cloud
+
+NAME = "boatyard-api"
+CLOUD = re.compile(r"CLOUDSDK_|GOOGLE_|BOATYARD_")
+
+
+class Commands:
+    """`python -m boatyard.cloud` in a clean checkout."""
+
+    def __init__(self, folder: Path, storage: str, cloud: CloudRun) -> None:
+        self.folder = folder
+        self.storage = storage
+        self.environment = {key: value for key, value in os.environ.items() if not CLOUD.match(key)}
+        self.environment |= cloud.environment | {"BOATYARD_STORAGE": storage}
+
+    def __call__(self, *words: str, status: int = 0) -> str:
+        """What it printed."""
+        ran = subprocess.run(
+            [sys.executable, "-m", "boatyard.cloud", *words],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert ran.returncode == status, ran.stdout + ran.stderr
+        assert "Traceback" not in ran.stderr
+        return ran.stdout + ran.stderr
+
+    def change(self, old: str, new: str) -> None:
+        """In the template, and commit it."""
+        file = self.folder / "deploy" / "run" / "api.yaml"
+        text = file.read_text()
+        assert text.count(old) == 1
+        file.write_text(text.replace(old, new))
+        commit(self.folder)
+
+
+@pytest.fixture
+def cloud(tmp_path: Path, bucket_root: str) -> Iterator[CloudRun]:  # noqa: ARG001 - names the stand-in of the bucket
+    with CloudRun(tmp_path / "instances") as running:
+        yield running
+
+
+@pytest.fixture
+def command(tmp_path: Path, bucket_root: str, cloud: CloudRun) -> Commands:
+    return Commands(make_checkout(tmp_path / "checkout"), bucket_root, cloud)
+
+
+def serving(cloud: CloudRun) -> str:
+    [(revision, share)] = cloud.traffic(NAME).items()
+    assert share == 100
+    return revision
+
+
+def ask(cloud: CloudRun) -> httpx.Response:
+    url = f"{cloud.service_url(NAME)}/predict"
+    return httpx.post(url, json={"text": "send a transfer"}, headers=cloud.headers(NAME), timeout=30)
+
+
+@contextmanager
+def load(cloud: CloudRun, threads: int = 3) -> Iterator[list[httpx.Response]]:
+    """Requests one after another from a few threads; all their answers."""
+    answers: list[httpx.Response] = []
+    over = threading.Event()
+
+    def work() -> None:
+        while not over.is_set():
+            answers.append(ask(cloud))
+            time.sleep(0.02)
+
+    with ThreadPoolExecutor(threads) as pool:
+        working = [pool.submit(work) for _ in range(threads)]
+        try:
+            yield answers
+        finally:
+            over.set()
+        for each in working:
+            each.result()
+
+
+def wait_until(condition: Any) -> None:
+    limit = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+
+
+def test_a_deployment_answers_the_next_takes_over_under_load_and_a_rollback_takes_it_back(
+    cloud: CloudRun, command: Commands, storage: Storage, publish: Publish
+) -> None:
+    version = publish().version
+    registry.promote(storage, "inbox", version)
+    assert "boatyard-api: not deployed" in command("status")
+    planned = json.loads(command("deploy", "--dry-run").partition("\n(")[0])
+
+    told = command("deploy")
+    first = serving(cloud)
+    assert f"{first} has all the traffic: {cloud.service_url(NAME)}" in told
+    assert cloud.tags(NAME) == {}, "the candidate's address is gone"
+    assert ask(cloud).json()["label"] == "transfer"
+    assert httpx.post(f"{cloud.service_url(NAME)}/predict", json={"text": "a"}).status_code == 403, "no token"
+
+    method, path, body = cloud.requests[0]
+    made = planned["body"]["spec"]["template"]["metadata"]["name"]
+    assert (planned["method"], planned["url"]) == (method, cloud.url + path)
+    assert json.dumps(planned["body"]).replace(made, first) == json.dumps(body)
+
+    head = commit(command.folder)
+    with load(cloud) as answers:
+        wait_until(lambda: len(answers) > 5)
+        command("deploy")
+        count = len(answers)
+        wait_until(lambda: len(answers) > count + 5)
+    second = serving(cloud)
+    assert second != first
+    assert {answer.status_code for answer in answers} == {200}
+    wait_until(lambda: cloud.exits)
+    [gone] = cloud.exits
+    assert (gone.revision, gone.status, gone.killed) == (first, 0, False)
+    assert list(journal.read(storage)), "of the one that was stopped"
+
+    shown = command("status")
+    assert re.search(rf"{second}\s*│ 100 %\s*│ yes\s*│ {head[:12]}", shown), shown
+    assert re.search(rf"{first}\s*│ \s*│ yes", shown), shown
+    assert "/predict" in command("logs")
+
+    assert f"{first} has all the traffic again, instead of {second}" in command("rollback")
+    assert serving(cloud) == first
+    assert ask(cloud).status_code == 200
+    assert f"nothing to go back to: only {first}" in command("rollback", status=2)
+
+    assert f"would delete {NAME}" in command("destroy", status=2)
+    assert serving(cloud) == first
+    assert f"{NAME} is deleted; {command.storage} stays" in command("destroy", "--yes")
+    assert "nothing is deployed" in command("destroy")
+    assert registry.aliases(storage, "inbox") == {"production": version}
+    wait_until(lambda: len(cloud.exits) == 3)
+    assert {(each.status, each.killed) for each in cloud.exits} == {(0, False)}
+    shipped = [line["id"] for line in journal.read(storage)]
+    assert {answer.json()["id"] for answer in answers} < set(shipped)
+    assert len(shipped) == len(set(shipped))
+
+
+def test_a_revision_that_does_not_start_or_answer_gets_no_traffic(
+    cloud: CloudRun, command: Commands, storage: Storage, publish: Publish
+) -> None:
+    command.change("failureThreshold: 60", "failureThreshold: 2")
+    told = command("deploy", status=1)
+    assert "the startup probe" in told.lower()
+    assert f"it was the first, and {NAME} is deleted again" in told
+
+    registry.promote(storage, "inbox", publish().version)
+    command.change("failureThreshold: 2", "failureThreshold: 60")
+    command("deploy")
+    good = serving(cloud)
+
+    with load(cloud, threads=1) as answers:
+        command.change("failureThreshold: 60", "failureThreshold: 2")
+        told = command("deploy", "data.name=nosuch", status=1)
+        assert "the startup probe" in told.lower()
+        assert f"{good} serves as before" in told
+
+        command.change("failureThreshold: 2", "failureThreshold: 60")
+        command.change(
+            'value: "1"', f'value: ""\n            - name: BOATYARD_API_KEYS\n              value: ana:{"0" * 64}'
+        )
+        told = command("deploy", status=1)
+        assert "asked for GET /model it answers 401 the request needs a key in X-API-Key" in told
+        assert f"{good} serves as before" in told
+    assert {answer.status_code for answer in answers} == {200}
+    assert serving(cloud) == good
+    assert cloud.tags(NAME) == {}
+
+    git(command.folder, "revert", "--no-edit", "HEAD")
+    command("deploy")
+    assert f"{good} has all the traffic again" in command("rollback"), "what failed is not what served before"
+
+
+def test_traffic_that_something_else_moved_is_not_guessed_at(
+    cloud: CloudRun, command: Commands, storage: Storage, publish: Publish
+) -> None:
+    registry.promote(storage, "inbox", publish().version)
+    for _ in range(2):
+        command("deploy")
+        commit(command.folder)
+    url = f"{cloud.url}/apis/serving.knative.dev/v1/namespaces/{cloud.project}/services/{NAME}"
+    service = httpx.get(url).json()
+    latest, other = serving(cloud), cloud.requests[0][2]["spec"]["template"]["metadata"]["name"]
+    service["spec"]["traffic"] = [{"revisionName": other, "percent": 100}]
+    del service["status"]
+    httpx.put(url, json=service).raise_for_status()
+    wait_until(lambda: serving(cloud) == other)
+    told = command("rollback", status=2)
+    assert f"what served before {other} is not known" in told
+    assert latest in told
+
+
+def test_keys_come_from_the_secret_that_the_template_refers_to(
+    tmp_path: Path, bucket_root: str, storage: Storage, publish: Publish
+) -> None:
+    registry.promote(storage, "inbox", publish().version)
+    made = subprocess.run(
+        [sys.executable, "-m", "boatyard.api.keys", "ana"], check=True, capture_output=True, text=True
+    ).stdout
+    key, entry = (line.split()[-1] for line in made.splitlines())
+    with CloudRun(tmp_path / "instances", secrets={"boatyard-api-keys": entry}) as cloud:
+        command = Commands(make_checkout(tmp_path / "checkout"), bucket_root, cloud)
+        file = command.folder / "deploy" / "run" / "api.yaml"
+        file.write_text(re.sub(r"^( +)# (?=- name|  )", r"\1", file.read_text(), flags=re.M))
+        commit(command.folder)
+        assert "asked for GET /model it answers 401" in command("deploy", status=1)
+        command.environment["BOATYARD_API_KEY"] = key
+        told = command("deploy")
+        assert ask(cloud).status_code == 401
+        assert entry not in json.dumps(cloud.requests) + told
+        assert key not in json.dumps(cloud.requests) + told
+
+
+def test_what_is_wrong_is_one_sentence(tmp_path: Path, cloud: CloudRun, command: Commands) -> None:
+    def refused(*words: str) -> str:
+        told = command(*words, status=2)
+        assert len(told.strip().splitlines()) == 1, told
+        return told
+
+    assert "boatyard-api is not deployed" in refused("rollback")
+    (command.folder / "new").touch()
+    assert "does not hold what you changed" in refused("deploy")
+    git(command.folder, "clean", "-fq")
+    command.change("containerConcurrency: 80", "containerConcurency: 80")
+    assert "containerConcurency" in refused("deploy")
+    command.change("containerConcurency: 80", "containerConcurrency: $many")
+    assert "nothing is known by the name of $many" in refused("deploy")
+    command.change("containerConcurrency: $many", "containerConcurrency: 80")
+    del command.environment["CLOUDSDK_AUTH_DISABLE_CREDENTIALS"]
+    command.environment["GOOGLE_APPLICATION_CREDENTIALS"] = str(tmp_path / "none.json")
+    assert "no credentials for Google Cloud" in refused("deploy")
+    assert '"method": "POST"' in command("deploy", "--dry-run"), "it needs none"
+    command.folder = tmp_path
+    assert "in the git repository" in refused("deploy")
+    assert cloud.requests[0][0] == "POST"
+    assert len(cloud.requests) == 1, "nothing else was sent"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_template_says_what_google_knows_and_holds_no_secret(service: str) -> None:
+    body = yaml.safe_load((ROOT / "deploy" / "run" / f"{service}.yaml").read_text())
+    Draft202012Validator(google_schema("run.v1", "Service")).validate(body)
+    spec = body["spec"]["template"]["spec"]
+    assert "@" not in json.dumps(spec), "accounts are filled in"
+    assert spec["serviceAccountName"] == "$account"
+
+
+# the stand-in itself: what it promises of Cloud Run
+
+STUBBORN = """
+import http.server, os, signal, sys, time
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        if self.path == "/slow":
+            time.sleep(0.3)
+        if self.path == "/stuck":
+            time.sleep(60)
+        self.reply(" ".join(os.environ[name] for name in ("K_SERVICE", "K_REVISION", "K_CONFIGURATION")))
+    def do_POST(self):
+        self.reply(str(len(self.rfile.read(int(self.headers["content-length"])))))
+    def reply(self, text):
+        self.send_response(200)
+        self.send_header("content-length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+    def log_message(self, *words):
+        pass
+if "stubborn" in os.environ["KIND"]:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+
+def stubborn(image: str, environment: Any, folder: Path) -> Any:  # noqa: ARG001
+    return [sys.executable, "-c", STUBBORN], environment
+
+
+def deploy_by_hand(cloud: CloudRun, name: str, kind: str = "", **spec: Any) -> None:
+    probe = {"httpGet": {"path": "/"}, "periodSeconds": 1, "failureThreshold": 30}
+    container = {"image": "image", "env": [{"name": "KIND", "value": kind or "meek"}], "startupProbe": probe}
+    body = {
+        "apiVersion": "serving.knative.dev/v1",
+        "kind": "Service",
+        "metadata": {
+            "name": "echo",
+            "namespace": cloud.project,
+            "annotations": {"run.googleapis.com/invoker-iam-disabled": "true"},
+        },
+        "spec": {
+            "template": {"metadata": {"name": name}, "spec": {**spec, "containers": [container]}},
+            "traffic": [{"revisionName": name, "percent": 100}],
+        },
+    }
+    httpx.post(
+        f"{cloud.url}/apis/serving.knative.dev/v1/namespaces/{cloud.project}/services", json=body
+    ).raise_for_status()
+    wait_until(lambda: cloud.traffic("echo").get(name) == 100)
+
+
+def run_stubborn(folder: Path, **options: Any) -> CloudRun:
+    command: Command = stubborn
+    return CloudRun(folder, command=command, **options)
+
+
+def test_an_instance_gets_no_more_requests_at_once_than_it_takes_and_the_rest_wait_or_are_turned_away(
+    tmp_path: Path,
+) -> None:
+    with run_stubborn(tmp_path, queue_seconds=1) as cloud, ThreadPoolExecutor(6) as pool:
+        deploy_by_hand(cloud, "echo-1", containerConcurrency=2, timeoutSeconds=2)
+        url = cloud.service_url("echo")
+        assert httpx.get(url).text == "echo echo-1 echo"
+        assert [answer.status_code for answer in pool.map(httpx.get, [f"{url}/slow"] * 6)] == [200] * 6
+        assert cloud.revision("echo-1").peak == 2
+        stuck = [pool.submit(httpx.get, f"{url}/stuck", timeout=30) for _ in range(3)]
+        assert sorted(each.result().status_code for each in stuck) == [429, 504, 504]
+
+
+def test_a_request_may_have_32_mib(tmp_path: Path) -> None:
+    with run_stubborn(tmp_path) as cloud:
+        deploy_by_hand(cloud, "echo-1")
+        url = cloud.service_url("echo")
+        assert httpx.post(url, content=bytes(BODY_BYTES), timeout=30).text == str(BODY_BYTES)
+        assert httpx.post(url, content=bytes(BODY_BYTES + 1), timeout=30).status_code == 413
+        assert httpx.get(f"{url}/healthz").status_code == 404, "Google keeps such paths"
+
+
+@pytest.mark.parametrize("kind", ["meek", "stubborn"])
+def test_who_does_not_end_in_time_is_killed_and_it_shows(tmp_path: Path, kind: str) -> None:
+    with run_stubborn(tmp_path, grace_seconds=2) as cloud:
+        deploy_by_hand(cloud, "echo-1", kind)
+        process = cloud.revision("echo-1").instance
+        assert process is not None
+    [gone] = cloud.exits
+    assert gone.killed == (kind == "stubborn")
+    assert gone.status == (-9 if gone.killed else -15)
