@@ -22,6 +22,11 @@ def _module(context: Context, module: str, *words: str, **environment: str) -> N
     _run(context, sys.executable, "-m", module, *words, **environment)
 
 
+def _tool(name: str) -> str:
+    """A command that was installed beside this Python, whatever the PATH."""
+    return str(Path(sys.executable).with_name(name))
+
+
 @task(iterable=["override"], help=_OVERRIDES)
 def pipeline(context, override):
     """Everything: prepare, train, evaluate, export, publish, ask the model one question."""
@@ -102,9 +107,11 @@ def test(context, select="", unit=False):
 
 @task
 def lint(context):
-    """Check style and find likely mistakes."""
+    """Check style and find likely mistakes, in configuration and workflows too."""
     _module(context, "ruff", "check")
     _module(context, "ruff", "format", "--check")
+    _run(context, sys.executable, str(Path("deploy", "check.py")))
+    _run(context, _tool("zizmor"), "--offline", "--quiet", ".github")
 
 
 @task
