@@ -75,6 +75,12 @@ def models(context):
     _module(context, "boatyard.registry", "models")
 
 
+@task(iterable=["override"], help=_OVERRIDES)
+def stage(context, name, version, override):
+    """Hold a version's size, speed and accuracy against production's."""
+    _module(context, "boatyard.staging", name, version, *override)
+
+
 @task(help={"alias": "the alias to move"})
 def promote(context, name, version, alias="production"):
     """Point an alias at a version."""
@@ -141,7 +147,15 @@ def bench(context, name, arguments=""):
 @task
 def clean(context):
     """Remove prepared data, runs and reports; what is published stays."""
-    for folder in ("data/processed", "runs", "reports/data", "reports/evaluation", "reports/profile", "reports/sweeps"):
+    for folder in (
+        "data/processed",
+        "runs",
+        "reports/data",
+        "reports/evaluation",
+        "reports/profile",
+        "reports/staging",
+        "reports/sweeps",
+    ):
         if Path(folder).exists():
             print(f"removing {folder}")
             shutil.rmtree(folder)

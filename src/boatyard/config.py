@@ -160,6 +160,14 @@ class Publish(Section):
     alias: str | None
 
 
+class Staging(Section):
+    """How far a version may be from the one in production and still be promoted."""
+
+    max_megabytes: float = Field(gt=0)
+    max_slowdown: float = Field(ge=1)
+    max_accuracy_loss: float = Field(ge=0, le=1)
+
+
 class Range(Section):
     """Numbers between two bounds, which belong to it; whole ones where the bounds are."""
 
@@ -251,6 +259,7 @@ class Config(Section):
     evaluate: Evaluate
     export: Export
     publish: Publish
+    staging: Staging
     paths: Paths
     sweep: Sweep | None
     cloud: Cloud
