@@ -27,7 +27,6 @@ SUFFIXES = {".json", ".yaml", ".yml"}
 # the first that fits counts; a schema of two words is a Google API's message
 RULES = {
     ".github/workflows/*": ["vendor.github-workflows", "custom.github-workflows-require-timeout"],
-    ".github/actions/*": ["vendor.github-actions"],
     ".github/dependabot.yml": ["vendor.dependabot"],
     ".github/ISSUE_TEMPLATE/config.yml": ["vendor.github-issue-config"],
     ".github/ISSUE_TEMPLATE/*": ["vendor.github-issue-forms"],

@@ -9,4 +9,5 @@ def served_accuracy(predictor: Predictor, prepared: Prepared) -> float:
     """The share of test rows that get their own label."""
     answers = predictor.answer(prepared.rows(SPLIT), top_k=1)
     truth = [prepared.labels[i] for i in prepared.targets(SPLIT)]
-    return sum(answer.label == label for answer, label in zip(answers, truth, strict=True)) / len(truth)
+    right = [answer.label == label for answer, label in zip(answers, truth, strict=True)]
+    return right.count(True) / len(right)
