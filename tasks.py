@@ -3,6 +3,7 @@
 import os
 import shlex
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,7 +14,9 @@ _OVERRIDES = {"override": "a Hydra override such as model=minilm or train.seed=1
 
 def _run(context: Context, *words: str, **environment: str) -> None:
     """Run and pass the exit status on, without invoke's own account of it."""
-    result = context.run(shlex.join(words), warn=True, env=environment, pty=sys.stdin.isatty() and os.name != "nt")
+    windows = os.name == "nt"
+    line = subprocess.list2cmdline(words) if windows else shlex.join(words)
+    result = context.run(line, warn=True, env=environment, pty=sys.stdin.isatty() and not windows)
     if result is not None and result.exited:
         raise Exit(code=result.exited)
 
@@ -100,12 +103,20 @@ def serve(context, model="", port=""):
     _module(context, "boatyard.api", **{name: value for name, value in given.items() if value})
 
 
-@task(help={"select": "only tests that match, as pytest's -k", "unit": "only the fast ones"})
-def test(context, select="", unit=False):
+@task(
+    help={
+        "select": "only tests that match, as pytest's -k",
+        "unit": "only the fast ones",
+        "images": "only those that build and run the images",
+    }
+)
+def test(context, select="", unit=False, images=False):
     """Run the tests, the fast ones first, and print the coverage."""
     chosen = ["-k", select] if select else []
     if unit:
         _module(context, "pytest", "-m", "unit", *chosen)
+    elif images:
+        _module(context, "pytest", "tests/images", *chosen)
     else:
         folders = ["tests/unit", "tests/integration", "tests/cloud"]  # in this order
         _module(context, "pytest", *folders, "--cov", "--cov-report=term", *chosen)

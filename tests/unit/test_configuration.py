@@ -67,7 +67,7 @@ def test_a_right_file_passes_and_a_placeholder_fits_anywhere(tmp_path: Path, nam
 @pytest.mark.parametrize(
     ("name", "content", "where"),
     [
-        ("deploy/run/api.yaml", SERVICE.replace("image:", "imagee:"), "spec.template.spec.containers[0]"),
+        ("deploy/run/api.yaml", SERVICE.replace("image:", "images:"), "spec.template.spec.containers[0]"),
         (
             "deploy/run/api.yaml",
             SERVICE.replace("8080", "'$port/http'"),
@@ -76,7 +76,7 @@ def test_a_right_file_passes_and_a_placeholder_fits_anywhere(tmp_path: Path, nam
         ("deploy/vertex/job.yaml", JOB.replace("replicaCount", "replicas"), "jobSpec.workerPoolSpecs[0]"),
         ("deploy/alerts/errors.json", '{"combiner": "EITHER"}', "combiner"),
         ("deploy/trigger.yaml", "file: cloudbuild.yaml", "$"),
-        ("cloudbuild.yaml", "steps: [{nam: docker}]", "steps[0]"),
+        ("cloudbuild.yaml", "steps: [{named: docker}]", "steps[0]"),
         (".github/workflows/tests.yml", WORKFLOW.replace("steps", "step"), "jobs.one"),
         (".github/workflows/tests.yml", WORKFLOW.replace("timeout-minutes: 5,", ""), "jobs.one"),
         (".github/dependabot.yml", "version: 2\nupdates: [{package-ecosystem: uvv}]", "updates[0]"),

@@ -65,7 +65,7 @@ def test_each_command_is_a_task_with_its_parameters(where: str, line: str) -> No
 @pytest.mark.parametrize(
     "line",
     [
-        "uv run invoke biuld",
+        "uv run invoke builds",
         "uv run invoke test --unitt",
         "uv run invoke promote inbox",
         "uv run invoke test && curl example.org",
@@ -160,7 +160,13 @@ def run_script(workflow: str, folder: Path, comments: list[dict[str, Any]], **en
         main().then(() => console.log(JSON.stringify(calls)))
     """
     ran = subprocess.run(
-        [node, "-e", program], cwd=folder, env=os.environ | environment, capture_output=True, text=True, check=True, timeout=60
+        [node, "-e", program],
+        cwd=folder,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
     )
     calls: list[Any] = json.loads(ran.stdout)
     return calls
