@@ -31,7 +31,7 @@ def test_a_right_message_is_accepted() -> None:
 @pytest.mark.parametrize(
     ("given", "where"),
     [
-        (service(images="y"), "$.spec.template.spec.containers[0]"),
+        (service(imagee="y"), "$.spec.template.spec.containers[0]"),
         (service(ports=[{"containerPort": "http"}]), "$.spec.template.spec.containers[0].ports[0].containerPort"),
         (service(args="--debug"), "$.spec.template.spec.containers[0].args"),
         (service() | {"metadata": {"labels": {"replicas": 1}}}, "$.metadata.labels.replicas"),
