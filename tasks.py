@@ -3,6 +3,7 @@
 import os
 import shlex
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,13 +14,20 @@ _OVERRIDES = {"override": "a Hydra override such as model=minilm or train.seed=1
 
 def _run(context: Context, *words: str, **environment: str) -> None:
     """Run and pass the exit status on, without invoke's own account of it."""
-    result = context.run(shlex.join(words), warn=True, env=environment, pty=sys.stdin.isatty() and os.name != "nt")
+    windows = os.name == "nt"
+    line = subprocess.list2cmdline(words) if windows else shlex.join(words)
+    result = context.run(line, warn=True, env=environment, pty=sys.stdin.isatty() and not windows)
     if result is not None and result.exited:
         raise Exit(code=result.exited)
 
 
 def _module(context: Context, module: str, *words: str, **environment: str) -> None:
     _run(context, sys.executable, "-m", module, *words, **environment)
+
+
+def _tool(name: str) -> str:
+    """A command that was installed beside this Python, whatever the PATH."""
+    return str(Path(sys.executable).with_name(name))
 
 
 @task(iterable=["override"], help=_OVERRIDES)
@@ -76,6 +84,12 @@ def models(context):
     _module(context, "boatyard.registry", "models")
 
 
+@task(iterable=["override"], help=_OVERRIDES)
+def stage(context, name, version, override):
+    """Hold a version's size, speed and accuracy against production's."""
+    _module(context, "boatyard.staging", name, version, *override)
+
+
 @task(help={"alias": "the alias to move"})
 def promote(context, name, version, alias="production"):
     """Point an alias at a version."""
@@ -95,12 +109,20 @@ def serve(context, model="", port=""):
     _module(context, "boatyard.api", **{name: value for name, value in given.items() if value})
 
 
-@task(help={"select": "only tests that match, as pytest's -k", "unit": "only the fast ones"})
-def test(context, select="", unit=False):
+@task(
+    help={
+        "select": "only tests that match, as pytest's -k",
+        "unit": "only the fast ones",
+        "images": "only those that build and run the images",
+    }
+)
+def test(context, select="", unit=False, images=False):
     """Run the tests, the fast ones first, and print the coverage."""
     chosen = ["-k", select] if select else []
     if unit:
         _module(context, "pytest", "-m", "unit", *chosen)
+    elif images:
+        _module(context, "pytest", "tests/images", *chosen)
     else:
         folders = ["tests/unit", "tests/integration", "tests/cloud"]  # in this order
         _module(context, "pytest", *folders, "--cov", "--cov-report=term", *chosen)
@@ -114,9 +136,11 @@ def alerts(context, check=False):
 
 @task
 def lint(context):
-    """Check style and find likely mistakes."""
+    """Check style and find likely mistakes, in configuration and workflows too."""
     _module(context, "ruff", "check")
     _module(context, "ruff", "format", "--check")
+    _run(context, sys.executable, str(Path("deploy", "check.py")))
+    _run(context, _tool("zizmor"), "--offline", "--quiet", ".github")
 
 
 @task
@@ -167,7 +191,15 @@ def load_test(context, host="http://localhost:8000", users=50, seconds=60, rows=
 @task
 def clean(context):
     """Remove prepared data, runs and reports; what is published stays."""
-    for folder in ("data/processed", "runs", "reports/data", "reports/evaluation", "reports/profile", "reports/sweeps"):
+    for folder in (
+        "data/processed",
+        "runs",
+        "reports/data",
+        "reports/evaluation",
+        "reports/profile",
+        "reports/staging",
+        "reports/sweeps",
+    ):
         if Path(folder).exists():
             print(f"removing {folder}")
             shutil.rmtree(folder)

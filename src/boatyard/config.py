@@ -168,6 +168,14 @@ class Retrain(Section):
     confidence: float = Field(gt=0.5, lt=1)
 
 
+class Staging(Section):
+    """How far a version may be from the one in production and still be promoted."""
+
+    max_megabytes: float = Field(gt=0)
+    max_slowdown: float = Field(ge=1)
+    max_accuracy_loss: float = Field(ge=0, le=1)
+
+
 class Range(Section):
     """Numbers between two bounds, which belong to it; whole ones where the bounds are."""
 
@@ -260,6 +268,7 @@ class Config(Section):
     export: Export
     publish: Publish
     retrain: Retrain
+    staging: Staging
     paths: Paths
     sweep: Sweep | None
     cloud: Cloud

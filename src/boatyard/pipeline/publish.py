@@ -7,7 +7,7 @@ from pathlib import Path
 from boatyard.bundle import Bundle, Manifest
 from boatyard.config import Config
 from boatyard.data.prepare import Prepared
-from boatyard.evaluate.run import SPLIT
+from boatyard.evaluate.served import served_accuracy
 from boatyard.predict import Predictor
 from boatyard.registry import Reference, aliases, fetch, promote, publish
 from boatyard.storage import Storage, open_storage
@@ -58,9 +58,7 @@ def _better_already(
     predictor = Predictor(fetch(storage, Reference(manifest.name, current), Path(config.paths.runs, "fetched")))
     if predictor.manifest.input_schema != manifest.input_schema:
         return f"it takes other input; `invoke promote {manifest.name} {manifest.version}` moves it all the same"
-    answers = predictor.answer(prepared.rows(SPLIT), top_k=1)
-    truth = [prepared.labels[i] for i in prepared.targets(SPLIT)]
-    before = sum(answer.label == label for answer, label in zip(answers, truth, strict=True)) / len(truth)
+    before = served_accuracy(predictor, prepared)
     after = manifest.metrics["served"]["accuracy"]
     if after >= before:
         return None

@@ -1,0 +1,86 @@
+"""Holds .github/, cloudbuild.yaml and what lies here against the schemas of those who read it: `invoke lint`.
+
+Templates are checked as they are: a placeholder such as $image may stand for any one value.
+"""
+
+import re
+import sys
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from check_jsonschema.builtin_schemas import get_builtin_schema
+from jsonschema.exceptions import best_match
+from jsonschema.protocols import Validator
+from jsonschema.validators import validator_for
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from boatyard.cloud.schemas import google_schema
+
+ROOT = Path(__file__).parents[1]
+COVERED = (".github", "deploy", "cloudbuild.yaml")
+SUFFIXES = {".json", ".yaml", ".yml"}
+
+# the first that fits counts; a schema of two words is a Google API's message
+RULES = {
+    ".github/workflows/*": ["vendor.github-workflows", "custom.github-workflows-require-timeout"],
+    ".github/dependabot.yml": ["vendor.dependabot"],
+    ".github/ISSUE_TEMPLATE/config.yml": ["vendor.github-issue-config"],
+    ".github/ISSUE_TEMPLATE/*": ["vendor.github-issue-forms"],
+    "cloudbuild.yaml": ["vendor.cloudbuild", "cloudbuild.v1 Build"],
+    "deploy/*trigger*": ["cloudbuild.v1 BuildTrigger"],
+    "deploy/run/*": ["run.v1 Service"],
+    "deploy/vertex/*": ["aiplatform.v1 GoogleCloudAiplatformV1CustomJob"],
+    "deploy/alerts/alerts.yaml": [],  # boatyard.cloud.alerts reads it
+    "deploy/alerts/*": ["monitoring.v3 AlertPolicy"],
+    "deploy/prometheus/*": [],  # promtool does: tests/integration/test_alerts.py
+    "deploy/grafana/*": [],  # no schema is at hand: tests/integration/test_dashboard.py reads them
+}
+
+_PLACEHOLDER = re.compile(r"\$(\w+|\{\w+\})")
+
+
+def problems(root: Path) -> Iterator[str]:
+    """One line for each thing that is wrong under `root`, with the file and the place in it."""
+    for path in sorted(_files(root)):
+        name = path.relative_to(root).as_posix()
+        rule = next((pattern for pattern in RULES if fnmatch(name, pattern)), None)
+        if rule is None:
+            yield f"{name}: nothing checks it; add a rule to deploy/check.py"
+            continue
+        try:
+            content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))  # of which JSON is a part
+        except YAMLError as error:
+            yield f"{name}: {' '.join(str(error).split())}"
+            continue
+        for schema in RULES[rule]:
+            yield from (f"{name}: {mistake}" for mistake in _mistakes(content, schema))
+
+
+def _files(root: Path) -> Iterator[Path]:
+    for covered in (root / part for part in COVERED):
+        found = covered.rglob("*") if covered.is_dir() else [covered]
+        yield from (path for path in found if path.suffix in SUFFIXES and path.is_file())
+
+
+def _mistakes(content: Any, schema: str) -> Iterator[str]:
+    for error in _validator(schema).iter_errors(content):
+        if not (isinstance(error.instance, str) and _PLACEHOLDER.fullmatch(error.instance)):
+            nearest = best_match([error])  # of the choices in a schema, what the file comes nearest to
+            yield f"{nearest.json_path.removeprefix('$.')}: {nearest.message:.200}"
+
+
+@cache
+def _validator(schema: str) -> Validator:
+    api, _, message = schema.partition(" ")
+    described = google_schema(api, message) if message else get_builtin_schema(schema)
+    return validator_for(described)(described)
+
+
+if __name__ == "__main__":
+    wrong = list(problems(ROOT))
+    print("\n".join(wrong) or "configuration: ok")
+    sys.exit(bool(wrong))

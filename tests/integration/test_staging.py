@@ -1,0 +1,139 @@
+"""`invoke stage`: a published version beside the one in production, on real bundles and rows."""
+
+import csv
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from bundles import WORDS, Publish
+
+from boatyard import registry, staging
+from boatyard.config import Staging
+from boatyard.kinds.text.serving import input_schema
+from boatyard.predict import Predictor
+from boatyard.staging import Measured, Speed, find_refusals, measure_speed
+from boatyard.storage import Storage
+
+pytestmark = pytest.mark.integration
+
+LIMITS = Staging(max_megabytes=100, max_slowdown=1.5, max_accuracy_loss=0.01)
+PRODUCTION = Measured("before", 50, Speed(p95_ms=10, rows_per_second=900), accuracy=0.9)
+
+Stage = Callable[..., int]
+
+
+@pytest.fixture
+def stage(tmp_path: Path, storage: Storage) -> Stage:  # noqa: ARG001 - made before it is named
+    rows = tmp_path / "rows.csv"
+    with rows.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "label", "subject"])
+        for label, words in WORDS.items():
+            writer.writerows([f"{word} no{i}", label, "none"] for word in words for i in range(20))
+    places = [f"paths.{place}={tmp_path / place}" for place in ("processed", "runs", "reports", "storage")]
+
+    def ask(version: str, *overrides: str) -> int:
+        data = "data=csv", "data.name=inbox", f"data.path={rows}", "data.label_column=label"
+        return staging.main(["inbox", version, *data, *places, "staging.max_slowdown=100", *overrides])
+
+    return ask
+
+
+def test_an_equal_version_is_fit_and_its_numbers_stand_beside_productions(
+    stage: Stage, storage: Storage, publish: Publish, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    before, after = publish().version, publish(bias=(0.1, 0, 0)).version
+    registry.promote(storage, "inbox", before)
+    assert stage(after) == 0
+    shown = capsys.readouterr().out
+    assert f"| Version | {after} | {before} |" in shown
+    assert "| Accuracy | 1.0000 | 1.0000 |" in shown
+    assert f"invoke promote inbox {after}" in shown
+    assert (tmp_path / "reports/staging/inbox/report.md").read_text().strip() == shown.strip()
+    assert registry.aliases(storage, "inbox") == {"production": before}, "looking moves nothing"
+
+
+def test_a_less_accurate_version_is_refused_with_both_numbers(
+    stage: Stage, storage: Storage, publish: Publish, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, after = publish().version, publish(bias=(100, 0, 0)).version
+    registry.promote(storage, "inbox", before)
+    assert stage(after) == 1
+    (refusal,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("- ")]
+    assert "it is right on 0." in refusal
+    assert "production on 1.0000" in refusal
+    assert stage(after, "staging.max_accuracy_loss=0.9") == 0
+
+
+def test_a_version_that_is_too_big_is_refused_even_as_the_first(
+    stage: Stage, publish: Publish, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = publish().version
+    assert stage(first) == 0
+    assert "Nothing is in production to compare with" in capsys.readouterr().out
+    assert stage(first, "staging.max_megabytes=0.001") == 1
+    assert "staging.max_megabytes is 0.001" in capsys.readouterr().out
+
+
+def test_a_version_that_takes_other_input_is_refused(
+    stage: Stage, storage: Storage, publish: Publish, capsys: pytest.CaptureFixture[str]
+) -> None:
+    registry.promote(storage, "inbox", publish().version)
+    longer = publish(input_schema=input_schema(["text"], max_characters=100), bias=(0, 0.1, 0)).version
+    assert stage(longer) == 1
+    assert "- it takes other input than production" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (["data.name=other"], "stage: the rows are of other, not of inbox"),
+        (["data.text_columns=[subject,text]"], "stage: inbox@"),
+    ],
+)
+def test_rows_that_are_not_the_models_are_one_sentence_and_status_2(
+    stage: Stage, publish: Publish, capsys: pytest.CaptureFixture[str], changes: list[str], said: str
+) -> None:
+    assert stage(publish().version, *changes) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith(said)
+
+
+def test_an_unknown_version_is_one_sentence_and_status_2(
+    stage: Stage, publish: Publish, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish()
+    assert stage("20260102T030405Z-0a1b2c3d") == 2
+    assert "has no version" in capsys.readouterr().err
+
+
+def test_a_slower_version_is_seen_to_be_slower(
+    storage: Storage, publish: Publish, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = registry.fetch(storage, registry.Reference("inbox", publish().version), tmp_path / "fetched")
+    quick, slow = Predictor(bundle), Predictor(bundle)
+    encode = slow.model.encode
+    monkeypatch.setattr(
+        slow.model, "encode", lambda rows: (encode([row for row in rows for _ in range(300)]), encode(rows))[1]
+    )
+    row = quick.model.parse({"text": "my card"})
+    of_slow, of_quick = measure_speed([slow, quick], [row] * 20)
+    assert of_slow.p95_ms > 1.5 * of_quick.p95_ms
+    assert of_slow.rows_per_second < of_quick.rows_per_second / 1.5
+
+
+@pytest.mark.parametrize(
+    ("candidate", "said"),
+    [
+        (PRODUCTION, []),
+        (replace(PRODUCTION, accuracy=0.895, speed=Speed(14.9, 601)), []),
+        (replace(PRODUCTION, accuracy=0.88), ["it is right on 0.8800 of the test rows, production on 0.9000"]),
+        (replace(PRODUCTION, speed=Speed(16, 900)), ["95% of answers take up to 16.00 ms, production's 10.00 ms"]),
+        (replace(PRODUCTION, speed=Speed(10, 500)), ["it answers 500 rows a second, production 900"]),
+        (replace(PRODUCTION, megabytes=101), ["it has 101.0 MB; staging.max_megabytes is 100"]),
+    ],
+)
+def test_each_limit_refuses_what_is_past_it_and_nothing_else(candidate: Measured, said: list[str]) -> None:
+    found = list(find_refusals(LIMITS, candidate, PRODUCTION))
+    assert len(found) == len(said)
+    assert all(sentence.startswith(start) for sentence, start in zip(found, said, strict=True))

@@ -1,0 +1,215 @@
+"""The workflows' promises: what they run exists here, is pinned, and is written down."""
+
+import json
+import os
+import re
+import runpy
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from invoke import Program
+from invoke.exceptions import ParseError
+from invoke.parser import Parser
+
+pytestmark = pytest.mark.unit
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+# all values as strings, and `on` no truth value
+WORKFLOWS = {file.name: yaml.load(file.read_text(), yaml.BaseLoader) for file in FILES}  # noqa: S506
+GUIDE = (ROOT / "docs" / "automation.md").read_text()
+TASKS = runpy.run_path(str(ROOT / "tasks.py"))["namespace"]
+
+
+def jobs() -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, workflow in WORKFLOWS.items():
+        yield from ((f"{name}: {job}", content) for job, content in workflow["jobs"].items())
+
+
+def steps() -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, job in jobs():
+        yield from ((name, step) for step in job["steps"])
+
+
+def commands() -> list[tuple[str, str]]:
+    lines = ((name, line) for name, step in steps() for line in step.get("run", "").splitlines())
+    return [(name, line.strip()) for name, line in lines if line.strip()]
+
+
+def refusal(line: str) -> str | None:
+    """Why the line may not stand in a workflow; None if it may."""
+    if "${{" in line:
+        return "what is put into a command's text is run: give it by env"
+    words = shlex.split(line, comments=True)
+    if words[:3] != ["uv", "run", "invoke"]:
+        return "not `uv run invoke ...`"
+    parser = Parser(contexts=TASKS.to_contexts(), initial=Program().initial_context)
+    try:
+        parser.parse_argv(words[3:])
+    except ParseError as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.parametrize(("where", "line"), commands())
+def test_each_command_is_a_task_with_its_parameters(where: str, line: str) -> None:
+    assert refusal(line) is None, where
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "uv run invoke builds",
+        "uv run invoke test --unitt",
+        "uv run invoke promote inbox",
+        "uv run invoke test && curl example.org",
+        "uv run pytest",
+        "curl example.org | sh",
+        'uv run invoke stage "${{ inputs.name }}" "$VERSION"',
+    ],
+)
+def test_any_other_command_would_be_found(line: str) -> None:
+    assert refusal(line) is not None
+
+
+def test_the_parts_of_ci_are_there() -> None:
+    found = {line.removeprefix("uv run ") for _, line in commands()}
+    assert found >= {"invoke test", "invoke test --unit", "invoke lint", "invoke types", "invoke data"}
+    assert {file.stem for file in FILES} == {"tests", "lint", "images", "data", "model", "deploy", "codeql"}
+
+
+def test_tests_run_on_three_systems_and_every_python_that_the_package_allows() -> None:
+    matrix = WORKFLOWS["tests.yml"]["jobs"]["tests"]["strategy"]["matrix"]
+    assert [system.partition("-")[0] for system in matrix["system"]] == ["ubuntu", "macos", "windows"]
+    assert matrix["python"] == ["3.11", "3.12", "3.13"]
+    assert 'requires-python = ">=3.11,<3.14"' in (ROOT / "pyproject.toml").read_text()
+
+
+def test_one_action_has_one_commit_and_one_version_everywhere() -> None:
+    lines = [line.strip() for file in FILES for line in file.read_text().splitlines() if "uses:" in line]
+    pinned = [re.fullmatch(r"(?:- )?uses: ([\w/-]+)@([0-9a-f]{40}) # v([\d.]+)", line) for line in lines]
+    assert all(pinned), lines
+    pins = {(found[1], found[2], found[3]) for found in pinned if found}
+    assert len({action for action, _, _ in pins}) == len(pins)
+    assert len({step["with"]["version"] for _, step in steps() if "setup-uv" in step.get("uses", "")}) == 1
+
+
+def test_nothing_is_allowed_that_a_job_does_not_ask_for_and_no_two_runs_collide() -> None:
+    for name, workflow in WORKFLOWS.items():
+        assert workflow["permissions"] == {}, name
+        assert workflow["concurrency"]["group"], name
+    for name, job in jobs():
+        assert job["permissions"], name
+
+
+def test_only_jobs_that_log_in_to_google_cloud_may_prove_who_they_are() -> None:
+    for name, job in jobs():
+        logs_in = any("google-github-actions/auth" in step.get("uses", "") for step in job["steps"])
+        assert logs_in == ("id-token" in job["permissions"]), name
+
+
+def test_no_secret_is_used_at_all() -> None:
+    assert not any("secrets." in file.read_text() for file in FILES)
+
+
+def test_what_moves_production_waits_for_its_environment() -> None:
+    moving = {name for name, job in jobs() for step in job["steps"] if re.search("promote|deploy", step.get("run", ""))}
+    guarded = {name for name, job in jobs() if job.get("environment") == "production"}
+    assert moving == guarded != set()
+
+
+def test_the_guide_lists_each_workflow_variable_and_event() -> None:
+    texts = [file.read_text() for file in FILES]
+    variables = {name for text in texts for name in re.findall(r"vars\.(\w+)", text)}
+    assert set(re.findall(r"^\| `([A-Z_]+)` \|", GUIDE, re.MULTILINE)) == variables
+    listed = set(re.findall(r"^\| `([^`]*[a-z][^`]*)` \|", GUIDE, re.MULTILINE))
+    assert listed == {workflow["name"] for workflow in WORKFLOWS.values()}
+    assert WORKFLOWS["model.yml"]["on"]["repository_dispatch"]["types"] == ["model-published"]
+    assert "event_type=model-published" in GUIDE
+
+
+def script(workflow: str) -> str:
+    (found,) = [
+        step["with"]["script"]
+        for job in WORKFLOWS[workflow]["jobs"].values()
+        for step in job["steps"]
+        if "github-script" in step.get("uses", "")
+    ]
+    return str(found)
+
+
+def run_script(workflow: str, folder: Path, comments: list[dict[str, Any]], **environment: str) -> list[Any]:
+    """The calls that the script makes, each with its name and what it is given."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed: the workflows' scripts are not run")
+    program = f"""
+        const calls = []
+        const call = (name) => async (given) => calls.push([name, given])
+        const issues = {{ updateComment: call('update'), createComment: call('create'), listComments: 'list' }}
+        const github = {{ rest: {{ issues }}, paginate: async () => {json.dumps(comments)} }}
+        const context = {{ repo: {{ owner: 'o', repo: 'r' }}, issue: {{ number: 7 }} }}
+        const core = {{ summary: {{ addRaw: (text) => ({{ write: () => call('summary')(text) }}) }} }}
+        const main = async () => {{ {script(workflow)} }}
+        main().then(() => console.log(JSON.stringify(calls)))
+    """
+    ran = subprocess.run(
+        [node, "-e", program],
+        cwd=folder,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    calls: list[Any] = json.loads(ran.stdout)
+    return calls
+
+
+@pytest.fixture
+def reported(tmp_path: Path) -> Path:
+    for name in ("inbox", "plants"):
+        folder = tmp_path / "reports" / name
+        folder.mkdir(parents=True)
+        (folder / "report.md").write_text(f"# {name}\n\n![Labels](labels.png)\n\nask @maintainer `x` ${{1}}\n")
+    return tmp_path
+
+
+def test_the_data_report_becomes_one_comment_that_calls_nobody(reported: Path) -> None:
+    ((name, given),) = run_script("data.yml", reported, [], REPORT="https://example.org/report")
+    assert (name, given["issue_number"]) == ("create", 7)
+    assert given["body"].startswith("<!-- data report -->\n# inbox")
+    assert "# plants" in given["body"]
+    assert "@maintainer" not in given["body"]
+    assert "![" not in given["body"]
+    assert given["body"].endswith("(https://example.org/report)")
+
+
+def test_a_later_push_changes_the_comment_instead_of_adding_one(reported: Path) -> None:
+    comments = [
+        {"id": 1, "user": {"type": "User"}, "body": "<!-- data report --> mine"},
+        {"id": 2, "user": {"type": "Bot"}, "body": "<!-- data report -->\nbefore"},
+    ]
+    ((name, given),) = run_script("data.yml", reported, comments, REPORT="")
+    assert (name, given["comment_id"]) == ("update", 2)
+
+
+def test_a_long_report_still_fits_into_a_comment(reported: Path) -> None:
+    (reported / "reports" / "inbox" / "report.md").write_text("row\n" * 50_000)
+    ((_, given),) = run_script("data.yml", reported, [], REPORT="https://example.org/report")
+    assert len(given["body"]) < 65_536
+    assert given["body"].endswith("(https://example.org/report)")
+
+
+def test_the_numbers_of_staging_are_shown_where_there_are_any(tmp_path: Path) -> None:
+    assert run_script("model.yml", tmp_path, [], NAME="inbox") == []
+    report = tmp_path / "reports" / "staging" / "inbox" / "report.md"
+    report.parent.mkdir(parents=True)
+    report.write_text("# inbox: staging\n")
+    assert run_script("model.yml", tmp_path, [], NAME="inbox") == [["summary", "# inbox: staging\n"]]
