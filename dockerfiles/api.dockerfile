@@ -8,7 +8,8 @@ COPY requirements/build.txt requirements/api.txt requirements/
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip install --root-user-action=ignore --require-hashes -r requirements/build.txt
 RUN --mount=type=cache,target=/root/.cache/uv \
-    uv venv "$VIRTUAL_ENV" && uv pip install --require-hashes -r requirements/api.txt
+    uv venv "$VIRTUAL_ENV" && uv pip install --require-hashes -r requirements/api.txt \
+    && find "$VIRTUAL_ENV" -type d -name tests -prune -exec rm -r {} +
 COPY pyproject.toml README.md LICENSE ./
 COPY configs configs
 COPY src src
