@@ -131,19 +131,19 @@ def _base(there: dict[str, str]) -> dict[str, str]:
 
 
 def _tell(what: str) -> None:
-    print(f"engine: {what}", file=sys.stderr, flush=True)
+    print(f"engine: {what}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def main() -> int:
     """Runs the command with an engine at hand; its exit status."""
     if not sys.argv[1:]:
-        print(__doc__, file=sys.stderr)
+        print(__doc__, file=sys.stderr)  # noqa: T201
         return 2
     try:
         with engine() as there:
             return subprocess.run(sys.argv[1:], env=os.environ | there).returncode
     except NoEngineError as why:
-        print(f"engine: {why}", file=sys.stderr)
+        print(f"engine: {why}", file=sys.stderr)  # noqa: T201
         return 2
 
 

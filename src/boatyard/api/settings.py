@@ -49,7 +49,9 @@ class Settings:
         root, model = _read_model(read("BOATYARD_MODEL", str(cls.model)))
         storage = read("BOATYARD_STORAGE", root or cls.storage)
         if root and storage.rstrip("/") != root:
-            raise UserError(f"BOATYARD_MODEL: it lies in {root}, but BOATYARD_STORAGE is {storage}: give one of the two")
+            raise UserError(
+                f"BOATYARD_MODEL: it lies in {root}, but BOATYARD_STORAGE is {storage}: give one of the two"
+            )
         try:
             open_storage(storage)
         except UserError as wrong:
