@@ -1,4 +1,6 @@
-"""A Docker engine, and a base image where no registry can be asked: python tests/images/engine.py COMMAND [ARGUMENT ...]
+"""A Docker engine, and a base image for where no registry can be asked.
+
+    python tests/images/engine.py COMMAND [ARGUMENT ...]
 
 The engine that answers already is used as it is. Else, for root on Debian, Debian's own engine is installed and started
 on a private socket with a data folder of its own, without a bridge or a firewall rule; and a stand-in for

@@ -94,7 +94,7 @@ class Settings:
 
 
 def _read_model(text: str) -> tuple[str, Reference]:
-    """`inbox@production`, or with its storage's root: `gs://bucket/prefix/models/inbox@production`. Raises UserError."""
+    """`inbox@production`, or with its storage: `gs://bucket/prefix/models/inbox@production`. Raises UserError."""
     root, _, reference = text.rpartition(f"/{ROOT}")
     if "/" in reference:
         raise UserError(f"BOATYARD_MODEL: {text!r} is neither NAME[@ALIAS] nor STORAGE/{ROOT}NAME[@ALIAS]")
