@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 
 HOME = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "boatyard-images")
 STAND_IN = "boatyard-standin-python:3.11-slim"
+NEEDED = 25e9  # bytes: the trainer alone is 7 GB, and is held twice
 _PATH = "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
 _CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 
@@ -40,6 +41,8 @@ def engine() -> Iterator[dict[str, str]]:
     if os.name != "posix" or os.geteuid() != 0 or shutil.which("apt-get") is None:
         raise NoEngineError("no Docker engine answers, and only root on Debian can install one")
     HOME.mkdir(parents=True, exist_ok=True)
+    if not (HOME / "data").exists() and shutil.disk_usage(HOME).free < NEEDED:
+        raise NoEngineError(f"{HOME} has less than {NEEDED / 1e9:.0f} GB left for an engine's images")
     _install()
     # Debian's client goes before another that may be here and would miss its own plugins
     there = {
