@@ -141,6 +141,29 @@ def lint(context):
     _module(context, "ruff", "format", "--check")
     _run(context, sys.executable, str(Path("deploy", "check.py")))
     _run(context, _tool("zizmor"), "--offline", "--quiet", ".github")
+    _run(context, _tool("hadolint"), *map(str, sorted(Path("dockerfiles").iterdir())))
+    lock(context, check=True)
+
+
+@task(help={"check": "change nothing; fail where pyproject.toml says otherwise"})
+def lock(context, check=False):
+    """Pin what the images install, by hash, in requirements/."""
+    _run(context, sys.executable, str(Path("requirements", "lock.py")), *(["--check"] if check else []))
+
+
+@task(help={"name": "only this one of dockerfiles/"})
+def images(context, name=""):
+    """Build the images, as boatyard-NAME:COMMIT and boatyard-NAME:latest; BASE_IMAGE is what they stand on."""
+    from boatyard import __version__
+    from boatyard.tracking import git_commit
+
+    commit = git_commit() or "unknown"
+    given = {"COMMIT": commit, "VERSION": __version__, "BASE_IMAGE": os.environ.get("BASE_IMAGE")}
+    arguments = [f"--build-arg={key}={value}" for key, value in given.items() if value]
+    for image in [name] if name else sorted(file.stem for file in Path("dockerfiles").iterdir()):
+        tags = [f"--tag=boatyard-{image}:{tag}" for tag in (commit.replace("+", "-"), "latest")]
+        file = f"--file=dockerfiles/{image}.dockerfile"
+        _run(context, "docker", "build", "--network=host", *arguments, *tags, file, ".", DOCKER_BUILDKIT="1")
 
 
 @task

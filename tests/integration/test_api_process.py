@@ -53,6 +53,10 @@ def test_settings_are_read_from_the_environment(tmp_path: Path) -> None:
     [
         *(("PORT", port) for port in ("x", "0", "65536", "9" * 5000, "²")),
         ("BOATYARD_MODEL", "In Box"),
+        ("BOATYARD_MODEL", "gs://bucket/inbox"),
+        ("BOATYARD_MODEL", "gs://bucket/models/In Box"),
+        ("BOATYARD_MODEL", "s3://bucket/models/inbox"),
+        ("BOATYARD_MODEL", "/models/"),
         ("BOATYARD_STORAGE", "s3://x"),
         ("BOATYARD_STORAGE", __file__),
         ("BOATYARD_SPOOL", f"{__file__}/spool"),
@@ -66,6 +70,15 @@ def test_settings_are_read_from_the_environment(tmp_path: Path) -> None:
 def test_a_wrong_setting_is_named(variable: str, value: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=f"^{variable}: "):
         Settings.from_environment({"BOATYARD_SPOOL": str(tmp_path), variable: value})
+
+
+def test_a_model_may_be_named_with_the_storage_that_it_lies_in(tmp_path: Path) -> None:
+    named = {"BOATYARD_MODEL": f"{tmp_path}/models/news@staging", "BOATYARD_SPOOL": str(tmp_path / "spool")}
+    settings = Settings.from_environment(named)
+    assert (settings.storage, settings.model) == (str(tmp_path), Reference("news", "staging"))
+    assert Settings.from_environment({**named, "BOATYARD_STORAGE": f"{tmp_path}/"}).model == settings.model
+    with pytest.raises(UserError, match=r"^BOATYARD_MODEL: it lies in .*, but BOATYARD_STORAGE is other"):
+        Settings.from_environment({**named, "BOATYARD_STORAGE": "other"})
 
 
 def run_server(**environment: str) -> subprocess.Popen[str]:

@@ -10,7 +10,7 @@ from typing import Self
 from boatyard.api.journalled import KEEPS, Keep
 from boatyard.api.keys import Keys
 from boatyard.errors import UserError
-from boatyard.registry import DEFAULT_ALIAS, Reference, parse_reference
+from boatyard.registry import DEFAULT_ALIAS, ROOT, Reference, parse_reference
 from boatyard.storage import open_storage
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -46,15 +46,16 @@ class Settings:
         def read(variable: str, default: str) -> str:
             return environment.get(variable) or default
 
-        storage = read("BOATYARD_STORAGE", cls.storage)
+        root, model = _read_model(read("BOATYARD_MODEL", str(cls.model)))
+        storage = read("BOATYARD_STORAGE", root or cls.storage)
+        if root and storage.rstrip("/") != root:
+            raise UserError(
+                f"BOATYARD_MODEL: it lies in {root}, but BOATYARD_STORAGE is {storage}: give one of the two"
+            )
         try:
             open_storage(storage)
         except UserError as wrong:
-            raise UserError(f"BOATYARD_STORAGE: {wrong}") from None
-        try:
-            model = parse_reference(read("BOATYARD_MODEL", str(cls.model)))
-        except UserError as wrong:
-            raise UserError(f"BOATYARD_MODEL: {wrong}") from None
+            raise UserError(f"{'BOATYARD_MODEL' if root else 'BOATYARD_STORAGE'}: {wrong}") from None
         port = read("PORT", str(cls.port))
         if not (port.isascii() and port.isdigit() and 1 <= int(port[:6]) <= 65535):
             raise UserError(f"PORT: {port!r} is not a port: it is a number from 1 to 65535")
@@ -90,6 +91,17 @@ class Settings:
             requests_per_second=float(rate),
             drain_seconds=float(drain),
         )
+
+
+def _read_model(text: str) -> tuple[str, Reference]:
+    """`inbox@production`, or with its storage: `gs://bucket/prefix/models/inbox@production`. Raises UserError."""
+    root, _, reference = text.rpartition(f"/{ROOT}")
+    if "/" in reference:
+        raise UserError(f"BOATYARD_MODEL: {text!r} is neither NAME[@ALIAS] nor STORAGE/{ROOT}NAME[@ALIAS]")
+    try:
+        return root.rstrip("/"), parse_reference(reference)
+    except UserError as wrong:
+        raise UserError(f"BOATYARD_MODEL: {wrong}") from None
 
 
 def _read_keys(listed: str, file: str) -> tuple[str, ...]:

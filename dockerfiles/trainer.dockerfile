@@ -1,0 +1,39 @@
+# Every stage from rows to a published model: docker build -f dockerfiles/trainer.dockerfile . (docs/images.md)
+ARG BASE_IMAGE=python:3.12-slim
+
+# gigabytes of CUDA: a layer of its own, which only other requirements change
+FROM ${BASE_IMAGE} AS dependencies
+ENV UV_COMPILE_BYTECODE=1 UV_NO_CACHE=1 UV_NO_CONFIG=1 UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV=/opt/boatyard
+COPY requirements/build.txt requirements/trainer.txt /requirements/
+RUN pip install --no-cache-dir --root-user-action=ignore --require-hashes -r /requirements/build.txt
+RUN uv venv "$VIRTUAL_ENV" && uv pip install --require-hashes -r /requirements/trainer.txt
+
+FROM dependencies AS package
+WORKDIR /checkout
+COPY pyproject.toml README.md LICENSE ./
+COPY configs configs
+COPY src src
+RUN python -m hatchling build -t wheel -d /dist && uv pip install --no-deps --target /app/src /dist/*.whl
+
+FROM ${BASE_IMAGE}
+RUN useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin boatyard \
+    && install --directory --owner=10001 --group=10001 /work
+COPY --from=dependencies /opt/boatyard /opt/boatyard
+COPY --from=package /app /app
+# as in the repository: encoders/ beside src/, and the bundled sample where data=inbox looks for it
+COPY encoders /app/encoders
+COPY --chown=10001:10001 data /work/data
+ENV PATH=/opt/boatyard/bin:$PATH PYTHONPATH=/app/src PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+# where data/, runs/, reports/ and models/ lie; a volume, so that it can be written on a read-only file system
+WORKDIR /work
+VOLUME /work
+USER 10001:10001
+# a job: its exit status is its health
+HEALTHCHECK NONE
+ENTRYPOINT ["python", "-m", "boatyard.pipeline"]
+# last, since every commit changes them
+ARG COMMIT=""
+ARG VERSION=""
+ENV BOATYARD_COMMIT="${COMMIT}"
+LABEL org.opencontainers.image.title="boatyard-trainer" org.opencontainers.image.licenses="Apache-2.0" \
+    org.opencontainers.image.revision="${COMMIT}" org.opencontainers.image.version="${VERSION}"
