@@ -13,7 +13,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import (
     BaseModel,
@@ -220,7 +220,7 @@ class Paths(Section):
     reports: str
     storage: str
     checkpoints: str | None
-    stages: str | None
+    outputs: str | None
 
 
 class Job(Section):
@@ -280,6 +280,42 @@ def load_config(overrides: Sequence[str] = ()) -> Config:
         UserError: an override is malformed, names an unknown key or option, or has a value of a wrong type;
             the sentence gives the nearest valid one.
     """
+    return _checked(_composed("config", overrides))
+
+
+def write_params(overrides: Sequence[str], file: Path) -> None:
+    """Compose and check what DVC's stages read, and write it as `dvc exp run` does.
+
+    Raises:
+        UserError: as of `load_config`, or the rows are no file.
+    """
+    composed = _composed("params", overrides)
+    if _checked(composed).data.path is None:
+        raise UserError("data.path must be given: DVC follows files and folders, and no data set on the Hub")
+    OmegaConf.resolve(composed)
+    file.write_text(OmegaConf.to_yaml(composed), encoding="utf-8")
+
+
+def read_config(file: Path) -> Config:
+    """What was composed already, as by `write_params`.
+
+    Raises:
+        UserError: the file cannot be read, or what it holds does not fit.
+    """
+    try:
+        composed = OmegaConf.load(file)
+        if not isinstance(composed, DictConfig):
+            raise UserError("holds no sections, such as data and model")
+        return _checked(composed)
+    except OSError as error:
+        raise UserError(f"{file}: {(error.strerror or str(error)).lower()}") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{file} is no YAML: {' '.join(str(error).split())}") from None
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from None
+
+
+def _composed(name: str, overrides: Sequence[str]) -> DictConfig:
     try:
         parsed = OverridesParser.create().parse_overrides(list(overrides))
     except HydraException as error:
@@ -289,26 +325,9 @@ def load_config(overrides: Sequence[str] = ()) -> Config:
     lines = [f"++{o.input_line}" if _is_further(o.key_or_group) else str(o.input_line) for o in parsed]
     try:
         with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-            composed = compose("config", lines)
+            return compose(name, lines)
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(_sentence(error)) from None
-    return _checked(composed)
-
-
-def read_config(file: Path) -> Config:
-    """What was composed already, as DVC writes it to params.yaml.
-
-    Raises:
-        UserError: the file cannot be read, or what it holds does not fit.
-    """
-    try:
-        return _checked(OmegaConf.load(file))
-    except OSError as error:
-        raise UserError(f"{file}: {(error.strerror or str(error)).lower()}") from None
-    except YAMLError as error:
-        raise UserError(f"{file}: no YAML: {' '.join(str(error).split())}") from None
-    except UserError as error:
-        raise UserError(f"{file}: {error}") from None
 
 
 def options(group: str) -> list[str]:
@@ -348,7 +367,7 @@ def _check_further(name: str) -> None:
         raise UserError(f"unknown key train.{name}{_nearest(name, known, 'train.')}")
 
 
-def _checked(composed: DictConfig | ListConfig) -> Config:
+def _checked(composed: DictConfig) -> Config:
     try:
         values = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
@@ -358,7 +377,9 @@ def _checked(composed: DictConfig | ListConfig) -> Config:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        given = key if first["type"] in {"value_error", "missing"} else f"{key}={first['input']!r}"
+        if first["type"] == "missing":
+            raise UserError(f"{key} must be given") from None
+        given = key if first["type"] == "value_error" else f"{key}={first['input']!r}"
         raise UserError(f"{given}: {first['msg'].removeprefix('Value error, ').lower()}") from None
     for name, value in (config.train.model_extra or {}).items():
         _check_further(name)

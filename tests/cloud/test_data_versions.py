@@ -56,7 +56,7 @@ class Clone:
         self.run("git", "commit", "--quiet", "--message", "a commit")
 
     def metrics(self) -> dict[str, Any]:
-        found = {file.stem: json.loads(file.read_text()) for file in (self.folder / "stages").glob("*.json")}
+        found = {file.stem: json.loads(file.read_text()) for file in (self.folder / "outputs").glob("*.json")}
         assert found.keys() == {"network", "evaluation", "bundle"}
         return found
 
@@ -78,7 +78,10 @@ def project(stand_in: str, tmp_path_factory: pytest.TempPathFactory) -> Clone:
         root / "project",
         {
             **os.environ,
-            **{f"GIT_{who}_{what}": "tester@localhost" for who, what in product(("AUTHOR", "COMMITTER"), ("NAME", "EMAIL"))},
+            **{
+                f"GIT_{who}_{what}": "tester@localhost"
+                for who, what in product(("AUTHOR", "COMMITTER"), ("NAME", "EMAIL"))
+            },
             "DVC_GLOBAL_CONFIG_DIR": str(root / "global"),
             "DVC_SITE_CACHE_DIR": str(root / "site"),
             "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",  # else it asks what only the real one knows
@@ -116,7 +119,7 @@ def fresh(project: Clone, tmp_path: Path) -> Clone:
 def test_a_fresh_clone_that_has_pulled_has_nothing_to_do(project: Clone, fresh: Clone) -> None:
     assert stages_run(fresh.dvc("repro")) == []
     assert fresh.run("git", "status", "--porcelain") == ""
-    made = [ROWS, *(file.relative_to(project.folder) for file in project.folder.glob("stages/**/*") if file.is_file())]
+    made = [ROWS, *(file.relative_to(project.folder) for file in project.folder.glob("outputs/**/*") if file.is_file())]
     assert len(made) > 20
     same, differing, missing = filecmp.cmpfiles(project.folder, fresh.folder, made, shallow=False)
     assert (len(same), differing, missing) == (len(made), [], [])

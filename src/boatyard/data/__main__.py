@@ -10,7 +10,7 @@ def main(config: Config) -> None:
     """Rows to Arrow and the data report."""
     from boatyard.data.encode import encode  # after --help: datasets takes seconds to import
     from boatyard.data.prepare import prepare
-    from boatyard.stages import keep
+    from boatyard.outputs import keep
 
     prepared = prepare(config)
     encoded = encode(config, prepared)

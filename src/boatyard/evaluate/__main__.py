@@ -11,7 +11,7 @@ def main(config: Config) -> None:
     from boatyard.data.encode import encode
     from boatyard.data.prepare import prepare
     from boatyard.evaluate.run import evaluate
-    from boatyard.stages import bring_back, keep
+    from boatyard.outputs import bring_back, keep
     from boatyard.train.fit import open_trained
 
     bring_back(config)

@@ -12,7 +12,7 @@ def main(config: Config) -> None:
     from boatyard.data.prepare import prepare
     from boatyard.evaluate.run import evaluate
     from boatyard.export.run import export
-    from boatyard.stages import bring_back, keep
+    from boatyard.outputs import bring_back, keep
     from boatyard.train.fit import open_trained
 
     bring_back(config)

@@ -8,8 +8,8 @@ from boatyard.config import Config
 
 def main(config: Config) -> None:
     """Run every stage in this one process."""
+    from boatyard.outputs import bring_back
     from boatyard.pipeline.run import run_pipeline
-    from boatyard.stages import bring_back
 
     bring_back(config)
     run_pipeline(config)

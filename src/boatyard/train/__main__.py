@@ -10,7 +10,7 @@ def main(config: Config) -> None:
     """Prepare what is not prepared yet, then fit."""
     from boatyard.data.encode import encode
     from boatyard.data.prepare import prepare
-    from boatyard.stages import bring_back, keep
+    from boatyard.outputs import bring_back, keep
     from boatyard.train.fit import train
 
     bring_back(config)

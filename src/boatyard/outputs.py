@@ -1,6 +1,7 @@
 """What each stage made, besides under a name that stays: that is what DVC keeps and shares.
 
-The folders by fingerprint, where every stage looks first, are this machine's own; a fresh clone gets them back from here.
+The folders by fingerprint, where every stage looks first, are this machine's own; a fresh clone gets them back from
+here.
 """
 
 import json
@@ -25,10 +26,10 @@ _ROOTS: dict[Made, str] = {
 
 
 def keep(config: Config, made: Made, folder: Path, metrics: Mapping[str, Any] | None = None) -> None:
-    """Copy the folder to `paths.stages`, with its place, and its metrics to a file beside it; does nothing without."""
-    if config.paths.stages is None or not is_main():
+    """Copy the folder to `paths.outputs`, with its place, and its metrics to a file beside it; does nothing without."""
+    if config.paths.outputs is None or not is_main():
         return
-    kept = Path(config.paths.stages, made)
+    kept = Path(config.paths.outputs, made)
     with replacing(kept) as staging:
         shutil.copytree(folder, staging / "content", ignore=shutil.ignore_patterns(".*", "inputs-*"))
         place = folder.relative_to(_root(config, made)).as_posix()
@@ -39,10 +40,10 @@ def keep(config: Config, made: Made, folder: Path, metrics: Mapping[str, Any] | 
 
 def bring_back(config: Config) -> None:
     """Put what was kept to its place by fingerprint, unless it lies there."""
-    if config.paths.stages is None or not is_main():
+    if config.paths.outputs is None or not is_main():
         return
     for made in _ROOTS:
-        kept = Path(config.paths.stages, made)
+        kept = Path(config.paths.outputs, made)
         if not (kept / "place").exists():
             continue
         folder = _root(config, made) / (kept / "place").read_text(encoding="utf-8").strip()
