@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -61,6 +62,10 @@ class Clone:
         return found
 
 
+def set_params(choices: Iterable[str]) -> list[str]:
+    return [word for choice in choices for word in ("--set-param", choice)]
+
+
 def stages_run(output: str) -> list[str]:
     return re.findall(r"Running stage '(\w+)'", output)
 
@@ -100,7 +105,7 @@ def project(stand_in: str, tmp_path_factory: pytest.TempPathFactory) -> Clone:
     clone.dvc("add", str(ROWS))
     clone.dvc("remote", "modify", "storage", "url", f"gs://{BUCKET}/{uuid4().hex}/dvc")
     clone.commit()
-    ran = clone.dvc("exp", "run", *(word for choice in SMALL for word in ("--set-param", choice)))
+    ran = clone.dvc("exp", "run", *set_params(SMALL))
     assert stages_run(ran) == ["prepare", "train", "evaluate", "export"]
     clone.commit()
     clone.dvc("push")
@@ -136,8 +141,11 @@ def test_a_changed_row_runs_all_that_depends_on_it(fresh: Clone) -> None:
 
 def test_an_experiment_runs_only_what_its_keys_concern_and_is_compared(fresh: Clone) -> None:
     """The network was trained in another clone: what was pulled is all that export needs."""
-    choices = [word for choice in (*SMALL, "export.precision=fp32") for word in ("--set-param", choice)]
-    assert stages_run(fresh.dvc("exp", "run", "--name", "exact", *choices)) == ["export"]
+    choices = (*SMALL, "export.precision=fp32")
+    assert stages_run(fresh.dvc("exp", "run", "--name", "exact", *set_params(choices))) == ["export"]
+    composed = (fresh.folder / "params.yaml").read_text()
+    fresh.run(sys.executable, "-m", "boatyard.params", *choices)
+    assert (fresh.folder / "params.yaml").read_text() == composed
     baseline, experiment = compared(fresh)
     assert (baseline["params"]["export"]["precision"], experiment["params"]["export"]["precision"]) == ("int8", "fp32")
     assert baseline["bundle"]["graph_bytes"] < experiment["bundle"]["graph_bytes"]
