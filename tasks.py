@@ -78,6 +78,26 @@ def retrain(context, override):
     _module(context, "boatyard.retrain", *override)
 
 
+@task(iterable=["override"], help=_OVERRIDES)
+def repro(context, override):
+    """Redo the stages that something changed for: what DVC keeps."""
+    _module(context, "boatyard.params", *override)
+    _module(context, "dvc", "repro")
+
+
+@task
+def push(context):
+    """Copy what DVC keeps to its remote."""
+    _module(context, "dvc", "push")
+
+
+@task
+def pull(context):
+    """Fetch what DVC keeps from its remote."""
+    unmade = [] if Path("dvc.lock").exists() else ["--allow-missing"]  # no stage was ever run: only rows are kept
+    _module(context, "dvc", "pull", *unmade)
+
+
 @task
 def models(context):
     """List what is published, and what each alias points at."""

@@ -4,8 +4,9 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from boatyard.config import CONFIGS, Config, load_config, options
+from boatyard.config import CONFIGS, Config, load_config, options, read_config
 from boatyard.errors import Failed, Stopped, UserError
 from boatyard.processes import is_main
 
@@ -24,7 +25,7 @@ def run(command: str, purpose: str, job: Callable[[Config], object], arguments: 
     if is_main():  # of torchrun's processes one speaks
         logging.getLogger("boatyard").setLevel(logging.INFO)
     try:
-        config = load_config([word for word in words if word != "--cfg"])
+        config = _configured([word for word in words if word != "--cfg"])
         if "--cfg" in words:
             print(_as_yaml(config))  # noqa: T201
         else:
@@ -39,6 +40,14 @@ def run(command: str, purpose: str, job: Callable[[Config], object], arguments: 
     return 0
 
 
+def _configured(words: list[str]) -> Config:
+    if "--params" not in words:
+        return load_config(words)
+    if len(words) != 2 or words[0] != "--params":
+        raise UserError("--params FILE takes the place of overrides: it goes without any")
+    return read_config(Path(words[1]))
+
+
 def _as_yaml(config: Config) -> str:
     from omegaconf import OmegaConf
 
@@ -51,7 +60,7 @@ def _help(command: str, purpose: str) -> str:
         for folder in sorted(CONFIGS.iterdir())
         if folder.is_dir() and folder.name != "train"
     )
-    return f"""usage: python -m boatyard.{command} [--cfg] [KEY=VALUE ...]
+    return f"""usage: python -m boatyard.{command} [--cfg] [KEY=VALUE ... | --params FILE]
 
 {purpose}
 
@@ -62,6 +71,7 @@ Set any key, by its path in the configuration (--cfg prints all of them, and sto
   train.num_train_epochs=5      train.*: the names of transformers' TrainingArguments
   model.name=FOLDER             a local folder instead of a model on the Hub
   data.path=FILE                other rows
+Or take all of them from a file that was composed before: --params params.yaml
 
 Examples:
   python -m boatyard.{command}

@@ -13,7 +13,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import (
     BaseModel,
@@ -25,6 +25,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from yaml import YAMLError
 
 from boatyard.errors import UserError
 
@@ -235,6 +236,7 @@ class Paths(Section):
     reports: str
     storage: str
     checkpoints: str | None
+    outputs: str | None
 
 
 class Job(Section):
@@ -296,27 +298,54 @@ def load_config(overrides: Sequence[str] = ()) -> Config:
         UserError: an override is malformed, names an unknown key or option, or has a value of a wrong type;
             the sentence gives the nearest valid one.
     """
+    return _checked(_composed("config", overrides))
+
+
+def write_params(overrides: Sequence[str], file: Path) -> None:
+    """Compose and check what DVC's stages read, and write it as `dvc exp run` does.
+
+    Raises:
+        UserError: as of `load_config`, or the rows are no file.
+    """
+    composed = _composed("params", overrides)
+    if _checked(composed).data.path is None:
+        raise UserError("data.path must be given: DVC follows files and folders, and no data set on the Hub")
+    OmegaConf.resolve(composed)
+    file.write_text(OmegaConf.to_yaml(composed), encoding="utf-8")
+
+
+def read_config(file: Path) -> Config:
+    """What was composed already, as by `write_params`.
+
+    Raises:
+        UserError: the file cannot be read, or what it holds does not fit.
+    """
+    try:
+        composed = OmegaConf.load(file)
+        if not isinstance(composed, DictConfig):
+            raise UserError("holds no sections, such as data and model")
+        return _checked(composed)
+    except OSError as error:
+        raise UserError(f"{file}: {(error.strerror or str(error)).lower()}") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{file} is no YAML: {' '.join(str(error).split())}") from None
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from None
+
+
+def _composed(name: str, overrides: Sequence[str]) -> DictConfig:
     try:
         parsed = OverridesParser.create().parse_overrides(list(overrides))
     except HydraException as error:
         raise UserError(f"not a key=value override: {error}".splitlines()[0]) from None
     for override in parsed:
         _check_key(override)
-    extra = {o.key_or_group for o in parsed} & {f"train.{key}" for key in _further_training_keys(parsed)}
-    lines = [f"++{o.input_line}" if o.key_or_group in extra else str(o.input_line) for o in parsed]
+    lines = [f"++{o.input_line}" if _is_further(o.key_or_group) else str(o.input_line) for o in parsed]
     try:
         with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-            composed = compose("config", lines)
-        values = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+            return compose(name, lines)
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(_sentence(error)) from None
-    try:
-        return Config.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        given = key if first["type"] == "value_error" else f"{key}={first['input']!r}"
-        raise UserError(f"{given}: {first['msg'].removeprefix('Value error, ').lower()}") from None
 
 
 def options(group: str) -> list[str]:
@@ -335,32 +364,48 @@ def _check_key(override: Override) -> None:
         if value not in known:
             raise UserError(f"{key}={value}: there is no such option{_nearest(str(value), known)}")
         return
-    if key.removeprefix("train.") in _MANAGED and key.startswith("train."):
-        raise UserError(f"{key} is set by boatyard itself and cannot be given")
-    keys = list(_keys(Config))
-    if key in keys or key.startswith("data.hub.rename."):
+    if _is_further(key):
+        _check_further(key.removeprefix("train."))
         return
-    if key.startswith("train."):
-        name = key.removeprefix("train.")
-        known = list(_training_arguments())
-        if name in known:
-            return
-        raise UserError(f"unknown key {key}{_nearest(name, known, 'train.')}")
-    raise UserError(f"unknown key {key}{_nearest(key, keys + groups)}")
+    keys = list(_keys(Config))
+    if key not in keys and not key.startswith("data.hub.rename."):
+        raise UserError(f"unknown key {key}{_nearest(key, keys + groups)}")
 
 
-def _further_training_keys(parsed: Sequence[Override]) -> Iterator[str]:
-    """The keys of TrainingArguments that the schema does not spell out, each with its value checked."""
-    for override in parsed:
-        section, _, name = override.key_or_group.partition(".")
-        if section != "train" or not name or name in Train.model_fields:
-            continue
+def _is_further(key: str) -> bool:
+    """Whether only TrainingArguments can know it."""
+    return key.startswith("train.") and key.removeprefix("train.") not in Train.model_fields
+
+
+def _check_further(name: str) -> None:
+    if name in _MANAGED:
+        raise UserError(f"train.{name} is set by boatyard itself and cannot be given")
+    known = list(_training_arguments())
+    if name not in known:
+        raise UserError(f"unknown key train.{name}{_nearest(name, known, 'train.')}")
+
+
+def _checked(composed: DictConfig) -> Config:
+    try:
+        values = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise UserError(_sentence(error)) from None
+    try:
+        config = Config.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "missing":
+            raise UserError(f"{key} must be given") from None
+        given = key if first["type"] == "value_error" else f"{key}={first['input']!r}"
+        raise UserError(f"{given}: {first['msg'].removeprefix('Value error, ').lower()}") from None
+    for name, value in (config.train.model_extra or {}).items():
+        _check_further(name)
         try:
-            TypeAdapter(_training_arguments()[name]).validate_python(override.value())
+            TypeAdapter(_training_arguments()[name]).validate_python(value)
         except ValidationError as error:
-            message = error.errors()[0]["msg"].lower()
-            raise UserError(f"{override.input_line}: {message}") from None
-        yield name
+            raise UserError(f"train.{name}={value}: {error.errors()[0]['msg'].lower()}") from None
+    return config
 
 
 def _training_arguments() -> dict[str, Any]:

@@ -10,8 +10,12 @@ def main(config: Config) -> None:
     """Rows to Arrow and the data report."""
     from boatyard.data.encode import encode  # after --help: datasets takes seconds to import
     from boatyard.data.prepare import prepare
+    from boatyard.outputs import keep
 
-    encode(config, prepare(config))
+    prepared = prepare(config)
+    encoded = encode(config, prepared)
+    keep(config, "rows", prepared.folder)
+    keep(config, "inputs", encoded.folder)
 
 
 if __name__ == "__main__":

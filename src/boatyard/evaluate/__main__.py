@@ -11,11 +11,15 @@ def main(config: Config) -> None:
     from boatyard.data.encode import encode
     from boatyard.data.prepare import prepare
     from boatyard.evaluate.run import evaluate
+    from boatyard.outputs import bring_back, keep
     from boatyard.train.fit import open_trained
 
+    bring_back(config)
     prepared = prepare(config)
     encoded = encode(config, prepared)
-    evaluate(config, prepared, encoded, open_trained(config, encoded))
+    evaluation = evaluate(config, prepared, encoded, open_trained(config, encoded))
+    scores = {**evaluation.headline(), "baseline_accuracy": evaluation.metrics["baseline"]["accuracy"]}
+    keep(config, "evaluation", evaluation.folder, scores)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,10 @@ class Evaluation:
     folder: Path
     metrics: dict[str, Any]
 
+    def headline(self) -> dict[str, float]:
+        """The few numbers that trackers and gates compare, by name."""
+        return {name: value for name, value in self.metrics.items() if isinstance(value, int | float)}
+
 
 def evaluate(config: Config, prepared: Prepared, encoded: Encoded, trained: Trained) -> Evaluation:
     """Score the network on the test split, once, unless just this was scored already."""

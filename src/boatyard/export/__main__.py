@@ -12,12 +12,16 @@ def main(config: Config) -> None:
     from boatyard.data.prepare import prepare
     from boatyard.evaluate.run import evaluate
     from boatyard.export.run import export
+    from boatyard.outputs import bring_back, keep
     from boatyard.train.fit import open_trained
 
+    bring_back(config)
     prepared = prepare(config)
     encoded = encode(config, prepared)
     trained = open_trained(config, encoded)
-    export(config, prepared, trained, evaluate(config, prepared, encoded, trained))
+    bundle = export(config, prepared, trained, evaluate(config, prepared, encoded, trained))
+    metrics = {name: bundle.manifest.metrics[name] for name in ("served", "precision", "graph_bytes")}
+    keep(config, "bundle", bundle.folder, metrics)
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ def _export(config: Config, prepared: Prepared, trained: Trained, evaluation: Ev
     scores = score(prepared.targets(SPLIT), answers.probabilities, prepared.labels, top_k=config.evaluate.top_k)
     metrics = {
         "split": SPLIT,
-        "trained": {name: value for name, value in evaluation.metrics.items() if isinstance(value, int | float)},
+        "trained": evaluation.headline(),
         "served": scores.headline(),
         "baseline": evaluation.metrics["baseline"],
         "precision": precision,

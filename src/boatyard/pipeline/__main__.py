@@ -8,8 +8,10 @@ from boatyard.config import Config
 
 def main(config: Config) -> None:
     """Run every stage in this one process."""
+    from boatyard.outputs import bring_back
     from boatyard.pipeline.run import run_pipeline
 
+    bring_back(config)
     run_pipeline(config)
 
 

@@ -10,10 +10,13 @@ def main(config: Config) -> None:
     """Prepare what is not prepared yet, then fit."""
     from boatyard.data.encode import encode
     from boatyard.data.prepare import prepare
+    from boatyard.outputs import bring_back, keep
     from boatyard.train.fit import train
 
+    bring_back(config)
     prepared = prepare(config)
-    train(config, prepared, encode(config, prepared))
+    trained = train(config, prepared, encode(config, prepared))
+    keep(config, "network", trained.folder, trained.metrics)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,76 @@
+"""What a stage made goes under a name that stays, and from there to its place on another machine."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from boatyard.config import Config, load_config
+from boatyard.outputs import bring_back, keep
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return machine(tmp_path, "here")
+
+
+def machine(root: Path, name: str) -> Config:
+    """A machine of its own, with the outputs that all share."""
+    places = [f"paths.{place}={root / name / place}" for place in ("processed", "runs")]
+    return load_config([*places, f"paths.outputs={root / 'outputs'}"])
+
+
+def write(folder: Path, **files: str) -> Path:
+    folder.mkdir(parents=True)
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+def test_another_machine_gets_every_folder_at_the_place_that_its_fingerprint_gives(
+    config: Config, tmp_path: Path
+) -> None:
+    rows = write(Path(config.paths.processed, "inbox", "4e5a"), train="rows")
+    inputs = write(rows / "inputs-77", train="tokens")
+    write(rows / "inputs-88", train="of another model")
+    network = write(Path(config.paths.runs, "inbox", "0b1c", "network"), weights="w")
+    keep(config, "inputs", inputs)
+    keep(config, "rows", rows)
+    keep(config, "network", network)
+    bring_back(machine(tmp_path, "there"))
+    found = {
+        file.relative_to(tmp_path / "there").as_posix(): file.read_text()
+        for file in (tmp_path / "there").rglob("*")
+        if file.is_file()
+    }
+    assert found == {
+        "processed/inbox/4e5a/train": "rows",
+        "processed/inbox/4e5a/inputs-77/train": "tokens",
+        "runs/inbox/0b1c/network/weights": "w",
+    }
+
+
+def test_what_lies_there_already_stays(config: Config) -> None:
+    network = write(Path(config.paths.runs, "inbox", "0b1c", "network"), weights="w")
+    keep(config, "network", network)
+    (network / "weights").write_text("touched")
+    bring_back(config)
+    assert (network / "weights").read_text() == "touched"
+
+
+def test_the_name_holds_the_newest_and_nothing_of_the_one_before(config: Config, tmp_path: Path) -> None:
+    run = Path(config.paths.runs, "inbox", "0b1c")
+    keep(config, "bundle", write(run / "bundle-1", model="one", extra="more"), {"accuracy": 0.5})
+    keep(config, "bundle", write(run / "bundle-2", model="two"), {"accuracy": 0.75})
+    outputs = tmp_path / "outputs"
+    assert [file.name for file in (outputs / "bundle" / "content").iterdir()] == ["model"]
+    assert (outputs / "bundle" / "place").read_text() == "inbox/0b1c/bundle-2\n"
+    assert json.loads((outputs / "bundle.json").read_text()) == {"accuracy": 0.75}
+
+
+def test_without_such_a_folder_nothing_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    keep(load_config(), "network", write(tmp_path / "runs" / "inbox" / "0b1c" / "network", weights="w"), {"loss": 1})
+    assert [folder.name for folder in tmp_path.iterdir()] == ["runs"]
