@@ -5,9 +5,8 @@ import sys
 from collections.abc import Sequence
 
 from boatyard.cli import run
+from boatyard.cloud.place import SERVICES
 from boatyard.config import Config
-
-SERVICES = ("api",)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
