@@ -100,6 +100,12 @@ def test(context, select="", unit=False):
         _module(context, "pytest", *folders, "--cov", "--cov-report=term", *chosen)
 
 
+@task(iterable=["override"], help=_OVERRIDES)
+def doctor(context, override):
+    """Check what this machine needs, and change nothing."""
+    _module(context, "boatyard.doctor", *override)
+
+
 @task
 def lint(context):
     """Check style and find likely mistakes."""
