@@ -15,7 +15,7 @@ from google.auth.transport.requests import AuthorizedSession, Request
 from requests import Session
 from requests.adapters import HTTPAdapter
 
-from boatyard.checks import Question, Undecided, Verdict, ask, check, ok, stop_at_wrong, tell, warning, wrong
+from boatyard.checks import Check, Question, Undecided, Verdict, ask, check, ok, stop_at_wrong, tell, warning, wrong
 from boatyard.cloud import access
 from boatyard.cloud.access import API_KEYS_SECRET, WANDB_SECRET, Cloud
 from boatyard.cloud.place import ROLES, SERVICES, Place, Role, place
@@ -248,10 +248,15 @@ def doctor(config: Config) -> None:
         UserError: no project or bucket is named.
         Failed: something is wrong.
     """
+    tell(examine(config))
+
+
+def examine(config: Config) -> list[Check]:
+    """All of the checks; the first two alone where nobody is logged in. Raises UserError, as `doctor`."""
     where = place(config)
     found = ask((gcloud, credentials), config, _SECONDS)
-    if found[-1].state == "wrong":  # and nothing else can be asked
-        tell(found)
+    if found[-1].state == "wrong":
+        return found
     questions = (
         *(project, billing, apis, yours, bucket),
         *map(_account, ROLES),
@@ -261,7 +266,7 @@ def doctor(config: Config) -> None:
         *_secrets(config),
         _API_KEYS,
     )
-    tell([*found, *ask(questions, _cloud(config, where), _SECONDS)])
+    return [*found, *ask(questions, _cloud(config, where), _SECONDS)]
 
 
 def check_before_training(config: Config) -> None:
