@@ -93,7 +93,7 @@ def ask(questions: Sequence[Question[T]], subject: T, seconds: float) -> list[Ch
         if isinstance(answer, Exception):
             raise answer
         found[place] = answer
-    late = warning(f"no answer in {seconds:.0f} s")
+    late = warning(f"no answer in {seconds:g} s")
     return [found.get(place) or Check(question.name, *late) for place, question in enumerate(questions)]
 
 

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from typing import Any, Self
@@ -46,6 +47,11 @@ class State:
     """How late each answer is."""
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64  # all that is asked at once; what does not fit would come a second later
+
+
 class Google:
     """`with Google(state) as google:` serves at `google.environment`, and keeps what was asked in `google.asked`."""
 
@@ -53,8 +59,7 @@ class Google:
         self.state = state
         self.asked: list[tuple[str, str, str]] = []
         self.mistakes: list[str] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         url = f"http://127.0.0.1:{self._server.server_port}"
         paths = {api: f"{url}/{api}" for api in {api for api, _ in _METHODS}} | {"storage": f"{url}/storage/storage/v1"}
         self.environment = {f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api.upper()}": path for api, path in paths.items()}
@@ -239,27 +244,29 @@ _METHODS: dict[tuple[str, str], Answer] = {
     ("storage", "storage.buckets.get"): _bucket,
     ("storage", "storage.buckets.testIamPermissions"): _bucket_permissions,
 }
-_described_already: dict[str, Object] = {}
 
 
+@cache
 def _described(api: str, identity: str) -> Object:
     """The method's description, its path as a regular expression and its version."""
-    if identity not in _described_already:
-        version = "v1beta1" if "consumerQuotaMetrics" in identity else _VERSIONS[api]
-        file = files("googleapiclient").joinpath("discovery_cache", "documents", f"{api}.{version}.json")
-        document = json.loads(file.read_text(encoding="utf-8"))
-        found = document
-        for part in identity.split(".")[1:-1]:
-            found = found["resources"][part]
-        found = found["methods"][identity.rpartition(".")[2]]
-        path = document["servicePath"] + found.get("flatPath", found["path"])
-        regex = re.sub(r"\\\{\w+\\\}", "([^/]+?)", re.escape(path))
-        _described_already[identity] = {**found, "regex": re.compile(regex), "version": version}
-    return _described_already[identity]
+    version = "v1beta1" if "consumerQuotaMetrics" in identity else _VERSIONS[api]
+    file = files("googleapiclient").joinpath("discovery_cache", "documents", f"{api}.{version}.json")
+    found = document = json.loads(file.read_text(encoding="utf-8"))
+    for part in identity.split(".")[1:-1]:
+        found = found["resources"][part]
+    found = found["methods"][identity.rpartition(".")[2]]
+    path = document["servicePath"] + found.get("flatPath", found["path"])
+    regex = re.sub(r"\\\{\w+\\\}", "([^/]+?)", re.escape(path))
+    return {**found, "regex": re.compile(regex), "version": version}
 
 
 def _fits(api: str, method: Object, side: str, content: Object) -> None:
-    jsonschema.validate(content, google_schema(f"{api}.{method['version']}", method[side]["$ref"]))
+    _validator(f"{api}.{method['version']}", method[side]["$ref"]).validate(content)
+
+
+@cache
+def _validator(api: str, message: str) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(google_schema(api, message))
 
 
 def _problem(status: int, message: str) -> tuple[int, Object]:

@@ -109,7 +109,8 @@ def bad(*overrides: str) -> dict[str, Check]:
     return {one.name: one for one in doctor.examine(config(*overrides)) if one.state != "ok"}
 
 
-def test_nothing_is_wrong_where_all_is_there(google: Google) -> None:
+@pytest.mark.usefixtures("google")
+def test_nothing_is_wrong_where_all_is_there() -> None:
     checks = doctor.examine(config("cloud.train.gpu=t4", "tracking=wandb"))
     assert {one.name: one.state for one in checks} == dict.fromkeys((one.name for one in checks), "ok")
     assert [one.name for one in checks] == [
@@ -135,7 +136,7 @@ class Flaw:
 
 CREATE_BUCKET = f"--project={PROJECT} --location={REGION} --uniform-bucket-level-access --public-access-prevention"
 CREATE_REPOSITORY = f"--repository-format=docker --location={REGION} --project={PROJECT}"
-ME = '--member="user:$(gcloud config get-value account)"'
+ME = '--member="user:$(gcloud config get account)"'
 ACT_AS_TRAIN = f"gcloud iam service-accounts add-iam-policy-binding {email('train')} --project={PROJECT} {ME}"
 ONLINE, ONE_T4 = ("tracking=wandb",), ("cloud.train.gpu=t4",)
 
@@ -146,23 +147,28 @@ def without(account: str, *permissions: str) -> Callable[[State], object]:
 
 FLAWS = {
     "project hidden": Flaw(
-        lambda s: setattr(s, "project", "another"), "project", "there is no my-project, or", f"gcloud projects create {PROJECT}"
+        lambda s: setattr(s, "project", "another"), "project", "there is no my-project, or",
+        f"gcloud projects create {PROJECT}"
     ),
     "project going": Flaw(
-        lambda s: setattr(s, "project_state", "DELETE_REQUESTED"), "project", "about to be", f"gcloud projects undelete {PROJECT}"
+        lambda s: setattr(s, "project_state", "DELETE_REQUESTED"), "project", "about to be",
+        f"gcloud projects undelete {PROJECT}"
     ),
     "billing": Flaw(
-        lambda s: setattr(s, "billing", False), "billing", "off", f"gcloud billing projects link {PROJECT} --billing-account="
+        lambda s: setattr(s, "billing", False), "billing", "off",
+        f"gcloud billing projects link {PROJECT} --billing-account="
     ),
     "an API": Flaw(
-        lambda s: s.apis.remove("run"), "APIs", "off: run.googleapis.com", f"gcloud services enable run.googleapis.com --project={PROJECT}"
+        lambda s: s.apis.remove("run"), "APIs", "off: run.googleapis.com",
+        f"gcloud services enable run.googleapis.com --project={PROJECT}"
     ),
     "your role": Flaw(
         without(YOU, "run.services.create"), "your roles", "you lack roles/run.admin on the project",
         f"gcloud projects add-iam-policy-binding {PROJECT} {ME} --role=roles/run.admin", "warning",
     ),
     "no bucket": Flaw(
-        lambda s: s.buckets.clear(), "bucket", "there is no gs://my-bucket", f"gcloud storage buckets create gs://{BUCKET} {CREATE_BUCKET}"
+        lambda s: s.buckets.clear(), "bucket", "there is no gs://my-bucket",
+        f"gcloud storage buckets create gs://{BUCKET} {CREATE_BUCKET}"
     ),
     "bucket elsewhere": Flaw(
         lambda s: s.buckets.update({BUCKET: ("US-EAST1", "region")}), "bucket", "is in us-east1, not in europe-west1",
@@ -191,13 +197,14 @@ FLAWS = {
     ),
     "account's roles": Flaw(
         lambda s: s.granted.pop(email("build")), "boatyard-build",
-        "it lacks roles/storage.objectViewer on gs://my-bucket, roles/artifactregistry.writer on the repository boatyard, "
-        "roles/logging.logWriter on the project",
+        "it lacks roles/storage.objectViewer on gs://my-bucket, "
+        "roles/artifactregistry.writer on the repository boatyard, roles/logging.logWriter on the project",
         f" && gcloud artifacts repositories add-iam-policy-binding boatyard --location={REGION} --project={PROJECT} "
         f"--member=serviceAccount:{email('build')} --role=roles/artifactregistry.writer && ",
     ),
     "account's invoking": Flaw(
-        without(email("run"), "run.routes.invoke"), "boatyard-run", "roles/run.invoker on the project", "--role=roles/run.invoker"
+        without(email("run"), "run.routes.invoke"), "boatyard-run", "roles/run.invoker on the project",
+        "--role=roles/run.invoker"
     ),
     "account's secret": Flaw(
         without(email("train"), "secretmanager.versions.access"), "boatyard-train", "on the secret wandb-api-key",
@@ -237,7 +244,8 @@ FLAWS = {
         f"gcloud secrets versions add wandb-api-key --project={PROJECT} --data-file=-", overrides=ONLINE,
     ),
     "disabled secret": Flaw(
-        lambda s: s.secrets.update({"boatyard-api-keys": ["ENABLED", "DISABLED"]}), "boatyard-api-keys", "version is disabled",
+        lambda s: s.secrets.update({"boatyard-api-keys": ["ENABLED", "DISABLED"]}), "boatyard-api-keys",
+        "version is disabled",
         f"gcloud secrets versions add boatyard-api-keys --project={PROJECT} --data-file=-",
     ),
 }  # fmt: skip
@@ -256,9 +264,10 @@ def test_a_flaw_is_told_by_its_own_check_alone_with_the_command_that_mends_it(fl
 
 @pytest.mark.parametrize("flaw", FLAWS.values(), ids=FLAWS)
 def test_gcloud_has_the_commands_that_mend(flaw: Flaw, google: Google, gcloud: Path) -> None:
-    gcloud.unlink()  # the real one
     flaw.change(google.state)
-    for one in bad(*flaw.overrides).values():
+    found = bad(*flaw.overrides)
+    gcloud.unlink()  # the real one, from here on
+    for one in found.values():
         assert gcloud_commands.mistakes(one.mend or "") == []
 
 
@@ -286,7 +295,7 @@ def test_a_limit_below_nought_is_none(google: Google) -> None:
     assert bad("cloud.train.gpu=t4", "cloud.train.gpus=8") == {}
 
 
-def test_images_are_those_of_the_commit(google: Google, commit: str) -> None:
+def test_images_are_those_of_the_commit(google: Google, commit: str, gcloud: Path) -> None:
     google.state.tags = {f"trainer/{commit}"}
     found = bad()
     assert set(found) == {f"image {name}" for name in doctor.SERVICES}
@@ -295,6 +304,7 @@ def test_images_are_those_of_the_commit(google: Google, commit: str) -> None:
     assert commit[:12] in one.told
     assert (one.mend or "").startswith(f"gcloud builds submit --config=cloudbuild.yaml --project={PROJECT}")
     assert f'--substitutions="COMMIT_SHA={commit}"' in (one.mend or "")
+    gcloud.unlink()
     assert gcloud_commands.mistakes(one.mend or "") == []
 
 
@@ -304,9 +314,8 @@ def test_files_that_were_changed_since_the_commit_are_warned_of(google: Google) 
     assert "changed since" in bad()["image trainer"].told
 
 
-def test_without_a_commit_no_image_is_asked_for(
-    google: Google, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("google")
+def test_without_a_commit_no_image_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (empty := tmp_path / "empty").mkdir()
     monkeypatch.chdir(empty)
     assert {one.told for one in bad().values()} == {"no commit here, and images are named by it"}
@@ -326,7 +335,7 @@ def test_what_is_hidden_is_a_warning_that_says_how_to_be_let_in(api: str, google
 def test_what_does_not_answer_in_time_is_a_warning(google: Google, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "_SECONDS", 0.3)
     google.state.seconds = 1.0
-    assert {one.told for one in bad().values()} == {"no answer in 0 s"}
+    assert {one.told for one in bad().values()} == {"no answer in 0.3 s"}
 
 
 def test_all_of_it_ends_within_twenty_seconds_where_each_answer_takes_one(google: Google) -> None:

@@ -14,7 +14,7 @@ from boatyard.config import Config
 WANDB_SECRET = "wandb-api-key"  # noqa: S105 - its name in Secret Manager
 API_KEYS_SECRET = "boatyard-api-keys"  # noqa: S105 - as above
 
-_ME = '"user:$(gcloud config get-value account)"'
+_ME = '"user:$(gcloud config get account)"'
 _OBJECTS = [f"storage.objects.{done}" for done in ("create", "delete", "get", "list", "update")]
 
 

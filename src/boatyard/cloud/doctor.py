@@ -220,7 +220,7 @@ def quota(cloud: Cloud) -> Verdict:
     return wrong(
         f"{needed} {job.gpu}{' (spot)' if job.spot else ''} are asked for, and {limit} allowed in {where.region}",
         f'gcloud beta quotas preferences create {vertex} --quota-id="$({its_id})" --dimensions=region={where.region} '
-        f'--preferred-value={needed} --email="$(gcloud config get-value account)"',
+        f'--preferred-value={needed} --email="$(gcloud config get account)"',
     )
 
 
