@@ -99,21 +99,20 @@ def dvc_remote(config: "Config") -> Verdict:  # noqa: ARG001
     """Where the data's versions are kept."""
     if not Path(".dvc", "config").is_file():
         return ok("none: data is not versioned here")
-    asked = subprocess.run([sys.executable, "-m", "dvc", "remote", "list"], capture_output=True, text=True)
+    asked = subprocess.run([sys.executable, "-m", "dvc", "config", "--list"], capture_output=True, text=True)
     if asked.returncode:
         return wrong(f"dvc does not run: {(asked.stderr.strip().splitlines() or ['no word'])[-1]}", "uv sync")
-    remotes = [
-        line.removesuffix("(default)").split(maxsplit=1) for line in asked.stdout.splitlines() if "(default)" in line
-    ]
-    if not remotes:
+    settings = dict(line.partition("=")[::2] for line in asked.stdout.splitlines())
+    name = settings.get("core.remote")
+    if not (url := settings.get(f"remote.{name}.url")):
         return wrong("no default remote", "uv run dvc remote add --default storage ../boatyard-dvc")
-    name, url = (word.strip() for word in remotes[0])
     if "://" not in url:
         return ok(url) if Path(url).is_dir() else warning(f"{url} is not there yet", "uv run dvc push")
     if not url.startswith("gs://"):
         return warning(f"{name} is {url}: only folders and gs:// are looked at here", "uv run dvc status --cloud")
     if refusal := _unreadable(url):
-        return wrong(refusal, f"uv run dvc remote modify {name} url gs://BUCKET/PREFIX")
+        bucket = url.removeprefix("gs://").partition("/")[0]
+        return wrong(refusal, f"gcloud storage buckets create gs://{bucket} --uniform-bucket-level-access")
     return ok(url)
 
 

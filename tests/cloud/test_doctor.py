@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from standin_google import YOU, Google, State
 
+from boatyard import doctor as local_doctor
 from boatyard.checks import Check
 from boatyard.cloud import doctor
 from boatyard.cloud.__main__ import main
@@ -472,3 +473,15 @@ def test_a_service_is_stopped_by_what_it_needs_and_not_by_what_training_does(goo
 def test_what_cannot_be_told_stops_nothing(google: Google) -> None:
     google.state.refusing = {"cloudbilling", "serviceusage", "iam"}
     doctor.check_before_training(config("cloud.train.gpu=t4"))
+
+
+def test_the_doctor_of_this_machine_reaches_buckets_too(
+    bucket_root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".dvc").mkdir()
+    for root, state in ((bucket_root, "ok"), ("gs://no-such-bucket/prefix", "wrong")):
+        (tmp_path / ".dvc" / "config").write_text(f"[core]\n    remote = kept\n['remote \"kept\"']\n    url = {root}\n")
+        local = load_config([f"paths.storage={root}"])
+        assert [local_doctor.dvc_remote(local).state, local_doctor.storage(local).state] == [state, state]
+    assert "there is no bucket 'no-such-bucket'" in local_doctor.dvc_remote(local).told
