@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -164,8 +165,8 @@ FLAWS = {
         f"gcloud services enable run.googleapis.com --project={PROJECT}"
     ),
     "your role": Flaw(
-        without(YOU, "run.services.create"), "your roles", "you lack roles/run.admin on the project",
-        f"gcloud projects add-iam-policy-binding {PROJECT} {ME} --role=roles/run.admin", "warning",
+        without(YOU, "run.services.create"), "your roles", "you lack roles/run.developer on the project",
+        f"gcloud projects add-iam-policy-binding {PROJECT} {ME} --role=roles/run.developer", "warning",
     ),
     "no bucket": Flaw(
         lambda s: s.buckets.clear(), "bucket", "there is no gs://my-bucket",
@@ -279,7 +280,7 @@ def test_who_may_not_hand_an_account_to_a_job_is_told_so(google: Google) -> None
         f"boatyard-{r}": "wrong" for r in ("train", "run", "build")
     }
     assert found["boatyard-train"].mend == f"{ACT_AS_TRAIN} --role=roles/iam.serviceAccountUser"
-    assert "roles/iam.serviceAccountTokenCreator" in found["boatyard-run"].told
+    assert "roles/iam.serviceAccountOpenIdTokenCreator" in found["boatyard-run"].told
 
 
 def test_who_may_not_ask_as_an_account_is_told_that_its_roles_are_not_known(google: Google) -> None:
@@ -303,8 +304,8 @@ def test_images_are_those_of_the_commit(google: Google, commit: str, gcloud: Pat
     one = found["image api"]
     assert one.state == "wrong"
     assert commit[:12] in one.told
-    assert (one.mend or "").startswith(f"gcloud builds submit --config=cloudbuild.yaml --project={PROJECT}")
-    assert f'--substitutions="COMMIT_SHA={commit}"' in (one.mend or "")
+    assert (one.mend or "").startswith(f"gcloud builds submit --project={PROJECT} --region={REGION} ")
+    assert f'--substitutions="COMMIT_SHA={commit},_REPOSITORY=boatyard"' in (one.mend or "")
     gcloud.unlink()
     assert gcloud_commands.mistakes(one.mend or "") == []
 
@@ -485,3 +486,43 @@ def test_the_doctor_of_this_machine_reaches_buckets_too(
         local = load_config([f"paths.storage={root}"])
         assert [local_doctor.dvc_remote(local).state, local_doctor.storage(local).state] == [state, state]
     assert "there is no bucket 'no-such-bucket'" in local_doctor.dvc_remote(local).told
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "google-cloud.md"
+
+
+def test_the_page_of_google_cloud_has_every_command_that_makes_what_is_missing(google: Google) -> None:
+    text = PAGE.read_text(encoding="utf-8").replace("\\\n", "")
+    named = {"PROJECT": PROJECT, "REGION": REGION, "BUCKET": BUCKET}
+    written = " ".join(re.sub(r"\$([A-Z]+)", lambda found: named.get(found[1], found[0]), text).split())
+    told = set[str]()
+
+    def look() -> None:
+        told.update(one.mend or "" for one in bad("tracking=wandb").values())
+
+    have = google.state
+    there = [set(have.tags), dict(have.accounts), dict(have.repositories), dict(have.buckets), dict(have.secrets)]
+    for kept in (have.tags, have.accounts, have.repositories, have.buckets, have.secrets, have.apis):
+        kept.clear()
+    have.billing = False
+    have.granted[YOU] = {"iam.serviceAccounts.getAccessToken"}
+    look()
+    for kept, before in zip(
+        (have.tags, have.accounts, have.repositories, have.buckets, have.secrets), there, strict=True
+    ):
+        kept.update(before)  # type: ignore[arg-type]
+    look()
+    have.granted = {YOU: {"iam.serviceAccounts.actAs", "iam.serviceAccounts.getOpenIdToken"}}
+    look()
+    have.granted[YOU].add("iam.serviceAccounts.getAccessToken")
+    look()
+    made = {part for command in told for part in command.split(" && ") if not part.startswith("gcloud builds")}
+    assert len(made) > 20
+    assert [command for command in sorted(made) if command not in written] == []
+
+
+def test_gcloud_has_the_commands_of_the_page() -> None:
+    blocks = re.findall(r"```bash\n(.*?)```", PAGE.read_text(encoding="utf-8").replace("\\\n", ""), re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines() if line.startswith("gcloud ")]
+    assert len(lines) > 20
+    assert [wrong for line in lines for wrong in gcloud_commands.mistakes(line)] == []

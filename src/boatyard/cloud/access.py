@@ -134,7 +134,7 @@ def lends(where: Place, role: Role) -> list[Grant]:
     on = account(where, role)
     grants = [Grant(on, "roles/iam.serviceAccountUser", ["iam.serviceAccounts.actAs"])]
     if role == "run":  # a new revision is asked as it
-        grants.append(Grant(on, "roles/iam.serviceAccountTokenCreator", ["iam.serviceAccounts.getOpenIdToken"]))
+        grants.append(Grant(on, "roles/iam.serviceAccountOpenIdTokenCreator", ["iam.serviceAccounts.getOpenIdToken"]))
     return grants
 
 
@@ -145,7 +145,7 @@ def commands(where: Place) -> list[Grant]:
         Grant(on, "roles/aiplatform.user", ["aiplatform.customJobs.create", "aiplatform.customJobs.get"]),
         Grant(on, "roles/cloudbuild.builds.editor", ["cloudbuild.builds.create"]),
         Grant(on, "roles/logging.viewer", ["logging.logEntries.list"]),
-        Grant(on, "roles/run.admin", ["run.services.create", "run.services.get", "run.services.update"]),
+        Grant(on, "roles/run.developer", ["run.services.create", "run.services.get", "run.services.update"]),
     ]
 
 

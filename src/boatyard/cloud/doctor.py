@@ -314,11 +314,10 @@ def _new_bucket(where: Place, name: str) -> str:
 
 
 def _build(where: Place, commit: str) -> str:
-    account_ = f"projects/{where.project}/serviceAccounts/{where.account('build')}"
     return (
-        f"gcloud builds submit --config=cloudbuild.yaml --project={where.project} --region={where.region} "
-        f"--service-account={account_} --gcs-source-staging-dir={where.storage}/build "
-        f'--substitutions="COMMIT_SHA={commit}"'
+        f"gcloud builds submit --project={where.project} --region={where.region} "
+        f"--gcs-source-staging-dir={where.storage}/build "
+        f'--substitutions="COMMIT_SHA={commit},_REPOSITORY={where.repository}"'
     )
 
 
