@@ -114,10 +114,11 @@ def tell(checks: Sequence[Check]) -> None:
     for one in checks:
         table.add_row(Text(one.name), Text(one.state, _COLOURS[one.state]), Text(one.told))
     console.print(table)
-    for one in checks:
-        if one.mend is not None:
-            console.print(Text(f"\n{one.name} ({one.state}):", _COLOURS[one.state]))
-            print(one.mend, flush=True)  # noqa: T201 - never wrapped
+    for mend in dict.fromkeys(one.mend for one in checks if one.mend is not None):
+        mended = [one for one in checks if one.mend == mend]
+        names, state = ", ".join(one.name for one in mended), mended[0].state
+        console.print(Text(f"\n{names} ({state}):", _COLOURS[state]))
+        print(mend, flush=True)  # noqa: T201 - never wrapped
     if bad := [one.name for one in checks if one.state == "wrong"]:
         raise Failed(f"wrong: {', '.join(bad)}; the commands above mend it")
 

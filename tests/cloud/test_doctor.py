@@ -426,12 +426,14 @@ def test_without_a_project_one_sentence_says_so(
 def test_the_table_fits_eighty_columns_and_no_command_is_cut(google: Google) -> None:
     google.state.buckets.clear()
     google.state.apis.clear()
+    google.state.tags.clear()
     words = [sys.executable, "-m", "boatyard.cloud", "doctor", *PLACE]
     shown = subprocess.run(words, capture_output=True, text=True, encoding="utf-8", env=os.environ | {"COLUMNS": "80"})
     assert shown.returncode == 1
     lines = shown.stdout.splitlines()
     assert max(len(line) for line in lines if not line.startswith("gcloud ")) <= 80
     assert f"gcloud storage buckets create gs://{BUCKET} {CREATE_BUCKET}" in lines
+    assert sum(line.startswith("gcloud builds submit") for line in lines) == 1  # for all images
     assert (
         f"gcloud services enable {' '.join(f'{api}.googleapis.com' for api in doctor.APIS)} --project={PROJECT}"
         in lines
