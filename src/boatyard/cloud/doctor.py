@@ -41,7 +41,7 @@ APIS = (
     "storage",
 )
 
-_SECONDS = 9.0  # for each of two rounds: most can be asked only by one who is logged in
+_SECONDS = 8.0  # for each of two rounds: most can be asked only by one who is logged in
 _LOG_IN = "gcloud auth application-default login"
 _AROUND = {
     "as": "asia-",
