@@ -59,7 +59,8 @@ class Cloud:
         try:
             return self.api(api).get(path, **parameters)
         except ApiError as error:
-            return self._nothing(error)
+            self._pass_over_nothing(error)
+            return None
 
     def may(self, on: Resource, permissions: Sequence[str]) -> set[str] | None:
         """Those that the session's account has; None where there is no such resource."""
@@ -69,10 +70,11 @@ class Cloud:
             else:
                 found = self.api(on.api).post(f"{on.path}:testIamPermissions", {"permissions": list(permissions)})
         except ApiError as error:
-            return self._nothing(error)
+            self._pass_over_nothing(error)
+            return None
         return set(found.get("permissions", []))
 
-    def _nothing(self, error: ApiError) -> None:
+    def _pass_over_nothing(self, error: ApiError) -> None:
         if error.status == 403:
             raise Undecided(str(error), project(self.where).grant("roles/viewer")) from None
         if error.status != 404:

@@ -70,7 +70,7 @@ def credentials(config: Config) -> Verdict:  # noqa: ARG001
         session = open_session()
         if not isinstance(session, AuthorizedSession):
             return ok("none are sent, as CLOUDSDK_AUTH_DISABLE_CREDENTIALS asks")
-        session.credentials.refresh(Request())  # type: ignore[no-untyped-call]
+        session.credentials.refresh(Request())
     except UserError:
         return wrong("there are none", _LOG_IN)
     except GoogleAuthError as error:
