@@ -154,6 +154,12 @@ def alerts(context, check=False):
     _module(context, "boatyard.cloud.alerts", *(["--check"] if check else []))
 
 
+@task(iterable=["override"], help=_OVERRIDES)
+def doctor(context, override):
+    """Check what this machine needs, and change nothing."""
+    _module(context, "boatyard.doctor", *override)
+
+
 @task
 def lint(context):
     """Check style and find likely mistakes, in configuration and workflows too."""
