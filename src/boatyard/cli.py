@@ -6,15 +6,15 @@ import sys
 from collections.abc import Callable, Sequence
 
 from boatyard.config import CONFIGS, Config, load_config, options
-from boatyard.errors import Stopped, UserError
+from boatyard.errors import Failed, Stopped, UserError
 from boatyard.processes import is_main
 
 
 def run(command: str, purpose: str, job: Callable[[Config], object], arguments: Sequence[str] | None = None) -> int:
     """Compose the configuration from `arguments` (the process's own by default) and do the job.
 
-    Returns the exit status: 0; 2 after one sentence on standard error when the user's input is wrong; 128 and the
-    signal's number where one ended the work.
+    Returns the exit status: 0; after one sentence on standard error, 2 when the user's input is wrong and 1 when what
+    was tried did not work; 128 and the signal's number where one ended the work.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     if {"-h", "--help"} & set(words):
@@ -29,9 +29,9 @@ def run(command: str, purpose: str, job: Callable[[Config], object], arguments: 
             print(_as_yaml(config))  # noqa: T201
         else:
             job(config)
-    except UserError as error:
+    except (Failed, UserError) as error:
         print(f"{command}: {error}", file=sys.stderr)  # noqa: T201
-        return 2
+        return 1 if isinstance(error, Failed) else 2
     except (Stopped, KeyboardInterrupt) as stop:
         number = stop.signal if isinstance(stop, Stopped) else signal.SIGINT
         print(f"{command}: stopped. {stop}".rstrip(), file=sys.stderr)  # noqa: T201

@@ -8,6 +8,10 @@ class UserError(Exception):
     """
 
 
+class Failed(Exception):  # noqa: N818 - as Stopped
+    """What was asked for was right, was tried, and did not work: one sentence, exit status 1."""
+
+
 class Stopped(Exception):  # noqa: N818 - nothing is wrong
     """The work was asked to end, and what it had is kept: exit status 128 and the signal's number."""
 
