@@ -20,13 +20,15 @@ from servers import free_port
 from standin_vertex import StandInJob, StandInVertex, start_here
 
 from boatyard.cloud.__main__ import main
+from boatyard.config import load_config
+from boatyard.data.read import find_sources
 from boatyard.registry import aliases, versions
 from boatyard.storage import Storage, open_storage
 
 pytestmark = pytest.mark.cloud
 
 PROJECT, SECRET = "my-project", "4a75sEcReT-of-wandb"
-TEMPLATE = Path(__file__).parents[2] / "deploy/vertex/job.yaml"
+REPOSITORY = Path(__file__).parents[2]
 SMALL = (
     "model=scratch",
     "model.scratch.hidden_size=32",
@@ -74,8 +76,9 @@ def cloud(
     tmp_path: Path, stand_in: str, bucket_root: str, monkeypatch: pytest.MonkeyPatch, program: str | None
 ) -> Iterator[Cloud]:
     checkout = tmp_path / "checkout"
-    (checkout / "deploy/vertex").mkdir(parents=True)
-    shutil.copy(TEMPLATE, checkout / "deploy/vertex")
+    for file in ("deploy/vertex/job.yaml", "data/raw/inbox.csv"):
+        (checkout / file).parent.mkdir(parents=True)
+        shutil.copy(REPOSITORY / file, checkout / file)
     write_plants(checkout / "plants.csv")
     who = ["-c", "user.name=x", "-c", "user.email=x@example.com"]
     for words in (["init", "-q"], ["add", "."], [*who, "commit", "-qm", "all"]):
@@ -307,6 +310,36 @@ def test_a_body_that_the_api_does_not_know_is_refused_by_its_message(
     subprocess.run(["git", "-c", "user.name=x", "-c", "user.email=x@y", "commit", "-qam", "typo"], check=True)
     assert main(["train"]) == 2
     assert "Additional properties are not allowed ('serviceAcount' was unexpected) (400)" in capsys.readouterr().err
+
+
+READ = """
+import sys
+from pathlib import Path
+from boatyard.config import load_config
+from boatyard.data.read import fetched, find_sources
+data = fetched(load_config(sys.argv[1:]).data, Path('cache'))
+for source in find_sources(data): print('read', source.name, source.split, source.digest)
+"""
+
+
+@pytest.mark.parametrize("program", [READ], indirect=True)
+def test_a_folder_of_rows_is_copied_once_and_read_there(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = Path("rows")
+    folder.mkdir()
+    for split in ("train", "test"):
+        write_plants(folder / f"{split}.csv", text="text", label="category")
+    (folder / "private.csv").touch()
+    shutil.move(folder, given := cloud.checkout.parent / "rows")
+    words = ["data=banking77", f"data.path={given}"]
+    for _ in range(2):
+        assert main(["train", *words]) == 0
+    sources = find_sources(load_config(words).data)
+    read = {f"read {source.name} {source.split} {source.digest}" for source in sources}
+    for job in cloud.vertex.jobs.values():
+        assert set(job.lines) == read
+    copied = cloud.storage.list("data/")
+    assert [key.rpartition("/")[2] for key in copied] == ["test.csv", "train.csv"]
+    assert capsys.readouterr().out.count("read train.csv") == 2
 
 
 TRACKING = """
