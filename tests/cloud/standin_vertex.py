@@ -6,13 +6,13 @@ It also answers for what a job needs besides: its log (Cloud Logging) and one se
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import threading
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
+import psutil
 from jsonschema import Draft202012Validator
 from servers import free_port
 
@@ -29,7 +30,10 @@ from boatyard.cloud.schemas import google_schema
 
 Object = dict[str, Any]
 Start = Callable[[str, Sequence[str], Mapping[str, str], Path], "subprocess.Popen[str]"]
-"""Starts a container: image, arguments, environment, an empty folder to work in. Its output is text in one pipe."""
+"""Starts a container: image, arguments, environment, an empty folder to work in.
+
+Its output is text in one pipe; `kill()` of what it answers ends the container as a machine that is taken away does.
+"""
 
 _APIS = {
     "CLOUDSDK_API_ENDPOINT_OVERRIDES_AIPLATFORM",
@@ -342,8 +346,13 @@ def _check(body: Any, schema: Draft202012Validator) -> None:
 
 
 def _kill(worker: "subprocess.Popen[str]") -> None:
+    """With all that it started: torchrun's processes are in sessions of their own."""
     if worker.poll() is None:
-        os.killpg(worker.pid, signal.SIGKILL)
+        started = psutil.Process(worker.pid).children(recursive=True)
+        worker.kill()
+        for process in started:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         worker.wait(30)
 
 
