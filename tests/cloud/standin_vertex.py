@@ -348,7 +348,9 @@ def _check(body: Any, schema: Draft202012Validator) -> None:
 def _kill(worker: "subprocess.Popen[str]") -> None:
     """With all that it started: torchrun's processes are in sessions of their own."""
     if worker.poll() is None:
-        started = psutil.Process(worker.pid).children(recursive=True)
+        started: list[psutil.Process] = []
+        with suppress(psutil.NoSuchProcess):  # it may end by itself meanwhile
+            started = psutil.Process(worker.pid).children(recursive=True)
         worker.kill()
         for process in started:
             with suppress(psutil.NoSuchProcess):
