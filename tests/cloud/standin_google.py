@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import jsonschema
 
+from boatyard.cloud import doctor
 from boatyard.cloud.schemas import google_schema
 
 YOU = "you"
@@ -45,6 +46,47 @@ class State:
     """APIs that let nobody in."""
     seconds: float = 0.0
     """How late each answer is."""
+
+
+REGION = "europe-west1"
+T4 = "aiplatform.googleapis.com/custom_model_training_nvidia_t4_gpus"
+SPOT_T4 = "aiplatform.googleapis.com/custom_model_training_preemptible_nvidia_t4_gpus"
+_OBJECTS = {f"storage.objects.{done}" for done in ("create", "delete", "get", "list", "update")}
+
+
+class AnyCommit(set[str]):
+    """Every image of every commit."""
+
+    def __contains__(self, tag: object) -> bool:
+        return True
+
+
+def email(project: str, role: str) -> str:
+    return f"boatyard-{role}@{project}.iam.gserviceaccount.com"
+
+
+def all_is_well(project: str, bucket: str, tags: set[str]) -> State:
+    """`tags`: images, each as NAME/COMMIT."""
+    images = {f"artifactregistry.repositories.{done}Artifacts" for done in ("download", "upload")}
+    jobs = {f"aiplatform.customJobs.{done}" for done in ("create", "get")}
+    services = {f"run.services.{done}" for done in ("create", "get", "update")}
+    lent = {f"iam.serviceAccounts.{done}" for done in ("actAs", "getAccessToken", "getOpenIdToken")}
+    return State(
+        project=project,
+        apis=set(doctor.APIS),
+        buckets={bucket: (REGION.upper(), "region")},
+        accounts={email(project, role): {} for role in ("train", "run", "build")},
+        repositories={f"{REGION}/boatyard": "DOCKER"},
+        tags=tags,
+        quotas={T4: {None: 0, "us-central1": 9, REGION: 1}, SPOT_T4: {None: 2}},
+        secrets={"wandb-api-key": ["ENABLED"]},
+        granted={
+            YOU: {"cloudbuild.builds.create", "logging.logEntries.list", *jobs, *services, *lent},
+            email(project, "train"): {*_OBJECTS, "logging.logEntries.create", "secretmanager.versions.access"},
+            email(project, "run"): {*_OBJECTS, "run.routes.invoke", "secretmanager.versions.access"},
+            email(project, "build"): {"storage.objects.get", "logging.logEntries.create", *images},
+        },
+    )
 
 
 class _Server(ThreadingHTTPServer):

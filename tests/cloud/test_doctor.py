@@ -15,7 +15,8 @@ import gcloud_commands
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from standin_google import YOU, Google, State
+from standin_google import REGION, SPOT_T4, T4, YOU, Google, State, all_is_well
+from standin_google import email as account_email
 
 from boatyard import doctor as local_doctor
 from boatyard.checks import Check
@@ -26,38 +27,12 @@ from boatyard.errors import UserError
 
 pytestmark = pytest.mark.cloud
 
-PROJECT, REGION, BUCKET = "my-project", "europe-west1", "my-bucket"
+PROJECT, BUCKET = "my-project", "my-bucket"
 PLACE = (f"cloud.project={PROJECT}", f"paths.storage=gs://{BUCKET}/boatyard")
-T4 = "aiplatform.googleapis.com/custom_model_training_nvidia_t4_gpus"
-SPOT_T4 = "aiplatform.googleapis.com/custom_model_training_preemptible_nvidia_t4_gpus"
-OBJECTS = {f"storage.objects.{done}" for done in ("create", "delete", "get", "list", "update")}
 
 
 def email(role: str) -> str:
-    return f"boatyard-{role}@{PROJECT}.iam.gserviceaccount.com"
-
-
-def all_is_well(commit: str) -> State:
-    images = {f"artifactregistry.repositories.{done}Artifacts" for done in ("download", "upload")}
-    jobs = {f"aiplatform.customJobs.{done}" for done in ("create", "get")}
-    services = {f"run.services.{done}" for done in ("create", "get", "update")}
-    lent = {f"iam.serviceAccounts.{done}" for done in ("actAs", "getAccessToken", "getOpenIdToken")}
-    return State(
-        project=PROJECT,
-        apis=set(doctor.APIS),
-        buckets={BUCKET: ("EUROPE-WEST1", "region")},
-        accounts={email(role): {} for role in ("train", "run", "build")},
-        repositories={f"{REGION}/boatyard": "DOCKER"},
-        tags={f"{name}/{commit}" for name in ("trainer", *doctor.SERVICES)},
-        quotas={T4: {None: 0, "us-central1": 9, REGION: 1}, SPOT_T4: {None: 2}},
-        secrets={"wandb-api-key": ["ENABLED"]},
-        granted={
-            YOU: {"cloudbuild.builds.create", "logging.logEntries.list", *jobs, *services, *lent},
-            email("train"): {*OBJECTS, "logging.logEntries.create", "secretmanager.versions.access"},
-            email("run"): {*OBJECTS, "run.routes.invoke", "secretmanager.versions.access"},
-            email("build"): {"storage.objects.get", "logging.logEntries.create", *images},
-        },
-    )
+    return account_email(PROJECT, role)
 
 
 @cache
@@ -98,7 +73,8 @@ def _gcloud(folder: Path, does: str, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def google(commit: str, gcloud: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Google]:  # noqa: ARG001
-    with Google(all_is_well(commit)) as running:
+    tags = {f"{name}/{commit}" for name in ("trainer", *doctor.SERVICES)}
+    with Google(all_is_well(PROJECT, BUCKET, tags)) as running:
         for name, value in running.environment.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("CLOUDSDK_AUTH_DISABLE_CREDENTIALS", "true")

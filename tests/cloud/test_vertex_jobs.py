@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from buckets import BUCKET
 from plants import write_plants
 from servers import free_port
+from standin_google import AnyCommit, Google, all_is_well
 from standin_vertex import StandInJob, StandInVertex, start_here
 
 from boatyard.cloud.__main__ import main
@@ -48,6 +50,7 @@ class Cloud:
     """A stand-in, a storage in a bucket, and a clean checkout, in which the test runs."""
 
     vertex: StandInVertex
+    google: Google
     root: str
     checkout: Path
 
@@ -86,12 +89,14 @@ def cloud(
     monkeypatch.chdir(checkout)
     environment = {"STORAGE_EMULATOR_HOST": stand_in, "OMP_NUM_THREADS": "1"}
     start = says(program) if program else start_here
-    with StandInVertex(tmp_path / "workers", environment, start) as vertex:
-        for name, value in vertex.environment.items():
+    well = all_is_well(PROJECT, BUCKET, AnyCommit())
+    with StandInVertex(tmp_path / "workers", environment, start) as vertex, Google(well) as google:
+        for name, value in (vertex.environment | google.environment).items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("BOATYARD_STORAGE", bucket_root)
         monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", PROJECT)
-        yield Cloud(vertex, bucket_root, checkout)
+        yield Cloud(vertex, google, bucket_root, checkout)
+    assert google.mistakes == []
 
 
 def command(*words: str) -> "subprocess.Popen[str]":
@@ -275,6 +280,18 @@ def test_what_is_wrong_is_refused_before_anything_is_sent(
 
 
 @pytest.mark.parametrize("program", ["pass"], indirect=True)
+def test_what_the_doctor_finds_wrong_stops_a_submit_before_it_costs(
+    cloud: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cloud.google.state.tags = set()
+    assert main(["train", *SMALL, *PLANTS]) == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert "image trainer: there is none of commit" in told
+    assert "gcloud builds submit" in told
+    assert cloud.vertex.requests == []
+    assert cloud.storage.list() == []
+
+
 def test_what_is_not_committed_is_in_no_image(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
     Path("new.py").touch()
     assert main(["train"]) == 2

@@ -18,6 +18,8 @@ from requests import Session
 from rich.console import Console
 from rich.table import Table
 
+from boatyard.cloud.access import WANDB_SECRET
+from boatyard.cloud.doctor import check_before_training
 from boatyard.cloud.place import Place, place
 from boatyard.cloud.rest import Api, ApiError, open_session
 from boatyard.config import Config, Job
@@ -29,7 +31,6 @@ from boatyard.tracking import git_commit
 
 Object = dict[str, Any]
 
-WANDB_SECRET = "wandb-api-key"  # noqa: S105 - its name in Secret Manager
 TEMPLATE = Path("deploy", "vertex", "job.yaml")
 
 # what Vertex AI calls it, and the machines that carry it
@@ -68,6 +69,7 @@ def train(config: Config, overrides: Sequence[str], dry_run: bool, detach: bool)
         return
     if changes:
         raise UserError(f"the image of commit {commit[:12]} does not hold what you changed since: commit it and build")
+    check_before_training(config)
     rows.upload()
     name = vertex.submit(job)
     log.info("submitted %s as job %s: %s", job["displayName"], _id(name), vertex.page(name))
