@@ -247,8 +247,10 @@ def test_keys_come_from_the_secret_that_the_template_refers_to(
         [sys.executable, "-m", "boatyard.api.keys", "ana"], check=True, capture_output=True, text=True
     ).stdout
     key, entry = (line.split()[-1] for line in made.splitlines())
-    with CloudRun(tmp_path / "instances", secrets={"boatyard-api-keys": entry}) as cloud:
-        command = Commands(make_checkout(tmp_path / "checkout"), bucket_root, cloud)
+    running = CloudRun(tmp_path / "instances", secrets={"boatyard-api-keys": entry})
+    with running as cloud, Google(all_is_well(cloud.project, BUCKET, AnyCommit())) as google:
+        google.state.secrets["boatyard-api-keys"] = ["ENABLED"]
+        command = Commands(make_checkout(tmp_path / "checkout"), bucket_root, cloud, google)
         file = command.folder / "deploy" / "run" / "api.yaml"
         file.write_text(re.sub(r"^( +)# (?=- name|  )", r"\1", file.read_text(), flags=re.M))
         commit(command.folder)

@@ -90,6 +90,7 @@ def cloud(
     environment = {"STORAGE_EMULATOR_HOST": stand_in, "OMP_NUM_THREADS": "1"}
     start = says(program) if program else start_here
     well = all_is_well(PROJECT, BUCKET, AnyCommit())
+    well.quotas = {metric: {None: 100} for metric in well.quotas}
     with StandInVertex(tmp_path / "workers", environment, start) as vertex, Google(well) as google:
         for name, value in (vertex.environment | google.environment).items():
             monkeypatch.setenv(name, value)
