@@ -142,9 +142,7 @@ def walk(there: World) -> None:
     (first,) = versions(storage, MODEL)
     there.command("boatyard.registry", "promote", MODEL, first)
 
-    there.command(
-        "boatyard.cloud", "deploy", "data=csv", "data.path=x", f"data.name={MODEL}", "data.label_column=topic"
-    )
+    there.command("boatyard.cloud", "deploy", *ROWS, "data.label_column=topic")
     assert curl(there)["version"] == first
 
     again = there.train("train.max_steps=60", "train.seed=7")

@@ -47,8 +47,7 @@ def test_the_images_walk_the_whole_path(
         folder: Path,  # noqa: ARG001
     ) -> tuple[Sequence[str], Mapping[str, str]]:
         assert "/api:" in image
-        inside = {key: value for key, value in environment.items() if key not in ("PATH", "HOME", "PYTHONPATH")}
-        words = ["docker", "run", "--rm", *HARDENED, "--memory=2g", *given(inside), "boatyard-api"]
+        words = ["docker", "run", "--rm", *HARDENED, "--memory=2g", *given({**environment, **reach}), "boatyard-api"]
         return words, dict(images.environment)
 
     with world(tmp_path, reach["STORAGE_EMULATOR_HOST"], train, serve) as there:
