@@ -85,29 +85,13 @@ class StandInMonitor:
         self._server.server_close()
 
     def drift(self) -> dict[str, Any]:
-        verdicts = [
-            (
-                "prediction",
-                "prediction",
-                "chi-squared",
-                0.0004,
-                0.0021,
-                True,
-                "card_lost is three times as frequent.",
-            ),
-            ("confidence", "prediction", "Kolmogorov-Smirnov", 0.0011, 0.0021, True, "The model is less sure."),
-            ("length", "descriptors", "Kolmogorov-Smirnov", 0.31, 0.0021, False, "length is as it was."),
-            (
-                "unknown tokens",
-                "descriptors",
-                "Kolmogorov-Smirnov",
-                0.57,
-                0.0021,
-                False,
-                "they are as they were.",
-            ),
-            ("<b>language</b>", "descriptors", "chi-squared", 0.82, 0.0021, False, "language is as it was."),
-            ("embedding", "embedding", "energy distance", 0.012, 0.0021, False, "embedding is as it was."),
+        verdicts: list[tuple[object, ...]] = [
+            ("labels", "prediction", "total variation", 0.31, 0.12, True, "card_lost is three times as frequent."),
+            ("confidence", "confidence", "Wasserstein", 0.17, 0.11, True, "The model is less sure."),
+            ("length", "input", "Wasserstein", 0.05, 0.1, False, "Inputs are as long as they were."),
+            ("unknown tokens", "input", "Wasserstein", 0.02, 0.09, False, "Inputs use the same words."),
+            ("<b>embedding</b>", "embedding", "energy distance", 0.03, 0.04, False, "Inputs mean the same."),
+            ("live accuracy", "live quality", "binomial", None, None, False, "Too few answers have feedback."),
         ]
         names = ("name", "group", "statistic", "value", "threshold", "drifted", "sentence")
         shown = [dict(zip(names, verdict, strict=True)) for verdict in verdicts]

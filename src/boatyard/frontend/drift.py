@@ -72,6 +72,9 @@ def _columns(verdicts: list[dict[str, Any]]) -> None:
     for verdict in verdicts:
         if verdict["drifted"]:
             st.text(f"• {verdict['sentence']}")
+    measured = [verdict for verdict in verdicts if verdict["value"] is not None and verdict["threshold"]]
+    charts.draw(charts.distances(measured), "How far each column is, as a share of what it may be")
+    st.caption("How far each is from the reference: past the line it drifted.")
     st.dataframe(
         [
             {
@@ -81,6 +84,7 @@ def _columns(verdicts: list[dict[str, Any]]) -> None:
                 "threshold": verdict["threshold"],
                 "statistic": verdict["statistic"],
                 "group": verdict["group"],
+                "in words": verdict["sentence"],
             }
             for verdict in sorted(verdicts, key=lambda verdict: not verdict["drifted"])
         ],

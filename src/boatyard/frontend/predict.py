@@ -1,5 +1,6 @@
 """Ask the model one thing, tell it what would have been right, or have a whole file answered."""
 
+import re
 from typing import Any
 
 import streamlit as st
@@ -9,6 +10,7 @@ from boatyard.frontend.services import Service, Trouble
 from boatyard.frontend.showing import explain, figures, literal, percent
 
 TOP_K = 5
+_JOB_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 KINDS = {"csv": "text/csv", "jsonl": "application/jsonl", "ndjson": "application/x-ndjson"}
 
 
@@ -138,7 +140,7 @@ def _file(api: Service, card: dict[str, Any]) -> None:
             return explain(trouble)
         st.query_params["job"] = job["id"]  # so that it is found again when the page is loaded anew
     if job_id := st.query_params.get("job"):
-        if not job_id.isalnum():
+        if not _JOB_ID.fullmatch(job_id):  # anybody may write an address
             del st.query_params["job"]
             return None
         running = st.session_state.get("ended") != job_id

@@ -29,10 +29,7 @@ def show(api: Service, monitor: Service) -> None:
     try:
         _journal(monitor.get("/statistics"))
     except Trouble as trouble:
-        if trouble.status == 404:
-            st.info("The journal has no predictions yet.", icon=":material/info:")
-        else:
-            explain(trouble)
+        explain(trouble)
 
 
 def _server(traffic: Traffic) -> None:
@@ -60,6 +57,9 @@ def _server(traffic: Traffic) -> None:
 
 
 def _journal(statistics: dict[str, Any]) -> None:
+    if not statistics["rows"]:
+        st.info("The journal has no predictions yet.", icon=":material/info:")
+        return
     quality, latency = statistics.get("quality") or {}, statistics.get("latency_ms") or {}
     with st.container(border=True):
         p95 = latency.get("p95")
