@@ -55,22 +55,25 @@ def accuracies(rows: Rows) -> Any:
 
 
 def distances(verdicts: Rows) -> Any:
-    """`value` of each `name` as a share of its `threshold`, the farthest first; those that `drifted` in the accent."""
+    """`value` of each `name` as a share of its `threshold`, up to 3; those that `drifted` in the accent."""
     rows = [
-        {"name": verdict["name"], "drifted": verdict["drifted"], "share": verdict["value"] / verdict["threshold"]}
+        {
+            "name": verdict["name"],
+            "drifted": verdict["drifted"],
+            "share": min(max(verdict["value"] / verdict["threshold"], 0.0), 3.0),
+        }
         for verdict in verdicts
     ]
     bars = (
         alt.Chart(_data(rows))
-        .mark_bar(cornerRadiusEnd=4, size=14, clip=True)
+        .mark_bar(cornerRadiusEnd=4, size=14)
         .encode(
             x=alt.X("share:Q", scale=alt.Scale(domain=[0, 3]), axis=None),
             y=alt.Y("name:N", sort="-x", axis=_NAMES),
             color=_when("datum.drifted"),
-            tooltip=["name:N", alt.Tooltip("share:Q", format=".2f")],
         )
     )
-    line = alt.Chart(_data([{"at": 1}])).mark_rule(strokeDash=[4, 3], color=GREY).encode(x="at:Q")
+    line = alt.Chart(_data([{"line": 1}])).mark_rule(strokeDash=[4, 3], color=GREY).encode(x="line:Q")
     return (bars + line).properties(height=26 * len(rows))
 
 

@@ -73,8 +73,9 @@ def _columns(verdicts: list[dict[str, Any]]) -> None:
         if verdict["drifted"]:
             st.text(f"• {verdict['sentence']}")
     measured = [verdict for verdict in verdicts if verdict["value"] is not None and verdict["threshold"]]
-    charts.draw(charts.distances(measured), "How far each column is, as a share of what it may be")
-    st.caption("How far each is from the reference: past the line it drifted.")
+    if measured:
+        charts.draw(charts.distances(measured), "How far each column is, as a share of what it may be")
+        st.caption("How far each is from the reference: past the line it drifted.")
     st.dataframe(
         [
             {
