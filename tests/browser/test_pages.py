@@ -4,7 +4,6 @@ import gzip
 import hashlib
 import json
 import re
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,13 +50,6 @@ def journal(root: Path) -> Iterator[dict[str, Any]]:
         content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
         for line in content.splitlines():
             yield json.loads(line)
-
-
-def eventually(check: Callable[[], bool]) -> None:
-    limit = time.monotonic() + 20
-    while not check():
-        assert time.monotonic() < limit
-        time.sleep(0.1)
 
 
 # ---- predict

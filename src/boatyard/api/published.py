@@ -36,11 +36,9 @@ class Promotion(BaseModel):
 
 
 def card(storage: Storage, name: str, version: str) -> Card:
-    """The card of any version. Raises Problem."""
+    """Any version's manifest, of which the route's type shows the card. Raises Problem."""
     with _told():
-        return Card.model_validate(
-            registry.read_manifest(storage, name, version).model_dump(include={*Card.model_fields})
-        )
+        return registry.read_manifest(storage, name, version)
 
 
 def document(storage: Storage, name: str, version: str, document: Document) -> Response:
