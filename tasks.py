@@ -129,6 +129,18 @@ def serve(context, model="", port=""):
     _module(context, "boatyard.api", **{name: value for name, value in given.items() if value})
 
 
+@task(help={"port": "to listen on, 8501 by default"})
+def frontend(context, port=""):
+    """Show the web page, in front of the api (BOATYARD_API) and the monitor (BOATYARD_MONITOR)."""
+    _module(context, "boatyard.frontend", **({"PORT": port} if port else {}))
+
+
+@task
+def screenshots(context):
+    """Take the pictures of the web page that docs/frontend.md shows."""
+    _module(context, "pytest", "tests/browser/test_screenshots.py", "--screenshots=docs/images")
+
+
 @task(
     help={
         "select": "only tests that match, as pytest's -k",

@@ -115,8 +115,13 @@ def _read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     if not path.is_file():
         raise BundleError(f"{folder} is not a bundle, or one that was never completed: it has no {MANIFEST}")
+    return parse_manifest(path.read_bytes(), str(path))
+
+
+def parse_manifest(written: bytes, path: str) -> Manifest:
+    """What `bundle.json` says; raises BundleError, which names the `path` that it was read from."""
     try:
-        content = from_json(path.read_bytes())
+        content = from_json(written)
     except ValueError as wrong:
         raise BundleError(f"{path} is torn: {wrong}") from None
     if not isinstance(content, dict) or type(content.get("format")) is not int:

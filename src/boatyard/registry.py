@@ -5,6 +5,7 @@ models/<name>/aliases/<alias>.json    moved by compare-and-swap, with its histor
 """
 
 import argparse
+import hashlib
 import json
 import os
 import sys
@@ -17,9 +18,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from boatyard.bundle import MANIFEST, NAME, VERSION, Bundle, BundleError, Manifest, open_bundle
+from boatyard.bundle import MANIFEST, NAME, VERSION, Bundle, BundleError, Manifest, open_bundle, parse_manifest
 from boatyard.errors import UserError
-from boatyard.storage import AlreadyExists, Conflict, Storage, open_storage
+from boatyard.storage import AlreadyExists, Conflict, NotFound, Storage, open_storage
 
 ROOT = "models/"
 DEFAULT_ALIAS = "production"
@@ -155,6 +156,26 @@ def fetch(storage: Storage, reference: Reference, cache: Path) -> Bundle:
             f"not {reference.name}@{version}: it was not put there by `publish`"
         )
     return bundle
+
+
+def read_manifest(storage: Storage, name: str, version: str) -> Manifest:
+    """What the version's bundle says of itself; nothing else of it is read. Raises UnknownModel or BundleError."""
+    key = f"{_home(name, version)}/{MANIFEST}"
+    found = storage.read_versioned(key)
+    if found is None:
+        raise UnknownModel(_what_exists(storage, Reference(name, version)))
+    return parse_manifest(found[0], key)
+
+
+def read_file(storage: Storage, name: str, version: str, file: str) -> bytes:
+    """One file of the version's bundle, verified, for what need not fetch all. Raises NotFound where it has none."""
+    entry = read_manifest(storage, name, version).files.get(file)
+    if entry is None:
+        raise NotFound(f"{name}@{version} was published without {file}")
+    content = storage.read(f"{_home(name, version)}/{file}")
+    if hashlib.sha256(content).hexdigest() != entry.sha256:
+        raise BundleError(f"the bundle {name}@{version} was changed: {file} differs from its checksum")
+    return content
 
 
 def _checked(name: str, what: str) -> str:

@@ -69,6 +69,7 @@ def test_a_published_bundle_holds_what_the_next_person_needs(finished: Finished)
         "metrics.json",
         "confusion.png",
         "MODEL_CARD.md",
+        "data.json",
     ):
         assert file in manifest.files
     assert not any(name.endswith((".pkl", ".pt", ".bin", ".pth")) for name in manifest.files)

@@ -18,6 +18,7 @@ from starlette.types import Scope
 
 from boatyard import __version__, jobs, registry
 from boatyard.api import jobs as jobs_over_http
+from boatyard.api import published
 from boatyard.api.answers import Feedback, Health, PublishedModel, PublishedModels, Readiness
 from boatyard.api.batching import Batcher
 from boatyard.api.jobs import JobState, Worker
@@ -29,13 +30,15 @@ from boatyard.api.observing import ObservedRequests
 from boatyard.api.openapi import describe
 from boatyard.api.predicting import ModelName, named_model, predict
 from boatyard.api.problems import Problem, documented, handle_problems
-from boatyard.api.requests import parse_feedback, read_json
+from boatyard.api.published import Document, Name, Promotion, Version
+from boatyard.api.requests import parse, read_json
 from boatyard.api.settings import Settings
 from boatyard.api.shedding import Shedding
 from boatyard.bundle import Card
 from boatyard.jobs import Job
 from boatyard.journal import Journal
 from boatyard.predict import Predictor, allowed_cores
+from boatyard.registry import Alias
 from boatyard.storage import Storage, open_storage
 
 SHIPPING_SECONDS = 3  # for the journal's last segment; what is left waits for the next start
@@ -49,8 +52,19 @@ async def _let_in(request: Request, key: Annotated[str | None, Header(alias=HEAD
         keys.check(key)
 
 
+async def _administrator(request: Request, key: Annotated[str | None, Header(alias=HEADER)] = None) -> str:
+    """The key's name."""
+    keys: Keys = request.app.state.admin_keys
+    if not keys:
+        raise Problem(403, "this server has no admin keys: BOATYARD_ADMIN_KEYS names them")
+    return keys.check(key)
+
+
+Administrator = Annotated[str, Depends(_administrator)]
+
 router = APIRouter()
 guarded = APIRouter(dependencies=[Depends(_let_in)], responses=documented(401, 403, 422, 429))
+administered = APIRouter(responses=documented(401, 403, 404, 409, 422, 429, 500, 503))
 
 
 async def _default_model(request: Request) -> Predictor:
@@ -68,7 +82,7 @@ NamedModel = Annotated[Predictor, Depends(_named_model)]
 @guarded.post("/feedback", status_code=202, responses=documented(400, 408, 413, 415, 422, 500, 503))
 async def feedback(request: Request) -> Feedback:
     """Takes the truth about an earlier prediction: the `id` it was answered with, and its right `label`."""
-    given = parse_feedback(await read_json(request))
+    given = parse(await read_json(request), Feedback)
     append(request.app.state.journal, [feedback_line(given.id, given.label)])
     return given
 
@@ -149,6 +163,35 @@ def published_models(request: Request) -> PublishedModels:
     )
 
 
+@guarded.get("/models/{name}/{version}", responses=documented(404, 422, 500, 503))
+def published_card(request: Request, name: Name, version: Version) -> Card:
+    """The card of one version."""
+    return published.card(request.app.state.storage, name, version)
+
+
+@guarded.get(
+    "/models/{name}/{version}/files/{document}",
+    response_class=Response,
+    responses={200: {"content": {kind: {} for kind in published.TYPES.values()}}, **documented(404, 422, 500, 503)},
+)
+def published_document(request: Request, name: Name, version: Version, document: Document) -> Response:
+    """What people read of one version: its card in Markdown, its plots, the facts about its data."""
+    return published.document(request.app.state.storage, name, version, document)
+
+
+@administered.post("/models/{name}/aliases/{alias}", responses=documented(400, 408, 413, 415))
+async def promote(request: Request, name: Name, alias: Name, by: Administrator) -> Alias:
+    """Points the alias at the `version`. It needs an admin key."""
+    version = parse(await read_json(request), Promotion).version
+    return await to_thread.run_sync(published.promote, request.app.state.storage, name, version, alias, by)
+
+
+@administered.post("/models/{name}/aliases/{alias}/rollback")
+def rollback(request: Request, name: Name, alias: Name, by: Administrator) -> Alias:
+    """Points the alias at what it pointed at before its last promotion. It needs an admin key."""
+    return published.rollback(request.app.state.storage, name, alias, by)
+
+
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def metrics(request: Request) -> Response:
     """For Prometheus."""
@@ -171,6 +214,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         chosen = settings or Settings.from_environment()
         app.state.settings = chosen
         app.state.keys = Keys(chosen.api_keys, chosen.requests_per_second)
+        app.state.admin_keys = Keys(chosen.admin_keys, chosen.requests_per_second)
         app.state.storage = open_storage(chosen.storage)
         app.state.journal = journal = Journal(app.state.storage, Path(chosen.spool))
         app.state.metrics.watch_journal(journal)
@@ -207,6 +251,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.router.routes.append(_Route("/predict", predict, methods=["POST"]))
     app.include_router(router)
     app.include_router(guarded)
+    app.include_router(administered)
     handle_problems(app)
     app.add_middleware(ObservedRequests, metrics=app.state.metrics)
     app.add_middleware(Shedding, state=app.state, path="/predict")  # last added, so outermost

@@ -10,6 +10,7 @@ from boatyard.api.answers import Answer, Answers, Feedback
 from boatyard.api.jobs import FORMATS
 from boatyard.api.predicting import TIMEOUT, Parameters, predict
 from boatyard.api.problems import ProblemDocument, documented
+from boatyard.api.published import Promotion
 from boatyard.api.requests import MOST_INPUTS
 from boatyard.bundle import Manifest
 
@@ -37,10 +38,12 @@ def describe(app: FastAPI, manifest: Manifest | None) -> dict[str, Any]:
             | {"200": {"description": "Successful Response", "content": {"application/json": {"schema": answered}}}},
         }
     }
-    document["paths"]["/feedback"]["post"]["requestBody"] = {
-        "required": True,
-        "content": {"application/json": {"schema": {"$ref": REFERENCES.format(model=Feedback.__name__)}}},
-    }
+    for path, body in (("/feedback", Feedback), ("/models/{name}/aliases/{alias}", Promotion)):
+        schemas[body.__name__] = body.model_json_schema(ref_template=REFERENCES)
+        document["paths"][path]["post"]["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": REFERENCES.format(model=body.__name__)}}},
+        }
     document["paths"]["/jobs"]["post"]["requestBody"] = {
         "required": True,
         "content": {sent: {"schema": {"type": "string"}} for sent in FORMATS},

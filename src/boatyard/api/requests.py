@@ -8,11 +8,10 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from fastapi import Request
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 from starlette.requests import ClientDisconnect
 
-from boatyard.api.answers import Feedback
 from boatyard.api.problems import Fault, Problem
 from boatyard.kinds.protocol import InvalidInput, ServedModel
 
@@ -23,6 +22,7 @@ BODY_SECONDS = 30.0
 PAUSE_SECONDS = 30.0  # between two pieces of a file, which itself may take long
 
 _Answer = TypeVar("_Answer")
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
 async def read_json(request: Request) -> object:
@@ -77,16 +77,17 @@ def parse_question(payload: object, model: ServedModel[Any, Any]) -> Question:
     return Question(inputs, rows, listed=True)
 
 
-def parse_feedback(payload: object) -> Feedback:
-    """An `id` that an answer had, and the right label."""
+def parse(payload: object, model: type[_Model]) -> _Model:
+    """The body as the model states it. All that is wrong is reported at once."""
     try:
-        return Feedback.model_validate(payload)
+        return model.model_validate(payload)
     except ValidationError as wrong:
+        fields = " and ".join(f'"{name}"' for name in model.model_fields)
         raise _unprocessable(
             [
                 Fault(detail=error["msg"], pointer="#/" + quote("/".join(map(str, error["loc"])), errors="replace"))
                 if error["type"] != "extra_forbidden"
-                else Fault(detail='the body has "id" and "label", and nothing else', pointer="#")
+                else Fault(detail=f"the body has {fields}, and nothing else", pointer="#")
                 for error in wrong.errors()
             ]
         ) from None

@@ -34,6 +34,8 @@ class Settings:
     """What the journal keeps of what clients sent."""
     api_keys: tuple[str, ...] = ()
     """`name:sha256` each; without any, everybody may ask."""
+    admin_keys: tuple[str, ...] = ()
+    """`name:sha256` each; without any, nobody moves an alias over HTTP."""
     requests_per_second: float = 100.0
     """By one key, at most."""
     drain_seconds: float = 1.0
@@ -74,7 +76,7 @@ class Settings:
         if not (_NUMBER.fullmatch(rate) and float(rate)):
             raise UserError(f"BOATYARD_REQUESTS_PER_SECOND: {rate!r} is not a number above 0")
         host = read("BOATYARD_HOST", cls.host)
-        keys = _read_keys(read("BOATYARD_API_KEYS", ""), read("BOATYARD_API_KEYS_FILE", ""))
+        keys = _read_keys(environment, "BOATYARD_API_KEYS")
         if not (keys or host in LOOPBACK or read("BOATYARD_ALLOW_ANONYMOUS", "") == "1"):
             raise UserError(
                 f"BOATYARD_API_KEYS: on {host} anybody could ask; give keys (python -m boatyard.api.keys NAME), or "
@@ -88,6 +90,7 @@ class Settings:
             spool=spool,
             journal_input=keep,
             api_keys=keys,
+            admin_keys=_read_keys(environment, "BOATYARD_ADMIN_KEYS"),
             requests_per_second=float(rate),
             drain_seconds=float(drain),
         )
@@ -104,16 +107,17 @@ def _read_model(text: str) -> tuple[str, Reference]:
         raise UserError(f"BOATYARD_MODEL: {wrong}") from None
 
 
-def _read_keys(listed: str, file: str) -> tuple[str, ...]:
-    """From the variable, separated by commas, and from the file's lines. Raises UserError."""
+def _read_keys(environment: Mapping[str, str], variable: str) -> tuple[str, ...]:
+    """From the variable, separated by commas, and from the lines of the file that VARIABLE_FILE names."""
+    listed, file = environment.get(variable) or "", environment.get(f"{variable}_FILE") or ""
     entries = [entry for entry in listed.split(",") if entry.strip()]
     if file:
         try:
             entries += [line for line in Path(file).read_text(encoding="utf-8").splitlines() if line.strip()]
         except (OSError, ValueError) as wrong:
-            raise UserError(f"BOATYARD_API_KEYS_FILE: {file!r} cannot be read: {wrong}") from None
+            raise UserError(f"{variable}_FILE: {file!r} cannot be read: {wrong}") from None
     try:
         Keys(entries, 1)
     except UserError as wrong:
-        raise UserError(f"{'BOATYARD_API_KEYS_FILE' if file else 'BOATYARD_API_KEYS'}: {wrong}") from None
+        raise UserError(f"{variable}_FILE: {wrong}" if file else f"{variable}: {wrong}") from None
     return tuple(entries)

@@ -1,5 +1,6 @@
 """A trained network to a sealed bundle: the graph, the proof that it is as good, and what goes with it."""
 
+import json
 import logging
 import shutil
 from collections.abc import Iterator
@@ -96,6 +97,7 @@ def _export(config: Config, prepared: Prepared, trained: Trained, evaluation: Ev
     precision, parity = _write_graph(config, prepared, trained, folder, fields)
     predictor = _draft(folder, fields)
     _write_reference(folder / "reference.parquet", predictor, prepared)
+    _write_data_facts(folder / "data.json", prepared)
     answers = predictor.outputs(prepared.rows(SPLIT))
     scores = score(prepared.targets(SPLIT), answers.probabilities, prepared.labels, top_k=config.evaluate.top_k)
     metrics = {
@@ -185,6 +187,14 @@ def _write_reference(path: Path, predictor: Predictor, prepared: Prepared) -> No
         }
     )
     pq.write_table(table, path)
+
+
+def _write_data_facts(path: Path, prepared: Prepared) -> None:
+    """The data report less what quotes rows: whoever may ask the model need not see them."""
+    facts = json.loads((prepared.folder / "report" / "report.json").read_text(encoding="utf-8"))
+    for quoting in ("samples", "issues", "quarantine_file"):
+        del facts[quoting]
+    path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 
 def _manifest_fields(config: Config, prepared: Prepared) -> dict[str, Any]:

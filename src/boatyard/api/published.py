@@ -1,0 +1,80 @@
+"""The registry over HTTP: cards, what people read beside them in a bundle, and moving an alias."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, Literal, get_args
+
+from fastapi import Path
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from boatyard import registry
+from boatyard.api.problems import Problem
+from boatyard.bundle import NAME, VERSION, BundleError, Card
+from boatyard.errors import UserError
+from boatyard.registry import Alias, UnknownModel
+from boatyard.storage import NotFound, Storage, Unavailable
+
+Name = Annotated[str, Path(pattern=f"^{NAME.pattern}$")]
+Version = Annotated[str, Path(pattern=f"^{VERSION.pattern}$")]
+Document = Literal["MODEL_CARD.md", "calibration.png", "confusion.png", "data.json"]
+"""The files of a bundle that are for people; the others are for programs."""
+
+_TYPES: Mapping[str, str] = {"md": "text/markdown", "png": "image/png", "json": "application/json"}
+TYPES = {document: _TYPES[document.rpartition(".")[2]] for document in get_args(Document)}
+
+logger = logging.getLogger(__name__)
+
+
+class Promotion(BaseModel):
+    """Where an alias is to point."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    version: str = Field(pattern=f"^{VERSION.pattern}$")
+
+
+def card(storage: Storage, name: str, version: str) -> Card:
+    """Any version's manifest, of which the route's type shows the card. Raises Problem."""
+    with _told():
+        return registry.read_manifest(storage, name, version)
+
+
+def document(storage: Storage, name: str, version: str, document: Document) -> Response:
+    """The file as it was published. Raises Problem."""
+    with _told():
+        content = registry.read_file(storage, name, version, document)
+    # a published version never changes
+    headers = {"cache-control": "private, max-age=86400, immutable", "x-content-type-options": "nosniff"}
+    return Response(content, headers=headers, media_type=TYPES[document])
+
+
+def promote(storage: Storage, name: str, version: str, alias: str, by: str) -> Alias:
+    """`by`: the name of the key that asks. Raises Problem."""
+    with _told():
+        moved = registry.promote(storage, name, version, alias)
+    logger.info("%s has promoted: %s@%s is %s", by, name, alias, moved.version)
+    return moved
+
+
+def rollback(storage: Storage, name: str, alias: str, by: str) -> Alias:
+    """`by`: the name of the key that asks. Raises Problem."""
+    with _told():
+        moved = registry.rollback(storage, name, alias)
+    logger.info("%s has rolled back: %s@%s is %s", by, name, alias, moved.version)
+    return moved
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except Unavailable:
+        raise
+    except (UnknownModel, NotFound) as why:
+        raise Problem(404, str(why)) from None
+    except BundleError as why:
+        raise Problem(503, str(why)) from None
+    except UserError as why:  # the alias moved meanwhile, or there is nothing to go back to
+        raise Problem(409, str(why)) from None

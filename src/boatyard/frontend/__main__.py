@@ -1,0 +1,29 @@
+"""`python -m boatyard.frontend` serves the web page on PORT, 8501 by default."""
+
+import os
+import sys
+from pathlib import Path
+
+from boatyard.errors import UserError
+from boatyard.frontend.services import addresses
+
+
+def main() -> int:
+    """Serves until it is told to stop; the exit status is 2 where a setting is wrong."""
+    from streamlit.web import cli
+
+    port, host = os.environ.get("PORT") or "8501", os.environ.get("BOATYARD_HOST") or "127.0.0.1"
+    try:
+        if not (port.isascii() and port.isdigit() and 1 <= int(port[:6]) <= 65535):
+            raise UserError(f"PORT: {port!r} is not a port: it is a number from 1 to 65535")
+        addresses()
+    except UserError as wrong:
+        print(f"boatyard.frontend: {wrong}", file=sys.stderr)  # noqa: T201
+        return 2
+    script = str(Path(__file__).with_name("app.py"))
+    cli.main(["run", script, f"--server.port={port}", f"--server.address={host}"], standalone_mode=False)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""How it hangs together, and what the model was made from."""
+
+import json
+from typing import Any
+
+import streamlit as st
+
+from boatyard.frontend import charts
+from boatyard.frontend.services import Service, Trouble
+from boatyard.frontend.showing import figures, literal
+
+PICTURE = """
+digraph {{
+  rankdir=LR; bgcolor="transparent"; nodesep=0.25; ranksep=0.35
+  node [shape=box style="rounded" fontname="sans-serif" fontsize=12 color="{grey}" fontcolor="{text}"]
+  edge [color="{grey}" arrowsize=0.6 fontname="sans-serif" fontsize=10 fontcolor="{grey}"]
+  rows [shape=cylinder]
+  journal [shape=cylinder]
+  bundles [label="bundles" shape=hexagon style="" color="{accent}" penwidth=2]
+  page [label="this page"]
+  rows -> prepare -> train -> evaluate -> export -> bundles
+  {{ rank=same; bundles -> api }}
+  monitor -> journal -> api [dir=back]
+  monitor -> page -> api [dir=both]
+  train -> monitor [dir=back style=dashed label="retrain "]
+}}
+"""
+
+
+def show(api: Service, _: Service) -> None:
+    """The page."""
+    st.title("About")
+    st.markdown(
+        "Boatyard takes rows of data to a model that answers over HTTP and is watched. Training and serving meet in "
+        "one place, the *bundle*: a folder with the graph, the tokenizer, the numbers it was accepted on and a "
+        "checksum of every file. Whatever is answered is in the *journal* first; the *monitor* reads it there."
+    )
+    theme = st.context.theme.type or "light"
+    colours = {"accent": charts.accent(), "text": st.get_option(f"theme.{theme}.textColor"), "grey": charts.GREY}
+    st.graphviz_chart(PICTURE.format(**colours), width="stretch", alt="From rows to the registry, the api and back")
+    st.subheader("The data")
+    card = api.get("/model")
+    try:
+        facts = json.loads(api.read(f"/models/{card['name']}/{card['version']}/files/data.json"))
+    except Trouble as trouble:
+        if trouble.status != 404:
+            raise
+        st.info(literal(trouble), icon=":material/info:")
+        return
+    _data(facts)
+
+
+def _data(facts: dict[str, Any]) -> None:
+    splits = facts["split_rows"]
+    with st.container(border=True):
+        figures(**{split.capitalize(): f"{rows:,}" for split, rows in splits.items()})
+        st.text(
+            f"Rows of {', '.join(facts['sources'])}, {len(facts['labels']):,} labels, fingerprint "
+            f"{facts['fingerprint']}. The largest label has {facts['imbalance']:.1f} times the rows of the smallest."
+        )
+    st.markdown(f"**Lengths, in {literal(facts['length_unit'])}**")
+    lengths = [{"split": split, **points} for split, points in facts["lengths"].items() if points]
+    st.dataframe(lengths, hide_index=True)
+    if facts["issue_counts"]:
+        st.markdown("**Findings**")
+        found = [
+            dict(zip(("severity", "kind"), key.split(":", 1), strict=True)) | {"rows": count}
+            for key, count in facts["issue_counts"].items()
+        ]
+        st.dataframe(found, hide_index=True)
+    st.markdown("**Rows of each label**")
+    rows = [
+        {"label": label, "split": split, "rows": count, "rank": rank}
+        for rank, (split, counts) in enumerate(facts["label_counts"].items())
+        for label, count in zip(facts["labels"], counts, strict=True)
+    ]
+    charts.draw(charts.counts(rows, list(splits)), "Rows of each label, by split")

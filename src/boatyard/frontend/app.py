@@ -1,0 +1,44 @@
+"""What Streamlit runs for every visitor, at every click: the frame around the pages."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import streamlit as st
+
+from boatyard.frontend import about, drift, models, predict, traffic
+from boatyard.frontend.services import Service, Trouble, addresses
+from boatyard.frontend.showing import explain
+
+Show = Callable[[Service, Service], None]
+
+
+def _page(show: Show, title: str, icon: str, *, default: bool = False) -> st.Page:
+    def page() -> None:
+        api, monitor = addresses()
+        try:
+            show(replace(api, key=st.session_state.get("api-key", "").strip()), monitor)
+        except Trouble as trouble:
+            explain(trouble)
+
+    return st.Page(page, title=title, icon=f":material/{icon}:", url_path=title.lower(), default=default)
+
+
+HERE = Path(__file__).parent
+
+st.set_page_config(page_title="Boatyard", page_icon=HERE / "mark.svg", layout="centered")
+st.logo(str(HERE / "wordmark.svg"), size="large", icon_image=str(HERE / "mark.svg"))
+chosen = st.navigation(
+    [
+        _page(predict.show, "Predict", "chat", default=True),
+        _page(models.show, "Models", "deployed_code"),
+        _page(drift.show, "Drift", "waves"),
+        _page(traffic.show, "Traffic", "monitoring"),
+        _page(about.show, "About", "info"),
+    ]
+)
+with st.sidebar.expander("Keys", icon=":material/key:"):
+    # they stay in this session's memory, on the server of this page
+    st.text_input("API key", type="password", key="api-key", help="Where the api asks for one.")
+    st.text_input("Admin key", type="password", key="admin-key", help="To promote and to roll back.")
+chosen.run()

@@ -1,0 +1,100 @@
+"""The api and the monitor over HTTP: what they answer, or a Trouble that a person can read."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+import httpx
+
+from boatyard.errors import UserError
+
+SECONDS = 30.0
+
+# one for all sessions, which is why it holds no key
+_client = httpx.Client(timeout=httpx.Timeout(SECONDS, connect=3), follow_redirects=False)
+
+
+class Trouble(UserError):  # noqa: N818 - the word that people use
+    """A service refused, or failed. `status` is its answer's, and 0 where there was none."""
+
+    def __init__(self, sentence: str, service: "Service", status: int = 0) -> None:
+        super().__init__(sentence)
+        self.service = service
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Service:
+    """One that listens at `url`, and is started by `start`."""
+
+    name: str
+    url: str
+    start: str
+    variable: str
+    key: str = field(default="", repr=False)
+
+    def get(self, path: str, **query: str | int) -> Any:
+        """What JSON it answers. Raises Trouble, as all of these do."""
+        return self._json(self._send("GET", path, params=query))
+
+    def read(self, path: str) -> bytes:
+        """What it answers, as it came."""
+        return self._send("GET", path).content
+
+    def post(self, path: str, body: object = None, seconds: float = SECONDS, **query: str | int) -> Any:
+        """Sends JSON, or nothing; what JSON it answers."""
+        timeout = httpx.Timeout(seconds, connect=3)
+        return self._json(self._send("POST", path, params=query, timeout=timeout, json=body))
+
+    def upload(self, path: str, file: IO[bytes], kind: str) -> Any:
+        """Sends a file; what JSON it answers."""
+        return self._json(self._send("POST", path, content=file, headers={"content-type": kind}))
+
+    def _send(self, method: str, path: str, headers: Mapping[str, str] = {}, **given: Any) -> httpx.Response:
+        if self.key:
+            if not (self.key.isascii() and self.key.isprintable()):
+                raise Trouble("The key has characters that no key has.", self, 403)
+            headers = {**headers, "X-API-Key": self.key}
+        try:
+            answer = _client.request(method, f"{self.url}{path}", headers=headers, **given)
+        except httpx.ReadTimeout:
+            raise Trouble(f"The {self.name} has not answered in time.", self, 504) from None
+        except (httpx.TransportError, httpx.InvalidURL):
+            raise Trouble(f"The {self.name} does not answer at {self.url}.", self) from None
+        if answer.is_success:
+            return answer
+        raise Trouble(_detail(answer), self, answer.status_code)
+
+    def _json(self, answer: httpx.Response) -> Any:
+        try:
+            return answer.json()
+        except ValueError:
+            raise Trouble(f"What answers at {self.url} is not the {self.name}.", self) from None
+
+
+def addresses(environment: Mapping[str, str] = os.environ) -> tuple[Service, Service]:
+    """The api and the monitor. Raises UserError, which names the variable."""
+    api = Service("api", _url(environment, "BOATYARD_API", "http://localhost:8000"), "invoke serve", "BOATYARD_API")
+    url = _url(environment, "BOATYARD_MONITOR", "http://localhost:8001")
+    return api, Service("monitor", url, "invoke monitor", "BOATYARD_MONITOR")
+
+
+def _url(environment: Mapping[str, str], variable: str, default: str) -> str:
+    given = environment.get(variable) or default
+    try:
+        read = httpx.URL(given)
+    except httpx.InvalidURL:
+        read = httpx.URL("")
+    if read.scheme not in ("http", "https") or not read.host:
+        raise UserError(f"{variable}: {given!r} is not an address such as {default}")
+    return given.rstrip("/")
+
+
+def _detail(answer: httpx.Response) -> str:
+    """A problem document's sentence, or what the status says."""
+    try:
+        said = answer.json()["detail"]
+    except (ValueError, KeyError, TypeError):
+        said = f"{answer.status_code} {answer.reason_phrase}"
+    return str(said)

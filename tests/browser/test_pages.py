@@ -1,0 +1,286 @@
+"""The web page in a real browser, before a real api and a stand-in for the monitor."""
+
+import gzip
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from bundles import publish_in_production
+from frontends import ADMIN_KEY, HOSTILE_EXAMPLE, HOSTILE_LABEL, FrontendProcess, Stack
+from servers import ServerProcess, free_port
+
+from boatyard import registry
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+    Visit = Callable[..., Page]
+
+pytestmark = pytest.mark.browser
+
+PAGES = {"": "Ask inbox", "models": "Models", "drift": "Drift", "traffic": "Traffic", "about": "About"}
+
+
+@pytest.fixture
+def expect() -> Any:
+    from playwright.sync_api import expect
+
+    return expect
+
+
+def ask(page: "Page", text: str) -> None:
+    page.get_by_label("Text", exact=True).fill(text)
+    page.get_by_role("button", name="Predict").click()
+
+
+def choose(page: "Page", name: str, option: str) -> None:
+    box = page.get_by_role("combobox", name=name, exact=True)
+    box.click()
+    box.press("ArrowDown")
+    page.get_by_role("option", name=option).click()
+
+
+def journal(root: Path) -> Iterator[dict[str, Any]]:
+    """What the storage holds and what is not shipped yet."""
+    for file in root.rglob("*.jsonl*"):
+        content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+        for line in content.splitlines():
+            yield json.loads(line)
+
+
+# ---- predict
+
+
+def test_a_message_is_answered_and_the_right_label_told_is_in_the_journal(
+    visit: "Visit", stack: Stack, expect: Any
+) -> None:
+    page = visit(stack.page.url)
+    ask(page, "my card was stolen yesterday")
+    expect(page.get_by_role("heading", name="card_lost")).to_be_visible()
+    expect(page.get_by_text("whole", exact=True)).to_be_visible()
+    page.get_by_role("button", name="No").click()
+    choose(page, "What would be right?", HOSTILE_LABEL)
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_text(f"It is kept that {HOSTILE_LABEL} is right.")).to_be_visible()
+    lines = list(journal(stack.root))
+    asked = [line["id"] for line in lines if line.get("input") == {"text": "my card was stolen yesterday"}]
+    told = [line["label"] for line in lines if line["event"] == "feedback" and line["id"] in asked]
+    assert told == [HOSTILE_LABEL]
+
+
+def test_an_example_is_asked_by_a_click_and_agreed_with_by_another(visit: "Visit", stack: Stack, expect: Any) -> None:
+    page = visit(stack.page.url)
+    page.get_by_role("button", name="my card was stolen").click()
+    expect(page.get_by_label("Text", exact=True)).to_have_value("my card was stolen")
+    page.get_by_role("button", name="Yes").click()
+    expect(page.get_by_text("It is kept that card_lost is right.")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'> card",
+        "**card** :red[fee] $x^2$ [here](javascript:hacked()) :material/home: `x` card",
+        "\u202eשלום, הכרטיס אבד\u202c card",  # noqa: RUF001
+    ],
+    ids=["html", "markdown", "right to left"],
+)
+def test_hostile_text_is_shown_as_the_text_that_it_is(visit: "Visit", stack: Stack, expect: Any, text: str) -> None:
+    page = visit(stack.page.url)
+    ask(page, text)
+    expect(page.get_by_role("heading", name="card_lost")).to_be_visible()
+    assert text in [shown.text_content() for shown in page.get_by_test_id("stText").all()]
+    assert page.evaluate("window.hacked") is None
+
+
+def test_fifty_kilobytes_are_answered_as_cut_and_not_shown_whole(visit: "Visit", stack: Stack, expect: Any) -> None:
+    page = visit(stack.page.url)
+    ask(page, "card " * 10_000)
+    expect(page.get_by_text("(50,000 characters)")).to_be_visible()
+    expect(page.get_by_text("in part", exact=True)).to_be_visible()
+    expect(page.get_by_text("the model reads 8 tokens")).to_be_visible()
+
+
+def test_what_the_api_refuses_is_said_in_its_words(visit: "Visit", stack: Stack, expect: Any) -> None:
+    page = visit(stack.page.url)
+    ask(page, "x" * 60_001)
+    expect(page.get_by_text('"text" has 60001 characters and may have 60000')).to_be_visible()
+
+
+def test_an_example_of_the_bundle_is_no_markup_either(visit: "Visit", stack: Stack, expect: Any) -> None:
+    page = visit(stack.page.url)
+    expect(page.get_by_role("button", name=HOSTILE_EXAMPLE[:40])).to_be_visible()
+    assert page.get_by_test_id("stMain").locator("img").count() == 0
+
+
+def test_a_file_becomes_a_job_and_its_answers_are_downloaded(visit: "Visit", stack: Stack, expect: Any) -> None:
+    rows = ["text", *("my card was stolen" for _ in range(2_000)), '""']
+    page = visit(stack.page.url)
+    page.get_by_role("tab", name="A file").click()
+    page.locator("input[type=file]").set_input_files(
+        {"name": "rows.csv", "mimeType": "text/csv", "buffer": "\n".join(rows).encode()}
+    )
+    page.get_by_role("button", name="Start").click()
+    expect(page.get_by_text("2,001 rows answered, 1 of them bad")).to_be_visible()
+    with page.expect_download() as downloading:
+        page.get_by_role("button", name="Download the answers").click()
+    answers = [json.loads(line) for line in Path(downloading.value.path()).read_text().splitlines()]
+    assert [answer["row"] for answer in answers] == list(range(1, 2_002))
+    assert {answer.get("label") for answer in answers[:-1]} == {"card_lost"}
+    assert "error" in answers[-1]
+    page.reload()
+    page.get_by_role("tab", name="A file").click()
+    expect(page.get_by_role("button", name="Download the answers")).to_be_visible()
+
+
+# ---- models
+
+
+def test_versions_are_shown_side_by_side_with_their_cards(visit: "Visit", stack: Stack, expect: Any) -> None:
+    page = visit(f"{stack.page.url}/models")
+    choose(page, "Version", stack.versions[1])
+    expect(page.get_by_text("The second card.")).to_be_visible()
+    expect(page.get_by_text("<script>card</script>")).to_be_visible()
+    expect(page.get_by_text("95% interval").first).to_be_visible()
+    page.get_by_role("tab", name="Confusion").click()
+    expect(page.get_by_text("truth down, answer across")).to_be_visible()
+    expect(page.get_by_text("An admin key, typed under Keys")).to_be_visible()
+    assert page.get_by_role("button", name="Promote").count() == 0
+
+
+def test_an_admin_key_promotes_and_rolls_back_and_a_wrong_one_does_not(
+    visit: "Visit", stack: Stack, expect: Any
+) -> None:
+    page = visit(f"{stack.page.url}/models")
+    page.get_by_text("Keys", exact=True).first.click()
+    field = page.get_by_role("textbox", name="Admin key")
+    assert field.get_attribute("type") == "password"
+    field.fill("guessed")
+    field.press("Enter")
+    choose(page, "To version", stack.versions[1])
+    page.get_by_role("button", name="Promote").click()
+    expect(page.get_by_text("the key in X-API-Key is not known")).to_be_visible()
+    assert registry.aliases(stack.storage, "inbox") == {"production": stack.versions[0]}
+    field.fill(ADMIN_KEY)
+    field.press("Enter")
+    page.get_by_role("button", name="Promote").click()
+    expect(page.get_by_text(f"inbox@production is {stack.versions[1]}")).to_be_visible()
+    assert registry.aliases(stack.storage, "inbox") == {"production": stack.versions[1]}
+    page.get_by_role("button", name="Roll back").click()
+    expect(page.get_by_text(f"inbox@production is {stack.versions[0]}")).to_be_visible()
+    assert registry.aliases(stack.storage, "inbox") == {"production": stack.versions[0]}
+    logs = stack.page.log.read_text() + (stack.root / "api.log").read_text()
+    assert ADMIN_KEY not in logs
+    assert f"ana has promoted: inbox@production is {stack.versions[1]}" in logs
+
+
+# ---- drift, traffic, about
+
+
+def test_drift_is_run_and_its_verdicts_and_history_are_shown(visit: "Visit", stack: Stack, expect: Any) -> None:
+    stack.monitor.runs = 0
+    page = visit(f"{stack.page.url}/drift")
+    expect(page.get_by_text("There is no report yet.")).to_be_visible()
+    page.get_by_role("button", name="Run now").click()
+    expect(page.get_by_text("The alarm rings")).to_be_visible()
+    assert stack.monitor.runs == 1
+    expect(page.get_by_text("2 of 6")).to_be_visible()
+    expect(page.get_by_text("card_lost is three times as frequent.")).to_be_visible()
+    expect(page.get_by_text("in colour: an alarm")).to_be_visible()
+    with page.expect_download() as downloading:
+        page.get_by_role("button", name="Download the full report").click()
+    assert Path(downloading.value.path()).read_text() == "<h1>the full report</h1>"
+    stack.monitor.alarm = False
+    page.get_by_role("button", name="Run now").click()
+    expect(page.get_by_text("All is well")).to_be_visible()
+    stack.monitor.alarm = True
+
+
+def test_traffic_shows_what_the_server_counted_and_what_the_journal_tells(
+    visit: "Visit", stack: Stack, expect: Any
+) -> None:
+    asking = visit(stack.page.url)
+    ask(asking, "card")
+    expect(asking.get_by_role("heading", name="card_lost")).to_be_visible()
+    page = visit(f"{stack.page.url}/traffic")
+    expect(page.get_by_text("How long /predict took")).to_be_visible()
+    expect(page.get_by_text("Live accuracy")).to_be_visible()
+    figures = page.get_by_test_id("stMetric").all_text_contents()
+    assert any(re.fullmatch(r"Predictions[1-9]\d*", figure) for figure in figures)
+    assert "Live accuracy61.3%" in figures
+    expect(page.get_by_text("Predictions in each hour, by label")).to_be_visible()
+    page.get_by_text("By route and status").click()
+    expect(page.get_by_test_id("stDataFrame")).to_be_visible()
+
+
+def test_about_draws_the_architecture_and_tells_of_the_data(visit: "Visit", stack: Stack, expect: Any) -> None:
+    page = visit(f"{stack.page.url}/about")
+    expect(page.locator("svg text").get_by_text("journal", exact=True)).to_be_visible()
+    expect(page.get_by_text("The largest label has 2.0 times the rows of the smallest.")).to_be_visible()
+    expect(page.get_by_text("Rows of each label")).to_be_visible()
+
+
+# ---- every page
+
+
+def test_services_that_are_down_are_named_with_the_command_that_starts_them(
+    visit: "Visit", tmp_path: Path, expect: Any
+) -> None:
+    api, monitor = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
+    with FrontendProcess(tmp_path / "log", BOATYARD_API=api, BOATYARD_MONITOR=monitor) as alone:
+        for path in PAGES:
+            page = visit(f"{alone.url}/{path}")
+            for name, url, task in (("api", api, "serve"), ("monitor", monitor, "monitor")):
+                if (name == "monitor") == (path == "drift") or path == "traffic":
+                    expect(page.get_by_text(f"The {name} does not answer at {url}.")).to_be_visible()
+                    expect(page.get_by_text(f"uv run invoke {task}")).to_be_visible()
+
+
+def test_a_page_that_waits_for_its_api_goes_on_when_it_is_there(visit: "Visit", tmp_path: Path, expect: Any) -> None:
+    publish_in_production(tmp_path)
+    api = ServerProcess(tmp_path / "storage", tmp_path / "api.log")
+    with FrontendProcess(tmp_path / "log", BOATYARD_API=api.url) as frontend:
+        page = visit(frontend.url)
+        expect(page.get_by_text("The api does not answer")).to_be_visible()
+        with api:
+            page.get_by_role("button", name="Try again").click()
+            expect(page.get_by_role("heading", name="Ask inbox")).to_be_visible()
+
+
+def test_an_api_with_keys_is_asked_with_the_one_that_was_typed(visit: "Visit", tmp_path: Path, expect: Any) -> None:
+    publish_in_production(tmp_path)
+    entry = f"ben:{hashlib.sha256(b'a-key-of-bens').hexdigest()}"
+    with (
+        ServerProcess(tmp_path / "storage", tmp_path / "api.log", BOATYARD_API_KEYS=entry) as api,
+        FrontendProcess(tmp_path / "log", BOATYARD_API=api.url) as frontend,
+    ):
+        page = visit(frontend.url)
+        expect(page.get_by_text("the request needs a key")).to_be_visible()
+        page.get_by_text("Keys", exact=True).first.click()
+        page.get_by_role("textbox", name="API key").fill("a-key-of-bens")
+        page.get_by_role("textbox", name="API key").press("Enter")
+        expect(page.get_by_role("heading", name="Ask inbox")).to_be_visible()
+        other = visit(frontend.url)
+        expect(other.get_by_text("the request needs a key")).to_be_visible()
+        assert "a-key-of-bens" not in page.url + (tmp_path / "log").read_text()
+
+
+def test_every_page_fits_a_phone_in_the_dark_and_asks_nobody_but_its_server(
+    visit: "Visit", stack: Stack, expect: Any
+) -> None:
+    asked: list[str] = []
+    page = visit("about:blank", viewport={"width": 390, "height": 844}, color_scheme="dark")
+    page.on("request", lambda request: asked.append(request.url))
+    for path, title in PAGES.items():
+        page.goto(f"{stack.page.url}/{path}")
+        expect(page.get_by_role("heading", name=title, exact=True).first).to_be_visible()
+        expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
+        assert page.evaluate("document.scrollingElement.scrollWidth") <= 390
+        background = page.get_by_test_id("stApp").evaluate("element => getComputedStyle(element).backgroundColor")
+        assert background == "rgb(16, 24, 26)"
+    assert asked
+    assert {url for url in asked if not url.startswith((stack.page.url, "data:", "blob:"))} == set()

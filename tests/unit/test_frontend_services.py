@@ -1,0 +1,56 @@
+"""How the web page speaks to the api and the monitor, and what it imports."""
+
+import ast
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import boatyard.frontend
+from boatyard.errors import UserError
+from boatyard.frontend.services import Trouble, addresses
+
+pytestmark = pytest.mark.unit
+
+
+def test_the_page_imports_nothing_of_the_package_but_errors() -> None:
+    imported = set()
+    for file in Path(boatyard.frontend.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                imported.add(node.module)
+            elif isinstance(node, ast.Import):
+                imported |= {alias.name for alias in node.names}
+    ours = {name for name in imported if name and name.split(".")[0] == "boatyard"}
+    assert {name for name in ours if not name.startswith("boatyard.frontend")} == {"boatyard.errors"}
+
+
+def test_addresses_are_read_from_the_environment() -> None:
+    api, monitor = addresses({"BOATYARD_API": "https://api.example/"})
+    assert (api.url, monitor.url) == ("https://api.example", "http://localhost:8001")
+
+
+@pytest.mark.parametrize("given", ["localhost:8000", "ftp://host", "http://", "http://host:port"])
+def test_what_is_no_address_is_refused_by_its_variable(given: str) -> None:
+    with pytest.raises(UserError, match="BOATYARD_API: "):
+        addresses({"BOATYARD_API": given})
+
+
+def test_a_key_is_not_shown_and_one_that_no_header_can_hold_is_refused() -> None:
+    api = replace(addresses({})[0], key="ключ")
+    assert "ключ" not in repr(api)
+    with pytest.raises(Trouble, match="no key has"):
+        api.get("/model")
+
+
+@pytest.mark.parametrize("wrong", [{"BOATYARD_MONITOR": "monitor"}, {"PORT": "http"}])
+def test_a_wrong_setting_ends_the_page_with_a_sentence(wrong: dict[str, str]) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "boatyard.frontend"], env=os.environ | wrong, capture_output=True, text=True, timeout=60
+    )
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith(f"boatyard.frontend: {next(iter(wrong))}: ")
+    assert "Traceback" not in ran.stderr
