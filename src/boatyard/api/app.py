@@ -28,7 +28,6 @@ from boatyard.api.models import Models
 from boatyard.api.observing import ObservedRequests
 from boatyard.api.openapi import describe
 from boatyard.api.predicting import ModelName, named_model, predict
-from boatyard.api.problems import Problem, documented, handle_problems
 from boatyard.api.requests import parse_feedback, read_json
 from boatyard.api.settings import Settings
 from boatyard.api.shedding import Shedding
@@ -36,6 +35,7 @@ from boatyard.bundle import Card
 from boatyard.jobs import Job
 from boatyard.journal import Journal
 from boatyard.predict import Predictor, allowed_cores
+from boatyard.problems import Problem, documented, handle_problems
 from boatyard.storage import Storage, open_storage
 
 SHIPPING_SECONDS = 3  # for the journal's last segment; what is left waits for the next start

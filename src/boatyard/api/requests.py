@@ -13,8 +13,8 @@ from pydantic_core import from_json
 from starlette.requests import ClientDisconnect
 
 from boatyard.api.answers import Feedback
-from boatyard.api.problems import Fault, Problem
 from boatyard.kinds.protocol import InvalidInput, ServedModel
+from boatyard.problems import Fault, Problem
 
 MOST_BYTES = 1024 * 1024
 MOST_INPUTS = 256

@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -170,21 +170,32 @@ def _calibration_batches(predictor: Predictor, prepared: Prepared) -> Iterator[F
 
 
 def _write_reference(path: Path, predictor: Predictor, prepared: Prepared) -> None:
-    """What traffic is compared with later: how the model answers rows that it was not trained on."""
-    rows = prepared.rows("validation")[:_REFERENCE_ROWS]
+    """What traffic is compared with later: how the model answers the rows that its accuracy was accepted on."""
+    rows = prepared.rows(SPLIT)
+    pq.write_table(reference([rows[i] for i in reference_rows(len(rows))], predictor), path)
+
+
+def reference_rows(rows: int) -> list[int]:
+    """Which of so many held-out rows: drawn, because a file may be in the order of its labels."""
+    drawn = np.random.default_rng(0).permutation(rows)[:_REFERENCE_ROWS]
+    return [int(i) for i in np.sort(drawn)]
+
+
+def reference(rows: Sequence[Any], predictor: Predictor) -> pa.Table:
+    """What the rows look like and how they are answered."""
     encoded = predictor.model.encode(rows)
     answers = predictor.run(encoded)
-    best = answers.probabilities.argmax(1)
-    table = pa.table(
+    labels = predictor.manifest.labels
+    return pa.table(
         {
-            "label": [prepared.labels[i] for i in best],
+            "label": [labels[i] for i in answers.probabilities.argmax(1)],
             "score": answers.probabilities.max(1),
             "length": [row.length for row in encoded],
             "truncated": [row.truncated for row in encoded],
+            **predictor.model.describe(rows, encoded),
             "embedding": pa.FixedSizeListArray.from_arrays(answers.embedding.ravel(), answers.embedding.shape[1]),
         }
     )
-    pq.write_table(table, path)
 
 
 def _manifest_fields(config: Config, prepared: Prepared) -> dict[str, Any]:
