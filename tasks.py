@@ -89,6 +89,19 @@ def serve(context, model="", port=""):
     _module(context, "boatyard.api", **{name: value for name, value in given.items() if value})
 
 
+@task(help={"model": "NAME, NAME@ALIAS or NAME@VERSION", "port": "to listen on"})
+def monitor(context, model="", port=""):
+    """Watch a model over HTTP: the latest drift report at /drift, figures at /statistics."""
+    given = {"BOATYARD_MODEL": model, "PORT": port}
+    _module(context, "boatyard.monitor", "serve", **{name: value for name, value in given.items() if value})
+
+
+@task(help={"model": "NAME, NAME@ALIAS or NAME@VERSION"})
+def drift(context, model=""):
+    """Compare the last day's traffic with what the model was accepted on; exit status 3 on drift."""
+    _module(context, "boatyard.monitor", **({"BOATYARD_MODEL": model} if model else {}))
+
+
 @task(help={"select": "only tests that match, as pytest's -k", "unit": "only the fast ones"})
 def test(context, select="", unit=False):
     """Run the tests, the fast ones first, and print the coverage."""
@@ -122,7 +135,7 @@ def format_(context):
 
 @task(
     help={
-        "name": "a file in benchmarks/: banking77, inbox, jobs, journal, prepare, serve, start, train",
+        "name": "a file in benchmarks/: banking77, drift, inbox, jobs, journal, prepare, serve, start, train",
         "arguments": "passed on to it",
     }
 )
@@ -134,7 +147,7 @@ def bench(context, name, arguments=""):
 @task
 def clean(context):
     """Remove prepared data, runs and reports; what is published stays."""
-    for folder in ("data/processed", "runs", "reports/data", "reports/evaluation", "reports/profile", "reports/sweeps"):
+    for folder in ("data/processed", "runs", "reports/data", "reports/drift", "reports/evaluation", "reports/profile", "reports/sweeps"):
         if Path(folder).exists():
             print(f"removing {folder}")
             shutil.rmtree(folder)

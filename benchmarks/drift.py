@@ -340,8 +340,8 @@ def write(facts: dict[str, Any]) -> list[str]:
         "# Drift",
         "## False alarms, and what is noticed",
         f"Banking77, all its messages in one, {facts['held_out']:,} of them held out of training (accuracy "
-        f"{facts['accuracy']:.3f}). Each of the {WINDOWS} windows of a line has a reference of {REFERENCE_ROWS:,} rows of "
-        "its own, drawn anew; no row is in both. The verdicts are those of the monitor with its defaults: "
+        f"{facts['accuracy']:.3f}). Each of the {WINDOWS} windows of a line has its own reference, {REFERENCE_ROWS:,} "
+        "rows drawn anew; no row is in both. The verdicts are those of the monitor with its defaults: "
         f"{DEALS:,} deals, {FALSE_ALARMS:.0%} false alarms aimed at, for all tests together.",
         table(
             ["The window has", "Rows", "Alarms", "95% interval", "Goal", "Which verdicts, how often"],
@@ -355,8 +355,8 @@ def write(facts: dict[str, Any]) -> list[str]:
         "intent of 77 is asked 6 or 7 times, give or take 3. So the monitor draws 2,000 rows where there are as many.\n"
         "- Typos: two neighbouring letters swapped in a third of a message's longer words, at least in one. Headlines "
         "are of news. The other languages are 32 sentences in Spanish and German, which come again and again.\n"
-        "- Windows of 2,000 rows and their references leave few of the held-out rows unused, so their lines rest on less "
-        "variety than the others.",
+        "- Windows of 2,000 rows and their references leave few of the held-out rows unused, so their lines rest on "
+        "less variety than the others.",
         "## A million rows",
         f"`python -m boatyard.monitor` on a journal of {large['rows']:,} rows ({large['journal_megabytes']:,.0f} MB in "
         f"{JOURNAL_ROWS // OBJECT_ROWS} objects, gzipped), from the start of the process to the written report:",

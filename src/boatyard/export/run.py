@@ -2,14 +2,13 @@
 
 import logging
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from boatyard.bundle import Bundle, open_bundle, seal
@@ -18,6 +17,7 @@ from boatyard.data.prepare import Prepared
 from boatyard.evaluate.metrics import score
 from boatyard.evaluate.run import SPLIT, Evaluation
 from boatyard.export.card import model_card
+from boatyard.export.reference import reference, reference_rows
 from boatyard.fingerprint import fingerprint
 from boatyard.folders import replacing
 from boatyard.kinds import training
@@ -29,7 +29,6 @@ from boatyard.train.fit import Trained
 log = logging.getLogger(__name__)
 
 _CALIBRATION_ROWS = 512
-_REFERENCE_ROWS = 5_000
 _CALIBRATION_BATCH = 32
 _EXAMPLES = 3
 _OUTPUT_SCHEMA = {
@@ -173,29 +172,6 @@ def _write_reference(path: Path, predictor: Predictor, prepared: Prepared) -> No
     """What traffic is compared with later: how the model answers the rows that its accuracy was accepted on."""
     rows = prepared.rows(SPLIT)
     pq.write_table(reference([rows[i] for i in reference_rows(len(rows))], predictor), path)
-
-
-def reference_rows(rows: int) -> list[int]:
-    """Which of so many held-out rows: drawn, because a file may be in the order of its labels."""
-    drawn = np.random.default_rng(0).permutation(rows)[:_REFERENCE_ROWS]
-    return [int(i) for i in np.sort(drawn)]
-
-
-def reference(rows: Sequence[Any], predictor: Predictor) -> pa.Table:
-    """What the rows look like and how they are answered."""
-    encoded = predictor.model.encode(rows)
-    answers = predictor.run(encoded)
-    labels = predictor.manifest.labels
-    return pa.table(
-        {
-            "label": [labels[i] for i in answers.probabilities.argmax(1)],
-            "score": answers.probabilities.max(1),
-            "length": [row.length for row in encoded],
-            "truncated": [row.truncated for row in encoded],
-            **predictor.model.describe(rows, encoded),
-            "embedding": pa.FixedSizeListArray.from_arrays(answers.embedding.ravel(), answers.embedding.shape[1]),
-        }
-    )
 
 
 def _manifest_fields(config: Config, prepared: Prepared) -> dict[str, Any]:
