@@ -147,7 +147,8 @@ def bench(context, name, arguments=""):
 @task
 def clean(context):
     """Remove prepared data, runs and reports; what is published stays."""
-    for folder in ("data/processed", "runs", "reports/data", "reports/drift", "reports/evaluation", "reports/profile", "reports/sweeps"):
+    reports = (f"reports/{part}" for part in ("data", "drift", "evaluation", "profile", "sweeps"))
+    for folder in ("data/processed", "runs", *reports):
         if Path(folder).exists():
             print(f"removing {folder}")
             shutil.rmtree(folder)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -38,8 +39,8 @@ def messages(count: int, seed: int) -> list[str]:
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """A storage with inbox@production, whose reference is such messages."""
-    draft = write_bundle(tmp_path / "draft").name and tmp_path / "draft"
-    sealed = tmp_path / "sealed"
+    draft, sealed = tmp_path / "draft", tmp_path / "sealed"
+    write_bundle(draft)
     sealed.mkdir()
     rows = [(text,) for text in messages(600, seed=0)]
     pq.write_table(reference(rows, Predictor(open_bundle(draft))), sealed / "reference.parquet")
@@ -50,20 +51,20 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def ask(home: Path, texts: list[str], **environment: str) -> list[dict[str, str]]:
-    """The answers of a server that has shipped its journal when this returns."""
-    answers = []
+def ask(home: Path, texts: list[str], *, judged: bool = False, **environment: str) -> None:
+    """A server answers, and has shipped its journal when this returns. `judged`: a third of 60 answers was wrong."""
+    answers: list[dict[str, str]] = []
     with ServerProcess(home / "storage", home / "api.log", **environment) as server:
         for start in range(0, len(texts), 50):
             inputs = [{"text": text} for text in texts[start : start + 50]]
-            answers += httpx.post(f"{server.url}/predict", json={"inputs": inputs}).raise_for_status().json()["predictions"]
-        for answer in answers[:60]:  # every third was wrong
-            label = "fees" if answers.index(answer) % 3 else "another"
-            judged = {"id": answer["id"], "label": answer["label"] if label == "fees" else label}
-            if environment.get("JUDGED"):
-                httpx.post(f"{server.url}/feedback", json=judged).raise_for_status()
+            answers += (
+                httpx.post(f"{server.url}/predict", json={"inputs": inputs}).raise_for_status().json()["predictions"]
+            )
+        if judged:
+            for number, answer in enumerate(answers[:60]):
+                label = "another" if number % 3 == 0 else answer["label"]
+                httpx.post(f"{server.url}/feedback", json={"id": answer["id"], "label": label}).raise_for_status()
         server.stop()
-    return answers
 
 
 def look(home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -82,7 +83,7 @@ def test_the_job_is_quiet_on_like_messages_and_exits_with_3_on_others(home: Path
     ask(home, messages(400, seed=1))
     quiet = look(home)
     assert quiet.returncode == 0, quiet.stdout + quiet.stderr
-    ask(home, ["ПОЧЕМУ НЕ РАБОТАЕТ ПЕРЕВОД", "WHERE IS MY STOLEN CARD?!"] * 200)
+    ask(home, ["ПЕРЕВОД ГДЕ МОЙ", "WHERE IS MY STOLEN CARD?!"] * 200)
     rang = look(home)
     assert rang.returncode == 3, rang.stdout + rang.stderr
     told = json.loads((home / "reports/drift/inbox.json").read_text())
@@ -149,7 +150,7 @@ def test_the_service_tells_the_latest_report_its_history_and_figures(home: Path,
     assert_problem(service.get("/drift"), 404, "there is no report yet")
     assert_problem(service.get("/drift.json"), 404, "there is no report yet")
     assert service.get("/history.json").json() == []
-    ask(home, messages(300, seed=1), JUDGED="1")
+    ask(home, messages(300, seed=1), judged=True)
 
     told = service.post("/drift/run").raise_for_status().json()
     assert told["model"] == "inbox"
@@ -186,8 +187,6 @@ def test_the_service_tells_the_latest_report_its_history_and_figures(home: Path,
 
 
 def test_one_run_at_a_time(service: httpx.Client) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     with ThreadPoolExecutor(4) as clients:
         asked = [clients.submit(service.post, "/drift/run") for _ in range(4)]
     statuses = sorted(each.result().status_code for each in asked)

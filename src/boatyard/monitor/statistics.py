@@ -58,7 +58,9 @@ class Deals:
         order = np.argsort(values, kind="stable")
         first = np.flatnonzero(np.append(True, np.diff(values[order]) != 0))  # of rows that are equal
         steps = np.append(first[1:], len(values)).astype(np.float32)
-        found = np.empty(len(self.members), dtype=np.float32)
+        found = np.zeros(len(self.members), dtype=np.float32)
+        if len(first) == 1:  # all are equal
+            return found
         for start in range(0, len(found), _CHUNK):
             ours = np.add.reduceat(self.members[start : start + _CHUNK, order], first, axis=1).cumsum(axis=1)
             apart = ours / self.window - (steps - ours) / self.reference
