@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from boatyard.errors import UserError
 from boatyard.kinds.protocol import InvalidInput
 from boatyard.monitor.results import Verdict
-from boatyard.monitor.statistics import DEALS, Floats, Tested, deal, judge
+from boatyard.monitor.statistics import DEALS, Tested, deal, judge
 from boatyard.monitor.traffic import Sampled
 from boatyard.predict import Predictor
 
@@ -31,7 +31,7 @@ class Columns:
     label: list[str]
     score: NDArray[np.floating]
     described: dict[str, NDArray[np.floating]]
-    embedding: Floats | None
+    embedding: NDArray[np.floating] | None
 
     def __len__(self) -> int:
         return len(self.label)

@@ -6,10 +6,9 @@ assumes nothing about distributions. All tests see the same deals: how they depe
 (Westfall and Young's step of the least p-value), where Bonferroni's share would give power away.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,10 @@ DEALS = 2_000
 FALSE_ALARMS = 0.02
 """Of all alarms together, where nothing changed."""
 
-Floats = NDArray[np.float32]
+_CHUNK = 500  # deals at a time: they bound the memory
+
+Floats = NDArray[np.float64]
+Members = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -47,47 +49,61 @@ class Deals:
     def __init__(self, reference: int, window: int, deals: int = DEALS) -> None:
         self.reference, self.window = reference, window
         draw = np.random.default_rng(0)
-        self.members = np.zeros((reference + window, deals + 1), dtype=np.float32)
-        """A row of either sample by a deal: 1 where the deal puts it into the window."""
-        self.members[reference:, 0] = 1
-        for number in range(1, deals + 1):
-            self.members[draw.permutation(reference + window)[:window], number] = 1
+        dealt = [draw.permutation(reference + window)[:window] for _ in range(deals)]
+        self.members = np.array([np.arange(reference, reference + window), *dealt], dtype=np.int32)
+        """By deal, the rows that it puts into the window."""
 
     def shift(self, values: NDArray[np.floating]) -> Floats:
         """Of numbers: the greatest distance between the two cumulative shares (Kolmogorov and Smirnov's)."""
-        ours, totals = self._counts(values)
-        np.cumsum(ours, axis=0, out=ours)  # in place, as all of this: it is what takes the time
-        ours *= 1 / self.window + 1 / self.reference
-        ours -= (totals.cumsum() / self.reference)[:, None]
-        return np.maximum(ours.max(axis=0), -ours.min(axis=0))
+        _, codes, totals = np.unique(values, return_inverse=True, return_counts=True)
+        below = totals.cumsum() / self.reference
+
+        def apart(members: Members) -> Floats:
+            ours = _counts(codes[members], len(totals)).cumsum(axis=1, dtype=np.float64)
+            return np.asarray(np.abs(ours * (1 / self.window + 1 / self.reference) - below).max(axis=1))
+
+        return self._each(apart)
 
     def growth(self, labels: Sequence[str]) -> Floats:
         """Of labels: how unlikely the likeliest growth of one label is by itself, as -log10 of its p-value.
 
         One label in seventy that comes three times as often is lost in a sum over all of them; this looks at each.
         """
-        counts, totals = self._counts(np.asarray(labels))
-        least = np.zeros(counts.shape[1])
-        for ours, total in zip(counts, totals.astype(int), strict=True):
-            tail = hypergeom.sf(np.arange(total + 1) - 1, len(labels), total, self.window)
-            least = np.maximum(least, -np.log10(np.maximum(tail, 1e-300))[ours.astype(int)])
-        return np.asarray(least, dtype=np.float32)
+        _, codes, totals = np.unique(np.asarray(labels), return_inverse=True, return_counts=True)
+        counts = np.concatenate([_counts(codes[members], len(totals)) for members in self._chunks()])
+        rarest = np.zeros(len(counts))
+        for ours, total in zip(counts.T, totals, strict=True):
+            tail = hypergeom.sf(np.arange(ours.max() + 1) - 1, len(codes), total, self.window)
+            rarest = np.maximum(rarest, -np.log10(np.maximum(tail, 1e-300))[ours])
+        return rarest
 
-    def _counts(self, values: NDArray[Any]) -> tuple[Floats, Floats]:
-        """Of each distinct value: how often it is in the window, by deal, and how often in all."""
-        order = np.argsort(values, kind="stable")
-        first = np.flatnonzero(np.append(True, values[order][1:] != values[order][:-1]))
-        totals = np.diff(np.append(first, len(values))).astype(np.float32)
-        return np.add.reduceat(self.members[order], first, axis=0), totals
-
-    def distance(self, points: Floats) -> Floats:
+    def distance(self, points: NDArray[np.floating]) -> Floats:
         """Of embeddings: how far the two means lie apart, in units of the reference's own spread."""
         centred = points - points[: self.reference].mean(axis=0)
         spread = np.sqrt((centred[: self.reference] ** 2).sum(axis=1).mean()) or 1.0
-        ours = self.members.T @ centred
         total = centred.sum(axis=0)
-        apart = ours / self.window - (total - ours) / self.reference
-        return np.asarray(np.linalg.norm(apart, axis=1) / spread, dtype=np.float32)
+
+        def apart(members: Members) -> Floats:
+            belongs = np.zeros((len(members), len(points)), dtype=points.dtype)
+            np.put_along_axis(belongs, members, 1, axis=1)
+            ours = belongs @ centred
+            return np.asarray(np.linalg.norm(ours / self.window - (total - ours) / self.reference, axis=1) / spread)
+
+        return self._each(apart)
+
+    def _each(self, statistic: Callable[[Members], Floats]) -> Floats:
+        return np.concatenate([statistic(members) for members in self._chunks()])
+
+    def _chunks(self) -> Iterator[Members]:
+        for start in range(0, len(self.members), _CHUNK):
+            yield self.members[start : start + _CHUNK]
+
+
+def _counts(codes: NDArray[np.integer], distinct: int) -> NDArray[np.int64]:
+    """How often each row of `codes` has each code."""
+    rows = len(codes)
+    flat = (codes + distinct * np.arange(rows)[:, None]).ravel()
+    return np.bincount(flat, minlength=rows * distinct).reshape(rows, distinct)
 
 
 def judge(
@@ -97,7 +113,7 @@ def judge(
 
     `statistics`: by name, one of each deal. `weights`: a test of weight 2 gets twice the share of false alarms.
     """
-    table = np.stack([np.asarray(column, dtype=np.float64) for column in statistics.values()], axis=1)
+    table = np.stack(list(statistics.values()), axis=1)
     ranked = np.sort(table, axis=0)
     deals = len(table)
     at_least = np.stack(
