@@ -129,6 +129,19 @@ def serve(context, model="", port=""):
     _module(context, "boatyard.api", **{name: value for name, value in given.items() if value})
 
 
+@task(help={"model": "NAME, NAME@ALIAS or NAME@VERSION", "port": "to listen on"})
+def monitor(context, model="", port=""):
+    """Watch a model over HTTP: the latest drift report at /drift, figures at /statistics."""
+    given = {"BOATYARD_MODEL": model, "PORT": port}
+    _module(context, "boatyard.monitor", "serve", **{name: value for name, value in given.items() if value})
+
+
+@task(help={"model": "NAME, NAME@ALIAS or NAME@VERSION"})
+def drift(context, model=""):
+    """Compare the last day's traffic with what the model was accepted on; exit status 3 on drift."""
+    _module(context, "boatyard.monitor", **({"BOATYARD_MODEL": model} if model else {}))
+
+
 @task(help={"port": "to listen on, 8501 by default"})
 def frontend(context, port=""):
     """Show the web page, in front of the api (BOATYARD_API) and the monitor (BOATYARD_MONITOR)."""
@@ -219,7 +232,7 @@ def format_(context):
 
 @task(
     help={
-        "name": "a file in benchmarks/: banking77, inbox, jobs, journal, prepare, serve, start, train",
+        "name": "a file in benchmarks/: banking77, drift, inbox, jobs, journal, prepare, serve, start, train",
         "arguments": "passed on to it",
     }
 )
@@ -252,15 +265,8 @@ def load_test(context, host="http://localhost:8000", users=50, seconds=60, rows=
 @task
 def clean(context):
     """Remove prepared data, runs and reports; what is published stays."""
-    for folder in (
-        "data/processed",
-        "runs",
-        "reports/data",
-        "reports/evaluation",
-        "reports/profile",
-        "reports/staging",
-        "reports/sweeps",
-    ):
+    parts = ("data", "drift", "evaluation", "load", "profile", "staging", "sweeps")
+    for folder in ("data/processed", "runs", *(f"reports/{part}" for part in parts)):
         if Path(folder).exists():
             print(f"removing {folder}")
             shutil.rmtree(folder)

@@ -272,23 +272,31 @@ def read(storage: Storage, *, since: date | None = None) -> Iterator[dict[str, A
 
     Raises JournalError, which names object and line, at what is no JSON object.
     """
-    for key in storage.list(ROOT):
-        named = _OBJECT.fullmatch(key)
-        if named is None or (since is not None and named[1] < since.isoformat()):
-            continue
-        data = storage.read(key)
+    for key in shipped(storage, since=since):
+        yield from read_object(storage, key)
+
+
+def shipped(storage: Storage, *, since: date | None = None) -> list[str]:
+    """The keys of the journal's objects (from day `since` on), sorted. What lies under one never changes."""
+    named = ((key, _OBJECT.fullmatch(key)) for key in storage.list(ROOT))
+    return [key for key, match in named if match and (since is None or match[1] >= since.isoformat())]
+
+
+def read_object(storage: Storage, key: str) -> Iterator[dict[str, Any]]:
+    """The lines of one object, as `read` tells them."""
+    data = storage.read(key)
+    try:
+        lines = gzip.decompress(data).splitlines()
+    except (OSError, EOFError, zlib.error) as wrong:
+        raise JournalError(f"{key} is not gzip: {wrong}") from None
+    for number, line in enumerate(lines, 1):
         try:
-            lines = gzip.decompress(data).splitlines()
-        except (OSError, EOFError, zlib.error) as wrong:
-            raise JournalError(f"{key} is not gzip: {wrong}") from None
-        for number, line in enumerate(lines, 1):
-            try:
-                content = from_json(line)
-            except ValueError as wrong:
-                raise JournalError(f"{key}, line {number} is not JSON: {wrong}") from None
-            if not isinstance(content, dict):
-                raise JournalError(f"{key}, line {number} is not a JSON object")
-            yield content
+            content = from_json(line)
+        except ValueError as wrong:
+            raise JournalError(f"{key}, line {number} is not JSON: {wrong}") from None
+        if not isinstance(content, dict):
+            raise JournalError(f"{key}, line {number} is not a JSON object")
+        yield content
 
 
 def _remove(folder: Path) -> None:

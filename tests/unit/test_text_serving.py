@@ -7,6 +7,7 @@ import pytest
 from bundles import MAX_TOKENS, VOCABULARY, tokenizer, write_bundle
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from boatyard.bundle import BundleError, open_bundle
 from boatyard.kinds.protocol import InvalidInput
@@ -177,3 +178,26 @@ def test_a_tokenizer_that_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text(json.dumps({"model": 1}))
     with pytest.raises(BundleError, match="is not a tokenizer"):
         open_model(tmp_path, manifest)
+
+
+def test_descriptors_tell_capitals_other_letters_unknown_and_pieces_of_words() -> None:
+    model = described_model()
+    rows = [("my CARD",), ("моя card",), ("cards card",)]
+    found = model.describe(rows, model.encode(rows))
+    assert found.keys() == model.descriptors.keys()
+    assert found["capital_share"] == pytest.approx([4 / 6, 0, 0])
+    assert found["foreign_letter_share"] == pytest.approx([0, 3 / 7, 0])
+    assert found["unknown_share"] == pytest.approx([0.25, 0.25, 0])
+    assert found["fragment_share"] == pytest.approx([0, 0, 0.2])
+
+
+def described_model() -> TextModel:
+    """WordPiece, which knows `card` and how to end it with an s."""
+    vocabulary = {token: i for i, token in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "card", "##s"])}
+    made = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))  # noqa: S106
+    made.normalizer = normalizers.Lowercase()
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    made.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    return TextModel(made, ["text"], max_tokens=16)

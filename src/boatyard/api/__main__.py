@@ -3,10 +3,10 @@
 import sys
 
 from boatyard.api import create_app
-from boatyard.api.logs import log_as_json
 from boatyard.api.server import serve
 from boatyard.api.settings import Settings
 from boatyard.errors import UserError
+from boatyard.logs import log_as_json
 
 
 def main() -> int:

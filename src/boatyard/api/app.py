@@ -29,7 +29,6 @@ from boatyard.api.models import Models
 from boatyard.api.observing import ObservedRequests
 from boatyard.api.openapi import describe
 from boatyard.api.predicting import ModelName, named_model, predict
-from boatyard.api.problems import Problem, documented, handle_problems
 from boatyard.api.published import Document, Name, Promotion, Version
 from boatyard.api.requests import parse, read_json
 from boatyard.api.settings import Settings
@@ -38,6 +37,7 @@ from boatyard.bundle import Card
 from boatyard.jobs import Job
 from boatyard.journal import Journal
 from boatyard.predict import Predictor, allowed_cores
+from boatyard.problems import Problem, documented, handle_problems
 from boatyard.registry import Alias
 from boatyard.storage import Storage, open_storage
 

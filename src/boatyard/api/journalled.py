@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
 from boatyard.api.answers import Answer
-from boatyard.api.problems import Problem
 from boatyard.bundle import Manifest
 from boatyard.journal import Journal, JournalError
 from boatyard.predict import Prediction
+from boatyard.problems import Problem
 
 logger = logging.getLogger(__name__)
 

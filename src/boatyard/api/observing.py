@@ -8,8 +8,8 @@ from uuid import uuid4
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from boatyard.api.logs import request_id
 from boatyard.api.metrics import Metrics
+from boatyard.logs import request_id
 
 REQUEST_ID = "X-Request-Id"
 

@@ -13,11 +13,11 @@ from boatyard.api.batching import Batcher, QueueFull
 from boatyard.api.journalled import append, prediction_lines
 from boatyard.api.keys import HEADER
 from boatyard.api.models import Models, ModelUnavailable
-from boatyard.api.problems import Fault, Problem, invalid
 from boatyard.api.requests import parse_question, patiently, read_json
 from boatyard.api.shedding import refusal
 from boatyard.errors import UserError
 from boatyard.predict import Predictor
+from boatyard.problems import Fault, Problem, invalid
 from boatyard.registry import REFERENCE, UnknownModel, parse_reference
 
 TIMEOUT = "X-Request-Timeout-Ms"

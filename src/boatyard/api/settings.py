@@ -9,20 +9,18 @@ from typing import Self
 
 from boatyard.api.journalled import KEEPS, Keep
 from boatyard.api.keys import Keys
+from boatyard.environment import DEFAULT_MODEL, DEFAULT_STORAGE, LOOPBACK, read_model, read_port
 from boatyard.errors import UserError
-from boatyard.registry import DEFAULT_ALIAS, ROOT, Reference, parse_reference
-from boatyard.storage import open_storage
+from boatyard.registry import Reference
 
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _NUMBER = re.compile(r"[0-9]{1,4}(\.[0-9]{1,3})?")
-DEFAULT_MODEL = Reference("inbox", DEFAULT_ALIAS)
 
 
 @dataclass(frozen=True)
 class Settings:
     """Where the models lie, which one answers by default, and where to listen."""
 
-    storage: str = "."
+    storage: str = DEFAULT_STORAGE
     model: Reference = DEFAULT_MODEL
     host: str = "127.0.0.1"
     port: int = 8000
@@ -48,19 +46,8 @@ class Settings:
         def read(variable: str, default: str) -> str:
             return environment.get(variable) or default
 
-        root, model = _read_model(read("BOATYARD_MODEL", str(cls.model)))
-        storage = read("BOATYARD_STORAGE", root or cls.storage)
-        if root and storage.rstrip("/") != root:
-            raise UserError(
-                f"BOATYARD_MODEL: it lies in {root}, but BOATYARD_STORAGE is {storage}: give one of the two"
-            )
-        try:
-            open_storage(storage)
-        except UserError as wrong:
-            raise UserError(f"{'BOATYARD_MODEL' if root else 'BOATYARD_STORAGE'}: {wrong}") from None
-        port = read("PORT", str(cls.port))
-        if not (port.isascii() and port.isdigit() and 1 <= int(port[:6]) <= 65535):
-            raise UserError(f"PORT: {port!r} is not a port: it is a number from 1 to 65535")
+        storage, model = read_model(environment)
+        port = read_port(environment, cls.port)
         spool = read("BOATYARD_SPOOL", cls.spool)
         try:
             Path(spool).mkdir(parents=True, exist_ok=True)
@@ -86,7 +73,7 @@ class Settings:
             storage,
             model,
             host,
-            int(port),
+            port,
             spool=spool,
             journal_input=keep,
             api_keys=keys,
@@ -94,17 +81,6 @@ class Settings:
             requests_per_second=float(rate),
             drain_seconds=float(drain),
         )
-
-
-def _read_model(text: str) -> tuple[str, Reference]:
-    """`inbox@production`, or with its storage: `gs://bucket/prefix/models/inbox@production`. Raises UserError."""
-    root, _, reference = text.rpartition(f"/{ROOT}")
-    if "/" in reference:
-        raise UserError(f"BOATYARD_MODEL: {text!r} is neither NAME[@ALIAS] nor STORAGE/{ROOT}NAME[@ALIAS]")
-    try:
-        return root.rstrip("/"), parse_reference(reference)
-    except UserError as wrong:
-        raise UserError(f"BOATYARD_MODEL: {wrong}") from None
 
 
 def _read_keys(environment: Mapping[str, str], variable: str) -> tuple[str, ...]:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from boatyard.bundle import Bundle, open_bundle, seal
@@ -19,6 +18,7 @@ from boatyard.data.prepare import Prepared
 from boatyard.evaluate.metrics import score
 from boatyard.evaluate.run import SPLIT, Evaluation
 from boatyard.export.card import model_card
+from boatyard.export.reference import reference, reference_rows
 from boatyard.fingerprint import fingerprint
 from boatyard.folders import replacing
 from boatyard.kinds import training
@@ -30,7 +30,6 @@ from boatyard.train.fit import Trained
 log = logging.getLogger(__name__)
 
 _CALIBRATION_ROWS = 512
-_REFERENCE_ROWS = 5_000
 _CALIBRATION_BATCH = 32
 _EXAMPLES = 3
 _OUTPUT_SCHEMA = {
@@ -172,21 +171,9 @@ def _calibration_batches(predictor: Predictor, prepared: Prepared) -> Iterator[F
 
 
 def _write_reference(path: Path, predictor: Predictor, prepared: Prepared) -> None:
-    """What traffic is compared with later: how the model answers rows that it was not trained on."""
-    rows = prepared.rows("validation")[:_REFERENCE_ROWS]
-    encoded = predictor.model.encode(rows)
-    answers = predictor.run(encoded)
-    best = answers.probabilities.argmax(1)
-    table = pa.table(
-        {
-            "label": [prepared.labels[i] for i in best],
-            "score": answers.probabilities.max(1),
-            "length": [row.length for row in encoded],
-            "truncated": [row.truncated for row in encoded],
-            "embedding": pa.FixedSizeListArray.from_arrays(answers.embedding.ravel(), answers.embedding.shape[1]),
-        }
-    )
-    pq.write_table(table, path)
+    """What traffic is compared with later: how the model answers the rows that its accuracy was accepted on."""
+    rows = prepared.rows(SPLIT)
+    pq.write_table(reference([rows[i] for i in reference_rows(len(rows))], predictor), path)
 
 
 def _write_data_facts(path: Path, prepared: Prepared) -> None:

@@ -52,6 +52,12 @@ class ServedModel(Protocol[RowT, EncodedT]):
     The graph of a classifier answers with `logits`, `probabilities` and `embedding`.
     """
 
+    descriptors: Mapping[str, str]
+    """What drift is measured on besides answer and length: a name, and what it is in the middle of a sentence."""
+
+    def describe(self, rows: Sequence[RowT], encoded: Sequence[EncodedT]) -> dict[str, list[float]]:
+        """A number of each row for each of the `descriptors`."""
+
     def parse(self, payload: object) -> RowT:
         """The row in one decoded request; raises InvalidInput."""
 

@@ -1,11 +1,12 @@
 """Answers text requests: JSON to rows, rows to token ids, token ids to padded batches."""
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -23,6 +24,9 @@ _SPACES = (
 
 Row = tuple[str, ...]
 """The texts of one request, in the order of the schema."""
+
+_letter = re.compile(r"[^\W\d_]")
+_LAST_LATIN = "\u024f"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,13 @@ def input_schema(fields: list[str], max_characters: int = MOST_CHARACTERS) -> di
 class TextModel:
     """A tokenizer and the limits of a bundle."""
 
+    descriptors: ClassVar = {
+        "unknown_share": "the share of tokens that the vocabulary does not have",
+        "fragment_share": "the share of tokens that are pieces of words, as misspelt and foreign words have them",
+        "capital_share": "the share of letters that are capitals",
+        "foreign_letter_share": "the share of letters that are not Latin",
+    }
+
     def __init__(
         self, tokenizer: Tokenizer, fields: list[str], max_tokens: int, max_characters: int = MOST_CHARACTERS
     ) -> None:
@@ -137,6 +148,17 @@ class TextModel:
             mask[index, : row.length] = 1
             type_ids[index, : row.length] = row.type_ids
         return {"input_ids": ids, "attention_mask": mask, "token_type_ids": type_ids}
+
+    def describe(self, rows: Sequence[Row], encoded: Sequence[EncodedText]) -> dict[str, list[float]]:
+        """Of each row, what `descriptors` names. No language is guessed: another one shows in pieces and letters."""
+        unknown, pieces = _ids_of_unknown(self._tokenizer), _ids_of_pieces(self._tokenizer)
+        letters = [_letter.findall("".join(row)) for row in rows]
+        return {
+            "unknown_share": [_share(id_ in unknown for id_ in row.ids) for row in encoded],
+            "fragment_share": [_share(id_ in pieces for id_ in row.ids) for row in encoded],
+            "capital_share": [_share(letter.isupper() for letter in each) for each in letters],
+            "foreign_letter_share": [_share(letter > _LAST_LATIN for letter in each) for each in letters],
+        }
 
     def _text(self, payload: dict[Any, Any], field: str) -> str:
         pointer = "/" + field.replace("~", "~0").replace("/", "~1")
@@ -191,6 +213,26 @@ def padding_id(tokenizer: Tokenizer) -> int:
     if tokenizer.padding is not None:
         return int(tokenizer.padding["pad_id"])
     return tokenizer.token_to_id("[PAD]") or 0
+
+
+def _ids_of_unknown(tokenizer: Tokenizer) -> set[int]:
+    return {id_ for id_ in map(tokenizer.token_to_id, ("[UNK]", "<unk>")) if id_ is not None}
+
+
+def _ids_of_pieces(tokenizer: Tokenizer) -> set[int]:
+    """Of tokens that go on with a word: WordPiece marks these, other vocabularies mark those that begin one."""
+    vocabulary = tokenizer.get_vocab()
+    if any(token.startswith("##") for token in vocabulary):
+        return {id_ for token, id_ in vocabulary.items() if token.startswith("##")}
+    begins = ("\u0120", "\u2581")
+    if any(token.startswith(begins) for token in vocabulary):
+        return {id_ for token, id_ in vocabulary.items() if not token.startswith(begins)}
+    return set()
+
+
+def _share(found: Iterable[bool]) -> float:
+    each = list(found)
+    return sum(each) / len(each) if each else 0.0
 
 
 def _is_encodable(text: str) -> bool:

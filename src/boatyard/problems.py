@@ -1,4 +1,4 @@
-"""Every error the API answers with is an RFC 9457 problem document."""
+"""Every error that a service answers with is an RFC 9457 problem document."""
 
 import json
 import logging

@@ -1,0 +1,153 @@
+"""One look at the traffic: read what is new, compare, keep the report in the storage.
+
+monitor/<name>/<time>.json    a report: written once
+monitor/<name>/latest.html    the latest one, as a page
+"""
+
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from boatyard import registry
+from boatyard.monitor.drift import Columns, compare, look_at, read_reference
+from boatyard.monitor.figures import figures
+from boatyard.monitor.page import page
+from boatyard.monitor.quality import accepted_accuracy, is_right, live_quality, quality_verdict
+from boatyard.monitor.results import Findings, Past, Window
+from boatyard.monitor.settings import Settings
+from boatyard.monitor.traffic import Traffic
+from boatyard.predict import Predictor
+from boatyard.storage import NotFound, open_storage
+
+ROOT = "monitor/"
+PAGE = "latest.html"
+HISTORY_DAYS = 7
+"""Of which the service tells figures."""
+_MOST_PAST = 200
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Watched:
+    """A version, opened."""
+
+    predictor: Predictor
+    reference: Columns
+
+    @property
+    def described(self) -> Mapping[str, str]:
+        return self.predictor.model.descriptors
+
+
+class Monitor:
+    """Watches one model. Threads may share it; two runs at once are kept apart by whoever starts them."""
+
+    def __init__(self, settings: Settings, cache: Path, *, days: float) -> None:
+        """`cache`: a local folder for the bundle. `days`: of which the journal is read."""
+        self.settings = settings
+        self._cache = cache
+        self._storage = open_storage(settings.storage)
+        self._home = f"{ROOT}{settings.model.name}/"
+        self._traffic = Traffic(self._storage, settings.model.name, days=days, sample=settings.rows)
+        self._reading = threading.Lock()
+        self._watched: _Watched | None = None
+        self._reports: dict[str, Findings] = {}
+
+    @property
+    def rows_read(self) -> int:
+        """Of the journal, so far."""
+        return self._traffic.rows_read
+
+    def run(self, now: datetime | None = None) -> tuple[Findings, str]:
+        """Looks now; the findings, which are kept in the storage, and the page."""
+        until = now or datetime.now(UTC)
+        since = until - timedelta(hours=self.settings.hours)
+        watched = self._open()
+        manifest = watched.predictor.manifest
+        with self._reading:
+            self._traffic.refresh(until)
+            sample = self._traffic.sample(manifest.version, since.timestamp(), until.timestamp(), self.settings.rows)
+            rows = self._traffic.predictions
+            rows = rows[(rows["time"] >= since.timestamp()) & (rows["time"] <= until.timestamp())]
+            rows = rows[rows["version"] == self._traffic.versions.number(manifest.version)]
+            right = is_right(rows, self._traffic.feedback)
+        logger.info("drift: %d predictions of %s, %d of them compared", len(rows), manifest.version, len(sample))
+        window = look_at(sample, watched.predictor)
+        accepted, low = accepted_accuracy(manifest)
+        quality = live_quality(right, accepted)
+        verdicts = [*compare(watched.reference, window, watched.described), quality_verdict(quality, low)]
+        findings = Findings(
+            model=manifest.name,
+            version=manifest.version,
+            time=_told(until),
+            window=Window(rows=len(rows), sampled=len(window), from_=_told(since), to=_told(until)),
+            alarm=any(verdict.drifted for verdict in verdicts),
+            verdicts=verdicts,
+            quality=quality,
+        )
+        shown = page(findings, watched.reference, window)
+        self._storage.write(self._home + PAGE, shown.encode())
+        self._storage.write_once(f"{self._home}{until:%Y%m%dT%H%M%S-%fZ}.json", findings.as_json())
+        return findings, shown
+
+    def latest(self) -> Findings | None:
+        """The latest report, whoever made it."""
+        keys = self._keys()
+        return self._report(keys[-1]) if keys else None
+
+    def latest_page(self) -> bytes | None:
+        """The page of the latest report."""
+        try:
+            return self._storage.read(self._home + PAGE)
+        except NotFound:
+            return None
+
+    def history(self) -> list[Past]:
+        """The last reports, the oldest first."""
+        return [
+            Past(
+                time=one.time,
+                version=one.version,
+                rows=one.window.rows,
+                alarm=one.alarm,
+                drifted=[verdict.name for verdict in one.verdicts if verdict.drifted],
+            )
+            for one in map(self._report, self._keys()[-_MOST_PAST:])
+        ]
+
+    def figures(self, now: datetime | None = None) -> dict[str, Any]:
+        """Of the traffic of the last days, by hour."""
+        until = now or datetime.now(UTC)
+        accepted, _ = accepted_accuracy(self._open().predictor.manifest)
+        with self._reading:
+            self._traffic.refresh(until)
+            return figures(self._traffic, (until - timedelta(days=HISTORY_DAYS)).timestamp(), accepted)
+
+    def model(self) -> tuple[str, str]:
+        """The name and the version that the setting means now. Raises UserError."""
+        return self.settings.model.name, registry.resolve(self._storage, self.settings.model)
+
+    def _open(self) -> _Watched:
+        _, version = self.model()
+        if self._watched is None or self._watched.predictor.manifest.version != version:
+            bundle = registry.fetch(self._storage, self.settings.model, self._cache)
+            predictor = Predictor(bundle)
+            self._watched = _Watched(predictor, read_reference(bundle.folder, predictor.model.descriptors))
+        return self._watched
+
+    def _keys(self) -> list[str]:
+        return [key for key in self._storage.list(self._home) if key.endswith(".json")]
+
+    def _report(self, key: str) -> Findings:
+        if key not in self._reports:
+            self._reports[key] = Findings.model_validate_json(self._storage.read(key))
+        return self._reports[key]
+
+
+def _told(time: datetime) -> str:
+    return time.isoformat(timespec="seconds")

@@ -1,0 +1,181 @@
+"""The monitor over HTTP: the latest report, its history, figures of the traffic, and a look right now."""
+
+import logging
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import uvicorn
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import HTMLResponse
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from starlette.responses import Response
+
+from boatyard import __version__
+from boatyard.errors import UserError
+from boatyard.monitor.results import Findings, Past
+from boatyard.monitor.run import HISTORY_DAYS, Monitor
+from boatyard.monitor.settings import Settings
+from boatyard.problems import Problem, documented, handle_problems
+
+logger = logging.getLogger(__name__)
+router = APIRouter()
+
+_NONE_YET = "there is no report yet: POST /drift/run makes one"
+
+
+def _monitor(request: Request) -> Monitor:
+    monitor: Monitor = request.app.state.monitor
+    return monitor
+
+
+@router.get("/drift", response_class=HTMLResponse, responses=documented(404, 500, 503))
+def drift_page(request: Request) -> HTMLResponse:
+    """The latest report, for people."""
+    if (content := _monitor(request).latest_page()) is None:
+        raise Problem(404, _NONE_YET)
+    return HTMLResponse(content)
+
+
+@router.get("/drift.json", responses=documented(404, 500, 503))
+def drift(request: Request) -> Findings:
+    """The latest report, for programs."""
+    if (found := _monitor(request).latest()) is None:
+        raise Problem(404, _NONE_YET)
+    return found
+
+
+@router.post("/drift/run", responses=documented(409, 500, 503))
+def drift_run(request: Request) -> Findings:
+    """Looks at the traffic now; one look at a time."""
+    running: threading.Lock = request.app.state.running
+    if not running.acquire(blocking=False):
+        raise Problem(409, "a run is under way: its report comes at /drift.json")
+    try:
+        return _monitor(request).run()[0]
+    finally:
+        running.release()
+
+
+@router.get("/history.json", responses=documented(500, 503))
+def history(request: Request) -> list[Past]:
+    """The last reports, the oldest first."""
+    return _monitor(request).history()
+
+
+@router.get("/statistics", responses=documented(500, 503))
+def statistics(request: Request) -> dict[str, Any]:
+    """Figures of the last days' traffic, by hour and altogether."""
+    return _monitor(request).figures()
+
+
+@router.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """The process is alive."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", responses=documented(500, 503))
+def readyz(request: Request) -> dict[str, str]:
+    """The model that is watched is published; if not, the problem says so."""
+    name, version = _monitor(request).model()
+    return {"status": "ready", "model": name, "version": version}
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+def metrics(request: Request) -> Response:
+    """For Prometheus."""
+    return Response(generate_latest(request.app.state.registry), headers={"content-type": CONTENT_TYPE_LATEST})
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The app."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        with TemporaryDirectory(prefix="boatyard-monitor-") as cache:
+            days = max(HISTORY_DAYS, settings.hours / 24)
+            app.state.monitor = Monitor(settings, Path(cache), days=days)
+            app.state.running = threading.Lock()
+            app.state.registry = CollectorRegistry()
+            ProcessCollector(registry=app.state.registry)
+            app.state.registry.register(_Latest(app.state.monitor))
+            yield
+
+    app = FastAPI(
+        title="Boatyard's monitor",
+        version=__version__,
+        description="Whether a served model is still asked what it was made for, and still right.",
+        lifespan=lifespan,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.include_router(router)
+    handle_problems(app)
+
+    async def cannot(_: Request, raised: UserError) -> Response:
+        logger.error("%s", raised)
+        return Problem(503, str(raised), headers={"retry-after": "10"}).response()
+
+    app.add_exception_handler(UserError, cannot)  # type: ignore[arg-type]  # Starlette's type knows Exception only
+    return app
+
+
+def serve(settings: Settings) -> int:
+    """Listens until told to stop; the exit status."""
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(settings), settings.host, settings.port, log_config=None, access_log=False)
+    )
+    server.run()
+    return 0 if server.started else 1
+
+
+class _Latest(Collector):
+    """The latest report as it is at each scrape, whoever made it."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        self._monitor = monitor
+
+    def describe(self) -> list[Metric]:
+        """Nothing: it need not be collected to be registered."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        yield CounterMetricFamily("boatyard_monitor_rows", "Journal rows that were read.", self._monitor.rows_read)
+        found = self._monitor.latest()
+        if found is None:
+            return
+        model = found.model
+        each = ["model", "verdict", "group"]
+        value = GaugeMetricFamily("boatyard_drift_value", "A verdict's statistic.", labels=each)
+        threshold = GaugeMetricFamily("boatyard_drift_threshold", "What it may be at most.", labels=each)
+        drifted = GaugeMetricFamily("boatyard_drift_drifted", "1 where it is more.", labels=each)
+        for verdict in found.verdicts:
+            labels = [model, verdict.name, verdict.group]
+            drifted.add_metric(labels, verdict.drifted)
+            if verdict.value is not None and verdict.threshold is not None:
+                value.add_metric(labels, verdict.value)
+                threshold.add_metric(labels, verdict.threshold)
+        yield from (value, threshold, drifted)
+        of_model = {
+            "boatyard_drift_alarm": ("1 where any verdict drifted.", float(found.alarm)),
+            "boatyard_drift_report_timestamp_seconds": (
+                "When the latest report was made.",
+                datetime.fromisoformat(found.time).timestamp(),
+            ),
+            "boatyard_drift_window_rows": ("Predictions in the report's window.", float(found.window.rows)),
+            "boatyard_live_feedback": ("Judged answers in the window.", float(found.quality.feedback)),
+            "boatyard_live_accuracy": ("Share of these that are right.", found.quality.accuracy),
+            "boatyard_accepted_accuracy": ("On the test rows, at export.", found.quality.accepted),
+        }
+        for name, (help_, number) in of_model.items():
+            if number is not None:
+                gauge = GaugeMetricFamily(name, help_, labels=["model"])
+                gauge.add_metric([model], number)
+                yield gauge

@@ -1,0 +1,170 @@
+"""What the journal holds of one model, read once and kept in columns.
+
+An object of the journal never changes, so each is read once, and is forgotten when it is too old. A million rows take
+some tens of megabytes, because of what clients sent only a sample is kept.
+"""
+
+import heapq
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boatyard.journal import read_object, shipped
+from boatyard.storage import Storage
+
+_COLUMNS = np.dtype(
+    [
+        ("id", "S32"),
+        ("time", "f8"),  # seconds since 1970
+        ("version", "i4"),
+        ("label", "i4"),
+        ("score", "f4"),
+        ("length", "i4"),
+        ("duration_ms", "f4"),
+    ]
+)
+_FEEDBACK = np.dtype([("id", "S32"), ("time", "f8"), ("label", "i4")])
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """A prediction, drawn by chance from those of its object, with what the client sent; None where it is not kept."""
+
+    id: str
+    time: float
+    version: str
+    label: str
+    score: float
+    length: int
+    truncated: bool
+    input: Any
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What one object holds."""
+
+    predictions: NDArray[np.void]
+    feedback: NDArray[np.void]
+    sample: list[Sampled]
+
+
+class Names:
+    """Strings by number, so that a column of them is small."""
+
+    def __init__(self) -> None:
+        self.all: list[str] = []
+        self._number: dict[str, int] = {}
+
+    def number(self, name: str) -> int:
+        """Of the name; a new one gets the next."""
+        if (found := self._number.get(name)) is None:
+            found = self._number[name] = len(self.all)
+            self.all.append(name)
+        return found
+
+
+class Traffic:
+    """The predictions of `model` and the feedback of the last `days`.
+
+    `sample`: of each object, how many inputs are kept. Ids are random, so the rows with the least ids are a fair draw,
+    and the least of several objects are one of all of them.
+    """
+
+    def __init__(self, storage: Storage, model: str, *, days: float, sample: int) -> None:
+        self.model = model
+        self.labels = Names()
+        self.versions = Names()
+        self.rows_read = 0
+        self._storage = storage
+        self._days = days
+        self._most = sample
+        self._read: dict[str, _Read] = {}
+
+    def refresh(self, now: datetime | None = None) -> int:
+        """Reads what is new and forgets what is old; how many objects were read."""
+        oldest = ((now or datetime.now(UTC)) - timedelta(days=self._days)).date() - timedelta(days=1)
+        keys = shipped(self._storage, since=oldest)
+        for key in self._read.keys() - set(keys):
+            del self._read[key]
+        new = [key for key in keys if key not in self._read]
+        for key in new:
+            self._read[key] = self._digest(read_object(self._storage, key))
+        return len(new)
+
+    @property
+    def predictions(self) -> NDArray[np.void]:
+        """Columns `id`, `time`, `version`, `label`, `score`, `length` and `duration_ms`."""
+        return np.concatenate([np.empty(0, _COLUMNS), *(read.predictions for read in self._read.values())])
+
+    @property
+    def feedback(self) -> NDArray[np.void]:
+        """Columns `id`, `time` and `label`: of one id the last that was said, ordered by id."""
+        said = np.concatenate([np.empty(0, _FEEDBACK), *(read.feedback for read in self._read.values())])
+        said = said[np.lexsort((said["time"], said["id"]))]
+        return said[np.append(said["id"][1:] != said["id"][:-1], True)] if len(said) else said
+
+    def sample(self, version: str, since: float, until: float, rows: int) -> list[Sampled]:
+        """At most so many predictions of the version, drawn from the time between; ordered by id."""
+        found = (
+            one
+            for read in self._read.values()
+            for one in read.sample
+            if one.version == version and since <= one.time <= until
+        )
+        distinct = {one.id: one for one in found}
+        return heapq.nsmallest(rows, distinct.values(), key=lambda one: one.id)
+
+    def _digest(self, lines: Iterator[dict[str, Any]]) -> _Read:
+        predictions: list[tuple[Any, ...]] = []
+        feedback: list[tuple[Any, ...]] = []
+        kept: list[tuple[str, Mapping[str, Any]]] = []
+        for line in lines:
+            self.rows_read += 1
+            if line["event"] == "feedback":
+                feedback.append((line["id"], _seconds(line["time"]), self.labels.number(line["label"])))
+            elif line["model"] == self.model:
+                predictions.append(
+                    (
+                        line["id"],
+                        _seconds(line["time"]),
+                        self.versions.number(line["version"]),
+                        self.labels.number(line["label"]),
+                        _number(line["score"]),
+                        line["length"],
+                        line["duration_ms"],
+                    )
+                )
+                kept.append((line["id"], line))
+                if len(kept) >= 4 * self._most:  # so that not all of a large object is held
+                    kept = heapq.nsmallest(self._most, kept, key=lambda pair: pair[0])
+        return _Read(
+            np.array(predictions, _COLUMNS),
+            np.array(feedback, _FEEDBACK),
+            [_sampled(line) for _, line in heapq.nsmallest(self._most, kept, key=lambda pair: pair[0])],
+        )
+
+
+def _sampled(line: Mapping[str, Any]) -> Sampled:
+    return Sampled(
+        id=line["id"],
+        time=_seconds(line["time"]),
+        version=line["version"],
+        label=line["label"],
+        score=_number(line["score"]),
+        length=line["length"],
+        truncated=line["truncated"],
+        input=line.get("input"),
+    )
+
+
+def _number(score: float | None) -> float:
+    return float("nan") if score is None else score  # JSON has no word for it
+
+
+def _seconds(time: str) -> float:
+    return datetime.fromisoformat(time).timestamp()

@@ -1,0 +1,194 @@
+"""A server writes its journal; the monitor, in processes of its own, looks at it."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pyarrow.parquet as pq
+import pytest
+from bundles import write_bundle
+from problems import assert_problem
+from servers import ServerProcess, free_port
+
+from boatyard import registry
+from boatyard.bundle import open_bundle
+from boatyard.export.reference import reference
+from boatyard.predict import Predictor
+from boatyard.storage import open_storage
+
+pytestmark = pytest.mark.integration
+
+BEGINNINGS = ("please help", "hello", "today", "good morning", "i ask you", "sorry")
+MIDDLES = ("my card was lost", "my card was stolen", "send the transfer", "the fee", "what does it cost", "iban")
+ENDINGS = ("now", "in the shop", "since monday", "on the train", "for my son", "again")
+
+
+def messages(count: int, seed: int) -> list[str]:
+    draw = random.Random(seed)
+    return [" ".join(map(draw.choice, (BEGINNINGS, MIDDLES, ENDINGS))) for _ in range(count)]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A storage with inbox@production, whose reference is such messages."""
+    draft, sealed = tmp_path / "draft", tmp_path / "sealed"
+    write_bundle(draft)
+    sealed.mkdir()
+    rows = [(text,) for text in messages(600, seed=0)]
+    pq.write_table(reference(rows, Predictor(open_bundle(draft))), sealed / "reference.parquet")
+    write_bundle(sealed, metrics={"served": {"accuracy": 0.95, "accuracy_low": 0.93}})
+    storage = open_storage(str(tmp_path / "storage"))
+    version = registry.publish(storage, sealed).version
+    registry.promote(storage, "inbox", version)
+    return tmp_path
+
+
+def ask(home: Path, texts: list[str], *, judged: bool = False, **environment: str) -> None:
+    """A server answers, and has shipped its journal when this returns. `judged`: a third of 60 answers was wrong."""
+    answers: list[dict[str, str]] = []
+    with ServerProcess(home / "storage", home / "api.log", **environment) as server:
+        for start in range(0, len(texts), 50):
+            inputs = [{"text": text} for text in texts[start : start + 50]]
+            answers += (
+                httpx.post(f"{server.url}/predict", json={"inputs": inputs}).raise_for_status().json()["predictions"]
+            )
+        if judged:
+            for number, answer in enumerate(answers[:60]):
+                label = "another" if number % 3 == 0 else answer["label"]
+                httpx.post(f"{server.url}/feedback", json={"id": answer["id"], "label": label}).raise_for_status()
+        server.stop()
+
+
+def look(home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The scheduled job."""
+    return subprocess.run(
+        [sys.executable, "-m", "boatyard.monitor"],
+        env=os.environ | {"BOATYARD_STORAGE": str(home / "storage")} | environment,
+        cwd=home,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_job_is_quiet_on_like_messages_and_exits_with_3_on_others(home: Path) -> None:
+    ask(home, messages(400, seed=1))
+    quiet = look(home)
+    assert quiet.returncode == 0, quiet.stdout + quiet.stderr
+    ask(home, ["ПЕРЕВОД ГДЕ МОЙ", "WHERE IS MY STOLEN CARD?!"] * 200)
+    rang = look(home)
+    assert rang.returncode == 3, rang.stdout + rang.stderr
+    told = json.loads((home / "reports/drift/inbox.json").read_text())
+    assert told["alarm"]
+    assert told["window"]["rows"] == 800
+    drifted = {verdict["name"] for verdict in told["verdicts"] if verdict["drifted"]}
+    assert {"capital_share", "foreign_letter_share", "embedding"} <= drifted
+    page = (home / "reports/drift/inbox.html").read_text()
+    assert "inbox: drift" in page
+    assert "foreign_letter_share" in page
+    reports = sorted((home / "storage/monitor/inbox").glob("*.json"))
+    assert [json.loads(path.read_text())["alarm"] for path in reports] == [False, True]
+
+
+def test_a_journal_without_inputs_is_compared_by_the_answers(home: Path) -> None:
+    ask(home, ["my card was stolen"] * 200, BOATYARD_JOURNAL_INPUT="dropped")
+    assert look(home).returncode == 3
+    told = json.loads((home / "reports/drift/inbox.json").read_text())
+    verdicts = {verdict["name"]: verdict for verdict in told["verdicts"]}
+    assert verdicts["label"]["drifted"]
+    assert verdicts["embedding"]["value"] is None
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("BOATYARD_MODEL", "nothing", "there is no model 'nothing'"),
+        ("BOATYARD_DRIFT_ROWS", "5", "BOATYARD_DRIFT_ROWS: '5' is not a number from 100 to 10000"),
+        ("BOATYARD_HOST", "0.0.0.0", "BOATYARD_HOST: on 0.0.0.0 anybody could ask"),  # noqa: S104
+    ],
+)
+def test_a_wrong_setting_is_one_sentence(home: Path, variable: str, value: str, said: str) -> None:
+    refused = look(home, **{variable: value})
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+    assert said in refused.stderr
+
+
+@pytest.fixture
+def service(home: Path) -> Iterator[httpx.Client]:
+    port = free_port()
+    environment = {"BOATYARD_STORAGE": str(home / "storage"), "PORT": str(port)}
+    with (home / "monitor.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "boatyard.monitor", "serve"], env=os.environ | environment, stderr=log
+        )
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+        limit = time.monotonic() + 60
+        while True:
+            try:
+                if client.get("/readyz").status_code == 200:
+                    break
+            except httpx.TransportError:
+                assert process.poll() is None, (home / "monitor.log").read_text()
+            assert time.monotonic() < limit
+            time.sleep(0.1)
+        yield client
+    process.send_signal(signal.SIGTERM)
+    process.wait(30)
+
+
+def test_the_service_tells_the_latest_report_its_history_and_figures(home: Path, service: httpx.Client) -> None:
+    assert service.get("/healthz").json() == {"status": "ok"}
+    assert_problem(service.get("/drift"), 404, "there is no report yet")
+    assert_problem(service.get("/drift.json"), 404, "there is no report yet")
+    assert service.get("/history.json").json() == []
+    ask(home, messages(300, seed=1), judged=True)
+
+    told = service.post("/drift/run").raise_for_status().json()
+    assert told["model"] == "inbox"
+    assert told["window"].keys() >= {"rows", "from", "to"}
+    assert told["window"]["rows"] == 300
+    assert told["quality"]["feedback"] == 60
+    assert told["quality"]["accuracy"] == pytest.approx(2 / 3)
+    assert told["quality"]["accepted"] == 0.95
+    assert told["alarm"], "a third of the judged answers was wrong"
+    assert [verdict["name"] for verdict in told["verdicts"] if verdict["drifted"]] == ["accuracy"]
+    assert service.get("/drift.json").json() == told
+    assert "inbox: drift" in service.get("/drift").text
+    past = service.get("/history.json").json()
+    assert [(one["alarm"], one["drifted"]) for one in past] == [(True, ["accuracy"])]
+
+    figures = service.get("/statistics").json()
+    assert figures["rows"] == sum(figures["counts"]) == 300
+    assert sum(map(sum, figures["labels"].values())) == 300
+    assert figures["latency_ms"]["p50"] > 0
+    assert figures["quality"]["feedback"] == 60
+
+    scraped = service.get("/metrics").text
+    for line in (
+        'boatyard_drift_alarm{model="inbox"} 1.0',
+        'boatyard_drift_drifted{group="live quality",model="inbox",verdict="accuracy"} 1.0',
+        'boatyard_drift_drifted{group="prediction",model="inbox",verdict="label"} 0.0',
+        "boatyard_monitor_rows_total 360.0",
+    ):
+        assert line in scraped
+    assert "boatyard_live_accuracy" in scraped
+
+    look(home)  # a report of the job's is the service's latest, too
+    assert len(service.get("/history.json").json()) == 2
+
+
+def test_one_run_at_a_time(service: httpx.Client) -> None:
+    with ThreadPoolExecutor(4) as clients:
+        asked = [clients.submit(service.post, "/drift/run") for _ in range(4)]
+    statuses = sorted(each.result().status_code for each in asked)
+    assert statuses[0] == 200
+    assert set(statuses) <= {200, 409}

@@ -1,0 +1,173 @@
+import gzip
+import json
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+from boatyard.monitor.figures import figures
+from boatyard.monitor.quality import is_right, live_quality, quality_verdict
+from boatyard.monitor.traffic import Traffic
+from boatyard.storage import Storage
+
+pytestmark = pytest.mark.unit
+
+NOW = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
+VERSION = "20261120T000000Z-01234567"
+
+
+def prediction(number: int, *, hours: float = 1, **changes: Any) -> dict[str, Any]:
+    return {
+        "event": "prediction",
+        "id": f"{number * 2654435761 % 2**32:032x}",
+        "time": (NOW - timedelta(hours=hours)).isoformat(timespec="milliseconds"),
+        "kind": "text",
+        "model": "inbox",
+        "version": VERSION,
+        "input": {"text": f"message {number}"},
+        "length": 5,
+        "truncated": False,
+        "label": "fees",
+        "score": 0.5,
+        "top": [["fees", 0.5]],
+        "duration_ms": 2.0,
+    } | changes
+
+
+def feedback(number: int, label: str, *, hours: float = 0.5) -> dict[str, Any]:
+    line = prediction(number, hours=hours)
+    return {"event": "feedback", "id": line["id"], "time": line["time"], "label": label}
+
+
+def ship(storage: Storage, name: str, lines: Iterable[dict[str, Any]], day: str = "2026-11-20") -> None:
+    content = "".join(json.dumps(line) + "\n" for line in lines)
+    storage.write_once(f"journal/date={day}/{name}.jsonl.gz", gzip.compress(content.encode()))
+
+
+def traffic(storage: Storage, *, days: float = 7, sample: int = 50) -> Traffic:
+    return Traffic(storage, "inbox", days=days, sample=sample)
+
+
+def test_each_object_is_read_once(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: Counter[str] = Counter()
+    read = storage.read
+
+    def counted(key: str) -> bytes:
+        asked[key] += 1
+        return read(key)
+
+    monkeypatch.setattr(storage, "read", counted)
+    ship(storage, "a-1", [prediction(1)])
+    seen = traffic(storage)
+    assert seen.refresh(NOW) == 1
+    ship(storage, "a-2", [prediction(2), prediction(3)])
+    assert seen.refresh(NOW) == 1
+    assert seen.refresh(NOW) == 0
+    assert len(seen.predictions) == seen.rows_read == 3
+    assert set(asked.values()) == {1}
+    assert len(asked) == 2
+
+
+def test_what_is_too_old_is_not_read_and_is_forgotten(storage: Storage) -> None:
+    ship(storage, "a-1", [prediction(1, hours=24 * 30)], day="2026-10-21")
+    ship(storage, "a-2", [prediction(2)])
+    seen = traffic(storage, days=1)
+    seen.refresh(NOW)
+    assert len(seen.predictions) == 1
+    seen.refresh(NOW + timedelta(days=9))
+    assert len(seen.predictions) == 0
+
+
+def test_the_sample_is_a_fair_draw_across_objects(storage: Storage) -> None:
+    ship(storage, "a-1", (prediction(number) for number in range(1000)))
+    ship(storage, "a-2", (prediction(number, label="transfer") for number in range(1000, 1300)))
+    seen = traffic(storage, sample=200)
+    seen.refresh(NOW)
+    drawn = seen.sample(VERSION, 0, NOW.timestamp(), 200)
+    assert len({one.id for one in drawn}) == 200
+    assert 25 <= sum(one.label == "transfer" for one in drawn) <= 70  # 46 expected
+
+
+def test_other_models_versions_and_times_are_left_out(storage: Storage) -> None:
+    other = "20261119T000000Z-89abcdef"
+    ship(
+        storage,
+        "a-1",
+        [prediction(1), prediction(2, model="news"), prediction(3, version=other), prediction(4, hours=50)],
+    )
+    seen = traffic(storage)
+    seen.refresh(NOW)
+    assert len(seen.predictions) == 3
+    drawn = seen.sample(VERSION, (NOW - timedelta(hours=24)).timestamp(), NOW.timestamp(), 10)
+    assert [one.input["text"] for one in drawn] == ["message 1"]
+
+
+def test_an_input_that_was_not_kept_is_none(storage: Storage) -> None:
+    line = prediction(1)
+    del line["input"]
+    ship(storage, "a-1", [line | {"input_sha256": "0" * 64}])
+    seen = traffic(storage)
+    seen.refresh(NOW)
+    assert seen.sample(VERSION, 0, NOW.timestamp(), 10)[0].input is None
+
+
+def test_live_accuracy_counts_each_judged_answer_once_by_what_was_said_last(storage: Storage) -> None:
+    ship(
+        storage,
+        "a-1",
+        [*(prediction(number) for number in range(4)), feedback(0, "fees"), feedback(1, "transfer", hours=0.4)],
+    )
+    ship(storage, "b-1", [feedback(1, "fees", hours=0.2), feedback(2, "transfer"), feedback(77, "fees")])
+    seen = traffic(storage)
+    seen.refresh(NOW)
+    quality = live_quality(is_right(seen.predictions, seen.feedback), accepted=0.9)
+    assert quality.feedback == 3
+    assert quality.accuracy == pytest.approx(2 / 3)
+    assert quality.low is not None
+    assert quality.high is not None
+    assert quality.low < 2 / 3 < quality.high
+
+
+@pytest.mark.parametrize(("right", "rung"), [(90, False), (85, False), (70, True)])
+def test_more_mistakes_than_chance_explains_raise_the_alarm(right: int, rung: bool) -> None:
+    quality = live_quality(np.arange(100) < right, accepted=0.9)
+    assert quality_verdict(quality, low=0.88).drifted == rung
+
+
+def test_little_feedback_decides_nothing() -> None:
+    verdict = quality_verdict(live_quality(np.zeros(29, dtype=bool), accepted=0.9), low=0.88)
+    assert not verdict.drifted
+    assert verdict.sentence.startswith("Not enough feedback: 29")
+
+
+def test_the_figures_are_told_by_hour(storage: Storage) -> None:
+    ship(
+        storage,
+        "a-1",
+        [
+            prediction(1),
+            prediction(2),
+            prediction(3, hours=3, label="transfer", duration_ms=9.0, score=None),
+            feedback(1, "fees"),
+        ],
+    )
+    seen = traffic(storage)
+    seen.refresh(NOW)
+    told = figures(seen, 0, 0.9)
+    assert told["rows"] == 3
+    assert told["hours"] == [f"2026-11-20T{hour:02}:00:00+00:00" for hour in (9, 10, 11)]
+    assert told["counts"] == [1, 0, 2]
+    assert told["labels"] == {"fees": [0, 0, 2], "transfer": [1, 0, 0]}
+    assert told["latency_ms"]["p50"] == 2.0
+    assert told["score"]["p50"] == 0.5
+    assert told["quality"]["accuracy"] == 1.0
+
+
+def test_figures_of_no_traffic_are_empty(storage: Storage) -> None:
+    told = figures(traffic(storage), 0, None)
+    assert told["rows"] == 0
+    assert told["hours"] == told["counts"] == []
+    assert told["latency_ms"] == {"p50": None, "p95": None, "p99": None}
