@@ -140,7 +140,7 @@ def storage(config: "Config") -> Verdict:
 @check("model")
 def model(config: "Config") -> Verdict:
     """What `invoke serve` answers with: BOATYARD_MODEL."""
-    from boatyard.api.settings import DEFAULT_MODEL
+    from boatyard.environment import DEFAULT_MODEL
     from boatyard.registry import UnknownModel, names, parse_reference, resolve
     from boatyard.storage import open_storage
 
