@@ -149,6 +149,12 @@ def frontend(context, port=""):
 
 
 @task
+def stack(context):
+    """Start the server, the monitor, the web page and, where it is installed, Prometheus; Ctrl-C ends all of them."""
+    _run(context, sys.executable, str(Path("deploy", "local", "stack.py")))
+
+
+@task
 def screenshots(context):
     """Take the pictures of the web page that docs/frontend.md shows."""
     _module(context, "pytest", "tests/browser/test_screenshots.py", "--screenshots=docs/images")

@@ -37,6 +37,7 @@ RULES = {
     "deploy/alerts/alerts.yaml": [],  # boatyard.cloud.alerts reads it
     "deploy/alerts/*": ["monitoring.v3 AlertPolicy"],
     "deploy/prometheus/*": [],  # promtool does: tests/integration/test_alerts.py
+    "deploy/local/compose.yaml": ["vendor.compose-spec"],
     "deploy/grafana/*": [],  # no schema is at hand: tests/integration/test_dashboard.py reads them
 }
 

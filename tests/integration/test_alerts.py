@@ -19,7 +19,7 @@ pytestmark = pytest.mark.integration
 REPOSITORY = Path(__file__).parents[2]
 DEPLOY = REPOSITORY / "deploy"
 ALERTS = {alert.name: alert for alert in read_alerts(DEPLOY / "alerts" / "alerts.yaml")}
-OF_MONITOR = {"boatyard_drift_alarm", "boatyard_live_accuracy_high", "boatyard_accepted_accuracy"}
+OF_MONITOR = {"boatyard_drift_drifted"}  # which tests/integration/test_monitor.py looks for
 Series = dict[str, str]
 
 
@@ -38,8 +38,7 @@ def took(quick: int, slow: int) -> Series:
 
 
 LAG, FAILED = "boatyard_journal_lag_seconds", "boatyard_default_model_failed"
-DRIFT = 'boatyard_drift_alarm{model="inbox"}'
-LIVE, ACCEPTED = 'boatyard_live_accuracy_high{model="inbox"}', 'boatyard_accepted_accuracy{model="inbox"}'
+DRIFT, ACCURACY = (f'boatyard_drift_drifted{{model="inbox", verdict="{name}"}}' for name in ("label", "accuracy"))
 FIRES: dict[str, Series] = {
     "Errors": asked("0+95x120", s500="0+5x120"),
     "Slow": took(90, 10),
@@ -48,7 +47,7 @@ FIRES: dict[str, Series] = {
     "JournalNotShipping": {LAG: "301+60x120"},
     "ModelNotLoaded": {FAILED: "1x120"},
     "Drift": {DRIFT: "1x120"},
-    "AccuracyDown": {LIVE: "0.6x120", ACCEPTED: "0.7x120"},
+    "AccuracyDown": {ACCURACY: "1x120"},
 }
 STAYS_QUIET: dict[str, list[Series]] = {
     "Errors": [asked("0+99x120", s500="0+1x120"), asked("0+50x120", s503="0+50x120"), asked("0+9x120", s422="0+9x120")],
@@ -57,8 +56,8 @@ STAYS_QUIET: dict[str, list[Series]] = {
     "NoTraffic": [asked("0+1x120")],
     "JournalNotShipping": [{LAG: "60x120"}, {LAG: "0x56 400x2 0x60"}],
     "ModelNotLoaded": [{FAILED: "0x120"}],
-    "Drift": [{DRIFT: "0x120"}, {}],
-    "AccuracyDown": [{LIVE: "0.71x120", ACCEPTED: "0.7x120"}, {ACCEPTED: "0.7x120"}],
+    "Drift": [{DRIFT: "0x120"}, {ACCURACY: "1x120"}, {}],
+    "AccuracyDown": [{ACCURACY: "0x120"}, {DRIFT: "1x120"}, {}],
 }
 
 

@@ -1,0 +1,104 @@
+"""Everything on this machine at once, until Ctrl-C: `uv run invoke stack`.
+
+The api, the monitor, the web page, and Prometheus where it is installed. What they say comes out line by line under
+their names; where one of them ends by itself, the others are ended too.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+GRACE_SECONDS = 15
+
+
+@dataclass(frozen=True)
+class Part:
+    """A server, and where it listens."""
+
+    name: str
+    command: tuple[str, ...]
+    port: int
+
+    @property
+    def url(self) -> str:
+        """For a person, and for the other parts."""
+        return f"http://localhost:{self.port}"
+
+
+def parts() -> list[Part]:
+    """Ports may be named: API_PORT, MONITOR_PORT, FRONTEND_PORT, PROMETHEUS_PORT."""
+
+    def module(name: str, default: int, *words: str) -> Part:
+        port = int(os.environ.get(f"{name.upper()}_PORT") or default)
+        return Part(name, (sys.executable, "-m", f"boatyard.{name}", *words), port)
+
+    found = [module("api", 8000), module("monitor", 8001, "serve"), module("frontend", 8501)]
+    if prometheus := shutil.which("prometheus"):
+        port = int(os.environ.get("PROMETHEUS_PORT") or 9090)
+        options = [
+            f"--config.file={ROOT / 'deploy/prometheus/prometheus.yml'}",
+            f"--web.listen-address=127.0.0.1:{port}",
+        ]
+        found.append(Part("prometheus", (prometheus, *options, "--storage.tsdb.path=runs/prometheus"), port))
+    return found
+
+
+def main() -> int:
+    """0 when told to stop; 1 where a part ended by itself."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    chosen = parts()
+    where = {f"BOATYARD_{part.name.upper()}": part.url for part in chosen if part.name in ("api", "monitor")}
+    width = max(len(part.name) for part in chosen)
+    running: dict[Part, subprocess.Popen[str]] = {}
+    for part in chosen:
+        running[part] = subprocess.Popen(
+            part.command,
+            cwd=ROOT,
+            env=os.environ | where | {"PORT": str(part.port), "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,  # Ctrl-C is ours alone to pass on
+        )
+        threading.Thread(target=_show, args=(part.name.ljust(width), running[part]), daemon=True).start()
+        print(f"{part.name.ljust(width)} | {part.url}", flush=True)
+    ended = None
+    while not stop.is_set() and ended is None:
+        stop.wait(0.2)
+        ended = next((part for part, process in running.items() if process.poll() is not None), None)
+    if ended is not None and not stop.is_set():
+        print(f"{ended.name} ended with status {running[ended].returncode}: stopping the others", file=sys.stderr)
+    _end(list(running.values()))
+    return 0 if stop.is_set() else 1
+
+
+def _show(name: str, process: "subprocess.Popen[str]") -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        print(f"{name} | {line}", end="", flush=True)
+
+
+def _end(processes: "list[subprocess.Popen[str]]") -> None:
+    for process in processes:
+        if process.poll() is None:
+            process.terminate()
+    limit = time.monotonic() + GRACE_SECONDS
+    for process in processes:
+        try:
+            process.wait(max(0.0, limit - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""`invoke stack`: everything on one machine, started and ended together."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from bundles import publish_in_production
+from servers import free_port
+
+pytestmark = pytest.mark.integration
+
+STACK = Path(__file__).parents[2] / "deploy" / "local" / "stack.py"
+HEALTH = {"api": "/readyz", "monitor": "/readyz", "frontend": "/_stcore/health"}
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5).is_success
+    except httpx.TransportError:
+        return False
+
+
+def start(tmp_path: Path, **environment: str) -> "tuple[subprocess.Popen[str], dict[str, int]]":
+    ports = {name: free_port() for name in (*HEALTH, "prometheus")}
+    given = {f"{name.upper()}_PORT": str(port) for name, port in ports.items()}
+    given |= {"BOATYARD_STORAGE": str(tmp_path / "storage"), "BOATYARD_SPOOL": str(tmp_path / "spool")}
+    pipe = subprocess.PIPE
+    stack = subprocess.Popen(
+        [sys.executable, STACK], env=os.environ | given | environment, stdout=pipe, stderr=pipe, text=True
+    )
+    return stack, ports
+
+
+def test_all_of_it_starts_and_one_ctrl_c_ends_it(tmp_path: Path) -> None:
+    publish_in_production(tmp_path)
+    stack, ports = start(tmp_path)
+    urls = [f"http://127.0.0.1:{ports[name]}{path}" for name, path in HEALTH.items()]
+    try:
+        limit = time.monotonic() + 120
+        while not all(map(answers, urls)):
+            assert stack.poll() is None, stack.communicate()
+            assert time.monotonic() < limit
+            time.sleep(0.2)
+        stack.send_signal(signal.SIGINT)
+        said, told = stack.communicate(timeout=60)
+    finally:
+        stack.kill()
+    assert stack.returncode == 0, told
+    assert not any(map(answers, urls))
+    assert f"api        | http://localhost:{ports['api']}" in said
+    assert "Finished server process" in said
+
+
+def test_where_one_part_ends_by_itself_the_others_are_ended(tmp_path: Path) -> None:
+    stack, ports = start(tmp_path, BOATYARD_JOURNAL_INPUT="nonsense")
+    said, told = stack.communicate(timeout=120)
+    assert stack.returncode == 1
+    assert "api ended with status 2: stopping the others" in told
+    assert "BOATYARD_JOURNAL_INPUT: 'nonsense' is none of" in said
+    assert not answers(f"http://127.0.0.1:{ports['frontend']}/_stcore/health")
