@@ -153,6 +153,7 @@ class Export(Section):
     precision: Literal["int8", "fp32"]
     max_accuracy_loss: float = Field(ge=0, le=1)
     min_agreement: float = Field(ge=0, le=1)
+    reference: str | None
 
 
 class Publish(Section):

@@ -18,7 +18,7 @@ from boatyard.data.prepare import Prepared
 from boatyard.evaluate.metrics import score
 from boatyard.evaluate.run import SPLIT, Evaluation
 from boatyard.export.card import model_card
-from boatyard.export.reference import reference, reference_rows
+from boatyard.export.reference import read_reference_rows, reference, reference_rows
 from boatyard.fingerprint import fingerprint
 from boatyard.folders import replacing
 from boatyard.kinds import training
@@ -95,7 +95,7 @@ def _export(config: Config, prepared: Prepared, trained: Trained, evaluation: Ev
     fields = _manifest_fields(config, prepared)
     precision, parity = _write_graph(config, prepared, trained, folder, fields)
     predictor = _draft(folder, fields)
-    _write_reference(folder / "reference.parquet", predictor, prepared)
+    _write_reference(folder / "reference.parquet", predictor, prepared, config.export.reference)
     _write_data_facts(folder / "data.json", prepared)
     answers = predictor.outputs(prepared.rows(SPLIT))
     scores = score(prepared.targets(SPLIT), answers.probabilities, prepared.labels, top_k=config.evaluate.top_k)
@@ -170,9 +170,9 @@ def _calibration_batches(predictor: Predictor, prepared: Prepared) -> Iterator[F
         yield predictor.model.collate(encoded[start : start + _CALIBRATION_BATCH])
 
 
-def _write_reference(path: Path, predictor: Predictor, prepared: Prepared) -> None:
-    """What traffic is compared with later: how the model answers the rows that its accuracy was accepted on."""
-    rows = prepared.rows(SPLIT)
+def _write_reference(path: Path, predictor: Predictor, prepared: Prepared, given: str | None) -> None:
+    """What traffic is compared with later: how the model answers rows like it, by default those of the test split."""
+    rows = prepared.rows(SPLIT) if given is None else read_reference_rows(Path(given), prepared.fields)
     pq.write_table(reference([rows[i] for i in reference_rows(len(rows))], predictor), path)
 
 

@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 VERSIONS = "data/versions/"
 _VERSION = "version.json"
+_HELD_OUT = "held-out.csv"
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def _write_version(storage: Storage, name: str, prepared: Prepared, labelled: La
         for split in SPLITS:
             rows = list(_rows_of(prepared, split)) + (labelled.train if split == "train" else [])
             _write_rows(folder / f"{split}.csv", prepared.fields, rows)
-        _write_rows(folder / "held-out.csv", prepared.fields, labelled.held_out)
+        _write_rows(folder / _HELD_OUT, prepared.fields, labelled.held_out)
         digest = hashlib.sha256()
         for file in sorted(folder.iterdir()):
             digest.update(file.read_bytes())
@@ -159,9 +160,11 @@ def _on_version(config: Config, folder: Path) -> Config:
         "max_train_rows": None,
         "text_columns": config.data.text_columns if len(config.data.text_columns) > 1 else ["text"],
     }
+    reference = str(folder / _HELD_OUT)  # what is asked now, and was not learned from
     return config.model_copy(
         update={
             "data": config.data.model_copy(update=fields),
+            "export": config.export.model_copy(update={"reference": reference}),
             "publish": config.publish.model_copy(update={"alias": None}),
         }
     )
