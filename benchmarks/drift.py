@@ -247,9 +247,9 @@ def rate(predictor: Predictor, own: Columns, draw: Draw, rows: int) -> dict[str,
 
 
 def at_best(truth: list[str], rows: int) -> float:
-    """How many windows with a tripled intent any look at its count can find, at most MOST_FALSE false alarms in all.
+    """How many windows with a tripled intent a test of the counts finds that knows each intent's share exactly.
 
-    It is told each intent's share, which intents there are and that one is tripled; only which one it must find out.
+    It spends MOST_FALSE false alarms on the counts alone, as much on each intent.
     """
     counts = np.array(list(Counter(truth).values()))
     shares = counts / counts.sum()
@@ -349,8 +349,8 @@ def write(facts: dict[str, Any]) -> list[str]:
             align="lrrlll",
         ),
         "- Of an intent that is tripled, each message comes three times as often as before. The intent is drawn by its "
-        "share, the number of its messages by chance. Whoever knew all shares exactly and looked at nothing but the "
-        f"counts would find it, with {MOST_FALSE:.0%} false alarms, in at most "
+        "share, the number of its messages by chance. A test of each intent's count that knew all shares "
+        f"exactly, spent {MOST_FALSE:.0%} false alarms on nothing else, and as much on each intent, would find it in "
         f"{', '.join(f'{share:.0%} of windows of {int(rows):,}' for rows, share in best.items())}: in 500 messages an "
         "intent of 77 is asked 6 or 7 times, give or take 3. So the monitor draws 2,000 rows where there are as many.\n"
         "- Typos: two neighbouring letters swapped in a third of a message's longer words, at least in one. Headlines "
