@@ -31,6 +31,7 @@ NOW = {
     "pests": ("STICKY WEBS AROUND {}", "CRAWLING THINGS IN {} POT", "APHIDS ON EVERY {}"),
     "delivery": ("COURIER NEVER BROUGHT {}", "TRACKING NUMBER OF {}", "WHERE DID THE VAN LEAVE {}"),
 }
+HOW = ("{}!", "NOW {}")
 Said = list[tuple[str, str]]
 
 
@@ -39,10 +40,9 @@ def said_then() -> Said:
     return [(how.format(text.format(plant)), topic) for (text, topic), plant, how in product(phrases, PLANTS, BEFORE)]
 
 
-def said_now(how: str) -> Said:
-    return [
-        (how.format(text.format(plant)), topic) for topic, texts in NOW.items() for text in texts for plant in PLANTS
-    ]
+def said_now() -> Said:
+    phrases = [(text, topic) for topic, texts in NOW.items() for text in texts]
+    return [(how.format(text.format(plant)), topic) for (text, topic), plant, how in product(phrases, PLANTS, HOW)]
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def ask(config: Config, said: Said, *, judged: bool = False) -> None:
 
 
 def look(config: Config, cache: Path) -> Findings:
-    return Monitor(MonitorSettings(config.paths.storage, parse_reference("plants")), cache).run()[0]
+    return Monitor(MonitorSettings(config.paths.storage, parse_reference("plants")), cache, days=1).run()[0]
 
 
 def test_the_alarm_rings_for_what_is_new_and_clears_once_it_is_learned(config: Config, tmp_path: Path) -> None:
@@ -77,8 +77,7 @@ def test_the_alarm_rings_for_what_is_new_and_clears_once_it_is_learned(config: C
     quiet = look(config, tmp_path)
     assert not quiet.alarm, quiet.verdicts
 
-    ask(config, said_now("{}!"), judged=True)
-    ask(config, said_now("NOW {}"), judged=True)
+    ask(config, said_now(), judged=True)
     ringing = look(config, tmp_path)
     assert ringing.alarm
     assert {"embedding", "accuracy"} <= {verdict.name for verdict in ringing.verdicts if verdict.drifted}
@@ -88,7 +87,7 @@ def test_the_alarm_rings_for_what_is_new_and_clears_once_it_is_learned(config: C
     second = aliases(storage, "plants")["production"]
     assert second == outcome.version != first
 
-    ask(config, said_now("{}?"), judged=True)
+    ask(config, said_now(), judged=True)
     clear = look(config, tmp_path)
     assert clear.version == second
     assert not clear.alarm, clear.verdicts
