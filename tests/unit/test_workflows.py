@@ -81,7 +81,7 @@ def test_any_other_command_would_be_found(line: str) -> None:
 def test_the_parts_of_ci_are_there() -> None:
     found = {line.removeprefix("uv run ") for _, line in commands()}
     assert found >= {"invoke test", "invoke test --unit", "invoke lint", "invoke types", "invoke data"}
-    assert {file.stem for file in FILES} == {"tests", "lint", "images", "data", "model", "deploy", "codeql"}
+    assert {file.stem for file in FILES} == {"tests", "lint", "images", "data", "model", "deploy", "drift", "codeql"}
 
 
 def test_tests_run_on_three_systems_and_every_python_that_the_package_allows() -> None:
@@ -119,7 +119,12 @@ def test_no_secret_is_used_at_all() -> None:
 
 
 def test_what_moves_production_waits_for_its_environment() -> None:
-    moving = {name for name, job in jobs() for step in job["steps"] if re.search("promote|deploy", step.get("run", ""))}
+    moving = {
+        name
+        for name, job in jobs()
+        for step in job["steps"]
+        if re.search("promote|retrain|deploy", step.get("run", ""))
+    }
     guarded = {name for name, job in jobs() if job.get("environment") == "production"}
     assert moving == guarded != set()
 
