@@ -229,6 +229,11 @@ def _text(said: str | None) -> str:
     return " ".join((said or "").split())
 
 
+def _cell(text: str) -> str:
+    """With its bars shown as such; in code they are so already."""
+    return re.sub(r"`[^`]*`|\|", lambda found: "&#124;" if found[0] == "|" else found[0], text)
+
+
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    lines = [header, ["---"] * len(header), *([_cell(text) for text in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -11,7 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SMALLER = {
-    "configs/config.yaml": {"max_train_rows: null": "max_train_rows: 200", "tracking: offline": "tracking: none"},
+    "configs/config.yaml": {"max_train_rows: null": "max_train_rows: 64", "tracking: offline": "tracking: none"},
+    "configs/experiment/overfit.yaml": {"max_steps: 100": "max_steps: 3"},
     "configs/model/tiny.yaml": {"num_train_epochs: 12": "num_train_epochs: 1"},
     "configs/model/scratch.yaml": {"num_train_epochs: 20": "num_train_epochs: 1"},
 }
