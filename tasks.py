@@ -161,6 +161,12 @@ def docs(context, serve=False):
     _module(context, "mkdocs", *words, "--strict", NO_MKDOCS_2_WARNING="1")
 
 
+@task(iterable=["override"], help=_OVERRIDES)
+def doctor(context, override):
+    """Check what this machine needs, and change nothing."""
+    _module(context, "boatyard.doctor", *override)
+
+
 @task
 def lint(context):
     """Check style and find likely mistakes, in configuration and workflows too."""

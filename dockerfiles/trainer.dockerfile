@@ -30,7 +30,7 @@ VOLUME /work
 USER 10001:10001
 # a job: its exit status is its health
 HEALTHCHECK NONE
-ENTRYPOINT ["python", "-m", "boatyard.pipeline"]
+ENTRYPOINT ["python", "-m", "boatyard.train.launch"]
 # last, since every commit changes them
 ARG COMMIT=""
 ARG VERSION=""

@@ -8,6 +8,11 @@ def is_main() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
+def is_first_here() -> bool:
+    """Whether this process is the first one on its machine, which may have a disk of its own."""
+    return int(os.environ.get("LOCAL_RANK", "0")) == 0
+
+
 def several() -> bool:
     """Whether torchrun started more than one process."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1

@@ -3,6 +3,7 @@
 import logging
 import os
 import subprocess
+from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +34,8 @@ def tracked(config: Config, job: str) -> Iterator[None]:
     runs = Path(config.paths.runs)
     runs.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("WANDB_SILENT", "true")
+    if config.tracking.mode == "online":
+        _get_key()
     try:
         run = wandb.init(
             project=config.tracking.project,
@@ -87,6 +90,17 @@ def git_commit() -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return f"{commit}+changes" if changed.strip() else commit
+
+
+def _get_key() -> None:
+    """Put the API key into this process's environment, where only its name in Secret Manager is given."""
+    name = os.environ.get("WANDB_API_KEY_SECRET")
+    if not name or os.environ.get("WANDB_API_KEY"):
+        return
+    from boatyard.cloud.rest import Api, open_session
+
+    answer = Api(open_session(), "secretmanager").get(f"v1/{name}/versions/latest:access")
+    os.environ["WANDB_API_KEY"] = b64decode(answer["payload"]["data"]).decode().strip()
 
 
 def _current() -> Any:

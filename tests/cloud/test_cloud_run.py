@@ -16,9 +16,11 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from buckets import BUCKET
 from bundles import Publish
 from checkout import ROOT, commit, git, make_checkout
 from jsonschema import Draft202012Validator
+from standin_google import AnyCommit, Google, all_is_well
 from standin_run import BODY_BYTES, CloudRun, Command
 
 from boatyard import journal, registry
@@ -35,11 +37,11 @@ CLOUD = re.compile(r"CLOUDSDK_|GOOGLE_|BOATYARD_")
 class Commands:
     """`python -m boatyard.cloud` in a clean checkout."""
 
-    def __init__(self, folder: Path, storage: str, cloud: CloudRun) -> None:
+    def __init__(self, folder: Path, storage: str, cloud: CloudRun, google: Google) -> None:
         self.folder = folder
         self.storage = storage
         self.environment = {key: value for key, value in os.environ.items() if not CLOUD.match(key)}
-        self.environment |= cloud.environment | {"BOATYARD_STORAGE": storage}
+        self.environment |= google.environment | cloud.environment | {"BOATYARD_STORAGE": storage}
 
     def __call__(self, *words: str, status: int = 0) -> str:
         """What it printed."""
@@ -71,8 +73,15 @@ def cloud(tmp_path: Path, bucket_root: str) -> Iterator[CloudRun]:  # noqa: ARG0
 
 
 @pytest.fixture
-def command(tmp_path: Path, bucket_root: str, cloud: CloudRun) -> Commands:
-    return Commands(make_checkout(tmp_path / "checkout"), bucket_root, cloud)
+def google(cloud: CloudRun) -> Iterator[Google]:
+    with Google(all_is_well(cloud.project, BUCKET, AnyCommit())) as running:
+        yield running
+    assert running.mistakes == []
+
+
+@pytest.fixture
+def command(tmp_path: Path, bucket_root: str, cloud: CloudRun, google: Google) -> Commands:
+    return Commands(make_checkout(tmp_path / "checkout"), bucket_root, cloud, google)
 
 
 def serving(cloud: CloudRun) -> str:
@@ -205,6 +214,12 @@ def test_a_revision_that_does_not_start_or_answer_gets_no_traffic(
     assert f"{good} has all the traffic again" in command("rollback"), "what failed is not what served before"
 
 
+def test_what_the_doctor_finds_wrong_stops_a_deployment(cloud: CloudRun, command: Commands, google: Google) -> None:
+    google.state.billing = False
+    assert "billing: off: no account is charged" in command("deploy", status=2)
+    assert not [request for request in cloud.requests if request[0] != "GET"]
+
+
 def test_traffic_that_something_else_moved_is_not_guessed_at(
     cloud: CloudRun, command: Commands, storage: Storage, publish: Publish
 ) -> None:
@@ -232,8 +247,10 @@ def test_keys_come_from_the_secret_that_the_template_refers_to(
         [sys.executable, "-m", "boatyard.api.keys", "ana"], check=True, capture_output=True, text=True
     ).stdout
     key, entry = (line.split()[-1] for line in made.splitlines())
-    with CloudRun(tmp_path / "instances", secrets={"boatyard-api-keys": entry}) as cloud:
-        command = Commands(make_checkout(tmp_path / "checkout"), bucket_root, cloud)
+    running = CloudRun(tmp_path / "instances", secrets={"boatyard-api-keys": entry})
+    with running as cloud, Google(all_is_well(cloud.project, BUCKET, AnyCommit())) as google:
+        google.state.secrets["boatyard-api-keys"] = ["ENABLED"]
+        command = Commands(make_checkout(tmp_path / "checkout"), bucket_root, cloud, google)
         file = command.folder / "deploy" / "run" / "api.yaml"
         file.write_text(re.sub(r"^( +)# (?=- name|  )", r"\1", file.read_text(), flags=re.M))
         commit(command.folder)

@@ -13,16 +13,19 @@ import pytest
 from plants import write_plants
 from stages import SMALL
 
+from boatyard.registry import aliases, versions
+from boatyard.storage import open_storage
+
 pytestmark = pytest.mark.integration
 
 
-def torchrun(root: Path, *overrides: str, restarts: int = 0) -> "subprocess.Popen[str]":
+def torchrun(root: Path, *overrides: str, restarts: int = 0, module: str = "boatyard.train") -> "subprocess.Popen[str]":
     rows = write_plants(root / "plants.csv")
     launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node=2", f"--max-restarts={restarts}"]
     plants = [f"data.path={rows}", "data.name=plants", "data.text_columns=[question]", "data.label_column=topic"]
     places = [f"paths.{part}={root / part}" for part in ("processed", "runs", "reports", "storage")]
     return subprocess.Popen(
-        [sys.executable, "-m", *launcher, "-m", "boatyard.train", *SMALL, "data=csv", *plants, *places, *overrides],
+        [sys.executable, "-m", *launcher, "-m", module, *SMALL, "data=csv", *plants, *places, *overrides],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -78,3 +81,13 @@ def test_restarted_by_torchrun_it_goes_on_from_the_checkpoint(tmp_path: Path) ->
     assert launcher.returncode == 0, said
     assert re.search(r"going on from \S+checkpoint-\d+", said)
     assert list(tmp_path.glob("runs/plants/*/network/model.safetensors"))
+
+
+def test_the_pipeline_under_torchrun_publishes_once(tmp_path: Path) -> None:
+    launcher = torchrun(tmp_path, "train.num_train_epochs=4", module="boatyard.pipeline")
+    said, _ = launcher.communicate()
+    assert launcher.returncode == 0, said
+    (version,) = versions(storage := open_storage(str(tmp_path / "storage")), "plants")
+    assert aliases(storage, "plants") == {"production": version}
+    for once in ("plants@production is now", "fitting the baseline", "answered"):
+        assert said.count(once) == 1

@@ -3,10 +3,13 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from boatyard.cli import run
 from boatyard.cloud.place import SERVICES
 from boatyard.config import Config
+
+_MODULES = {"train": "vertex", "jobs": "vertex", "cancel": "vertex", "doctor": "doctor"}  # the others: run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,15 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     name, purpose, overrides = (given.pop(key) for key in ("command", "purpose", "overrides"))
 
     def job(config: Config) -> None:
-        if name in {"train", "jobs", "cancel"}:
-            from boatyard.cloud import vertex as module
-        elif name == "doctor":
-            from boatyard.cloud import doctor as module
-        else:
-            from boatyard.cloud import run as module
-        if name == "train":
-            given["overrides"] = overrides
-        getattr(module, name)(config, **given)
+        module = import_module(f"boatyard.cloud.{_MODULES.get(name, 'run')}")  # each loads what only it needs
+        getattr(module, name)(config, **given, **({"overrides": overrides} if name == "train" else {}))
 
     return run(f"cloud {name}", purpose, job, overrides)
 

@@ -17,6 +17,7 @@ from requests import RequestException, Session
 from rich.console import Console
 from rich.table import Table
 
+from boatyard.cloud.doctor import check_before_deploying
 from boatyard.cloud.place import SERVICES, Place, place
 from boatyard.cloud.rest import Api, ApiError, open_session
 from boatyard.config import Config
@@ -61,6 +62,7 @@ def deploy(config: Config, service: str, dry_run: bool) -> None:
         raise UserError(f"the image of commit {commit[:12]} does not hold what you changed since: commit it and build")
     name, revision = wanted["metadata"]["name"], wanted["spec"]["template"]["metadata"]["name"]
     run.connect()
+    check_before_deploying(config, service)
     before = run.find(name)
     run.send(wanted, before)
     logger.info("%s: waiting for %s to start", name, revision)

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from boatyard.config import Config, Data
 from boatyard.data.arrow import Writer, open_set_aside, set_aside_unusable, write_splits
-from boatyard.data.read import SPLITS, Source, find_sources
+from boatyard.data.read import SPLITS, Source, fetched, find_sources
 from boatyard.data.report import write_data_report
 from boatyard.data.summary import DataSummary, Issue
 from boatyard.data.validate import (
@@ -72,7 +72,7 @@ def prepare(config: Config) -> Prepared:
     """
     data = config.data
     kind = training(data.kind)
-    sources = find_sources(data)
+    sources = find_sources(fetched(data, Path(config.paths.processed, "fetched")))
     key = fingerprint(
         {
             "sources": [(s.name, s.split, s.digest) for s in sources],

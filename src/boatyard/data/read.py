@@ -13,7 +13,8 @@ from typing import Any
 
 from boatyard.config import Data, Hub
 from boatyard.errors import UserError
-from boatyard.fingerprint import file_digest
+from boatyard.fingerprint import file_digest, fingerprint
+from boatyard.storage import open_storage, write_atomically
 
 # the names under which split files and the values of a split column go
 SPLIT_NAMES = {
@@ -68,6 +69,25 @@ def find_sources(data: Data) -> list[Source]:
     if not path.is_file():
         raise UserError(f"data.path={path}: there is no such file or folder")
     return [_file_source(path, None)]
+
+
+def fetched(data: Data, cache: Path) -> Data:
+    """The same with `data.path` on this disk: what lies in a bucket is copied into the cache.
+
+    Raises:
+        UserError: there is nothing there, or it cannot be had.
+    """
+    if data.path is None or not data.path.startswith("gs://"):
+        return data
+    root, _, name = data.path.rstrip("/").rpartition("/")
+    storage, own = open_storage(root), cache / fingerprint(root, code=())
+    if Path(name).suffix.lower() in _READERS:
+        path = own / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, storage.read(name))
+    else:
+        path = storage.fetch(name, own)
+    return data.model_copy(update={"path": str(path)})
 
 
 def _file_source(path: Path, split: str | None) -> Source:

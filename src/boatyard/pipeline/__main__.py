@@ -4,16 +4,24 @@ import sys
 
 from boatyard.cli import run
 from boatyard.config import Config
+from boatyard.processes import is_main
+
+PURPOSE = "Prepare, train, evaluate, export and publish, then ask the served graph."
 
 
 def main(config: Config) -> None:
-    """Run every stage in this one process."""
-    from boatyard.outputs import bring_back
-    from boatyard.pipeline.run import run_pipeline
+    """Run every stage; of torchrun's processes all train, and the first one does the rest."""
+    if is_main():
+        from boatyard.outputs import bring_back
+        from boatyard.pipeline.run import run_pipeline
 
-    bring_back(config)
-    run_pipeline(config)
+        bring_back(config)
+        run_pipeline(config)
+    else:
+        from boatyard.train.__main__ import main as train
+
+        train(config)
 
 
 if __name__ == "__main__":
-    sys.exit(run("pipeline", "Prepare, train, evaluate, export and publish, then ask the served graph.", main))
+    sys.exit(run("pipeline", PURPOSE, main))

@@ -92,6 +92,14 @@ class Checkpoints:
                 return self.path(step)
         return None
 
+    def bring(self, name: str) -> None:
+        """Have the checkpoint that another machine goes on from here too; raises UserError if it cannot be had."""
+        if self._made_whole(_steps([name])[0]) is None:
+            raise UserError(
+                f"{name} is on another machine: give a storage that all of them reach with "
+                "paths.checkpoints=gs://BUCKET/PREFIX, or start over with train.resume=never"
+            )
+
     def finish(self) -> None:
         """Wait until storage has what it is to have; raises UserError if it never will."""
         if self._mirror is not None:

@@ -27,7 +27,7 @@ from boatyard.folders import replacing
 from boatyard.kinds import training
 from boatyard.kinds.protocol import Inputs
 from boatyard.model import new_network
-from boatyard.processes import is_main, several
+from boatyard.processes import is_first_here, is_main, several
 from boatyard.storage import open_storage
 from boatyard.tracking import record, tracked
 from boatyard.train.checkpoints import Checkpoints, Mirror
@@ -50,7 +50,8 @@ class Trained:
 def train(config: Config, prepared: Prepared, encoded: Encoded, callbacks: Sequence[TrainerCallback] = ()) -> Trained:
     """Fit the network, unless just this was fitted already; go on where an earlier process was stopped.
 
-    Under torchrun every process calls this, and the first one writes.
+    Under torchrun every process calls this, and the first one writes: the others, which may run on other machines,
+    have no metrics.
 
     Raises:
         Stopped: on SIGTERM or SIGINT, once a checkpoint is kept.
@@ -70,6 +71,8 @@ def train(config: Config, prepared: Prepared, encoded: Encoded, callbacks: Seque
             else:
                 _fit(config, prepared, encoded, run, None, callbacks)
             PartialState().wait_for_everyone()
+    if not is_main():
+        return Trained(run, network, {})
     return open_trained(config, encoded)
 
 
@@ -148,6 +151,9 @@ def _fit(
         trainer.train(resume_from_checkpoint=resumed)
     seconds = time.monotonic() - started
     checkpoints.finish()
+    if several() and config.train.load_best_model_at_end:  # which lies on the first one's disk
+        for tensor in network.state_dict().values():
+            torch.distributed.broadcast(tensor, src=0)
     if stop.received:
         kept = f"Step {trainer.state.global_step} of {trainer.state.max_steps} is kept in {checkpoints.folder}"
         raise Stopped(stop.received, f"{kept}; the same command goes on from there")
@@ -218,17 +224,20 @@ def _open_checkpoints(config: Config, run: Path) -> Checkpoints:
 
 
 def _resumed(config: Config, checkpoints: Checkpoints) -> str | None:
-    """The checkpoint to go on from, the same for all processes."""
+    """The checkpoint to go on from, the same for all processes, and on the disk of each."""
     found: list[str | None] = [None]
     if config.train.resume == "never":
         if is_main():
             checkpoints.discard()
     elif is_main() and (newest := checkpoints.newest()) is not None:
         log.info("train: going on from %s", newest)
-        found = [str(newest)]
+        found = [newest.name]
     if several():
         broadcast_object_list(found)
-    return found[0]
+        if found[0] is not None and is_first_here() and not is_main():
+            checkpoints.bring(found[0])
+        PartialState().wait_for_everyone()
+    return None if found[0] is None else str(checkpoints.folder / found[0])
 
 
 @contextmanager

@@ -259,7 +259,7 @@ class CloudRun:
                 route(services + "/{name}", "PUT", self._replace),
                 route(services + "/{name}", "DELETE", self._delete),
                 route(revisions, "GET", self._list_revisions),
-                route("/v1/projects/-/serviceAccounts/{account}", "POST", self._generate_id_token),
+                route("/v1/projects/-/serviceAccounts/{account}", "POST", self._generate_token),
                 route("/v2/entries:list", "POST", self._list_entries),
             ]
         )
@@ -310,8 +310,10 @@ class CloudRun:
         found = self._services[name].revisions.values() if name in self._services else []
         return {"kind": "RevisionList", "items": [_shown_revision(revision) for revision in found]}
 
-    async def _generate_id_token(self, request: Request, body: Object) -> Object:
+    async def _generate_token(self, request: Request, body: Object) -> Object:
         account, _, verb = request.path_params["account"].partition(":")
+        if verb == "generateAccessToken":  # as whom standin_google.py knows who asks
+            return {"accessToken": f"token-of-{account}", "expireTime": "2030-01-01T00:00:00Z"}
         if verb != "generateIdToken":
             raise Refused(404, "no such method")
         if account != f"boatyard-run@{self.project}.iam.gserviceaccount.com":

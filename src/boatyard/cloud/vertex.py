@@ -1,0 +1,328 @@
+"""Vertex AI trains: a custom job of the trainer's image, sent and followed by REST."""
+
+import json
+import logging
+import math
+import re
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from secrets import token_hex
+from string import Template
+from typing import Any
+
+import yaml
+from requests import Session
+from rich.console import Console
+from rich.table import Table
+
+from boatyard.cloud.access import WANDB_SECRET
+from boatyard.cloud.doctor import check_before_training
+from boatyard.cloud.place import Place, place
+from boatyard.cloud.rest import Api, ApiError, open_session
+from boatyard.config import Config, Job
+from boatyard.data.read import find_sources
+from boatyard.errors import Failed, Stopped, UserError
+from boatyard.fingerprint import fingerprint
+from boatyard.storage import open_storage
+from boatyard.tracking import git_commit
+
+Object = dict[str, Any]
+
+TEMPLATE = Path("deploy", "vertex", "job.yaml")
+
+# what Vertex AI calls it, and the machines that carry it
+_GPUS = {
+    "t4": ("NVIDIA_TESLA_T4", "n1-"),
+    "v100": ("NVIDIA_TESLA_V100", "n1-"),
+    "l4": ("NVIDIA_L4", "g2-"),
+    "a100": ("NVIDIA_TESLA_A100", "a2-highgpu-"),
+    "a100-80gb": ("NVIDIA_A100_80GB", "a2-ultragpu-"),
+    "h100": ("NVIDIA_H100_80GB", "a3-highgpu-"),
+}
+_ENDED = {"SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED"}
+_PAUSE, _LONGEST_PAUSE = 1.0, 10.0  # seconds between two looks at a job
+_LATE = timedelta(minutes=1)  # how much later than another a line of the log may come
+
+log = logging.getLogger(__name__)
+
+
+def train(config: Config, overrides: Sequence[str], dry_run: bool, detach: bool) -> None:
+    """Submit a job and follow it to its end; `overrides` are what its configuration was composed of.
+
+    Raises:
+        UserError: something is wrong with the configuration or refused; nothing was begun.
+        Failed: the job failed or was cancelled.
+        Stopped: by Ctrl-C while following; the job goes on.
+    """
+    where = place(config)
+    commit, _, changes = (git_commit() or "").partition("+")
+    if not commit:
+        raise UserError("the image is the commit's: run this in the git repository that it was built from")
+    rows = _Rows(config, where)
+    job = render(config, where, commit, _passed_on(overrides, rows), _new_name(config))
+    vertex = _Vertex(where, Session() if dry_run else open_session())
+    if dry_run:
+        print(json.dumps({"method": "POST", "url": vertex.url, "body": job}, indent=2))  # noqa: T201
+        return
+    if changes:
+        raise UserError(f"the image of commit {commit[:12]} does not hold what you changed since: commit it and build")
+    check_before_training(config)
+    rows.upload()
+    name = vertex.submit(job)
+    log.info("submitted %s as job %s: %s", job["displayName"], _id(name), vertex.page(name))
+    if detach:
+        log.info(_hint(where, name))
+    else:
+        _follow(vertex, name)
+
+
+def jobs(config: Config) -> None:
+    """A table of the training jobs, the newest first."""
+    table = Table()
+    for column in ("job", "state", "created", "name"):
+        table.add_column(column, overflow="fold")
+    for job in _Vertex(where := place(config), open_session()).jobs():
+        table.add_row(_id(job["name"]), _state(job), job.get("createTime", "")[:19], job["displayName"])
+    if table.row_count:
+        Console().print(table)
+    else:
+        log.info("there are no jobs in %s, %s", where.project, where.region)
+
+
+def cancel(config: Config, job: str) -> None:
+    """Ask for a job's end; what it kept as checkpoints stays."""
+    if not re.fullmatch(r"[0-9]+", job):
+        raise UserError(f"{job!r} is no job: `invoke cloud.jobs` lists them, each by its number")
+    _Vertex(place(config), open_session()).cancel(job)
+    log.info("job %s is being cancelled", job)
+
+
+def render(config: Config, where: Place, commit: str, overrides: Sequence[str], name: str) -> Object:
+    """The job as it is sent: `deploy/vertex/job.yaml`, filled in.
+
+    Raises:
+        UserError: the template is not what it should be, or the GPU does not fit the machine.
+    """
+    chosen = config.cloud.train
+    accelerator = _accelerator(chosen)
+    values = {
+        "name": name,
+        "model": config.data.name,
+        "commit": commit,
+        "machine": chosen.machine,
+        "accelerator": accelerator,
+        "accelerators": chosen.gpus if accelerator else None,
+        "image": where.image("trainer", commit),
+        "overrides": list(overrides),
+        "storage": where.storage,
+        "secret": f"projects/{where.project}/secrets/{WANDB_SECRET}" if config.tracking.mode == "online" else None,
+        "others": chosen.workers - 1,
+        "timeout": f"{math.ceil(chosen.hours * 3600)}s",
+        "strategy": "SPOT" if chosen.spot else "STANDARD",
+        "account": where.account("train"),
+        "output": f"{where.storage}/training/{name}",
+    }
+    try:
+        text = TEMPLATE.read_text(encoding="utf-8")
+        job: Object = yaml.safe_load(Template(text).substitute({key: json.dumps(v) for key, v in values.items()}))
+        pools = [_without_empty(pool) for pool in job["jobSpec"]["workerPoolSpecs"] if pool["replicaCount"]]
+        return {**job, "jobSpec": {**job["jobSpec"], "workerPoolSpecs": pools}}
+    except FileNotFoundError:
+        raise UserError(f"there is no {TEMPLATE} here: run this in the repository's own folder") from None
+    except (KeyError, TypeError, ValueError, yaml.YAMLError) as error:
+        told = " ".join(str(error).split())
+        raise UserError(f"{TEMPLATE} cannot be filled in ({type(error).__name__}: {told})") from None
+
+
+def _without_empty(pool: Object) -> Object:
+    machine, container = pool["machineSpec"], pool["containerSpec"]
+    return {
+        **pool,
+        "machineSpec": {key: value for key, value in machine.items() if value is not None},
+        "containerSpec": {**container, "env": [one for one in container["env"] if one["value"] is not None]},
+    }
+
+
+def _accelerator(job: Job) -> str | None:
+    if job.gpu is not None:
+        accelerator, machines = _GPUS[job.gpu]
+        if not job.machine.startswith(machines):
+            raise UserError(
+                f"cloud.train.machine={job.machine} carries no {job.gpu}: choose one whose name begins with {machines}"
+            )
+        return accelerator
+    for gpu, (_, machines) in _GPUS.items():
+        if machines != "n1-" and job.machine.startswith(machines):
+            raise UserError(f"cloud.train.machine={job.machine} comes with GPUs: give cloud.train.gpu={gpu}")
+    return None
+
+
+def _new_name(config: Config) -> str:
+    return f"{config.data.name}-{datetime.now(UTC):%Y%m%dt%H%M%Sz}-{token_hex(2)}"
+
+
+class _Rows:
+    """The rows to train on, at an address that the job can reach: local ones go to the bucket, by their content."""
+
+    def __init__(self, config: Config, where: Place) -> None:
+        given = config.data.path
+        self.address: str | None = None
+        """None where the job finds them itself, on the Hub or in a bucket."""
+        if config.model.name is not None and Path(config.model.name).is_dir():
+            raise UserError(
+                f"model.name={config.model.name} is a folder of this machine, which no job can reach: "
+                "name a model on the Hub or one in encoders/"
+            )
+        if given is None or given.startswith("gs://"):
+            return
+        sources = find_sources(config.data)
+        path = Path(given)
+        key = f"data/{fingerprint(sorted((source.name, source.digest) for source in sources), code=())}"
+        self._folder = path if path.is_dir() else path.parent
+        self._key, self._names = key, [source.name for source in sources]
+        self._storage = where.storage
+        self.address = f"{where.storage}/{key}" if path.is_dir() else f"{where.storage}/{key}/{path.name}"
+
+    def upload(self) -> None:
+        """Copies what is not there yet."""
+        if self.address is None:
+            return
+        storage = open_storage(self._storage)
+        there = {key.removeprefix(f"{self._key}/") for key in storage.list(f"{self._key}/")}
+        if missing := [name for name in self._names if name not in there]:
+            storage.upload(self._folder, self._key, missing)
+            log.info("copied the rows to %s", self.address)
+
+
+def _passed_on(overrides: Sequence[str], rows: _Rows) -> list[str]:
+    """What the job is told: not what concerns this machine and the job itself."""
+    kept = [word for word in overrides if not word.lstrip("+").startswith(("cloud.", "paths."))]
+    if rows.address is not None:
+        address = rows.address.replace("'", "\\'")
+        kept = [word for word in kept if not word.lstrip("+").startswith("data.path=")] + [f"data.path='{address}'"]
+    return kept
+
+
+class _Vertex:
+    """The API, as far as training needs it."""
+
+    def __init__(self, where: Place, session: Session) -> None:
+        self.where = where
+        self.session = session
+        self._api = Api(session, "aiplatform", f"{where.region}-aiplatform.googleapis.com")
+        self._path = f"v1/projects/{where.project}/locations/{where.region}/customJobs"
+        self.url = f"{self._api.address}/{self._path}"
+
+    def submit(self, job: Object) -> str:
+        """The name that it was given."""
+        return str(self._api.post(self._path, job)["name"])
+
+    def job(self, name: str) -> Object:
+        return self._api.get(f"v1/{name}")
+
+    def jobs(self) -> Iterator[Object]:
+        return self._api.pages(self._path, "customJobs", filter="labels.app=boatyard", pageSize=100)
+
+    def cancel(self, number: str) -> None:
+        self._api.post(f"{self._path}/{number}:cancel")
+
+    def page(self, name: str) -> str:
+        """Where a person looks at it."""
+        place_ = f"locations/{self.where.region}/training/{_id(name)}?project={self.where.project}"
+        return f"https://console.cloud.google.com/vertex-ai/{place_}"
+
+
+class _Logs:
+    """What a job says, each line once. Who may not read it is told so, once."""
+
+    def __init__(self, vertex: _Vertex, name: str) -> None:
+        self._api = Api(vertex.session, "logging")
+        self._project = vertex.where.project
+        self._filter = f'resource.type="ml_job" AND resource.labels.job_id="{_id(name)}"'
+        self._newest: datetime | None = None
+        self._seen: set[str] = set()
+        self._refused = False
+
+    def show(self) -> bool:
+        """Print what is new; whether anything was."""
+        if self._refused:
+            return False
+        try:
+            entries = [entry for entry in self._entries() if entry.get("insertId") not in self._seen]
+        except ApiError as error:  # the job matters more than its log
+            if error.status in {401, 403}:
+                self._refused = True
+                log.warning("its log cannot be read (%s); roles/logging.viewer allows it", error)
+            return False
+        for entry in entries:
+            self._seen.add(entry["insertId"])
+            at = datetime.fromisoformat(entry["timestamp"])
+            self._newest = max(self._newest or at, at)
+            worker = entry.get("resource", {}).get("labels", {}).get("task_name", "")
+            print(f"{worker}  {_told(entry)}".strip(), flush=True)  # noqa: T201
+        return bool(entries)
+
+    def _entries(self) -> Iterator[Object]:
+        since = "" if self._newest is None else f' AND timestamp>="{(self._newest - _LATE).isoformat()}"'
+        body = {
+            "resourceNames": [f"projects/{self._project}"],
+            "filter": self._filter + since,
+            "orderBy": "timestamp asc",
+            "pageSize": 1000,
+        }
+        token = None
+        while True:
+            page = self._api.post("v2/entries:list", {**body, **({"pageToken": token} if token else {})})
+            yield from page.get("entries", [])
+            if not (token := page.get("nextPageToken")):
+                return
+
+
+def _told(entry: Object) -> str:
+    said = entry.get("jsonPayload", {}).get("message", entry.get("textPayload"))
+    return str(said).rstrip() if said is not None else json.dumps(entry.get("jsonPayload", {}))
+
+
+def _follow(vertex: _Vertex, name: str) -> None:
+    """Tell states and the log until the job ends. Whatever ends the following leaves the job alone."""
+    logs, state, pause = _Logs(vertex, name), "", _PAUSE
+    try:
+        while state not in _ENDED:
+            job = vertex.job(name)
+            changed = _state(job) != state
+            if changed:
+                state = _state(job)
+                log.info("job %s: %s", _id(name), state.lower())
+            if state in _ENDED:
+                time.sleep(_PAUSE)  # the last lines take a moment
+            new = logs.show()
+            pause = _PAUSE if changed or new else min(2 * pause, _LONGEST_PAUSE)
+            if state not in _ENDED:
+                time.sleep(pause)
+    except KeyboardInterrupt:
+        raise Stopped(signal.SIGINT, _hint(vertex.where, name)) from None
+    except ApiError as error:
+        raise ApiError(f"{error}; {_hint(vertex.where, name)}", error.status) from None
+    if state != "SUCCEEDED":
+        why = job.get("error", {}).get("message", "the API says no more").rstrip(".")
+        raise Failed(f"job {_id(name)} {state.lower().replace('_', ' ')}: {why}; {vertex.page(name)}")
+
+
+def _hint(where: Place, name: str) -> str:
+    number = _id(name)
+    return (
+        f"job {number} goes on: `gcloud ai custom-jobs stream-logs {number} --project={where.project} "
+        f"--region={where.region}` follows it, `invoke cloud.jobs` shows its state, "
+        f"`invoke cloud.cancel {number}` ends it"
+    )
+
+
+def _id(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+def _state(job: Object) -> str:
+    return str(job.get("state", "JOB_STATE_QUEUED")).removeprefix("JOB_STATE_")

@@ -1,0 +1,90 @@
+"""python -m boatyard.train.launch: the pipeline, as a worker on Vertex AI or in any container runs it.
+
+Alone in this process; with several GPUs or several workers under torchrun, which then is this process.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from boatyard.cli import run
+from boatyard.config import Config
+from boatyard.errors import UserError
+from boatyard.pipeline.__main__ import PURPOSE
+from boatyard.pipeline.__main__ import main as pipeline
+
+_PORT = 29_500  # where Vertex names none
+
+
+@dataclass(frozen=True)
+class Team:
+    """The workers of a job: how many, which of them this one is, and where they meet."""
+
+    workers: int
+    rank: int
+    leader: str
+    port: str
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The pipeline's exit status; under torchrun its process takes this one's place."""
+    words = [*overrides(os.environ), *(sys.argv[1:] if arguments is None else arguments)]
+
+    def start(config: Config) -> None:
+        import torch
+
+        torchrun = torchrun_arguments(team(os.environ), max(torch.cuda.device_count(), 1))
+        if not torchrun:
+            pipeline(config)
+            return
+        sys.stdout.flush()
+        launcher = [sys.executable, "-m", "torch.distributed.run", *torchrun, "-m", "boatyard.pipeline", *words]
+        os.execv(sys.executable, launcher)  # noqa: S606 - its signals and its exit status are this worker's
+
+    return run("pipeline", PURPOSE, start, words)
+
+
+def overrides(environment: Mapping[str, str]) -> list[str]:
+    """Where Vertex AI wants checkpoints, and a model where no BOATYARD_STORAGE is named."""
+    places = {"paths.checkpoints": "AIP_CHECKPOINT_DIR"}
+    if not environment.get("BOATYARD_STORAGE"):
+        places["paths.storage"] = "AIP_MODEL_DIR"
+    return [f"{key}={environment[name].rstrip('/')}" for key, name in places.items() if environment.get(name)]
+
+
+def team(environment: Mapping[str, str]) -> Team | None:
+    """The workers that CLUSTER_SPEC names pool by pool; None where there is but one.
+
+    The first of workerpool0 leads, the others are numbered in the pools' order.
+
+    Raises:
+        UserError: CLUSTER_SPEC is not what Vertex AI writes.
+    """
+    if not environment.get("CLUSTER_SPEC"):
+        return None
+    try:
+        spec = json.loads(environment["CLUSTER_SPEC"])
+        pools: dict[str, list[str]] = dict(sorted(spec["cluster"].items()))
+        pool, index = spec["task"]["type"], int(spec["task"]["index"])
+        workers = sum(len(hosts) for hosts in pools.values())
+        before = sum(len(hosts) for name, hosts in pools.items() if name < pool)
+        leader, _, port = pools["workerpool0"][0].partition(":")
+        assert index < len(pools[pool])
+    except (AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"CLUSTER_SPEC is not what Vertex AI writes ({type(error).__name__}: {error})") from None
+    return Team(workers, before + index, leader, port or str(_PORT)) if workers > 1 else None
+
+
+def torchrun_arguments(team: Team | None, processes: int) -> list[str]:
+    """For `processes` on this worker, one for each GPU; none where one process does it all."""
+    own = f"--nproc-per-node={processes}"
+    if team is None:
+        return ["--standalone", own] if processes > 1 else []
+    meeting = [f"--master-addr={team.leader}", f"--master-port={team.port}"]
+    return [f"--nnodes={team.workers}", f"--node-rank={team.rank}", *meeting, own]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,506 @@
+"""The doctor of the cloud, and what stops a submit, against Google's REST as its own description has it."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import gcloud_commands
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from standin_google import REGION, SPOT_T4, T4, YOU, Google, State, all_is_well
+from standin_google import email as account_email
+
+from boatyard import doctor as local_doctor
+from boatyard.checks import Check
+from boatyard.cloud import doctor
+from boatyard.cloud.__main__ import main
+from boatyard.config import Config, load_config
+from boatyard.errors import UserError
+
+pytestmark = pytest.mark.cloud
+
+PROJECT, BUCKET = "my-project", "my-bucket"
+PLACE = (f"cloud.project={PROJECT}", f"paths.storage=gs://{BUCKET}/boatyard")
+
+
+def email(role: str) -> str:
+    return account_email(PROJECT, role)
+
+
+@cache
+def config(*overrides: str) -> Config:
+    return load_config([*PLACE, *overrides])
+
+
+@pytest.fixture
+def commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Of a repository that is the working folder."""
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("BOATYARD_COMMIT", raising=False)
+    for who in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{who}_NAME", "A")
+        monkeypatch.setenv(f"GIT_{who}_EMAIL", "a@example.org")
+    subprocess.run(["git", "init", "-q"], check=True)
+    subprocess.run(["git", "commit", "-q", "--allow-empty", "-m", "first"], check=True)
+    return subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def gcloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What answers as gcloud: somebody is logged in."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    return _gcloud(folder, "echo somebody@example.org", monkeypatch)
+
+
+def _gcloud(folder: Path, does: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    script = folder / "gcloud"
+    script.write_text(f"#!/bin/sh\n{does}\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+    return script
+
+
+@pytest.fixture
+def google(commit: str, gcloud: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Google]:  # noqa: ARG001
+    tags = {f"{name}/{commit}" for name in ("trainer", *doctor.SERVICES)}
+    with Google(all_is_well(PROJECT, BUCKET, tags)) as running:
+        for name, value in running.environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("CLOUDSDK_AUTH_DISABLE_CREDENTIALS", "true")
+        yield running
+    assert running.mistakes == []
+
+
+def bad(*overrides: str) -> dict[str, Check]:
+    """What is not ok, by name."""
+    return {one.name: one for one in doctor.examine(config(*overrides)) if one.state != "ok"}
+
+
+@pytest.mark.usefixtures("google")
+def test_nothing_is_wrong_where_all_is_there() -> None:
+    checks = doctor.examine(config("cloud.train.gpu=t4", "tracking=wandb"))
+    assert {one.name: one.state for one in checks} == dict.fromkeys((one.name for one in checks), "ok")
+    assert [one.name for one in checks] == [
+        *("gcloud", "credentials", "project", "billing", "APIs", "your roles", "bucket"),
+        *("boatyard-train", "boatyard-run", "boatyard-build", "repository"),
+        *(f"image {name}" for name in ("trainer", *doctor.SERVICES)),
+        *("GPU quota", "wandb-api-key", "boatyard-api-keys"),
+    ]
+    assert all(one.mend is None for one in checks)
+
+
+@dataclass
+class Flaw:
+    """A change to the state, and how it shows: which check, what it tells, and what its command holds."""
+
+    change: Callable[[State], object]
+    name: str
+    told: str
+    mend: str
+    state: str = "wrong"
+    overrides: tuple[str, ...] = ()
+
+
+CREATE_BUCKET = f"--project={PROJECT} --location={REGION} --uniform-bucket-level-access --public-access-prevention"
+CREATE_REPOSITORY = f"--repository-format=docker --location={REGION} --project={PROJECT}"
+ME = '--member="user:$(gcloud config get account)"'
+ACT_AS_TRAIN = f"gcloud iam service-accounts add-iam-policy-binding {email('train')} --project={PROJECT} {ME}"
+ONLINE, ONE_T4 = ("tracking=wandb",), ("cloud.train.gpu=t4",)
+
+
+def without(account: str, *permissions: str) -> Callable[[State], object]:
+    return lambda state: state.granted[account].difference_update(permissions)
+
+
+FLAWS = {
+    "project hidden": Flaw(
+        lambda s: setattr(s, "project", "another"), "project", "there is no my-project, or",
+        f"gcloud projects create {PROJECT}"
+    ),
+    "project going": Flaw(
+        lambda s: setattr(s, "project_state", "DELETE_REQUESTED"), "project", "about to be",
+        f"gcloud projects undelete {PROJECT}"
+    ),
+    "billing": Flaw(
+        lambda s: setattr(s, "billing", False), "billing", "off",
+        f"gcloud billing projects link {PROJECT} --billing-account="
+    ),
+    "an API": Flaw(
+        lambda s: s.apis.remove("run"), "APIs", "off: run.googleapis.com",
+        f"gcloud services enable run.googleapis.com --project={PROJECT}"
+    ),
+    "your role": Flaw(
+        without(YOU, "run.services.create"), "your roles", "you lack roles/run.developer on the project",
+        f"gcloud projects add-iam-policy-binding {PROJECT} {ME} --role=roles/run.developer", "warning",
+    ),
+    "no bucket": Flaw(
+        lambda s: s.buckets.clear(), "bucket", "there is no gs://my-bucket",
+        f"gcloud storage buckets create gs://{BUCKET} {CREATE_BUCKET}"
+    ),
+    "bucket elsewhere": Flaw(
+        lambda s: s.buckets.update({BUCKET: ("US-EAST1", "region")}), "bucket", "is in us-east1, not in europe-west1",
+        f"gcloud storage buckets create gs://{BUCKET}-{REGION} {CREATE_BUCKET} && "
+        f"export BOATYARD_STORAGE=gs://{BUCKET}-{REGION}/boatyard",
+    ),
+    "bucket on another continent": Flaw(
+        lambda s: s.buckets.update({BUCKET: ("US", "multi-region")}), "bucket", "is in us,", "buckets create"
+    ),
+    "bucket around": Flaw(
+        lambda s: s.buckets.update({BUCKET: ("EU", "multi-region")}), "bucket", "is in eu,",
+        f"gcloud storage buckets relocate gs://{BUCKET} --location={REGION}", "warning",
+    ),
+    "no account": Flaw(
+        lambda s: s.accounts.pop(email("build")), "boatyard-build", "not there",
+        f"gcloud iam service-accounts create boatyard-build --project={PROJECT}",
+    ),
+    "disabled account": Flaw(
+        lambda s: s.accounts.update({email("run"): {"disabled": True}}), "boatyard-run", "disabled",
+        f"gcloud iam service-accounts enable {email('run')} --project={PROJECT}",
+    ),
+    "account's objects": Flaw(
+        without(email("train"), "storage.objects.delete"), "boatyard-train", "roles/storage.objectUser on gs://my-bucket",
+        f"gcloud storage buckets add-iam-policy-binding gs://{BUCKET} --member=serviceAccount:{email('train')} "
+        "--role=roles/storage.objectUser",
+    ),
+    "account's roles": Flaw(
+        lambda s: s.granted.pop(email("build")), "boatyard-build",
+        "it lacks roles/storage.objectViewer on gs://my-bucket, "
+        "roles/artifactregistry.writer on the repository boatyard, roles/logging.logWriter on the project",
+        f" && gcloud artifacts repositories add-iam-policy-binding boatyard --location={REGION} --project={PROJECT} "
+        f"--member=serviceAccount:{email('build')} --role=roles/artifactregistry.writer && ",
+    ),
+    "account's invoking": Flaw(
+        without(email("run"), "run.routes.invoke"), "boatyard-run", "roles/run.invoker on the project",
+        "--role=roles/run.invoker"
+    ),
+    "account's secret": Flaw(
+        without(email("train"), "secretmanager.versions.access"), "boatyard-train", "on the secret wandb-api-key",
+        f"gcloud secrets add-iam-policy-binding wandb-api-key --project={PROJECT} "
+        f"--member=serviceAccount:{email('train')} --role=roles/secretmanager.secretAccessor",
+        overrides=ONLINE,
+    ),
+    "no repository": Flaw(
+        lambda s: s.repositories.clear(), "repository", "there is no boatyard in europe-west1",
+        f"gcloud artifacts repositories create boatyard {CREATE_REPOSITORY}",
+    ),
+    "repository of something else": Flaw(
+        lambda s: s.repositories.update({f"{REGION}/boatyard": "PYTHON"}), "repository", "holds no images",
+        f"gcloud artifacts repositories create boatyard-images {CREATE_REPOSITORY}",
+    ),
+    "GPUs": Flaw(
+        lambda s: s.quotas[T4].update({REGION: 0}), "GPU quota", "1 t4 are asked for, and 0 allowed in europe-west1",
+        "--preferred-value=1", overrides=ONE_T4,
+    ),
+    "GPUs of several workers": Flaw(
+        lambda _: None, "GPU quota", "4 t4 are asked for, and 1 allowed", "--preferred-value=4",
+        overrides=(*ONE_T4, "cloud.train.gpus=2", "cloud.train.workers=2"),
+    ),
+    "spot GPUs": Flaw(
+        lambda s: s.quotas[SPOT_T4].update({None: 0}), "GPU quota", "1 t4 (spot) are asked for, and 0 allowed",
+        f"--filter='metric={SPOT_T4}'", overrides=(*ONE_T4, "cloud.train.spot=true"),
+    ),
+    "unknown GPUs": Flaw(
+        lambda s: s.quotas.clear(), "GPU quota", "cannot tell: Google knows no quota", "", "warning", ONE_T4
+    ),
+    "no secret": Flaw(
+        lambda s: s.secrets.clear(), "wandb-api-key", "not there",
+        f"gcloud secrets create wandb-api-key --project={PROJECT} --data-file=-", overrides=ONLINE,
+    ),
+    "empty secret": Flaw(
+        lambda s: s.secrets.update({"wandb-api-key": []}), "wandb-api-key", "no version",
+        f"gcloud secrets versions add wandb-api-key --project={PROJECT} --data-file=-", overrides=ONLINE,
+    ),
+    "disabled secret": Flaw(
+        lambda s: s.secrets.update({"boatyard-api-keys": ["ENABLED", "DISABLED"]}), "boatyard-api-keys",
+        "version is disabled",
+        f"gcloud secrets versions add boatyard-api-keys --project={PROJECT} --data-file=-",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("flaw", FLAWS.values(), ids=FLAWS)
+def test_a_flaw_is_told_by_its_own_check_alone_with_the_command_that_mends_it(flaw: Flaw, google: Google) -> None:
+    flaw.change(google.state)
+    found = bad(*flaw.overrides)
+    assert set(found) == {flaw.name}
+    one = found[flaw.name]
+    assert one.state == flaw.state
+    assert flaw.told in one.told
+    assert flaw.mend in (one.mend or "")
+
+
+@pytest.mark.parametrize("flaw", FLAWS.values(), ids=FLAWS)
+def test_gcloud_has_the_commands_that_mend(flaw: Flaw, google: Google, gcloud: Path) -> None:
+    flaw.change(google.state)
+    found = bad(*flaw.overrides)
+    gcloud.unlink()  # the real one, from here on
+    for one in found.values():
+        assert gcloud_commands.mistakes(one.mend or "") == []
+
+
+def test_who_may_not_hand_an_account_to_a_job_is_told_so(google: Google) -> None:
+    google.state.granted[YOU] -= {"iam.serviceAccounts.actAs", "iam.serviceAccounts.getOpenIdToken"}
+    found = bad()
+    assert {name: one.state for name, one in found.items()} == {
+        f"boatyard-{r}": "wrong" for r in ("train", "run", "build")
+    }
+    assert found["boatyard-train"].mend == f"{ACT_AS_TRAIN} --role=roles/iam.serviceAccountUser"
+    assert "roles/iam.serviceAccountOpenIdTokenCreator" in found["boatyard-run"].told
+
+
+def test_who_may_not_ask_as_an_account_is_told_that_its_roles_are_not_known(google: Google) -> None:
+    google.state.granted[YOU].remove("iam.serviceAccounts.getAccessToken")
+    del google.state.granted[email("train")]
+    found = bad()
+    assert {one.state for one in found.values()} == {"warning"}
+    assert found["boatyard-train"].told == "its roles are not known: you may not ask as it"
+    assert found["boatyard-train"].mend == f"{ACT_AS_TRAIN} --role=roles/iam.serviceAccountTokenCreator"
+
+
+def test_a_limit_below_nought_is_none(google: Google) -> None:
+    google.state.quotas[T4] = {None: -1}
+    assert bad("cloud.train.gpu=t4", "cloud.train.gpus=8") == {}
+
+
+def test_images_are_those_of_the_commit(google: Google, commit: str, gcloud: Path) -> None:
+    google.state.tags = {f"trainer/{commit}"}
+    found = bad()
+    assert set(found) == {f"image {name}" for name in doctor.SERVICES}
+    one = found["image api"]
+    assert one.state == "wrong"
+    assert commit[:12] in one.told
+    assert (one.mend or "").startswith(f"gcloud builds submit --project={PROJECT} --region={REGION} ")
+    assert f'--substitutions="COMMIT_SHA={commit},_REPOSITORY=boatyard"' in (one.mend or "")
+    gcloud.unlink()
+    assert gcloud_commands.mistakes(one.mend or "") == []
+
+
+def test_files_that_were_changed_since_the_commit_are_warned_of(google: Google) -> None:  # noqa: ARG001
+    Path("new.py").write_text("")
+    assert {one.state for one in bad().values()} == {"warning"}
+    assert "changed since" in bad()["image trainer"].told
+
+
+@pytest.mark.usefixtures("google")
+def test_without_a_commit_no_image_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (empty := tmp_path / "empty").mkdir()
+    monkeypatch.chdir(empty)
+    assert {one.told for one in bad().values()} == {"no commit here, and images are named by it"}
+
+
+@pytest.mark.parametrize("api", ["cloudbilling", "serviceusage", "storage", "artifactregistry", "secretmanager", "iam"])
+def test_what_is_hidden_is_a_warning_that_says_how_to_be_let_in(api: str, google: Google) -> None:
+    google.state.refusing = {api}
+    found = bad("cloud.train.gpu=t4", "tracking=wandb")
+    assert found
+    for one in found.values():
+        assert one.state == "warning"
+        assert f"Permission denied on {api}" in one.told
+        assert one.mend == f"gcloud projects add-iam-policy-binding {PROJECT} {ME} --role=roles/viewer"
+
+
+def test_what_does_not_answer_in_time_is_a_warning(google: Google, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_SECONDS", 0.3)
+    google.state.seconds = 1.0
+    assert {one.told for one in bad().values()} == {"no answer in 0.3 s"}
+
+
+def test_all_of_it_ends_within_twenty_seconds_where_each_answer_takes_one(google: Google) -> None:
+    google.state.seconds = 1.0
+    begun = time.monotonic()
+    assert bad("cloud.train.gpu=t4", "tracking=wandb") == {}
+    assert time.monotonic() - begun < 20
+
+
+def test_nothing_is_changed(google: Google) -> None:
+    before = repr(google.state)
+    bad("cloud.train.gpu=t4", "tracking=wandb")
+    assert repr(google.state) == before
+    assert {
+        verb for verb, _, path in google.asked if not path.endswith((":testIamPermissions", ":generateAccessToken"))
+    } == {"GET"}
+
+
+def test_gcloud_may_be_absent(google: Google, gcloud: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
+    git = gcloud.with_name("git")
+    git.symlink_to(
+        next(Path(folder, "git") for folder in os.environ["PATH"].split(os.pathsep) if Path(folder, "git").exists())
+    )
+    gcloud.unlink()
+    monkeypatch.setenv("PATH", str(gcloud.parent))
+    assert {name: one.state for name, one in bad().items()} == {"gcloud": "warning"}
+
+
+@pytest.mark.parametrize("does", ["exit 0", "exit 1"])
+def test_nobody_may_be_logged_in_to_gcloud(does: str, google: Google, gcloud: Path) -> None:  # noqa: ARG001
+    gcloud.write_text(f"#!/bin/sh\n{does}\n")
+    assert {name: (one.told, one.mend) for name, one in bad().items()} == {
+        "gcloud": ("nobody is logged in", "gcloud auth login")
+    }
+
+
+def test_without_credentials_nothing_else_is_asked(
+    google: Google, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CLOUDSDK_AUTH_DISABLE_CREDENTIALS")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
+    found = bad()
+    assert {name: (one.state, one.told, one.mend) for name, one in found.items()} == {
+        "credentials": ("wrong", "there are none", "gcloud auth application-default login")
+    }
+    assert google.asked == []
+
+
+def test_credentials_that_do_not_work_are_told(google: Google, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    given = {
+        "type": "service_account",
+        "client_email": "someone@my-project.iam.gserviceaccount.com",
+        "private_key": key.decode(),
+        "token_uri": google.environment["CLOUDSDK_API_ENDPOINT_OVERRIDES_IAM"],
+    }
+    (file := tmp_path / "key.json").write_text(json.dumps(given))
+    google.state.refusing = {"iam"}
+    monkeypatch.delenv("CLOUDSDK_AUTH_DISABLE_CREDENTIALS")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+    one = bad()["credentials"]
+    assert (one.state, one.mend) == ("wrong", "gcloud auth application-default login")
+    assert "Permission denied" in one.told
+    assert "PRIVATE KEY" not in one.told
+
+
+def test_a_wrong_check_ends_the_command_with_status_one_and_a_right_one_with_nought(
+    google: Google, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["doctor", *PLACE]) == 0
+    google.state.billing = False
+    assert main(["doctor", *PLACE]) == 1
+    assert "wrong: billing" in capsys.readouterr().err
+
+
+def test_without_a_project_one_sentence_says_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GOOGLE_CLOUD_PROJECT", raising=False)
+    assert main(["doctor"]) == 2
+    assert "GOOGLE_CLOUD_PROJECT" in capsys.readouterr().err
+
+
+def test_the_table_fits_eighty_columns_and_no_command_is_cut(google: Google) -> None:
+    google.state.buckets.clear()
+    google.state.apis.clear()
+    google.state.tags.clear()
+    words = [sys.executable, "-m", "boatyard.cloud", "doctor", *PLACE]
+    shown = subprocess.run(words, capture_output=True, text=True, encoding="utf-8", env=os.environ | {"COLUMNS": "80"})
+    assert shown.returncode == 1
+    lines = shown.stdout.splitlines()
+    assert max(len(line) for line in lines if not line.startswith("gcloud ")) <= 80
+    assert f"gcloud storage buckets create gs://{BUCKET} {CREATE_BUCKET}" in lines
+    assert sum(line.startswith("gcloud builds submit") for line in lines) == 1  # for all images
+    assert (
+        f"gcloud services enable {' '.join(f'{api}.googleapis.com' for api in doctor.APIS)} --project={PROJECT}"
+        in lines
+    )
+
+
+BEFORE_TRAINING = ("billing", "an API", "no bucket", "account's objects", "account's secret", "GPUs", "no secret")
+
+
+@pytest.mark.parametrize("name", BEFORE_TRAINING)
+def test_a_job_is_stopped_by_what_it_needs(name: str, google: Google) -> None:
+    flaw = FLAWS[name]
+    doctor.check_before_training(config(*flaw.overrides))
+    flaw.change(google.state)
+    with pytest.raises(UserError) as stopped:
+        doctor.check_before_training(config(*flaw.overrides))
+    assert str(stopped.value).startswith(f"{flaw.name}: ")
+    assert flaw.mend in str(stopped.value)
+
+
+def test_a_job_is_stopped_by_a_missing_image_and_not_by_a_service_s(google: Google, commit: str) -> None:
+    google.state.tags = {f"trainer/{commit}"}
+    google.state.accounts = {email("train"): {}}
+    doctor.check_before_training(config())
+    google.state.tags = {f"api/{commit}"}
+    with pytest.raises(UserError, match="image trainer: there is none of commit"):
+        doctor.check_before_training(config())
+
+
+def test_a_service_is_stopped_by_what_it_needs_and_not_by_what_training_does(google: Google, commit: str) -> None:
+    google.state.tags = {f"api/{commit}"}
+    google.state.accounts = {email("run"): {}}
+    google.state.quotas = {}
+    doctor.check_before_deploying(config("cloud.train.gpu=t4", "tracking=wandb"), "api")
+    google.state.tags.clear()
+    with pytest.raises(UserError, match="image api: there is none of commit"):
+        doctor.check_before_deploying(config(), "api")
+
+
+def test_what_cannot_be_told_stops_nothing(google: Google) -> None:
+    google.state.refusing = {"cloudbilling", "serviceusage", "iam"}
+    doctor.check_before_training(config("cloud.train.gpu=t4"))
+
+
+def test_the_doctor_of_this_machine_reaches_buckets_too(
+    bucket_root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".dvc").mkdir()
+    for root, state in ((bucket_root, "ok"), ("gs://no-such-bucket/prefix", "wrong")):
+        (tmp_path / ".dvc" / "config").write_text(f"[core]\n    remote = kept\n['remote \"kept\"']\n    url = {root}\n")
+        local = load_config([f"paths.storage={root}"])
+        assert [local_doctor.dvc_remote(local).state, local_doctor.storage(local).state] == [state, state]
+    assert "there is no bucket 'no-such-bucket'" in local_doctor.dvc_remote(local).told
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "google-cloud.md"
+
+
+def test_the_page_of_google_cloud_has_every_command_that_makes_what_is_missing(google: Google) -> None:
+    text = PAGE.read_text(encoding="utf-8").replace("\\\n", "")
+    named = {"PROJECT": PROJECT, "REGION": REGION, "BUCKET": BUCKET}
+    written = " ".join(re.sub(r"\$([A-Z]+)", lambda found: named.get(found[1], found[0]), text).split())
+    told = set[str]()
+
+    def look() -> None:
+        told.update(one.mend or "" for one in bad("tracking=wandb").values())
+
+    have = google.state
+    there = [set(have.tags), dict(have.accounts), dict(have.repositories), dict(have.buckets), dict(have.secrets)]
+    for kept in (have.tags, have.accounts, have.repositories, have.buckets, have.secrets, have.apis):
+        kept.clear()
+    have.billing = False
+    have.granted[YOU] = {"iam.serviceAccounts.getAccessToken"}
+    look()
+    for kept, before in zip(
+        (have.tags, have.accounts, have.repositories, have.buckets, have.secrets), there, strict=True
+    ):
+        kept.update(before)  # type: ignore[arg-type]
+    look()
+    have.granted = {YOU: {"iam.serviceAccounts.actAs", "iam.serviceAccounts.getOpenIdToken"}}
+    look()
+    have.granted[YOU].add("iam.serviceAccounts.getAccessToken")
+    look()
+    made = {part for command in told for part in command.split(" && ") if not part.startswith("gcloud builds")}
+    assert len(made) > 20
+    assert [command for command in sorted(made) if command not in written] == []
+
+
+def test_gcloud_has_the_commands_of_the_page() -> None:
+    blocks = re.findall(r"```bash\n(.*?)```", PAGE.read_text(encoding="utf-8").replace("\\\n", ""), re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines() if line.startswith("gcloud ")]
+    assert len(lines) > 20
+    assert [wrong for line in lines for wrong in gcloud_commands.mistakes(line)] == []

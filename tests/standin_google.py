@@ -1,0 +1,315 @@
+"""A stand-in for what the doctor asks of Google Cloud, from a state that a test sets.
+
+Paths, parameters and messages are Google's own: they are read from the discovery documents, and an answer or a request
+that does not fit them is a failure of the test.
+"""
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import files
+from typing import Any, Self
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import jsonschema
+
+from boatyard.cloud import doctor
+from boatyard.cloud.schemas import google_schema
+
+YOU = "you"
+Object = dict[str, Any]
+Answer = Callable[["Google", list[str], Object, str], Object | None]
+
+
+@dataclass
+class State:
+    """What exists, and who may do what on which path."""
+
+    project: str
+    project_state: str = "ACTIVE"
+    billing: bool = True
+    apis: set[str] = field(default_factory=set)
+    buckets: dict[str, tuple[str, str]] = field(default_factory=dict)
+    accounts: dict[str, Object] = field(default_factory=dict)
+    repositories: dict[str, str] = field(default_factory=dict)
+    tags: set[str] = field(default_factory=set)
+    quotas: dict[str, dict[str | None, int]] = field(default_factory=dict)
+    secrets: dict[str, list[str]] = field(default_factory=dict)
+    granted: dict[str, set[str]] = field(default_factory=dict)
+    """The permissions of each account, on whatever it asks about."""
+    refusing: set[str] = field(default_factory=set)
+    """APIs that let nobody in."""
+    seconds: float = 0.0
+    """How late each answer is."""
+
+
+REGION = "europe-west1"
+T4 = "aiplatform.googleapis.com/custom_model_training_nvidia_t4_gpus"
+SPOT_T4 = "aiplatform.googleapis.com/custom_model_training_preemptible_nvidia_t4_gpus"
+_OBJECTS = {f"storage.objects.{done}" for done in ("create", "delete", "get", "list", "update")}
+
+
+class AnyCommit(set[str]):
+    """Every image of every commit."""
+
+    def __contains__(self, tag: object) -> bool:
+        return True
+
+
+def email(project: str, role: str) -> str:
+    return f"boatyard-{role}@{project}.iam.gserviceaccount.com"
+
+
+def all_is_well(project: str, bucket: str, tags: set[str]) -> State:
+    """`tags`: images, each as NAME/COMMIT."""
+    images = {f"artifactregistry.repositories.{done}Artifacts" for done in ("download", "upload")}
+    jobs = {f"aiplatform.customJobs.{done}" for done in ("create", "get")}
+    services = {f"run.services.{done}" for done in ("create", "get", "update")}
+    lent = {f"iam.serviceAccounts.{done}" for done in ("actAs", "getAccessToken", "getOpenIdToken")}
+    return State(
+        project=project,
+        apis=set(doctor.APIS),
+        buckets={bucket: (REGION.upper(), "region")},
+        accounts={email(project, role): {} for role in ("train", "run", "build")},
+        repositories={f"{REGION}/boatyard": "DOCKER"},
+        tags=tags,
+        quotas={T4: {None: 0, "us-central1": 9, REGION: 1}, SPOT_T4: {None: 2}},
+        secrets={"wandb-api-key": ["ENABLED"]},
+        granted={
+            YOU: {"cloudbuild.builds.create", "logging.logEntries.list", *jobs, *services, *lent},
+            email(project, "train"): {*_OBJECTS, "logging.logEntries.create", "secretmanager.versions.access"},
+            email(project, "run"): {*_OBJECTS, "run.routes.invoke", "secretmanager.versions.access"},
+            email(project, "build"): {"storage.objects.get", "logging.logEntries.create", *images},
+        },
+    )
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64  # all that is asked at once; what does not fit would come a second later
+
+
+class Google:
+    """`with Google(state) as google:` serves at `google.environment`, and keeps what was asked in `google.asked`."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.asked: list[tuple[str, str, str]] = []
+        self.mistakes: list[str] = []
+        self._server = _Server(("127.0.0.1", 0), self._handler())
+        url = f"http://127.0.0.1:{self._server.server_port}"
+        paths = {api: f"{url}/{api}" for api in {api for api, _ in _METHODS}} | {"storage": f"{url}/storage/storage/v1"}
+        self.environment = {f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api.upper()}": path for api, path in paths.items()}
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def answer(self, verb: str, target: str, body: bytes, token: str) -> tuple[int, Object]:
+        time.sleep(self.state.seconds)
+        address = urlsplit(target)
+        api, _, path = address.path.lstrip("/").partition("/")
+        who = token.removeprefix("Bearer token-of-") or YOU
+        self.asked.append((verb, api, path))
+        if api in self.state.refusing:
+            return _problem(403, f"Permission denied on {api}.")
+        for (name, identity), answer in _METHODS.items():
+            method = _described(name, identity)
+            if name != api or verb != method["httpMethod"] or not (found := method["regex"].fullmatch(path)):
+                continue
+            given = parse_qs(address.query)
+            content = json.loads(body) if body else given
+            try:
+                assert set(given) <= set(method["parameters"]), f"{identity} takes no {set(given)}"
+                if body:
+                    _fits(name, method, "request", content)
+                told = answer(self, [unquote(part) for part in found.groups()], content, who)
+                if told is None:
+                    return _problem(404, f"{path} was not found.")
+                _fits(name, method, "response", told)
+            except PermissionError as error:
+                return _problem(403, str(error))
+            except (AssertionError, jsonschema.ValidationError) as error:
+                self.mistakes.append(f"{identity}: {error}")
+                return _problem(500, str(error))
+            return 200, told
+        self.mistakes.append(f"{api} has no {verb} {path}")
+        return _problem(501, "no such method here")
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        google = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def _serve(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                token = self.headers.get("Authorization", "")
+                status, told = google.answer(self.command, self.path, body, token)
+                content = json.dumps(told).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815
+
+            def log_message(self, *words: object) -> None:
+                pass
+
+        return Handler
+
+
+def _project(google: Google, path: list[str], _: Object, __: str) -> Object | None:
+    if path != [google.state.project]:
+        raise PermissionError("The caller does not have permission")
+    return {"name": "projects/1", "projectId": path[0], "state": google.state.project_state}
+
+
+def _billing(google: Google, path: list[str], _: Object, __: str) -> Object:
+    on = google.state.billing
+    return {"projectId": path[0], "billingEnabled": on} | (
+        {"billingAccountName": "billingAccounts/0A-0B"} if on else {}
+    )
+
+
+def _services(google: Google, _: list[str], given: Object, __: str) -> Object:
+    def state(name: str) -> str:
+        return "ENABLED" if name.rpartition("/")[2].partition(".")[0] in google.state.apis else "DISABLED"
+
+    return {"services": [{"name": name, "state": state(name)} for name in given["names"]]}
+
+
+def _quota(google: Google, path: list[str], _: Object, __: str) -> Object | None:
+    metric = path[-1]
+    if (limits := google.state.quotas.get(metric)) is None:
+        return None
+
+    def bucket(region: str | None, limit: int) -> Object:  # a number that is nought is left out
+        told: Object = {"effectiveLimit": str(limit)} if limit else {}
+        return told | ({"dimensions": {"region": region}} if region else {})
+
+    buckets = [bucket(region, limit) for region, limit in limits.items()]
+    unit = "1/{project}/{region}"
+    return {"metric": metric, "consumerQuotaLimits": [{"metric": metric, "unit": unit, "quotaBuckets": buckets}]}
+
+
+def _bucket(google: Google, path: list[str], _: Object, __: str) -> Object | None:
+    if (found := google.state.buckets.get(path[0])) is None:
+        return None
+    return {"kind": "storage#bucket", "name": path[0], "location": found[0], "locationType": found[1]}
+
+
+def _bucket_permissions(google: Google, path: list[str], given: Object, who: str) -> Object | None:
+    return _permissions(google, path, given, who) if path[0] in google.state.buckets else None
+
+
+def _permissions(google: Google, _: list[str], given: Object, who: str) -> Object:
+    has = google.state.granted.get(who, set())
+    allowed = [permission for permission in given["permissions"] if permission in has]
+    return {"permissions": allowed} if allowed else {}
+
+
+def _account(google: Google, path: list[str], _: Object, __: str) -> Object | None:
+    found = google.state.accounts.get(path[1])
+    return None if found is None else {"email": path[1], **found}
+
+
+def _token(google: Google, path: list[str], _: Object, who: str) -> Object:
+    if "iam.serviceAccounts.getAccessToken" not in google.state.granted.get(who, set()):
+        raise PermissionError(
+            "Permission 'iam.serviceAccounts.getAccessToken' denied on resource (or it may not exist)."
+        )
+    return {"accessToken": f"token-of-{path[1]}", "expireTime": "2030-01-01T00:00:00Z"}
+
+
+def _repository(google: Google, path: list[str], _: Object, __: str) -> Object | None:
+    found = google.state.repositories.get("/".join(path[1:]))
+    return None if found is None else {"name": "/".join(path), "format": found}
+
+
+def _repository_permissions(google: Google, path: list[str], given: Object, who: str) -> Object | None:
+    return _permissions(google, path, given, who) if "/".join(path[1:]) in google.state.repositories else None
+
+
+def _tag(google: Google, path: list[str], _: Object, __: str) -> Object | None:
+    return {"name": "/".join(path)} if "/".join(path[-2:]) in google.state.tags else None
+
+
+def _secret(google: Google, path: list[str], _: Object, __: str) -> Object | None:
+    return {"name": path[1]} if path[1] in google.state.secrets else None
+
+
+def _secret_permissions(google: Google, path: list[str], given: Object, who: str) -> Object | None:
+    return _permissions(google, path, given, who) if path[1] in google.state.secrets else None
+
+
+def _version(google: Google, path: list[str], _: Object, __: str) -> Object | None:
+    states = google.state.secrets.get(path[1]) or []
+    return {"name": str(len(states)), "state": states[-1]} if states and path[2] == "latest" else None
+
+
+_VERSIONS = {
+    "artifactregistry": "v1",
+    "cloudbilling": "v1",
+    "cloudresourcemanager": "v3",
+    "iam": "v1",
+    "iamcredentials": "v1",
+    "secretmanager": "v1",
+    "serviceusage": "v1",
+    "storage": "v1",
+}
+_IMAGES = "artifactregistry.projects.locations.repositories"
+_METHODS: dict[tuple[str, str], Answer] = {
+    ("artifactregistry", f"{_IMAGES}.get"): _repository,
+    ("artifactregistry", f"{_IMAGES}.packages.tags.get"): _tag,
+    ("artifactregistry", f"{_IMAGES}.testIamPermissions"): _repository_permissions,
+    ("cloudbilling", "cloudbilling.projects.getBillingInfo"): _billing,
+    ("cloudresourcemanager", "cloudresourcemanager.projects.get"): _project,
+    ("cloudresourcemanager", "cloudresourcemanager.projects.testIamPermissions"): _permissions,
+    ("iam", "iam.projects.serviceAccounts.get"): _account,
+    ("iam", "iam.projects.serviceAccounts.testIamPermissions"): _permissions,
+    ("iamcredentials", "iamcredentials.projects.serviceAccounts.generateAccessToken"): _token,
+    ("secretmanager", "secretmanager.projects.secrets.get"): _secret,
+    ("secretmanager", "secretmanager.projects.secrets.testIamPermissions"): _secret_permissions,
+    ("secretmanager", "secretmanager.projects.secrets.versions.get"): _version,
+    ("serviceusage", "serviceusage.services.batchGet"): _services,
+    ("serviceusage", "serviceusage.services.consumerQuotaMetrics.get"): _quota,
+    ("storage", "storage.buckets.get"): _bucket,
+    ("storage", "storage.buckets.testIamPermissions"): _bucket_permissions,
+}
+
+
+@cache
+def _described(api: str, identity: str) -> Object:
+    """The method's description, its path as a regular expression and its version."""
+    version = "v1beta1" if "consumerQuotaMetrics" in identity else _VERSIONS[api]
+    file = files("googleapiclient").joinpath("discovery_cache", "documents", f"{api}.{version}.json")
+    found = document = json.loads(file.read_text(encoding="utf-8"))
+    for part in identity.split(".")[1:-1]:
+        found = found["resources"][part]
+    found = found["methods"][identity.rpartition(".")[2]]
+    path = document["servicePath"] + found.get("flatPath", found["path"])
+    regex = re.sub(r"\\\{\w+\\\}", "([^/]+?)", re.escape(path))
+    return {**found, "regex": re.compile(regex), "version": version}
+
+
+def _fits(api: str, method: Object, side: str, content: Object) -> None:
+    _validator(f"{api}.{method['version']}", method[side]["$ref"]).validate(content)
+
+
+@cache
+def _validator(api: str, message: str) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(google_schema(api, message))
+
+
+def _problem(status: int, message: str) -> tuple[int, Object]:
+    return status, {"error": {"code": status, "message": message}}

@@ -1,0 +1,88 @@
+"""Vertex AI's environment as torchrun's arguments and as overrides; the command line as ever."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from boatyard.config import load_config
+from boatyard.errors import UserError
+from boatyard.train.launch import overrides, team, torchrun_arguments
+
+pytestmark = pytest.mark.unit
+
+CLUSTER = {"workerpool0": ["lead-0:2222"], "workerpool1": ["more-0:2222", "more-1:2222"]}
+NAMED = {"AIP_CHECKPOINT_DIR": "gs://bucket/job/checkpoints/", "AIP_MODEL_DIR": "gs://bucket/job/model/"}
+
+
+def spec(pool: str, index: int, cluster: dict[str, list[str]] = CLUSTER) -> dict[str, str]:
+    return {"CLUSTER_SPEC": json.dumps({"cluster": cluster, "task": {"type": pool, "index": index}})}
+
+
+def launch(folder: Path, *words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "boatyard.train.launch", *words],
+        cwd=folder,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize(
+    ("pool", "index", "rank"), [("workerpool0", 0, 0), ("workerpool1", 0, 1), ("workerpool1", 1, 2)]
+)
+def test_workers_are_numbered_through_the_pools_and_meet_at_the_first(pool: str, index: int, rank: int) -> None:
+    assert torchrun_arguments(team(spec(pool, index)), processes=4) == [
+        "--nnodes=3",
+        f"--node-rank={rank}",
+        "--master-addr=lead-0",
+        "--master-port=2222",
+        "--nproc-per-node=4",
+    ]
+
+
+@pytest.mark.parametrize("environment", [{}, spec("workerpool0", 0, {"workerpool0": ["lead-0:2222"]})])
+def test_one_worker_stands_alone_and_needs_torchrun_for_several_gpus_only(environment: dict[str, str]) -> None:
+    assert torchrun_arguments(team(environment), processes=2) == ["--standalone", "--nproc-per-node=2"]
+    assert torchrun_arguments(team(environment), processes=1) == []
+
+
+def test_the_folders_that_vertex_names_become_overrides() -> None:
+    config = load_config(overrides(NAMED))
+    assert config.paths.checkpoints == "gs://bucket/job/checkpoints"
+    assert config.paths.storage == "gs://bucket/job/model"
+
+
+def test_all_jobs_publish_to_the_one_storage_that_is_named() -> None:
+    assert overrides(NAMED | {"BOATYARD_STORAGE": "gs://bucket/all"}) == [
+        "paths.checkpoints=gs://bucket/job/checkpoints"
+    ]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["no json", "[]", "{}", json.dumps({"cluster": CLUSTER, "task": {"type": "workerpool1", "index": 7}})],
+)
+def test_another_cluster_spec_is_refused_by_name(wrong: str) -> None:
+    with pytest.raises(UserError, match="CLUSTER_SPEC is not what Vertex AI writes"):
+        team({"CLUSTER_SPEC": wrong})
+
+
+def test_the_configuration_is_printed_with_what_vertex_says_unless_the_command_says_otherwise(tmp_path: Path) -> None:
+    said = launch(tmp_path, "--cfg", "train.seed=7", **NAMED, BOATYARD_STORAGE="gs://bucket/all")
+    assert said.returncode == 0, said.stderr
+    for line in ("seed: 7", "checkpoints: gs://bucket/job/checkpoints", "storage: gs://bucket/all"):
+        assert line in said.stdout
+    assert "checkpoints: here" in launch(tmp_path, "--cfg", "paths.checkpoints=here", **NAMED).stdout
+
+
+def test_a_wrong_key_ends_it_as_it_ends_the_pipeline(tmp_path: Path) -> None:
+    for workers in ({}, spec("workerpool1", 1)):
+        said = launch(tmp_path, "train.sed=7", **workers)
+        assert said.returncode == 2
+        assert said.stderr == "pipeline: unknown key train.sed; did you mean train.seed?\n"

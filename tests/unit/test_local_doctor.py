@@ -1,0 +1,206 @@
+import json
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+from collections import namedtuple
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from boatyard import doctor
+from boatyard.config import Config, load_config
+
+pytestmark = pytest.mark.unit
+
+Usage = namedtuple("Usage", "total used free")
+
+
+@cache
+def config(*overrides: str) -> Config:
+    return load_config(overrides)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, and an environment that sets nothing."""
+    for name in ("PORT", "BOATYARD_HOST", "BOATYARD_MODEL", "BOATYARD_STORAGE", "WANDB_API_KEY", "WANDB_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_python_that_runs_these_tests_and_its_packages_fit() -> None:
+    assert doctor.python(config()).state == "ok"
+    assert doctor.packages(config()).state == "ok"
+
+
+@pytest.mark.parametrize("version", ["3.10.14", "3.14.0"])
+def test_another_python_is_wrong(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "python_version", lambda: version)
+    found = doctor.python(config())
+    assert (found.state, found.mend) == ("wrong", "uv sync --python 3.12")
+    assert version in found.told
+
+
+def test_a_package_that_is_missing_or_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = metadata.version
+
+    def version(name: str) -> str:
+        if name == "torch":
+            raise metadata.PackageNotFoundError(name)
+        return "0.1" if name == "rich" else real(name)
+
+    monkeypatch.setattr(metadata, "version", version)
+    found = doctor.packages(config())
+    assert (found.state, found.mend) == ("wrong", "uv sync")
+    assert "torch is missing" in found.told
+    assert "rich is 0.1, not >=" in found.told
+
+
+@pytest.mark.parametrize(("gib", "state"), [(0.5, "wrong"), (3, "warning"), (50, "ok")])
+def test_the_disk_must_have_room_for_runs(gib: float, state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, gib * 2**30))
+    assert doctor.disk(config("paths.runs=not/yet/there")).state == state
+
+
+def test_git_must_be_there_and_a_commit_should(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert doctor.git(config()).state == "warning"
+    subprocess.run(["git", "init", "-q"], check=True)
+    words = [
+        "git",
+        "-c",
+        "user.name=A",
+        "-c",
+        "user.email=a@example.org",
+        "commit",
+        "-q",
+        "--allow-empty",
+        "-m",
+        "first",
+    ]
+    subprocess.run(words, check=True)
+    assert doctor.git(config()).state == "ok"
+    monkeypatch.setenv("PATH", str(folder))
+    assert doctor.git(config()).state == "wrong"
+
+
+def test_a_port_that_is_taken_is_wrong_and_a_free_one_is_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        monkeypatch.setenv("PORT", str(taken.getsockname()[1]))
+        found = doctor.port(config())
+        assert found.state == "wrong"
+        words, _, free = (found.mend or "").partition("=")
+        assert words == "uv run invoke serve --port"
+        monkeypatch.setenv("PORT", free)
+        assert doctor.port(config()).state == "ok"
+
+
+@pytest.mark.parametrize("port", ["http", "0", "65536", "-1"])
+def test_what_is_no_port_is_wrong(port: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", port)
+    assert (doctor.port(config()).state, doctor.port(config()).mend) == ("wrong", "unset PORT")
+
+
+def test_data_that_is_not_versioned_needs_no_remote() -> None:
+    assert doctor.dvc_remote(config()).state == "ok"
+
+
+@pytest.mark.parametrize(
+    ("url", "state", "told"),
+    [
+        ("remote", "ok", "remote"),
+        ("elsewhere", "warning", "not there yet"),
+        ("s3://bucket/prefix", "warning", "only folders and gs://"),
+        (None, "wrong", "no default remote"),
+    ],
+)
+def test_the_remote_of_dvc_is_looked_at(url: str | None, state: str, told: str, folder: Path) -> None:
+    (folder / "remote").mkdir()
+    (folder / ".dvc").mkdir()
+    place = f"[core]\n    remote = kept\n['remote \"kept\"']\n    url = {url if '://' in str(url) else f'../{url}'}\n"
+    (folder / ".dvc" / "config").write_text(place if url else "[core]\n    analytics = false\n")
+    found = doctor.dvc_remote(config())
+    assert (found.state, told in found.told) == (state, True)
+
+
+def test_a_dvc_that_does_not_run_is_wrong(folder: Path) -> None:
+    (folder / ".dvc").mkdir()
+    (folder / ".dvc" / "config").write_text("no configuration")
+    found = doctor.dvc_remote(config())
+    assert (found.state, found.told.startswith("dvc does not run: ")) == ("wrong", True)
+
+
+def test_tracking_needs_a_key_only_online(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    online = config("tracking=wandb")
+    assert doctor.wandb(config()).state == "ok"
+    assert (doctor.wandb(online).state, doctor.wandb(online).mend) == ("wrong", "uv run wandb login")
+    (folder / "netrc").write_text("machine api.wandb.ai login user password secret\n")
+    assert doctor.wandb(online).state == "ok"
+    monkeypatch.setenv("WANDB_BASE_URL", "https://wandb.example.org")
+    assert doctor.wandb(online).state == "wrong"
+    monkeypatch.setenv("WANDB_API_KEY", "secret")
+    assert doctor.wandb(online).state == "ok"
+    assert "secret" not in doctor.wandb(online).told
+
+
+def test_a_storage_is_a_folder_that_may_come_yet_and_no_file(folder: Path) -> None:
+    (folder / "file").write_text("")
+    assert doctor.storage(config(f"paths.storage={folder}")).state == "ok"
+    assert doctor.storage(config(f"paths.storage={folder}/new")).state == "ok"
+    assert doctor.storage(config(f"paths.storage={folder}/file")).state == "wrong"
+    assert not (folder / "new").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_storage_that_cannot_be_written_is_wrong(folder: Path) -> None:
+    (folder / "kept").mkdir(mode=0o500)
+    assert doctor.storage(config(f"paths.storage={folder}/kept")).state == "wrong"
+
+
+def test_a_model_that_was_asked_for_must_be_there(publish, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = config(f"paths.storage={tmp_path / 'storage'}")
+    assert (doctor.model(stored).state, doctor.model(stored).mend) == ("warning", "uv run invoke pipeline")
+    monkeypatch.setenv("BOATYARD_MODEL", "inbox@production")
+    assert (doctor.model(stored).state, doctor.model(stored).mend) == ("wrong", "uv run invoke pipeline")
+    manifest = publish()
+    monkeypatch.setenv("BOATYARD_MODEL", f"{manifest.name}@staging")
+    assert (doctor.model(stored).state, doctor.model(stored).mend) == ("wrong", "uv run invoke models")
+    monkeypatch.setenv("BOATYARD_MODEL", f"{manifest.name}@{manifest.version}")
+    assert doctor.model(stored).state == "ok"
+    monkeypatch.setenv("BOATYARD_MODEL", "no model")
+    assert (doctor.model(stored).state, doctor.model(stored).mend) == ("wrong", "unset BOATYARD_MODEL")
+
+
+def test_the_command_tells_of_everything_and_changes_nothing(folder: Path) -> None:
+    words = [sys.executable, "-m", "boatyard.doctor", "tracking=wandb"]
+    environment = os.environ | {"COLUMNS": "80", "PORT": "0"}
+    shown = subprocess.run(words, capture_output=True, text=True, encoding="utf-8", env=environment)
+    assert shown.returncode == 1
+    assert "wrong: port, W&B" in shown.stderr
+    assert all(one.name in shown.stdout for one in doctor.CHECKS)
+    assert max(len(line) for line in shown.stdout.splitlines()) <= 80
+    assert {"unset PORT", "uv run wandb login"} <= set(shown.stdout.splitlines())
+    assert list(folder.iterdir()) == []
+
+
+def test_nothing_wrong_is_status_nought(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["doctor"])
+    monkeypatch.setenv("PORT", str(doctor._listen("127.0.0.1", 0)))
+    assert doctor.main() == 0
+    assert "model (warning):\nuv run invoke pipeline" in capsys.readouterr().out
+
+
+def test_a_missing_package_that_comes_before_all_checks_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "hydra.py").write_text(f"raise ModuleNotFoundError('gone', name={json.dumps('hydra')})")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+    words = [sys.executable, "-m", "boatyard.doctor"]
+    shown = subprocess.run(words, capture_output=True, text=True, env=environment)
+    assert (shown.returncode, shown.stderr) == (1, "doctor: the package hydra is not installed; run `uv sync`\n")
