@@ -37,9 +37,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             return f"[{text}]({to}{'#' + anchor if anchor else ''})"
         if not file.exists() or not file.is_relative_to(ROOT):
             return found[0]
-        address = (
-            f"{config.repo_url.rstrip('/')}/blob/HEAD/{file.relative_to(ROOT).as_posix()}" if config.repo_url else ""
-        )
-        return f"[{text}]({address})" if address else text
+        repository = config.extra["repository"].rstrip("/")
+        return f"[{text}]({repository}/blob/HEAD/{file.relative_to(ROOT).as_posix()})" if repository else text
 
     return _CODE_OR_LINK.sub(held, markdown)

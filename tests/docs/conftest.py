@@ -1,5 +1,6 @@
 """A copy of the repository in which the documentation's commands run."""
 
+import csv
 import os
 import re
 import shutil
@@ -33,7 +34,17 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
             text, found = re.subn(rf"\b{before}\b", after, text)
             assert found == 1, (name, before)
         (copy / name).write_text(text)
+    fewer_rows(copy / "data" / "raw" / "inbox.csv")
     return copy
+
+
+def fewer_rows(path: Path) -> None:
+    """Those of five labels: all of a label's rows, so that the pipeline still finds enough of each."""
+    with path.open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    labels = sorted({label for _, label in rows})[:5]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *(row for row in rows if row[1] in labels)])
 
 
 @pytest.fixture(scope="session")

@@ -84,19 +84,17 @@ def test_every_route_is_told(site: Path) -> None:
 
 def test_every_task_is_told(site: Path, checkout: Path, environment: dict[str, str]) -> None:
     listed = subprocess.run(
-        [sys.executable, "-m", "invoke", "--list", "--list-format=json"],
+        [sys.executable, "-m", "invoke", "--list"],
         cwd=checkout,
         env=environment,
         capture_output=True,
         text=True,
         check=True,
     )
-    found = json.loads(listed.stdout)
-    names = [task["name"] for task in found["tasks"]]
-    names += [f"{part['name']}.{task['name']}" for part in found["collections"] for task in part["tasks"]]
-    assert len(names) > 20
+    names = [line.split()[0] for line in listed.stdout.splitlines() if line.startswith("  ")]
+    assert {"pipeline", "cloud.train"} <= set(names)
     text = page(site, "reference/commands")
-    assert all(f"invoke {name.replace('_', '-')}" in text for name in names)
+    assert not [name for name in names if f"uv run invoke {name}" not in text]
 
 
 def test_every_module_has_a_page_with_its_docstrings(site: Path, checkout: Path) -> None:
