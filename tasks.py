@@ -185,6 +185,13 @@ def alerts(context, check=False):
     _module(context, "boatyard.cloud.alerts", *(["--check"] if check else []))
 
 
+@task(help={"serve": "show it at http://localhost:8010, and again after each change"})
+def docs(context, serve=False):
+    """Build the documentation into site/; a link or a page that is missing is an error."""
+    words = ["serve", "--dev-addr=localhost:8010"] if serve else ["build"]
+    _module(context, "mkdocs", *words, "--strict", NO_MKDOCS_2_WARNING="1")
+
+
 @task(iterable=["override"], help=_OVERRIDES)
 def doctor(context, override):
     """Check what this machine needs, and change nothing."""

@@ -80,8 +80,9 @@ def test_any_other_command_would_be_found(line: str) -> None:
 
 def test_the_parts_of_ci_are_there() -> None:
     found = {line.removeprefix("uv run ") for _, line in commands()}
-    assert found >= {"invoke test", "invoke test --unit", "invoke lint", "invoke types", "invoke data"}
-    assert {file.stem for file in FILES} == {"tests", "lint", "images", "data", "model", "deploy", "drift", "codeql"}
+    assert found >= {f"invoke {task}" for task in ("test", "test --unit", "lint", "types", "data", "docs")}
+    names = {"tests", "lint", "images", "data", "model", "drift", "deploy", "codeql", "docs"}
+    assert {file.stem for file in FILES} == names
 
 
 def test_tests_run_on_three_systems_and_every_python_that_the_package_allows() -> None:
@@ -108,10 +109,12 @@ def test_nothing_is_allowed_that_a_job_does_not_ask_for_and_no_two_runs_collide(
         assert job["permissions"], name
 
 
-def test_only_jobs_that_log_in_to_google_cloud_may_prove_who_they_are() -> None:
+def test_only_jobs_that_log_in_to_google_cloud_or_publish_the_site_may_prove_who_they_are() -> None:
     for name, job in jobs():
-        logs_in = any("google-github-actions/auth" in step.get("uses", "") for step in job["steps"])
-        assert logs_in == ("id-token" in job["permissions"]), name
+        asked = any(
+            re.match("google-github-actions/auth|actions/deploy-pages", step.get("uses", "")) for step in job["steps"]
+        )
+        assert asked == ("id-token" in job["permissions"]), name
 
 
 def test_no_secret_is_used_at_all() -> None:

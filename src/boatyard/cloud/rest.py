@@ -1,7 +1,7 @@
 """Google's REST APIs, with the credentials and the environment variables that gcloud itself takes.
 
-CLOUDSDK_API_ENDPOINT_OVERRIDES_<API> names another address for an API, CLOUDSDK_AUTH_DISABLE_CREDENTIALS asks without
-credentials: that is all that a stand-in needs.
+`CLOUDSDK_API_ENDPOINT_OVERRIDES_<API>` names another address for an API,
+`CLOUDSDK_AUTH_DISABLE_CREDENTIALS` asks without credentials: that is all that a stand-in needs.
 """
 
 import os

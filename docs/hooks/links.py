@@ -1,0 +1,43 @@
+"""Links as they stand in the repository, made to hold on the site."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import Files
+from mkdocs.structure.pages import Page
+
+ROOT = Path(__file__).parents[2]
+_CODE_OR_LINK = re.compile(r"^```.*?^```|`[^`\n]+`|\[(?P<text>[^\]]*)\]\((?P<to>[^)\s]+)\)", re.DOTALL | re.MULTILINE)
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files, **_: Any) -> str:
+    """Point at the page that a file became, or at the file in the repository.
+
+    Where nobody knows the repository's address only the link's text is left. What is not there is left to MkDocs,
+    which warns.
+    """
+    if page.file.abs_src_path is None:
+        return markdown
+    home = Path(page.file.abs_src_path).parent
+    pages = {
+        Path(file.abs_src_path): file.src_uri for file in files if file.abs_src_path and file.inclusion.is_included()
+    }
+
+    def held(found: re.Match[str]) -> str:
+        text, to = found["text"], found["to"]
+        if to is None or re.match(r"[a-z]+:|#", to):
+            return found[0]
+        path, _, anchor = to.partition("#")
+        file = Path(os.path.normpath(home / path))
+        if file in pages:
+            to = os.path.relpath(pages[file], Path(page.file.src_uri).parent).replace(os.sep, "/")
+            return f"[{text}]({to}{'#' + anchor if anchor else ''})"
+        if not file.exists() or not file.is_relative_to(ROOT):
+            return found[0]
+        repository = config.extra["repository"].rstrip("/")
+        return f"[{text}]({repository}/blob/HEAD/{file.relative_to(ROOT).as_posix()})" if repository else text
+
+    return _CODE_OR_LINK.sub(held, markdown)

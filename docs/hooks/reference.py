@@ -1,0 +1,239 @@
+"""The reference, made of what it describes: the configuration's schema and files, the API's document, the tasks."""
+
+import json
+import pkgutil
+import re
+import runpy
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+import boatyard
+from boatyard.api import create_app
+from boatyard.api.openapi import describe
+from boatyard.api.settings import Settings
+from boatyard.bundle import Manifest
+from boatyard.config import CONFIGS, Config, options
+from boatyard.kinds.text.serving import input_schema
+
+ROOT = Path(__file__).parents[2]
+Schema = dict[str, Any]
+
+
+def configuration() -> str:
+    """Each key with its type, its default and the comment beside it; then the files that are chosen from."""
+    schema = Config.model_json_schema()
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        defaults = OmegaConf.to_container(compose("config"), resolve=False)
+    comments = _comments()
+    parts = [
+        "# Configuration",
+        "Every key: what it takes and its default. `-o KEY=VALUE` sets one for a task, `KEY=VALUE` for a module. The "
+        "defaults are those of `uv run invoke pipeline`; a file that is chosen instead (`-o model=minilm`) brings its "
+        "own. [All files](#the-files) stand below.",
+    ]
+    for name, field in schema["properties"].items():
+        section = _resolved(field, schema)
+        parts += [f"## {name}", _text(section["description"])]
+        rows = [
+            (f"`{key}`", _takes(leaf), _default(defaults, key), _beyond(leaf, comments.get(key, "")))
+            for key, leaf in _leaves(section, schema, f"{name}.")
+        ]
+        parts.append(_table(("key", "takes", "default", "comment"), rows))
+    parts.append("## The files")
+    for group in sorted(folder.name for folder in CONFIGS.iterdir() if folder.is_dir()):
+        for option in options(group):
+            lines = (CONFIGS / group / f"{option}.yaml").read_text(encoding="utf-8").splitlines()
+            parts.append("\n".join([f'??? note "{group}={option}"', "", *_indented("```yaml", *lines, "```")]))
+    return "\n\n".join(parts) + "\n"
+
+
+def http() -> str:
+    """Each route, then the shapes of what is sent."""
+    document = _document()
+    parts = [
+        "# HTTP",
+        "What the server takes and answers, for a model that reads one text. A model that reads other fields has other "
+        "names in the request: the server's own page, `/docs`, has those of the model that it serves. "
+        "[The same as OpenAPI](openapi.json). [Serving](../serving.md) says how the server behaves.",
+    ]
+    for path, methods in sorted(document["paths"].items(), key=lambda route: route[0] != "/predict"):
+        for method, route in methods.items():
+            parts += [f"## {method.upper()} {path}", _text(route.get("description", route["summary"]))]
+            given = [
+                (f"`{field['name']}`", field["in"], _takes(field["schema"])) for field in route.get("parameters", [])
+            ]
+            if given:
+                parts.append(_table(("parameter", "in", "takes"), given))
+            for form, body in route.get("requestBody", {}).get("content", {}).items():
+                parts.append(f"Body, `{form}`: {_takes(body['schema'])}.")
+            answers = sorted(route["responses"].items())
+            for status, answer in answers:
+                for form, content in answer.get("content", {}).items() if status < "400" else ():
+                    shape = f": {_takes(content['schema'])}" if content.get("schema") else ""
+                    parts.append(f"Answer, {status}, `{form}`{shape}.")
+            if refusals := ", ".join(
+                f"{status} {answer['description']}" for status, answer in answers if status >= "400"
+            ):
+                parts.append(f"Refusals: {refusals}; each is a [ProblemDocument](#problemdocument).")
+    parts.append("## Shapes")
+    for name, shape in document["components"]["schemas"].items():
+        parts += [f"### {name}", _text(shape.get("description", ""))]
+        fields = shape.get("properties", {}).items()
+        parts.append(
+            _table(
+                ("field", "is", "means"),
+                ((f"`{field}`", _takes(told), _text(told.get("description", ""))) for field, told in fields),
+            )
+        )
+    return "\n\n".join(parts) + "\n"
+
+
+def openapi() -> str:
+    """The API's own document."""
+    return json.dumps(_document(), indent=1)
+
+
+def commands() -> str:
+    """Each task with its arguments."""
+    namespace = runpy.run_path(str(ROOT / "tasks.py"))["namespace"]
+    parts = [
+        "# Commands",
+        "`uv run invoke --list` prints them, `uv run invoke --help NAME` prints one. The exit status is 0: done; 1: it "
+        "did not work; 2: the input is wrong, and one sentence says how to mend it; 130 or 143: interrupted or "
+        "terminated, and the same command goes on where it stopped.",
+        "Each stage is a module too, with the same overrides and no `-o`: `python -m boatyard.train model=minilm`.",
+    ]
+    for name in sorted(namespace.task_names, key=lambda name: "." in name):
+        task = namespace[name]
+        arguments = task.get_arguments()
+        words = [given for given in arguments if given.positional and given.kind is not list]
+        usage = " ".join([name, *(given.name.upper() for given in words)])
+        parts += [f"## {name}", _text(task.__doc__), f"    uv run invoke {usage}"]
+        rows = [
+            (f"`{_flags(given.names)}`", given.help or "", _shown(given.default) if given.kind in (str, int) else "")
+            for given in arguments
+            if given not in words
+        ]
+        if rows:
+            parts.append(_table(("option", "is", "default"), rows))
+    return "\n\n".join(parts) + "\n"
+
+
+def package() -> dict[str, str]:
+    """A page for each module of the package, by its name: mkdocstrings fills them from the docstrings."""
+    names = [module.name for module in pkgutil.iter_modules(boatyard.__path__) if not module.name.startswith("_")]
+    return {name: f"# boatyard.{name}\n\n::: boatyard.{name}\n" for name in names}
+
+
+def _comments() -> dict[str, str]:
+    """What stands behind a key in configs/, by the key; the first file that says something counts."""
+    found: dict[str, str] = {}
+    for file in [CONFIGS / "config.yaml", *sorted(CONFIGS.glob("*/*.yaml"))]:
+        text = file.read_text(encoding="utf-8")
+        above = [] if file.parent == CONFIGS or "@package _global_" in text else [(-1, file.parent.name)]
+        for spaces, name, comment in re.findall(r"^( *)(\w+):(?:.* # (.*))?", text, re.MULTILINE):
+            above = [*(key for key in above if key[0] < len(spaces)), (len(spaces), name)]
+            if comment:
+                found.setdefault(".".join(name for _, name in above), comment)
+    return found
+
+
+def _beyond(leaf: Schema, comment: str) -> str:
+    """The comment, without the choices that the schema names already."""
+    return comment.removeprefix(" | ".join(map(str, leaf.get("enum", [])))).lstrip(":, ")
+
+
+def _leaves(section: Schema, whole: Schema, prefix: str) -> Iterator[tuple[str, Schema]]:
+    for name, field in section.get("properties", {}).items():
+        inner = _resolved(field, whole)
+        if "properties" in inner:
+            yield from _leaves(inner, whole, f"{prefix}{name}.")
+        else:
+            yield prefix + name, field
+
+
+def _resolved(field: Schema, whole: Schema) -> Schema:
+    """The part that a reference, or one that may be null, means."""
+    for choice in [field, *field.get("anyOf", [])]:
+        if reference := choice.get("$ref"):
+            found: Schema = whole["$defs"][reference.rpartition("/")[2]]
+            return found
+    return field
+
+
+def _takes(schema: Schema) -> str:
+    """A JSON Schema in a few words."""
+    if reference := schema.get("$ref"):
+        name = reference.rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
+    if choices := schema.get("anyOf") or schema.get("oneOf"):
+        return " or ".join(_takes(choice) for choice in choices)
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    kind = schema.get("type", "anything")
+    if kind == "array":
+        least, most = schema.get("minItems", 0), schema.get("maxItems")
+        size = f", {least} to {most} of them" if most else f", at least {least}" if least else ""
+        return f"list of: {_takes(schema['items'])}{size}"
+    if kind == "object" and (fields := schema.get("properties")):
+        return "object of " + ", ".join(f"`{name}`: {_takes(field)}" for name, field in fields.items())
+    words = {"string": "text", "integer": "whole number", "null": "`null`"}
+    limits = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    bounds = [f"{sign} {schema[limit]:g}" for limit, sign in limits.items() if limit in schema]
+    if "maxLength" in schema:
+        bounds.append(f"{schema.get('minLength', 0)} to {schema['maxLength']} characters")
+    if "pattern" in schema:
+        bounds.append(f"`{schema['pattern']}`")
+    return ", ".join([words.get(kind, kind), *bounds])
+
+
+def _document() -> Schema:
+    manifest = Manifest.model_construct(
+        input_schema=input_schema(["text"]), examples=[{"text": "my card was stolen on the bus"}]
+    )
+    with TemporaryDirectory() as folder:
+        return describe(create_app(Settings(storage=folder)), manifest)
+
+
+def _default(values: Any, key: str) -> str:
+    for name in key.split("."):
+        if not isinstance(values, dict) or name not in values:
+            return ""
+        values = values[name]
+    return _shown(values)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, str):
+        return f"`{value}`" if value else ""
+    return f"`{json.dumps(value)}`"
+
+
+def _flags(names: Iterable[str]) -> str:
+    flags = (f"{'--' if len(name) > 1 else '-'}{name.replace('_', '-')}" for name in names)
+    return ", ".join(sorted(flags, key=len))
+
+
+def _indented(*lines: str) -> list[str]:
+    return [f"    {line}".rstrip() for line in lines]
+
+
+def _text(said: str | None) -> str:
+    return " ".join((said or "").split())
+
+
+def _cell(text: str) -> str:
+    """With its bars shown as such; in code they are so already."""
+    return re.sub(r"`[^`]*`|\|", lambda found: "&#124;" if found[0] == "|" else found[0], text)
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *([_cell(text) for text in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,0 +1,60 @@
+"""A copy of the repository in which the documentation's commands run."""
+
+import csv
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SMALLER = {
+    "configs/config.yaml": {"max_train_rows: null": "max_train_rows: 64", "tracking: offline": "tracking: none"},
+    "configs/experiment/overfit.yaml": {"max_steps: 100": "max_steps: 3"},
+    "configs/model/tiny.yaml": {"num_train_epochs: 12": "num_train_epochs: 1"},
+    "configs/model/scratch.yaml": {"num_train_epochs: 20": "num_train_epochs: 1"},
+}
+
+
+@pytest.fixture(scope="session")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What git would commit, with settings that train for seconds."""
+    copy = tmp_path_factory.mktemp("checkout")
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    for name in subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0"):
+        if name and (ROOT / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, copy / name)
+    for name, changes in SMALLER.items():
+        text = (copy / name).read_text()
+        for before, after in changes.items():
+            text, found = re.subn(rf"\b{before}\b", after, text)
+            assert found == 1, (name, before)
+        (copy / name).write_text(text)
+    fewer_rows(copy / "data" / "raw" / "inbox.csv")
+    return copy
+
+
+def fewer_rows(path: Path) -> None:
+    """Those of five labels: all of a label's rows, so that the pipeline still finds enough of each."""
+    with path.open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    labels = sorted({label for _, label in rows})[:5]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *(row for row in rows if row[1] in labels)])
+
+
+@pytest.fixture(scope="session")
+def environment(checkout: Path) -> dict[str, str]:
+    """`uv run` takes the packages that the tests have, and the copy's own code; nothing is fetched."""
+    return os.environ | {
+        "UV_PROJECT_ENVIRONMENT": sys.prefix,
+        "UV_NO_SYNC": "1",
+        "UV_OFFLINE": "1",
+        "PYTHONPATH": str(checkout / "src"),
+        "HF_HUB_OFFLINE": "1",
+        "NO_MKDOCS_2_WARNING": "1",
+    }
