@@ -227,6 +227,7 @@ def test_without_its_log_a_job_is_followed_all_the_same(
 
 @pytest.mark.parametrize("program", ["import time; time.sleep(60)"], indirect=True)
 def test_ctrl_c_leaves_the_job_alone_and_says_how_to_go_on(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored, by children too
     following = command("train")
     wait_for(lambda: any(method == "GET" for method, _, _ in cloud.vertex.requests) or following.poll() is not None)
     following.send_signal(signal.SIGINT)
