@@ -10,7 +10,9 @@ from mkdocs.structure.files import Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[2]
-_CODE_OR_LINK = re.compile(r"^```.*?^```|`[^`\n]+`|\[(?P<text>[^\]]*)\]\((?P<to>[^)\s]+)\)", re.DOTALL | re.MULTILINE)
+_CODE_OR_LINK = re.compile(
+    r"^```.*?^```|`[^`\n]+`|(?<!!)\[(?P<text>[^\]]*)\]\((?P<to>[^)\s]+)\)", re.DOTALL | re.MULTILINE
+)
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files, **_: Any) -> str:
