@@ -19,9 +19,9 @@ FROM ${BASE_IMAGE}
 RUN useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin boatyard
 COPY --from=dependencies /opt/boatyard /opt/boatyard
 COPY --from=package /app /app
-# BOATYARD_API and BOATYARD_MONITOR say where the others answer
+# BOATYARD_API and BOATYARD_MONITOR say where the others answer; the welcome would ask the internet for its own address
 ENV PATH=/opt/boatyard/bin:$PATH PYTHONPATH=/app/src PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
-    BOATYARD_HOST=0.0.0.0 PORT=8501
+    BOATYARD_HOST=0.0.0.0 PORT=8501 STREAMLIT_LOGGER_HIDE_WELCOME_MESSAGE=true
 WORKDIR /app
 USER 10001:10001
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["python", "-I", "-c", \
