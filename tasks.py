@@ -301,6 +301,7 @@ def _on_cloud(context: Context, command: str, *words: str) -> None:
     _module(context, "boatyard.cloud", command, *words)
 
 
+_SERVICE = "which one: api, monitor or frontend"
 _JOB = {
     "machine": "such as n1-standard-8",
     "gpu": "t4, l4, v100, a100, a100-80gb or h100",
@@ -334,7 +335,7 @@ def cloud_cancel(context, job):
 
 @_cloud(
     iterable=["override"],
-    help={"service": "which one: api", "dry_run": "print what would be deployed instead", **_OVERRIDES},
+    help={"service": _SERVICE, "dry_run": "print what would be deployed instead", **_OVERRIDES},
 )
 def cloud_deploy(context, override, service="api", dry_run=False):
     """Deploy to Cloud Run: traffic moves once the new revision has answered."""
@@ -347,13 +348,13 @@ def cloud_status(context):
     _on_cloud(context, "status")
 
 
-@_cloud(help={"service": "which one: api"})
+@_cloud(help={"service": _SERVICE})
 def cloud_logs(context, service="api"):
     """Print what a service has logged lately."""
     _on_cloud(context, "logs", f"--service={service}")
 
 
-@_cloud(help={"service": "which one: api"})
+@_cloud(help={"service": _SERVICE})
 def cloud_rollback(context, service="api"):
     """Send a service's traffic to the revision before."""
     _on_cloud(context, "rollback", f"--service={service}")

@@ -14,7 +14,12 @@ from typing import Any
 
 FOLDER = Path(__file__).parent
 PROJECT = FOLDER.parent / "pyproject.toml"
-EXTRAS = {"api": ["cloud"], "trainer": ["cloud", "train"]}  # image: beside the core install
+EXTRAS = {  # image: beside the core install
+    "api": ["cloud"],
+    "frontend": ["frontend"],
+    "monitor": ["cloud", "monitor"],
+    "trainer": ["cloud", "train"],
+}
 BUILD = "build"  # the dependency group that builds them
 
 

@@ -1,7 +1,8 @@
 """A stand-in for Cloud Run: its Admin API (v1) and what runs the services, each instance a real process.
 
 It is strict: what Cloud Run refuses is refused. Beside it answer the two other APIs that are asked, for identity tokens
-and for logs. What it has not: more than one instance of a revision, restarts by the liveness probe, volumes, side-cars.
+and for logs, and the metadata server that its instances ask. What it has not: more than one instance of a revision,
+restarts by the liveness probe, volumes, side-cars.
 """
 
 import asyncio
@@ -45,14 +46,18 @@ _HOP = {"connection", "keep-alive", "transfer-encoding", "te", "upgrade", "host"
 _RESERVED = {"PORT", "K_SERVICE", "K_REVISION", "K_CONFIGURATION"}
 
 
-def api_process(
-    image: str,  # noqa: ARG001
+_MODULES = {"api": ["boatyard.api"], "monitor": ["boatyard.monitor", "serve"], "frontend": ["boatyard.frontend"]}
+
+
+def service_process(
+    image: str,
     environment: Mapping[str, str],
     folder: Path,
 ) -> tuple[Sequence[str], Mapping[str, str]]:
-    """The command and environment that stand for a container of the api image; its /tmp is the folder."""
+    """The command and environment that stand for a container of a service's image; its /tmp is the folder."""
     own = {key: str(folder) + value[4:] if value.startswith("/tmp/") else value for key, value in environment.items()}  # noqa: S108
-    return [sys.executable, "-m", "boatyard.api"], own | {"TMPDIR": str(folder)}
+    name = image.rpartition("/")[2].partition(":")[0]
+    return [sys.executable, "-m", *_MODULES[name]], own | {"TMPDIR": str(folder)}
 
 
 class Refused(Exception):  # noqa: N818
@@ -129,7 +134,7 @@ class CloudRun:
         folder: Path,
         *,
         project: str = "boatyard-test",
-        command: Command = api_process,
+        command: Command = service_process,
         secrets: Mapping[str, str] | None = None,
         queue_seconds: float = 10.0,
         grace_seconds: float = 10.0,
@@ -261,6 +266,7 @@ class CloudRun:
                 route(revisions, "GET", self._list_revisions),
                 route("/v1/projects/-/serviceAccounts/{account}", "POST", self._generate_token),
                 route("/v2/entries:list", "POST", self._list_entries),
+                Route("/computeMetadata/v1/instance/service-accounts/default/identity", self._metadata_token),
             ]
         )
 
@@ -319,6 +325,11 @@ class CloudRun:
         if account != f"boatyard-run@{self.project}.iam.gserviceaccount.com":
             raise Refused(403, f"Permission 'iam.serviceAccounts.getOpenIdToken' denied on {account}")
         return {"token": self._new_token(body["audience"])}
+
+    async def _metadata_token(self, request: Request) -> Response:
+        if request.headers.get("metadata-flavor") != "Google":
+            return Response("403: the header Metadata-Flavor is missing", 403)
+        return Response(self._new_token(request.query_params["audience"]))
 
     async def _list_entries(self, request: Request, body: Object) -> Object:  # noqa: ARG002
         asked = dict(re.findall(r'([\w.]+)="([^"]*)"', body["filter"]))
@@ -488,6 +499,7 @@ class CloudRun:
         container, port = revision.container, free_port()
         environment = {"PORT": str(port), "K_SERVICE": revision.service, "K_CONFIGURATION": revision.service}
         environment["K_REVISION"] = revision.name
+        environment["GCE_METADATA_HOST"] = self.url.removeprefix("http://")
         for variable in container.get("env", []):
             environment[variable["name"]] = variable.get("value") or self._secret(variable)
         folder = self._folder / f"{revision.name}-{revision.starts}"  # a new instance has an empty disk

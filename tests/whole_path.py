@@ -21,7 +21,7 @@ from buckets import BUCKET
 from checkout import ROOT, commit, git, make_checkout
 from plants import write_plants
 from standin_google import AnyCommit, Google, all_is_well
-from standin_run import CloudRun, Command, api_process
+from standin_run import CloudRun, Command, service_process
 from standin_vertex import StandInJob, StandInVertex, Start, start_here
 
 from boatyard import journal
@@ -83,7 +83,9 @@ class World:
 
 
 @contextmanager
-def world(folder: Path, bucket_url: str, train: Start = start_here, serve: Command = api_process) -> Iterator[World]:
+def world(
+    folder: Path, bucket_url: str, train: Start = start_here, serve: Command = service_process
+) -> Iterator[World]:
     """Its storage is a new root in the stand-in's bucket; `train` and `serve` run the containers."""
     root = f"gs://{BUCKET}/{uuid4().hex}"
     reach = {"STORAGE_EMULATOR_HOST": bucket_url, "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false"}

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,14 @@ from buckets import BUCKET
 from bundles import Publish
 from checkout import ROOT, commit, git, make_checkout
 from jsonschema import Draft202012Validator
+from references import publish_watchable
 from standin_google import AnyCommit, Google, all_is_well
 from standin_run import BODY_BYTES, CloudRun, Command
 
 from boatyard import journal, registry
 from boatyard.cloud.place import SERVICES
 from boatyard.cloud.schemas import google_schema
+from boatyard.frontend.services import Trouble, addresses
 from boatyard.storage import Storage
 
 pytestmark = pytest.mark.cloud
@@ -260,6 +263,31 @@ def test_keys_come_from_the_secret_that_the_template_refers_to(
         assert ask(cloud).status_code == 401
         assert entry not in json.dumps(cloud.requests) + told
         assert key not in json.dumps(cloud.requests) + told
+
+
+def test_the_page_reaches_the_others_as_the_account_that_it_runs_as(
+    cloud: CloudRun, command: Commands, storage: Storage, tmp_path: Path
+) -> None:
+    publish_watchable(storage, tmp_path, ["my card was stolen", "send a transfer", "the fee"] * 50)
+    told = command("deploy", "--service=frontend", status=2)
+    assert "boatyard-api has no address yet: run `invoke cloud.deploy --service=api` first" in told
+    for service in SERVICES:
+        command("deploy", f"--service={service}")
+    shown = command("status")
+    assert all(cloud.service_url(f"boatyard-{service}") in shown for service in SERVICES)
+    url = cloud.service_url("boatyard-frontend")
+    assert "Streamlit" in httpx.get(url, headers=cloud.headers("boatyard-frontend")).text
+    assert httpx.get(url).status_code == 403
+
+    (revision,) = cloud.traffic("boatyard-frontend")
+    given = {each["name"]: each["value"] for each in cloud.revision(revision).container["env"]}
+    given["GCE_METADATA_HOST"] = cloud.url.removeprefix("http://")
+    api, monitor = addresses(given)
+    assert api.get("/model")["name"] == "inbox"
+    assert "quality" in monitor.get("/statistics")
+    with pytest.raises(Trouble) as refused:
+        replace(api, identity="").get("/model")
+    assert refused.value.status == 403
 
 
 def test_what_is_wrong_is_one_sentence(tmp_path: Path, cloud: CloudRun, command: Commands) -> None:

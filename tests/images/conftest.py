@@ -27,7 +27,7 @@ def docker() -> Iterator[Docker]:
 
 @pytest.fixture(scope="session")
 def images(docker: Docker, capfd_session: None) -> Docker:  # noqa: ARG001 - the builds are seen as they go on
-    """boatyard-api:latest and boatyard-trainer:latest are there."""
+    """boatyard-NAME:latest is there for each of dockerfiles/."""
     subprocess.run([sys.executable, "-m", "invoke", "images"], cwd=ROOT, env=docker.environment, check=True)
     return docker
 
@@ -51,13 +51,13 @@ Serve = Callable[..., Container]
 
 @pytest.fixture
 def serve(images: Docker) -> Iterator[Serve]:
-    """A hardened container of the api image, which listens on `url`."""
+    """A hardened container of a service's image, the api's unless another is named, which listens on `url`."""
     running: list[Container] = []
 
-    def start(*options: str, **environment: str) -> Container:
+    def start(*options: str, image: str = "boatyard-api", **environment: str) -> Container:
         port = free_port()
         words = [f"--env={name}={value}" for name, value in {"PORT": str(port), **environment}.items()]
-        container = images.start("boatyard-api", *options, *words)
+        container = images.start(image, *options, *words)
         container.url = f"http://127.0.0.1:{port}"
         running.append(container)
         return container

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import subprocess
 import tarfile
 from importlib.metadata import version
@@ -12,6 +13,7 @@ import pytest
 from bundles import publish_in_production, write_bundle
 from conftest import Serve
 from containers import HARDENED, Docker
+from references import publish_watchable
 
 from boatyard import journal, registry
 from boatyard.storage import open_storage
@@ -20,8 +22,8 @@ from boatyard.tracking import git_commit
 pytestmark = pytest.mark.images
 
 ROOT = Path(__file__).parents[2]
-API_MB = 240  # over its base
-TRAINER_MB = 8000
+MOST_MB = {"api": 240, "frontend": 570, "monitor": 900, "trainer": 8000}  # over their base
+NAMES = sorted(MOST_MB)
 
 
 def test_the_api_image_serves_a_model_from_a_bucket_and_stops_cleanly(
@@ -46,9 +48,7 @@ def test_the_api_image_serves_a_model_from_a_bucket_and_stops_cleanly(
 
     assert container.shell("id -u") == "10001"
     container.shell("touch /opt/boatyard/x", status=1)
-    container.docker.run("stop", "--time=10", container.id)
-    state = container.state()
-    assert (state["ExitCode"], state["OOMKilled"]) == (0, False), container.logs()
+    assert container.stop() == (0, False), container.logs()
     assert "Finished server process" in container.logs()
     assert [line["id"] for line in journal.read(storage)] == [answer["id"]]
 
@@ -70,6 +70,52 @@ def test_the_api_image_serves_a_folder_to_who_has_a_key(serve: Serve, client: ht
 def test_a_wrong_setting_ends_the_api_image_with_a_sentence(images: Docker) -> None:
     refused = images.run("run", "--rm", *HARDENED, "--env=BOATYARD_MODEL=In Box", "boatyard-api", status=2)
     assert refused.stderr.startswith("boatyard.api: BOATYARD_MODEL: ")
+    assert len(refused.stderr.splitlines()) == 1
+
+
+def test_the_monitor_image_tells_of_the_traffic_and_makes_a_report(
+    serve: Serve,
+    client: httpx.Client,
+    bucket: tuple[str, dict[str, str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    root, there = f"{bucket[0]}/watched", bucket[1]
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", there["STORAGE_EMULATOR_HOST"])
+    texts = ["my card was stolen", "send a transfer", "the fee"] * 50
+    publish_watchable(open_storage(root), tmp_path, texts)
+    api = serve(BOATYARD_STORAGE=root, **there)
+    api.wait_until_healthy()
+    client.post(f"{api.url}/predict", json={"inputs": [{"text": text} for text in texts[:120]]}).raise_for_status()
+    api.stop()
+
+    container = serve(image="boatyard-monitor", BOATYARD_STORAGE=root, **there)
+    container.wait_until_healthy()
+    assert client.get(f"{container.url}/readyz").json()["model"] == "inbox"
+    assert client.get(f"{container.url}/statistics").json()["rows"] == 120
+    told = client.post(f"{container.url}/drift/run").json()
+    assert (told["window"]["rows"], told["alarm"]) == (120, False)
+    assert "inbox: no drift" in client.get(f"{container.url}/drift").text
+    assert container.stop() == (0, False), container.logs()
+
+
+def test_the_frontend_image_serves_the_page_and_calls_nobody(serve: Serve, client: httpx.Client) -> None:
+    container = serve(image="boatyard-frontend", BOATYARD_API="http://127.0.0.1:9", BOATYARD_MONITOR="http://[::1]:9")
+    container.wait_until_healthy()
+    page = client.get(container.url)
+    assert page.headers["content-type"].startswith("text/html")
+    script = re.search(r'src="\.?(/static/[^"]+\.js)"', page.text)
+    assert script is not None
+    assert client.get(container.url + script[1]).status_code == 200
+    assert container.stop() == (0, False), container.logs()
+    assert "usage statistics" not in container.logs(), "its settings were not found"
+    assert "external IP" not in container.logs()
+
+
+@pytest.mark.parametrize("name", ["monitor", "frontend"])
+def test_a_wrong_port_ends_a_service_with_a_sentence(images: Docker, name: str) -> None:
+    refused = images.run("run", "--rm", *HARDENED, "--env=PORT=http", f"boatyard-{name}", status=2)
+    assert refused.stderr.startswith(f"boatyard.{name}: PORT: ")
     assert len(refused.stderr.splitlines()) == 1
 
 
@@ -99,7 +145,7 @@ def test_wrong_input_ends_the_trainer_image_with_a_sentence(images: Docker) -> N
 
 
 def test_the_images_say_what_they_are_and_run_as_nobody_in_particular(images: Docker) -> None:
-    for name in ("api", "trainer"):
+    for name in NAMES:
         config = images.inspect(f"boatyard-{name}:latest")["Config"]
         labels = {key.removeprefix("org.opencontainers.image."): value for key, value in config["Labels"].items()}
         assert labels["title"] == f"boatyard-{name}"
@@ -111,12 +157,11 @@ def test_the_images_say_what_they_are_and_run_as_nobody_in_particular(images: Do
 
 def test_the_images_are_as_small_as_promised(images: Docker) -> None:
     base = images.inspect(images.environment.get("BASE_IMAGE", "python:3.12-slim"))["Size"]
-    added = {name: (images.inspect(f"boatyard-{name}")["Size"] - base) / 1e6 for name in ("api", "trainer")}
-    assert added["api"] <= API_MB
-    assert added["trainer"] <= TRAINER_MB
+    added = {name: (images.inspect(f"boatyard-{name}")["Size"] - base) / 1e6 for name in NAMES}
+    assert {name: size for name, size in added.items() if size > MOST_MB[name]} == {}
 
 
-@pytest.mark.parametrize("name", ["api", "trainer"])
+@pytest.mark.parametrize("name", NAMES)
 def test_cloud_build_builds_and_runs_each_image(images: Docker, name: str) -> None:
     there = {**images.environment, "REGISTRY": "registry", "COMMIT": "tried"}
     command = ["sh", "deploy/cloudbuild/image.sh", name]
@@ -129,10 +174,18 @@ def test_cloud_build_builds_and_runs_each_image(images: Docker, name: str) -> No
 
 
 def test_only_what_is_named_reaches_an_image(docker: Docker, tmp_path: Path) -> None:
-    wanted = {"src/boatyard/new.py", "configs/data/new.yaml", "requirements/api.txt", "data/raw/inbox.csv"}
+    settings = "src/boatyard/frontend/.streamlit"
+    wanted = {
+        f"{settings}/config.toml",
+        "src/boatyard/new.py",
+        "configs/data/new.yaml",
+        "requirements/api.txt",
+        "data/raw/inbox.csv",
+    }
     unwanted = {
         ".env",
         ".git/config",
+        f"{settings}/secrets.toml",
         "src/.env",
         "src/boatyard/__pycache__/new.pyc",
         "configs/.secret.yaml",

@@ -12,16 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
-import pyarrow.parquet as pq
 import pytest
-from bundles import write_bundle
 from problems import assert_problem
+from references import publish_watchable
 from servers import ServerProcess, free_port
 
-from boatyard import registry
-from boatyard.bundle import open_bundle
-from boatyard.export.reference import reference
-from boatyard.predict import Predictor
 from boatyard.storage import open_storage
 
 pytestmark = pytest.mark.integration
@@ -39,15 +34,7 @@ def messages(count: int, seed: int) -> list[str]:
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """A storage with inbox@production, whose reference is such messages."""
-    draft, sealed = tmp_path / "draft", tmp_path / "sealed"
-    write_bundle(draft)
-    sealed.mkdir()
-    rows = [(text,) for text in messages(600, seed=0)]
-    pq.write_table(reference(rows, Predictor(open_bundle(draft))), sealed / "reference.parquet")
-    write_bundle(sealed, metrics={"served": {"accuracy": 0.95, "accuracy_low": 0.93}})
-    storage = open_storage(str(tmp_path / "storage"))
-    version = registry.publish(storage, sealed).version
-    registry.promote(storage, "inbox", version)
+    publish_watchable(open_storage(str(tmp_path / "storage")), tmp_path, messages(600, seed=0))
     return tmp_path
 
 

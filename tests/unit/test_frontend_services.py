@@ -33,6 +33,14 @@ def test_addresses_are_read_from_the_environment() -> None:
     assert (api.url, monitor.url) == ("https://api.example", "http://localhost:8001")
 
 
+def test_no_identity_is_shown_unless_it_is_asked_for_and_none_to_be_had_is_said() -> None:
+    environment = {"GCE_METADATA_HOST": "127.0.0.1:9"}
+    assert [service.identity for service in addresses(environment)] == ["", ""]
+    api, _ = addresses({**environment, "BOATYARD_GOOGLE_IDENTITY": "1"})
+    with pytest.raises(Trouble, match="no identity token for the api"):
+        api.get("/model")
+
+
 @pytest.mark.parametrize("given", ["localhost:8000", "ftp://host", "http://", "http://host:port"])
 def test_what_is_no_address_is_refused_by_its_variable(given: str) -> None:
     with pytest.raises(UserError, match="BOATYARD_API: "):

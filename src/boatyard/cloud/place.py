@@ -8,8 +8,8 @@ from boatyard.errors import UserError
 
 Role = Literal["train", "run", "build"]
 ROLES: tuple[Role, ...] = ("train", "run", "build")
-SERVICES = ("api",)
-"""What Cloud Run serves: each is a file in deploy/run/ and an image of that name."""
+SERVICES = ("api", "monitor", "frontend")
+"""What Cloud Run serves, in the order of deployment: each is a file in deploy/run/ and an image of that name."""
 
 
 @dataclass(frozen=True)

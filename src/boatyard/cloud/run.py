@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from string import Template
@@ -34,7 +35,7 @@ _PROBE = "boatyard/probe"  # an annotation: the path that a new revision is aske
 _SERVED = "boatyard/served"  # an annotation: the revisions that had the traffic, the one that has it last
 _MOST_SERVED = 10
 _START_SECONDS = 600.0  # to pull the image, and the four minutes that Cloud Run gives a start
-_PROBE_SECONDS = 30.0  # for a new address to be known everywhere
+_PROBE_SECONDS = 30.0  # for a new address to be known everywhere, and for one answer
 _NOT_YET = {404, 502, 503, 504}
 
 logger = logging.getLogger(__name__)
@@ -275,7 +276,9 @@ def _render(config: Config, where: Place, service: str, commit: str) -> Object:
     file = _TEMPLATES / f"{service}.yaml"
     now = datetime.now(UTC)
     try:
-        text = Template(file.read_text(encoding="utf-8")).substitute(
+        template = Template(file.read_text(encoding="utf-8"))
+        text = template.substitute(
+            _addresses(where, [other for other in SERVICES if other in template.get_identifiers()]),
             name=_name(service),
             project=where.project,
             revision=f"{_name(service)}-{commit[:7]}-{now:%Y%m%d-%H%M%S}",
@@ -293,6 +296,19 @@ def _render(config: Config, where: Place, service: str, commit: str) -> Object:
     except (ValueError, yaml.YAMLError) as wrong:
         raise UserError(f"{file} is no YAML with placeholders: {one_line(str(wrong))}") from None
     return rendered
+
+
+def _addresses(where: Place, services: Sequence[str]) -> dict[str, str]:
+    """Where each of them answers. Raises UserError: one is not deployed yet."""
+    if not services:  # which asks for no credentials
+        return {}
+    run = _CloudRun(where).connect()
+    addresses = {}
+    for service in services:
+        if not (url := (run.find(_name(service)) or {}).get("status", {}).get("url")):
+            raise UserError(f"{_name(service)} has no address yet: run `invoke cloud.deploy --service={service}` first")
+        addresses[service] = str(url)
+    return addresses
 
 
 def _probe(where: Place, run: _CloudRun, wanted: Object, found: Object) -> None:
@@ -314,7 +330,7 @@ def _ask(session: Session, method: str, url: str, body: Any = None) -> Object:
     limit = time.monotonic() + _PROBE_SECONDS
     while True:
         try:
-            answer = session.request(method, url, json=body, timeout=10)
+            answer = session.request(method, url, json=body, timeout=_PROBE_SECONDS)
             status, told = (
                 answer.status_code,
                 one_line(f"{answer.status_code} {_object(answer.text).get('detail', '')}"),

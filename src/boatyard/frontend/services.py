@@ -33,6 +33,8 @@ class Service:
     start: str
     variable: str
     key: str = field(default="", repr=False)
+    identity: str = ""
+    """Google's metadata server, whose token for this service, and no other, is sent along."""
 
     def get(self, path: str, **query: str | int) -> Any:
         """What JSON it answers. Raises Trouble, as all of these do."""
@@ -56,6 +58,8 @@ class Service:
             if not (self.key.isascii() and self.key.isprintable()):
                 raise Trouble("The key has characters that no key has.", self, 403)
             headers = {**headers, "X-API-Key": self.key}
+        if self.identity:
+            headers = {**headers, "Authorization": f"Bearer {self._token()}"}
         try:
             answer = _client.request(method, f"{self.url}{path}", headers=headers, **given)
         except httpx.ReadTimeout:
@@ -66,6 +70,15 @@ class Service:
             return answer
         raise Trouble(_detail(answer), self, answer.status_code)
 
+    def _token(self) -> str:
+        """The metadata server keeps it for as long as it holds."""
+        url = f"http://{self.identity}/computeMetadata/v1/instance/service-accounts/default/identity"
+        try:
+            asked = _client.get(url, params={"audience": self.url}, headers={"Metadata-Flavor": "Google"})
+            return asked.raise_for_status().text.strip()
+        except (httpx.HTTPError, httpx.InvalidURL):
+            raise Trouble(f"Google gives no identity token for the {self.name}.", self) from None
+
     def _json(self, answer: httpx.Response) -> Any:
         try:
             return answer.json()
@@ -75,9 +88,16 @@ class Service:
 
 def addresses(environment: Mapping[str, str] = os.environ) -> tuple[Service, Service]:
     """The api and the monitor. Raises UserError, which names the variable."""
-    api = Service("api", _url(environment, "BOATYARD_API", "http://localhost:8000"), "invoke serve", "BOATYARD_API")
-    url = _url(environment, "BOATYARD_MONITOR", "http://localhost:8001")
-    return api, Service("monitor", url, "invoke monitor", "BOATYARD_MONITOR")
+    google = environment.get("BOATYARD_GOOGLE_IDENTITY") == "1"
+    identity = (environment.get("GCE_METADATA_HOST") or "metadata.google.internal") if google else ""
+
+    def service(name: str, variable: str, default: str, start: str) -> Service:
+        return Service(name, _url(environment, variable, default), start, variable, identity=identity)
+
+    return (
+        service("api", "BOATYARD_API", "http://localhost:8000", "invoke serve"),
+        service("monitor", "BOATYARD_MONITOR", "http://localhost:8001", "invoke monitor"),
+    )
 
 
 def _url(environment: Mapping[str, str], variable: str, default: str) -> str:
