@@ -6,10 +6,8 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from uuid import uuid4
 import httpx
 from buckets import BUCKET
 from checkout import ROOT, commit, git, make_checkout
+from loads import load
 from plants import write_plants
 from standin_google import AnyCommit, Google, all_is_well
 from standin_run import CloudRun, Command, service_process
@@ -151,7 +150,7 @@ def walk(there: World) -> None:
     said, _ = again.communicate(timeout=300)
     assert again.returncode == 0, said
     (second,) = set(versions(storage, MODEL)) - {first}
-    with load(there) as answers:
+    with load(lambda: ask(there)) as answers:
         there.command("boatyard.registry", "promote", MODEL, second)
         wait_for(lambda: answers and answers[-1].json().get("version") == second)
         there.command("boatyard.registry", "rollback", MODEL)
@@ -179,26 +178,9 @@ def curl(there: World) -> dict[str, Any]:
     return answer
 
 
-@contextmanager
-def load(there: World, threads: int = 3) -> Iterator[list[httpx.Response]]:
-    """Requests one after another from a few threads; all their answers."""
+def ask(there: World) -> httpx.Response:
     url, headers = f"{there.run.service_url(SERVICE)}/predict", there.run.headers(SERVICE)
-    answers: list[httpx.Response] = []
-    over = threading.Event()
-
-    def work() -> None:
-        while not over.is_set():
-            answers.append(httpx.post(url, json={"text": "white bugs on my rose"}, headers=headers, timeout=30))
-            time.sleep(0.02)
-
-    with ThreadPoolExecutor(threads) as pool:
-        working = [pool.submit(work) for _ in range(threads)]
-        try:
-            yield answers
-        finally:
-            over.set()
-        for each in working:
-            each.result()
+    return httpx.post(url, json={"text": "white bugs on my rose"}, headers=headers, timeout=30)
 
 
 def wait_for(happened: Callable[[], object], following: "subprocess.Popen[str] | None" = None) -> None:

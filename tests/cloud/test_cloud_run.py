@@ -5,11 +5,9 @@ import os
 import re
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from buckets import BUCKET
 from bundles import Publish
 from checkout import ROOT, commit, git, make_checkout
 from jsonschema import Draft202012Validator
+from loads import load
 from references import publish_watchable
 from standin_google import AnyCommit, Google, all_is_well
 from standin_run import BODY_BYTES, CloudRun, Command
@@ -98,27 +97,6 @@ def ask(cloud: CloudRun) -> httpx.Response:
     return httpx.post(url, json={"text": "send a transfer"}, headers=cloud.headers(NAME), timeout=30)
 
 
-@contextmanager
-def load(cloud: CloudRun, threads: int = 3) -> Iterator[list[httpx.Response]]:
-    """Requests one after another from a few threads; all their answers."""
-    answers: list[httpx.Response] = []
-    over = threading.Event()
-
-    def work() -> None:
-        while not over.is_set():
-            answers.append(ask(cloud))
-            time.sleep(0.02)
-
-    with ThreadPoolExecutor(threads) as pool:
-        working = [pool.submit(work) for _ in range(threads)]
-        try:
-            yield answers
-        finally:
-            over.set()
-        for each in working:
-            each.result()
-
-
 def wait_until(condition: Any) -> None:
     limit = time.monotonic() + 30
     while not condition():
@@ -147,7 +125,7 @@ def test_a_deployment_answers_the_next_takes_over_under_load_and_a_rollback_take
     assert json.dumps(planned["body"]).replace(made, first) == json.dumps(body)
 
     head = commit(command.folder)
-    with load(cloud) as answers:
+    with load(lambda: ask(cloud)) as answers:
         wait_until(lambda: len(answers) > 5)
         command("deploy")
         count = len(answers)
@@ -195,7 +173,7 @@ def test_a_revision_that_does_not_start_or_answer_gets_no_traffic(
     command("deploy")
     good = serving(cloud)
 
-    with load(cloud, threads=1) as answers:
+    with load(lambda: ask(cloud), threads=1) as answers:
         command.change("failureThreshold: 60", "failureThreshold: 2")
         told = command("deploy", "data.name=nosuch", status=1)
         assert "the startup probe" in told.lower()
