@@ -15,6 +15,17 @@ QUESTIONS = {
     "pests": ("tiny flies sit on my {}", "something eats holes into the {}", "white bugs below the leaves of the {}"),
     "delivery": ("when does the {} that I ordered come", "the parcel with my {} is late", "can you ship a {} abroad"),
 }
+# a training on them takes seconds
+SECONDS = (
+    "model=scratch",
+    "model.scratch.hidden_size=32",
+    "model.scratch.layers=1",
+    "model.scratch.vocabulary=300",
+    "train.per_device_train_batch_size=16",
+    "train.learning_rate=0.005",
+    "train.eval_strategy=no",
+    "tracking=none",
+)
 
 
 def write_plants(path: Path, *, text: str = "question", label: str = "topic") -> Path:

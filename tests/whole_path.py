@@ -18,7 +18,7 @@ import httpx
 from buckets import BUCKET
 from checkout import ROOT, commit, git, make_checkout
 from loads import load
-from plants import write_plants
+from plants import SECONDS, write_plants
 from standin_google import AnyCommit, Google, all_is_well
 from standin_run import CloudRun, Command, service_process
 from standin_vertex import StandInJob, StandInVertex, Start, start_here
@@ -30,18 +30,7 @@ from boatyard.storage import open_storage
 PROJECT, SERVICE, MODEL = "boatyard-test", "boatyard-api", "plants"
 CLOUD = re.compile(r"CLOUDSDK_|GOOGLE_|BOATYARD_")
 ROWS = ("data=csv", "data.path=data/raw/plants.csv", "data.name=plants", "data.text_columns=[question]")
-SMALL = (
-    "data.label_column=topic",
-    "model=scratch",
-    "model.scratch.hidden_size=32",
-    "model.scratch.layers=1",
-    "model.scratch.vocabulary=300",
-    "train.per_device_train_batch_size=16",
-    "train.learning_rate=0.005",
-    "train.eval_strategy=no",
-    "tracking=none",
-    "publish.alias=null",
-)
+SMALL = (*SECONDS, "data.label_column=topic", "publish.alias=null")
 
 
 @dataclass

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from buckets import BUCKET
-from plants import write_plants
+from plants import SECONDS, write_plants
 from servers import free_port
 from standin_google import AnyCommit, Google, all_is_well
 from standin_vertex import StandInJob, StandInVertex, start_here
@@ -31,16 +31,6 @@ pytestmark = pytest.mark.cloud
 
 PROJECT, SECRET = "my-project", "4a75sEcReT-of-wandb"
 REPOSITORY = Path(__file__).parents[2]
-SMALL = (
-    "model=scratch",
-    "model.scratch.hidden_size=32",
-    "model.scratch.layers=1",
-    "model.scratch.vocabulary=300",
-    "train.per_device_train_batch_size=16",
-    "train.learning_rate=0.005",
-    "train.eval_strategy=no",
-    "tracking=none",
-)
 PLANTS = ("data=csv", "data.path=plants.csv", "data.name=plants", "data.text_columns=[question]")
 LONG = ("data.label_column=topic", "train.max_steps=500", "train.save_steps=50")
 
@@ -125,7 +115,7 @@ def anonymous(job: Any) -> Any:
 
 def test_a_spot_job_that_is_killed_half_way_goes_on_and_publishes_once(cloud: Cloud) -> None:
     """Followed by the real command, from local rows to a model in the bucket."""
-    following = command("train", *SMALL, *PLANTS, *LONG, "cloud.train.spot=true", "paths.runs=/nowhere")
+    following = command("train", *SECONDS, *PLANTS, *LONG, "cloud.train.spot=true", "paths.runs=/nowhere")
     wait_for(lambda: cloud.vertex.jobs or following.poll() is not None)
     job = cloud.job()
     wait_for(lambda: copied_checkpoints(cloud, job) or job.state not in {"JOB_STATE_PENDING", "JOB_STATE_RUNNING"})
@@ -145,7 +135,7 @@ def test_a_spot_job_that_is_killed_half_way_goes_on_and_publishes_once(cloud: Cl
 
 def test_two_workers_with_disks_of_their_own_go_on_together_and_one_publishes(cloud: Cloud) -> None:
     chosen = ["cloud.train.workers=2", "cloud.train.spot=true"]
-    assert main(["train", "--detach", *SMALL, *PLANTS, *LONG, *chosen]) == 0
+    assert main(["train", "--detach", *SECONDS, *PLANTS, *LONG, *chosen]) == 0
     job = cloud.job()
     wait_for(lambda: copied_checkpoints(cloud, job) or job.state == "JOB_STATE_FAILED")
     cloud.vertex.preempt(job, worker=1)
@@ -166,7 +156,7 @@ def test_two_workers_with_disks_of_their_own_go_on_together_and_one_publishes(cl
 def test_the_dry_run_prints_what_is_sent_and_asks_nobody(
     cloud: Cloud, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = ["train", *SMALL, *PLANTS, "data.label_column=topic", "cloud.train.gpu=t4", "cloud.train.workers=3"]
+    words = ["train", *SECONDS, *PLANTS, "data.label_column=topic", "cloud.train.gpu=t4", "cloud.train.workers=3"]
     with monkeypatch.context() as nowhere:
         nowhere.delenv("CLOUDSDK_AUTH_DISABLE_CREDENTIALS")
         nowhere.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{free_port()}")
@@ -286,7 +276,7 @@ def test_what_the_doctor_finds_wrong_stops_a_submit_before_it_costs(
     cloud: Cloud, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cloud.google.state.tags = set()
-    assert main(["train", *SMALL, *PLANTS]) == 2
+    assert main(["train", *SECONDS, *PLANTS]) == 2
     (told,) = capsys.readouterr().err.splitlines()
     assert "image trainer: there is none of commit" in told
     assert "gcloud builds submit" in told

@@ -18,11 +18,11 @@ from requests.adapters import HTTPAdapter
 from boatyard.checks import Check, Question, Undecided, Verdict, ask, check, ok, stop_at_wrong, tell, warning, wrong
 from boatyard.cloud import access
 from boatyard.cloud.access import API_KEYS_SECRET, WANDB_SECRET, Cloud
+from boatyard.cloud.checkout import read_checkout
 from boatyard.cloud.place import ROLES, SERVICES, Place, Role, place
 from boatyard.cloud.rest import ApiError, open_session
 from boatyard.config import Config
 from boatyard.errors import UserError
-from boatyard.tracking import git_commit
 
 APIS = (
     "aiplatform",
@@ -186,15 +186,15 @@ def repository(cloud: Cloud) -> Verdict:
 def image(name: str, cloud: Cloud) -> Verdict:
     """Whether the image of the commit that is checked out was built."""
     where = cloud.where
-    commit, _, changes = (git_commit() or "").partition("+")
-    if not commit:
+    if (checkout := read_checkout()) is None:
         return warning(
             "no commit here, and images are named by it", 'git init && git add --all && git commit --message "Start"'
         )
+    commit = checkout.commit
     found = cloud.look("artifactregistry", f"{access.repository(where).path}/packages/{name}/tags/{commit}")
     if found is None:
         return wrong(f"there is none of commit {commit[:12]}", _build(where, commit))
-    if changes:
+    if checkout.changed:
         again = f"git add --all && git commit && {_build(where, '$(git rev-parse HEAD)')}"
         return warning(f"that of commit {commit[:12]} is there, but files were changed since", again)
     return ok(f"that of commit {commit[:12]} is there")

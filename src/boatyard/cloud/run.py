@@ -18,6 +18,7 @@ from requests import RequestException, Session
 from rich.console import Console
 from rich.table import Table
 
+from boatyard.cloud.checkout import require_checkout
 from boatyard.cloud.doctor import check_before_deploying
 from boatyard.cloud.place import SERVICES, Place, place
 from boatyard.cloud.rest import Api, ApiError, open_session
@@ -25,7 +26,6 @@ from boatyard.config import Config
 from boatyard.errors import Failed, UserError
 from boatyard.markdown import one_line
 from boatyard.registry import DEFAULT_ALIAS, Reference
-from boatyard.tracking import git_commit
 
 Object = dict[str, Any]
 
@@ -49,18 +49,15 @@ def deploy(config: Config, service: str, dry_run: bool) -> None:
         Failed: the new revision did not start or answer; what served before serves.
     """
     where = place(config)
-    commit, _, changes = (git_commit() or "").partition("+")
-    if not commit:
-        raise UserError("the image is the commit's: run this in the git repository that it was built from")
-    wanted = _render(config, where, service, commit)
+    checkout = require_checkout()
+    wanted = _render(config, where, service, checkout.commit)
     run = _CloudRun(where)
     if dry_run:
         method, path, body = run.request(wanted, None)
         print(json.dumps({"method": method, "url": f"{run.address}/{path}", "body": body}, indent=2))  # noqa: T201
         logger.info("(a first deployment; to a service that is there already this is a PUT, and its traffic stays)")
         return
-    if changes:
-        raise UserError(f"the image of commit {commit[:12]} does not hold what you changed since: commit it and build")
+    checkout.refuse_changes()
     name, revision = wanted["metadata"]["name"], wanted["spec"]["template"]["metadata"]["name"]
     run.connect()
     check_before_deploying(config, service)

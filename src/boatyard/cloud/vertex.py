@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from boatyard.cloud.access import WANDB_SECRET
+from boatyard.cloud.checkout import require_checkout
 from boatyard.cloud.doctor import check_before_training
 from boatyard.cloud.place import Place, place
 from boatyard.cloud.rest import Api, ApiError, open_session
@@ -27,7 +28,6 @@ from boatyard.data.read import find_sources
 from boatyard.errors import Failed, Stopped, UserError
 from boatyard.fingerprint import fingerprint
 from boatyard.storage import open_storage
-from boatyard.tracking import git_commit
 
 Object = dict[str, Any]
 
@@ -58,17 +58,14 @@ def train(config: Config, overrides: Sequence[str], dry_run: bool, detach: bool)
         Stopped: by Ctrl-C while following; the job goes on.
     """
     where = place(config)
-    commit, _, changes = (git_commit() or "").partition("+")
-    if not commit:
-        raise UserError("the image is the commit's: run this in the git repository that it was built from")
+    checkout = require_checkout()
     rows = _Rows(config, where)
-    job = render(config, where, commit, _passed_on(overrides, rows), _new_name(config))
+    job = render(config, where, checkout.commit, _passed_on(overrides, rows), _new_name(config))
     vertex = _Vertex(where, Session() if dry_run else open_session())
     if dry_run:
         print(json.dumps({"method": "POST", "url": vertex.url, "body": job}, indent=2))  # noqa: T201
         return
-    if changes:
-        raise UserError(f"the image of commit {commit[:12]} does not hold what you changed since: commit it and build")
+    checkout.refuse_changes()
     check_before_training(config)
     rows.upload()
     name = vertex.submit(job)

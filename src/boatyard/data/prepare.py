@@ -29,6 +29,7 @@ from boatyard.data.validate import (
     check_texts,
     compare_rows,
     content_hash,
+    folded,
 )
 from boatyard.errors import UserError
 from boatyard.fingerprint import file_digest, fingerprint
@@ -58,6 +59,10 @@ class Prepared:
         """The split's inputs, each a tuple of its fields."""
         rows = self.splits[split]
         return list(zip(*(rows[field][:] for field in self.fields), strict=True))
+
+    def labelled(self, split: str) -> list[tuple[tuple[str, ...], str]]:
+        """The split's inputs, each with its label."""
+        return list(zip(self.rows(split), (self.labels[i] for i in self.targets(split)), strict=True))
 
     def targets(self, split: str) -> npt.NDArray[np.int64]:
         """The split's labels as positions in `labels`, int64[rows]."""
@@ -215,14 +220,13 @@ def _read(
                     continue
                 texts, label = tuple(values[:inputs]), values[inputs].strip()
                 words = kind.words(texts)
-                folded = " ".join(words) or "\0".join(texts)
                 ledger.add(
                     number,
                     row,
                     given,
                     label,
                     content_hash("\0".join(texts)),
-                    content_hash(folded),
+                    content_hash(folded(words, texts)),
                     len(words),
                 )
                 batch.append((*texts, label))

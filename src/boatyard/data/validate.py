@@ -55,6 +55,11 @@ def check_split(value: object, column: str) -> tuple[int, Problem | None]:
     return SPLITS.index(name), None
 
 
+def folded(words: Sequence[str], row: Sequence[str]) -> str:
+    """What a row says once spelling is ignored: its kind's `words`, or itself where it has none."""
+    return " ".join(words) or "\0".join(row)
+
+
 def content_hash(text: str) -> int:
     """64 bits that stand for the content: among 10 million rows two collide with a chance of 3 in a million."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")

@@ -1,13 +1,20 @@
 """How often a bundle is right, asked as a server asks it."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from boatyard.data.prepare import Prepared
 from boatyard.evaluate.run import SPLIT
 from boatyard.predict import Predictor
 
 
+def answered_rightly(predictor: Predictor, labelled: Sequence[tuple[Any, str]]) -> list[bool]:
+    """Of each row, whether it gets its own label."""
+    answers = predictor.answer([row for row, _ in labelled], top_k=1)
+    return [answer.label == label for answer, (_, label) in zip(answers, labelled, strict=True)]
+
+
 def served_accuracy(predictor: Predictor, prepared: Prepared) -> float:
     """The share of test rows that get their own label."""
-    answers = predictor.answer(prepared.rows(SPLIT), top_k=1)
-    truth = [prepared.labels[i] for i in prepared.targets(SPLIT)]
-    right = [answer.label == label for answer, label in zip(answers, truth, strict=True)]
+    right = answered_rightly(predictor, prepared.labelled(SPLIT))
     return right.count(True) / len(right)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from boatyard.data.validate import content_hash
+from boatyard.data.validate import content_hash, folded
 from boatyard.errors import UserError
 
 Row = tuple[str, ...]
@@ -64,7 +64,7 @@ def labelled_rows(
         except UserError:
             set_aside["whose input the model no longer takes"] += 1
             continue
-        said = " ".join(words(row)) or "\0".join(row)
+        said = folded(words(row), row)
         if said in found:
             set_aside["asked before"] += 1
         found.setdefault(said, (row, set()))[1].add(label)
@@ -75,7 +75,7 @@ def labelled_rows(
 
 def _known(known: Mapping[str, Sequence[tuple[Row, str]]], words: Callable[[Row], Sequence[str]]) -> dict[str, str]:
     return {
-        " ".join(words(row)) or "\0".join(row): split
+        folded(words(row), row): split
         for split in ("train", "validation", "test")  # a row of two splits belongs to the last
         for row, _ in known[split]
     }

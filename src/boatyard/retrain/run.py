@@ -5,7 +5,7 @@ import hashlib
 import json
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from boatyard.data.prepare import Prepared, prepare
 from boatyard.data.read import SPLITS
 from boatyard.errors import UserError
 from boatyard.evaluate.run import SPLIT
+from boatyard.evaluate.served import answered_rightly
 from boatyard.kinds import training
 from boatyard.pipeline.run import run_pipeline
 from boatyard.predict import Predictor
@@ -68,10 +69,9 @@ def retrain(config: Config) -> Round:
     published = run_pipeline(_on_version(config, storage.fetch(data, Path(config.paths.processed, "versions"))))
     after = published.bundle.manifest.version
     candidate = Predictor(fetch(storage, Reference(name, after), cache))
-    test = list(zip(prepared.rows(SPLIT), (prepared.labels[i] for i in prepared.targets(SPLIT)), strict=True))
     comparisons = [
-        _compare(part, rows, production, candidate, config.retrain.confidence)
-        for part, rows in (("recent traffic", labelled.held_out), ("the test split", test))
+        compare(part, answered_rightly(production, rows), answered_rightly(candidate, rows), config.retrain.confidence)
+        for part, rows in (("recent traffic", labelled.held_out), ("the test split", prepared.labelled(SPLIT)))
     ]
     why = "it is the version that serves already" if after == before else refusal(comparisons)
     if why is None:
@@ -82,17 +82,13 @@ def retrain(config: Config) -> Round:
 
 
 def _labelled(config: Config, storage: Storage, production: Predictor, prepared: Prepared) -> Labelled:
-    known = {
-        split: list(zip(prepared.rows(split), (prepared.labels[i] for i in prepared.targets(split)), strict=True))
-        for split in SPLITS
-    }
     labelled = labelled_rows(
         journal.read(storage),
         config.data.name,
         parse=production.model.parse,
         words=training(config.data.kind).words,
         labels=prepared.labels,
-        known=known,
+        known={split: prepared.labelled(split) for split in SPLITS},
         holdout=config.retrain.holdout,
     )
     learned, held_out = _sizes(labelled)
@@ -118,7 +114,7 @@ def _write_version(storage: Storage, name: str, prepared: Prepared, labelled: La
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for split in SPLITS:
-            rows = list(_rows_of(prepared, split)) + (labelled.train if split == "train" else [])
+            rows = prepared.labelled(split) + (labelled.train if split == "train" else [])
             _write_rows(folder / f"{split}.csv", prepared.fields, rows)
         _write_rows(folder / _HELD_OUT, prepared.fields, labelled.held_out)
         digest = hashlib.sha256()
@@ -137,10 +133,6 @@ def _write_version(storage: Storage, name: str, prepared: Prepared, labelled: La
             }
             storage.write(f"{key}/{_VERSION}", json.dumps(facts, indent=2).encode())  # last: the version is whole
     return key
-
-
-def _rows_of(prepared: Prepared, split: str) -> Iterator[tuple[Row, str]]:
-    return zip(prepared.rows(split), (prepared.labels[i] for i in prepared.targets(split)), strict=True)
 
 
 def _write_rows(file: Path, fields: Sequence[str], rows: Sequence[tuple[Row, str]]) -> None:
@@ -168,17 +160,6 @@ def _on_version(config: Config, folder: Path) -> Config:
             "publish": config.publish.model_copy(update={"alias": None}),
         }
     )
-
-
-def _compare(
-    name: str, rows: Sequence[tuple[Row, str]], before: Predictor, after: Predictor, confidence: float
-) -> Comparison:
-    inputs, truth = [row for row, _ in rows], [label for _, label in rows]
-    old, new = (
-        [answer.label == label for answer, label in zip(predictor.answer(inputs, top_k=1), truth, strict=True)]
-        for predictor in (before, after)
-    )
-    return compare(name, old, new, confidence)
 
 
 def _report(config: Config, outcome: Round, labelled: Labelled, name: str, alias: str, before: str) -> None:
