@@ -35,6 +35,25 @@ class Docker:
 
 
 @dataclass
+class Compose:
+    """A project of deploy/local/compose.yaml, by the compose that is here."""
+
+    docker: Docker
+    command: list[str]
+    ports: dict[str, int]
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """`docker compose WORDS`; it must end with 0."""
+        done = subprocess.run([*self.command, *words], env=self.docker.environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def container(self, service: str) -> "Container":
+        found = self.run("ps", "--all", "--quiet", service).stdout.strip()
+        return Container(self.docker, found, f"http://127.0.0.1:{self.ports[service]}")
+
+
+@dataclass
 class Container:
     docker: Docker
     id: str

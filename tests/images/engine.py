@@ -76,12 +76,13 @@ def _answers(there: dict[str, str]) -> bool:
 
 
 def _install() -> None:
-    if Path("/usr/sbin/dockerd").exists() and shutil.which("mmdebstrap"):
+    if Path("/usr/sbin/dockerd").exists() and shutil.which("mmdebstrap") and shutil.which("docker-compose"):
         return
     _tell("installing Debian's engine")
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     with (HOME / "apt.log").open("w") as log:
-        for words in (["update"], ["install", "--yes", "--no-install-recommends", "docker.io", "mmdebstrap"]):
+        packages = ["docker.io", "docker-compose", "mmdebstrap"]
+        for words in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
             subprocess.run(["apt-get", "-qq", *words], env=quiet, check=True, stdout=log, stderr=log)
 
 
