@@ -1,20 +1,31 @@
-"""The dashboard and the server speak of the same metrics."""
+"""The dashboard speaks of the metrics of the server and of the monitor, and of all of them."""
 
 import json
 import re
+import shutil
+import subprocess
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
+from references import publish_watchable
 from starlette.testclient import TestClient
+
+from boatyard import api
+from boatyard.api.settings import Settings
+from boatyard.monitor import service
+from boatyard.monitor.settings import Settings as MonitorSettings
+from boatyard.storage import open_storage
 
 pytestmark = pytest.mark.integration
 
 GRAFANA = Path(__file__).parents[2] / "deploy" / "grafana"
 DASHBOARD = json.loads((GRAFANA / "dashboards" / "boatyard.json").read_text())
-TARGETS: list[dict[str, Any]] = [target for panel in DASHBOARD["panels"] for target in panel.get("targets", [])]
+PANELS: list[dict[str, Any]] = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+TARGETS: list[dict[str, Any]] = [target for panel in PANELS for target in panel["targets"]]
 
 
 def metric_names(expression: str) -> set[str]:
@@ -31,14 +42,27 @@ def label_names(target: dict[str, Any]) -> set[str]:
     return grouped | chosen | set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
 
 
-@pytest.fixture
-def exposed(client: TestClient) -> dict[str, set[str]]:
-    """Every sample's name after one prediction, of a text that is too long, and its labels."""
-    assert client.post("/predict", json={"text": "card " * 39}).json()["truncated"]
+@pytest.fixture(scope="module")
+def exposed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
+    """Every sample's name and its labels, after predictions, one of a text that is too long, feedback and a report."""
+    home = tmp_path_factory.mktemp("exposed")
+    storage = f"{home}/storage"
+    texts = ["my card was stolen", "send a transfer", "the fee"] * 50
+    publish_watchable(open_storage(storage), home, texts)
+    with TestClient(api.create_app(Settings(storage=storage, spool=f"{home}/spool"))) as client:
+        assert client.post("/predict", json={"text": "card " * 39}).json()["truncated"]
+        asked = client.post("/predict", json={"inputs": [{"text": text} for text in texts]}).json()
+        for answer in asked["predictions"][:30]:
+            client.post("/feedback", json={"id": answer["id"], "label": answer["label"]}).raise_for_status()
+        pages = [client.get("/metrics").text]
+    with TestClient(service.create_app(MonitorSettings(storage=storage))) as client:
+        client.post("/drift/run").raise_for_status()
+        pages.append(client.get("/metrics").text)
     found: dict[str, set[str]] = {}
-    for family in text_string_to_metric_families(client.get("/metrics").text):
-        for sample in family.samples:
-            found.setdefault(sample.name, set()).update(sample.labels)
+    for page in pages:
+        for family in text_string_to_metric_families(page):
+            for sample in family.samples:
+                found.setdefault(sample.name, set()).update(sample.labels)
     return found
 
 
@@ -58,7 +82,8 @@ def test_everything_that_the_dashboard_asks_for_is_exposed(exposed: dict[str, se
         assert label_names(target) <= labels, target["expr"]
 
 
-def test_everything_that_the_server_exposes_is_on_the_dashboard(exposed: dict[str, set[str]]) -> None:
+def test_everything_that_server_and_monitor_expose_is_on_the_dashboard(exposed: dict[str, set[str]]) -> None:
+    assert {"boatyard_requests_total", "boatyard_drift_drifted", "boatyard_live_accuracy"} <= exposed.keys()
     shown = set.union(*(metric_names(target["expr"]) for target in TARGETS))
     parts = re.compile(r"_(bucket|sum|count)$")
     ours = {parts.sub("", name) for name in exposed if name.startswith("boatyard_") and not name.endswith("_created")}
@@ -68,9 +93,35 @@ def test_everything_that_the_server_exposes_is_on_the_dashboard(exposed: dict[st
 def test_the_data_source_is_chosen_and_not_fixed() -> None:
     (variable,) = DASHBOARD["templating"]["list"]
     assert (variable["name"], variable["type"], variable["query"]) == ("datasource", "datasource", "prometheus")
-    panels = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
-    assert all(part["datasource"]["uid"] == "${datasource}" for part in [*panels, *TARGETS])
+    assert all(part["datasource"]["uid"] == "${datasource}" for part in [*PANELS, *TARGETS])
+
+
+def test_each_panel_says_what_it_shows_in_what_unit_and_has_a_place_of_its_own() -> None:
     assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
+    for panel in PANELS:
+        assert panel["title"]
+        assert panel["description"].endswith(".")
+        assert panel["fieldConfig"]["defaults"]["unit"], panel["title"]
+    taken: set[tuple[int, int]] = set()
+    for panel in DASHBOARD["panels"]:
+        x, y, width, height = (panel["gridPos"][side] for side in "xywh")
+        place = set(product(range(x, x + width), range(y, y + height)))
+        assert x + width <= 24
+        assert not place & taken, panel["title"]
+        taken |= place
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_prometheus_understands_every_expression(tmp_path: Path) -> None:
+    rules = [
+        {"record": f"of_panel:{number}", "expr": target["expr"].replace("$__rate_interval", "1m")}
+        for number, target in enumerate(TARGETS)
+    ]
+    file = tmp_path / "rules.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
+    checked = subprocess.run(["promtool", "check", "rules", file], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert f"{len(TARGETS)} rules found" in checked.stdout
 
 
 def test_prometheus_scrapes_the_server_where_it_listens_by_default() -> None:
