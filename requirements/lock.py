@@ -20,6 +20,7 @@ EXTRAS = {  # image: beside the core install
     "monitor": ["cloud", "monitor"],
     "trainer": ["cloud", "train"],
 }
+UNUSED = {"frontend": ["fastapi", "onnxruntime", "tokenizers"]}  # image: of the core install, what it never loads
 BUILD = "build"  # the dependency group that builds them
 
 
@@ -53,6 +54,7 @@ def first_line(project: dict[str, Any], name: str) -> str:
     else:
         wanted["core"] = table["dependencies"]
         wanted |= {extra: table["optional-dependencies"][extra] for extra in EXTRAS[name]}
+        wanted |= {"unused": UNUSED[name]} if name in UNUSED else {}
     digest = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
     return f"# by `invoke lock`, for a pyproject.toml of {digest[:16]}\n"
 
@@ -61,6 +63,7 @@ def exported(name: str) -> str:
     chosen = ["--only-group", BUILD] if name == BUILD else [f"--extra={extra}" for extra in EXTRAS[name]]
     words = ["uv", "export", "--frozen", "--quiet", "--format=requirements.txt", "--project", str(PROJECT.parent)]
     plain = ["--no-default-groups", "--no-emit-project", "--no-header", "--no-annotate"]
+    chosen += [f"--prune={package}" for package in UNUSED.get(name, [])]
     return subprocess.run([*words, *plain, *chosen], check=True, capture_output=True, text=True).stdout
 
 

@@ -29,8 +29,8 @@ TARGETS: list[dict[str, Any]] = [target for panel in PANELS for target in panel[
 
 
 def metric_names(expression: str) -> set[str]:
-    """What is left of PromQL without matchers, ranges, groupings and functions."""
-    bare = re.sub(r"\{[^}]*\}|\[[^\]]*\]|\b(by|without|on|ignoring)\s*\([^)]*\)", " ", expression)
+    """What is left of PromQL without matchers, ranges, groupings, functions and `or`."""
+    bare = re.sub(r"\{[^}]*\}|\[[^\]]*\]|\b(by|without|on|ignoring)\s*\([^)]*\)|\bor\b", " ", expression)
     return set(re.findall(r"[a-zA-Z_:][a-zA-Z0-9_:]*(?![a-zA-Z0-9_:]|\s*\()", bare))
 
 
@@ -67,7 +67,9 @@ def exposed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
 
 
 def test_the_names_in_an_expression_are_found() -> None:
-    expression = 'histogram_quantile(0.9, sum by (le) (rate(a_bucket{b="c"}[5m]))) / sum(d:e) > max (f_total)'
+    expression = (
+        'histogram_quantile(0.9, sum by (le) (rate(a_bucket{b="c"}[5m]))) / sum(d:e) > max (f_total) or vector(0)'
+    )
     assert metric_names(expression) == {"a_bucket", "d:e", "f_total"}
     assert label_names({"expr": expression, "legendFormat": "{{g}}"}) == {"le", "b", "g"}
 

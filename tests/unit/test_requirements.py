@@ -73,7 +73,7 @@ def test_each_is_pinned_by_hash_and_names_no_host(file: Path) -> None:
     ("name", "unwanted"),
     [
         ("api", "torch|transformers|pandas|pyarrow|hydra-core|nvidia-.*"),
-        ("frontend", "torch|transformers|scipy|hydra-core|nvidia-.*"),
+        ("frontend", "torch|transformers|scipy|hydra-core|nvidia-.*|fastapi|onnxruntime|tokenizers"),
         ("monitor", "torch|transformers|streamlit|hydra-core|nvidia-.*"),
     ],
 )
