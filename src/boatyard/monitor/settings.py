@@ -24,7 +24,7 @@ class Settings:
     port: int = 8001
     hours: int = 24
     """The window: predictions of so many hours until now."""
-    rows: int = 2_000
+    rows: int = 2_500
     """Of which so many are drawn and compared: more of them show smaller changes."""
 
     @classmethod
