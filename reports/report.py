@@ -21,7 +21,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
+from boatyard.errors import UserError
 from boatyard.markdown import escape, table
 
 HERE = Path(__file__).resolve().parent
@@ -31,7 +33,7 @@ PICTURES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".
 
 _MARK = re.compile(r"\s*<!--\s*(?P<end>/?)(?P<kind>answer|facts)\b(?P<rest>.*?)-->\s*")
 _LIMITS = re.compile(r"\s*words=(\d+)-(\d+)(?:\s+figures=(\d+))?\s*")
-_FIGURE = re.compile(r"(?<!`)!\[(?P<alt>[^\]]*)\]\((?P<path>[^)\s]+)\)")
+_FIGURE = re.compile(r'(?<!`)!\[(?P<alt>[^\]]*)\]\((?P<path>[^)\s]+)(?:\s+"[^"]*")?\)')
 _FENCE = re.compile(r"^```.*?^```\s*$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 _WORD = re.compile(r"\w[\w'’-]*")  # noqa: RUF001 - the apostrophe that editors type
@@ -39,10 +41,10 @@ _HEADING = re.compile(r"#{1,6}\s+(.*)")
 
 
 class Malformed(Exception):  # noqa: N818 - says what is wrong
-    """The form cannot be read; says where."""
+    """A file cannot be read, the form if none is named; says where."""
 
-    def __init__(self, line: int, why: str) -> None:
-        super().__init__(f"{FORM.name}:{line}: {why}")
+    def __init__(self, line: int, why: str, file: str = FORM.name) -> None:
+        super().__init__(f"{file}:{line}: {why}")
 
 
 @dataclass(frozen=True)
@@ -212,7 +214,7 @@ def _tests() -> str:
 
 
 def _packages() -> str:
-    project = tomllib.loads((HERE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = _parsed(HERE.parent / "pyproject.toml", tomllib.loads)["project"]
     parts = {"serving": project["dependencies"], **project["optional-dependencies"]}
     rows = []
     for part, wanted in parts.items():
@@ -224,7 +226,7 @@ def _packages() -> str:
 def _data() -> str:
     rows = []
     for file in sorted((HERE / "data").glob("*/report.json")):
-        facts = json.loads(file.read_text(encoding="utf-8"))
+        facts = _parsed(file, json.loads)
         rows.append([facts["name"], facts["fingerprint"], str(len(facts["labels"])), ", ".join(facts["sources"])])
     if not rows:
         return "No data was prepared here: `uv run invoke data` does."
@@ -279,6 +281,26 @@ FACTS: dict[str, Callable[[], str]] = {
 }
 
 
+def _parsed(file: Path, parse: Callable[[str], Any]) -> Any:
+    try:
+        return parse(_read(file))
+    except (json.JSONDecodeError, tomllib.TOMLDecodeError) as wrong:
+        where = re.search(r"line (\d+)", str(wrong))
+        raise Malformed(int(where[1]) if where else 1, str(wrong), _named(file)) from None
+
+
+def _read(file: Path) -> str:
+    content = file.read_bytes()
+    try:
+        return content.decode()
+    except UnicodeDecodeError as wrong:
+        raise Malformed(content[: wrong.start].count(b"\n") + 1, "is not UTF-8", _named(file)) from None
+
+
+def _named(file: Path) -> str:
+    return FORM.name if file == FORM else str(file.relative_to(HERE.parent))
+
+
 def _told(*command: str) -> str:
     ran = subprocess.run(command, cwd=HERE.parent, capture_output=True, text=True, check=False)  # noqa: S603
     return ran.stdout.strip()
@@ -297,7 +319,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("command", choices=["check", "html", "facts"])
     given = parser.parse_args(arguments)
     try:
-        text = FORM.read_text(encoding="utf-8")
+        text = _read(FORM)
         if given.command == "check":
             short = check(text)
             print("\n".join(short) or "Every question is answered as it asks.")
@@ -305,10 +327,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         written, content = (HERE / "report.html", page(text)) if given.command == "html" else (FORM, fill(text))
         written.write_text(content, encoding="utf-8")
         print(f"wrote {written.relative_to(HERE.parent)}")
-    except Malformed as wrong:
+    except (Malformed, UserError) as wrong:
         print(wrong, file=sys.stderr)
         return 2
-    except (OSError, UnicodeDecodeError) as wrong:
+    except OSError as wrong:
         print(f"{FORM.name} cannot be read or written: {wrong}", file=sys.stderr)
         return 2
     return 0

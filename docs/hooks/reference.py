@@ -19,6 +19,8 @@ from boatyard.api.settings import Settings
 from boatyard.bundle import Manifest
 from boatyard.config import CONFIGS, Config, options
 from boatyard.kinds.text.serving import input_schema
+from boatyard.monitor.service import create_app as create_monitor
+from boatyard.monitor.settings import Settings as MonitorSettings
 
 ROOT = Path(__file__).parents[2]
 Schema = dict[str, Any]
@@ -53,17 +55,35 @@ def configuration() -> str:
 
 
 def http() -> str:
-    """Each route, then the shapes of what is sent."""
-    document = _document()
+    """Each route of the server and of the monitor, then the shapes of what is sent."""
+    document, watching = _document(), _monitor_document()
     parts = [
         "# HTTP",
         "What the server takes and answers, for a model that reads one text. A model that reads other fields has other "
         "names in the request: the server's own page, `/docs`, has those of the model that it serves. "
         "[The same as OpenAPI](openapi.json). [Serving](../serving.md) says how the server behaves.",
     ]
-    for path, methods in sorted(document["paths"].items(), key=lambda route: route[0] != "/predict"):
+    parts += _routes(dict(sorted(document["paths"].items(), key=lambda route: route[0] != "/predict")), "##")
+    parts += ["## The monitor", "Another server, told in [Monitoring](../monitoring.md)."]
+    parts += _routes(watching["paths"], "###")
+    parts.append("## Shapes")
+    for name, shape in (watching["components"]["schemas"] | document["components"]["schemas"]).items():
+        parts += [f"### {name}", _text(shape.get("description", ""))]
+        fields = shape.get("properties", {}).items()
+        parts.append(
+            _table(
+                ("field", "is", "means"),
+                ((f"`{field}`", _takes(told), _text(told.get("description", ""))) for field, told in fields),
+            )
+        )
+    return "\n\n".join(parts) + "\n"
+
+
+def _routes(paths: Schema, level: str) -> list[str]:
+    parts = []
+    for path, methods in paths.items():
         for method, route in methods.items():
-            parts += [f"## {method.upper()} {path}", _text(route.get("description", route["summary"]))]
+            parts += [f"{level} {method.upper()} {path}", _text(route.get("description", route["summary"]))]
             given = [
                 (f"`{field['name']}`", field["in"], _takes(field["schema"])) for field in route.get("parameters", [])
             ]
@@ -80,17 +100,7 @@ def http() -> str:
                 f"{status} {answer['description']}" for status, answer in answers if status >= "400"
             ):
                 parts.append(f"Refusals: {refusals}; each is a [ProblemDocument](#problemdocument).")
-    parts.append("## Shapes")
-    for name, shape in document["components"]["schemas"].items():
-        parts += [f"### {name}", _text(shape.get("description", ""))]
-        fields = shape.get("properties", {}).items()
-        parts.append(
-            _table(
-                ("field", "is", "means"),
-                ((f"`{field}`", _takes(told), _text(told.get("description", ""))) for field, told in fields),
-            )
-        )
-    return "\n\n".join(parts) + "\n"
+    return parts
 
 
 def openapi() -> str:
@@ -200,6 +210,10 @@ def _document() -> Schema:
     )
     with TemporaryDirectory() as folder:
         return describe(create_app(Settings(storage=folder)), manifest)
+
+
+def _monitor_document() -> Schema:
+    return create_monitor(MonitorSettings()).openapi()
 
 
 def _default(values: Any, key: str) -> str:

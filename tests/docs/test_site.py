@@ -70,6 +70,9 @@ def test_every_route_is_told(site: Path) -> None:
     for path, methods in document["paths"].items():
         for method in methods:
             assert f">{method.upper()} {path}<" in text
+    for route in ("GET /drift", "GET /drift.json", "POST /drift/run", "GET /history.json", "GET /statistics"):
+        assert f">{route}<" in text
+    assert {"findings", "verdict"} <= set(re.findall(r'id="(\w+)"', text))
     for shape in document["components"]["schemas"]:
         assert f'id="{shape.lower()}"' in text
 

@@ -54,10 +54,10 @@ def ask(home: Path, texts: list[str], *, judged: bool = False, **environment: st
         server.stop()
 
 
-def look(home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def look(home: Path, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """The scheduled job."""
     return subprocess.run(
-        [sys.executable, "-m", "boatyard.monitor"],
+        [sys.executable, "-m", "boatyard.monitor", *options],
         env=os.environ | {"BOATYARD_STORAGE": str(home / "storage")} | environment,
         cwd=home,
         capture_output=True,
@@ -83,6 +83,12 @@ def test_the_job_is_quiet_on_like_messages_and_exits_with_3_on_others(home: Path
     assert "foreign_letter_share" in page
     reports = sorted((home / "storage/monitor/inbox").glob("*.json"))
     assert [json.loads(path.read_text())["alarm"] for path in reports] == [False, True]
+
+
+def test_a_reports_folder_that_is_none_is_said_before_the_look(home: Path) -> None:
+    refused = look(home, "--reports=s3://bucket")
+    assert refused.returncode == 2
+    assert refused.stderr == "boatyard.monitor: storage 's3://bucket' is neither a folder nor gs://BUCKET/PREFIX\n"
 
 
 def test_a_journal_without_inputs_is_compared_by_the_answers(home: Path) -> None:

@@ -2,9 +2,12 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from evidently import DataDefinition, Dataset, Report
+from evidently.metrics import ValueDrift
 
 from boatyard.errors import UserError
 from boatyard.monitor.drift import Columns, compare, read_reference
@@ -15,6 +18,7 @@ pytestmark = pytest.mark.unit
 LABELS = [f"intent_{number}" for number in range(20)]
 DESCRIBED = {"capital_share": "the share of letters that are capitals"}
 DEALS = 400
+LABEL = DataDefinition(categorical_columns=["label"])
 
 
 def rows(
@@ -49,6 +53,16 @@ def test_a_label_that_comes_more_often_is_noticed_and_named() -> None:
     label = next(verdict for verdict in verdicts if verdict.name == "label")
     assert label.drifted
     assert label.sentence.startswith("intent_0 is answered in ")
+
+
+def test_evidently_by_itself_would_take_few_rows_of_many_labels_for_drift() -> None:
+    draw = np.random.default_rng(0)
+    before, now = (draw.integers(77, size=count).astype(str) for count in (5000, 500))
+    sets = [Dataset.from_pandas(pd.DataFrame({"label": labels}), LABEL) for labels in (now, before)]
+    judged = Report([ValueDrift(column="label")]).run(*sets).dict()["metrics"][0]
+    assert judged["value"] > judged["config"]["threshold"]
+    dealt = Deals(5000, 500, DEALS)
+    assert not judge({"label": dealt.growth([*before, *now])}, {})["label"].drifted
 
 
 def test_only_what_changed_is_blamed() -> None:

@@ -83,6 +83,7 @@ def test_code_pictures_and_addresses_are_no_words(report: Report) -> None:
         (question("a b") + "<!-- facts weather -->\n<!-- /facts -->\n", "README.md:8: facts are one of"),
         (question("a b\n\n![x](figures/none.png)"), "README.md:8: the figure figures/none.png is not there"),
         (question("![x](../../secret.png)"), "README.md:6: the figure ../../secret.png lies outside the repository"),
+        (question('a b ![x](figures/none.png "a title")'), "README.md:6: the figure figures/none.png is not there"),
         (question("![x](report.py)"), "README.md:6: the figure report.py is none of .png"),
     ],
 )
@@ -93,6 +94,20 @@ def test_what_is_malformed_is_named_with_its_line(report: Report, text: str, tol
     assert done.stderr.startswith(told)
     assert report.text() == text
     assert not (report.folder / "report.html").exists()
+
+
+def test_what_facts_are_read_from_is_named_with_its_line_too(report: Report) -> None:
+    (report.folder / "data" / "inbox").mkdir(parents=True)
+    (report.folder / "data" / "inbox" / "report.json").write_text('{\n"name": \n}')
+    done = report.run("facts", question("a b") + "<!-- facts data -->\n<!-- /facts -->\n")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"{Path('reports/data/inbox/report.json')}:3: Expecting value")
+
+
+def test_bytes_that_are_no_text_are_named_with_their_line(report: Report) -> None:
+    (report.folder / "README.md").write_bytes(b"# Report\n\n\xff\n")
+    done = report.run("check")
+    assert (done.returncode, done.stderr) == (2, "README.md:3: is not UTF-8\n")
 
 
 def test_a_report_that_is_not_there_is_one_sentence(report: Report) -> None:

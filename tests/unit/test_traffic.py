@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from boatyard.journal import JournalError
 from boatyard.monitor.figures import figures
 from boatyard.monitor.quality import is_right, live_quality, quality_verdict
 from boatyard.monitor.traffic import Traffic
@@ -89,6 +90,37 @@ def test_the_sample_is_a_fair_draw_across_objects(storage: Storage) -> None:
     drawn = seen.sample(VERSION, 0, NOW.timestamp(), 200)
     assert len({one.id for one in drawn}) == 200
     assert 25 <= sum(one.label == "transfer" for one in drawn) <= 70  # 46 expected
+
+
+def test_of_many_objects_no_more_inputs_are_held_than_a_look_may_draw(storage: Storage) -> None:
+    rows = [prediction(number, hours=24 - number / 200) for number in range(4000)]
+    for start in range(0, len(rows), 100):
+        ship(storage, f"a-{start:04}", rows[start : start + 100])
+    seen = traffic(storage, sample=20)
+    seen.refresh(NOW)
+    assert len(seen._sample) < 600
+    for hours in (24, 12, 5):
+        since = NOW - timedelta(hours=hours)
+        drawn = [one.id for one in seen.sample(VERSION, since.timestamp(), NOW.timestamp(), 20)]
+        assert drawn == sorted(row["id"] for row in rows if row["time"] >= since.isoformat())[:20]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"event": None}, {"version": None, "length": "long"}, {"time": "soon"}, {"id": "\u20ac"}, {"score": "x"}],
+)
+def test_a_line_that_no_server_wrote_is_named(storage: Storage, changes: dict[str, Any]) -> None:
+    line = {key: value for key, value in prediction(2, **changes).items() if value is not None}
+    ship(storage, "a-1", [prediction(1), line])
+    with pytest.raises(JournalError, match=r"journal/date=2026-11-20/a-1\.jsonl\.gz, up to line 2,"):
+        traffic(storage).refresh(NOW)
+
+
+def test_events_of_a_later_version_are_passed_over(storage: Storage) -> None:
+    ship(storage, "a-1", [{"event": "started"}, prediction(1)])
+    seen = traffic(storage)
+    seen.refresh(NOW)
+    assert len(seen.predictions) == 1
 
 
 def test_other_models_versions_and_times_are_left_out(storage: Storage) -> None:

@@ -117,6 +117,13 @@ def test_only_jobs_that_log_in_to_google_cloud_or_publish_the_site_may_prove_who
         assert asked == ("id-token" in job["permissions"]), name
 
 
+def test_a_look_at_drift_that_left_no_report_fails_and_nothing_is_retrained() -> None:
+    look, retrain = WORKFLOWS["drift.yml"]["jobs"].values()
+    assert retrain["needs"] == "look"
+    *_, keep = look["steps"]
+    assert (keep["with"]["path"], keep["with"]["if-no-files-found"]) == ("reports/drift", "error")
+
+
 def test_no_secret_is_used_at_all() -> None:
     assert not any("secrets." in file.read_text() for file in FILES)
 

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from boatyard.errors import UserError
 from boatyard.logs import log_as_json
 from boatyard.monitor.settings import Settings
-from boatyard.storage import write_atomically
+from boatyard.storage import open_storage
 
 DRIFT = 3  # the exit status
 
@@ -26,7 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("command", nargs="?", choices=["serve"], help="listen on PORT instead of looking once")
     parser.add_argument(
-        "--reports", default="reports/drift", type=Path, metavar="FOLDER", help="for NAME.html and NAME.json"
+        "--reports",
+        default="reports/drift",
+        metavar="FOLDER",
+        help="for NAME.html and NAME.json, or gs://BUCKET/PREFIX (default: %(default)s)",
     )
     given = parser.parse_args(arguments)
     try:
@@ -42,20 +45,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
-def _look(settings: Settings, reports: Path) -> int:
+def _look(settings: Settings, folder: str) -> int:
     from boatyard.monitor.run import Monitor
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("boatyard").setLevel(logging.INFO)
+    reports = open_storage(folder)
     with TemporaryDirectory(prefix="boatyard-monitor-") as cache:
         findings, page = Monitor(settings, Path(cache), days=settings.hours / 24).run()
-    reports.mkdir(parents=True, exist_ok=True)
-    shown = reports / f"{findings.model}.html"
-    write_atomically(shown, page.encode())
-    write_atomically(shown.with_suffix(".json"), findings.as_json())
+    reports.write(f"{findings.model}.html", page.encode())
+    reports.write(f"{findings.model}.json", findings.as_json())
     for verdict in findings.verdicts:
         print(f"{'DRIFT ' if verdict.drifted else '      '}{verdict.name:22} {verdict.sentence}")  # noqa: T201
-    print(f"{findings.model}@{findings.version}: {'drift' if findings.alarm else 'no drift'}; {shown}")  # noqa: T201
+    found = "drift" if findings.alarm else "no drift"
+    print(f"{findings.model}@{findings.version}: {found}; {folder}/{findings.model}.html")  # noqa: T201
     return DRIFT if findings.alarm else 0
 
 

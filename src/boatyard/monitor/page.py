@@ -1,4 +1,7 @@
-"""The report as a page: our verdicts, and below them Evidently's account of the same columns."""
+"""The report as a page: our verdicts, and below them Evidently's report on the same columns.
+
+What drifted is decided in `boatyard.monitor.statistics`. Evidently draws the distributions and sums up the data.
+"""
 
 from collections.abc import Mapping
 from html import escape
@@ -12,11 +15,15 @@ from evidently.presets import DataSummaryPreset
 from boatyard.monitor.drift import Columns
 from boatyard.monitor.results import Findings, Verdict
 
+# colours that are mixed with what Evidently's page has, light or dark
 _STYLE = """<style>
-.boatyard { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
+.boatyard { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
+.boatyard div { overflow-x: auto; }
 .boatyard table { border-collapse: collapse; width: 100%; }
-.boatyard th, .boatyard td { text-align: left; padding: .4rem .6rem; border-bottom: 1px solid #ddd; }
-.boatyard .drifted td { background: #fdecea; }
+.boatyard th, .boatyard td { text-align: left; padding: .4rem .6rem; }
+.boatyard th, .boatyard td { border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transparent); }
+.boatyard td:nth-child(2) { min-width: 12rem; }
+.boatyard .drifted td { background: color-mix(in srgb, #d93025 20%, transparent); }
 </style>"""
 
 
@@ -25,8 +32,12 @@ def page(findings: Findings, reference: Columns, window: Columns) -> str:
     measured = {verdict.name: verdict for verdict in findings.verdicts if verdict.value is not None}
     ours, theirs = _frame(window), _frame(reference)
     columns = [name for name in theirs if name in ours and name in measured]
+    head = f"<title>{escape(_title(findings))}</title>{_STYLE}"
     if not columns:
-        return f'<!DOCTYPE html><html lang="en"><meta charset="utf-8"><body>{_summary(findings)}</body></html>'
+        return (
+            '<!DOCTYPE html><html lang="en" style="color-scheme: light dark"><head><meta charset="utf-8">'
+            f'<meta name="viewport" content="width=device-width">{head}</head><body>{_summary(findings)}</body></html>'
+        )
     definition = DataDefinition(
         numerical_columns=[name for name in columns if name != "label"], categorical_columns=["label"]
     )
@@ -35,8 +46,8 @@ def page(findings: Findings, reference: Columns, window: Columns) -> str:
     shown = Report([*drift, DataSummaryPreset()], include_tests=False).run(
         Dataset.from_pandas(ours[columns], definition), Dataset.from_pandas(theirs[columns], definition)
     )
-    before, body, after = shown.get_html_str(as_iframe=False).partition("<body>")
-    return f"{before}{body}{_summary(findings)}{after}"
+    html: str = shown.get_html_str(as_iframe=False)
+    return html.replace("<head>", f"<head>{head}", 1).replace("<body>", f"<body>{_summary(findings)}", 1)
 
 
 _METHOD = "boatyard"
@@ -54,7 +65,12 @@ def _tell_evidently(measured: Mapping[str, Verdict]) -> None:
 
 
 def _frame(columns: Columns) -> pd.DataFrame:
-    return pd.DataFrame({"label": columns.label, "score": columns.score, **columns.described})
+    shown = [label.replace("<", "\u2039") for label in columns.label]  # Evidently puts them into a script as they are
+    return pd.DataFrame({"label": shown, "score": columns.score, **columns.described})
+
+
+def _title(findings: Findings) -> str:
+    return f"{findings.model}: {'drift' if findings.alarm else 'no drift'}"
 
 
 def _summary(findings: Findings) -> str:
@@ -70,10 +86,10 @@ def _summary(findings: Findings) -> str:
         f"{window.rows:,} predictions from {escape(window.from_)} to {escape(window.to)}; {window.sampled:,} of them"
     )
     return (
-        f'{_STYLE}<div class="boatyard"><h1>{escape(findings.model)}: {"drift" if findings.alarm else "no drift"}</h1>'
-        f"<p>Version {escape(findings.version)}. {drawn}, drawn by chance, are compared with the rows that the model's "
-        f"accuracy was accepted on.</p>"
-        f"<table><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>{rows}</table></div>"
+        f'<div class="boatyard"><h1>{escape(_title(findings))}</h1>'
+        f"<p>Version {escape(findings.version)}. {drawn}, drawn by chance, are compared with the bundle's reference. "
+        "The verdicts are Boatyard's; below, Evidently shows the same columns, and these values and thresholds.</p>"
+        f"<div><table><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>{rows}</table></div></div>"
     )
 
 

@@ -1,11 +1,13 @@
 """What the journal holds of one model, read once and kept in columns.
 
 An object of the journal never changes, so each is read once, and is forgotten when it is too old. A million rows take
-some tens of megabytes, because of what clients sent only a sample is kept.
+some tens of megabytes: of what clients sent, only what a look may still draw is kept.
 """
 
 import heapq
-from collections.abc import Iterator, Mapping
+from bisect import bisect
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from boatyard.journal import read_object, shipped
+from boatyard.journal import JournalError, read_object, shipped
 from boatyard.storage import Storage
 
 _COLUMNS = np.dtype(
@@ -32,7 +34,7 @@ _FEEDBACK = np.dtype([("id", "S32"), ("time", "f8"), ("label", "i4")])
 
 @dataclass(frozen=True)
 class Sampled:
-    """A prediction, drawn by chance from those of its object, with what the client sent; None where it is not kept."""
+    """A prediction that a look may draw, with what the client sent; None where it is not kept."""
 
     id: str
     time: float
@@ -50,7 +52,6 @@ class _Read:
 
     predictions: NDArray[np.void]
     feedback: NDArray[np.void]
-    sample: list[Sampled]
 
 
 class Names:
@@ -71,8 +72,8 @@ class Names:
 class Traffic:
     """The predictions of `model` and the feedback of the last `days`.
 
-    `sample`: of each object, how many inputs are kept. Ids are random, so the rows with the least ids are a fair draw,
-    and the least of several objects are one of all of them.
+    `sample`: how many inputs a look draws at most. Ids are random, so the rows with the least ids are a fair draw, and
+    the least of several objects are one of all of them.
     """
 
     def __init__(self, storage: Storage, model: str, *, days: float, sample: int) -> None:
@@ -84,16 +85,22 @@ class Traffic:
         self._days = days
         self._most = sample
         self._read: dict[str, _Read] = {}
+        self._sample: list[Sampled] = []
 
     def refresh(self, now: datetime | None = None) -> int:
-        """Reads what is new and forgets what is old; how many objects were read."""
-        oldest = ((now or datetime.now(UTC)) - timedelta(days=self._days)).date() - timedelta(days=1)
-        keys = shipped(self._storage, since=oldest)
+        """Reads what is new and forgets what is old; how many objects were read. Raises JournalError."""
+        oldest = (now or datetime.now(UTC)) - timedelta(days=self._days)
+        keys = shipped(self._storage, since=oldest.date() - timedelta(days=1))
         for key in self._read.keys() - set(keys):
             del self._read[key]
         new = [key for key in keys if key not in self._read]
+        most = 0
         for key in new:
-            self._read[key] = self._digest(read_object(self._storage, key))
+            self._read[key], sample = self._digest(key)
+            self._sample += sample
+            if len(self._sample) > most:
+                self._sample = self._needed(oldest.timestamp())
+                most = 4 * len(self._sample)  # seldom: it sorts
         return len(new)
 
     @property
@@ -110,43 +117,55 @@ class Traffic:
 
     def sample(self, version: str, since: float, until: float, rows: int) -> list[Sampled]:
         """At most so many predictions of the version, drawn from the time between; ordered by id."""
-        found = (
-            one
-            for read in self._read.values()
-            for one in read.sample
-            if one.version == version and since <= one.time <= until
-        )
-        distinct = {one.id: one for one in found}
+        distinct = {one.id: one for one in self._sample if one.version == version and since <= one.time <= until}
         return heapq.nsmallest(rows, distinct.values(), key=lambda one: one.id)
 
-    def _digest(self, lines: Iterator[dict[str, Any]]) -> _Read:
+    def _needed(self, oldest: float) -> list[Sampled]:
+        """What a look may still draw: a row is out once so many newer ones of its version have lesser ids."""
+        least: dict[str, list[str]] = defaultdict(list)  # by version, the ids of so many, sorted
+        needed = []
+        for one in sorted(self._sample, key=lambda one: one.time, reverse=True):
+            ids = least[one.version]
+            place = bisect(ids, one.id)
+            if place < self._most and one.time >= oldest:
+                ids.insert(place, one.id)
+                del ids[self._most :]
+                needed.append(one)
+        return needed
+
+    def _digest(self, key: str) -> tuple[_Read, list[Sampled]]:
+        """What the object holds, and what may be drawn from it."""
         predictions: list[tuple[Any, ...]] = []
         feedback: list[tuple[Any, ...]] = []
         kept: list[tuple[str, Mapping[str, Any]]] = []
-        for line in lines:
-            self.rows_read += 1
-            if line["event"] == "feedback":
-                feedback.append((line["id"], _seconds(line["time"]), self.labels.number(line["label"])))
-            elif line["model"] == self.model:
-                predictions.append(
-                    (
-                        line["id"],
-                        _seconds(line["time"]),
-                        self.versions.number(line["version"]),
-                        self.labels.number(line["label"]),
-                        _number(line["score"]),
-                        line["length"],
-                        line["duration_ms"],
+        lines = 0
+        try:
+            for line in read_object(self._storage, key):
+                lines += 1
+                if line["event"] == "feedback":
+                    feedback.append((line["id"], _seconds(line["time"]), self.labels.number(line["label"])))
+                elif line["event"] == "prediction" and line["model"] == self.model:
+                    predictions.append(
+                        (
+                            line["id"],
+                            _seconds(line["time"]),
+                            self.versions.number(line["version"]),
+                            self.labels.number(line["label"]),
+                            _number(line["score"]),
+                            line["length"],
+                            line["duration_ms"],
+                        )
                     )
-                )
-                kept.append((line["id"], line))
-                if len(kept) >= 4 * self._most:  # so that not all of a large object is held
-                    kept = heapq.nsmallest(self._most, kept, key=lambda pair: pair[0])
-        return _Read(
-            np.array(predictions, _COLUMNS),
-            np.array(feedback, _FEEDBACK),
-            [_sampled(line) for _, line in heapq.nsmallest(self._most, kept, key=lambda pair: pair[0])],
-        )
+                    kept.append((line["id"], line))
+                    if len(kept) >= 4 * self._most:  # so that not all of a large object is held
+                        kept = heapq.nsmallest(self._most, kept, key=lambda pair: pair[0])
+            read = _Read(np.array(predictions, _COLUMNS), np.array(feedback, _FEEDBACK))
+            drawn = heapq.nsmallest(self._most, kept, key=lambda pair: pair[0])
+            sample = [_sampled(line) for _, line in drawn]
+        except (KeyError, TypeError, ValueError) as wrong:
+            raise JournalError(f"{key}, up to line {lines}, holds what no server wrote: {wrong!r}") from None
+        self.rows_read += lines
+        return read, sample
 
 
 def _sampled(line: Mapping[str, Any]) -> Sampled:

@@ -1,0 +1,60 @@
+"""The monitor's report in a browser: readable in light and dark and on a phone, and what it shows is text."""
+
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from boatyard.monitor.drift import Columns, compare
+from boatyard.monitor.page import page
+from boatyard.monitor.results import Findings, Quality, Window
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+    Visit = Callable[..., Page]
+
+pytestmark = pytest.mark.browser
+
+HOSTILE = "</script><script>document.title = 'owned'</script><body>"
+
+
+def columns(rows: int, seed: int) -> Columns:
+    draw = np.random.default_rng(seed)
+    labels = [str(label) for label in draw.choice([HOSTILE, "fees"], rows)]
+    return Columns(labels, draw.beta(8, 2, rows), {"length": draw.poisson(12, rows).astype(float)}, None)
+
+
+@pytest.fixture(scope="module", params=[300, 5], ids=["measured", "too few"])
+def address(request: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
+    reference, window = columns(500, 0), columns(request.param, 1)
+    findings = Findings(
+        model="inbox",
+        version="1",
+        time="",
+        window=Window(rows=len(window), sampled=len(window), from_="", to=""),
+        alarm=False,
+        verdicts=compare(reference, window, {}, 100),
+        quality=Quality(feedback=0, accuracy=None, low=None, high=None, accepted=None),
+    )
+    file: Path = tmp_path_factory.mktemp("page") / "drift.html"
+    file.write_text(page(findings, reference, window), encoding="utf-8")
+    return file.as_uri()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_report_can_be_read_on_its_ground_and_runs_nothing_that_it_shows(
+    address: str, visit: "Visit", scheme: str
+) -> None:
+    opened = visit(address, color_scheme=scheme, viewport={"width": 390, "height": 800})
+    opened.wait_for_load_state("networkidle")
+    assert opened.title() == "inbox: no drift"
+    heading = Image.open(BytesIO(opened.locator("h1").screenshot())).convert("L")
+    darkest, brightest = heading.getextrema()
+    assert brightest - darkest > 180
+    assert (heading.getpixel((0, 0)) < 60) == (scheme == "dark")
+    assert opened.evaluate("document.querySelector('.boatyard').scrollWidth <= innerWidth")

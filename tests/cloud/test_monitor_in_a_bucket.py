@@ -1,0 +1,52 @@
+"""The scheduled look where everything lies in a bucket: model, journal, reports."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from references import publish_watchable
+
+from boatyard.storage import Storage, open_storage
+
+pytestmark = pytest.mark.cloud
+
+
+def test_the_job_reads_the_journal_there_writes_its_reports_there_and_exits_with_3(
+    bucket_root: str, storage: Storage, tmp_path: Path
+) -> None:
+    version = publish_watchable(storage, tmp_path, [f"where is my card {number % 7}" for number in range(300)])
+    now = datetime.now(UTC)
+    asked = {
+        "event": "prediction",
+        "time": now.isoformat(),
+        "model": "inbox",
+        "version": version,
+        "input": {"text": "ANOTHER WORLD!"},
+        "length": 3,
+        "truncated": False,
+        "label": "fees",
+        "score": 0.4,
+        "duration_ms": 1.0,
+    }
+    lines = "".join(json.dumps(asked | {"id": f"{number:032x}"}) + "\n" for number in range(150))
+    storage.write_once(f"journal/date={now:%Y-%m-%d}/a-1.jsonl.gz", gzip.compress(lines.encode()))
+    looked = subprocess.run(
+        [sys.executable, "-m", "boatyard.monitor", f"--reports={bucket_root}/mornings"],
+        env=os.environ | {"BOATYARD_STORAGE": bucket_root},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert looked.returncode == 3, looked.stderr
+    told = json.loads(open_storage(bucket_root).read("mornings/inbox.json"))
+    assert told["alarm"]
+    assert told["window"]["rows"] == 150
+    assert b"capital_share" in storage.read("mornings/inbox.html")
+    kept = storage.list("monitor/inbox/")
+    assert [key.rpartition(".")[2] for key in kept] == ["json", "html"]
