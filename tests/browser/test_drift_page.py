@@ -29,9 +29,11 @@ def columns(rows: int, seed: int) -> Columns:
     return Columns(labels, draw.beta(8, 2, rows), {"length": draw.poisson(12, rows).astype(float)}, None)
 
 
-@pytest.fixture(scope="module", params=[300, 5], ids=["measured", "too few"])
-def address(request: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
-    reference, window = columns(500, 0), columns(request.param, 1)
+@pytest.fixture(scope="module", params=[(300, "no drift"), (5, "too little to compare")], ids=["measured", "too few"])
+def told(request: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """Where a report lies, and what its heading must say."""
+    rows, conclusion = request.param
+    reference, window = columns(500, 0), columns(rows, 1)
     findings = Findings(
         model="inbox",
         version="1",
@@ -43,16 +45,17 @@ def address(request: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
     )
     file: Path = tmp_path_factory.mktemp("page") / "drift.html"
     file.write_text(page(findings, reference, window), encoding="utf-8")
-    return file.as_uri()
+    return file.as_uri(), conclusion
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_report_can_be_read_on_its_ground_and_runs_nothing_that_it_shows(
-    address: str, visit: "Visit", scheme: str
+    told: tuple[str, str], visit: "Visit", scheme: str
 ) -> None:
+    address, conclusion = told
     opened = visit(address, color_scheme=scheme, viewport={"width": 390, "height": 800})
     opened.wait_for_load_state("networkidle")
-    assert opened.title() == "inbox: no drift"
+    assert opened.title() == f"inbox: {conclusion}"
     heading = Image.open(BytesIO(opened.locator("h1").screenshot())).convert("L")
     darkest, brightest = heading.getextrema()
     assert brightest - darkest > 180

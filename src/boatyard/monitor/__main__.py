@@ -57,8 +57,7 @@ def _look(settings: Settings, folder: str) -> int:
     reports.write(f"{findings.model}.json", findings.as_json())
     for verdict in findings.verdicts:
         print(f"{'DRIFT ' if verdict.drifted else '      '}{verdict.name:22} {verdict.sentence}")  # noqa: T201
-    found = "drift" if findings.alarm else "no drift"
-    print(f"{findings.model}@{findings.version}: {found}; {folder}/{findings.model}.html")  # noqa: T201
+    print(f"{findings.model}@{findings.version}: {findings.conclusion}; {folder}/{findings.model}.html")  # noqa: T201
     return DRIFT if findings.alarm else 0
 
 

@@ -70,7 +70,7 @@ def _frame(columns: Columns) -> pd.DataFrame:
 
 
 def _title(findings: Findings) -> str:
-    return f"{findings.model}: {'drift' if findings.alarm else 'no drift'}"
+    return f"{findings.model}: {findings.conclusion}"
 
 
 def _summary(findings: Findings) -> str:

@@ -55,6 +55,14 @@ class Findings(_Result):
     verdicts: list[Verdict]
     quality: Quality
 
+    @property
+    def conclusion(self) -> str:
+        """In two or three words."""
+        if self.alarm:
+            return "drift"
+        compared = any(one.value is not None and one.group != "live quality" for one in self.verdicts)
+        return "no drift" if compared else "too little to compare"
+
     def as_json(self) -> bytes:
         """As it is stored and served."""
         return self.model_dump_json(by_alias=True, indent=2).encode() + b"\n"
