@@ -254,9 +254,9 @@ def _benchmarks() -> str:
     parts = []
     for file in sorted((HERE / "benchmarks").glob("*.md")):
         text = file.read_text(encoding="utf-8")
-        found = re.search(r"^\|.*\n\|[-:| ]+\n(?:\|.*\n?)+", text, re.MULTILINE)
+        tables = re.findall(r"^\|.*\n\|[-:| ]+\n(?:\|.*\n?)+", text, re.MULTILINE)
         title = text.splitlines()[0].lstrip("# ")
-        parts.append(f"[{escape(title)}](benchmarks/{file.name})\n\n{found[0].strip() if found else ''}".strip())
+        parts += [f"[{escape(title)}](benchmarks/{file.name})", *(each.strip() for each in tables)]
     return "\n\n".join(parts) or "No benchmark was run here: `uv run invoke bench` does."
 
 

@@ -128,7 +128,8 @@ def test_the_page_needs_nothing_but_itself(report: Report) -> None:
 
 def test_facts_are_filled_in_again_and_again_and_nothing_else_is_touched(report: Report) -> None:
     (report.folder / "benchmarks").mkdir()
-    (report.folder / "benchmarks" / "load.md").write_text("# Load\n\nProse.\n\n| a |\n| --- |\n| 42 |\n\nMore.\n")
+    tables = "| a |\n| --- |\n| 42 |\n\nMore.\n\n| b |\n| --- |\n| 43 |\n"
+    (report.folder / "benchmarks" / "load.md").write_text(f"# Load\n\nProse.\n\n{tables}")
     facts = "".join(
         f"<!-- facts {name} -->\n<!-- /facts -->\n" for name in ("packages", "benchmarks", "data", "metrics")
     )
@@ -136,6 +137,8 @@ def test_facts_are_filled_in_again_and_again_and_nothing_else_is_touched(report:
     assert report.run("facts", text).returncode == 0
     once = report.text()
     assert "| 42 |" in once
+    assert "| 43 |" in once
+    assert "More." not in once
     assert "onnxruntime " in once
     assert "No data was prepared here" in once
     assert "Nothing is published here" in once
