@@ -23,7 +23,8 @@ TEMPLATE = "boat" + "yard"  # in two, so that renaming leaves it
 BRANCH = "template"
 _COMMITTER = {"NAME": "template", "EMAIL": "template@localhost"}
 _ITS_OWN = "tests/integration/test_template.py"  # says nothing about a project
-_FREE = ("data/", "encoders/", "LICENSE")  # any word may stand there, as in prose
+_LICENSE = "LICENSE"  # asks that the notice of whose work it was is kept
+_FREE = ("data/", "encoders/", _LICENSE, _ITS_OWN)  # any word may stand there, as in prose
 
 
 def adopt(root: Path, name: str) -> str:
@@ -111,6 +112,8 @@ def _rename(copy: Path, name: str) -> None:
 
     (copy / _ITS_OWN).unlink(missing_ok=True)
     for path, content in _texts(copy):
+        if path == _LICENSE:
+            continue
         (copy / path).write_bytes(renamed(content).encode(errors="surrogateescape"))
     for path in _tracked(copy):
         if renamed(path) != path and os.path.lexists(copy / path):
@@ -118,7 +121,7 @@ def _rename(copy: Path, name: str) -> None:
             (copy / path).rename(copy / renamed(path))
     ignored = copy / ".gitignore"
     ignored.write_text(re.sub(r"\n+(#.*\n)?uv\.lock\n*$", "\n", ignored.read_text()))
-    for words in (["check", "--fix-only"], ["format"], ["check", "--select=E501", "--add-noqa"]):
+    for words in (["check", "--select=I", "--fix-only"], ["format"], ["check", "--select=E501", "--add-noqa"]):
         _run(copy, sys.executable, "-m", "ruff", *words, "--quiet", "--no-cache")
 
 
