@@ -14,8 +14,13 @@ from boatyard import template as module
 
 pytestmark = pytest.mark.integration
 
-NAME = "shipshape"
+NAME = "pier39"
 Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def fresh(template: Path, folder: Path) -> Path:
+    git(template, "clone", "-q", str(template), str(folder))
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +56,18 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 @pytest.fixture(scope="module")
 def adopted(template: Path, run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """No test changes it."""
-    folder = tmp_path_factory.mktemp("projects") / "adopted"
-    git(template, "clone", "-q", str(template), str(folder))
+    folder = fresh(template, tmp_path_factory.mktemp("projects") / "adopted")
     done = run(folder, "boatyard.template", "adopt", NAME)
+    assert (done.returncode, done.stderr) == (0, "")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def with_a_long_name(template: Path, run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another, cloned from an address with a password."""
+    folder = fresh(template, tmp_path_factory.mktemp("projects") / "long")
+    git(folder, "remote", "set-url", "origin", "https://somebody:secret@example.org/template.git")
+    done = run(folder, "boatyard.template", "adopt", "q" * 20)
     assert (done.returncode, done.stderr) == (0, "")
     return folder
 
@@ -61,8 +75,7 @@ def adopted(template: Path, run: Run, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture
 def project(adopted: Path, tmp_path: Path) -> Path:
     """The adopted project, in which the user has worked."""
-    folder = tmp_path / "project"
-    git(tmp_path, "clone", "-q", str(adopted), str(folder))
+    folder = fresh(adopted, tmp_path / "project")
     page = folder / "docs" / "storage.md"
     page.write_text(page.read_text() + "\nOurs is in Oslo.\n")
     (folder / "src" / NAME / "ours.py").write_text('"""Ours."""\n')
@@ -74,14 +87,7 @@ def project(adopted: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def later(template: Path, tmp_path: Path) -> Path:
     """The template, for a test to go on with."""
-    folder = tmp_path / "later"
-    git(tmp_path, "clone", "-q", str(template), str(folder))
-    return folder
-
-
-def fresh(template: Path, folder: Path) -> Path:
-    git(template, "clone", "-q", str(template), str(folder))
-    return folder
+    return fresh(template, tmp_path / "later")
 
 
 def state(folder: Path) -> tuple[str, str]:
@@ -137,14 +143,6 @@ def test_the_projects_commands_go_by_its_name(adopted: Path, run: Run) -> None:
     assert f"project: {NAME}" in run(adopted, f"{NAME}.train", "--cfg").stdout
 
 
-def test_a_long_name_leaves_no_line_that_is_too_long(template: Path, run: Run, tmp_path: Path) -> None:
-    folder, name = fresh(template, tmp_path / "long"), "q" * 20
-    assert run(folder, "boatyard.template", "adopt", name).returncode == 0
-    for words in (["check"], ["format", "--check"]):
-        done = run(folder, "ruff", *words, "--no-cache")
-        assert done.returncode == 0, done.stdout
-
-
 def test_the_history_begins_with_the_template_under_the_new_name(template: Path, adopted: Path) -> None:
     assert git(adopted, "rev-list", "--count", "HEAD") == "1\n"
     assert git(adopted, "rev-parse", "template") == git(adopted, "rev-parse", "HEAD")
@@ -152,11 +150,14 @@ def test_the_history_begins_with_the_template_under_the_new_name(template: Path,
     assert told == [f"Template-Commit: {git(template, 'rev-parse', 'HEAD').strip()}", f"Template-Source: {template}"]
 
 
-def test_a_password_in_the_templates_address_is_not_recorded(template: Path, run: Run, tmp_path: Path) -> None:
-    folder = fresh(template, tmp_path / "private")
-    git(folder, "remote", "set-url", "origin", "https://somebody:secret@example.org/template.git")
-    assert run(folder, "boatyard.template", "adopt", NAME).returncode == 0
-    assert "Template-Source: https://example.org/template.git\n" in git(folder, "log", "-1", "--format=%B")
+def test_a_long_name_leaves_no_line_that_is_too_long(with_a_long_name: Path, run: Run) -> None:
+    for words in (["check"], ["format", "--check"]):
+        done = run(with_a_long_name, "ruff", *words, "--no-cache")
+        assert done.returncode == 0, done.stdout
+
+
+def test_a_password_in_the_templates_address_is_not_recorded(with_a_long_name: Path) -> None:
+    assert "Template-Source: https://example.org/template.git\n" in git(with_a_long_name, "log", "-1", "--format=%B")
 
 
 @pytest.mark.parametrize(
