@@ -126,9 +126,10 @@ def test_the_lock_file_is_ignored_no_longer(template: Path, adopted: Path) -> No
 
 
 def test_the_project_passes_its_own_checks(adopted: Path, run: Run) -> None:
-    for words in (["check"], ["format", "--check"]):
-        done = run(adopted, "ruff", *words, "--no-cache")
-        assert done.returncode == 0, done.stdout
+    style = [["ruff", "check", "--no-cache"], ["ruff", "format", "--check", "--no-cache"]]
+    for words in (*style, [f"{NAME}.cloud.alerts", "--check"]):
+        done = run(adopted, *words)
+        assert done.returncode == 0, done.stdout + done.stderr
     chosen = [f"tests/unit/test_{name}.py" for name in ("bundle", "requirements", "workflows")]
     chosen.append("tests/integration/test_dashboard.py")
     done = run(adopted, "pytest", "-q", "-p", "no:cacheprovider", *chosen)
