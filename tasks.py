@@ -275,6 +275,23 @@ def load_test(context, host="http://localhost:8000", users=50, seconds=60, rows=
     _module(context, "locust", *words)
 
 
+@task(help={"name": "one word of small letters and digits"})
+def adopt(context, name):
+    """Make this clone of the template a project of your own, called NAME everywhere (docs/how-to/adopt.md)."""
+    _module(context, "boatyard.template", "adopt", name)
+
+
+@task(
+    help={
+        "source": "the template's repository; by default where it was last taken from",
+        "ref": "a branch or tag of it",
+    }
+)
+def update_template(context, source="", ref=""):
+    """Merge what is new in the template into your project, under its name."""
+    _module(context, "boatyard.template", "update", *([source] if source else []), *([f"--ref={ref}"] if ref else []))
+
+
 @task
 def clean(context):
     """Remove prepared data, runs and reports; what is published stays."""

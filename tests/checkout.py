@@ -1,10 +1,19 @@
-"""A clean git repository with what is deployed from one."""
+"""Copies of this repository, and clean git repositories."""
 
 import shutil
 import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+
+
+def copy_repository(folder: Path) -> Path:
+    """The folder, with what git would commit here."""
+    for name in git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0"):
+        if name and (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    return folder
 
 
 def make_checkout(folder: Path) -> Path:

@@ -3,14 +3,12 @@
 import csv
 import os
 import re
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from checkout import copy_repository
 
-ROOT = Path(__file__).parents[2]
 SMALLER = {
     "configs/config.yaml": {"max_train_rows: null": "max_train_rows: 64", "tracking: offline": "tracking: none"},
     "configs/experiment/overfit.yaml": {"max_steps: 100": "max_steps: 3"},
@@ -22,12 +20,7 @@ SMALLER = {
 @pytest.fixture(scope="session")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What git would commit, with settings that train for seconds."""
-    copy = tmp_path_factory.mktemp("checkout")
-    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    for name in subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0"):
-        if name and (ROOT / name).is_file():
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, copy / name)
+    copy = copy_repository(tmp_path_factory.mktemp("checkout"))
     for name, changes in SMALLER.items():
         text = (copy / name).read_text()
         for before, after in changes.items():

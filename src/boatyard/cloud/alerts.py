@@ -73,7 +73,8 @@ def rules(alerts: Sequence[Alert]) -> str:
             for alert in alerts
         ],
     }
-    written = yaml.safe_dump({"groups": [group]}, sort_keys=False, width=120, allow_unicode=True)
+    # where lines break would hang on the length of the project's name
+    written = yaml.safe_dump({"groups": [group]}, sort_keys=False, width=float("inf"), allow_unicode=True)
     return f"# made of deploy/alerts/alerts.yaml by `invoke alerts`\n{written}"
 
 

@@ -1,0 +1,342 @@
+"""A clone of the template becomes a project of one's own, and takes what the template does later."""
+
+import importlib.metadata
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from checkout import commit, copy_repository, git
+
+from boatyard import template as module
+
+pytestmark = pytest.mark.integration
+
+NAME = "pier39"
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def fresh(template: Path, folder: Path) -> Path:
+    git(template, "clone", "-q", str(template), str(folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with what is here, committed or not."""
+    folder = copy_repository(tmp_path_factory.mktemp("template"))
+    git(folder, "init", "-q", "-b", "main")
+    commit(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Runs Python in a project, as if the project were installed under its name."""
+    home = tmp_path_factory.mktemp("home")
+    (home / "gitconfig").write_text("[user]\nname = somebody\nemail = somebody@localhost\n")
+    (home / f"{NAME}-0.dist-info").mkdir()
+    told = importlib.metadata.distribution("boatyard").read_text("METADATA")
+    assert told
+    (home / f"{NAME}-0.dist-info" / "METADATA").write_text(told.replace("boatyard", NAME))
+
+    def python(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
+        environment = {
+            "PYTHONPATH": f"{project / 'src'}{os.pathsep}{home}",
+            "GIT_CONFIG_GLOBAL": str(home / "gitconfig"),
+        }
+        command = [sys.executable, "-m", *words]
+        return subprocess.run(command, cwd=project, env=os.environ | environment, capture_output=True, text=True)
+
+    return python
+
+
+@pytest.fixture(scope="module")
+def adopted(template: Path, run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """No test changes it."""
+    folder = fresh(template, tmp_path_factory.mktemp("projects") / "adopted")
+    done = run(folder, "boatyard.template", "adopt", NAME)
+    assert (done.returncode, done.stderr) == (0, "")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def with_a_long_name(template: Path, run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another, cloned from an address with a password."""
+    folder = fresh(template, tmp_path_factory.mktemp("projects") / "long")
+    git(folder, "remote", "set-url", "origin", "https://somebody:secret@example.org/template.git")
+    done = run(folder, "boatyard.template", "adopt", "q" * 20)
+    assert (done.returncode, done.stderr) == (0, "")
+    return folder
+
+
+@pytest.fixture
+def project(adopted: Path, tmp_path: Path) -> Path:
+    """The adopted project, in which the user has worked."""
+    folder = fresh(adopted, tmp_path / "project")
+    page = folder / "docs" / "storage.md"
+    page.write_text(page.read_text() + "\nOurs is in Oslo.\n")
+    (folder / "src" / NAME / "ours.py").write_text('"""Ours."""\n')
+    git(folder, "rm", "-q", "docs/frontend.md")
+    commit(folder)
+    return folder
+
+
+@pytest.fixture
+def later(template: Path, tmp_path: Path) -> Path:
+    """The template, for a test to go on with."""
+    return fresh(template, tmp_path / "later")
+
+
+def state(folder: Path) -> tuple[str, str]:
+    """Where the branches are, and what is not committed."""
+    return git(folder, "for-each-ref"), git(folder, "status", "--porcelain")
+
+
+def replace(file: Path, before: str, after: str) -> None:
+    text = file.read_text()
+    assert before in text
+    file.write_text(text.replace(before, after))
+
+
+def test_the_old_name_is_nowhere_left_but_in_the_licences_notice(adopted: Path) -> None:
+    paths = git(adopted, "ls-files", "-z").split("\0")[:-1]
+    assert f"src/{NAME}/api/app.py" in paths
+    assert f"deploy/grafana/dashboards/{NAME}.json" in paths
+    assert [path for path in paths if "boatyard" in path.lower()] == []
+    assert [path for path in paths if b"boatyard" in (adopted / path).read_bytes().lower()] == ["LICENSE"]
+    assert not (adopted / "src" / "boatyard").exists()
+    assert f'"{NAME.upper()}_MODEL"' in (adopted / "tasks.py").read_text()
+    assert (adopted / "mkdocs.yml").read_text().count(f"site_name: {NAME.capitalize()}\n") == 1
+    assert git(adopted, "status", "--porcelain") == ""
+
+
+def test_what_is_not_text_stays_as_it_was(template: Path, adopted: Path) -> None:
+    for name in ("docs/images/predict.png", "encoders/tiny-en/model.safetensors"):
+        assert (adopted / name).read_bytes() == (template / name).read_bytes()
+    assert git(adopted, "ls-files", "-s", ".ci/run").startswith("100755")
+
+
+def test_the_lock_file_is_ignored_no_longer(template: Path, adopted: Path) -> None:
+    ignored = (template / ".gitignore").read_text().splitlines()
+    assert ignored[-1] == "uv.lock"
+    assert (adopted / ".gitignore").read_text().splitlines() == ignored[:-3]
+
+
+def test_the_project_passes_its_own_checks(adopted: Path, run: Run) -> None:
+    style = [["ruff", "check", "--no-cache"], ["ruff", "format", "--check", "--no-cache"]]
+    for words in (*style, [f"{NAME}.cloud.alerts", "--check"]):
+        done = run(adopted, *words)
+        assert done.returncode == 0, done.stdout + done.stderr
+    chosen = [f"tests/unit/test_{name}.py" for name in ("bundle", "requirements", "workflows")]
+    chosen.append("tests/integration/test_dashboard.py")
+    done = run(adopted, "pytest", "-q", "-p", "no:cacheprovider", *chosen)
+    assert done.returncode == 0, done.stdout
+    assert git(adopted, "status", "--porcelain") == ""
+
+
+def test_the_projects_commands_go_by_its_name(adopted: Path, run: Run) -> None:
+    shown = run(adopted, f"{NAME}.train", "--help")
+    assert shown.stdout.startswith(f"usage: python -m {NAME}.train "), shown.stderr
+    assert "model=minilm" in shown.stdout
+    assert f"project: {NAME}" in run(adopted, f"{NAME}.train", "--cfg").stdout
+
+
+def test_the_history_begins_with_the_template_under_the_new_name(template: Path, adopted: Path) -> None:
+    assert git(adopted, "rev-list", "--count", "HEAD") == "1\n"
+    assert git(adopted, "rev-parse", "template") == git(adopted, "rev-parse", "HEAD")
+    told = git(adopted, "log", "-1", "--format=%(trailers)").strip().splitlines()
+    assert told == [f"Template-Commit: {git(template, 'rev-parse', 'HEAD').strip()}", f"Template-Source: {template}"]
+
+
+def test_a_long_name_leaves_no_line_that_is_too_long(with_a_long_name: Path, run: Run) -> None:
+    for words in (["check"], ["format", "--check"]):
+        done = run(with_a_long_name, "ruff", *words, "--no-cache")
+        assert done.returncode == 0, done.stdout
+
+
+def test_a_password_in_the_templates_address_is_not_recorded(with_a_long_name: Path) -> None:
+    assert "Template-Source: https://example.org/template.git\n" in git(with_a_long_name, "log", "-1", "--format=%B")
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("Shipshape", "all small"),
+        ("ship-shape", "all small"),
+        ("ship_shape", "all small"),
+        ("9lives", "the first a letter"),
+        ("s", "2 to 20"),
+        ("s" * 21, "2 to 20"),
+        ("lambda", "Python imports something else"),
+        ("json", "Python imports something else"),
+        ("fastapi", "Python imports something else"),
+        ("models", "Python imports something else"),
+        ("docker", " has this word already"),
+        ("inbox", " has this word already"),
+        ("boatyard", "Python imports something else"),
+    ],
+)
+def test_a_name_that_cannot_be_had_is_refused_in_one_sentence(
+    template: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, reason: str
+) -> None:
+    monkeypatch.chdir(template)
+    monkeypatch.syspath_prepend(str(template))  # as python -m has it
+    before = state(template)
+    assert module.main(["adopt", name]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("adopt: ")
+    assert told.count("\n") == 1
+    assert reason in told
+    assert state(template) == before
+
+
+def test_a_common_word_that_only_prose_has_is_free(template: Path) -> None:
+    module._refuse_name(template, "mail")
+
+
+@pytest.mark.parametrize("path", ["README.md", "new.txt"])
+def test_what_is_not_committed_is_not_adopted(template: Path, run: Run, tmp_path: Path, path: str) -> None:
+    folder = fresh(template, tmp_path / "changed")
+    (folder / path).write_text("mine\n")
+    before = state(folder)
+    refused = run(folder, "boatyard.template", "adopt", NAME)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(f"adopt: {path} is not committed")
+    assert state(folder) == before
+    assert (folder / path).read_text() == "mine\n"
+
+
+def test_commits_of_ones_own_come_after_adopting(template: Path, run: Run, tmp_path: Path) -> None:
+    folder = fresh(template, tmp_path / "begun")
+    own = commit(folder)
+    refused = run(folder, "boatyard.template", "adopt", NAME)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(f"adopt: commit {own[:12]} is not the template's")
+    assert git(folder, "rev-parse", "HEAD").strip() == own
+
+
+def test_adopting_is_done_once_and_the_template_itself_takes_no_updates(
+    template: Path, adopted: Path, run: Run
+) -> None:
+    again = run(adopted, f"{NAME}.template", "adopt", "seaworthy")
+    assert (again.returncode, again.stderr) == (2, f"adopt: this is a project of its own already, {NAME}\n")
+    own = run(template, "boatyard.template", "update", str(template))
+    assert own.returncode == 2
+    assert own.stderr.startswith("update: this is the template itself")
+
+
+def test_later_changes_come_under_the_projects_name_beside_its_own(project: Path, later: Path, run: Run) -> None:
+    replace(later / "docs" / "storage.md", "# Storage\n", "# Storage of Boatyard\n")
+    (later / "src" / "boatyard" / "sails.py").write_text('"""Of BOATYARD."""\n\nfrom boatyard import errors\n')
+    git(later, "rm", "-q", "docs/vertex.md", "docs/frontend.md")
+    git(later, "mv", "src/boatyard/markdown.py", "src/boatyard/tables.py")
+    newest = commit(later)
+    done = run(project, f"{NAME}.template", "update", str(later))
+    assert (done.returncode, done.stderr) == (0, "")
+    page = (project / "docs" / "storage.md").read_text()
+    assert page.startswith(f"# Storage of {NAME.capitalize()}\n")
+    assert page.endswith("\nOurs is in Oslo.\n")
+    assert (project / "src" / NAME / "sails.py").read_text() == (
+        f'"""Of {NAME.upper()}."""\n\nfrom {NAME} import errors\n'
+    )
+    assert (project / "src" / NAME / "ours.py").exists()
+    assert not (project / "docs" / "vertex.md").exists()
+    assert not (project / "docs" / "frontend.md").exists()
+    assert not (project / "src" / NAME / "markdown.py").exists()
+    assert (project / "src" / NAME / "tables.py").exists()
+    assert not (project / "src" / "boatyard").exists()
+    assert git(project, "status", "--porcelain") == ""
+    assert f"Template-Commit: {newest}\nTemplate-Source: {later}\n" in git(
+        project, "log", "-1", "--format=%B", "template"
+    )
+
+    before = state(project)
+    again = run(project, f"{NAME}.template", "update")  # the source is known from the last time
+    assert (again.returncode, again.stdout) == (0, "nothing is new in the template\n")
+    assert state(project) == before
+
+    replace(later / "docs" / "storage.md", "# Storage of Boatyard\n", "# Storage in Boatyard\n")
+    commit(later)
+    assert run(project, f"{NAME}.template", "update").returncode == 0
+    assert (project / "docs" / "storage.md").read_text() == page.replace("Storage of", "Storage in")
+
+
+def test_a_branch_or_a_tag_can_be_chosen(project: Path, later: Path, run: Run) -> None:
+    git(later, "tag", "first")
+    (later / "new.txt").write_text("new\n")
+    commit(later)
+    assert run(project, f"{NAME}.template", "update", str(later), "--ref=first").stdout.startswith("nothing is new")
+    assert run(project, f"{NAME}.template", "update", str(later), "--ref=main").returncode == 0
+    assert (project / "new.txt").exists()
+
+
+def test_a_conflict_is_left_to_the_user_and_nothing_is_lost(project: Path, later: Path, run: Run) -> None:
+    replace(project / "docs" / "storage.md", "# Storage\n", "# Our storage\n")
+    mine = commit(project)
+    replace(later / "docs" / "storage.md", "# Storage\n", "# Where things are\n")
+    (later / "new.txt").write_text("new\n")
+    commit(later)
+    done = run(project, f"{NAME}.template", "update", str(later))
+    assert done.returncode == 1
+    assert done.stderr.startswith("update: you and the template both changed docs/storage.md: mend ")
+    assert (
+        (project / "docs" / "storage.md")
+        .read_text()
+        .startswith("<<<<<<< HEAD\n# Our storage\n=======\n# Where things are\n>>>>>>> template\n")
+    )
+    assert (project / "new.txt").exists()
+    assert run(project, f"{NAME}.template", "update", str(later)).returncode == 2, "first this merge"
+    git(project, "merge", "--abort")
+    assert git(project, "rev-parse", "HEAD").strip() == mine
+    assert git(project, "status", "--porcelain") == ""
+
+
+def test_a_clone_without_the_branch_makes_the_same_commit(project: Path, later: Path, run: Run, tmp_path: Path) -> None:
+    (later / "new.txt").write_text("new\n")
+    commit(later)
+    colleague = fresh(project, tmp_path / "colleague")
+    assert "refs/heads/template" not in git(colleague, "for-each-ref")
+    for folder in (project, colleague):
+        done = run(folder, f"{NAME}.template", "update", str(later))
+        assert done.returncode == 0, done.stderr
+    assert git(project, "rev-parse", "template") == git(colleague, "rev-parse", "template")
+
+
+def test_a_squashed_update_is_not_taken_for_the_templates_state(project: Path, later: Path, run: Run) -> None:
+    (later / "new.txt").write_text("new\n")
+    commit(later)
+    git(project, "switch", "-q", "-c", "update")
+    assert run(project, f"{NAME}.template", "update", str(later)).returncode == 0
+    told = git(project, "log", "-1", "--format=%B", "template")
+    git(project, "switch", "-q", "-")
+    git(project, "merge", "-q", "--squash", "update")
+    commit(project)
+    git(project, "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "-q", "--amend", "-m", told)
+    (later / "newer.txt").write_text("newer\n")
+    commit(later)
+    assert run(project, f"{NAME}.template", "update", str(later)).returncode == 0
+    assert (project / "src" / NAME / "ours.py").exists()
+    assert (project / "newer.txt").exists()
+
+
+@pytest.mark.parametrize("words", [["no/such/place"], ["--ref=no-such-branch"]])
+def test_a_template_that_is_not_there_changes_nothing(project: Path, run: Run, words: list[str]) -> None:
+    before = state(project)
+    done = run(project, f"{NAME}.template", "update", *words)
+    assert done.returncode == 1
+    assert done.stderr.startswith("update: git clone")
+    assert "Traceback" not in done.stderr
+    assert state(project) == before
+
+
+def test_an_update_that_breaks_off_changes_nothing(project: Path, later: Path, run: Run) -> None:
+    (later / "src" / "boatyard" / "broken.py").write_text("def (\n")
+    commit(later)
+    before = state(project)
+    done = run(project, f"{NAME}.template", "update", str(later))
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert state(project) == before
