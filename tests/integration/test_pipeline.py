@@ -27,7 +27,7 @@ from boatyard.pipeline.run import run_pipeline
 from boatyard.predict import Predictor
 from boatyard.registry import aliases, versions
 from boatyard.storage import open_storage
-from boatyard.train.fit import open_trained
+from boatyard.train.trained import open_trained
 
 pytestmark = pytest.mark.integration
 

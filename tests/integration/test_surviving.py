@@ -22,7 +22,8 @@ from boatyard.data.encode import encode
 from boatyard.data.prepare import prepare
 from boatyard.errors import UserError
 from boatyard.train.checkpoints import Checkpoints
-from boatyard.train.fit import open_trained, train
+from boatyard.train.fit import train
+from boatyard.train.trained import open_trained, run_folder
 
 pytestmark = pytest.mark.integration
 
@@ -202,8 +203,6 @@ def test_a_loss_that_is_no_number_ends_the_run_and_names_the_step_and_the_rows(t
 
 def test_two_processes_do_not_train_one_run(tmp_path: Path) -> None:
     from filelock import FileLock
-
-    from boatyard.train.fit import run_folder
 
     config = plants_config(tmp_path, write_plants(tmp_path / "plants.csv"))
     prepared = prepare(config)

@@ -23,7 +23,7 @@ from boatyard.data.encode import encode
 from boatyard.data.prepare import prepare
 from boatyard.errors import UserError
 from boatyard.sweep.search import _claimed, _open_study, search
-from boatyard.train.fit import open_trained
+from boatyard.train.trained import open_trained
 
 pytestmark = pytest.mark.integration
 

@@ -18,7 +18,8 @@ from boatyard.data.encode import encode
 from boatyard.data.prepare import prepare
 from boatyard.errors import UserError
 from boatyard.model import predict
-from boatyard.train.fit import Trained, open_trained, train
+from boatyard.train.fit import train
+from boatyard.train.trained import Trained, open_trained
 
 pytestmark = pytest.mark.integration
 
