@@ -1,7 +1,9 @@
 """What a training run survives: SIGKILL anywhere, SIGTERM, torn checkpoints, a full disk; and what ends it: NaN."""
 
 import json
+import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -13,6 +15,7 @@ from pathlib import Path
 import doomed
 import pytest
 import torch
+import warm
 from plants import write_plants
 from safetensors.torch import load_file
 from stages import SMALL, plants_config
@@ -107,23 +110,28 @@ def test_killed_while_writing_a_checkpoint_it_goes_on_from_the_one_before(whole:
 def test_a_signal_ends_the_step_keeps_a_checkpoint_and_the_same_command_goes_on(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    command = [sys.executable, "-m", "boatyard.train", *overrides(tmp_path / "run", "train.num_train_epochs=400")]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    first, again = tmp_path / "first", tmp_path / "again"
+    command = "boatyard.train", overrides(tmp_path / "run", "train.num_train_epochs=400")
+    process = warm.command(*command, first)
+    assert process.pid is not None
     while not checkpoint_steps(tmp_path / "run"):
-        assert process.poll() is None
+        assert process.is_alive(), first.read_text()
         time.sleep(0.05)
-    process.send_signal(number)
-    _, said = process.communicate(timeout=10)
-    assert process.returncode == 128 + number
+    os.kill(process.pid, number)
+    process.join(10)
+    assert process.exitcode == 128 + number
     last = checkpoint_steps(tmp_path / "run")[-1]
-    assert f"Step {last} of 2000 is kept" in said
-    assert "Traceback" not in said
+    assert f"Step {last} of 2000 is kept" in first.read_text()
+    assert "Traceback" not in first.read_text()
 
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    assert any(f"going on from {tmp_path}" in line and f"checkpoint-{last}" in line for line in process.stderr)
+    process = warm.command(*command, again)
+    while not re.search(
+        rf"going on from {tmp_path}\S*/checkpoint-{last}\b", again.read_text() if again.exists() else ""
+    ):
+        assert process.is_alive()
+        time.sleep(0.05)
     process.kill()
-    process.communicate()
+    process.join()
 
 
 def test_a_torn_or_changed_checkpoint_is_passed_over_with_a_warning(
