@@ -119,7 +119,8 @@ def walk(there: World) -> None:
     """All of it, in order."""
     storage = open_storage(there.root)
 
-    following = there.train("train.max_steps=500", "train.save_steps=50", "cloud.train.spot=true")
+    long = "train.max_steps=500", "train.save_steps=50"
+    following = there.train(*long, "cloud.train.spot=true", "paths.runs=/nowhere")
     wait_for(lambda: there.vertex.jobs or following.poll() is not None, following)
     job = there.newest_job()
     home = f"training/{job.facts['displayName']}/checkpoints/"
@@ -128,7 +129,12 @@ def walk(there: World) -> None:
     said, _ = following.communicate(timeout=300)
     assert following.returncode == 0, said
     assert job.starts == 2
-    assert re.search(r"going on from \S+/checkpoint-\d+0", said), said
+    assert len(re.findall(r"going on from \S+/checkpoint-\d+0", said)) == 1, said
+    for state in ("running", "succeeded"):
+        assert f"job {job.id}: {state}" in said
+    assert not any("/nowhere" in line for line in job.lines), "a folder of this machine"
+    (rows,) = storage.list("data/")
+    assert storage.read(rows) == (there.clone / "data/raw/plants.csv").read_bytes()
     (first,) = versions(storage, MODEL)
     there.command("boatyard.registry", "promote", MODEL, first)
 

@@ -4,6 +4,7 @@ import filecmp
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -112,21 +113,28 @@ def project(stand_in: str, tmp_path_factory: pytest.TempPathFactory) -> Clone:
     return clone
 
 
-@pytest.fixture
-def fresh(project: Clone, tmp_path: Path) -> Clone:
+@pytest.fixture(scope="module")
+def pulled(project: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """A clone elsewhere that has pulled."""
-    project.run("git", "clone", "--quiet", str(project.folder), str(tmp_path / "clone"))
-    clone = Clone(tmp_path / "clone", project.environment)
+    clone = Clone(tmp_path_factory.mktemp("elsewhere") / "clone", project.environment)
+    project.run("git", "clone", "--quiet", str(project.folder), str(clone.folder))
     clone.dvc("pull")
     return clone
 
 
-def test_a_fresh_clone_that_has_pulled_has_nothing_to_do(project: Clone, fresh: Clone) -> None:
-    assert stages_run(fresh.dvc("repro")) == []
-    assert fresh.run("git", "status", "--porcelain") == ""
+@pytest.fixture
+def fresh(pulled: Clone, tmp_path: Path) -> Clone:
+    """The same, for a test to change."""
+    shutil.copytree(pulled.folder, tmp_path / "clone", symlinks=True)
+    return Clone(tmp_path / "clone", pulled.environment)
+
+
+def test_a_fresh_clone_that_has_pulled_has_nothing_to_do(project: Clone, pulled: Clone) -> None:
+    assert stages_run(pulled.dvc("repro")) == []
+    assert pulled.run("git", "status", "--porcelain") == ""
     made = [ROWS, *(file.relative_to(project.folder) for file in project.folder.glob("outputs/**/*") if file.is_file())]
     assert len(made) > 20
-    same, differing, missing = filecmp.cmpfiles(project.folder, fresh.folder, made, shallow=False)
+    same, differing, missing = filecmp.cmpfiles(project.folder, pulled.folder, made, shallow=False)
     assert (len(same), differing, missing) == (len(made), [], [])
 
 

@@ -113,26 +113,6 @@ def anonymous(job: Any) -> Any:
     return json.loads(re.sub(r"-\d{8}t\d{6}z-[0-9a-f]{4}\b", "-NEW", json.dumps(job)))
 
 
-def test_a_spot_job_that_is_killed_half_way_goes_on_and_publishes_once(cloud: Cloud) -> None:
-    """Followed by the real command, from local rows to a model in the bucket."""
-    following = command("train", *SECONDS, *PLANTS, *LONG, "cloud.train.spot=true", "paths.runs=/nowhere")
-    wait_for(lambda: cloud.vertex.jobs or following.poll() is not None)
-    job = cloud.job()
-    wait_for(lambda: copied_checkpoints(cloud, job) or job.state not in {"JOB_STATE_PENDING", "JOB_STATE_RUNNING"})
-    cloud.vertex.preempt(job)
-    said, told = following.communicate(timeout=180)
-    assert following.returncode == 0, said + told
-    assert job.starts == 2
-    assert len(re.findall(r"going on from \S+/checkpoint-\d+0", said)) == 1, said
-    assert not any("/nowhere" in line for line in job.lines)
-    for state in ("running", "succeeded"):
-        assert f"job {job.id}: {state}" in told
-    (version,) = versions(cloud.storage, "plants")
-    assert aliases(cloud.storage, "plants") == {"production": version}
-    (rows,) = cloud.storage.list("data/")
-    assert cloud.storage.read(rows) == Path("plants.csv").read_bytes()
-
-
 def test_two_workers_with_disks_of_their_own_go_on_together_and_one_publishes(cloud: Cloud) -> None:
     chosen = ["cloud.train.workers=2", "cloud.train.spot=true"]
     assert main(["train", "--detach", *SECONDS, *PLANTS, *LONG, *chosen]) == 0

@@ -3,20 +3,16 @@
 import json
 import os
 import signal
-from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-_CONTEXT = get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["boatyard.data.prepare", "boatyard.train.fit"])  # their imports take seconds
+import warm
 
 
 def start(overrides: list[str], notes: Path, *, die_at: int = 0, die_writing: int = 0) -> BaseProcess:
     """Begin training; SIGKILL in the midst of step `die_at`, or of writing the checkpoint of `die_writing`."""
-    process = _CONTEXT.Process(target=_train, args=(overrides, notes, die_at, die_writing))
-    process.start()
-    return process
+    return warm.start(_train, overrides, notes, die_at, die_writing)
 
 
 def seen(notes: Path) -> dict[int, list[int]]:

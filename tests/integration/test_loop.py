@@ -12,7 +12,6 @@ from starlette.testclient import TestClient
 from boatyard.api import create_app
 from boatyard.api.settings import Settings
 from boatyard.config import Config
-from boatyard.errors import UserError
 from boatyard.monitor.results import Findings
 from boatyard.monitor.run import Monitor
 from boatyard.monitor.settings import Settings as MonitorSettings
@@ -94,17 +93,3 @@ def test_the_alarm_rings_for_what_is_new_and_clears_once_it_is_learned(config: C
     assert clear.quality.accuracy is not None
     assert ringing.quality.accuracy is not None
     assert clear.quality.accuracy > ringing.quality.accuracy
-
-
-@pytest.mark.parametrize(
-    ("content", "told"), [(None, "cannot be read"), ("question\n", "needs rows"), ("other\nx\n", "needs rows")]
-)
-def test_a_reference_that_cannot_be_read_is_one_sentence(
-    config: Config, tmp_path: Path, content: str | None, told: str
-) -> None:
-    file = tmp_path / "reference.csv"
-    if content is not None:
-        file.write_text(content)
-    export = config.export.model_copy(update={"reference": str(file)})
-    with pytest.raises(UserError, match=rf"export\.reference=\S+ {told}"):
-        run_pipeline(config.model_copy(update={"export": export}))

@@ -17,6 +17,7 @@ from stages import plants_config, small_config
 from boatyard.config import Config
 from boatyard.data.encode import encode
 from boatyard.data.prepare import prepare
+from boatyard.errors import UserError
 from boatyard.export.run import Parity
 from boatyard.kinds import training
 from boatyard.kinds.protocol import Feeds
@@ -27,7 +28,7 @@ from boatyard.pipeline.run import run_pipeline
 from boatyard.predict import Predictor
 from boatyard.registry import aliases, versions
 from boatyard.storage import open_storage
-from boatyard.train.fit import open_trained
+from boatyard.train.trained import open_trained
 
 pytestmark = pytest.mark.integration
 
@@ -177,6 +178,19 @@ def test_training_goes_on_from_a_published_encoder(finished: Finished) -> None:
     encoder = [name for name in before if name.startswith("encoder.")]
     assert encoder
     assert all(torch.allclose(before[name], after[name], atol=1e-6) for name in encoder)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"), [(None, "cannot be read"), ("question\n", "needs rows"), ("other\nx\n", "needs rows")]
+)
+def test_a_reference_that_cannot_be_read_is_one_sentence(
+    finished: Finished, tmp_path: Path, content: str | None, told: str
+) -> None:
+    file = tmp_path / "reference.csv"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(UserError, match=rf"export\.reference=\S+ {told}"):
+        run_pipeline(plants_config(finished.root, finished.rows, f"export.reference={file}"))
 
 
 def test_two_text_columns_are_answered_as_a_pair(tmp_path: Path) -> None:

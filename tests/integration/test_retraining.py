@@ -1,6 +1,7 @@
 """From feedback to a better model in production, or to the reason why not."""
 
 import random
+import shutil
 from pathlib import Path
 
 import pytest
@@ -28,11 +29,18 @@ NOW = {
 }
 
 
+@pytest.fixture(scope="module")
+def in_production(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("production")
+    run_pipeline(plants_config(root, write_plants(root / "plants.csv")))
+    return root
+
+
 @pytest.fixture
-def config(tmp_path: Path) -> Config:
-    made = plants_config(tmp_path, write_plants(tmp_path / "plants.csv"), "retrain.min_rows=40")
-    run_pipeline(made)
-    return made
+def config(in_production: Path, tmp_path: Path) -> Config:
+    """All that the first training left behind, copied for the test."""
+    shutil.copytree(in_production, tmp_path, dirs_exist_ok=True)
+    return plants_config(tmp_path, tmp_path / "plants.csv", "retrain.min_rows=40")
 
 
 def give_feedback(config: Config, topics: list[str] | None = None) -> None:

@@ -1,7 +1,9 @@
 """What a training run survives: SIGKILL anywhere, SIGTERM, torn checkpoints, a full disk; and what ends it: NaN."""
 
 import json
+import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -13,6 +15,7 @@ from pathlib import Path
 import doomed
 import pytest
 import torch
+import warm
 from plants import write_plants
 from safetensors.torch import load_file
 from stages import SMALL, plants_config
@@ -22,7 +25,8 @@ from boatyard.data.encode import encode
 from boatyard.data.prepare import prepare
 from boatyard.errors import UserError
 from boatyard.train.checkpoints import Checkpoints
-from boatyard.train.fit import open_trained, train
+from boatyard.train.fit import train
+from boatyard.train.trained import open_trained, run_folder
 
 pytestmark = pytest.mark.integration
 
@@ -106,23 +110,28 @@ def test_killed_while_writing_a_checkpoint_it_goes_on_from_the_one_before(whole:
 def test_a_signal_ends_the_step_keeps_a_checkpoint_and_the_same_command_goes_on(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    command = [sys.executable, "-m", "boatyard.train", *overrides(tmp_path / "run", "train.num_train_epochs=400")]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    first, again = tmp_path / "first", tmp_path / "again"
+    command = "boatyard.train", overrides(tmp_path / "run", "train.num_train_epochs=400")
+    process = warm.command(*command, first)
+    assert process.pid is not None
     while not checkpoint_steps(tmp_path / "run"):
-        assert process.poll() is None
+        assert process.is_alive(), first.read_text()
         time.sleep(0.05)
-    process.send_signal(number)
-    _, said = process.communicate(timeout=10)
-    assert process.returncode == 128 + number
+    os.kill(process.pid, number)
+    process.join(10)
+    assert process.exitcode == 128 + number
     last = checkpoint_steps(tmp_path / "run")[-1]
-    assert f"Step {last} of 2000 is kept" in said
-    assert "Traceback" not in said
+    assert f"Step {last} of 2000 is kept" in first.read_text()
+    assert "Traceback" not in first.read_text()
 
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    assert any(f"going on from {tmp_path}" in line and f"checkpoint-{last}" in line for line in process.stderr)
+    process = warm.command(*command, again)
+    while not re.search(
+        rf"going on from {tmp_path}\S*/checkpoint-{last}\b", again.read_text() if again.exists() else ""
+    ):
+        assert process.is_alive()
+        time.sleep(0.05)
     process.kill()
-    process.communicate()
+    process.join()
 
 
 def test_a_torn_or_changed_checkpoint_is_passed_over_with_a_warning(
@@ -202,8 +211,6 @@ def test_a_loss_that_is_no_number_ends_the_run_and_names_the_step_and_the_rows(t
 
 def test_two_processes_do_not_train_one_run(tmp_path: Path) -> None:
     from filelock import FileLock
-
-    from boatyard.train.fit import run_folder
 
     config = plants_config(tmp_path, write_plants(tmp_path / "plants.csv"))
     prepared = prepare(config)

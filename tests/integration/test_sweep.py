@@ -1,12 +1,9 @@
 """Searching for settings: stopped, shared and hopeless trials, and what it closes with."""
 
 import json
-import os
 import re
 import shlex
-import signal
-import subprocess
-import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +11,7 @@ from typing import Any
 
 import optuna
 import pytest
+import warm
 from optuna.trial import Trial
 from plants import write_plants
 from stages import SMALL
@@ -23,7 +21,7 @@ from boatyard.data.encode import encode
 from boatyard.data.prepare import prepare
 from boatyard.errors import UserError
 from boatyard.sweep.search import _claimed, _open_study, search
-from boatyard.train.fit import open_trained
+from boatyard.train.trained import open_trained
 
 pytestmark = pytest.mark.integration
 
@@ -35,12 +33,6 @@ def overrides(tmp_path: Path) -> list[str]:
     plants = [f"data.path={rows}", "data.name=plants", "data.text_columns=[question]", "data.label_column=topic"]
     short = ["train.num_train_epochs=3", "train.eval_strategy=epoch", "sweep=quick", "sweep.trials=4"]
     return [*SMALL, "data=csv", *plants, *places, *short, "sweep.name=plants"]
-
-
-def start(overrides: list[str], *more: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "boatyard.sweep", *overrides, *more]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
 def study(root: Path) -> optuna.Study:
@@ -94,33 +86,36 @@ def test_it_closes_with_a_table_a_picture_and_a_line_to_paste(
 
 
 def test_killed_in_the_middle_it_goes_on_to_the_same_number_of_trials(tmp_path: Path, overrides: list[str]) -> None:
-    running = start(overrides)
-    assert running.stderr is not None
-    for line in running.stderr:
-        if "sweep: trial 2 of 4" in line:
-            break
-    running.send_signal(signal.SIGKILL)
-    running.communicate()
+    first, again = tmp_path / "first", tmp_path / "again"
+    running = warm.command("boatyard.sweep", overrides, first)
+    while not (first.exists() and "sweep: trial 2 of 4" in first.read_text()):
+        assert running.is_alive()
+        time.sleep(0.02)
+    running.kill()
+    running.join()
     (left,) = [trial for trial in study(tmp_path).trials if trial.state.name == "RUNNING"]
 
-    again = start(overrides)
-    said, errors = again.communicate()
-    assert again.returncode == 0, errors
+    running = warm.command("boatyard.sweep", overrides, again)
+    running.join()
+    assert running.exitcode == 0, again.read_text()
     found = states(tmp_path)
     assert found.count("COMPLETE") + found.count("PRUNED") == 4
     assert found.count("FAIL") == 1
     assert study(tmp_path).trials[left.number + 1].params == left.params, "what was lost is tried again"
-    assert "to paste" in said
+    assert "to paste" in again.read_text()
 
 
 def test_two_processes_share_the_trials(tmp_path: Path, overrides: list[str]) -> None:
-    both = [start(overrides), start(overrides)]
-    ended = [process.communicate() for process in both]
-    assert [process.returncode for process in both] == [0, 0], ended
+    outputs = tmp_path / "one", tmp_path / "two"
+    both = [warm.command("boatyard.sweep", overrides, output) for output in outputs]
+    for process in both:
+        process.join()
+    ended = [output.read_text() for output in outputs]
+    assert [process.exitcode for process in both] == [0, 0], ended
     found = states(tmp_path)
     assert len(found) == 4
     assert found.count("COMPLETE") + found.count("PRUNED") == 4
-    ran = [re.findall(r"sweep: trial (\d) of 4", errors) for _, errors in ended]
+    ran = [re.findall(r"sweep: trial (\d) of 4", said) for said in ended]
     assert sorted(ran[0] + ran[1]) == ["1", "2", "3", "4"]
 
 

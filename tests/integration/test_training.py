@@ -18,7 +18,8 @@ from boatyard.data.encode import encode
 from boatyard.data.prepare import prepare
 from boatyard.errors import UserError
 from boatyard.model import predict
-from boatyard.train.fit import Trained, open_trained, train
+from boatyard.train.fit import train
+from boatyard.train.trained import Trained, open_trained
 
 pytestmark = pytest.mark.integration
 
@@ -51,13 +52,14 @@ def test_the_same_seed_gives_the_same_weights_to_the_last_bit_and_another_seed_o
     assert not torch.equal(weights(first)["head.weight"], weights(other)["head.weight"])
 
 
-def test_another_process_learns_the_same_vocabulary(tmp_path: Path, plants: Path) -> None:
+def test_another_process_learns_the_same_vocabulary_and_needs_no_torch(tmp_path: Path, plants: Path) -> None:
     config = plants_config(tmp_path / "here", plants)
     here = encode(config, prepare(config))
     there = tmp_path / "there"
-    subprocess.run(
+    ran = subprocess.run(
         [
             sys.executable,
+            "-Ximporttime",
             "-m",
             "boatyard.data",
             *SMALL,
@@ -71,7 +73,11 @@ def test_another_process_learns_the_same_vocabulary(tmp_path: Path, plants: Path
         ],
         check=True,
         capture_output=True,
+        text=True,
     )
+    imported = {line.rpartition("|")[2].strip() for line in ran.stderr.splitlines()}
+    assert "boatyard.data.encode" in imported
+    assert not {"torch", "transformers", "sklearn"} & imported
     (tokenizer,) = there.rglob("tokenizer.json")
     assert tokenizer.read_bytes() == (here.folder / "tokenizer.json").read_bytes()
 

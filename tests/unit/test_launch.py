@@ -83,6 +83,6 @@ def test_the_configuration_is_printed_with_what_vertex_says_unless_the_command_s
 
 def test_a_wrong_key_ends_it_as_it_ends_the_pipeline(tmp_path: Path) -> None:
     for workers in ({}, spec("workerpool1", 1)):
-        said = launch(tmp_path, "train.sed=7", **workers)
+        said = launch(tmp_path, "data.nme=x", **workers)
         assert said.returncode == 2
-        assert said.stderr == "pipeline: unknown key train.sed; did you mean train.seed?\n"
+        assert said.stderr == "pipeline: unknown key data.nme; did you mean data.name?\n"

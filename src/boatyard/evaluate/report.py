@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from boatyard.evaluate.metrics import BaselineScore, Metrics, Mistake, confused_pairs
-from boatyard.evaluate.plots import calibration_png, confusion_png
 from boatyard.markdown import escape, shorten, table
 
 LONGEST_ROW = 300
@@ -24,6 +23,8 @@ def write_report(
     mistakes: Sequence[Mistake],
 ) -> None:
     """Write `report.md`, `metrics.json`, `confusion.png` and `calibration.png` into `folder`."""
+    from boatyard.evaluate.plots import calibration_png, confusion_png  # most stages draw nothing
+
     folder.mkdir(parents=True, exist_ok=True)
     confusion_png(folder / "confusion.png", metrics.confusion, metrics.labels)
     calibration_png(folder / "calibration.png", metrics.calibration, metrics.expected_calibration_error)

@@ -17,7 +17,7 @@ from boatyard.folders import replacing
 from boatyard.kinds import training
 from boatyard.model import open_network, predict
 from boatyard.tracking import record, record_plots, tracked
-from boatyard.train.fit import Trained
+from boatyard.train.trained import Trained
 
 log = logging.getLogger(__name__)
 

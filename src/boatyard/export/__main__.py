@@ -13,7 +13,7 @@ def main(config: Config) -> None:
     from boatyard.evaluate.run import evaluate
     from boatyard.export.run import export
     from boatyard.outputs import bring_back, keep
-    from boatyard.train.fit import open_trained
+    from boatyard.train.trained import open_trained
 
     bring_back(config)
     prepared = prepare(config)

@@ -25,7 +25,7 @@ from boatyard.kinds import training
 from boatyard.kinds.protocol import Feeds
 from boatyard.predict import GRAPH, Predictor
 from boatyard.tracking import git_commit, record, tracked
-from boatyard.train.fit import Trained
+from boatyard.train.trained import Trained
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,8 @@ from boatyard.folders import alone
 from boatyard.processes import several
 from boatyard.sweep.report import write_sweep_report
 from boatyard.sweep.space import assigned
-from boatyard.train.fit import run_folder, train
+from boatyard.train.fit import train
+from boatyard.train.trained import run_folder
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,6 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -22,7 +21,6 @@ from boatyard.config import Config
 from boatyard.data.encode import Encoded
 from boatyard.data.prepare import Prepared
 from boatyard.errors import Stopped, UserError
-from boatyard.fingerprint import fingerprint
 from boatyard.folders import replacing
 from boatyard.kinds import training
 from boatyard.kinds.protocol import Inputs
@@ -33,18 +31,10 @@ from boatyard.tracking import record, tracked
 from boatyard.train.checkpoints import Checkpoints, Mirror
 from boatyard.train.head import start_at_centroids
 from boatyard.train.stopping import StopOnSignal
+from boatyard.train.trained import Trained, open_trained, run_folder
 from boatyard.train.trainer import POSITION, SteadyTrainer
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A fitted network. `folder` holds weights, shape and tokenizer; `run` is the folder around it."""
-
-    run: Path
-    folder: Path
-    metrics: dict[str, Any]
 
 
 def train(config: Config, prepared: Prepared, encoded: Encoded, callbacks: Sequence[TrainerCallback] = ()) -> Trained:
@@ -74,33 +64,6 @@ def train(config: Config, prepared: Prepared, encoded: Encoded, callbacks: Seque
     if not is_main():
         return Trained(run, network, {})
     return open_trained(config, encoded)
-
-
-def open_trained(config: Config, encoded: Encoded) -> Trained:
-    """What `train` left behind for this configuration.
-
-    Raises:
-        UserError: it was not trained yet.
-    """
-    run = run_folder(config, encoded)
-    facts = run / "network" / "training.json"
-    if not facts.exists():
-        raise UserError("nothing is trained for this configuration yet: run boatyard.train with the same overrides")
-    return Trained(run, run / "network", json.loads(facts.read_text(encoding="utf-8")))
-
-
-def run_folder(config: Config, encoded: Encoded) -> Path:
-    """Where this configuration's run lies, made yet or not."""
-    kind = f"boatyard.kinds.{config.data.kind}"
-    key = fingerprint(
-        {
-            "inputs": encoded.fingerprint,
-            "model": config.model.model_dump(),
-            "train": config.train.model_dump(exclude={"resume"}),
-        },
-        code=("boatyard.train", "boatyard.model", f"{kind}.network", f"{kind}.training"),
-    )
-    return Path(config.paths.runs, config.data.name, key)
 
 
 def training_arguments(config: Config, output: Path) -> TrainingArguments:

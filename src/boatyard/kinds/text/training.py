@@ -1,26 +1,35 @@
-"""The half that learns: rows to token ids, token ids to batches, and the network that reads them."""
+"""The half that learns: rows to token ids, token ids to batches, and the network that reads them.
+
+Torch and scikit-learn are loaded by what needs them, for seconds: who prepares rows needs neither.
+"""
+
+from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import torch
 from tokenizers import Tokenizer
-from torch import Tensor
 
 from boatyard.config import Model
-from boatyard.kinds.text import network, tokenizer
-from boatyard.kinds.text.baseline import fit_baseline
-from boatyard.kinds.text.graph import export_graph, quantize_graph
-from boatyard.kinds.text.network import load as load_network
+from boatyard.kinds.text import tokenizer
 from boatyard.kinds.text.pretrained import digest as digest_of_start
 from boatyard.kinds.text.rows import LENGTH_UNIT, display, field_columns, words
 from boatyard.kinds.text.serving import MOST_CHARACTERS, TextModel, input_schema, padding_id
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from boatyard.kinds.text.baseline import fit_baseline
+    from boatyard.kinds.text.graph import export_graph, quantize_graph
+    from boatyard.kinds.text.network import TextClassifier
+    from boatyard.kinds.text.network import load as load_network
 
 __all__ = [
     "LENGTH_UNIT",
@@ -40,6 +49,19 @@ __all__ = [
 ]
 
 _FACTS = "inputs.json"
+_LATER = {
+    "export_graph": ("graph", "export_graph"),
+    "fit_baseline": ("baseline", "fit_baseline"),
+    "load_network": ("network", "load"),
+    "quantize_graph": ("graph", "quantize_graph"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, function = _LATER[name]
+    return getattr(import_module(f"{__package__}.{module}"), function)
 
 
 def limits(model: Model) -> dict[str, int]:
@@ -74,6 +96,8 @@ class Inputs:
 
     def collate(self, items: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
         """A batch, padded to its longest row: int64[batch, tokens] each, and labels[batch]."""
+        import torch
+
         lengths = torch.as_tensor([len(item["input_ids"]) for item in items])
         filled = torch.arange(int(lengths.max())) < lengths.unsqueeze(1)
         batch = {"attention_mask": filled.long()}
@@ -84,8 +108,10 @@ class Inputs:
         return {**batch, "labels": torch.as_tensor([item["label"] for item in items])}
 
 
-def build_network(model: Model, classes: int, folder: Path) -> network.TextClassifier:
+def build_network(model: Model, classes: int, folder: Path) -> TextClassifier:
     """An untrained network for the inputs in `folder`."""
+    from boatyard.kinds.text import network
+
     tokens = Tokenizer.from_file(str(folder / tokenizer.FILE))
     return network.build(
         model,

@@ -1,0 +1,47 @@
+"""What training leaves behind, for stages that read it: they need not load what trains."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from boatyard.config import Config
+from boatyard.data.encode import Encoded
+from boatyard.errors import UserError
+from boatyard.fingerprint import fingerprint
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A fitted network. `folder` holds weights, shape and tokenizer; `run` is the folder around it."""
+
+    run: Path
+    folder: Path
+    metrics: dict[str, Any]
+
+
+def open_trained(config: Config, encoded: Encoded) -> Trained:
+    """What `train` left behind for this configuration.
+
+    Raises:
+        UserError: it was not trained yet.
+    """
+    run = run_folder(config, encoded)
+    facts = run / "network" / "training.json"
+    if not facts.exists():
+        raise UserError("nothing is trained for this configuration yet: run boatyard.train with the same overrides")
+    return Trained(run, run / "network", json.loads(facts.read_text(encoding="utf-8")))
+
+
+def run_folder(config: Config, encoded: Encoded) -> Path:
+    """Where this configuration's run lies, made yet or not."""
+    kind = f"boatyard.kinds.{config.data.kind}"
+    key = fingerprint(
+        {
+            "inputs": encoded.fingerprint,
+            "model": config.model.model_dump(),
+            "train": config.train.model_dump(exclude={"resume"}),
+        },
+        code=("boatyard.train", "boatyard.model", f"{kind}.network", f"{kind}.training"),
+    )
+    return Path(config.paths.runs, config.data.name, key)
