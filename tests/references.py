@@ -14,7 +14,6 @@ from boatyard.export.reference import reference
 from boatyard.predict import Predictor
 from boatyard.storage import Storage
 
-
 BEGINNINGS = ("please help", "hello", "today", "good morning", "i ask you", "sorry")
 MIDDLES = ("my card was lost", "my card was stolen", "send the transfer", "the fee", "what does it cost", "iban")
 ENDINGS = ("now", "in the shop", "since monday", "on the train", "for my son", "again")

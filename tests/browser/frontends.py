@@ -9,16 +9,20 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpx
-from bundles import LABELS, fields, write_bundle
+import numpy as np
+from bundles import fields, write_bundle
 from references import messages, write_reference
 from servers import MonitorProcess, ServerProcess, ServiceProcess
 
 from boatyard import registry
+from boatyard.evaluate.metrics import BaselineScore, score
+from boatyard.evaluate.report import write_report
 from boatyard.kinds.text.serving import input_schema
 from boatyard.storage import open_storage
 
 ADMIN_KEY = "an-admin-key-that-nobody-guesses"
 HOSTILE_LABEL = "<i>fees</i> :red[x]"
+LABELS = ["card_lost", "transfer", HOSTILE_LABEL]
 HOSTILE_EXAMPLE = "<b>card</b> **fee** ![x](http://127.0.0.1:9/x.png)"
 
 
@@ -59,13 +63,13 @@ class Stack:
         self._running.close()
 
     def ask(self, texts: Sequence[str]) -> list[dict[str, Any]]:
-        """The answers, which the monitor can read of when this returns: a server that stops ships its journal."""
+        """The answers; the monitor does not know of them before `ship`."""
         inputs = [{"text": text} for text in texts]
-        answers = httpx.post(f"{self.api.url}/predict", json={"inputs": inputs}).raise_for_status()
-        self.restart_api()
-        return answers.json()["predictions"]
+        answered = httpx.post(f"{self.api.url}/predict", json={"inputs": inputs}).raise_for_status()
+        return list(answered.json()["predictions"])
 
-    def restart_api(self) -> None:
+    def ship(self) -> None:
+        """The api starts anew: one that stops has brought its journal to the storage."""
         self.api.stop()
         self.api.start()
 
@@ -85,14 +89,25 @@ class Stack:
             "fingerprint": "0" * 16,
         }
         (sealed / "data.json").write_text(json.dumps(facts))
+        _evaluate(sealed)
         served = {"rows": 100, "accuracy": 0.9 + bias[2] / 1000, "accuracy_low": 0.85, "accuracy_high": 0.97}
-        write_bundle(
-            sealed,
-            bias=bias,
-            labels=["card_lost", "transfer", HOSTILE_LABEL],
-            input_schema=input_schema(["text"], max_characters=60_000),
-            limits={**fields()["limits"], "max_characters": 60_000},
-            examples=[{"text": "my card was stolen"}, {"text": HOSTILE_EXAMPLE}],
-            metrics={"served": served, "graph_bytes": 1_000_000, "precision": "fp32"},
-        )
+        bundle: dict[str, Any] = {
+            "bias": bias,
+            "labels": LABELS,
+            "input_schema": input_schema(["text"], max_characters=60_000),
+            "limits": {**fields()["limits"], "max_characters": 60_000},
+            "examples": [{"text": "my card was stolen"}, {"text": HOSTILE_EXAMPLE}],
+            "metrics": {"served": served, "graph_bytes": 1_000_000, "precision": "fp32"},
+        }
+        write_reference(sealed, messages(600, seed=0), **bundle)
+        write_bundle(sealed, **bundle)
         return registry.publish(self.storage, sealed).version
+
+
+def _evaluate(folder: Path) -> None:
+    """The report of 100 rows, of which 10 were lost cards that were taken for transfers."""
+    truth = np.arange(100) % 3
+    answers = np.where((truth == 0) & (np.arange(100) < 30), 1, truth)
+    metrics = score(truth, 0.8 * np.eye(3)[answers] + 0.2 / 3, LABELS)
+    baseline = BaselineScore("counting words", 9, 1.5, 0.7, (0.6, 0.8), 0.7)
+    write_report(folder, title="inbox", split="test", metrics=metrics, baseline=baseline, mistakes=[])

@@ -1,4 +1,4 @@
-"""The web page in a real browser, before a real api and a stand-in for the monitor."""
+"""The web page in a real browser, before a real api and a real monitor."""
 
 import gzip
 import hashlib
@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from bundles import publish_in_production
 from frontends import ADMIN_KEY, HOSTILE_EXAMPLE, HOSTILE_LABEL, FrontendProcess, Stack
+from references import messages
 from servers import ServerProcess, free_port
 
 from boatyard import registry
@@ -146,8 +148,10 @@ def test_versions_are_shown_side_by_side_with_their_cards(visit: "Visit", stack:
     expect(page.get_by_text("The second card.")).to_be_visible()
     expect(page.get_by_text("<script>card</script>")).to_be_visible()
     expect(page.get_by_text("95% interval").first).to_be_visible()
-    page.get_by_role("tab", name="Confusion").click()
-    expect(page.get_by_text("truth down, answer across")).to_be_visible()
+    page.get_by_role("tab", name="Mistakes").click()
+    expect(page.get_by_text("100 rows of the test split, as trained.")).to_be_visible()
+    expect(page.get_by_role("row", name="10 of 34 card_lost transfer")).to_be_visible()
+    expect(page.get_by_text("How often it is right, by how sure it is")).to_be_visible()
     expect(page.get_by_text("An admin key, typed under Keys")).to_be_visible()
     assert page.get_by_role("button", name="Promote").count() == 0
 
@@ -181,28 +185,47 @@ def test_an_admin_key_promotes_and_rolls_back_and_a_wrong_one_does_not(
 # ---- drift, traffic, about
 
 
-def test_drift_is_run_and_its_verdicts_and_history_are_shown(visit: "Visit", stack: Stack, expect: Any) -> None:
-    stack.monitor.runs = 0
+def test_drift_is_looked_for_until_the_alarm_rings_and_the_reports_before_stay(
+    visit: "Visit", stack: Stack, expect: Any
+) -> None:
     page = visit(f"{stack.page.url}/drift")
+    run = page.get_by_role("button", name="Run now")
     expect(page.get_by_text("There is no report yet.")).to_be_visible()
-    page.get_by_role("button", name="Run now").click()
+    stack.ask(messages(250, seed=1))
+    stack.ship()
+    run.click()
+    expect(page.get_by_text("All is well")).to_be_visible()
+    report = httpx.get(f"{stack.monitor.url}/drift.json").json()
+    assert not report["alarm"]
+    for verdict in report["verdicts"]:
+        expect(page.get_by_text(verdict["sentence"], exact=True)).to_be_visible()
+    expect(page.get_by_text("drifted", exact=True)).to_have_count(1)  # the head of the history's column
+    stack.ask(["ПЕРЕВОД ГДЕ МОЙ", "WHERE IS MY STOLEN CARD?!"] * 100)
+    stack.ship()
+    run.click()
     expect(page.get_by_text("The alarm rings")).to_be_visible()
-    assert stack.monitor.runs == 1
-    expect(page.get_by_text("2 of 6")).to_be_visible()
-    expect(page.get_by_text("card_lost is three times as frequent.")).to_be_visible()
-    expect(page.get_by_text("in colour: an alarm")).to_be_visible()
+    report = httpx.get(f"{stack.monitor.url}/drift.json").json()
+    drifted = [verdict for verdict in report["verdicts"] if verdict["drifted"]]
+    assert len(drifted) > 1
+    expect(page.get_by_text(f"{len(drifted)} of {len(report['verdicts'])}", exact=True)).to_be_visible()
+    for verdict in drifted:
+        expect(page.get_by_text(verdict["sentence"], exact=True)).to_be_visible()
+    past = page.get_by_role("table").get_by_role("row").all_text_contents()[1:]
+    assert len(past) == 2
+    assert past[0].endswith(", ".join(verdict["name"] for verdict in drifted).replace("_", " "))
+    assert past[1].endswith("nothing")
     with page.expect_download() as downloading:
         page.get_by_role("button", name="Download the full report").click()
-    assert Path(downloading.value.path()).read_text() == "<h1>the full report</h1>"
-    stack.monitor.alarm = False
-    page.get_by_role("button", name="Run now").click()
-    expect(page.get_by_text("All is well")).to_be_visible()
-    stack.monitor.alarm = True
+    assert "inbox: drift" in Path(downloading.value.path()).read_text()
 
 
 def test_traffic_shows_what_the_server_counted_and_what_the_journal_tells(
     visit: "Visit", stack: Stack, expect: Any
 ) -> None:
+    for number, answer in enumerate(stack.ask(messages(40, seed=2))):
+        told = {"id": answer["id"], "label": "transfer" if number % 4 == 0 else answer["label"]}
+        httpx.post(f"{stack.api.url}/feedback", json=told).raise_for_status()
+    stack.ship()
     asking = visit(stack.page.url)
     ask(asking, "card")
     expect(asking.get_by_role("heading", name="card_lost")).to_be_visible()
@@ -211,7 +234,12 @@ def test_traffic_shows_what_the_server_counted_and_what_the_journal_tells(
     expect(page.get_by_text("Live accuracy")).to_be_visible()
     figures = page.get_by_test_id("stMetric").all_text_contents()
     assert any(re.fullmatch(r"Predictions[1-9]\d*", figure) for figure in figures)
-    assert "Live accuracy61.3%" in figures
+    lines = list(journal(stack.root / "storage"))
+    answers = {line["id"]: line["label"] for line in lines if line["event"] == "prediction"}
+    told = {line["id"]: line["label"] for line in lines if line["event"] == "feedback"}
+    right = sum(answers[id_] == label for id_, label in told.items())
+    assert f"Predictions{len(answers):,}" in figures
+    assert f"Live accuracy{right / len(told):.1%}" in figures
     expect(page.get_by_text("Predictions in each hour, by label")).to_be_visible()
     page.get_by_text("By route and status").click()
     expect(page.get_by_test_id("stDataFrame")).to_be_visible()

@@ -18,6 +18,7 @@ from boatyard.storage import open_storage
 
 pytestmark = pytest.mark.integration
 
+
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """A storage with inbox@production, whose reference is such messages."""

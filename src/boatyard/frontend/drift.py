@@ -6,9 +6,10 @@ import streamlit as st
 
 from boatyard.frontend import charts
 from boatyard.frontend.services import Service, Trouble
-from boatyard.frontend.showing import explain, figures, percent, when
+from boatyard.frontend.showing import explain, figures, literal, percent, when
 
 RUN_SECONDS = 300.0
+MOST_REPORTS = 10
 
 
 def show(_: Service, monitor: Service) -> None:
@@ -69,44 +70,43 @@ def _verdict(report: dict[str, Any]) -> None:
 
 def _columns(verdicts: list[dict[str, Any]]) -> None:
     st.subheader("Verdicts")
-    for verdict in verdicts:
-        if verdict["drifted"]:
-            st.text(f"• {verdict['sentence']}")
     measured = [verdict for verdict in verdicts if verdict["value"] is not None and verdict["threshold"]]
     if measured:
         charts.draw(charts.distances(measured), "How far each column is, as a share of what it may be")
-        st.caption("How far each is from the reference: past the line it drifted.")
-    st.dataframe(
-        [
-            {
-                "column": verdict["name"],
-                "verdict": "drifted" if verdict["drifted"] else "steady",
-                "value": verdict["value"],
-                "threshold": verdict["threshold"],
-                "statistic": verdict["statistic"],
-                "group": verdict["group"],
-                "in words": verdict["sentence"],
-            }
-            for verdict in sorted(verdicts, key=lambda verdict: not verdict["drifted"])
-        ],
-        hide_index=True,
-        column_config={name: st.column_config.NumberColumn(format="%.4g") for name in ("value", "threshold")},
-    )
+        st.caption("How far each column is from the reference: past the line it drifted. Bars end at three times that.")
+    for verdict in sorted(verdicts, key=lambda verdict: not verdict["drifted"]):
+        with st.container(border=True, gap="xsmall"):
+            with st.container(horizontal=True, horizontal_alignment="distribute"):
+                st.markdown(f"**{literal(verdict['name'].replace('_', ' '))}**", width="content")
+                st.markdown(_badge(verdict), width="content")
+            st.text(verdict["sentence"])
+            if verdict["value"] is not None:
+                st.caption(
+                    f"{literal(verdict['group'])}, {literal(verdict['statistic'])}: {verdict['value']:.3g}, "
+                    f"at most {verdict['threshold']:.3g}"
+                )
+
+
+def _badge(verdict: dict[str, Any]) -> str:
+    if verdict["drifted"]:
+        return ":red-badge[:material/warning: drifted]"
+    return ":gray-badge[not measured]" if verdict["value"] is None else ":green-badge[:material/check: steady]"
 
 
 def _history(history: list[dict[str, Any]]) -> None:
     st.subheader("History")
-    if not history:
-        st.caption("This was the first report.")
-        return
-    rows = [
-        {
-            "time": past["time"],
-            "alarm": past["alarm"],
-            "drifted": len(past["drifted"]),
-            "columns": ", ".join(past["drifted"]),
-        }
-        for past in history
-    ]
-    charts.draw(charts.alarms(rows), "Drifted columns in each report")
-    st.caption("Drifted columns in each report; in colour: an alarm.")
+    rows = [{"time": past["time"], "alarm": past["alarm"], "drifted": len(past["drifted"])} for past in history]
+    charts.draw(charts.reports(rows), "Drifted columns in each report")
+    st.caption("Drifted columns in each report; in colour: an alarm. All times are UTC.")
+    st.table(
+        [
+            {
+                "report": when(past["time"]),
+                "rows": f"{past['rows']:,}",
+                "drifted": literal(", ".join(past["drifted"]).replace("_", " ")) or "nothing",
+            }
+            for past in reversed(history[-MOST_REPORTS:])
+        ]
+    )
+    if (left := len(history) - MOST_REPORTS) > 0:
+        st.caption(f"{left:,} older ones are in the chart alone.")

@@ -1,5 +1,6 @@
 """What is published, how good each version is, and which one answers."""
 
+import json
 import re
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,8 @@ from boatyard.frontend.services import Service, Trouble
 from boatyard.frontend.showing import explain, literal, percent, when
 
 MOST_VERSIONS = 20  # cards that are read for the overview
+MOST_LABELS = 40  # that a chart on a page shows
+MOST_PAIRS = 10
 
 
 def show(api: Service, _: Service) -> None:
@@ -107,17 +110,15 @@ def _compare(cards: dict[str, dict[str, Any]], aliases: dict[str, str]) -> None:
 def _one(api: Service, name: str, versions: list[str], cards: dict[str, dict[str, Any]]) -> None:
     st.subheader("One version")
     version = st.selectbox("Version", versions, label_visibility="collapsed")
-    card, confusion, made = st.tabs(["Card", "Confusion", "How it was made"])
+    card, mistakes, made = st.tabs(["Card", "Mistakes", "How it was made"])
     files = f"/models/{name}/{version}/files"
     with card:
         if (text := _document(api, f"{files}/MODEL_CARD.md")) is not None:
             with st.container(border=True):
                 st.markdown(_below(text.decode(errors="replace")))
-    with confusion:
-        if (picture := _document(api, f"{files}/confusion.png")) is not None:
-            st.image(picture, caption="Rows of the test split: truth down, answer across", width="stretch")
-        if picture is not None and (picture := _document(api, f"{files}/calibration.png")) is not None:
-            st.image(picture, caption="How often it is right, by how sure it is", width="stretch")
+    with mistakes:
+        if (content := _document(api, f"{files}/metrics.json")) is not None:
+            _mistakes(json.loads(content))
     with made:
         facts = cards[version]
         baseline = facts["metrics"].get("baseline", {}).get("accuracy")
@@ -136,6 +137,40 @@ def _one(api: Service, name: str, versions: list[str], cards: dict[str, dict[str
             ],
             hide_index=True,
         )
+
+
+def _mistakes(measured: dict[str, Any]) -> None:
+    labels, confusion = measured["detail"]["labels"], measured["detail"]["confusion"]
+    wrong = [
+        (count, truth, answer)
+        for truth, counts in enumerate(confusion)
+        for answer, count in enumerate(counts)
+        if count and truth != answer
+    ]
+    often = [sum(count for count, *pair in wrong if index in pair) for index in range(len(labels))]
+    drawn = sorted(sorted(range(len(labels)), key=lambda index: -often[index])[:MOST_LABELS])
+    st.markdown("**What is taken for what**")
+    few = f" Drawn are the {MOST_LABELS} labels with the most of them." if len(labels) > MOST_LABELS else ""
+    st.caption(
+        f"{measured['rows']:,} rows of the {literal(measured['split'])} split, as trained. In colour: mistakes, the "
+        f"fuller the more of the label's rows.{few}"
+    )
+    counted = [[confusion[truth][answer] for answer in drawn] for truth in drawn]
+    charts.draw(charts.confusion(counted, [labels[index] for index in drawn]), "Rows by their label and the answer")
+    if wrong:
+        st.table(
+            [
+                {
+                    "rows": f"{count:,} of {sum(confusion[truth]):,}",
+                    "of": literal(labels[truth]),
+                    "taken for": literal(labels[answer]),
+                }
+                for count, truth, answer in sorted(wrong, key=lambda one: -one[0])[:MOST_PAIRS]
+            ]
+        )
+    st.markdown("**How often it is right, by how sure it is**")
+    charts.draw(charts.calibration(measured["detail"]["calibration"]), "Accuracy by confidence")
+    st.caption("A larger point has more rows. Below the line the model is surer than it should be.")
 
 
 def _below(text: str) -> str:

@@ -9,7 +9,7 @@ from boatyard.frontend.exposition import Traffic, read_traffic
 from boatyard.frontend.services import Service, Trouble
 from boatyard.frontend.showing import explain, figures, percent
 
-MOST_LABELS = 7  # shades that an eye tells apart; the others are drawn as one
+MOST_LABELS = 5  # shades that an eye tells apart; the others are drawn as one
 OTHERS = "all others"
 PROBES = ("/healthz", "/readyz", "/metrics")
 
@@ -101,4 +101,4 @@ def _by_label(hours: list[str], labels: dict[str, list[int]]) -> None:
     ]
     if rows:
         st.markdown("**Predictions in each hour, by label**")
-        charts.draw(charts.over_time(rows, list(series)), "Predictions in each hour, by label")
+        charts.draw(charts.over_time(rows, list(series), OTHERS), "Predictions in each hour, by label")
