@@ -54,9 +54,15 @@ def _data(facts: dict[str, Any]) -> None:
     splits = facts["split_rows"]
     with st.container(border=True):
         figures(**{split.capitalize(): f"{rows:,}" for split, rows in splits.items()})
+        imbalance = f"{facts['imbalance']:.1f}"
         st.text(
             f"Rows of {', '.join(facts['sources'])}, {len(facts['labels']):,} labels, fingerprint "
-            f"{facts['fingerprint']}. The largest label has {facts['imbalance']:.1f} times the rows of the smallest."
+            f"{facts['fingerprint']}. "
+            + (
+                "All labels have about as many rows."
+                if imbalance == "1.0"
+                else f"The largest label has {imbalance} times the rows of the smallest."
+            )
         )
     st.markdown(f"**Lengths, in {literal(facts['length_unit'])}**")
     lengths = [{"split": split, **points} for split, points in facts["lengths"].items() if points]

@@ -150,7 +150,10 @@ def confusion(counted: Sequence[Sequence[int]], labels: Sequence[str]) -> Any:
     )
     # a number stands where its cell has room for it, which on a phone few have
     fits = alt.ExprRef(f"width / {len(labels)} < 15 ? 0 : 1")
-    number = base.mark_text(fontSize=10, opacity=fits, color=_theme("textColor")).encode(text="rows:Q")
+    ink = alt.condition(
+        "!datum.right && datum.weight > 0.6", alt.value(_theme("backgroundColor")), alt.value(_theme("textColor"))
+    )
+    number = base.mark_text(fontSize=10, opacity=fits).encode(text="rows:Q", color=ink)
     return (cell + number).properties(height=alt.Step(19 if len(labels) > 8 else 34))
 
 
@@ -184,7 +187,7 @@ def counts(rows: Rows, splits: Sequence[str]) -> Any:
         .encode(
             x=alt.X("sum(rows):Q", axis=alt.Axis(title="rows", tickCount=5)),
             y=alt.Y("label:N", sort="-x", axis=_names()),
-            color=alt.Color("split:N", scale=scale, legend=alt.Legend(title=None, orient="top")),
+            color=alt.Color("split:N", scale=scale, legend=alt.Legend(title=None, orient="top", offset=4)),
             order=alt.Order("rank:Q"),
             tooltip=["label:N", "split:N", "rows:Q"],
         )
@@ -193,7 +196,8 @@ def counts(rows: Rows, splits: Sequence[str]) -> Any:
 
 
 def _names(**given: Any) -> Any:
-    return alt.Axis(ticks=False, domain=False, labelLimit=170, labelOverlap=False, **{"title": None, **given})
+    plain = {"ticks": False, "domain": False, "labelLimit": 170, "labelOverlap": False, "labelFlush": False}
+    return alt.Axis(**{"title": None, **plain, **given})
 
 
 def _data(rows: Rows) -> Any:
@@ -217,7 +221,7 @@ def _times(field: str, times: Sequence[str], **given: Any) -> Any:
 
 def _shades(number: int) -> list[str]:
     """From the accent towards the page's ground, each apart from the next."""
-    return [_mixed(accent(), 0.75 * index / max(number - 1, 1)) for index in range(number)]
+    return [_mixed(accent(), 0.65 * index / max(number - 1, 1)) for index in range(number)]
 
 
 def _mixed(colour: str, share: float) -> str:

@@ -65,13 +65,13 @@ def _overview(cards: dict[str, dict[str, Any]], aliases: dict[str, str]) -> None
             "version": version,
             "alias": _pointing(aliases, version),
             "accuracy": _served(card).get("accuracy"),
-            "macro-F1": _served(card).get("macro_f1"),
+            "macro f1": _served(card).get("macro_f1"),
             "MB": card["metrics"].get("graph_bytes", 0) / 1e6 or None,
             "made": when(card["created"]),
         }
         for version, card in cards.items()
     ]
-    shares = {name: st.column_config.NumberColumn(format="%.4f") for name in ("accuracy", "macro-F1")}
+    shares = {name: st.column_config.NumberColumn(format="%.4f") for name in ("accuracy", "macro f1")}
     st.dataframe(rows, hide_index=True, column_config={**shares, "MB": st.column_config.NumberColumn(format="%.1f")})
 
 
