@@ -46,7 +46,7 @@ class ServiceProcess:
         self.wait()
 
     def wait(self) -> None:
-        limit = time.monotonic() + 60
+        limit = time.monotonic() + 120
         while not self.is_ready():
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < limit, self.log.read_text()

@@ -47,7 +47,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def browser() -> "Iterator[object]":
     from playwright.sync_api import expect, sync_playwright
 
-    expect.set_options(timeout=20_000)
+    expect.set_options(timeout=40_000)
     with sync_playwright() as playwright:
         yield playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
 
@@ -60,7 +60,7 @@ def visit(browser: object) -> "Iterator[Callable[..., object]]":
     def go(url: str, **options: object) -> object:
         context = browser.new_context(**options)  # type: ignore[attr-defined]
         contexts.append(context)
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(40_000)
         page = context.new_page()
         page.goto(url)
         return page

@@ -52,7 +52,8 @@ def journal(root: Path) -> Iterator[dict[str, Any]]:
     for file in root.rglob("*.jsonl*"):
         content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
         for line in content.splitlines():
-            yield json.loads(line)
+            if "event" in (read := json.loads(line)):  # else it is a job's answer
+                yield read
 
 
 # ---- predict
@@ -195,7 +196,7 @@ def test_drift_is_looked_for_until_the_alarm_rings_and_the_reports_before_stay(
     stack.ask(messages(250, seed=1))
     stack.ship()
     run.click()
-    expect(page.get_by_text("All is well")).to_be_visible()
+    expect(page.get_by_text("All is well")).to_be_visible(timeout=90_000)
     report = httpx.get(f"{stack.monitor.url}/drift.json").json()
     assert not report["alarm"]
     for verdict in report["verdicts"]:
@@ -204,7 +205,7 @@ def test_drift_is_looked_for_until_the_alarm_rings_and_the_reports_before_stay(
     stack.ask(["ПЕРЕВОД ГДЕ МОЙ", "WHERE IS MY STOLEN CARD?!"] * 100)
     stack.ship()
     run.click()
-    expect(page.get_by_text("The alarm rings")).to_be_visible()
+    expect(page.get_by_text("The alarm rings")).to_be_visible(timeout=90_000)
     report = httpx.get(f"{stack.monitor.url}/drift.json").json()
     drifted = [verdict for verdict in report["verdicts"] if verdict["drifted"]]
     assert len(drifted) > 1

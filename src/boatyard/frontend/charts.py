@@ -113,7 +113,7 @@ def over_time(rows: Rows, order: Sequence[str], others: str) -> Any:
             color=alt.Color(
                 "label:N",
                 scale=alt.Scale(domain=list(order), range=shades),
-                legend=alt.Legend(title=None, orient="bottom", columns=2, labelLimit=150),
+                legend=alt.Legend(title=None, orient="bottom", columns=2, labelLimit=150, padding=0),
             ),
             order=alt.Order("rank:Q"),
             tooltip=["label:N", "count:Q"],
@@ -140,8 +140,9 @@ def confusion(counted: Sequence[Sequence[int]], labels: Sequence[str]) -> Any:
         if share
     ]
     scale = alt.Scale(domain=list(labels), padding=0.06)
+    above = _names(orient="top", labelAngle=-90, title="answer", labelOverlap="greedy")
     base = alt.Chart(_data(rows)).encode(
-        x=alt.X("answer:N", scale=scale, axis=_names(orient="top", labelAngle=-90, title="answer")),
+        x=alt.X("answer:N", scale=scale, axis=above),
         y=alt.Y("truth:N", scale=scale, axis=_names(title="truth")),
         tooltip=["truth:N", "answer:N", "rows:Q", alt.Tooltip("share:Q", format=".0%")],
     )
@@ -151,7 +152,7 @@ def confusion(counted: Sequence[Sequence[int]], labels: Sequence[str]) -> Any:
     # a number stands where its cell has room for it, which on a phone few have
     fits = alt.ExprRef(f"width / {len(labels)} < 15 ? 0 : 1")
     ink = alt.condition(
-        "!datum.right && datum.weight > 0.6", alt.value(_theme("backgroundColor")), alt.value(_theme("textColor"))
+        "!datum.right && datum.weight > 0.8", alt.value(_theme("backgroundColor")), alt.value(_theme("textColor"))
     )
     number = base.mark_text(fontSize=10, opacity=fits).encode(text="rows:Q", color=ink)
     return (cell + number).properties(height=alt.Step(19 if len(labels) > 8 else 34))
@@ -187,7 +188,7 @@ def counts(rows: Rows, splits: Sequence[str]) -> Any:
         .encode(
             x=alt.X("sum(rows):Q", axis=alt.Axis(title="rows", tickCount=5)),
             y=alt.Y("label:N", sort="-x", axis=_names()),
-            color=alt.Color("split:N", scale=scale, legend=alt.Legend(title=None, orient="top", offset=4)),
+            color=alt.Color("split:N", scale=scale, legend=alt.Legend(title=None, orient="top", offset=4, padding=0)),
             order=alt.Order("rank:Q"),
             tooltip=["label:N", "split:N", "rows:Q"],
         )

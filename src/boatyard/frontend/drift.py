@@ -78,7 +78,7 @@ def _columns(verdicts: list[dict[str, Any]]) -> None:
         with st.container(border=True):
             _column(verdict)
     if steady:
-        with st.expander(f"{len(steady)} steady", expanded=not told):
+        with st.expander(f"{len(steady)} steady", expanded=not any(one["drifted"] for one in told)):
             for verdict in steady:
                 _column(verdict)
 

@@ -83,14 +83,13 @@ def _compare(cards: dict[str, dict[str, Any]], aliases: dict[str, str]) -> None:
     names = list(dict.fromkeys(name for scores in served.values() for name in scores if name != "rows"))
     rows = [
         {
-            "metric": name.replace("_", " "),
-            **{_short(aliases, version): scores.get(name) for version, scores in served.items()},
+            "metric": literal(name.replace("_", " ")),
+            **{_short(aliases, version): _shown(scores.get(name)) for version, scores in served.items()},
         }
         for name in names
     ]
-    shares = {_short(aliases, version): st.column_config.NumberColumn(format="%.4f") for version in chosen}
     if rows:
-        st.dataframe(rows, hide_index=True, column_config=shares)
+        st.table(rows)
     points = [
         {
             "version": _short(aliases, version),
@@ -105,6 +104,10 @@ def _compare(cards: dict[str, dict[str, Any]], aliases: dict[str, str]) -> None:
     if points:
         charts.draw(charts.accuracies(points), "Accuracy of the chosen versions")
         st.caption("In colour: what an alias points at. Where intervals overlap, the difference may be chance.")
+
+
+def _shown(score: float | None) -> str:
+    return "" if score is None else f"{score:.4f}"
 
 
 def _one(api: Service, name: str, versions: list[str], cards: dict[str, dict[str, Any]]) -> None:
