@@ -212,8 +212,9 @@ def test_drift_is_looked_for_until_the_alarm_rings_and_the_reports_before_stay(
     expect(page.get_by_text(f"{len(drifted)} of {len(report['verdicts'])}", exact=True)).to_be_visible()
     for verdict in drifted:
         expect(page.get_by_text(verdict["sentence"], exact=True)).to_be_visible()
-    past = page.get_by_role("table").get_by_role("row").all_text_contents()[1:]
-    assert len(past) == 2
+    reports = page.get_by_role("table").get_by_role("row")
+    expect(reports).to_have_count(1 + 2)
+    past = reports.all_text_contents()[1:]
     assert past[0].endswith(", ".join(verdict["name"] for verdict in drifted).replace("_", " "))
     assert past[1].endswith("nothing")
     with page.expect_download() as downloading:
