@@ -22,7 +22,7 @@ from boatyard.registry import Reference
 from boatyard.storage import Storage, open_storage
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Locator, Page, ViewportSize
 
 pytestmark = pytest.mark.browser
 
@@ -94,15 +94,20 @@ def test_pictures_of_every_page_are_taken(
             if not path:
                 page.locator(".st-key-example-0 button").click()
                 page.get_by_text("Was this right?").wait_for()
-            page.wait_for_timeout(2_000)  # charts draw themselves
-            height = page.get_by_test_id("stMainBlockContainer").evaluate("e => e.scrollHeight")
-            page.set_viewport_size({**size, "height": min(height - 60, MOST_PIXELS)})
-            page.wait_for_timeout(1_500)
-            _keep(page.screenshot(), folder / f"{name}.png")
+            _take(page, size, folder / f"{name}.png")
             if name == "models":
                 page.get_by_role("tab", name="Mistakes").click()
-                page.wait_for_timeout(2_000)
-                _keep(page.get_by_role("tabpanel", name="Mistakes").screenshot(), folder / "mistakes.png")
+                _take(page, size, folder / "mistakes.png", page.get_by_role("tabpanel", name="Mistakes"))
+
+
+def _take(page: "Page", size: "ViewportSize", path: Path, part: "Locator | None" = None) -> None:
+    """As high as it is, when all is drawn; or a part of it."""
+    for _ in range(2):  # a chart may be drawn anew where there is more room
+        page.wait_for_function("!document.querySelector('[data-testid=stSkeleton], [data-testid=stStatusWidget]')")
+        page.wait_for_timeout(2_000)
+        height = page.get_by_test_id("stMainBlockContainer").evaluate("e => e.scrollHeight")
+        page.set_viewport_size({**size, "height": height if part else min(height - 60, MOST_PIXELS)})
+    _keep((part or page).screenshot(), path)
 
 
 def _ask(url: str, rows: list[tuple[str, str]], draw: random.Random) -> None:
