@@ -43,7 +43,11 @@ class ServiceProcess:
 
     def start(self) -> None:
         self.launch()
-        self.wait()
+        try:
+            self.wait()
+        except BaseException:
+            self.kill()
+            raise
 
     def wait(self) -> None:
         limit = time.monotonic() + 120
