@@ -201,7 +201,7 @@ def test_drift_is_looked_for_until_the_alarm_rings_and_the_reports_before_stay(
     assert not report["alarm"]
     for verdict in report["verdicts"]:
         expect(page.get_by_text(verdict["sentence"], exact=True)).to_be_visible()
-    expect(page.get_by_text("drifted", exact=True)).to_have_count(1)  # the head of the history's column
+    expect(page.get_by_text(f"0 of {len(report['verdicts'])}", exact=True)).to_be_visible()
     stack.ask(["ПЕРЕВОД ГДЕ МОЙ", "WHERE IS MY STOLEN CARD?!"] * 100)
     stack.ship()
     run.click()
