@@ -53,10 +53,10 @@ def write_bundle(folder: Path, *, bias: Sequence[float] = (0, 0, 0), **changes: 
     return seal(folder, **fields(**changes))
 
 
-def publish_in_production(root: Path) -> str:
+def publish_in_production(root: Path, **changes: Any) -> str:
     """A bundle is inbox@production in the storage `root`/storage; its version."""
     storage = open_storage(str(root / "storage"))
-    write_bundle(root / "sealed")
+    write_bundle(root / "sealed", **changes)
     version = registry.publish(storage, root / "sealed").version
     registry.promote(storage, "inbox", version)
     return version

@@ -1,7 +1,9 @@
 """What a monitor compares with, for the bundle of bundles.py."""
 
+import random
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 from bundles import write_bundle
@@ -12,15 +14,29 @@ from boatyard.export.reference import reference
 from boatyard.predict import Predictor
 from boatyard.storage import Storage
 
+BEGINNINGS = ("please help", "hello", "today", "good morning", "i ask you", "sorry")
+MIDDLES = ("my card was lost", "my card was stolen", "send the transfer", "the fee", "what does it cost", "iban")
+ENDINGS = ("now", "in the shop", "since monday", "on the train", "for my son", "again")
+
+
+def messages(count: int, seed: int) -> list[str]:
+    """Such as the bundle knows, drawn by chance."""
+    draw = random.Random(seed)
+    return [" ".join(map(draw.choice, (BEGINNINGS, MIDDLES, ENDINGS))) for _ in range(count)]
+
 
 def publish_watchable(storage: Storage, folder: Path, texts: Sequence[str]) -> str:
     """inbox@production, whose reference is how it answers `texts`; its version. `folder` is new."""
-    draft, sealed = folder / "draft", folder / "sealed"
-    write_bundle(draft)
-    sealed.mkdir()
-    rows = [(text,) for text in texts]
-    pq.write_table(reference(rows, Predictor(open_bundle(draft))), sealed / "reference.parquet")
-    write_bundle(sealed, metrics={"served": {"accuracy": 0.95, "accuracy_low": 0.93, "accuracy_high": 0.97}})
-    version = registry.publish(storage, sealed).version
+    write_reference(folder / "sealed", texts)
+    write_bundle(folder / "sealed", metrics={"served": {"accuracy": 0.95, "accuracy_low": 0.93, "accuracy_high": 0.97}})
+    version = registry.publish(storage, folder / "sealed").version
     registry.promote(storage, "inbox", version)
     return version
+
+
+def write_reference(folder: Path, texts: Sequence[str], **bundle: Any) -> None:
+    """reference.parquet in `folder`: how that bundle answers `texts`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder.with_name(f"{folder.name}-draft")
+    write_bundle(draft, **bundle)
+    pq.write_table(reference([(text,) for text in texts], Predictor(open_bundle(draft))), folder / "reference.parquet")

@@ -24,35 +24,41 @@ def free_port() -> int:
         return port
 
 
-class ServerProcess:
-    """`python -m boatyard.api` on a port of its own, ready when `with` is entered."""
+class ServiceProcess:
+    """`python -m MODULE` on a port of its own, ready when `with` is entered."""
 
-    def __init__(self, storage: Path | str, log: Path, **environment: str) -> None:
+    def __init__(self, *module: str, ready: str, log: Path, **environment: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._log = log
-        self._environment = {
-            "BOATYARD_STORAGE": str(storage),
-            "BOATYARD_MODEL": "inbox",
-            "BOATYARD_SPOOL": str(log.with_suffix(".spool")),
-            "PORT": str(self.port),
-            **environment,
-        }
+        self.log = log
+        self._module = module
+        self._ready = ready
+        self._environment = {"PORT": str(self.port), **environment}
+
+    def launch(self) -> None:
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", *self._module], env=os.environ | self._environment, stdout=log, stderr=log
+            )
 
     def start(self) -> None:
-        with self._log.open("a") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "boatyard.api"], env=os.environ | self._environment, stderr=log
-            )
-        limit = time.monotonic() + 60
+        self.launch()
+        try:
+            self.wait()
+        except BaseException:
+            self.kill()
+            raise
+
+    def wait(self) -> None:
+        limit = time.monotonic() + 120
         while not self.is_ready():
-            assert self.process.poll() is None, self._log.read_text()
-            assert time.monotonic() < limit
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < limit, self.log.read_text()
             time.sleep(0.05)
 
     def is_ready(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200
+            return httpx.get(f"{self.url}{self._ready}", timeout=5).status_code == 200
         except httpx.TransportError:
             return False
 
@@ -75,3 +81,23 @@ class ServerProcess:
     ) -> None:
         if self.process.poll() is None:
             self.kill()
+
+
+class ServerProcess(ServiceProcess):
+    """`python -m boatyard.api`."""
+
+    def __init__(self, storage: Path | str, log: Path, **environment: str) -> None:
+        own = {
+            "BOATYARD_STORAGE": str(storage),
+            "BOATYARD_MODEL": "inbox",
+            "BOATYARD_SPOOL": str(log.with_suffix(".spool")),
+        }
+        super().__init__("boatyard.api", ready="/readyz", log=log, **own | environment)
+
+
+class MonitorProcess(ServiceProcess):
+    """`python -m boatyard.monitor serve`."""
+
+    def __init__(self, storage: Path | str, log: Path) -> None:
+        own = {"BOATYARD_STORAGE": str(storage), "BOATYARD_MODEL": "inbox"}
+        super().__init__("boatyard.monitor", "serve", ready="/readyz", log=log, **own)

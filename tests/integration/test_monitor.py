@@ -2,11 +2,8 @@
 
 import json
 import os
-import random
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,21 +11,12 @@ from pathlib import Path
 import httpx
 import pytest
 from problems import assert_problem
-from references import publish_watchable
-from servers import ServerProcess, free_port
+from references import messages, publish_watchable
+from servers import MonitorProcess, ServerProcess
 
 from boatyard.storage import open_storage
 
 pytestmark = pytest.mark.integration
-
-BEGINNINGS = ("please help", "hello", "today", "good morning", "i ask you", "sorry")
-MIDDLES = ("my card was lost", "my card was stolen", "send the transfer", "the fee", "what does it cost", "iban")
-ENDINGS = ("now", "in the shop", "since monday", "on the train", "for my son", "again")
-
-
-def messages(count: int, seed: int) -> list[str]:
-    draw = random.Random(seed)
-    return [" ".join(map(draw.choice, (BEGINNINGS, MIDDLES, ENDINGS))) for _ in range(count)]
 
 
 @pytest.fixture
@@ -117,25 +105,11 @@ def test_a_wrong_setting_is_one_sentence(home: Path, variable: str, value: str, 
 
 @pytest.fixture
 def service(home: Path) -> Iterator[httpx.Client]:
-    port = free_port()
-    environment = {"BOATYARD_STORAGE": str(home / "storage"), "PORT": str(port)}
-    with (home / "monitor.log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "boatyard.monitor", "serve"], env=os.environ | environment, stderr=log
-        )
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-        limit = time.monotonic() + 60
-        while True:
-            try:
-                if client.get("/readyz").status_code == 200:
-                    break
-            except httpx.TransportError:
-                assert process.poll() is None, (home / "monitor.log").read_text()
-            assert time.monotonic() < limit
-            time.sleep(0.1)
+    with (
+        MonitorProcess(home / "storage", home / "monitor.log") as monitor,
+        httpx.Client(base_url=monitor.url, timeout=60) as client,
+    ):
         yield client
-    process.send_signal(signal.SIGTERM)
-    process.wait(30)
 
 
 def test_the_service_tells_the_latest_report_its_history_and_figures(home: Path, service: httpx.Client) -> None:

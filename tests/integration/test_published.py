@@ -43,6 +43,7 @@ def test_what_people_read_of_a_bundle_is_served_and_nothing_else_of_it(
     sealed.mkdir()
     (sealed / "MODEL_CARD.md").write_text("# A card\n")
     (sealed / "confusion.png").write_bytes(b"\x89PNG")
+    (sealed / "metrics.json").write_text("{}\n")
     write_bundle(sealed, bias=(1, 0, 0))
     version = registry.publish(storage, sealed).version
     files = f"/models/inbox/{version}/files"
@@ -50,6 +51,7 @@ def test_what_people_read_of_a_bundle_is_served_and_nothing_else_of_it(
     assert (card.text, card.headers["content-type"]) == ("# A card\n", "text/markdown; charset=utf-8")
     assert card.headers["x-content-type-options"] == "nosniff"
     assert client.get(f"{files}/confusion.png").headers["content-type"] == "image/png"
+    assert client.get(f"{files}/metrics.json").json() == {}
     assert_problem(client.get(f"{files}/data.json"), 404, r"published without data\.json")
     for other in ("model.onnx", "bundle.json", "..%2Fbundle.json"):
         assert client.get(f"{files}/{other}").status_code in {404, 422}

@@ -175,7 +175,7 @@ def published_card(request: Request, name: Name, version: Version) -> Card:
     responses={200: {"content": {kind: {} for kind in published.TYPES.values()}}, **documented(404, 422, 500, 503)},
 )
 def published_document(request: Request, name: Name, version: Version, document: Document) -> Response:
-    """What people read of one version: its card in Markdown, its plots, the facts about its data."""
+    """What people read of one version: its card in Markdown, its plots and their numbers, the facts about its data."""
     return published.document(request.app.state.storage, name, version, document)
 
 

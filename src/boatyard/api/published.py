@@ -18,8 +18,8 @@ from boatyard.storage import NotFound, Storage, Unavailable
 
 Name = Annotated[str, Path(pattern=f"^{NAME.pattern}$")]
 Version = Annotated[str, Path(pattern=f"^{VERSION.pattern}$")]
-Document = Literal["MODEL_CARD.md", "calibration.png", "confusion.png", "data.json"]
-"""The files of a bundle that are for people; the others are for programs."""
+Document = Literal["MODEL_CARD.md", "calibration.png", "confusion.png", "data.json", "metrics.json"]
+"""What there is to read about a bundle; its other files are for who serves it or trains on."""
 
 _TYPES: Mapping[str, str] = {"md": "text/markdown", "png": "image/png", "json": "application/json"}
 TYPES = {document: _TYPES[document.rpartition(".")[2]] for document in get_args(Document)}

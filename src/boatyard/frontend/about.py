@@ -11,18 +11,22 @@ from boatyard.frontend.showing import figures, literal
 
 PICTURE = """
 digraph {{
-  rankdir=LR; bgcolor="transparent"; nodesep=0.25; ranksep=0.35
+  bgcolor="transparent"; nodesep=0.3; ranksep=0.35; margin=0
   node [shape=box style="rounded" fontname="sans-serif" fontsize=12 color="{grey}" fontcolor="{text}"]
-  edge [color="{grey}" arrowsize=0.6 fontname="sans-serif" fontsize=10 fontcolor="{grey}"]
+  edge [color="{grey}" arrowsize=0.6]
   rows [shape=cylinder]
   journal [shape=cylinder]
-  bundles [label="bundles" shape=hexagon style="" color="{accent}" penwidth=2]
+  bundles [shape=hexagon style="" color="{accent}" penwidth=2]
   page [label="this page"]
-  rows -> prepare -> train -> evaluate -> export -> bundles
-  {{ rank=same; bundles -> api }}
-  monitor -> journal -> api [dir=back]
-  monitor -> page -> api [dir=both]
-  train -> monitor [dir=back style=dashed label="retrain "]
+  {{ rank=same; rows -> prepare -> train -> evaluate }}
+  {{ rank=same; page -> api [dir=both]; api -> bundles -> export [dir=back] }}
+  {{ rank=same; monitor -> journal [dir=back]; journal -> retrain }}
+  rows -> page -> monitor [style=invis]
+  evaluate -> export
+  prepare -> api [style=invis]
+  api -> journal
+  page -> monitor [dir=both]
+  train -> retrain [dir=back style=dashed constraint=false]
 }}
 """
 
@@ -37,7 +41,8 @@ def show(api: Service, _: Service) -> None:
     )
     theme = st.context.theme.type or "light"
     colours = {"accent": charts.accent(), "text": st.get_option(f"theme.{theme}.textColor"), "grey": charts.GREY}
-    st.graphviz_chart(PICTURE.format(**colours), width="stretch", alt="From rows to the registry, the api and back")
+    with st.container(horizontal_alignment="center"):
+        st.graphviz_chart(PICTURE.format(**colours), width="content", alt="From rows to the registry, the api and back")
     st.subheader("The data")
     card = api.get("/model")
     try:
@@ -54,9 +59,15 @@ def _data(facts: dict[str, Any]) -> None:
     splits = facts["split_rows"]
     with st.container(border=True):
         figures(**{split.capitalize(): f"{rows:,}" for split, rows in splits.items()})
+        imbalance = f"{facts['imbalance']:.1f}"
         st.text(
             f"Rows of {', '.join(facts['sources'])}, {len(facts['labels']):,} labels, fingerprint "
-            f"{facts['fingerprint']}. The largest label has {facts['imbalance']:.1f} times the rows of the smallest."
+            f"{facts['fingerprint']}. "
+            + (
+                "All labels have about as many rows."
+                if imbalance == "1.0"
+                else f"The largest label has {imbalance} times the rows of the smallest."
+            )
         )
     st.markdown(f"**Lengths, in {literal(facts['length_unit'])}**")
     lengths = [{"split": split, **points} for split, points in facts["lengths"].items() if points]

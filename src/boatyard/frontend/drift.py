@@ -6,9 +6,10 @@ import streamlit as st
 
 from boatyard.frontend import charts
 from boatyard.frontend.services import Service, Trouble
-from boatyard.frontend.showing import explain, figures, percent, when
+from boatyard.frontend.showing import explain, figures, judged, literal, percent, when
 
 RUN_SECONDS = 300.0
+MOST_REPORTS = 10
 
 
 def show(_: Service, monitor: Service) -> None:
@@ -21,14 +22,16 @@ def show(_: Service, monitor: Service) -> None:
             with st.spinner("Comparing the latest traffic with the reference"):
                 monitor.post("/drift/run", seconds=RUN_SECONDS)
         except Trouble as trouble:
-            return explain(trouble)
+            explain(trouble)
+            if trouble.status != 409:  # else somebody else's run is under way, and there may be a report before it
+                return
     try:
         report = monitor.get("/drift.json")
     except Trouble as trouble:
         if trouble.status != 404:
             raise
         st.info("There is no report yet. **Run now** makes one.", icon=":material/info:")
-        return None
+        return
     _verdict(report)
     _columns(report["verdicts"])
     _history(monitor.get("/history.json"))
@@ -40,7 +43,7 @@ def show(_: Service, monitor: Service) -> None:
         icon=":material/download:",
         on_click="ignore",
     )
-    return None
+    return
 
 
 def _verdict(report: dict[str, Any]) -> None:
@@ -50,63 +53,69 @@ def _verdict(report: dict[str, Any]) -> None:
             st.error("The alarm rings: the traffic is not what the model knows.", icon=":material/warning:")
         else:
             st.success("All is well: the traffic looks like the reference.", icon=":material/check_circle:")
-        window, quality = report["window"], report["quality"] or {}
+        window = report["window"]
         figures(
             Rows=f"{window['rows']:,}",
             Drifted=f"{len(drifted)} of {len(report['verdicts'])}",
-            Live_accuracy=percent(quality.get("accuracy")),
+            Live_accuracy=percent(report["quality"]["accuracy"]),
         )
-        st.text(
-            f"{report['model']} {report['version']}, rows from {when(str(window['from']))} to "
-            f"{when(str(window['to']))}, report of {when(report['time'])}"
+        st.caption(judged(report["quality"]))
+        st.caption(
+            f"{literal(report['model'])} {literal(report['version'])}, asked from {when(window['from'])} to "
+            f"{when(window['to'])}"
         )
-        if quality.get("feedback"):
-            st.text(
-                f"{quality['feedback']:,} answers have feedback: accuracy is between {percent(quality.get('low'))} and "
-                f"{percent(quality.get('high'))}; the model was accepted at {percent(quality.get('accepted'))}."
-            )
 
 
 def _columns(verdicts: list[dict[str, Any]]) -> None:
     st.subheader("Verdicts")
-    for verdict in verdicts:
-        if verdict["drifted"]:
-            st.text(f"• {verdict['sentence']}")
     measured = [verdict for verdict in verdicts if verdict["value"] is not None and verdict["threshold"]]
     if measured:
         charts.draw(charts.distances(measured), "How far each column is, as a share of what it may be")
-        st.caption("How far each is from the reference: past the line it drifted.")
-    st.dataframe(
-        [
-            {
-                "column": verdict["name"],
-                "verdict": "drifted" if verdict["drifted"] else "steady",
-                "value": verdict["value"],
-                "threshold": verdict["threshold"],
-                "statistic": verdict["statistic"],
-                "group": verdict["group"],
-                "in words": verdict["sentence"],
-            }
-            for verdict in sorted(verdicts, key=lambda verdict: not verdict["drifted"])
-        ],
-        hide_index=True,
-        column_config={name: st.column_config.NumberColumn(format="%.4g") for name in ("value", "threshold")},
-    )
+        st.caption("How far each column is from the reference: past the line it drifted. Bars end at three times that.")
+    steady = [verdict for verdict in verdicts if not verdict["drifted"] and verdict["value"] is not None]
+    told = [verdict for verdict in verdicts if verdict not in steady]
+    for verdict in sorted(told, key=lambda verdict: not verdict["drifted"]):
+        with st.container(border=True):
+            _column(verdict)
+    if steady:
+        with st.expander(f"{len(steady)} steady", expanded=not any(one["drifted"] for one in told)):
+            for verdict in steady:
+                _column(verdict)
+
+
+def _column(verdict: dict[str, Any]) -> None:
+    with st.container(gap="xsmall"):
+        with st.container(horizontal=True, horizontal_alignment="distribute"):
+            st.markdown(f"**{literal(verdict['name'].replace('_', ' '))}**", width="content")
+            st.markdown(_badge(verdict), width="content")
+        st.text(verdict["sentence"])
+        if verdict["value"] is not None:
+            st.caption(
+                f"{literal(verdict['group'])}, {literal(verdict['statistic'])}: {verdict['value']:.3g}, "
+                f"at most {verdict['threshold']:.3g}"
+            )
+
+
+def _badge(verdict: dict[str, Any]) -> str:
+    if verdict["drifted"]:
+        return ":red-badge[:material/warning: drifted]"
+    return ":gray-badge[not measured]" if verdict["value"] is None else ":green-badge[:material/check: steady]"
 
 
 def _history(history: list[dict[str, Any]]) -> None:
     st.subheader("History")
-    if not history:
-        st.caption("This was the first report.")
-        return
-    rows = [
-        {
-            "time": past["time"],
-            "alarm": past["alarm"],
-            "drifted": len(past["drifted"]),
-            "columns": ", ".join(past["drifted"]),
-        }
-        for past in history
-    ]
-    charts.draw(charts.alarms(rows), "Drifted columns in each report")
-    st.caption("Drifted columns in each report; in colour: an alarm.")
+    rows = [{"time": past["time"], "alarm": past["alarm"], "drifted": len(past["drifted"])} for past in history]
+    charts.draw(charts.reports(rows), "Drifted columns in each report")
+    st.caption("Drifted columns in each report; in colour: an alarm. All times are UTC.")
+    st.table(
+        [
+            {
+                "report": when(past["time"]),
+                "rows": f"{past['rows']:,}",
+                "drifted": literal(", ".join(past["drifted"]).replace("_", " ")) or "nothing",
+            }
+            for past in reversed(history[-MOST_REPORTS:])
+        ]
+    )
+    if (left := len(history) - MOST_REPORTS) > 0:
+        st.caption(f"{left:,} older ones are in the chart alone.")

@@ -1,5 +1,6 @@
 """What is published, how good each version is, and which one answers."""
 
+import json
 import re
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,8 @@ from boatyard.frontend.services import Service, Trouble
 from boatyard.frontend.showing import explain, literal, percent, when
 
 MOST_VERSIONS = 20  # cards that are read for the overview
+MOST_LABELS = 40  # that a chart on a page shows
+MOST_PAIRS = 10
 
 
 def show(api: Service, _: Service) -> None:
@@ -62,13 +65,13 @@ def _overview(cards: dict[str, dict[str, Any]], aliases: dict[str, str]) -> None
             "version": version,
             "alias": _pointing(aliases, version),
             "accuracy": _served(card).get("accuracy"),
-            "macro-F1": _served(card).get("macro_f1"),
+            "macro f1": _served(card).get("macro_f1"),
             "MB": card["metrics"].get("graph_bytes", 0) / 1e6 or None,
             "made": when(card["created"]),
         }
         for version, card in cards.items()
     ]
-    shares = {name: st.column_config.NumberColumn(format="%.4f") for name in ("accuracy", "macro-F1")}
+    shares = {name: st.column_config.NumberColumn(format="%.4f") for name in ("accuracy", "macro f1")}
     st.dataframe(rows, hide_index=True, column_config={**shares, "MB": st.column_config.NumberColumn(format="%.1f")})
 
 
@@ -80,14 +83,13 @@ def _compare(cards: dict[str, dict[str, Any]], aliases: dict[str, str]) -> None:
     names = list(dict.fromkeys(name for scores in served.values() for name in scores if name != "rows"))
     rows = [
         {
-            "metric": name.replace("_", " "),
-            **{_short(aliases, version): scores.get(name) for version, scores in served.items()},
+            "metric": literal(name.replace("_", " ")),
+            **{_short(aliases, version): _shown(scores.get(name)) for version, scores in served.items()},
         }
         for name in names
     ]
-    shares = {_short(aliases, version): st.column_config.NumberColumn(format="%.4f") for version in chosen}
     if rows:
-        st.dataframe(rows, hide_index=True, column_config=shares)
+        st.table(rows)
     points = [
         {
             "version": _short(aliases, version),
@@ -104,20 +106,22 @@ def _compare(cards: dict[str, dict[str, Any]], aliases: dict[str, str]) -> None:
         st.caption("In colour: what an alias points at. Where intervals overlap, the difference may be chance.")
 
 
+def _shown(score: float | None) -> str:
+    return "" if score is None else f"{score:.4f}"
+
+
 def _one(api: Service, name: str, versions: list[str], cards: dict[str, dict[str, Any]]) -> None:
     st.subheader("One version")
     version = st.selectbox("Version", versions, label_visibility="collapsed")
-    card, confusion, made = st.tabs(["Card", "Confusion", "How it was made"])
+    card, mistakes, made = st.tabs(["Card", "Mistakes", "How it was made"])
     files = f"/models/{name}/{version}/files"
     with card:
         if (text := _document(api, f"{files}/MODEL_CARD.md")) is not None:
             with st.container(border=True):
                 st.markdown(_below(text.decode(errors="replace")))
-    with confusion:
-        if (picture := _document(api, f"{files}/confusion.png")) is not None:
-            st.image(picture, caption="Rows of the test split: truth down, answer across", width="stretch")
-        if picture is not None and (picture := _document(api, f"{files}/calibration.png")) is not None:
-            st.image(picture, caption="How often it is right, by how sure it is", width="stretch")
+    with mistakes:
+        if (content := _document(api, f"{files}/metrics.json")) is not None:
+            _mistakes(json.loads(content))
     with made:
         facts = cards[version]
         baseline = facts["metrics"].get("baseline", {}).get("accuracy")
@@ -136,6 +140,40 @@ def _one(api: Service, name: str, versions: list[str], cards: dict[str, dict[str
             ],
             hide_index=True,
         )
+
+
+def _mistakes(measured: dict[str, Any]) -> None:
+    labels, confusion = measured["detail"]["labels"], measured["detail"]["confusion"]
+    wrong = [
+        (count, truth, answer)
+        for truth, counts in enumerate(confusion)
+        for answer, count in enumerate(counts)
+        if count and truth != answer
+    ]
+    often = [sum(count for count, *pair in wrong if index in pair) for index in range(len(labels))]
+    drawn = sorted(sorted(range(len(labels)), key=lambda index: -often[index])[:MOST_LABELS])
+    st.markdown("**What is taken for what**")
+    few = f" Drawn are the {MOST_LABELS} labels with the most of them." if len(labels) > MOST_LABELS else ""
+    st.caption(
+        f"{measured['rows']:,} rows of the {literal(measured['split'])} split, as trained. In colour: mistakes, the "
+        f"fuller the more of the label's rows.{few}"
+    )
+    counted = [[confusion[truth][answer] for answer in drawn] for truth in drawn]
+    charts.draw(charts.confusion(counted, [labels[index] for index in drawn]), "Rows by their label and the answer")
+    if wrong:
+        st.table(
+            [
+                {
+                    "rows": f"{count:,} of {sum(confusion[truth]):,}",
+                    "of": literal(labels[truth]),
+                    "taken for": literal(labels[answer]),
+                }
+                for count, truth, answer in sorted(wrong, key=lambda one: -one[0])[:MOST_PAIRS]
+            ]
+        )
+    st.markdown("**How often it is right, by how sure it is**")
+    charts.draw(charts.calibration(measured["detail"]["calibration"]), "Accuracy by confidence")
+    st.caption("A larger point has more rows. Below the line the model is surer than it should be.")
 
 
 def _below(text: str) -> str:

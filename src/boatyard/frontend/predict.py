@@ -56,10 +56,10 @@ def _examples(examples: list[dict[str, Any]], fields: list[str]) -> None:
 
     if examples:
         st.caption("Try one of these, or write your own.")
-    with st.container(gap="xsmall"):
+    with st.container(horizontal=True, gap="small"):
         for number, example in enumerate(examples):
             shown = literal(" / ".join(str(example[field]) for field in fields), limit=48)
-            st.button(shown, key=f"example-{number}", on_click=choose, args=(example,), type="tertiary")
+            st.button(shown, key=f"example-{number}", on_click=choose, args=(example,))
 
 
 def _input(field: str, schema: dict[str, Any]) -> Any:

@@ -1,6 +1,7 @@
 """What all pages share: text that stays text, and what to say when a service is in trouble."""
 
 import re
+from typing import Any
 
 import streamlit as st
 
@@ -12,7 +13,12 @@ _MARKUP = re.compile(r"([!-/:-@\[-`{-~])")  # ASCII punctuation, which Markdown 
 def literal(text: object, limit: int = 1000) -> str:
     """`text` on one line as Markdown that shows just it: for labels and messages, which Streamlit reads as Markdown."""
     line = " ".join(str(text).split())
-    return _MARKUP.sub(r"\\\1", line if len(line) <= limit else f"{line[: limit - 1]}…")
+    return _MARKUP.sub(r"\\\1", line if len(line) <= limit else _cut(line, limit))
+
+
+def _cut(line: str, limit: int) -> str:
+    """Behind its last whole word, where it has several."""
+    return f"{line[: limit - 1].rsplit(' ', 1)[0]}…"
 
 
 def explain(trouble: Trouble) -> None:
@@ -37,6 +43,16 @@ def figures(**numbers: str) -> None:
     with st.container(horizontal=True, gap="small"):
         for name, number in numbers.items():
             st.metric(name.replace("_", " "), number)
+
+
+def judged(quality: dict[str, Any]) -> str:
+    """What the monitor knows of live quality."""
+    if not quality["feedback"]:
+        return "No answer has feedback yet."
+    return (
+        f"{quality['feedback']:,} answers have feedback: accuracy is between {percent(quality['low'])} and "
+        f"{percent(quality['high'])}; the model was accepted at {percent(quality['accepted'])}."
+    )
 
 
 def when(time: str) -> str:

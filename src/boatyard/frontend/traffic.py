@@ -7,9 +7,9 @@ import streamlit as st
 from boatyard.frontend import charts
 from boatyard.frontend.exposition import Traffic, read_traffic
 from boatyard.frontend.services import Service, Trouble
-from boatyard.frontend.showing import explain, figures, percent
+from boatyard.frontend.showing import explain, figures, judged, percent
 
-MOST_LABELS = 7  # shades that an eye tells apart; the others are drawn as one
+MOST_LABELS = 5  # shades that an eye tells apart; the others are drawn as one
 OTHERS = "all others"
 PROBES = ("/healthz", "/readyz", "/metrics")
 
@@ -60,32 +60,23 @@ def _journal(statistics: dict[str, Any]) -> None:
     if not statistics["rows"]:
         st.info("The journal has no predictions yet.", icon=":material/info:")
         return
-    quality, latency = statistics.get("quality") or {}, statistics.get("latency_ms") or {}
+    quality = statistics["quality"]
     with st.container(border=True):
-        p95 = latency.get("p95")
         figures(
             Predictions=f"{statistics['rows']:,}",
-            p95=_seconds(None if p95 is None else p95 / 1000),
-            Live_accuracy=percent(quality.get("accuracy")),
+            p95=_seconds(statistics["latency_ms"]["p95"] / 1000),
+            Live_accuracy=percent(quality["accuracy"]),
         )
-        if quality.get("feedback"):
-            st.caption(
-                f"{quality['feedback']:,} answers have feedback: accuracy is between {percent(quality.get('low'))} and "
-                f"{percent(quality.get('high'))}."
-            )
+        st.caption(judged(quality))
     _by_label(statistics["hours"], statistics["labels"])
-    for title, name in (("Length of the inputs", "length"), ("Confidence", "score")):
-        if numbers := {key: value for key, value in (statistics.get(name) or {}).items() if _is_number(value)}:
-            st.markdown(f"**{title}**")
-            figures(**{name: f"{number:,.4g}" for name, number in numbers.items()})
+    st.markdown("**Length of the inputs**")
+    figures(**{share: f"{length:,.0f}" for share, length in statistics["length"].items()})
+    st.markdown("**Confidence**")
+    figures(**{share: percent(score) for share, score in statistics["score"].items()})
 
 
 def _seconds(seconds: float | None) -> str:
     return "n/a" if seconds is None else f"{1000 * seconds:,.1f} ms"
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _by_label(hours: list[str], labels: dict[str, list[int]]) -> None:
@@ -101,4 +92,4 @@ def _by_label(hours: list[str], labels: dict[str, list[int]]) -> None:
     ]
     if rows:
         st.markdown("**Predictions in each hour, by label**")
-        charts.draw(charts.over_time(rows, list(series)), "Predictions in each hour, by label")
+        charts.draw(charts.over_time(rows, list(series), OTHERS), "Predictions in each hour, by label")
