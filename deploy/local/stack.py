@@ -39,15 +39,29 @@ def parts() -> list[Part]:
         port = int(os.environ.get(f"{name.upper()}_PORT") or default)
         return Part(name, (sys.executable, "-m", f"boatyard.{name}", *words), port)
 
-    found = [module("api", 8000), module("monitor", 8001, "serve"), module("frontend", 8501)]
-    if prometheus := shutil.which("prometheus"):
+    api, monitor, frontend = module("api", 8000), module("monitor", 8001, "serve"), module("frontend", 8501)
+    if binary := shutil.which("prometheus"):
         port = int(os.environ.get("PROMETHEUS_PORT") or 9090)
-        options = [
-            f"--config.file={ROOT / 'deploy/prometheus/prometheus.yml'}",
-            f"--web.listen-address=127.0.0.1:{port}",
-        ]
-        found.append(Part("prometheus", (prometheus, *options, "--storage.tsdb.path=runs/prometheus"), port))
-    return found
+        options = (f"--config.file={_configure(api, monitor)}", "--storage.tsdb.path=runs/prometheus/data")
+        command = (binary, *options, f"--web.listen-address=127.0.0.1:{port}")
+        return [api, monitor, frontend, Part("prometheus", command, port)]
+    return [api, monitor, frontend]
+
+
+def _configure(api: Part, monitor: Part) -> Path:
+    """Prometheus' configuration, with the ports of this stack."""
+    source = ROOT / "deploy" / "prometheus"
+    text = (source / "prometheus.yml").read_text(encoding="utf-8")
+    for found, put in (
+        ("localhost:8000", f"localhost:{api.port}"),
+        ("localhost:8001", f"localhost:{monitor.port}"),
+        ("alerts.yml", str(source / "alerts.yml")),
+    ):
+        text = text.replace(found, put)
+    written = ROOT / "runs" / "prometheus" / "prometheus.yml"
+    written.parent.mkdir(parents=True, exist_ok=True)
+    written.write_text(text, encoding="utf-8")
+    return written
 
 
 def main() -> int:

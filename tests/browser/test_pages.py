@@ -193,6 +193,8 @@ def test_drift_is_looked_for_until_the_alarm_rings_and_the_reports_before_stay(
     page = visit(f"{stack.page.url}/drift")
     run = page.get_by_role("button", name="Run now")
     expect(page.get_by_text("There is no report yet.")).to_be_visible()
+    run.click()
+    expect(page.get_by_text("There is too little traffic to compare.")).to_be_visible(timeout=90_000)
     stack.ask(messages(250, seed=1))
     stack.ship()
     run.click()
@@ -213,10 +215,11 @@ def test_drift_is_looked_for_until_the_alarm_rings_and_the_reports_before_stay(
     for verdict in drifted:
         expect(page.get_by_text(verdict["sentence"], exact=True)).to_be_visible()
     reports = page.get_by_role("table").get_by_role("row")
-    expect(reports).to_have_count(1 + 2)
+    expect(reports).to_have_count(1 + 3)
     past = reports.all_text_contents()[1:]
     assert past[0].endswith(", ".join(verdict["name"] for verdict in drifted).replace("_", " "))
     assert past[1].endswith("nothing")
+    assert past[2].endswith("nothing")
     with page.expect_download() as downloading:
         page.get_by_role("button", name="Download the full report").click()
     assert "inbox: drift" in Path(downloading.value.path()).read_text()

@@ -1,6 +1,7 @@
 """`invoke stack`: everything on one machine, started and ended together."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,6 +26,13 @@ def answers(url: str) -> bool:
         return False
 
 
+def scraped(port: int) -> dict[str, str]:
+    """By address, the health of what this Prometheus asks."""
+    url = f"http://127.0.0.1:{port}/api/v1/targets"
+    told = httpx.get(url).json() if answers(url) else {"data": {"activeTargets": []}}
+    return {target["scrapeUrl"]: target["health"] for target in told["data"]["activeTargets"]}
+
+
 def start(tmp_path: Path, **environment: str) -> "tuple[subprocess.Popen[str], dict[str, int]]":
     ports = {name: free_port() for name in (*HEALTH, "prometheus")}
     given = {f"{name.upper()}_PORT": str(port) for name, port in ports.items()}
@@ -46,6 +54,11 @@ def test_all_of_it_starts_and_one_ctrl_c_ends_it(tmp_path: Path) -> None:
             assert stack.poll() is None, stack.communicate()
             assert time.monotonic() < limit
             time.sleep(0.2)
+        if shutil.which("prometheus"):
+            well = {f"http://localhost:{ports[name]}/metrics": "up" for name in ("api", "monitor")}
+            while scraped(ports["prometheus"]) != well:
+                assert time.monotonic() < limit, scraped(ports["prometheus"])
+                time.sleep(0.2)
         stack.send_signal(signal.SIGINT)
         said, told = stack.communicate(timeout=60)
     finally:

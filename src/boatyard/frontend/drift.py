@@ -51,6 +51,8 @@ def _verdict(report: dict[str, Any]) -> None:
     with st.container(border=True):
         if report["alarm"]:
             st.error("The alarm rings: the traffic is not what the model knows.", icon=":material/warning:")
+        elif all(verdict["value"] is None for verdict in report["verdicts"] if verdict["group"] != "live quality"):
+            st.info("There is too little traffic to compare.", icon=":material/info:")
         else:
             st.success("All is well: the traffic looks like the reference.", icon=":material/check_circle:")
         window = report["window"]
