@@ -142,7 +142,7 @@ def answered(predictor: Predictor, texts: Sequence[str]) -> Columns:
     return Columns(
         [predictor.manifest.labels[best] for best in answers.probabilities.argmax(1)],
         np.asarray(answers.probabilities.max(1), dtype=float),
-        {name: np.asarray(column, dtype=float) for name, column in described.items()},
+        {name: np.asarray(column) for name, column in described.items()},
         np.asarray(answers.embedding, dtype=np.float32),
     )
 

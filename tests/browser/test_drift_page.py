@@ -26,7 +26,8 @@ HOSTILE = "</script><script>document.title = 'owned'</script><body>"
 def columns(rows: int, seed: int) -> Columns:
     draw = np.random.default_rng(seed)
     labels = [str(label) for label in draw.choice([HOSTILE, "fees"], rows)]
-    return Columns(labels, draw.beta(8, 2, rows), {"length": draw.poisson(12, rows).astype(float)}, None)
+    described = {"length": draw.poisson(12, rows).astype(float), "language": draw.choice([HOSTILE, "en"], rows)}
+    return Columns(labels, draw.beta(8, 2, rows), described, None)
 
 
 @pytest.fixture(scope="module", params=[(300, "no drift"), (5, "too little to compare")], ids=["measured", "too few"])
@@ -40,7 +41,7 @@ def told(request: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, s
         time="",
         window=Window(rows=len(window), sampled=len(window), from_="", to=""),
         alarm=False,
-        verdicts=compare(reference, window, {}, 100),
+        verdicts=compare(reference, window, {"language": "the language"}, 100),
         quality=Quality(feedback=0, accuracy=None, low=None, high=None, accepted=None),
     )
     file: Path = tmp_path_factory.mktemp("page") / "drift.html"

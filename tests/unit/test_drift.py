@@ -16,13 +16,19 @@ from boatyard.monitor.statistics import Deals, judge
 pytestmark = pytest.mark.unit
 
 LABELS = [f"intent_{number}" for number in range(20)]
-DESCRIBED = {"capital_share": "the share of letters that are capitals"}
+DESCRIBED = {"capital_share": "the share of letters that are capitals", "language": "the language that is guessed"}
 DEALS = 400
 LABEL = DataDefinition(categorical_columns=["label"])
 
 
 def rows(
-    count: int, seed: int, *, labels: np.ndarray | None = None, capitals: float = 0.1, moved: float = 0.0
+    count: int,
+    seed: int,
+    *,
+    labels: np.ndarray | None = None,
+    capitals: float = 0.1,
+    spanish: float = 0.01,
+    moved: float = 0.0,
 ) -> Columns:
     draw = np.random.default_rng(seed)
     return Columns(
@@ -32,6 +38,7 @@ def rows(
             "length": draw.poisson(12, count).astype(float),
             "truncated": np.zeros(count),
             "capital_share": draw.beta(2, 2 / capitals, count),
+            "language": draw.choice(["en", "es"], count, p=[1 - spanish, spanish]),
         },
         (draw.normal(size=(count, 8)) + moved).astype(np.float32),
     )
@@ -68,6 +75,15 @@ def test_evidently_by_itself_would_take_few_rows_of_many_labels_for_drift() -> N
 def test_only_what_changed_is_blamed() -> None:
     assert drifted(rows(500, 1, capitals=0.3)) == {"capital_share"}
     assert drifted(rows(500, 1, moved=0.3)) == {"embedding"}
+
+
+def test_a_category_that_comes_more_often_is_named() -> None:
+    verdicts = compare(rows(1000, 0), rows(500, 1, spanish=0.1), DESCRIBED, DEALS)
+    drift = [verdict for verdict in verdicts if verdict.drifted]
+    assert [verdict.name for verdict in drift] == ["language"]
+    assert drift[0].sentence.startswith("The language that is guessed is es in ")
+    quiet = next(one for one in compare(rows(1000, 0), rows(500, 1), DESCRIBED, DEALS) if one.name == "language")
+    assert quiet.sentence.startswith("The language that is guessed is as in the reference; ")
 
 
 def test_a_value_above_its_threshold_is_what_drifted_means() -> None:

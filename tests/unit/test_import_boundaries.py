@@ -14,6 +14,7 @@ TRAINING_ONLY = {
     "hydra",
     "omegaconf",
     "pandas",
+    "py3langid",
     "pyarrow",
     "sklearn",
     "onnx",

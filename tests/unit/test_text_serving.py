@@ -191,6 +191,12 @@ def test_descriptors_tell_capitals_other_letters_unknown_and_pieces_of_words() -
     assert found["fragment_share"] == pytest.approx([0, 0, 0.2])
 
 
+def test_descriptors_tell_the_language() -> None:
+    model = described_model()
+    rows = [("where is my new card, please?",), ("¿Dónde está mi tarjeta?",), ("Wo bleibt meine Karte?",), ("?! 42",)]
+    assert model.describe(rows, model.encode(rows))["language"] == ["en", "es", "de", "unknown"]
+
+
 def described_model() -> TextModel:
     """WordPiece, which knows `card` and how to end it with an s."""
     vocabulary = {token: i for i, token in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "card", "##s"])}

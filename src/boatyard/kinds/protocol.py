@@ -55,8 +55,8 @@ class ServedModel(Protocol[RowT, EncodedT]):
     descriptors: Mapping[str, str]
     """What drift is measured on besides answer and length: a name, and what it is in the middle of a sentence."""
 
-    def describe(self, rows: Sequence[RowT], encoded: Sequence[EncodedT]) -> dict[str, list[float]]:
-        """A number of each row for each of the `descriptors`."""
+    def describe(self, rows: Sequence[RowT], encoded: Sequence[EncodedT]) -> dict[str, list[float] | list[str]]:
+        """For each of the `descriptors`, of each row a number or, of all rows, the name of a category."""
 
     def parse(self, payload: object) -> RowT:
         """The row in one decoded request; raises InvalidInput."""

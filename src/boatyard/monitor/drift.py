@@ -4,8 +4,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -30,7 +32,8 @@ class Columns:
 
     label: list[str]
     score: NDArray[np.floating]
-    described: dict[str, NDArray[np.floating]]
+    described: dict[str, NDArray[Any]]
+    """Numbers, or categories as strings."""
     embedding: NDArray[np.floating] | None
 
     def __len__(self) -> int:
@@ -46,12 +49,12 @@ def read_reference(folder: Path, described: Mapping[str, str]) -> Columns:
     there = set(table.column_names)
     if missing := {"label", "score"} - there:
         raise UserError(f"{path} has no column {' or '.join(sorted(missing))}: export the model again")
-    numbers = {name: _numbers(table[name]) for name in (*_GENERAL, *described) if name in there}
+    columns = {name: _column(table[name]) for name in (*_GENERAL, *described) if name in there}
     embedding = None
     if "embedding" in there:
         values = table["embedding"].combine_chunks()
         embedding = np.asarray(values.flatten(), dtype=np.float32).reshape(len(values), -1)
-    return Columns(table["label"].to_pylist(), _numbers(table["score"]), numbers, embedding)
+    return Columns(table["label"].to_pylist(), _column(table["score"]), columns, embedding)
 
 
 def look_at(sample: Sequence[Sampled], predictor: Predictor) -> Columns:
@@ -69,16 +72,17 @@ def look_at(sample: Sequence[Sampled], predictor: Predictor) -> Columns:
                 continue
             readable.append(one)
     kept = readable if len(readable) >= LEAST_ROWS else list(sample)
-    numbers = {
+    described = {
         "length": np.array([one.length for one in kept], dtype=float),
         "truncated": np.array([one.truncated for one in kept], dtype=float),
     }
     embedding = None
     if kept is readable:
         encoded = predictor.model.encode(rows)
-        numbers |= {name: np.array(each) for name, each in predictor.model.describe(rows, encoded).items()}
+        described |= {name: np.array(each) for name, each in predictor.model.describe(rows, encoded).items()}
         embedding = np.asarray(predictor.run(encoded).embedding, dtype=np.float32)
-    return Columns([one.label for one in kept], np.array([one.score for one in kept], dtype=float), numbers, embedding)
+    scores = np.array([one.score for one in kept], dtype=float)
+    return Columns([one.label for one in kept], scores, described, embedding)
 
 
 def compare(reference: Columns, window: Columns, described: Mapping[str, str], deals: int = DEALS) -> list[Verdict]:
@@ -95,7 +99,8 @@ def compare(reference: Columns, window: Columns, described: Mapping[str, str], d
     }
     shared = [name for name in phrases if name in reference.described and name in window.described]
     for name in shared:
-        found[name] = dealt.shift(np.concatenate([reference.described[name], window.described[name]]))
+        values = np.concatenate([reference.described[name], window.described[name]])
+        found[name] = dealt.growth(values.tolist()) if are_categories(values) else dealt.shift(values)
     if reference.embedding is not None and window.embedding is not None:
         found["embedding"] = dealt.distance(np.concatenate([reference.embedding, window.embedding]))
     tested = judge(found, _WEIGHTS)
@@ -109,16 +114,7 @@ def compare(reference: Columns, window: Columns, described: Mapping[str, str], d
             tested,
             _number_sentence("the model's confidence", reference.score, window.score),
         ),
-        *(
-            _told(
-                name,
-                "input",
-                "Kolmogorov-Smirnov distance",
-                tested,
-                _number_sentence(phrases[name], reference.described[name], window.described[name]),
-            )
-            for name in shared
-        ),
+        *(_described(name, phrases[name], tested, reference, window) for name in shared),
         *(_unmeasured(name, "input", _OLD_BUNDLE) for name in phrases if name not in reference.described),
         _told("embedding", "embedding", "distance of the means", tested, _embedding_sentence(tested["embedding"]))
         if "embedding" in found
@@ -135,8 +131,13 @@ def compare(reference: Columns, window: Columns, described: Mapping[str, str], d
     ]
 
 
-def _numbers(column: object) -> NDArray[np.floating]:
-    return np.asarray(column, dtype=float)
+def are_categories(values: NDArray[Any]) -> bool:
+    """Rather than numbers."""
+    return values.dtype.kind == "U"
+
+
+def _column(column: pa.ChunkedArray) -> NDArray[Any]:
+    return np.array(column.to_pylist(), dtype=str if pa.types.is_string(column.type) else float)
 
 
 Sentence = Callable[[bool], str]
@@ -155,6 +156,14 @@ def _told(name: str, group: str, statistic: str, tested: Mapping[str, Tested], s
     )
 
 
+def _described(name: str, what: str, tested: Mapping[str, Tested], reference: Columns, window: Columns) -> Verdict:
+    before, now = reference.described[name], window.described[name]
+    if are_categories(now):
+        sentence = _category_sentence(what, before, now)
+        return _told(name, "input", "growth of one value, -log10 p", tested, sentence)
+    return _told(name, "input", "Kolmogorov-Smirnov distance", tested, _number_sentence(what, before, now))
+
+
 def _unmeasured(name: str, group: str, why: str) -> Verdict:
     return Verdict(name=name, group=group, statistic="none", value=None, threshold=None, drifted=False, sentence=why)
 
@@ -165,16 +174,30 @@ def _why_no_embedding(window: Columns) -> str:
     return _OLD_BUNDLE
 
 
+def _grown(reference: Sequence[str], window: Sequence[str]) -> tuple[str, float, float]:
+    """What stands out most from what chance does to a value of its frequency; its share before, and now."""
+    ours, theirs = Counter(window), Counter(reference)
+    shares = {value: (theirs[value] / len(reference), ours[value] / len(window)) for value in ours}
+    grown = max(shares, key=lambda value: (shares[value][1] - shares[value][0]) / (shares[value][0] + 0.01) ** 0.5)
+    return grown, *shares[grown]
+
+
 def _label_sentence(reference: Columns, window: Columns) -> Sentence:
-    ours, theirs = Counter(window.label), Counter(reference.label)
-    shares = {label: (ours[label] / len(window), theirs[label] / len(reference)) for label in ours}
-    # the label that stands out most from what chance does to a label of its size
-    grown = max(shares, key=lambda label: (shares[label][0] - shares[label][1]) / (shares[label][1] + 0.01) ** 0.5)
-    now, before = shares[grown]
+    grown, before, now = _grown(reference.label, window.label)
     return lambda drifted: (
         f"{grown} is answered in {now:.1%} of cases, in the reference in {before:.1%}: more than chance explains."
         if drifted
         else f"Labels come as often as in the reference; {grown} grew most, from {before:.1%} to {now:.1%}."
+    )
+
+
+def _category_sentence(what: str, reference: NDArray[np.str_], window: NDArray[np.str_]) -> Sentence:
+    grown, before, now = _grown(reference.tolist(), window.tolist())
+    subject = what[0].upper() + what[1:]
+    return lambda drifted: (
+        f"{subject} is {grown} in {now:.1%} of cases, in the reference in {before:.1%}: more than chance explains."
+        if drifted
+        else f"{subject} is as in the reference; {grown} grew most, from {before:.1%} to {now:.1%}."
     )
 
 

@@ -6,13 +6,15 @@ What drifted is decided in `boatyard.monitor.statistics`. Evidently draws the di
 from collections.abc import Mapping
 from html import escape
 
+import numpy as np
 import pandas as pd
 from evidently import ColumnType, DataDefinition, Dataset, Report
 from evidently.legacy.calculations.stattests.registry import StatTest, register_stattest
 from evidently.metrics import ValueDrift
 from evidently.presets import DataSummaryPreset
+from numpy.typing import NDArray
 
-from boatyard.monitor.drift import Columns
+from boatyard.monitor.drift import Columns, are_categories
 from boatyard.monitor.results import Findings, Verdict
 
 # colours that are mixed with what Evidently's page has, light or dark
@@ -38,8 +40,9 @@ def page(findings: Findings, reference: Columns, window: Columns) -> str:
             '<!DOCTYPE html><html lang="en" style="color-scheme: light dark"><head><meta charset="utf-8">'
             f'<meta name="viewport" content="width=device-width">{head}</head><body>{_summary(findings)}</body></html>'
         )
+    categories = [name for name in columns if ours[name].dtype == object]
     definition = DataDefinition(
-        numerical_columns=[name for name in columns if name != "label"], categorical_columns=["label"]
+        numerical_columns=[name for name in columns if name not in categories], categorical_columns=categories
     )
     _tell_evidently(measured)
     drift = [ValueDrift(column=name, method=_METHOD, threshold=measured[name].threshold) for name in columns]
@@ -65,8 +68,13 @@ def _tell_evidently(measured: Mapping[str, Verdict]) -> None:
 
 
 def _frame(columns: Columns) -> pd.DataFrame:
-    shown = [label.replace("<", "\u2039") for label in columns.label]  # Evidently puts them into a script as they are
-    return pd.DataFrame({"label": shown, "score": columns.score, **columns.described})
+    values = {"label": np.array(columns.label), "score": columns.score, **columns.described}
+    # Evidently puts categories into a script as they are
+    return pd.DataFrame({name: _harmless(each) if are_categories(each) else each for name, each in values.items()})
+
+
+def _harmless(categories: NDArray[np.str_]) -> list[str]:
+    return [category.replace("<", "\u2039") for category in categories.tolist()]
 
 
 def _title(findings: Findings) -> str:

@@ -98,6 +98,7 @@ class TextModel:
         "fragment_share": "the share of tokens that are pieces of words, as misspelt and foreign words have them",
         "capital_share": "the share of letters that are capitals",
         "foreign_letter_share": "the share of letters that are not Latin",
+        "language": "the language that is guessed",
     }
 
     def __init__(
@@ -149,8 +150,10 @@ class TextModel:
             type_ids[index, : row.length] = row.type_ids
         return {"input_ids": ids, "attention_mask": mask, "token_type_ids": type_ids}
 
-    def describe(self, rows: Sequence[Row], encoded: Sequence[EncodedText]) -> dict[str, list[float]]:
-        """Of each row, what `descriptors` names. No language is guessed: another one shows in pieces and letters."""
+    def describe(self, rows: Sequence[Row], encoded: Sequence[EncodedText]) -> dict[str, list[float] | list[str]]:
+        """Of each row, what `descriptors` names."""
+        from boatyard.kinds.text.language import guess_language  # not installed where a model is served
+
         unknown, pieces = _ids_of_unknown(self._tokenizer), _ids_of_pieces(self._tokenizer)
         letters = [_letter.findall("".join(row)) for row in rows]
         return {
@@ -158,6 +161,7 @@ class TextModel:
             "fragment_share": [_share(id_ in pieces for id_ in row.ids) for row in encoded],
             "capital_share": [_share(letter.isupper() for letter in each) for each in letters],
             "foreign_letter_share": [_share(letter > _LAST_LATIN for letter in each) for each in letters],
+            "language": [guess_language(" ".join(row)) for row in rows],
         }
 
     def _text(self, payload: dict[Any, Any], field: str) -> str:
