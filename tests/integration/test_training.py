@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import wandb
 from plants import write_plants
 from safetensors.torch import load_file
 from stages import SMALL, plants_config, small_config
@@ -240,6 +241,7 @@ def test_a_limit_past_what_the_encoder_reads_is_refused(tmp_path: Path, plants: 
 
 def test_an_offline_run_is_recorded_with_the_composed_configuration(tmp_path: Path, plants: Path) -> None:
     trained = fit(plants_config(tmp_path, plants, "tracking=offline", "train.max_steps=2"))
+    wandb.teardown()  # the service that writes is another process, and may be a moment behind
     (recorded,) = (tmp_path / "runs" / "wandb").glob("offline-run-*")
     (binary,) = recorded.glob("run-*.wandb")
     content = binary.read_bytes()
