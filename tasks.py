@@ -171,7 +171,7 @@ def test(context, select="", unit=False, images=False):
     """Run the tests, the fast ones first, and print the coverage."""
     chosen = ["-k", select] if select else []
     if unit:
-        _module(context, "pytest", "-m", "unit", *chosen)
+        _module(context, "pytest", "tests/unit", *chosen)
     elif images:
         _module(context, "pytest", "tests/images", *chosen)
     else:
