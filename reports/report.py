@@ -253,7 +253,7 @@ def _metrics() -> str:
 def _benchmarks() -> str:
     parts = []
     for file in sorted((HERE / "benchmarks").glob("*.md")):
-        text = file.read_text(encoding="utf-8")
+        text = _read(file)
         tables = re.findall(r"^\|.*\n\|[-:| ]+\n(?:\|.*\n?)+", text, re.MULTILINE)
         title = text.splitlines()[0].lstrip("# ")
         parts += [f"[{escape(title)}](benchmarks/{file.name})", *(each.strip() for each in tables)]

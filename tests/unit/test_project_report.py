@@ -108,6 +108,10 @@ def test_bytes_that_are_no_text_are_named_with_their_line(report: Report) -> Non
     (report.folder / "README.md").write_bytes(b"# Report\n\n\xff\n")
     done = report.run("check")
     assert (done.returncode, done.stderr) == (2, "README.md:3: is not UTF-8\n")
+    (report.folder / "benchmarks").mkdir()
+    (report.folder / "benchmarks" / "load.md").write_bytes(b"# Load\n\xff\n")
+    done = report.run("facts", question("a b") + "<!-- facts benchmarks -->\n<!-- /facts -->\n")
+    assert (done.returncode, done.stderr) == (2, f"{Path('reports/benchmarks/load.md')}:2: is not UTF-8\n")
 
 
 def test_a_report_that_is_not_there_is_one_sentence(report: Report) -> None:
