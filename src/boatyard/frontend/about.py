@@ -39,8 +39,7 @@ def show(api: Service, _: Service) -> None:
         "one place, the *bundle*: a folder with the graph, the tokenizer, the numbers it was accepted on and a "
         "checksum of every file. Whatever is answered is in the *journal* first; the *monitor* reads it there."
     )
-    theme = st.context.theme.type or "light"
-    colours = {"accent": charts.accent(), "text": st.get_option(f"theme.{theme}.textColor"), "grey": charts.GREY}
+    colours = {"accent": charts.accent(), "text": charts.theme("textColor"), "grey": charts.GREY}
     with st.container(horizontal_alignment="center"):
         st.graphviz_chart(PICTURE.format(**colours), width="content", alt="From rows to the registry, the api and back")
     st.subheader("The data")

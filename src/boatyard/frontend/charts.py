@@ -14,8 +14,13 @@ HOURS = 24  # that an axis of time shows at least: of a new server's first hour 
 
 
 def accent() -> str:
-    """The theme's, which config.toml states."""
-    return _theme("primaryColor")
+    """The one colour that is not a grey."""
+    return theme("primaryColor")
+
+
+def theme(option: str) -> str:
+    """What config.toml states for the mode that the page is shown in."""
+    return str(st.get_option(f"theme.{st.context.theme.type or 'light'}.{option}"))
 
 
 def draw(chart: Any, described: str) -> None:
@@ -152,7 +157,7 @@ def confusion(counted: Sequence[Sequence[int]], labels: Sequence[str]) -> Any:
     # a number stands where its cell has room for it, which on a phone few have
     fits = alt.ExprRef(f"width / {len(labels)} < 15 ? 0 : 1")
     ink = alt.condition(
-        "!datum.right && datum.weight > 0.8", alt.value(_theme("backgroundColor")), alt.value(_theme("textColor"))
+        "!datum.right && datum.weight > 0.8", alt.value(theme("backgroundColor")), alt.value(theme("textColor"))
     )
     number = base.mark_text(fontSize=10, opacity=fits).encode(text="rows:Q", color=ink)
     return (cell + number).properties(height=alt.Step(19 if len(labels) > 8 else 34))
@@ -227,13 +232,9 @@ def _shades(number: int) -> list[str]:
 
 def _mixed(colour: str, share: float) -> str:
     """The colour with so much of the page's ground in it."""
-    pairs = zip(_channels(colour), _channels(_theme("backgroundColor")), strict=True)
+    pairs = zip(_channels(colour), _channels(theme("backgroundColor")), strict=True)
     return "#{:02x}{:02x}{:02x}".format(*(round(one + (other - one) * share) for one, other in pairs))
 
 
 def _channels(colour: str) -> list[int]:
     return [int(colour[at : at + 2], 16) for at in (1, 3, 5)]
-
-
-def _theme(option: str) -> str:
-    return str(st.get_option(f"theme.{st.context.theme.type or 'light'}.{option}"))
