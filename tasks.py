@@ -110,16 +110,23 @@ def stage(context, name, version, override):
     _module(context, "boatyard.staging", name, version, *override)
 
 
-@task(help={"alias": "the alias to move"})
-def promote(context, name, version, alias="production"):
+_MOVING = {"alias": "the alias to move", "expected": "the version that it must point at now; none: it must be new"}
+
+
+@task(help=_MOVING)
+def promote(context, name, version, alias="production", expected=""):
     """Point an alias at a version."""
-    _module(context, "boatyard.registry", "promote", name, version, f"--alias={alias}")
+    _move(context, "promote", name, version, alias=alias, expected=expected)
 
 
-@task(help={"alias": "the alias to move"})
-def rollback(context, name, alias="production"):
+@task(help=_MOVING)
+def rollback(context, name, alias="production", expected=""):
     """Point an alias at what it pointed at before."""
-    _module(context, "boatyard.registry", "rollback", name, f"--alias={alias}")
+    _move(context, "rollback", name, alias=alias, expected=expected)
+
+
+def _move(context: Context, *words: str, alias: str, expected: str) -> None:
+    _module(context, "boatyard.registry", *words, f"--alias={alias}", *([f"--expected={expected}"] if expected else []))
 
 
 @task(help={"model": "NAME, NAME@ALIAS or NAME@VERSION", "port": "to listen on"})

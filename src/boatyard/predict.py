@@ -1,5 +1,6 @@
 """Answers rows with an opened bundle: encode, run the graph, read off the labels."""
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -99,6 +100,24 @@ class Predictor:
     def _prediction(self, row: Encoded, best: list[int], scores: list[float]) -> Prediction:
         top = [(self.manifest.labels[index], score) for index, score in zip(best, scores, strict=True)]
         return Prediction(label=top[0][0], score=top[0][1], top=top, truncated=row.truncated, length=row.length)
+
+
+def open_predictor(bundle: Bundle, threads: int | None = None) -> Predictor:
+    """The bundle opened and asked its first example, which its tokenizer, its limits and its graph must agree on.
+
+    A server does this before it answers with a bundle, and whatever moves an alias does before it moves it there.
+
+    Raises:
+        BundleError: no server could answer with it.
+    """
+    predictor, named = Predictor(bundle, threads), f"{bundle.manifest.name}@{bundle.manifest.version}"
+    try:
+        answers = predictor.answer([predictor.model.parse(example) for example in bundle.manifest.examples[:1]])
+    except Exception as wrong:  # a graph's have no narrower base
+        raise BundleError(f"{named} opens, but does not answer its own example: {wrong}") from wrong
+    if not all(math.isfinite(answer.score) for answer in answers):
+        raise BundleError(f"{named} answers its own example with no number: its graph is broken")
+    return predictor
 
 
 def _of_like_length(lengths: Sequence[int], most: int) -> list[list[int]]:

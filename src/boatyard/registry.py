@@ -13,7 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
+from enum import Enum
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -29,6 +31,21 @@ REFERENCE = f"{NAME.pattern}(@({VERSION.pattern}|{NAME.pattern}))?"
 
 class UnknownModel(UserError):  # noqa: N818 - says what happened
     """No such name, alias or version is published."""
+
+
+class AliasMoved(UserError):  # noqa: N818 - says what happened
+    """The alias no longer points where whoever decided to move it saw it point."""
+
+
+class _Anywhere(Enum):
+    ANYWHERE = "anywhere"
+
+
+ANYWHERE = _Anywhere.ANYWHERE
+"""Wherever the alias points, it is to move."""
+
+Expected = str | None | _Anywhere
+"""The version that a decision to move an alias was made on; None: there was no such alias."""
 
 
 @dataclass(frozen=True)
@@ -118,22 +135,34 @@ def resolve(storage: Storage, reference: Reference) -> str:
     raise UnknownModel(_what_exists(storage, reference))
 
 
-def promote(storage: Storage, name: str, version: str, alias: str = DEFAULT_ALIAS) -> Alias:
-    """Points the alias at the version. Where it already points there, nothing is written."""
-    if not VERSION.fullmatch(version):
-        raise UserError(f"{version!r} is not a version: it reads like 20260102T030405Z-0a1b2c3d")
-    resolve(storage, Reference(name, version))
+def promote(
+    storage: Storage, name: str, version: str, alias: str = DEFAULT_ALIAS, *, expected: Expected = ANYWHERE
+) -> Alias:
+    """Points the alias at the version. Where it already points there, nothing is written.
+
+    Raises:
+        AliasMoved: it does not point at `expected` any more.
+    """
+    resolve(storage, _exact(name, version))
     read = _read_alias(storage, name, _checked(alias, "an alias"))
     if read is not None and read[0].version == version:
         return read[0]
+    _refuse_moved(Reference(name, alias), read, expected)
     return _move(storage, name, alias, read, version, "promote")
 
 
-def rollback(storage: Storage, name: str, alias: str = DEFAULT_ALIAS) -> Alias:
-    """Points the alias at what it pointed at before its last promotion that still stands."""
+def rollback(storage: Storage, name: str, alias: str = DEFAULT_ALIAS, *, expected: Expected = ANYWHERE) -> Alias:
+    """Points the alias at what it pointed at before its last promotion that still stands.
+
+    Two people who roll the same version back go back two: unless both say that they `expected` it.
+
+    Raises:
+        AliasMoved: it does not point at `expected` any more.
+    """
     read = _read_alias(storage, _checked(name, "a model name"), _checked(alias, "an alias"))
     if read is None:
         raise UnknownModel(_what_exists(storage, Reference(name, alias)))
+    _refuse_moved(Reference(name, alias), read, expected)
     standing: list[str] = []
     for move in read[0].history:
         if move.action == "promote":
@@ -184,6 +213,12 @@ def _checked(name: str, what: str) -> str:
     return name
 
 
+def _exact(name: str, version: str) -> Reference:
+    if not VERSION.fullmatch(version):
+        raise UserError(f"{version!r} is not a version: it reads like 20260102T030405Z-0a1b2c3d")
+    return Reference(name, version)
+
+
 def _home(name: str, version: str) -> str:
     return f"{ROOT}{_checked(name, 'a model name')}/{version}"
 
@@ -217,6 +252,15 @@ def _read_alias(storage: Storage, name: str, alias: str) -> tuple[Alias, str] | 
         raise UserError(f"{key} is not an alias: {wrong.errors()[0]['msg']}") from None
 
 
+def _refuse_moved(reference: Reference, read: tuple[Alias, str] | None, expected: Expected) -> None:
+    now = None if read is None else read[0].version
+    if expected is not ANYWHERE and now != expected:
+        raise AliasMoved(
+            f"{reference} was not moved: it points at {now or 'nothing'} now, and not at {expected or 'nothing'} as when "
+            "that was decided; look again"
+        )
+
+
 def _move(
     storage: Storage,
     name: str,
@@ -234,7 +278,7 @@ def _move(
     except Conflict as lost:
         winner = _read_alias(storage, name, alias)
         now_at = f"moved meanwhile to {winner[0].version}" if winner else str(lost)
-        raise UserError(f"{name}@{alias} was not moved to {version}: {now_at}; look again") from None
+        raise AliasMoved(f"{name}@{alias} was not moved to {version}: {now_at}; look again") from None
     return moved
 
 
@@ -269,6 +313,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for command in moving.values():
         command.add_argument("name")
         command.add_argument("--alias", default=DEFAULT_ALIAS)
+        command.add_argument(
+            "--expected", metavar="VERSION", default=ANYWHERE, help="move it only from there; 'none': only a new alias"
+        )
     moving["promote"].add_argument("version")
     given = parser.parse_args(arguments)
     try:
@@ -276,10 +323,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.command == "models":
             lines = list(_listing(storage)) or ["nothing is published yet: `invoke pipeline` does it"]
         else:
+            if given.command == "promote":
+                _try(storage, given.name, given.version)
+            expected = None if given.expected == "none" else given.expected
             moved = (
-                promote(storage, given.name, given.version, given.alias)
+                promote(storage, given.name, given.version, given.alias, expected=expected)
                 if given.command == "promote"
-                else rollback(storage, given.name, given.alias)
+                else rollback(storage, given.name, given.alias, expected=expected)
             )
             lines = [f"{given.name}@{given.alias} is {moved.version}"]
     except UserError as wrong:
@@ -287,6 +337,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     print("\n".join(lines))  # noqa: T201
     return 0
+
+
+def _try(storage: Storage, name: str, version: str) -> None:
+    """Raises UserError: there is no such version, or no server could answer with it."""
+    from boatyard.predict import open_predictor  # a second, which nothing else here needs
+
+    with TemporaryDirectory() as cache:
+        open_predictor(fetch(storage, _exact(name, version), Path(cache)))
 
 
 def _listing(storage: Storage) -> Iterator[str]:

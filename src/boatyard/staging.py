@@ -17,7 +17,7 @@ from boatyard.cli import run
 from boatyard.config import Config, Staging, options
 from boatyard.errors import UserError
 from boatyard.markdown import table
-from boatyard.predict import Predictor
+from boatyard.predict import Predictor, open_predictor
 from boatyard.registry import DEFAULT_ALIAS, Reference, aliases, fetch
 from boatyard.storage import open_storage
 
@@ -45,9 +45,13 @@ class Measured:
 
 @dataclass(frozen=True)
 class Verdict:
-    """`production` is None where nothing there can be compared; `refusals` says why not to promote."""
+    """`current` is where the alias points, None where it is not set; `refusals` says why not to promote.
+
+    `production` is None where nothing there can be compared.
+    """
 
     candidate: Measured
+    current: str | None
     production: Measured | None
     refusals: list[str]
 
@@ -66,7 +70,7 @@ def stage(config: Config, name: str, version: str) -> Verdict:
         raise UserError(f"the rows are of {config.data.name}, not of {name}: give data=... and data.name={name}")
     storage = open_storage(config.paths.storage)
     cache = Path(config.paths.runs, "fetched")
-    candidate = Predictor(fetch(storage, Reference(name, version), cache))
+    candidate = open_predictor(fetch(storage, Reference(name, version), cache))
     prepared = prepare(config)
     if (takes := candidate.manifest.input_schema.get("required")) != prepared.fields:
         raise UserError(f"{name}@{version} takes {takes}, and the rows have {prepared.fields}: data=... is another's")
@@ -88,7 +92,7 @@ def stage(config: Config, name: str, version: str) -> Verdict:
     before = measured[1] if len(measured) > 1 else None
     refusals = [*(["it takes other input than production"] if foreign else [])]
     refusals += find_refusals(config.staging, measured[0], before)
-    return Verdict(measured[0], before, refusals)
+    return Verdict(measured[0], current, before, refusals)
 
 
 def measure_speed(predictors: Sequence[Predictor], rows: Sequence[Any]) -> list[Speed]:
@@ -151,10 +155,9 @@ def render(name: str, verdict: Verdict) -> str:
     parts = [f"# {name}: staging", table(header, rows, align="lrr"[: len(header)])]
     if verdict.refusals:
         parts += ["Refused:", "\n".join(f"- {refusal}" for refusal in verdict.refusals)]
-    elif verdict.production:
-        parts += [f"Fit: `invoke promote {name} {verdict.candidate.version}`"]
     else:
-        parts += [f"Nothing is in production to compare with: `invoke promote {name} {verdict.candidate.version}`"]
+        promote = f"`invoke promote {name} {verdict.candidate.version} --expected={verdict.current or 'none'}`"
+        parts += [f"{'Fit' if verdict.production else 'Nothing is in production to compare with'}: {promote}"]
     return "\n\n".join(parts) + "\n"
 
 

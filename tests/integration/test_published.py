@@ -80,6 +80,27 @@ def test_an_admin_key_promotes_and_rolls_back(
     assert staged.json()["version"] == other
 
 
+def test_a_move_that_was_decided_on_another_version_is_refused(
+    admin: TestClient, publish: Publish, storage: Storage, promoted: str
+) -> None:
+    other = publish(bias=(0, 0, 50)).version
+    fresh = "/models/inbox/aliases/staging"
+    refused = [
+        (PRODUCTION, {"version": other, "expected": other}),
+        (PRODUCTION, {"version": other, "expected": None}),
+        (fresh, {"version": other, "expected": promoted}),
+        (f"{PRODUCTION}/rollback?expected={other}", None),
+    ]
+    for path, body in refused:
+        assert_problem(admin.post(path, json=body, headers=ADMIN), 409, "look again")
+    assert registry.aliases(storage, "inbox") == {"production": promoted}
+    assert admin.post(fresh, json={"version": other, "expected": None}, headers=ADMIN).is_success
+    assert admin.post(PRODUCTION, json={"version": other, "expected": promoted}, headers=ADMIN).is_success
+    back = f"{PRODUCTION}/rollback?expected={other}"
+    assert admin.post(back, headers=ADMIN).json()["version"] == promoted
+    assert_problem(admin.post(back, headers=ADMIN), 409, "look again")
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status", "said"),
     [
@@ -87,7 +108,7 @@ def test_an_admin_key_promotes_and_rolls_back(
         ("/models/outbox/aliases/production", {"version": UNKNOWN}, 404, "there is no model 'outbox'"),
         ("/models/outbox/aliases/production/rollback", None, 404, "there is no model 'outbox'"),
         (PRODUCTION, {"version": "newest"}, 422, ""),
-        (PRODUCTION, {"version": UNKNOWN, "force": True}, 422, '"version", and nothing else'),
+        (PRODUCTION, {"version": UNKNOWN, "force": True}, 422, '"version" and "expected", and nothing else'),
         ("/models/inbox/aliases/Up", {"version": UNKNOWN}, 422, "alias"),
     ],
 )
@@ -95,6 +116,14 @@ def test_a_move_that_cannot_be_is_a_problem(
     admin: TestClient, path: str, body: dict[str, object] | None, status: int, said: str
 ) -> None:
     assert_problem(admin.post(path, json=body, headers=ADMIN), status, said)
+
+
+def test_what_this_server_could_not_answer_with_is_not_promoted(
+    admin: TestClient, publish: Publish, storage: Storage, promoted: str
+) -> None:
+    mute = publish(bias=(0, 0, 50), examples=[{"text": "x" * 201}]).version
+    assert_problem(admin.post(PRODUCTION, json={"version": mute}, headers=ADMIN), 503, "its own example")
+    assert registry.aliases(storage, "inbox") == {"production": promoted}
 
 
 @pytest.mark.usefixtures("promoted")

@@ -49,3 +49,36 @@ def test_what_cannot_be_moved_is_one_sentence_and_status_2(capsys: pytest.Captur
     assert shown.out == ""
     assert shown.err.startswith("promote: 'newest' is not a version")
     assert len(shown.err.splitlines()) == 1
+
+
+def test_an_alias_moves_only_from_the_version_that_is_expected(
+    storage: Storage, publish: Publish, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = publish().version, publish(bias=(1, 0, 0)).version
+    assert registry.main(["promote", "inbox", first, "--expected=none"]) == 0
+    for words in (["promote", "inbox", second], ["rollback", "inbox"]):
+        assert registry.main([*words, f"--expected={second}"]) == 2
+        assert registry.main([*words, "--expected=none"]) == 2
+    assert f"points at {first} now, and not at {second}" in capsys.readouterr().err
+    assert registry.aliases(storage, "inbox") == {"production": first}
+    assert registry.main(["promote", "inbox", second, f"--expected={first}"]) == 0
+    assert registry.aliases(storage, "inbox") == {"production": second}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"examples": [{"text": "x" * 201}]}, "has 201 characters"),
+        ({"examples": [{"body": "card"}]}, "unknown field"),
+        ({"bias": (float("nan"), 0, 0)}, "no number"),
+        ({"kind": "sound"}, "unknown kind"),
+    ],
+)
+def test_what_no_server_could_answer_with_is_not_promoted(
+    storage: Storage, publish: Publish, capsys: pytest.CaptureFixture[str], changes: dict[str, object], said: str
+) -> None:
+    good = publish(bias=(1, 0, 0)).version
+    assert registry.main(["promote", "inbox", good]) == 0
+    assert registry.main(["promote", "inbox", publish(**changes).version]) == 2
+    assert said in capsys.readouterr().err
+    assert registry.aliases(storage, "inbox") == {"production": good}

@@ -49,7 +49,7 @@ def test_an_equal_version_is_fit_and_its_numbers_stand_beside_productions(
     shown = capsys.readouterr().out
     assert f"| Version | {after} | {before} |" in shown
     assert "| Accuracy | 1.0000 | 1.0000 |" in shown
-    assert f"invoke promote inbox {after}" in shown
+    assert f"invoke promote inbox {after} --expected={before}`" in shown
     assert (tmp_path / "reports/staging/inbox/report.md").read_text().strip() == shown.strip()
     assert registry.aliases(storage, "inbox") == {"production": before}, "looking moves nothing"
 
@@ -71,9 +71,17 @@ def test_a_version_that_is_too_big_is_refused_even_as_the_first(
 ) -> None:
     first = publish().version
     assert stage(first) == 0
-    assert "Nothing is in production to compare with" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert f"Nothing is in production to compare with: `invoke promote inbox {first} --expected=none`" in shown
     assert stage(first, "staging.max_megabytes=0.001") == 1
     assert "staging.max_megabytes is 0.001" in capsys.readouterr().out
+
+
+def test_a_version_that_no_server_could_answer_with_is_one_sentence_and_status_2(
+    stage: Stage, publish: Publish, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert stage(publish(examples=[{"text": "x" * 201}]).version) == 2
+    assert "does not answer its own example" in capsys.readouterr().err
 
 
 def test_a_version_that_takes_other_input_is_refused(

@@ -7,7 +7,7 @@ from bundles import Publish, write_bundle
 from boatyard import registry
 from boatyard.bundle import BundleError, Manifest
 from boatyard.errors import UserError
-from boatyard.registry import Reference, UnknownModel, parse_reference
+from boatyard.registry import AliasMoved, Reference, UnknownModel, parse_reference
 from boatyard.storage import LocalStorage, Storage
 
 pytestmark = pytest.mark.unit
@@ -179,6 +179,27 @@ def test_a_lost_race_says_who_won_and_moves_nothing(
     with pytest.raises(UserError, match=rf"moved meanwhile to {three[2]}; look again"):
         registry.promote(storage, "inbox", three[1])
     assert registry.resolve(storage, parse_reference("inbox")) == three[2]
+
+
+def test_a_move_that_was_decided_on_another_version_moves_nothing(storage: Storage, three: list[str]) -> None:
+    first, second, third = three
+    production = parse_reference("inbox")
+    with pytest.raises(AliasMoved, match=f"at nothing now, and not at {first}"):
+        registry.promote(storage, "inbox", second, expected=first)
+    registry.promote(storage, "inbox", first, expected=None)
+    with pytest.raises(AliasMoved, match=f"at {first} now, and not at nothing"):
+        registry.promote(storage, "inbox", second, expected=None)
+    registry.promote(storage, "inbox", second)  # an operator, who expects nothing
+    with pytest.raises(AliasMoved, match=f"at {second} now, and not at {first}"):
+        registry.promote(storage, "inbox", third, expected=first)
+    with pytest.raises(AliasMoved, match=f"at {second} now, and not at {first}"):
+        registry.rollback(storage, "inbox", expected=first)
+    assert registry.resolve(storage, production) == second
+    registry.promote(storage, "inbox", second, expected=first)  # which is where it is to be
+    registry.promote(storage, "inbox", third, expected=second)
+    assert registry.rollback(storage, "inbox", expected=third).version == second
+    with pytest.raises(AliasMoved):  # the same again, since its answer was lost
+        registry.rollback(storage, "inbox", expected=third)
 
 
 def test_only_what_is_published_can_be_promoted(storage: Storage, publish: Publish) -> None:

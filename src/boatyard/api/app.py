@@ -29,7 +29,7 @@ from boatyard.api.models import Models
 from boatyard.api.observing import ObservedRequests
 from boatyard.api.openapi import describe
 from boatyard.api.predicting import ModelName, named_model, predict
-from boatyard.api.published import Document, Name, Promotion, Version
+from boatyard.api.published import Document, From, Name, Promotion, Version
 from boatyard.api.requests import parse, read_json
 from boatyard.api.settings import Settings
 from boatyard.api.shedding import Shedding
@@ -181,15 +181,19 @@ def published_document(request: Request, name: Name, version: Version, document:
 
 @administered.post("/models/{name}/aliases/{alias}", responses=documented(400, 408, 413, 415))
 async def promote(request: Request, name: Name, alias: Name, by: Administrator) -> Alias:
-    """Points the alias at the `version`. It needs an admin key."""
-    version = parse(await read_json(request), Promotion).version
-    return await to_thread.run_sync(published.promote, request.app.state.storage, name, version, alias, by)
+    """Points the alias at the `version`, once this server has opened it and tried it. It needs an admin key."""
+    wanted = parse(await read_json(request), Promotion)
+    await named_model(request.app.state.models, f"{name}@{wanted.version}")
+    return await to_thread.run_sync(published.promote, request.app.state.storage, name, wanted, alias, by)
 
 
 @administered.post("/models/{name}/aliases/{alias}/rollback")
-def rollback(request: Request, name: Name, alias: Name, by: Administrator) -> Alias:
-    """Points the alias at what it pointed at before its last promotion. It needs an admin key."""
-    return published.rollback(request.app.state.storage, name, alias, by)
+def rollback(request: Request, name: Name, alias: Name, by: Administrator, expected: From = None) -> Alias:
+    """Points the alias at what it pointed at before its last promotion. It needs an admin key.
+
+    Asked twice it goes back two versions, unless the one to leave is `expected`.
+    """
+    return published.rollback(request.app.state.storage, name, alias, expected, by)
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})

@@ -11,7 +11,7 @@ from anyio import to_thread
 
 from boatyard.api.metrics import Metrics
 from boatyard.errors import UserError
-from boatyard.predict import Predictor
+from boatyard.predict import Predictor, open_predictor
 from boatyard.registry import Reference, UnknownModel, fetch, resolve
 from boatyard.storage import Storage
 
@@ -119,10 +119,7 @@ class Models:
 
     def _open(self, exact: Reference) -> Predictor:
         # a thread for each: the batcher has as many run at once as there are cores
-        predictor = Predictor(fetch(self._storage, exact, self._cache), threads=1)
-        # the first run is slow, and shows whether tokenizer and graph fit together
-        predictor.answer([predictor.model.parse(example) for example in predictor.manifest.examples[:1]])
-        return predictor
+        return open_predictor(fetch(self._storage, exact, self._cache), threads=1)
 
     def _make_room(self) -> None:
         named = [exact for exact, predictor in self._loaded.items() if predictor is not self.default]

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Literal, get_args
 
-from fastapi import Path
+from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
@@ -13,11 +13,12 @@ from boatyard import registry
 from boatyard.bundle import NAME, VERSION, BundleError, Card
 from boatyard.errors import UserError
 from boatyard.problems import Problem
-from boatyard.registry import Alias, UnknownModel
+from boatyard.registry import ANYWHERE, Alias, Expected, UnknownModel
 from boatyard.storage import NotFound, Storage, Unavailable
 
 Name = Annotated[str, Path(pattern=f"^{NAME.pattern}$")]
 Version = Annotated[str, Path(pattern=f"^{VERSION.pattern}$")]
+From = Annotated[str | None, Query(pattern=f"^{VERSION.pattern}$", description="move it only from there")]
 Document = Literal["MODEL_CARD.md", "calibration.png", "confusion.png", "data.json", "metrics.json"]
 """What there is to read about a bundle; its other files are for who serves it or trains on."""
 
@@ -33,6 +34,13 @@ class Promotion(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     version: str = Field(pattern=f"^{VERSION.pattern}$")
+    expected: str | None = Field(
+        default=None, pattern=f"^{VERSION.pattern}$", description="move it only from there; null: only a new alias"
+    )
+
+    def expects(self) -> Expected:
+        """Without the field, the alias moves from anywhere."""
+        return self.expected if "expected" in self.model_fields_set else ANYWHERE
 
 
 def card(storage: Storage, name: str, version: str) -> Card:
@@ -50,18 +58,18 @@ def document(storage: Storage, name: str, version: str, document: Document) -> R
     return Response(content, headers=headers, media_type=TYPES[document])
 
 
-def promote(storage: Storage, name: str, version: str, alias: str, by: str) -> Alias:
+def promote(storage: Storage, name: str, wanted: Promotion, alias: str, by: str) -> Alias:
     """`by`: the name of the key that asks. Raises Problem."""
     with _told():
-        moved = registry.promote(storage, name, version, alias)
+        moved = registry.promote(storage, name, wanted.version, alias, expected=wanted.expects())
     logger.info("%s has promoted: %s@%s is %s", by, name, alias, moved.version)
     return moved
 
 
-def rollback(storage: Storage, name: str, alias: str, by: str) -> Alias:
+def rollback(storage: Storage, name: str, alias: str, expected: str | None, by: str) -> Alias:
     """`by`: the name of the key that asks. Raises Problem."""
     with _told():
-        moved = registry.rollback(storage, name, alias)
+        moved = registry.rollback(storage, name, alias, expected=expected or ANYWHERE)
     logger.info("%s has rolled back: %s@%s is %s", by, name, alias, moved.version)
     return moved
 

@@ -203,7 +203,7 @@ def _move(api: Service, name: str, versions: list[str], aliases: dict[str, str])
     with st.container(border=True):
         alias = st.selectbox("Alias", list(dict.fromkeys(["production", *aliases])), accept_new_options=True)
         version = st.selectbox("To version", versions, key="to-version")
-        if at := aliases.get(alias):
+        if at := aliases.get(alias):  # what is seen is what moves: nothing, where somebody else was faster
             st.caption(f"{literal(alias)} points at {literal(at)} now.")
         with st.container(horizontal=True):
             promote = st.button("Promote", type="primary", icon=":material/upgrade:", disabled=at == version)
@@ -214,9 +214,9 @@ def _move(api: Service, name: str, versions: list[str], aliases: dict[str, str])
         return
     try:
         if promote:
-            _moved(name, alias, admin.post(path, {"version": version}))
-        if rollback:
-            _moved(name, alias, admin.post(f"{path}/rollback"))
+            _moved(name, alias, admin.post(path, {"version": version, "expected": at}))
+        if rollback and at:
+            _moved(name, alias, admin.post(f"{path}/rollback", expected=at))
     except Trouble as trouble:
         explain(trouble)
 

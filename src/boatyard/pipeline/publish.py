@@ -8,8 +8,8 @@ from boatyard.bundle import Bundle, Manifest
 from boatyard.config import Config
 from boatyard.data.prepare import Prepared
 from boatyard.evaluate.served import served_accuracy
-from boatyard.predict import Predictor
-from boatyard.registry import Reference, aliases, fetch, promote, publish
+from boatyard.predict import Predictor, open_predictor
+from boatyard.registry import AliasMoved, Reference, aliases, fetch, promote, publish
 from boatyard.storage import Storage, open_storage
 from boatyard.tracking import record_bundle
 
@@ -26,7 +26,12 @@ class Published:
 
 
 def publish_bundle(config: Config, prepared: Prepared, bundle: Bundle) -> Published:
-    """Publish, and promote what is not worse than the version that the alias has now."""
+    """Publish what can be served, and promote what is not worse than the version that the alias has now.
+
+    Raises:
+        BundleError: no server could answer with it; nothing is published.
+    """
+    open_predictor(bundle)
     storage = open_storage(config.paths.storage)
     manifest = publish(storage, bundle.folder)
     if config.tracking.log_bundle:
@@ -38,13 +43,17 @@ def publish_bundle(config: Config, prepared: Prepared, bundle: Bundle) -> Publis
         return Published(stored, reference, "publish.alias is null")
     current = aliases(storage, manifest.name).get(alias)
     refusal = None if current is None else _better_already(config, storage, prepared, manifest, current)
+    if refusal is None:
+        try:
+            promote(storage, manifest.name, manifest.version, alias, expected=current)
+        except AliasMoved as moved:
+            refusal = f"{moved}; `invoke promote {manifest.name} {manifest.version}` moves it all the same"
     if refusal is not None:
-        log.warning("publish: %s stays at %s: %s", alias, current, refusal)
+        log.warning("publish: %s stays where it is: %s", alias, refusal)
         return Published(stored, reference, refusal)
     if current == manifest.version:
         log.info("publish: done already (%s)", stored.folder)
     else:
-        promote(storage, manifest.name, manifest.version, alias)
         log.info("publish: %s@%s is now %s", manifest.name, alias, manifest.version)
     return Published(stored, Reference(manifest.name, alias), None)
 

@@ -24,7 +24,7 @@ from boatyard.evaluate.served import answered_rightly
 from boatyard.kinds import training
 from boatyard.pipeline.run import run_pipeline
 from boatyard.predict import Predictor
-from boatyard.registry import DEFAULT_ALIAS, Reference, fetch, promote, resolve
+from boatyard.registry import DEFAULT_ALIAS, AliasMoved, Reference, fetch, promote, resolve
 from boatyard.retrain.compare import Comparison, compare, refusal
 from boatyard.retrain.labelled import Labelled, Row, labelled_rows
 from boatyard.storage import Storage, open_storage
@@ -75,7 +75,10 @@ def retrain(config: Config) -> Round:
     ]
     why = "it is the version that serves already" if after == before else refusal(comparisons)
     if why is None:
-        promote(storage, name, after, alias)
+        try:
+            promote(storage, name, after, alias, expected=before)
+        except AliasMoved as moved:
+            why = str(moved)
     outcome = Round(after, data, comparisons, why)
     _report(config, outcome, labelled, name, alias, before)
     return outcome
@@ -178,4 +181,4 @@ def _report(config: Config, outcome: Round, labelled: Labelled, name: str, alias
     if outcome.refusal is None:
         console.print(f"{name}@{alias} is now {outcome.version}", highlight=False)
     else:
-        console.print(f"{name}@{alias} stays at {before}: {outcome.refusal}", highlight=False, soft_wrap=True)
+        console.print(f"{name}@{alias} stays where it is: {outcome.refusal}", highlight=False, soft_wrap=True)
