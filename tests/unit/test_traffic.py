@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from boatyard.journal import JournalError
+from boatyard.journal import JournalError, read
 from boatyard.monitor.figures import figures
 from boatyard.monitor.quality import is_right, live_quality, quality_verdict
 from boatyard.monitor.traffic import Traffic
+from boatyard.retrain.labelled import labelled_rows
 from boatyard.storage import Storage
 
 pytestmark = pytest.mark.unit
@@ -161,6 +162,29 @@ def test_live_accuracy_counts_each_judged_answer_once_by_what_was_said_last(stor
     assert quality.low is not None
     assert quality.high is not None
     assert quality.low < 2 / 3 < quality.high
+
+
+def test_the_monitor_counts_the_correction_that_retraining_learns(storage: Storage) -> None:
+    """The latest by time, in whatever object and day; of two in one moment the same one for both."""
+    ship(storage, "b-1", [feedback(0, "fees", hours=0.1), feedback(1, "fees"), prediction(2)])
+    ship(storage, "z-1", [feedback(2, "card", hours=30)], day="2026-11-19")
+    ship(storage, "a-1", [prediction(0), prediction(1), feedback(0, "card", hours=0.9)])
+    ship(storage, "c-1", [feedback(0, "card", hours=0.5), feedback(1, "card"), feedback(2, "fees", hours=31)])
+    seen = traffic(storage)
+    seen.refresh(NOW)
+    counted = {one["id"].decode(): seen.labels.all[one["label"]] for one in seen.feedback}
+    learned = labelled_rows(
+        lambda: read(storage),
+        "inbox",
+        parse=lambda payload: (payload["text"],),  # type: ignore[index]
+        words=lambda row: row,
+        labels=["card", "fees"],
+        known={"train": [], "validation": [], "test": []},
+        holdout=0.0,
+    )
+    labels = {f"message {number}": counted[prediction(number)["id"]] for number in range(3)}
+    assert {row[0]: label for row, label in learned.train} == labels
+    assert labels == {"message 0": "fees", "message 1": "fees", "message 2": "card"}
 
 
 @pytest.mark.parametrize(("right", "rung"), [(90, False), (85, False), (70, True)])

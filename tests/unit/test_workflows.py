@@ -170,7 +170,10 @@ def run_script(workflow: str, folder: Path, comments: list[dict[str, Any]], **en
         const issues = {{ updateComment: call('update'), createComment: call('create'), listComments: 'list' }}
         const github = {{ rest: {{ issues }}, paginate: async () => {json.dumps(comments)} }}
         const context = {{ repo: {{ owner: 'o', repo: 'r' }}, issue: {{ number: 7 }} }}
-        const core = {{ summary: {{ addRaw: (text) => ({{ write: () => call('summary')(text) }}) }} }}
+        const core = {{
+            summary: {{ addRaw: (text) => ({{ write: () => call('summary')(text) }}) }},
+            setOutput: (name, value) => calls.push([name, value]),
+        }}
         const main = async () => {{ {script(workflow)} }}
         main().then(() => console.log(JSON.stringify(calls)))
     """
@@ -222,9 +225,21 @@ def test_a_long_report_still_fits_into_a_comment(reported: Path) -> None:
     assert given["body"].endswith("(https://example.org/report)")
 
 
-def test_the_numbers_of_staging_are_shown_where_there_are_any(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("Refused:\n\n- too big", "unknown"),
+        ("Fit: `invoke promote inbox B --expected=20260102T030405Z-0a1b2c3d`", None),
+    ],
+)
+def test_the_numbers_of_staging_are_shown_and_what_they_were_compared_with_is_kept(
+    tmp_path: Path, said: str, expected: str | None
+) -> None:
     assert run_script("model.yml", tmp_path, [], NAME="inbox") == []
     report = tmp_path / "reports" / "staging" / "inbox" / "report.md"
     report.parent.mkdir(parents=True)
-    report.write_text("# inbox: staging\n")
-    assert run_script("model.yml", tmp_path, [], NAME="inbox") == [["summary", "# inbox: staging\n"]]
+    report.write_text(f"# inbox: staging\n\n{said}\n")
+    assert run_script("model.yml", tmp_path, [], NAME="inbox") == [
+        ["expected", expected or "20260102T030405Z-0a1b2c3d"],
+        ["summary", report.read_text()],
+    ]

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from boatyard.corrections import which_count
 from boatyard.journal import JournalError, read_object, shipped
 from boatyard.storage import Storage
 
@@ -110,10 +111,9 @@ class Traffic:
 
     @property
     def feedback(self) -> NDArray[np.void]:
-        """Columns `id`, `time` and `label`: of one id the last that was said, ordered by id."""
+        """Columns `id`, `time` and `label`: of one id the latest that was said, ordered by id."""
         said = np.concatenate([np.empty(0, _FEEDBACK), *(read.feedback for read in self._read.values())])
-        said = said[np.lexsort((said["time"], said["id"]))]
-        return said[np.append(said["id"][1:] != said["id"][:-1], True)] if len(said) else said
+        return said[which_count(said["id"], said["time"], [self.labels.all[number] for number in said["label"]])]
 
     def sample(self, version: str, since: float, until: float, rows: int) -> list[Sampled]:
         """At most so many predictions of the version, drawn from the time between; ordered by id."""

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +86,9 @@ def retrain(config: Config) -> Round:
 
 
 def _labelled(config: Config, storage: Storage, production: Predictor, prepared: Prepared) -> Labelled:
+    objects = journal.shipped(storage)  # the same whenever they are read: a server may ship more meanwhile
     labelled = labelled_rows(
-        journal.read(storage),
+        lambda: chain.from_iterable(journal.read_object(storage, key) for key in objects),
         config.data.name,
         parse=production.model.parse,
         words=training(config.data.kind).words,
