@@ -256,8 +256,8 @@ def _refuse_moved(reference: Reference, read: tuple[Alias, str] | None, expected
     now = None if read is None else read[0].version
     if expected is not ANYWHERE and now != expected:
         raise AliasMoved(
-            f"{reference} was not moved: it points at {now or 'nothing'} now, and not at {expected or 'nothing'} as when "
-            "that was decided; look again"
+            f"{reference} was not moved: it points at {now or 'nothing'} now, and not at {expected or 'nothing'} "
+            "as when that was decided; look again"
         )
 
 

@@ -11,6 +11,9 @@ _BLANK = (
 VISIBLE = f"[^{_BLANK}]"
 """A regular expression that finds a character which can be seen; a text without one is blank."""
 
+LONGEST_LABEL = 200
+"""In characters: what training takes, feedback can name."""
+
 _visible = re.compile(VISIBLE)
 _edges = re.compile(f"^[{_BLANK}]+|[{_BLANK}]+$")
 

@@ -193,7 +193,7 @@ def test_a_reference_that_cannot_be_read_is_one_sentence(
         run_pipeline(plants_config(finished.root, finished.rows, f"export.reference={file}"))
 
 
-def test_two_text_columns_are_answered_as_a_pair(tmp_path: Path) -> None:
+def test_two_text_columns_are_answered_as_a_pair_and_what_no_server_takes_is_no_example(tmp_path: Path) -> None:
     rows = tmp_path / "pairs.csv"
     with rows.open("w", newline="") as file:
         writer = csv.writer(file)
@@ -201,11 +201,13 @@ def test_two_text_columns_are_answered_as_a_pair(tmp_path: Path) -> None:
         for i in range(60):
             agree = i % 2 == 0
             claim = f"the shop at number {i} sells {'bread' if agree else 'stones'}"
+            claim += " and more" * 2_500 * (i == 0)  # the first test row
             split = "test" if i % 12 in (0, 1) else "val" if i % 12 in (2, 3) else "train"
             writer.writerow([f"news {i}", claim, "true" if agree else "false", split])
     config = small_config(tmp_path, "data=fakenews", f"data.path={rows}", "export.precision=fp32")
     published = run_pipeline(config)
     predictor = Predictor(published.bundle)
     assert published.bundle.manifest.input_schema["required"] == ["title", "text"]
+    assert [example["title"] for example in published.bundle.manifest.examples] == ["news 1", "news 12", "news 13"]
     row = predictor.model.parse({"title": "news", "text": "the shop at number 99 sells stones"})
     assert predictor.answer([row])[0].label == "false"

@@ -39,9 +39,33 @@ def test_every_row_arrives_once_with_its_label_and_the_line_it_came_from(tmp_pat
     assert set(found.values()) == {"train", "validation", "test"}
 
 
+def test_a_text_that_no_server_takes_is_trained_on_with_a_warning(tmp_path: Path, plants: Path) -> None:
+    append(plants, b"what is it about? " + b"ferns " * 4_000 + b",light\n")
+    prepared = prepare(plants_config(tmp_path, plants))
+    assert 122 in (row for split in prepared.splits.values() for row in split["row"])
+    report = json.loads((tmp_path / "reports/data/plants/report.json").read_text())
+    (issue,) = (issue for issue in report["issues"] if issue["kind"] == "unservable")
+    assert (issue["severity"], issue["row"]) == ("warning", 122)
+    assert issue["message"].startswith("has 24,018 characters, and a server takes 20,000")
+
+
+def test_a_test_split_that_no_server_could_be_asked_about_stops_before_training(tmp_path: Path) -> None:
+    rows = tmp_path / "plants.csv"
+    with rows.open("w") as file:
+        file.write("question,topic,split\n")
+        for number in range(40):
+            split = "test" if number % 4 == 0 else "validation" if number % 4 == 1 else "train"
+            file.write(f"{number} {'ferns ' * 4_000 * (split == 'test')},{'ab'[number // 4 % 2]},{split}\n")
+    config = plants_config(tmp_path, rows, "data.split_column=split")
+    for _ in range(2):  # prepared already, the second time
+        with pytest.raises(UserError, match="plants.csv: no test row could be asked of a server: the last has 24,0"):
+            prepare(config)
+
+
 @pytest.mark.parametrize(
     ("row", "sentence"),
     [
+        (b"is it warm,%s\n" % (b"light" * 50), "plants.csv, row 122, column 'topic': has 250 characters; a label may"),
         (b",light\n", "plants.csv, row 122, column 'question': is empty"),
         (b"caf\xe9 light,light\n", "plants.csv, row 122, column 'question': holds bytes that are not UTF-8"),
         (b"lonely\n", "plants.csv, row 122, column 'topic': has no value"),

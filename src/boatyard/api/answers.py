@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from boatyard.bundle import Manifest
 from boatyard.predict import Prediction
+from boatyard.texts import LONGEST_LABEL
 
 
 @dataclass(slots=True)
@@ -47,7 +48,7 @@ class Feedback(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     id: str = Field(pattern=r"^[0-9a-f]{32}$")
-    label: str = Field(min_length=1, max_length=200, pattern=r"\S")
+    label: str = Field(min_length=1, max_length=LONGEST_LABEL, pattern=r"\S")
 
 
 class PublishedModel(BaseModel):

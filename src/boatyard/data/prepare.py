@@ -24,6 +24,7 @@ from boatyard.data.validate import (
     Findings,
     Ledger,
     assign_splits,
+    check_label,
     check_labels,
     check_split,
     check_texts,
@@ -100,7 +101,9 @@ def prepare(config: Config) -> Prepared:
         else:
             with replacing(folder) as staging:
                 _prepare(data, kind, sources, staging, report)
-    return _open(folder)
+    prepared = _open(folder)
+    _stop_if_unservable(kind, prepared, [source.name for source in sources])
+    return prepared
 
 
 def _open(folder: Path) -> Prepared:
@@ -183,6 +186,16 @@ def _stop_if_unusable(data: Data, summary: DataSummary, findings: Findings, repo
             raise UserError(f"{', '.join(summary.sources)}: no row is left for {split}; more rows are needed")
 
 
+def _stop_if_unservable(kind: TrainingKind, prepared: Prepared, sources: Sequence[str]) -> None:
+    """Before anything is trained: a bundle shows test rows as examples, and is tried with them."""
+    reason: str | None = None
+    for batch in prepared.splits["test"].select_columns(prepared.fields).iter(batch_size=100):
+        for row in zip(*batch.values(), strict=True):
+            if (reason := kind.unservable(row)) is None:
+                return
+    raise UserError(f"{', '.join(sources)}: no test row could be asked of a server: the last {reason}")
+
+
 def _read(
     data: Data,
     kind: TrainingKind,
@@ -213,12 +226,17 @@ def _read(
                 problem = check_texts(values[: inputs + 1], wanted[: inputs + 1])
                 if problem is None and data.split_column:
                     given, problem = check_split(values[-1], data.split_column)
+                if problem is None:
+                    problem = check_label(values[inputs], data.label_column)
                 if problem is not None:
                     findings.add(Issue("error", problem.kind, problem.message, source.name, row, problem.column))
                     findings.unreadable += 1
                     set_aside.writerow([source.name, row, f"{problem.column} {problem.message}", *values[: inputs + 1]])
                     continue
                 texts, label = tuple(values[:inputs]), values[inputs].strip()
+                if reason := kind.unservable(texts):
+                    message = f"{reason}: it is trained on, and could not be asked"
+                    findings.add(Issue("warning", "unservable", message, source.name, row, None))
                 words = kind.words(texts)
                 ledger.add(
                     number,

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from boatyard.data.read import SPLIT_NAMES, SPLITS
 from boatyard.data.summary import Issue
+from boatyard.texts import LONGEST_LABEL
 
 LISTED = 1000  # issues kept with their place; all are counted
 
@@ -45,6 +46,14 @@ def check_texts(values: Sequence[Any], columns: Sequence[str]) -> Problem | None
             except UnicodeEncodeError:
                 return Problem("bad_bytes", column, "holds bytes that are not UTF-8; save the file as UTF-8")
     return None
+
+
+def check_label(label: str, column: str) -> Problem | None:
+    """What is wrong with the label, which is a text that says something."""
+    if len(label) <= LONGEST_LABEL:
+        return None
+    message = f"has {len(label):,} characters; a label may have {LONGEST_LABEL}: is it the column of the labels?"
+    return Problem("long_label", column, message)
 
 
 def check_split(value: object, column: str) -> tuple[int, Problem | None]:

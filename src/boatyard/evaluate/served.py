@@ -1,4 +1,4 @@
-"""How often a bundle is right, asked as a server asks it."""
+"""How often a bundle is right on a data set's rows, the few included that are too long to be asked of a server."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from boatyard.bundle import Bundle, open_bundle, seal
 from boatyard.config import Config
 from boatyard.data.prepare import Prepared
+from boatyard.errors import UserError
 from boatyard.evaluate.metrics import score
 from boatyard.evaluate.run import SPLIT, Evaluation
 from boatyard.export.card import model_card
@@ -22,7 +23,7 @@ from boatyard.export.reference import read_reference_rows, reference, reference_
 from boatyard.fingerprint import fingerprint
 from boatyard.folders import replacing
 from boatyard.kinds import training
-from boatyard.kinds.protocol import Feeds
+from boatyard.kinds.protocol import Feeds, InvalidInput
 from boatyard.predict import GRAPH, Predictor
 from boatyard.tracking import git_commit, record, tracked
 from boatyard.train.trained import Trained
@@ -95,6 +96,7 @@ def _export(config: Config, prepared: Prepared, trained: Trained, evaluation: Ev
     fields = _manifest_fields(config, prepared)
     precision, parity = _write_graph(config, prepared, trained, folder, fields)
     predictor = _draft(folder, fields)
+    fields["examples"] = _examples(predictor, prepared)
     _write_reference(folder / "reference.parquet", predictor, prepared, config.export.reference)
     _write_data_facts(folder / "data.json", prepared)
     answers = predictor.outputs(prepared.rows(SPLIT))
@@ -186,7 +188,6 @@ def _write_data_facts(path: Path, prepared: Prepared) -> None:
 
 def _manifest_fields(config: Config, prepared: Prepared) -> dict[str, Any]:
     kind = training(config.data.kind)
-    samples = prepared.splits[SPLIT].select(range(min(_EXAMPLES, len(prepared.splits[SPLIT]))))
     return {
         "name": config.data.name,
         "kind": config.data.kind,
@@ -198,5 +199,24 @@ def _manifest_fields(config: Config, prepared: Prepared) -> dict[str, Any]:
         "data_fingerprint": prepared.fingerprint,
         "packages": {package: version(package) for package in _PACKAGES},
         "config": config.model_dump(mode="json", exclude={"paths", "cloud", "retrain"}),
-        "examples": [{field: row[field] for field in prepared.fields} for row in samples.to_list()],
+        "examples": [],
     }
+
+
+def _examples(predictor: Predictor, prepared: Prepared) -> list[dict[str, str]]:
+    """The first rows of the test split that a server takes, as requests."""
+    taken: list[dict[str, str]] = []
+    refusal = ""
+    for row in prepared.rows(SPLIT):
+        request = dict(zip(prepared.fields, row, strict=True))
+        try:
+            predictor.model.parse(request)
+        except InvalidInput as wrong:
+            refusal = wrong.detail
+            continue
+        taken.append(request)
+        if len(taken) == _EXAMPLES:
+            break
+    if not taken:
+        raise UserError(f"no row of the {SPLIT} split could be asked of a server: {refusal}")
+    return taken

@@ -123,6 +123,9 @@ class TrainingKind(Protocol):
     def words(self, row: Sequence[str]) -> list[str]:
         """What a row says once spelling is ignored: rows with the same words say the same."""
 
+    def unservable(self, row: Sequence[str]) -> str | None:
+        """Why no server would take the row, which may be trained on, as the end of a sentence; None where it would."""
+
     def display(self, row: Sequence[str]) -> str:
         """The row as a person reads it in a report."""
 

@@ -45,6 +45,7 @@ __all__ = [
     "load_network",
     "make_inputs",
     "quantize_graph",
+    "unservable",
     "words",
 ]
 
@@ -67,6 +68,12 @@ def __getattr__(name: str) -> Any:
 def limits(model: Model) -> dict[str, int]:
     """What a served model reads at most of one request."""
     return {"max_tokens": model.max_tokens, "max_characters": MOST_CHARACTERS}
+
+
+def unservable(row: Sequence[str]) -> str | None:
+    """Only the length: what else a server refuses, training refuses too."""
+    longest = max(map(len, row))
+    return None if longest <= MOST_CHARACTERS else f"has {longest:,} characters, and a server takes {MOST_CHARACTERS:,}"
 
 
 def make_inputs(model: Model, fields: Sequence[str], rows: Iterable[Sequence[str]], folder: Path) -> None:
