@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from boatyard.config import Config
-from boatyard.folders import replacing
+from boatyard.folders import replacing, standing
 from boatyard.processes import is_main
+from boatyard.storage import write_atomically
 
 Made = Literal["rows", "inputs", "network", "evaluation", "bundle"]
 # the key of `paths` under which it is made; inputs lie within their rows, and so come after them
@@ -35,7 +36,7 @@ def keep(config: Config, made: Made, folder: Path, metrics: Mapping[str, Any] | 
         place = folder.relative_to(_root(config, made)).as_posix()
         (staging / "place").write_text(f"{place}\n", encoding="utf-8")
     if metrics is not None:
-        kept.with_suffix(".json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+        write_atomically(kept.with_suffix(".json"), json.dumps(metrics, indent=2).encode() + b"\n")
 
 
 def bring_back(config: Config) -> None:
@@ -43,7 +44,7 @@ def bring_back(config: Config) -> None:
     if config.paths.outputs is None or not is_main():
         return
     for made in _ROOTS:
-        kept = Path(config.paths.outputs, made)
+        kept = standing(Path(config.paths.outputs, made))
         if not (kept / "place").exists():
             continue
         folder = _root(config, made) / (kept / "place").read_text(encoding="utf-8").strip()

@@ -15,6 +15,17 @@ from boatyard.processes import is_main
 
 log = logging.getLogger(__name__)
 
+_OF_ONE_REPOSITORY = {
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_DIR",
+    "GIT_INDEX_FILE",
+    "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_WORK_TREE",
+}
+
 
 @contextmanager
 def tracked(config: Config, job: str) -> Iterator[None]:
@@ -80,16 +91,30 @@ def record_bundle(name: str, version: str, folder: Path) -> None:
         run.log_artifact(artifact)
 
 
-def git_commit() -> str | None:
-    """The commit that is checked out, with `+changes` when files differ from it; an image's own; None elsewhere."""
+def git_commit(folder: Path = Path(__file__).parent) -> str | None:
+    """The commit that the folder, by default this code, is checked out at, with `+changes` when files differ from it.
+
+    An image's own, in an image. None where the repository around the folder is another project's: it neither begins
+    there nor tracks anything in it.
+    """
     if of_image := os.environ.get("BOATYARD_COMMIT"):
         return of_image
     try:
-        commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        changed = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError):
+        root = _git(folder, "rev-parse", "--show-toplevel")
+        if not (Path(root).resolve() == folder.resolve() or _git(folder, "ls-files", "--", ".")):
+            return None
+        commit = _git(folder, "rev-parse", "--verify", "HEAD")
+        changed = _git(Path(root), "status", "--porcelain")
+    except (OSError, subprocess.CalledProcessError):  # no git, no repository, no commit, or one that git distrusts
         return None
-    return f"{commit}+changes" if changed.strip() else commit
+    return f"{commit}+changes" if changed else commit
+
+
+def _git(folder: Path, *words: str) -> str:
+    # which a hook sets, for the repository that it runs in
+    environment = {name: value for name, value in os.environ.items() if name not in _OF_ONE_REPOSITORY}
+    ran = subprocess.run(["git", *words], cwd=folder, env=environment, capture_output=True, check=True)  # noqa: S603
+    return os.fsdecode(ran.stdout).strip()
 
 
 def _get_key() -> None:

@@ -58,7 +58,7 @@ def test_a_test_split_that_no_server_could_be_asked_about_stops_before_training(
             file.write(f"{number} {'ferns ' * 4_000 * (split == 'test')},{'ab'[number // 4 % 2]},{split}\n")
     config = plants_config(tmp_path, rows, "data.split_column=split")
     for _ in range(2):  # prepared already, the second time
-        with pytest.raises(UserError, match="plants.csv: no test row could be asked of a server: the last has 24,0"):
+        with pytest.raises(UserError, match=r"plants\.csv: no test row could be asked of a server: the last has 24,0"):
             prepare(config)
 
 

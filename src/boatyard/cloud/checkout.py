@@ -1,6 +1,7 @@
 """What is checked out here, since images are named by their commit."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from boatyard.errors import UserError
 from boatyard.tracking import git_commit
@@ -22,8 +23,8 @@ class Checkout:
 
 
 def read_checkout() -> Checkout | None:
-    """None outside a repository."""
-    commit, _, changes = (git_commit() or "").partition("+")
+    """What the working folder is a checkout of; None outside a repository."""
+    commit, _, changes = (git_commit(Path.cwd()) or "").partition("+")
     return Checkout(commit, bool(changes)) if commit else None
 
 

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
+from boatyard.folders import sync_folder
 from boatyard.storage.interface import KEY_PART, AlreadyExists, Conflict, Keys, NotFound, Storage, check_key
 
 _LOCK_SECONDS = 30
@@ -122,7 +123,7 @@ def _appearing(path: Path, publish: Callable[[Path, Path], None] = os.replace) -
             file.flush()
             os.fsync(file.fileno())
         publish(temporary, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -136,13 +137,3 @@ def _create(path: Path, attempts: int = 10) -> BinaryIO:
         if attempts == 1:
             raise
     return _create(path, attempts - 1)
-
-
-def _sync_folder(folder: Path) -> None:
-    if not hasattr(os, "O_DIRECTORY"):  # Windows opens no folders
-        return
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

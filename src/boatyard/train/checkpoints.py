@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import re
 import shutil
 import threading
@@ -16,7 +15,7 @@ from safetensors import SafetensorError
 
 from boatyard.checksums import FileEntry, describe, difference
 from boatyard.errors import UserError
-from boatyard.folders import replacing
+from boatyard.folders import clear_up, replacing
 from boatyard.storage import Storage
 
 log = logging.getLogger(__name__)
@@ -65,9 +64,6 @@ class Checkpoints:
                 yield staging
                 seal = Seal(step=step, best=best, files=describe(staging, MANIFEST))
                 (staging / MANIFEST).write_text(seal.model_dump_json(indent=2), encoding="utf-8")
-                for file in staging.iterdir():
-                    with file.open("rb") as written:
-                        os.fsync(written.fileno())
         except (OSError, RuntimeError, SafetensorError) as error:  # each library tells of a full disk in its own way
             free = shutil.disk_usage(self.folder).free / 1e6
             before = f"the one of step {self.steps()[-1]} is whole" if self.steps() else "there is none before it"
@@ -81,8 +77,7 @@ class Checkpoints:
 
     def newest(self) -> Path | None:
         """The newest checkpoint that is whole, here or in storage, with its best one beside it."""
-        for folder in self.folder.glob(".checkpoint-*"):  # what a killed process was writing
-            shutil.rmtree(folder, ignore_errors=True)
+        clear_up(self.folder)
         stored = self._mirror.steps() if self._mirror is not None else []
         for step in sorted({*self.steps(), *stored}, reverse=True):
             seal = self._made_whole(step)
