@@ -1,20 +1,61 @@
 """What makes one run of a stage different from another: its settings, its inputs and its code."""
 
+import ast
 import hashlib
-import importlib.util
 import json
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Literal
+
+Stage = Literal["prepare", "encode", "train", "evaluate", "export"]
+
+_HOME = Path(__file__).parent
+_PACKAGE = _HOME.name
+# where each stage begins, and what of the kind it reaches by name only: `Kind.training` loads that late
+_BEGINNINGS: dict[Stage, tuple[str, ...]] = {
+    "prepare": ("data.prepare", "{kind}.training"),
+    "encode": ("data.encode", "{kind}.training"),
+    "train": ("train.fit", "{kind}.training", "{kind}.network"),
+    "evaluate": ("evaluate.run", "{kind}.training", "{kind}.network", "{kind}.baseline"),
+    "export": ("export.run", "bundle", "checksums", "{kind}.training", "{kind}.network", "{kind}.graph"),
+}
+# what has no say in the outcome: it finds settings, opens what an earlier stage made, which a fingerprint counts by its
+# own, or carries what was made
+_WITHOUT_SAY = {
+    *(modules[0] for modules in _BEGINNINGS.values()),
+    "bundle",
+    "checksums",
+    "config",
+    "errors",
+    "fingerprint",
+    "folders",
+    "processes",
+    "storage",
+    "tracking",
+    "train.trained",
+}
 
 
-def fingerprint(settings: object, *, code: tuple[str, ...]) -> str:
-    """16 hex digits over JSON-able settings and the source of the named modules and packages.
+def fingerprint(settings: object, *, code: Iterable[Path] = ()) -> str:
+    """16 hex digits over JSON-able settings and source files.
 
-    The code is counted in, so that after an edit a stage runs again instead of showing yesterday's result; of a package
-    its own modules are, and no package below it.
+    The code is counted in, so that after an edit a stage runs again instead of showing yesterday's result.
     """
-    parts = [json.dumps(settings, sort_keys=True), *(_source_digest(module) for module in code)]
+    parts = [json.dumps(settings, sort_keys=True), *(f"{file.name} {file_digest(file)}" for file in code)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+@cache
+def code_of(stage: Stage, kind: str) -> tuple[Path, ...]:
+    """The source of all that the stage imports of this package, however deep and late, sorted."""
+    waiting = [name.format(kind=f"kinds.{kind}") for name in _BEGINNINGS[stage]]
+    modules = set(waiting)
+    while waiting:
+        new = _imports(waiting.pop()) - modules - _WITHOUT_SAY
+        modules |= new
+        waiting += new
+    return tuple(sorted(file for module in modules if (file := _source(module)) is not None))
 
 
 def file_digest(path: Path) -> str:
@@ -24,10 +65,28 @@ def file_digest(path: Path) -> str:
 
 
 @cache
-def _source_digest(module: str) -> str:
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(module)
-    origin = Path(spec.origin)
-    files = sorted(origin.parent.glob("*.py")) if origin.name == "__init__.py" else [origin]
-    return hashlib.sha256("".join(file_digest(file) for file in files).encode()).hexdigest()
+def _imports(module: str) -> set[str]:
+    """Modules of this package, named from within it, that the module's code imports, in functions too."""
+    file = _source(module)
+    tree = ast.parse(file.read_bytes()) if file is not None else ast.Module([], [])
+    prefix = f"{_PACKAGE}."
+    return {name.removeprefix(prefix) for name in _imported(tree) if name.startswith(prefix)}
+
+
+def _imported(tree: ast.AST) -> Iterator[str]:
+    """Of `from a import b` both a and a.b, which may be a module."""
+    if isinstance(tree, ast.If) and isinstance(tree.test, ast.Name) and tree.test.id == "TYPE_CHECKING":
+        return
+    if isinstance(tree, ast.Import):
+        yield from (name.name for name in tree.names)
+    elif isinstance(tree, ast.ImportFrom) and tree.module is not None:
+        yield tree.module
+        yield from (f"{tree.module}.{name.name}" for name in tree.names)
+    for child in ast.iter_child_nodes(tree):
+        yield from _imported(child)
+
+
+def _source(module: str) -> Path | None:
+    """None for what is no module, as a function that a module was searched for."""
+    place = _HOME.joinpath(*module.split("."))
+    return next((file for file in (place / "__init__.py", place.with_suffix(".py")) if file.exists()), None)

@@ -14,10 +14,10 @@ from boatyard import registry
 from boatyard.bundle import Bundle, BundleError, open_bundle
 from boatyard.config import Config, load_config
 from boatyard.data.prepare import Prepared, prepare
-from boatyard.pipeline import publish as publishing
+from boatyard.evaluate.served import served_accuracy
 from boatyard.pipeline.publish import Published, publish_bundle
 from boatyard.registry import Reference
-from boatyard.retrain import run as retraining
+from boatyard.retrain.run import retrain
 from boatyard.storage import Storage
 
 pytestmark = pytest.mark.integration
@@ -83,13 +83,12 @@ def test_what_an_operator_promotes_while_versions_are_compared_stays(
 ) -> None:
     bad, chosen = publish(bias=ALWAYS_ONE).version, publish(bias=(0, 0, 1)).version
     registry.promote(storage, "inbox", bad)
-    measure = publishing.served_accuracy
 
     def slow(*given: Any) -> float:
         registry.promote(storage, "inbox", chosen)
-        return measure(*given)
+        return served_accuracy(*given)
 
-    monkeypatch.setattr(publishing, "served_accuracy", slow)
+    monkeypatch.setattr("boatyard.pipeline.publish.served_accuracy", slow)
     published = publish_bundle(config, prepared, sealed())
     assert published.refusal is not None
     assert f"it points at {chosen} now, and not at {bad}" in published.refusal
@@ -106,14 +105,13 @@ def test_an_alias_that_an_operator_made_while_the_first_version_was_published_st
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     chosen = publish(bias=(0, 0, 1)).version
-    look = publishing.aliases
 
     def before_the_operator(*given: Any) -> dict[str, str]:
-        seen = look(*given)
+        seen = registry.aliases(*given)
         registry.promote(storage, "inbox", chosen)
         return seen
 
-    monkeypatch.setattr(publishing, "aliases", before_the_operator)
+    monkeypatch.setattr("boatyard.pipeline.publish.aliases", before_the_operator)
     assert "not at nothing" in str(publish_bundle(config, prepared, sealed()).refusal)
     assert production(storage) == chosen
 
@@ -131,8 +129,8 @@ def test_what_an_operator_promotes_while_a_better_model_is_trained_stays(
         reference = Reference("inbox", version)
         return Published(registry.fetch(storage, reference, Path("unused")), reference, "publish.alias is null")
 
-    monkeypatch.setattr(retraining, "run_pipeline", train)
-    outcome = retraining.retrain(config)
+    monkeypatch.setattr("boatyard.retrain.run.run_pipeline", train)
+    outcome = retrain(config)
     assert all(comparison.better for comparison in outcome.comparisons)
     assert outcome.refusal is not None
     assert f"it points at {chosen} now, and not at {bad}" in outcome.refusal

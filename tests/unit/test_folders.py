@@ -110,8 +110,7 @@ def _many(folder: Path, text: str) -> None:
 
 def test_processes_that_replace_one_folder_at_once_leave_one_of_theirs(tmp_path: Path) -> None:
     folder = tmp_path / "report"
-    start = multiprocessing.get_context("spawn" if os.name == "nt" else "fork").Process
-    processes = [start(target=_many, args=(folder, text)) for text in "xyz"]
+    processes = [multiprocessing.Process(target=_many, args=(folder, text)) for text in "xyz"]
     for process in processes:
         process.start()
     for process in processes:

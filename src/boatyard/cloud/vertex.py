@@ -177,7 +177,7 @@ class _Rows:
             return
         sources = find_sources(config.data)
         path = Path(given)
-        key = f"data/{fingerprint(sorted((source.name, source.digest) for source in sources), code=())}"
+        key = f"data/{fingerprint(sorted((source.name, source.digest) for source in sources))}"
         self._folder = path if path.is_dir() else path.parent
         self._key, self._names = key, [source.name for source in sources]
         self._storage = where.storage

@@ -11,7 +11,7 @@ from datasets import Dataset
 from boatyard.config import Config
 from boatyard.data.prepare import Prepared
 from boatyard.data.read import SPLITS
-from boatyard.fingerprint import file_digest, fingerprint
+from boatyard.fingerprint import code_of, file_digest, fingerprint
 from boatyard.folders import alone, replacing
 from boatyard.kinds import training
 
@@ -43,7 +43,7 @@ def encode(config: Config, prepared: Prepared) -> Encoded:
             "start": kind.digest_of_start(config.model),
             "model": config.model.model_dump(include={"name": True, "max_tokens": True, "scratch": {"vocabulary"}}),
         },
-        code=(__name__, f"boatyard.kinds.{config.data.kind}"),
+        code=code_of("encode", config.data.kind),
     )
     folder = prepared.folder / f"inputs-{key}"
     with alone(folder):
@@ -76,7 +76,7 @@ def _encode(config: Config, prepared: Prepared, folder: Path) -> None:
             )
         content = {file.name: file_digest(file) for file in sorted(staging.iterdir())}
         made = {"inputs": content, "start": kind.digest_of_start(config.model)}
-        (staging / _FINGERPRINT).write_text(fingerprint(made, code=()), encoding="utf-8")
+        (staging / _FINGERPRINT).write_text(fingerprint(made), encoding="utf-8")
 
 
 def _some_rows(prepared: Prepared) -> Iterator[tuple[str, ...]]:

@@ -33,7 +33,7 @@ from boatyard.data.validate import (
     folded,
 )
 from boatyard.errors import UserError
-from boatyard.fingerprint import file_digest, fingerprint
+from boatyard.fingerprint import code_of, file_digest, fingerprint
 from boatyard.folders import alone, replacing
 from boatyard.kinds import training
 from boatyard.kinds.protocol import TrainingKind
@@ -84,13 +84,7 @@ def prepare(config: Config) -> Prepared:
             "sources": [(s.name, s.split, s.digest) for s in sources],
             "data": data.model_dump(exclude={"path", "hub"}),
         },
-        code=(
-            "boatyard.data.arrow",
-            "boatyard.data.read",
-            "boatyard.data.validate",
-            __name__,
-            f"boatyard.kinds.{data.kind}.rows",
-        ),
+        code=code_of("prepare", data.kind),
     )
     folder = Path(config.paths.processed, data.name, key)
     report = Path(config.paths.reports, "data", data.name)
@@ -135,7 +129,7 @@ def _prepare(data: Data, kind: TrainingKind, sources: list[Source], staging: Pat
     (staging / "rows.arrow").unlink()
 
     files = {split: file_digest(staging / f"{split}.arrow") for split in SPLITS}
-    content = fingerprint({"files": files, "fields": list(columns), "labels": labels}, code=())
+    content = fingerprint({"files": files, "fields": list(columns), "labels": labels})
     summary = DataSummary(
         name=data.name,
         fingerprint=content,

@@ -80,7 +80,7 @@ def fetched(data: Data, cache: Path) -> Data:
     if data.path is None or not data.path.startswith("gs://"):
         return data
     root, _, name = data.path.rstrip("/").rpartition("/")
-    storage, own = open_storage(root), cache / fingerprint(root, code=())
+    storage, own = open_storage(root), cache / fingerprint(root)
     if Path(name).suffix.lower() in _READERS:
         path = own / name
         path.parent.mkdir(parents=True, exist_ok=True)

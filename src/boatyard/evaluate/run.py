@@ -12,7 +12,7 @@ from boatyard.data.encode import Encoded
 from boatyard.data.prepare import Prepared
 from boatyard.evaluate.metrics import confident_mistakes, score, score_baseline
 from boatyard.evaluate.report import losing_sentence, write_report
-from boatyard.fingerprint import fingerprint
+from boatyard.fingerprint import code_of, fingerprint
 from boatyard.folders import replacing
 from boatyard.kinds import training
 from boatyard.model import open_network, predict
@@ -38,10 +38,7 @@ class Evaluation:
 
 def evaluate(config: Config, prepared: Prepared, encoded: Encoded, trained: Trained) -> Evaluation:
     """Score the network on the test split, once, unless just this was scored already."""
-    key = fingerprint(
-        config.evaluate.model_dump(),
-        code=("boatyard.evaluate", f"boatyard.kinds.{config.data.kind}.baseline"),
-    )
+    key = fingerprint(config.evaluate.model_dump(), code=code_of("evaluate", config.data.kind))
     folder = trained.run / f"evaluation-{key}"
     report = Path(config.paths.reports, "evaluation", config.data.name)
     if folder.exists():

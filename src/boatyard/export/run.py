@@ -20,7 +20,7 @@ from boatyard.evaluate.metrics import score
 from boatyard.evaluate.run import SPLIT, Evaluation
 from boatyard.export.card import model_card
 from boatyard.export.reference import read_reference_rows, reference, reference_rows
-from boatyard.fingerprint import fingerprint
+from boatyard.fingerprint import code_of, file_digest, fingerprint
 from boatyard.folders import replacing
 from boatyard.kinds import training
 from boatyard.kinds.protocol import Feeds, InvalidInput
@@ -72,14 +72,15 @@ class Parity:
 
 def export(config: Config, prepared: Prepared, trained: Trained, evaluation: Evaluation) -> Bundle:
     """Make and seal the bundle, unless just this was made already."""
-    kind = f"boatyard.kinds.{config.data.kind}"
+    reference = config.export.reference
     key = fingerprint(
         {
             "export": config.export.model_dump(),
             "name": config.data.name,
             "evaluation": evaluation.folder.name,
+            "reference": file_digest(Path(reference)) if reference and Path(reference).is_file() else None,
         },
-        code=("boatyard.export", "boatyard.bundle", "boatyard.predict", f"{kind}.graph", f"{kind}.serving"),
+        code=code_of("export", config.data.kind),
     )
     folder = trained.run / f"bundle-{key}"
     if folder.exists():

@@ -73,7 +73,7 @@ def labelled_rows(
         said = folded(words(row), row)
         if said in rows:
             set_aside["asked before"] += 1
-        before, said_labels = rows.get(said, (row, set()))
+        before, said_labels = rows.get(said, (row, set[str]()))
         rows[said] = min(before, row), said_labels | {label}  # the same in whatever order they are read
     if without_input and not judged:
         raise UserError(f"the journal holds no inputs of {name}: serve with BOATYARD_JOURNAL_INPUT=stored")
@@ -115,5 +115,5 @@ def _split(
             set_aside["with several labels"] += 1
         else:
             chosen = held_out if content_hash(said) / 2.0**64 < holdout else train
-            chosen.append((row, *said_labels))
+            chosen.append((row, next(iter(said_labels))))
     return Labelled(train, held_out, set_aside)

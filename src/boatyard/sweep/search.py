@@ -60,7 +60,7 @@ def _open_study(config: Config, prepared: Prepared, sweep: Sweep, folder: Path) 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     settings = config.model_dump(include={"data", "model", "train"}, exclude={"train": {"resume"}})
     searched = {"rows": prepared.fingerprint, "space": sweep.model_dump(exclude={"trials"})}
-    key = fingerprint({**settings, **searched}, code=())
+    key = fingerprint({**settings, **searched})
     with FileLock(folder / f".{sweep.name}.lock"):  # two processes must not both make the tables
         storage = optuna.storages.RDBStorage(
             f"sqlite:///{folder / sweep.name}.db", engine_kwargs={"connect_args": {"timeout": 60}}

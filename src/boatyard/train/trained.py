@@ -8,7 +8,7 @@ from typing import Any
 from boatyard.config import Config
 from boatyard.data.encode import Encoded
 from boatyard.errors import UserError
-from boatyard.fingerprint import fingerprint
+from boatyard.fingerprint import code_of, fingerprint
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,12 @@ def open_trained(config: Config, encoded: Encoded) -> Trained:
 
 def run_folder(config: Config, encoded: Encoded) -> Path:
     """Where this configuration's run lies, made yet or not."""
-    kind = f"boatyard.kinds.{config.data.kind}"
     key = fingerprint(
         {
             "inputs": encoded.fingerprint,
             "model": config.model.model_dump(),
             "train": config.train.model_dump(exclude={"resume"}),
         },
-        code=("boatyard.train", "boatyard.model", f"{kind}.network", f"{kind}.training"),
+        code=code_of("train", config.data.kind),
     )
     return Path(config.paths.runs, config.data.name, key)

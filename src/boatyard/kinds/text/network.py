@@ -7,12 +7,15 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, BertConfig, BertModel, PreTrainedModel
 
 from boatyard.config import Model, Scratch
 from boatyard.errors import UserError
+from boatyard.kinds.text import tokenizer
 from boatyard.kinds.text.pretrained import is_bundle, loaded, located
+from boatyard.kinds.text.serving import padding_id
 
 WEIGHTS, SHAPE = "model.safetensors", "config.json"
 
@@ -75,11 +78,15 @@ class TextClassifier(nn.Module):
         (folder / SHAPE).write_text(json.dumps(shape, indent=2), encoding="utf-8")
 
 
-def build(model: Model, classes: int, *, vocabulary: int, padding_id: int, hidden_id: int | None) -> TextClassifier:
-    """A new head on a pretrained encoder, or on one of `model`'s own shape with random weights."""
+def build(model: Model, classes: int, folder: Path) -> TextClassifier:
+    """A new head on a pretrained encoder, or on one of `model`'s own shape with random weights.
+
+    `folder`: of the inputs, with their tokenizer.
+    """
+    tokens = Tokenizer.from_file(str(folder / tokenizer.FILE))
     if model.name is None:
         assert model.scratch is not None  # the configuration sees to it
-        encoder = _from_scratch(model, model.scratch, vocabulary, padding_id)
+        encoder = _from_scratch(model, model.scratch, tokens.get_vocab_size(), padding_id(tokens))
     elif is_bundle(model.name):
         encoder = load(Path(model.name)).encoder
     else:
@@ -90,7 +97,13 @@ def build(model: Model, classes: int, *, vocabulary: int, padding_id: int, hidde
     longest = getattr(encoder.config, "max_position_embeddings", model.max_tokens)
     if model.max_tokens > longest:
         raise UserError(f"model.max_tokens={model.max_tokens}: {model.name} reads at most {longest} tokens")
-    return TextClassifier(encoder, classes, dropout=model.dropout, word_dropout=model.word_dropout, hidden_id=hidden_id)
+    return TextClassifier(
+        encoder,
+        classes,
+        dropout=model.dropout,
+        word_dropout=model.word_dropout,
+        hidden_id=tokenizer.hidden_id(tokens),
+    )
 
 
 def load(folder: Path, *, attention: str = "sdpa") -> TextClassifier:
@@ -104,7 +117,7 @@ def load(folder: Path, *, attention: str = "sdpa") -> TextClassifier:
     return network.eval()
 
 
-def _from_scratch(model: Model, shape: Scratch, vocabulary: int, padding_id: int) -> PreTrainedModel:
+def _from_scratch(model: Model, shape: Scratch, vocabulary: int, padding: int) -> PreTrainedModel:
     if shape.hidden_size % shape.heads:
         raise UserError(f"model.scratch.heads={shape.heads}: must divide hidden_size={shape.hidden_size}")
     config = BertConfig(
@@ -116,6 +129,6 @@ def _from_scratch(model: Model, shape: Scratch, vocabulary: int, padding_id: int
         hidden_dropout_prob=model.dropout,
         attention_probs_dropout_prob=model.dropout,
         max_position_embeddings=model.max_tokens,
-        pad_token_id=padding_id,
+        pad_token_id=padding,
     )
     return BertModel(config, add_pooling_layer=False)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from boatyard.kinds.text.baseline import fit_baseline
     from boatyard.kinds.text.graph import export_graph, quantize_graph
-    from boatyard.kinds.text.network import TextClassifier
+    from boatyard.kinds.text.network import build as build_network
     from boatyard.kinds.text.network import load as load_network
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
 
 _FACTS = "inputs.json"
 _LATER = {
+    "build_network": ("network", "build"),
     "export_graph": ("graph", "export_graph"),
     "fit_baseline": ("baseline", "fit_baseline"),
     "load_network": ("network", "load"),
@@ -113,20 +114,6 @@ class Inputs:
                 values = torch.as_tensor(list(chain.from_iterable(item[name] for item in items)))
                 batch[name] = torch.full(filled.shape, padding).masked_scatter(filled, values)
         return {**batch, "labels": torch.as_tensor([item["label"] for item in items])}
-
-
-def build_network(model: Model, classes: int, folder: Path) -> TextClassifier:
-    """An untrained network for the inputs in `folder`."""
-    from boatyard.kinds.text import network
-
-    tokens = Tokenizer.from_file(str(folder / tokenizer.FILE))
-    return network.build(
-        model,
-        classes,
-        vocabulary=tokens.get_vocab_size(),
-        padding_id=padding_id(tokens),
-        hidden_id=tokenizer.hidden_id(tokens),
-    )
 
 
 def _lists(lengths: npt.NDArray[np.int32], values: Iterable[Sequence[int]], dtype: type[np.integer[Any]]) -> pa.Array:
