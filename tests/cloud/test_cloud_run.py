@@ -220,6 +220,35 @@ def test_traffic_that_something_else_moved_is_not_guessed_at(
     assert latest in told
 
 
+def test_traffic_that_somebody_moves_while_a_revision_starts_stays_where_it_was_moved(
+    cloud: CloudRun, command: Commands, storage: Storage, publish: Publish
+) -> None:
+    registry.promote(storage, "inbox", publish().version)
+    command("deploy")
+    first = serving(cloud)
+    commit(command.folder)
+    puts = [method for method, *_ in cloud.requests].count("PUT")
+    moved = []
+
+    def move_once_it_starts() -> None:
+        wait_until(lambda: [method for method, *_ in cloud.requests].count("PUT") > puts)
+        url = f"{cloud.url}/apis/serving.knative.dev/v1/namespaces/{cloud.project}/services/{NAME}"
+        service = httpx.get(url).json()
+        service["spec"]["traffic"][0]["tag"] = "pinned"
+        del service["status"]
+        moved.append(httpx.put(url, json=service).status_code)
+
+    with ThreadPoolExecutor() as pool:
+        operator = pool.submit(move_once_it_starts)
+        told = command("deploy", status=1)
+        operator.result()
+    assert moved == [200]
+    assert "was changed meanwhile" in told
+    assert f"{NAME} is left as it is" in told
+    wait_until(lambda: "pinned" in cloud.tags(NAME))
+    assert serving(cloud) == first
+
+
 def test_keys_come_from_the_secret_that_the_template_refers_to(
     tmp_path: Path, bucket_root: str, storage: Storage, publish: Publish
 ) -> None:

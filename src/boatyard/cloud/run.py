@@ -61,7 +61,7 @@ def deploy(config: Config, service: str, dry_run: bool) -> None:
     name, revision = wanted["metadata"]["name"], wanted["spec"]["template"]["metadata"]["name"]
     run.connect()
     check_before_deploying(config, service)
-    before = run.find(name)
+    before = run.look(name)
     run.send(wanted, before)
     logger.info("%s: waiting for %s to start", name, revision)
     try:
@@ -129,7 +129,7 @@ def rollback(config: Config, service: str) -> None:
     """
     run = _CloudRun(place(config)).connect()
     name = _name(service)
-    found = run.find(name)
+    found = run.look(name)
     if found is None:
         raise UserError(f"{name} is not deployed")
     serving = _most(_traffic(found))
@@ -174,6 +174,7 @@ class _CloudRun:
     """The Admin API, as far as a service needs it."""
 
     def __init__(self, where: Place) -> None:
+        self.generation: int | None = None  # of the service, as it was last seen or left by who decides about it
         self._host = f"{where.region}-run.googleapis.com"
         self._parent = f"apis/serving.knative.dev/v1/namespaces/{where.project}"
         self._api = Api(Session(), "run", self._host)
@@ -187,6 +188,12 @@ class _CloudRun:
     @property
     def address(self) -> str:
         return self._api.address
+
+    def look(self, name: str) -> Object | None:
+        """The service, to decide what becomes of it: whoever changes it after this look is not overruled."""
+        found = self.find(name)
+        self.generation = None if found is None else found["metadata"]["generation"]
+        return found
 
     def find(self, name: str) -> Object | None:
         try:
@@ -219,10 +226,8 @@ class _CloudRun:
 
     def send(self, wanted: Object, before: Object | None) -> None:
         method, path, body = self.request(wanted, before)
-        if method == "POST":
-            self._api.post(path, body)
-        else:
-            self._api.put(path, body)
+        sent = self._api.post(path, body) if method == "POST" else self._api.put(path, body)
+        self.generation = sent["metadata"]["generation"]
 
     def settled(self, name: str, condition: str = "Ready") -> Object:
         """The service once it is as it was asked to be. Raises _Refused."""
@@ -240,8 +245,13 @@ class _CloudRun:
         raise _Refused(f"{name} is not ready after {_START_SECONDS / 60:.0f} minutes")
 
     def move(self, name: str, traffic: list[Object], served: list[str]) -> Object:
-        """Only the traffic: the template is left as it is, even where its revision does not start. Raises _Refused."""
+        """Only the traffic: the template is left as it is, even where its revision does not start.
+
+        Raises _Refused, where something else has changed the service since it was looked at, too.
+        """
         found = self._api.get(self._path(name))
+        if found["metadata"]["generation"] != self.generation:
+            raise _Refused(f"{name} was changed meanwhile, and is left as it is now: look at `invoke cloud.status`")
         annotations = _annotations(found) | {_SERVED: " ".join(served[-_MOST_SERVED:])}
         body = {
             **{key: found[key] for key in ("apiVersion", "kind")},
@@ -252,7 +262,7 @@ class _CloudRun:
             },
             "spec": found["spec"] | {"traffic": traffic},
         }
-        self._api.put(self._path(name), body)
+        self.generation = self._api.put(self._path(name), body)["metadata"]["generation"]
         return self.settled(name, "RoutesReady")
 
     def delete(self, name: str) -> None:
@@ -353,6 +363,9 @@ def _object(text: str) -> Object:
 def _restore(run: _CloudRun, name: str, before: Object | None) -> str:
     """Takes away what the failed deployment left; tells how it is now."""
     try:
+        now = run.find(name)
+        if now is None or now["metadata"]["generation"] != run.generation:
+            return f"{name} is left as it is: look at `invoke cloud.status`"
         if before is None:
             run.delete(name)
             return f"it was the first, and {name} is deleted again"
