@@ -47,6 +47,7 @@ _TOO_LONG = f"is longer than {MOST_BYTES:,} bytes"
 TWICE = 'a quote inside a quoted cell is written twice ("")'
 NOT_UTF_8 = "not UTF-8, but perhaps Windows-1252 or Latin-1; save the file as UTF-8"
 _UNDECODABLE = re.compile("[\udc80-\udcff]")  # what surrogateescape makes of bytes that are no UTF-8
+_BOM = "\ufeff"  # also where files were put together
 _digits = re.compile(r"\d+")
 
 
@@ -109,7 +110,7 @@ def read_records(pieces: Iterable[bytes], form: Format) -> tuple[list[str], Iter
     _check_start(start)
     lines = _Lines(_split(chain([start], pieces)))
     if form == "jsonl":
-        return [], (_json_record(line) for line in lines if not is_blank(line.text))
+        return [], (_json_record(line) for line in lines if line.too_long or not is_blank(line.text))
     delimiter = _DELIMITERS[form]
     header = _header(lines, delimiter)
     return header, (_row(line, lines, header, delimiter) for line in lines if not _is_blank_row(line, delimiter))
@@ -153,7 +154,7 @@ def _split(pieces: Iterable[bytes]) -> Iterator[_Line]:
         for line in lines:
             number, end = number + 1, end + dropped + len(line)
             too_long = dropped + len(line) > MOST_BYTES
-            text = "" if too_long else line.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
+            text = "" if too_long else line.decode("utf-8", "surrogateescape")
             yield _Line(number, end, text, too_long)
             dropped = 0
         if len(held) > MOST_BYTES:
@@ -164,7 +165,7 @@ def _json_record(line: _Line) -> Record:
     try:
         if line.too_long:
             raise _Malformed(_TOO_LONG)
-        fields = json.loads(line.text, object_pairs_hook=_once_each, parse_constant=_no_number)
+        fields = json.loads(line.text.removeprefix(_BOM), object_pairs_hook=_once_each, parse_constant=_no_number)
         if not isinstance(fields, dict):
             raise _Malformed(f"is JSON, but no object: it is a {type(fields).__name__}")
     except (ValueError, RecursionError) as wrong:
@@ -209,9 +210,9 @@ def _row(first: _Line, lines: _Lines, header: list[str], delimiter: str) -> Reco
     taken = [first]
     try:
         cells = _cells(taken, lines, delimiter)
+        embedded = _rows_inside(taken, len(header), delimiter) if len(taken) > 1 else []
         if any(cells[len(header) :]) or len(cells) < len(header):
             raise _Malformed(_ragged(len(cells), len(header), delimiter))
-        embedded = _rows_inside(taken, len(header), delimiter) if len(taken) > 1 else []
     except _Malformed as wrong:
         lines.put_back(taken[1:])
         return Record(first.number, first.end, _without_end(first.text), {}, str(wrong))
@@ -226,11 +227,12 @@ def _cells(taken: list[_Line], lines: _Lines, delimiter: str) -> list[str]:
     first = taken[0]
     if first.too_long:
         raise _Malformed(_TOO_LONG)
-    if '"' not in first.text:
-        return _without_end(first.text).split(delimiter)
+    begin = first.text.removeprefix(_BOM)
+    if '"' not in begin:
+        return _without_end(begin).split(delimiter)
 
     def feed() -> Iterator[str]:
-        yield first.text
+        yield begin
         for line in lines:
             taken.append(line)
             if line.too_long or line.end - first.end > MOST_BYTES:
