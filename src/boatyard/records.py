@@ -14,7 +14,7 @@ from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 from boatyard.errors import UserError
-from boatyard.texts import is_blank, normal
+from boatyard.texts import is_blank, normal_label
 
 MOST_BYTES = 2**20  # of a record
 
@@ -43,6 +43,7 @@ _SIGNATURES = (
     (b"version https://git-lfs", "is a pointer of Git LFS; `git lfs pull` brings the file itself"),
 )
 _WEB_PAGE = re.compile(rb"\s*<(!doctype html|html|\?xml)", re.IGNORECASE)
+_TOGETHER = 2**16  # bytes cut into lines: those may be short, and many
 _TOO_LONG = f"is longer than {MOST_BYTES:,} bytes"
 TWICE = 'a quote inside a quoted cell is written twice ("")'
 NOT_UTF_8 = "not UTF-8, but perhaps Windows-1252 or Latin-1; save the file as UTF-8"
@@ -147,7 +148,8 @@ def _split(pieces: Iterable[bytes]) -> Iterator[_Line]:
     """A line that is too long comes without its text, which is never held."""
     number = end = dropped = 0
     held = b""
-    for piece in chain(pieces, (None,)):
+    few = (piece[at : at + _TOGETHER] for piece in pieces for at in range(0, len(piece), _TOGETHER))
+    for piece in chain(few, (None,)):
         lines = (held + (piece or b"")).splitlines(keepends=True)
         # an LF may follow a CR
         held = lines.pop() if piece is not None and lines and not lines[-1].endswith(b"\n") else b""
@@ -162,17 +164,18 @@ def _split(pieces: Iterable[bytes]) -> Iterator[_Line]:
 
 
 def _json_record(line: _Line) -> Record:
+    text = _without_end(line.text)
     try:
         if line.too_long:
             raise _Malformed(_TOO_LONG)
-        fields = json.loads(line.text.removeprefix(_BOM), object_pairs_hook=_once_each, parse_constant=_no_number)
+        fields = json.loads(text.removeprefix(_BOM), object_pairs_hook=_once_each, parse_constant=_no_number)
         if not isinstance(fields, dict):
             raise _Malformed(f"is JSON, but no object: it is a {type(fields).__name__}")
     except (ValueError, RecursionError) as wrong:
-        return Record(line.number, line.end, line.text, {}, f"is not JSON: {wrong}")
+        return Record(line.number, line.end, text, {}, f"is not JSON: {wrong}")
     except _Malformed as wrong:
-        return Record(line.number, line.end, line.text, {}, str(wrong))
-    return Record(line.number, line.end, line.text, fields)
+        return Record(line.number, line.end, text, {}, str(wrong))
+    return Record(line.number, line.end, text, fields)
 
 
 def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -197,7 +200,7 @@ def _header(lines: _Lines, delimiter: str) -> list[str]:
         raise Unreadable(f"has no header that can be read: line {first.number} {wrong}") from None
     if any(map(_UNDECODABLE.search, cells)):
         raise Unreadable(f"names its columns in bytes that are {NOT_UTF_8}")
-    header = [normal(cell) for cell in cells]
+    header = [normal_label(cell) for cell in cells]
     check_columns(header)
     return header
 

@@ -12,7 +12,8 @@ _BLANK = (
 VISIBLE = f"[^{_BLANK}]"
 """A regular expression that finds a character which can be seen; a text without one is blank."""
 
-MOST_LABEL_CHARACTERS = 200
+LONGEST_LABEL = 200
+"""In characters: what training takes, feedback can name."""
 
 _visible = re.compile(VISIBLE)
 _edges = re.compile(f"^[{_BLANK}]+|[{_BLANK}]+$")
@@ -42,12 +43,9 @@ def composed(text: str) -> str:
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
-def normal(name: str) -> str:
-    """As labels and columns are stored and compared: NFC, nothing blank around it."""
-    return _edges.sub("", composed(name))
-
-
-normal_label = normal
+def normal_label(label: str) -> str:
+    """The label as training stores it and feedback is compared, or a column's name: NFC, nothing blank around it."""
+    return _edges.sub("", composed(label))
 
 
 def look(label: str) -> str:

@@ -15,10 +15,11 @@ from boatyard import jobs
 from boatyard.api.batching import MOST_TOGETHER, Batcher, QueueFull
 from boatyard.api.models import Models, ModelUnavailable
 from boatyard.api.requests import read_pieces
-from boatyard.jobs import End, Format, InputRow, Job, JobFailed, Progress, Submission
+from boatyard.jobs import End, InputRow, Job, JobFailed, Progress, Submission
 from boatyard.kinds.protocol import InvalidInput
 from boatyard.predict import Predictor
 from boatyard.problems import Problem
+from boatyard.records import Format
 from boatyard.registry import Reference, UnknownModel
 from boatyard.storage import Storage
 

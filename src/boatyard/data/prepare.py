@@ -41,7 +41,7 @@ from boatyard.fingerprint import file_digest, fingerprint
 from boatyard.folders import alone, replacing
 from boatyard.kinds import training
 from boatyard.kinds.protocol import TrainingKind
-from boatyard.texts import normal
+from boatyard.texts import normal_label
 
 log = logging.getLogger(__name__)
 
@@ -207,7 +207,7 @@ def _read(
 
     Returns, by line of the ledger, the labels of lines inside a row that would be rows by themselves.
     """
-    wanted = [*columns.values(), *(normal(c) for c in (data.label_column, data.split_column) if c)]
+    wanted = [*columns.values(), *(normal_label(c) for c in (data.label_column, data.split_column) if c)]
     inputs = len(columns)
     embedded: dict[int, list[str]] = {}
     schema = pa.schema([(name, pa.string()) for name in (*columns, "label")])
@@ -226,18 +226,20 @@ def _read(
                 if problem is None:
                     values[inputs] = _label_text(values[inputs])
                     problem = check_texts(values[: inputs + 1], wanted[: inputs + 1])
-                    problem = problem or check_label(values[inputs], wanted[inputs])
                 if problem is None and data.split_column:
                     given, problem = check_split(values[-1], data.split_column)
+                if problem is None:
+                    problem = check_label(values[inputs], data.label_column)
                 if problem is not None:
                     findings.add(Issue("error", problem.kind, problem.message, source.name, row.number, problem.column))
                     findings.unreadable += 1
                     why = f"{problem.column} {problem.message}" if problem.column else problem.message
-                    set_aside.writerow([source.name, row.number, why, *values[: inputs + 1]])
+                    cells = [*values, *[""] * inputs][: inputs + 1]  # a row that is malformed has but its text
+                    set_aside.writerow([source.name, row.number, why, *cells])
                     continue
-                texts, label = tuple(values[:inputs]), normal(values[inputs])
+                texts, label = tuple(values[:inputs]), normal_label(values[inputs])
                 if row.embedded:
-                    embedded[len(ledger)] = [normal(each[inputs]) for each in row.embedded]
+                    embedded[len(ledger)] = [normal_label(each[inputs]) for each in row.embedded]
                 words = kind.words(texts)
                 ledger.add(
                     number,

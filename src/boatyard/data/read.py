@@ -15,7 +15,7 @@ from boatyard.errors import UserError
 from boatyard.fingerprint import file_digest, fingerprint
 from boatyard.records import Format, Record, Unreadable, check_columns, other_delimiter, read_records
 from boatyard.storage import open_storage
-from boatyard.texts import normal
+from boatyard.texts import normal_label
 
 # the names under which split files and the values of a split column go
 SPLIT_NAMES = {
@@ -50,7 +50,7 @@ class Row(NamedTuple):
     number: int
     values: list[Any]
     wrong: str | None = None
-    embedded: Sequence[list[Any]] = ()
+    embedded: tuple[list[Any], ...] = ()
 
 
 Rows = Iterator[Row]
@@ -133,7 +133,7 @@ def _text_rows(path: Path, columns: Sequence[str], form: Format) -> Rows:
             if record.wrong is not None:
                 yield Row(record.line, [record.text], record.wrong)
             else:
-                embedded = [[row[column] for column in columns] for row in record.embedded]
+                embedded = tuple([row[column] for column in columns] for row in record.embedded)
                 yield Row(record.line, [record.fields.get(column) for column in columns], embedded=embedded)
 
 
@@ -158,7 +158,7 @@ def _parquet_rows(path: Path, columns: Sequence[str]) -> Rows:
             names = file.schema_arrow.names
             check_columns(names)
             _check_columns(path.name, names, columns)
-            stored = {normal(name): name for name in names}
+            stored = {normal_label(name): name for name in names}
             wanted = [stored[column] for column in columns]
             for batch in file.iter_batches(columns=list(dict.fromkeys(wanted))):
                 for values in zip(*(_values(batch.column(name)) for name in wanted), strict=True):
@@ -167,9 +167,8 @@ def _parquet_rows(path: Path, columns: Sequence[str]) -> Rows:
     except Unreadable as what:
         raise UserError(f"{path.name} {what}") from None
     except (pa.ArrowException, OSError, ValueError) as error:
-        behind = f" behind row {row}" if row else ""
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise UserError(f"{path.name}: not a Parquet file, or damaged{behind} ({reason})") from None
+        raise UserError(f"{path.name}: not a Parquet file, or damaged ({reason})") from None
 
 
 def _values(column: Any) -> list[Any]:
@@ -226,7 +225,7 @@ def _hub_source(hub: Hub, name: str, split: Any) -> Source:
 
 
 def _check_columns(name: str, header: Sequence[str], columns: Sequence[str]) -> None:
-    named = set(map(normal, header))
+    named = set(map(normal_label, header))
     for column in columns:
         if column not in named:
             shown = ", ".join(islice(map(repr, header), 20)) or "none"

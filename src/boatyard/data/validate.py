@@ -16,7 +16,7 @@ import numpy.typing as npt
 from boatyard.data.read import SPLIT_NAMES, SPLITS
 from boatyard.data.summary import Issue
 from boatyard.records import NOT_UTF_8, TWICE
-from boatyard.texts import MOST_LABEL_CHARACTERS, composed, is_blank, look, normal
+from boatyard.texts import LONGEST_LABEL, composed, is_blank, look, normal_label
 
 LISTED = 1000  # issues kept with their place; all are counted
 
@@ -51,15 +51,16 @@ def check_texts(values: Sequence[Any], columns: Sequence[str]) -> Problem | None
 
 
 def check_label(label: str, column: str) -> Problem | None:
-    """What is wrong with a text as a label."""
-    if len(label) > MOST_LABEL_CHARACTERS:
-        return Problem("long_label", column, f"has {len(label):,} characters; a label may have {MOST_LABEL_CHARACTERS}")
-    return None
+    """What is wrong with the label, which is a text that says something."""
+    if len(label) <= LONGEST_LABEL:
+        return None
+    message = f"has {len(label):,} characters; a label may have {LONGEST_LABEL}: is it the column of the labels?"
+    return Problem("long_label", column, message)
 
 
 def check_split(value: object, column: str) -> tuple[int, Problem | None]:
     """The split that the cell names, or what is wrong with it."""
-    name = SPLIT_NAMES.get(normal(str(value)).lower())
+    name = SPLIT_NAMES.get(normal_label(str(value)).lower())
     if name is None:
         return -1, Problem("unknown_split", column, f"says {value!r}; known are {', '.join(SPLIT_NAMES)}")
     return SPLITS.index(name), None
@@ -231,7 +232,10 @@ def check_spelling(ledger: Ledger, findings: Findings, column: str) -> None:
         for number in numbers:
             if number != most:
                 label, other = ledger.labels[number], ledger.labels[most]
-                message = f"{label!r} looks like {other!r}, and is another label: {rows[number]} and {rows[most]} rows"
+                shown = repr if label.casefold() == other.casefold() else ascii  # which names what cannot be seen
+                message = (
+                    f"{shown(label)} looks like {shown(other)}, and is another: {rows[number]} and {rows[most]} rows"
+                )
                 first = int(np.argmax(ledger.label == number))
                 findings.add(ledger.issue(first, "warning", "similar_labels", column, message))
 
