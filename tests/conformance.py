@@ -149,6 +149,8 @@ class StorageConformance:
         (tmp_path / "file").write_bytes(data)
         storage.upload(tmp_path, "large", ["file"])
         assert (storage.fetch("large", tmp_path / "cache") / "file").read_bytes() == data
+        storage.download("large/bytes", tmp_path / "copied/file")
+        assert (tmp_path / "copied/file").read_bytes() == data
 
     def test_a_folder_goes_up_and_comes_back(self, storage: Storage, tmp_path: Path) -> None:
         folder = tmp_path / "folder"
@@ -170,6 +172,19 @@ class StorageConformance:
         with pytest.raises(NotFound, match="kept/here"):
             storage.fetch("kept/here", tmp_path)
 
+    def test_a_download_replaces_what_is_there_or_leaves_it(self, storage: Storage, tmp_path: Path) -> None:
+        file = tmp_path / "cache/rows.csv"
+        for content in (b"old", b"new", b"new"):
+            storage.write("data/rows.csv", content)
+            storage.download("data/rows.csv", file)
+            assert file.read_bytes() == content
+        with pytest.raises(NotFound, match="data/none"):
+            storage.download("data/none", file)
+        with pytest.raises(NotFound):
+            storage.download("data", file)
+        assert file.read_bytes() == b"new"
+        assert [path.name for path in file.parent.iterdir() if path.suffix != ".lock"] == ["rows.csv"]
+
     @pytest.mark.parametrize("key", [*OUTSIDE, "\ud800", "long/" * 300 + "x"])
     def test_keys_that_leave_the_root_or_hide_in_it_are_refused(
         self, storage: Storage, tmp_path: Path, key: str
@@ -178,6 +193,7 @@ class StorageConformance:
         attempts: list[Callable[[], object]] = [
             lambda: storage.read(key),
             lambda: storage.read_versioned(key),
+            lambda: storage.download(key, tmp_path / "copy"),
             lambda: storage.write(key, b""),
             lambda: storage.write_once(key, b""),
             lambda: storage.swap(key, b"", None),

@@ -25,7 +25,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from yaml import YAMLError
+from yaml import MarkedYAMLError, YAMLError
 
 from boatyard.errors import UserError
 
@@ -321,17 +321,29 @@ def read_config(file: Path) -> Config:
     Raises:
         UserError: the file cannot be read, or what it holds does not fit.
     """
+    composed = _read_yaml(file)
     try:
-        composed = OmegaConf.load(file)
-        if not isinstance(composed, DictConfig):
-            raise UserError("holds no sections, such as data and model")
         return _checked(composed)
-    except OSError as error:
-        raise UserError(f"{file}: {(error.strerror or str(error)).lower()}") from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} is no YAML: {' '.join(str(error).split())}") from None
     except UserError as error:
         raise UserError(f"{file}: {error}") from None
+
+
+def _read_yaml(file: Path) -> DictConfig:
+    try:
+        read = OmegaConf.load(file)
+    except OSError as error:
+        raise UserError(f"{file}: {(error.strerror or str(error)).lower()}") from None
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f", line {mark.line + 1}" if mark else ""
+        raise UserError(f"{file}{line}: not YAML: {error.problem or error.context}") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{file}: not YAML in UTF-8: {' '.join(str(error).split())}") from None
+    except OmegaConfBaseException as error:
+        raise UserError(f"{file}: {_sentence(error)}") from None
+    if not isinstance(read, DictConfig):
+        raise UserError(f"{file}: holds no keys, each with its value")
+    return read
 
 
 def _composed(name: str, overrides: Sequence[str]) -> DictConfig:
@@ -345,7 +357,9 @@ def _composed(name: str, overrides: Sequence[str]) -> DictConfig:
     try:
         with initialize_config_dir(str(CONFIGS), version_base="1.3"):
             return compose(name, lines)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, YAMLError, UnicodeDecodeError) as error:
+        for file in sorted(CONFIGS.rglob("*.yaml")):
+            _read_yaml(file)  # one that is no YAML says where, as Hydra does not
         raise UserError(_sentence(error)) from None
 
 
@@ -437,7 +451,7 @@ def _nearest(word: str, known: Sequence[str], prefix: str = "") -> str:
 
 def _sentence(error: Exception) -> str:
     """The first line of Hydra's message, which holds the key and what is wrong with it."""
-    message = str(error).strip().splitlines()
+    message = str(error).strip().splitlines() or [type(error).__name__]
     key = getattr(error, "full_key", None)
     if key and "issing mandatory value" in message[0]:
         return f"{key} must be given: add {key}=..."

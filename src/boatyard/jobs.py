@@ -11,7 +11,6 @@ Rows and answers follow from the file and the model's version alone, and an obje
 job up goes on behind the last chunk, and two who work on one do no harm.
 """
 
-import csv
 import json
 import re
 from collections.abc import Iterator
@@ -22,9 +21,10 @@ from secrets import token_hex
 from time import monotonic, time
 from typing import Any, Literal
 
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
 from boatyard.errors import UserError
+from boatyard.records import Format, Unreadable, other_delimiter, read_records
 from boatyard.storage import AlreadyExists, Conflict, NotFound, Storage
 
 CHUNK = 1024  # rows, at most
@@ -32,16 +32,12 @@ CHUNK_BYTES = 2**20  # of the file: once parsed, they may take many times the me
 PART_BYTES = 4 * 2**20
 MOST_BYTES = 100 * 2**20
 MOST_ROWS = 1_000_000
-MOST_ROW_BYTES = 2**20
 LEASE_SECONDS = 15.0
 UPLOAD_SECONDS = 3600.0
 ID = r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{16}"
 
-Format = Literal["csv", "jsonl"]
-
 _STAMP = "%Y%m%dT%H%M%SZ"
 _RESULT = re.compile(r"result/(\d{6})\.(\d+)\.(\d+)\.(\d+)\.jsonl")
-_ESCAPED = re.compile("[\udc80-\udcff]")  # bytes that are no UTF-8
 
 
 class UnknownJob(UserError):  # noqa: N818 - says what happened
@@ -223,10 +219,9 @@ def lease(storage: Storage, job: Job, holder: str, seconds: float = LEASE_SECOND
 
 def chunks(storage: Storage, job: Job) -> Iterator[list[InputRow]]:
     """All rows of the file, cut the same way each time. Raises JobFailed where no more can be read."""
-    rows = _csv_rows(storage, job) if job.format == "csv" else _json_rows(storage, job)
     chunk: list[InputRow] = []
     begun = 0
-    for row in rows:
+    for row in _rows(storage, job):
         if row.number > MOST_ROWS:
             raise JobFailed(f"the file has more than {MOST_ROWS:,} rows")
         chunk.append(row)
@@ -237,73 +232,24 @@ def chunks(storage: Storage, job: Job) -> Iterator[list[InputRow]]:
         yield chunk
 
 
+def _rows(storage: Storage, job: Job) -> Iterator[InputRow]:
+    parts = (storage.read(_part_key(job.id, number)) for number in range(1, job.parts + 1))
+    try:
+        header, records = read_records(parts, job.format)
+    except Unreadable as what:
+        raise JobFailed(f"the file {what}") from None
+    if (separated := other_delimiter(header)) is not None:
+        raise JobFailed(f"the file seems to be separated by {separated}, and was sent as {job.format.upper()}")
+    for number, record in enumerate(records, 1):
+        if record.wrong is None:
+            yield InputRow(number, record.end, record.fields)
+        else:
+            yield InputRow(number, record.end, wrong=f"line {record.line} {record.wrong}")
+
+
 def _open_key(job: str) -> str:
     return f"jobs/open/{job}"
 
 
 def _part_key(job: str, number: int) -> str:
     return f"jobs/{job}/input/{number:06}"
-
-
-def _lines(storage: Storage, job: Job) -> Iterator[tuple[str, int]]:
-    """Each line with its end, and where that lies in the file, in bytes."""
-    rest, at = b"", 0
-    for number in range(1, job.parts + 1):
-        *whole, rest = (rest + storage.read(_part_key(job.id, number))).split(b"\n")
-        if len(rest) > MOST_ROW_BYTES:
-            raise JobFailed(f"a line at byte {at:,} is longer than {MOST_ROW_BYTES:,} bytes")
-        for line in whole:
-            at += len(line) + 1
-            yield line.decode("utf-8", "surrogateescape") + "\n", at
-    if rest:
-        yield rest.decode("utf-8", "surrogateescape"), at + len(rest)
-
-
-def _json_rows(storage: Storage, job: Job) -> Iterator[InputRow]:
-    number = 0
-    for line, at in _lines(storage, job):
-        if not (text := line.strip().removeprefix("\ufeff")):
-            continue
-        number += 1
-        if _ESCAPED.search(text):
-            yield InputRow(number, at, wrong="it is not UTF-8")
-            continue
-        try:
-            yield InputRow(number, at, from_json(text, allow_inf_nan=False))
-        except ValueError as wrong:
-            yield InputRow(number, at, wrong=f"it is not JSON: {wrong}")
-
-
-def _csv_rows(storage: Storage, job: Job) -> Iterator[InputRow]:
-    at = 0
-
-    def lines() -> Iterator[str]:
-        nonlocal at
-        for line, end in _lines(storage, job):
-            at = end
-            yield line
-
-    reader = csv.reader(lines())
-    try:
-        header = [name.removeprefix("\ufeff").strip() for name in next(reader)]
-    except (StopIteration, csv.Error):
-        raise JobFailed("the file has no header line that names its columns") from None
-    number = 0
-    while True:
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as wrong:
-            number += 1
-            yield InputRow(number, at, wrong=f"it is not CSV: {wrong}")
-            continue
-        if not cells:  # a blank line
-            continue
-        number += 1
-        if len(cells) != len(header):
-            yield InputRow(number, at, wrong=f"it has {len(cells)} cells, and the header {len(header)}")
-        elif any(map(_ESCAPED.search, cells)):
-            yield InputRow(number, at, wrong="it is not UTF-8")
-        else:
-            yield InputRow(number, at, dict(zip(header, cells, strict=True)))

@@ -61,8 +61,8 @@ def test_a_csv_gets_a_line_for_each_row_in_order_and_bad_rows_say_why(client: Te
     assert [line["row"] for line in lines] == [1, 2, 3, 4, 5, 6, 7]
     assert {line["row"]: line["error"] for line in lines if "error" in line} == {
         2: '"text" is blank',
-        4: "it has 1 cells, and the header 2",
-        5: "it is not UTF-8",
+        4: "line 7 has 1 cell where the header names 2",
+        5: '"text" is not UTF-8',
         6: '"text" has 300 characters and may have 200',
     }
     single = client.post("/predict", json={"text": "card"}).json()
@@ -116,12 +116,30 @@ def test_a_job_keeps_the_version_that_it_was_submitted_to(
     [
         (b"", "no header line"),
         (b"body\ncard\n", "no column 'text'"),
-        (b"text\n" + b"x" * 2_000_000, "longer than"),
+        ("text\ncard\n".encode("utf-16"), "the file is UTF-16 text"),
+        (b"id;text\n1;card\n", "separated by semicolons"),
+        (b"text,text\ncard,fee\n", "names column 'text' twice"),
     ],
 )
 def test_a_file_that_cannot_be_answered_fails_and_says_why(client: TestClient, content: bytes, reason: str) -> None:
     job = submit(client, content)
     assert reason in finished(client, job, "failed")["reason"]
+
+
+def test_no_row_of_a_file_with_stray_quotes_or_a_line_too_long_goes_without_an_answer(client: TestClient) -> None:
+    rows = ["my card was stolen", '"5 inch pipe is broken', "how much is a transfer", "x" * 2_000_000, "card broken"]
+    job = submit(client, "\n".join(["text", *rows]))
+    assert finished(client, job)["bad"] == 2
+    lines = result(client, job)
+    assert [line["row"] for line in lines] == [1, 2, 3, 4, 5]
+    assert [line["row"] for line in lines if "error" in line] == [2, 4]
+    assert lines[1]["error"].startswith("line 3 opens a quote that is never closed")
+
+
+def test_tab_separated_values_are_taken_too(client: TestClient) -> None:
+    job = submit(client, "id\ttext\r\n1\tcard, please\r\n2\tfee\r\n", {"content-type": "text/tab-separated-values"})
+    assert finished(client, job)["bad"] == 0
+    assert [line["label"] for line in result(client, job)] == ["card_lost", "fees"]
 
 
 def test_too_many_rows_fail_the_job(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

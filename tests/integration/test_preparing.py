@@ -68,7 +68,15 @@ def test_a_test_split_that_no_server_could_be_asked_about_stops_before_training(
         (b"is it warm,%s\n" % (b"light" * 50), "plants.csv, row 122, column 'topic': has 250 characters; a label may"),
         (b",light\n", "plants.csv, row 122, column 'question': is empty"),
         (b"caf\xe9 light,light\n", "plants.csv, row 122, column 'question': holds bytes that are not UTF-8"),
-        (b"lonely\n", "plants.csv, row 122, column 'topic': has no value"),
+        (b"lonely\n", "plants.csv, row 122: has 1 cell where the header names 2"),
+        (b'"why is it so,light\n', "plants.csv, row 122: opens a quote that is never closed"),
+        (
+            b'"one quote,light\nand another",pests\n',
+            "plants.csv, row 122: opens a quote in which 2 lines look like rows",
+        ),
+        (b"\x1c\xe2\x80\x8b,light\n", "plants.csv, row 122, column 'question': is empty"),
+        (b"how long," + b"x" * 201 + b"\n", "plants.csv, row 122, column 'topic': has 201 characters"),
+        ("caf\u00e9,pests\ncafe\u0301,pests\n".encode(), "plants.csv, row 123: repeats plants.csv row 122"),
         (b"tiny flies sit on my fern,pests\n", "plants.csv, row 122: repeats plants.csv row"),
         (b"tiny flies sit on my fern,light\n", "plants.csv, row 122, column 'topic': says 'light', but the same"),
         (b"what is it worth,price\n", "plants.csv, row 122, column 'topic': 'price' "),
@@ -90,6 +98,7 @@ def test_quarantine_sets_just_the_bad_rows_aside_with_the_reason_and_the_very_by
     tmp_path: Path, plants: Path
 ) -> None:
     append(plants, b"caf\xe9 light,light\n,pests\ntiny flies sit on my fern,pests\nwhat is it worth,price\n")
+    append(plants, b'"never closed,light\nsome, too, many\nlonely\n')
     prepared = prepare(plants_config(tmp_path, plants, "data.on_bad_row=quarantine"))
     assert sum(len(rows) for rows in prepared.splits.values()) == 120
     assert prepared.labels == ["delivery", "light", "pests", "watering"]
@@ -97,10 +106,44 @@ def test_quarantine_sets_just_the_bad_rows_aside_with_the_reason_and_the_very_by
     kept = tmp_path / "reports" / "data" / "plants" / "quarantine.csv"
     with kept.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [(row["file"], row["row"]) for row in rows] == [("plants.csv", str(n)) for n in (122, 123, 124, 125)]
+    assert sorted((row["file"], row["row"]) for row in rows) == [("plants.csv", str(n)) for n in range(122, 129)]
     assert all(row["why"] for row in rows)
+    assert [row["text"] for row in rows if not row["label"]] == [
+        '"never closed,light',
+        "some, too, many",
+        "lonely",
+    ]
     assert b"caf\xe9 light" in kept.read_bytes()
     assert "quarantine.csv" in (kept.parent / "report.md").read_text()
+
+
+def test_bad_lines_of_json_are_set_aside_too(tmp_path: Path, plants: Path) -> None:
+    with plants.open(newline="") as file:
+        records = [json.dumps(record) for record in csv.DictReader(file)]
+    rows = tmp_path / "plants.jsonl"
+    bad = ["nonsense", "[1]", '{"question": NaN, "topic": "light"}', '{"topic": "light"}', "[" * 10_000]
+    rows.write_text("\n".join([bad[0], *records, *bad[1:]]))
+    with pytest.raises(UserError, match=r"^plants\.jsonl, row 1: is not JSON.*; 4 more"):
+        prepare(plants_config(tmp_path, rows))
+    prepared = prepare(plants_config(tmp_path, rows, "data.on_bad_row=quarantine"))
+    assert sum(len(split) for split in prepared.splits.values()) == 120
+    with (tmp_path / "reports/data/plants/quarantine.csv").open(encoding="utf-8", newline="") as file:
+        assert [row["row"] for row in csv.DictReader(file)] == ["1", "122", "123", "124", "125"]
+
+
+def test_labels_that_look_alike_are_a_warning_that_names_both(tmp_path: Path, plants: Path) -> None:
+    others = ["LIGHT", "p\u0435sts", "wat\u200bering"]  # capitals, a Cyrillic letter, a space of no width
+    append(plants, "".join(f"question {i} of {t},{t}\n" for t in others for i in range(20)).encode())
+    append(plants, b"is it normal,  light\t\n")
+    prepared = prepare(plants_config(tmp_path, plants))
+    assert len(prepared.labels) == 7
+    facts = json.loads((tmp_path / "reports/data/plants/report.json").read_text())
+    assert facts["issue_counts"] == {"warning:similar_labels": 3}
+    assert {issue["message"].partition(",")[0] for issue in facts["issues"]} == {
+        "'LIGHT' looks like 'light'",
+        r"'p\u0435sts' looks like 'pests'",
+        r"'wat\u200bering' looks like 'watering'",
+    }
 
 
 def test_half_a_surrogate_pair_is_set_aside_too(tmp_path: Path, plants: Path) -> None:
@@ -224,6 +267,30 @@ def test_fewer_training_rows_are_a_part_of_all_and_the_rest_stays(tmp_path: Path
     assert set(few.rows("train")) < set(everything.rows("train"))
     assert few.rows("test") == everything.rows("test")
     assert few.labels == everything.labels
+
+
+def test_each_label_keeps_a_training_row_however_few_are_taken(tmp_path: Path, plants: Path) -> None:
+    least = prepare(plants_config(tmp_path, plants, "data.max_train_rows=4"))
+    assert sorted(least.targets("train").tolist()) == [0, 1, 2, 3]
+    with pytest.raises(
+        UserError, match=r"^data\.max_train_rows=3 is too few: each of the 4 labels needs a training row"
+    ):
+        prepare(plants_config(tmp_path, plants, "data.max_train_rows=3"))
+
+
+@pytest.mark.parametrize(
+    ("columns", "sentence"),
+    [
+        ("[body, inputs]", "'inputs' is boatyard's own name"),
+        ("[file, body]", "'file' is boatyard's own name"),
+        ("[body, ' body']", "'body' is given twice"),
+        ("[topic]", "'topic' is data.label_column too"),
+        ("['']", "a column without a name cannot be read"),
+    ],
+)
+def test_columns_that_cannot_be_fields_are_refused(tmp_path: Path, plants: Path, columns: str, sentence: str) -> None:
+    with pytest.raises(UserError, match=rf"^data\.text_columns: {sentence}"):
+        prepare(plants_config(tmp_path, plants, f"data.text_columns={columns}"))
 
 
 def test_one_label_is_not_enough(tmp_path: Path) -> None:

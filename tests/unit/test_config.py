@@ -1,6 +1,7 @@
 """The configuration: everything composes, and what does not fit is refused with the nearest that would."""
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import get_args
 
@@ -10,7 +11,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from pydantic import BaseModel
 
-from boatyard.config import CONFIGS, Config, Train, load_config, options
+from boatyard import config
+from boatyard.config import CONFIGS, Config, Train, load_config, options, read_config
 from boatyard.errors import UserError
 
 pytestmark = pytest.mark.unit
@@ -120,3 +122,31 @@ def test_the_training_defaults_are_training_arguments_names() -> None:
 
     keys = yaml.safe_load((CONFIGS / "train" / "default.yaml").read_text())
     assert keys.keys() - Train.OWN <= TrainingArguments.__dataclass_fields__.keys()
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"name: x\n\tpath: y\n", "mine.yaml, line 2: not YAML: found character '\\t'"),
+        (b"name: x\npath: [a\nlabel: b\n", "mine.yaml, line 3: not YAML: expected"),
+        (b"name: x: y\n", "mine.yaml, line 1: not YAML"),
+        (b"name: x\nname: y\n", "mine.yaml, line 2: not YAML: found duplicate key"),
+        (b"name: x\npath: !!python/object:os.system a\n", "mine.yaml, line 2: not YAML"),
+        (b"name: caf\xe9\n", "mine.yaml: not YAML in UTF-8"),
+        ("name: x\n".encode("utf-16-le"), "mine.yaml: not YAML in UTF-8"),
+        (b"- a\n- b\n", "mine.yaml: holds no keys"),
+        (b'name: "${x"\n', "mine.yaml: no viable alternative"),
+        (b"", "must be given"),
+    ],
+)
+@pytest.mark.parametrize("load", [lambda _: load_config(["data=mine"]), read_config], ids=["data set", "parameters"])
+def test_a_yaml_that_cannot_be_read_is_one_sentence_with_its_file_and_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, load: Callable[[Path], object], content: bytes, sentence: str
+) -> None:
+    shutil.copytree(CONFIGS, tmp_path / "configs")
+    monkeypatch.setattr(config, "CONFIGS", tmp_path / "configs")
+    mine = tmp_path / "configs/data/mine.yaml"
+    mine.write_bytes(content)
+    with pytest.raises(UserError) as refusal:
+        load(mine)
+    assert sentence in str(refusal.value)

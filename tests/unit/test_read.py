@@ -2,14 +2,16 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from boatyard.config import Data, load_config
-from boatyard.data.read import Source, find_sources
+from boatyard.data.read import Row, Source, find_sources
 from boatyard.errors import UserError
+from boatyard.kinds.text.rows import field_columns
 
 pytestmark = pytest.mark.unit
 
@@ -48,8 +50,8 @@ def test_every_format_gives_the_same_rows_with_the_line_where_each_begins(
 ) -> None:
     write(tmp_path / name)
     found = list(only(tmp_path / name).rows(COLUMNS))
-    assert [values for _, values in found] == ROWS
-    assert [number for number, _ in found] == numbers
+    assert [row.values for row in found] == ROWS
+    assert [row.number for row in found] == numbers
 
 
 @pytest.mark.parametrize("name", ["x.csv", "x.tsv", "x.jsonl", "x.parquet"])
@@ -62,38 +64,106 @@ def test_a_missing_column_is_named_with_those_that_are_there(tmp_path: Path, nam
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("x.csv", 'body,topic\n"a,b\n', r"x\.csv, row \d: not well-formed CSV"),
-        ("x.csv", 'body,topic\n"a" b,c\n', r"x\.csv, row 2: not well-formed CSV"),
-        ("x.jsonl", '{"body": "a", "topic": "b"}\n{"body', r"x\.jsonl, row 2: not JSON"),
-        ("x.csv", "topic,body\na,fine\na,one, two\n", r"x\.csv, row 3: 3 cells where the header names 2"),
-        ("x.jsonl", "[" * 100_000, r"x\.jsonl, row 1: not JSON"),
-        ("x.jsonl", "[1]\n", r"x\.jsonl, row 1: expected a JSON object, found list"),
-        ("x.parquet", "PAR?", r"x\.parquet: not a Parquet file"),
-        ("x.csv", "", r"x\.csv: column 'body' is missing; the file's columns are none"),
+        ("x.csv", b"", "x.csv has no header line"),
+        ("x.csv", "body,topic\none,a\n".encode("utf-16"), "x.csv is UTF-16 text .*; save it as UTF-8"),
+        ("x.jsonl", b"PK\x03\x04", "x.jsonl is a ZIP archive or an Excel workbook"),
+        ("x.csv", b"body\ttopic\none\ta\n", "column 'body' is missing.*separated by tabs: name it .tsv"),
+        ("x.csv", b"body;topic\none;a\n", "column 'body' is missing.*separated by semicolons: save it with commas"),
+        ("x.tsv", b"body,topic\none,a\n", "column 'body' is missing.*separated by commas: name it .csv"),
+        ("x.csv", b"body,topic,body\none,a,b\n", "x.csv names column 'body' twice"),
+        ("x.parquet", b"", "x.parquet: not a Parquet file"),
+        ("x.parquet", b"PAR?", "x.parquet: not a Parquet file"),
     ],
 )
-def test_a_malformed_file_is_one_sentence_with_its_row(tmp_path: Path, name: str, content: str, sentence: str) -> None:
-    (tmp_path / name).write_text(content)
+def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path, name: str, content: bytes, sentence: str) -> None:
+    (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=sentence):
         list(only(tmp_path / name).rows(COLUMNS))
 
 
-def test_a_row_that_is_too_short_has_no_value_there(tmp_path: Path) -> None:
-    (tmp_path / "x.csv").write_text("body,topic\nalone\n")
-    assert list(only(tmp_path / "x.csv").rows(COLUMNS)) == [(2, ["alone", None])]
+@pytest.mark.parametrize(
+    ("name", "content", "number", "wrong"),
+    [
+        ("x.csv", 'body,topic\n"a,b\nc,d\n', 2, "opens a quote that is never closed"),
+        ("x.csv", "topic,body\na,fine\na,one, two\n", 3, "has 3 cells where the header names 2"),
+        ("x.csv", "body,topic\nalone\n", 2, "has 1 cell where the header names 2"),
+        ("x.jsonl", '{"body": "a", "topic": "b"}\n{"body', 2, "is not JSON"),
+        ("x.jsonl", '[1]\n{"body": "a", "topic": "b"}\n', 1, "is JSON, but no object"),
+    ],
+)
+def test_a_malformed_row_comes_with_its_number_and_text_and_does_not_end_the_file(
+    tmp_path: Path, name: str, content: str, number: int, wrong: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    rows = list(only(tmp_path / name).rows(COLUMNS))
+    (bad,) = [row for row in rows if row.wrong is not None]
+    assert bad.number == number
+    assert bad.wrong is not None
+    assert bad.wrong.startswith(wrong)
+    assert bad.values == [content.splitlines()[number - 1]]
+    assert len(rows) == len(content.splitlines()) - (not name.endswith("jsonl"))
+
+
+def test_a_json_object_may_lack_what_others_have(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text('\n{"topic": "a"}\n{"body": "b", "topic": "a"}\n')
+    assert [row.values for row in only(tmp_path / "x.jsonl").rows(COLUMNS)] == [[None, "a"], ["b", "a"]]
+
+
+@pytest.mark.parametrize(("header", "column"), [("caf\u00e9 ", "cafe\u0301"), ("cafe\u0301", " caf\u00e9")])
+def test_a_column_is_the_same_however_its_accent_is_encoded(tmp_path: Path, header: str, column: str) -> None:
+    (tmp_path / "x.csv").write_text(f"{header},topic\none,a\n")
+    columns = field_columns(data(tmp_path / "x.csv", f"data.text_columns=['{column}']", "data.label_column=topic"))
+    assert [row.values for row in only(tmp_path / "x.csv").rows([*columns.values(), "topic"])] == [["one", "a"]]
 
 
 def test_empty_cells_behind_the_last_column_are_not_minded(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("body,topic\none,a,,\n")
-    assert list(only(tmp_path / "x.csv").rows(COLUMNS)) == [(2, ["one", "a"])]
+    assert list(only(tmp_path / "x.csv").rows(COLUMNS)) == [Row(2, ["one", "a"])]
+
+
+def test_a_damaged_page_of_parquet_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    bodies = [f"number {i} of many" for i in range(4000)]
+    table = pa.table({"body": bodies, "topic": ["a"] * len(bodies)})
+    pq.write_table(table, path, row_group_size=1000, compression="gzip", use_dictionary=False)
+    content = bytearray(path.read_bytes())
+    at = len(content) * 3 // 4
+    content[at : at + 100] = bytes(100)
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"^x\.parquet: not a Parquet file, or damaged \(\S"):
+        list(only(path).rows(COLUMNS))
+
+
+def test_parquet_with_two_columns_of_one_name_is_refused(tmp_path: Path) -> None:
+    pq.write_table(pa.Table.from_arrays([pa.array(["a"])] * 3, ["body", "topic", "body"]), tmp_path / "x.parquet")
+    with pytest.raises(UserError, match=r"x\.parquet names column 'body' twice"):
+        list(only(tmp_path / "x.parquet").rows(COLUMNS))
+
+
+@pytest.mark.parametrize(
+    ("array", "value"),
+    [
+        (pa.array(["a", None]).dictionary_encode(), "a"),
+        (pa.array(["a", None], pa.large_string()), "a"),
+        (pa.array([b"caf\xe9"]).view(pa.string()), "caf\udce9"),
+        (pa.array([b"caf"]), b"caf"),
+        (pa.array([[1, 2]]), [1, 2]),
+        (pa.array([{"a": 1}]), {"a": 1}),
+        (pa.array([1.5]), 1.5),
+    ],
+    ids=["dictionary", "large", "no UTF-8", "bytes", "list", "struct", "float"],
+)
+def test_parquet_of_any_type_is_read_for_validation_to_judge(tmp_path: Path, array: Any, value: object) -> None:
+    pq.write_table(pa.table({"body": array, "topic": ["a"] * len(array)}), tmp_path / "x.parquet")
+    assert next(only(tmp_path / "x.parquet").rows(COLUMNS)) == Row(1, [value, "a"])
 
 
 def test_bytes_that_are_no_utf_8_come_through_for_validation_to_name(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_bytes(b"body,topic\ncaf\xe9,a\n")
     (tmp_path / "x.jsonl").write_bytes(b'{"body": "caf\xe9", "topic": "a"}\n')
     for name in ("x.csv", "x.jsonl"):
-        ((_, (body, _)),) = only(tmp_path / name).rows(COLUMNS)
-        assert body.encode(errors="surrogateescape") == b"caf\xe9"
+        (row,) = only(tmp_path / name).rows(COLUMNS)
+        assert row.values[0].encode(errors="surrogateescape") == b"caf\xe9"
 
 
 def test_a_folder_gives_a_source_for_each_split_file(tmp_path: Path) -> None:
@@ -131,7 +201,7 @@ def test_a_data_set_in_the_hubs_layout_is_read_with_its_columns_renamed(tmp_path
     given = data(None, f"++data.hub.id={tmp_path}", "++data.hub.rename={name: topic}")
     sources = find_sources(given)
     assert {source.split for source in sources} == {"train", "test"}
-    assert list(sources[0].rows(["text", "topic"])) == [(1, ["a", "x"]), (2, ["b", "y"])]
+    assert list(sources[0].rows(["text", "topic"])) == [Row(1, ["a", "x"]), Row(2, ["b", "y"])]
 
 
 def test_a_hub_that_cannot_be_reached_is_one_sentence_that_says_how_to_go_on() -> None:

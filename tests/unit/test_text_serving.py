@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,7 @@ def test_a_text_without_tokens_still_makes_a_batch() -> None:
         ({"text": " \n\t\u3000\ufeff"}, "is blank", "/text"),
         ({"text": "a" * 201}, "has 201 characters and may have 200", "/text"),
         ({"text": "a\ud800"}, "surrogate", "/text"),
+        ({"text": "caf\udce9"}, "is not UTF-8", "/text"),
     ],
 )
 def test_what_is_not_the_schemas_object_is_refused(payload: object, detail: str, pointer: str) -> None:
@@ -116,9 +118,18 @@ def test_what_is_not_the_schemas_object_is_refused(payload: object, detail: str,
     assert raised.value.pointer == pointer
 
 
-@pytest.mark.parametrize("text", ["\x1e", "\x85", "\0", "\u200b"])
-def test_what_the_schemas_pattern_calls_a_character_is_answered(text: str) -> None:
-    assert ONE.parse({"text": text}) == (text,)
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=3))
+@example("\x1c")
+@example("\x85\u200b\u2800\u3164\ufe0f")
+@example("\0.")
+def test_a_text_is_answered_exactly_if_the_schemas_pattern_finds_something(text: str) -> None:
+    pattern = input_schema(["text"])["properties"]["text"]["pattern"]
+    try:
+        ONE.parse({"text": text})
+    except InvalidInput:
+        assert not re.search(pattern, text)
+    else:
+        assert re.search(pattern, text)
 
 
 def test_a_pointer_escapes_the_fields_name() -> None:

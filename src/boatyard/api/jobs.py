@@ -15,10 +15,11 @@ from boatyard import jobs
 from boatyard.api.batching import MOST_TOGETHER, Batcher, QueueFull
 from boatyard.api.models import Models, ModelUnavailable
 from boatyard.api.requests import read_pieces
-from boatyard.jobs import End, Format, InputRow, Job, JobFailed, Progress, Submission
+from boatyard.jobs import End, InputRow, Job, JobFailed, Progress, Submission
 from boatyard.kinds.protocol import InvalidInput
 from boatyard.predict import Predictor
 from boatyard.problems import Problem
+from boatyard.records import Format
 from boatyard.registry import Reference, UnknownModel
 from boatyard.storage import Storage
 
@@ -29,6 +30,7 @@ YIELD_SECONDS = 0.2  # to whoever waits for an answer
 
 FORMATS: Mapping[str, Format] = {
     "text/csv": "csv",
+    "text/tab-separated-values": "tsv",
     "application/jsonl": "jsonl",
     "application/x-ndjson": "jsonl",
 }
@@ -107,7 +109,7 @@ async def result(storage: Storage, job: Job) -> AsyncIterator[bytes]:
 def _check_columns(predictor: Predictor, job: Job, row: InputRow) -> None:
     required = predictor.manifest.input_schema.get("required", [])
     missing = [name for name in required if row.fields is not None and name not in row.fields]
-    if missing and job.format == "csv":
+    if missing and job.format != "jsonl":
         raise JobFailed(f"the header names no column {' and no column '.join(map(repr, missing))}")
 
 

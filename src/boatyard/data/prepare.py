@@ -23,20 +23,25 @@ from boatyard.data.validate import (
     TRAIN,
     Findings,
     Ledger,
+    Problem,
     assign_splits,
     check_label,
     check_labels,
+    check_quotes,
+    check_spelling,
     check_split,
     check_texts,
     compare_rows,
     content_hash,
     folded,
+    whole,
 )
 from boatyard.errors import UserError
 from boatyard.fingerprint import code_of, file_digest, fingerprint
 from boatyard.folders import alone, replacing
 from boatyard.kinds import training
 from boatyard.kinds.protocol import TrainingKind
+from boatyard.texts import normal_label
 
 log = logging.getLogger(__name__)
 
@@ -114,16 +119,18 @@ def _prepare(data: Data, kind: TrainingKind, sources: list[Source], staging: Pat
     made.mkdir()
     quarantine = made / "quarantine.csv"
     with open_set_aside(quarantine, list(columns)) as set_aside:
-        _read(data, kind, columns, sources, staging / "rows.arrow", ledger, findings, set_aside)
+        embedded = _read(data, kind, columns, sources, staging / "rows.arrow", ledger, findings, set_aside)
         assign_splits(ledger, data.validation_share, data.test_share)
-        unusable = compare_rows(ledger, findings, data.label_column)
+        unusable = check_quotes(ledger, findings, embedded)
+        unusable |= compare_rows(ledger, findings, data.label_column)
         usable = np.ones(len(ledger.row), bool)
         usable[list(unusable)] = False
         unusable |= check_labels(ledger, findings, usable, data.label_column, data.min_rows_per_label)
         usable[list(unusable)] = False
+        check_spelling(ledger, findings, data.label_column)
         labels = sorted({ledger.labels[number] for number in np.unique(ledger.label[usable])})
         if data.max_train_rows is not None:
-            usable = _fewer(ledger, usable, data.max_train_rows)
+            usable = _fewer(ledger, usable, data.max_train_rows, len(labels))
         samples = write_splits(ledger, usable, labels, list(columns), staging)
         set_aside_unusable(ledger, unusable, staging / "rows.arrow", set_aside)
     (staging / "rows.arrow").unlink()
@@ -199,10 +206,14 @@ def _read(
     ledger: Ledger,
     findings: Findings,
     set_aside: Writer,
-) -> None:
-    """Stream every source: readable rows go to `target` and the ledger, the others are set aside."""
-    wanted = [*columns.values(), data.label_column, *([data.split_column] if data.split_column else [])]
+) -> dict[int, list[str]]:
+    """Stream every source: readable rows go to `target` and the ledger, the others are set aside.
+
+    Returns, by line of the ledger, the labels of lines inside a row that would be rows by themselves.
+    """
+    wanted = [*columns.values(), *(normal_label(c) for c in (data.label_column, data.split_column) if c)]
     inputs = len(columns)
+    embedded: dict[int, list[str]] = {}
     schema = pa.schema([(name, pa.string()) for name in (*columns, "label")])
     batch: list[tuple[str, ...]] = []
     with pa.ipc.new_stream(target, schema) as stream:
@@ -213,31 +224,36 @@ def _read(
 
         for number, source in enumerate(sources):
             given = -1 if source.split is None else SPLITS.index(source.split)
-            for row, values in tqdm(
-                source.rows(wanted), f"reading {source.name}", unit=" rows", leave=False, disable=None
-            ):
-                values[inputs] = _label_text(values[inputs])
-                problem = check_texts(values[: inputs + 1], wanted[: inputs + 1])
+            for row in tqdm(source.rows(wanted), f"reading {source.name}", unit=" rows", leave=False, disable=None):
+                values = row.values
+                problem = Problem("malformed", None, row.wrong) if row.wrong is not None else None
+                if problem is None:
+                    values[inputs] = _label_text(values[inputs])
+                    problem = check_texts(values[: inputs + 1], wanted[: inputs + 1])
                 if problem is None and data.split_column:
                     given, problem = check_split(values[-1], data.split_column)
                 if problem is None:
                     problem = check_label(values[inputs], data.label_column)
                 if problem is not None:
-                    findings.add(Issue("error", problem.kind, problem.message, source.name, row, problem.column))
+                    findings.add(Issue("error", problem.kind, problem.message, source.name, row.number, problem.column))
                     findings.unreadable += 1
-                    set_aside.writerow([source.name, row, f"{problem.column} {problem.message}", *values[: inputs + 1]])
+                    why = f"{problem.column} {problem.message}" if problem.column else problem.message
+                    cells = [*values, *[""] * inputs][: inputs + 1]  # a row that is malformed has but its text
+                    set_aside.writerow([source.name, row.number, why, *cells])
                     continue
-                texts, label = tuple(values[:inputs]), values[inputs].strip()
+                texts, label = tuple(values[:inputs]), normal_label(values[inputs])
                 if reason := kind.unservable(texts):
                     message = f"{reason}: it is trained on, and could not be asked"
-                    findings.add(Issue("warning", "unservable", message, source.name, row, None))
+                    findings.add(Issue("warning", "unservable", message, source.name, row.number, None))
+                if row.embedded:
+                    embedded[len(ledger)] = [normal_label(each[inputs]) for each in row.embedded]
                 words = kind.words(texts)
                 ledger.add(
                     number,
-                    row,
+                    row.number,
                     given,
                     label,
-                    content_hash("\0".join(texts)),
+                    content_hash(whole(texts)),
                     content_hash(folded(words, texts)),
                     len(words),
                 )
@@ -247,6 +263,7 @@ def _read(
         if batch:
             flush()
     ledger.close()
+    return embedded
 
 
 def _label_text(value: object) -> object:
@@ -254,11 +271,20 @@ def _label_text(value: object) -> object:
     return str(value) if isinstance(value, int) else value
 
 
-def _fewer(ledger: Ledger, usable: npt.NDArray[np.bool_], most: int) -> npt.NDArray[np.bool_]:
-    """`usable` with the training rows of the `most` smallest hashes: the same few each time, of all labels."""
+def _fewer(ledger: Ledger, usable: npt.NDArray[np.bool_], most: int, labels: int) -> npt.NDArray[np.bool_]:
+    """`usable` with `most` training rows: one of each label, and else those of the smallest hashes, so always the same.
+
+    Raises:
+        UserError: `most` is less than one for each label.
+    """
+    if most < labels:
+        raise UserError(f"data.max_train_rows={most} is too few: each of the {labels} labels needs a training row")
     rows = np.flatnonzero(usable & (ledger.split == TRAIN))
+    rows = rows[np.argsort(ledger.exact[rows], kind="stable")]
+    _, first_of_label = np.unique(ledger.label[rows], return_index=True)
+    others = np.delete(np.arange(len(rows)), first_of_label)[: most - len(first_of_label)]
     fewer = usable.copy()
-    fewer[rows[np.argsort(ledger.exact[rows], kind="stable")[most:]]] = False
+    fewer[np.delete(rows, np.union1d(first_of_label, others))] = False
     return fewer
 
 

@@ -3,18 +3,19 @@
 A source yields rows one after another, so memory does not grow with the file.
 """
 
-import csv
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from boatyard.config import Data, Hub
 from boatyard.errors import UserError
 from boatyard.fingerprint import file_digest, fingerprint
-from boatyard.storage import open_storage, write_atomically
+from boatyard.records import Format, Record, Unreadable, check_columns, other_delimiter, read_records
+from boatyard.storage import open_storage
+from boatyard.texts import normal_label
 
 # the names under which split files and the values of a split column go
 SPLIT_NAMES = {
@@ -28,19 +29,39 @@ SPLIT_NAMES = {
 }
 SPLITS = ("train", "validation", "test")
 
-# bytes that are no UTF-8 come through as lone surrogates, for validation to name and quarantine to keep
-_UNDECODABLE = "surrogateescape"
-_LONGEST_CELL = 10_000_000  # characters
+_PIECE = 2**20  # bytes read at once
+_ENOUGH_TO_TELL = 100  # records, which columns JSON Lines have
 
-Rows = Iterator[tuple[int, list[Any]]]
+_WHICH = "data.text_columns and data.label_column say which to read"
+_MEND = {
+    "tabs": "name it .tsv",
+    "commas": "name it .csv",
+    "semicolons": "save it with commas",
+    "vertical bars": "save it with commas",
+}
+
+
+class Row(NamedTuple):
+    """A row's number and values of the columns, None where it has none; or what is `wrong`, and its text.
+
+    `embedded`: the values of its lines that would be rows by themselves, where there are two or more.
+    """
+
+    number: int
+    values: list[Any]
+    wrong: str | None = None
+    embedded: tuple[list[Any], ...] = ()
+
+
+Rows = Iterator[Row]
 
 
 @dataclass(frozen=True)
 class Source:
     """One file, or one split on the Hub.
 
-    `rows(columns)` yields each row's number and the values of those columns, None where it has none. Numbers are
-    what an editor shows: lines counted from 1, the header included; in Parquet and on the Hub, rows from 1.
+    `rows(columns)` yields each row with the values of those columns. Numbers are what an editor shows: lines counted
+    from 1, the header included; in Parquet and on the Hub, rows from 1.
     """
 
     name: str
@@ -83,8 +104,7 @@ def fetched(data: Data, cache: Path) -> Data:
     storage, own = open_storage(root), cache / fingerprint(root)
     if Path(name).suffix.lower() in _READERS:
         path = own / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, storage.read(name))
+        storage.download(name, path)
     else:
         path = storage.fetch(name, own)
     return data.model_copy(update={"path": str(path)})
@@ -99,65 +119,74 @@ def _file_source(path: Path, split: str | None) -> Source:
     return Source(path.name, split, file_digest(path), lambda columns: reader(path, columns))
 
 
-def _csv_rows(path: Path, columns: Sequence[str]) -> Rows:
-    csv.field_size_limit(_LONGEST_CELL)
-    with path.open(encoding="utf-8-sig", errors=_UNDECODABLE, newline="") as file:
-        delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-        reader = csv.reader(file, delimiter=delimiter, strict=True)
+def _text_rows(path: Path, columns: Sequence[str], form: Format) -> Rows:
+    with path.open("rb") as file:
         try:
-            header = next(reader, [])
-            places = _places(path.name, header, columns)
-            line = reader.line_num + 1
-            for cells in reader:
-                if any(cells[len(header) :]):
-                    raise UserError(
-                        f"{path.name}, row {line}: {len(cells)} cells where the header names {len(header)}; "
-                        "a text with a comma in it needs quotes around it"
-                    )
-                if cells:  # not a blank line
-                    yield line, [cells[place] if place < len(cells) else None for place in places]
-                line = reader.line_num + 1
-        except csv.Error as error:
-            raise UserError(f"{path.name}, row {reader.line_num}: not well-formed CSV ({error})") from None
+            header, records = read_records(iter(partial(file.read, _PIECE), b""), form)
+        except Unreadable as what:
+            raise UserError(f"{path.name} {what}") from None
+        if form == "jsonl":
+            records = _with_columns(path.name, records, columns)
+        else:
+            _check_columns(path.name, header, columns)
+        for record in records:
+            if record.wrong is not None:
+                yield Row(record.line, [record.text], record.wrong)
+            else:
+                embedded = tuple([row[column] for column in columns] for row in record.embedded)
+                yield Row(record.line, [record.fields.get(column) for column in columns], embedded=embedded)
 
 
-def _json_rows(path: Path, columns: Sequence[str]) -> Rows:
-    with path.open(encoding="utf-8-sig", errors=_UNDECODABLE) as file:
-        for line, text in enumerate(file, 1):
-            if not text.strip():
-                continue
-            try:
-                record = json.loads(text)
-            except (ValueError, RecursionError) as error:
-                raise UserError(f"{path.name}, row {line}: not JSON ({error})") from None
-            if not isinstance(record, dict):
-                raise UserError(f"{path.name}, row {line}: expected a JSON object, found {type(record).__name__}")
-            if line == 1:
-                _places(path.name, list(record), columns)
-            yield line, [record.get(column) for column in columns]
+def _with_columns(name: str, records: Iterator[Record], columns: Sequence[str]) -> Iterator[Record]:
+    """The records, unless none of the first has some column: that is no row's fault."""
+    seen = dict[str, None]()
+    first = list(islice(records, _ENOUGH_TO_TELL))
+    for record in first:
+        seen |= dict.fromkeys(record.fields)
+    if seen:
+        _check_columns(name, list(seen), columns)
+    return chain(first, records)
 
 
 def _parquet_rows(path: Path, columns: Sequence[str]) -> Rows:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        file = pq.ParquetFile(path)
-    except pa.ArrowInvalid as error:
-        raise UserError(f"{path.name}: not a Parquet file ({error})") from None
-    _places(path.name, file.schema_arrow.names, columns)
     row = 0
-    for batch in file.iter_batches(columns=list(dict.fromkeys(columns))):
-        for values in zip(*(batch.column(column).to_pylist() for column in columns), strict=True):
-            row += 1
-            yield row, list(values)
+    try:
+        with pq.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            check_columns(names)
+            _check_columns(path.name, names, columns)
+            stored = {normal_label(name): name for name in names}
+            wanted = [stored[column] for column in columns]
+            for batch in file.iter_batches(columns=list(dict.fromkeys(wanted))):
+                for values in zip(*(_values(batch.column(name)) for name in wanted), strict=True):
+                    row += 1
+                    yield Row(row, list(values))
+    except Unreadable as what:
+        raise UserError(f"{path.name} {what}") from None
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise UserError(f"{path.name}: not a Parquet file, or damaged ({reason})") from None
+
+
+def _values(column: Any) -> list[Any]:
+    try:
+        values: list[Any] = column.to_pylist()
+    except UnicodeDecodeError:  # of strings that some writer did not check
+        values = [
+            None if value is None else value.decode("utf-8", "surrogateescape")
+            for value in column.cast("binary").to_pylist()
+        ]
+    return values
 
 
 _READERS: dict[str, Callable[[Path, Sequence[str]], Rows]] = {
-    ".csv": _csv_rows,
-    ".tsv": _csv_rows,
-    ".jsonl": _json_rows,
-    ".ndjson": _json_rows,
+    ".csv": partial(_text_rows, form="csv"),
+    ".tsv": partial(_text_rows, form="tsv"),
+    ".jsonl": partial(_text_rows, form="jsonl"),
+    ".ndjson": partial(_text_rows, form="jsonl"),
     ".parquet": _parquet_rows,
 }
 
@@ -185,22 +214,21 @@ def _hub_sources(hub: Hub) -> list[Source]:
 def _hub_source(hub: Hub, name: str, split: Any) -> Source:
     def rows(columns: Sequence[str]) -> Rows:
         place = f"{hub.id}:{name}"
-        _places(place, split.column_names, columns)
+        _check_columns(place, split.column_names, columns)
         features = split.features
         decode = [getattr(features[column], "int2str", None) for column in columns]  # class numbers to names
         for row, record in enumerate(split, 1):
             values = (record[column] for column in columns)
-            yield row, [f(v) if f and v is not None else v for f, v in zip(decode, values, strict=True)]
+            yield Row(row, [f(v) if f and v is not None else v for f, v in zip(decode, values, strict=True)])
 
     return Source(f"{hub.id}:{name}", SPLIT_NAMES[name], str(split._fingerprint), rows)
 
 
-def _places(name: str, header: Sequence[str], columns: Sequence[str]) -> list[int]:
+def _check_columns(name: str, header: Sequence[str], columns: Sequence[str]) -> None:
+    named = set(map(normal_label, header))
     for column in columns:
-        if column not in header:
+        if column not in named:
             shown = ", ".join(islice(map(repr, header), 20)) or "none"
-            raise UserError(
-                f"{name}: column {column!r} is missing; the file's columns are {shown} "
-                "(data.text_columns and data.label_column say which to read)"
-            )
-    return [list(header).index(column) for column in columns]
+            separated = other_delimiter(header)
+            hint = f"it seems to be separated by {separated}: {_MEND[separated]}" if separated else _WHICH
+            raise UserError(f"{name}: column {column!r} is missing; the file's columns are {shown} ({hint})")

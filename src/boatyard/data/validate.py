@@ -4,9 +4,10 @@ Exact cases are errors; cases equal only after case, punctuation and space are i
 """
 
 import hashlib
+import re
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -14,12 +15,15 @@ import numpy.typing as npt
 
 from boatyard.data.read import SPLIT_NAMES, SPLITS
 from boatyard.data.summary import Issue
-from boatyard.texts import LONGEST_LABEL
+from boatyard.records import NOT_UTF_8, TWICE
+from boatyard.texts import LONGEST_LABEL, composed, is_blank, look, normal_label
 
 LISTED = 1000  # issues kept with their place; all are counted
 
 TRAIN, VALIDATION, TEST = range(len(SPLITS))
 
+# of the first kind are bytes that are no UTF-8, as they were read
+_surrogate = re.compile("([\udc80-\udcff])|[\ud800-\udfff]")
 _nobody = np.zeros(0, np.int64)
 
 
@@ -27,7 +31,7 @@ class Problem(NamedTuple):
     """Why one row cannot be read."""
 
     kind: str
-    column: str
+    column: str | None  # None: the whole row
     message: str
 
 
@@ -38,13 +42,11 @@ def check_texts(values: Sequence[Any], columns: Sequence[str]) -> Problem | None
             return Problem("missing_column", column, "has no value; every row needs one")
         if not isinstance(value, str):
             return Problem("not_text", column, f"holds a {type(value).__name__}; expected text")
-        if not value.strip():
+        if is_blank(value):
             return Problem("empty", column, "is empty; every row needs a text")
-        if not value.isascii():
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                return Problem("bad_bytes", column, "holds bytes that are not UTF-8; save the file as UTF-8")
+        if (half := _surrogate.search(value)) is not None:
+            what = f"bytes that are {NOT_UTF_8}" if half[1] else "half of a surrogate pair, which is no character"
+            return Problem("bad_bytes", column, f"holds {what}")
     return None
 
 
@@ -58,7 +60,7 @@ def check_label(label: str, column: str) -> Problem | None:
 
 def check_split(value: object, column: str) -> tuple[int, Problem | None]:
     """The split that the cell names, or what is wrong with it."""
-    name = SPLIT_NAMES.get(str(value).strip().lower())
+    name = SPLIT_NAMES.get(normal_label(str(value)).lower())
     if name is None:
         return -1, Problem("unknown_split", column, f"says {value!r}; known are {', '.join(SPLIT_NAMES)}")
     return SPLITS.index(name), None
@@ -66,7 +68,12 @@ def check_split(value: object, column: str) -> tuple[int, Problem | None]:
 
 def folded(words: Sequence[str], row: Sequence[str]) -> str:
     """What a row says once spelling is ignored: its kind's `words`, or itself where it has none."""
-    return " ".join(words) or "\0".join(row)
+    return " ".join(words) or whole(row)
+
+
+def whole(row: Sequence[str]) -> str:
+    """What a row says to the letter."""
+    return composed("\0".join(row))
 
 
 def content_hash(text: str) -> int:
@@ -116,6 +123,9 @@ class Ledger:
         self._exact.append(exact)
         self._folded.append(folded)
         self._length.append(length)
+
+    def __len__(self) -> int:
+        return len(self._row)
 
     def close(self) -> None:
         """Turn the columns into arrays, [rows] each."""
@@ -195,6 +205,39 @@ def check_labels(
         findings.add(ledger.issue(bearers[0], "error", kind, column, f"{message} (data.min_rows_per_label)"))
         unusable |= dict.fromkeys(bearers, message)
     return unusable
+
+
+def check_quotes(ledger: Ledger, findings: Findings, embedded: Mapping[int, Sequence[str]]) -> dict[int, str]:
+    """Find rows that swallowed others. `embedded`: by line of the ledger, the labels of the lines inside that would be
+    rows. Returns those to set aside, with the reason.
+    """
+    unusable: dict[int, str] = {}
+    for index, labels in embedded.items():
+        swallowed = sum(label in ledger.label_numbers for label in labels)
+        if swallowed > 1:  # the row itself has a line with a label
+            message = f"opens a quote in which {swallowed} lines look like rows, each with a label; {TWICE}"
+            findings.add(ledger.issue(index, "error", "swallowed_rows", None, message))
+            unusable[index] = message
+    return unusable
+
+
+def check_spelling(ledger: Ledger, findings: Findings, column: str) -> None:
+    """Find labels that people take for one."""
+    rows = np.bincount(ledger.label, minlength=len(ledger.labels))
+    alike: dict[str, list[int]] = {}
+    for number, label in enumerate(ledger.labels):
+        alike.setdefault(look(label), []).append(number)
+    for numbers in alike.values():
+        most = max(numbers, key=lambda number: rows[number])
+        for number in numbers:
+            if number != most:
+                label, other = ledger.labels[number], ledger.labels[most]
+                shown = repr if label.casefold() == other.casefold() else ascii  # which names what cannot be seen
+                message = (
+                    f"{shown(label)} looks like {shown(other)}, and is another: {rows[number]} and {rows[most]} rows"
+                )
+                first = int(np.argmax(ledger.label == number))
+                findings.add(ledger.issue(first, "warning", "similar_labels", column, message))
 
 
 def _equal(hashes: npt.NDArray[np.uint64]) -> Iterator[npt.NDArray[np.int64]]:

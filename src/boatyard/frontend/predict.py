@@ -11,7 +11,12 @@ from boatyard.frontend.showing import explain, figures, literal, percent
 
 TOP_K = 5
 _JOB_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
-KINDS = {"csv": "text/csv", "jsonl": "application/jsonl", "ndjson": "application/x-ndjson"}
+KINDS = {
+    "csv": "text/csv",
+    "tsv": "text/tab-separated-values",
+    "jsonl": "application/jsonl",
+    "ndjson": "application/x-ndjson",
+}
 
 
 def show(api: Service, _: Service) -> None:
@@ -129,7 +134,7 @@ def _feedback(api: Service, labels: list[str], answer: dict[str, Any]) -> None:
 
 def _file(api: Service, card: dict[str, Any]) -> None:
     columns = " and ".join(f"`{field}`" for field in card["input_schema"].get("required", []))
-    st.markdown(f"A CSV with a header or JSON Lines, with {columns} in each row; other columns are passed over.")
+    st.markdown(f"A CSV or TSV with a header or JSON Lines, with {columns} in each row; other columns are passed over.")
     given = st.file_uploader("File", type=list(KINDS), label_visibility="collapsed")
     if given is not None and st.button("Start", type="primary", icon=":material/play_arrow:"):
         kind = KINDS[given.name.rpartition(".")[2].lower()]

@@ -95,6 +95,21 @@ class BucketStorage(Storage):
         except api.NotFound:
             return None
 
+    def download(self, key: str, path: Path) -> None:
+        """What lies whole in the file is not copied again."""
+        missing = NotFound(f"nothing is stored under {key!r} in {self.root}")
+        blob = self._ask(partial(self._bucket.get_blob, self._name(key), **_ONCE))
+        if blob is None:
+            raise missing
+        with alone(path):
+            if not path.is_file() or _checksum(path) != blob.crc32c:
+                partly = path.with_name(f".{path.name}.part")
+                try:
+                    self._copy(blob, partly)
+                except api.NotFound:  # it was removed or replaced just now
+                    raise missing from None
+                partly.replace(path)
+
     def write(self, key: str, data: bytes) -> None:
         self._put(key, data)
 

@@ -54,6 +54,10 @@ class Storage(Protocol):
         """The bytes and their generation, to hand to `swap`; None where nothing lies."""
 
     @abstractmethod
+    def download(self, key: str, path: Path) -> None:
+        """Copies an object of any size to a file, which appears whole or not at all. Raises NotFound."""
+
+    @abstractmethod
     def write(self, key: str, data: bytes) -> None:
         """Replaces what is there: the last writer wins. For keys that `swap` moves, only `swap` is safe."""
 

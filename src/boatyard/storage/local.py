@@ -40,6 +40,13 @@ class LocalStorage(Storage):
             return None
         return data, _generation(data)
 
+    def download(self, key: str, path: Path) -> None:
+        try:
+            with self._path(key).open("rb") as whole, _appearing(path) as copy:
+                shutil.copyfileobj(whole, copy)
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            raise NotFound(f"nothing is stored under {key!r} in {self.root}") from None
+
     def write(self, key: str, data: bytes) -> None:
         write_atomically(self._path(key), data)
 

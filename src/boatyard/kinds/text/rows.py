@@ -1,15 +1,14 @@
 """What a row of text is before any tokenizer: its fields, its words, and when two rows say the same."""
 
-import re
 from collections.abc import Sequence
 
+from boatyard import texts
 from boatyard.config import Data
 from boatyard.errors import UserError
 
 LENGTH_UNIT = "words"
-RESERVED = ("label", "row", "source")
-
-_word = re.compile(r"\w+")
+# of a file's columns and an Arrow table's, and of the API, where `inputs` is a list of them
+RESERVED = ("file", "inputs", "label", "row", "source", "why")
 
 
 def field_columns(data: Data) -> dict[str, str]:
@@ -18,7 +17,14 @@ def field_columns(data: Data) -> dict[str, str]:
     One column is called `text` whatever the file calls it, so that every such model answers the same request;
     two keep their names.
     """
-    columns = data.text_columns
+    columns = [texts.normal_label(column) for column in data.text_columns]
+    targets = {"label_column": data.label_column, "split_column": data.split_column}
+    for column in columns:
+        if not column:
+            raise UserError("data.text_columns: a column without a name cannot be read; name it in the file's header")
+        for key, other in targets.items():
+            if other is not None and texts.normal_label(other) == column:
+                raise UserError(f"data.text_columns: {column!r} is data.{key} too; a text and it are two columns")
     if len(columns) == 1:
         return {"text": columns[0]}
     for column in columns:
@@ -36,4 +42,4 @@ def display(row: Sequence[str]) -> str:
 
 def words(row: Sequence[str]) -> list[str]:
     """The row without case, punctuation and space: rows with the same words say the same."""
-    return [word for text in row for word in _word.findall(text.casefold())]
+    return [word for text in row for word in texts.words(text)]

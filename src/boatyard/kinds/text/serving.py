@@ -13,18 +13,14 @@ from tokenizers import Tokenizer
 
 from boatyard.bundle import BundleError, Manifest
 from boatyard.kinds.protocol import Feeds, InvalidInput
+from boatyard.texts import VISIBLE, is_blank
 
 MOST_CHARACTERS = 20_000
 _ECHOED_CHARACTERS = 40
-# what \s means in the schema's pattern, which is ECMAScript's; str.isspace differs in six characters
-_SPACES = (
-    "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
-    "\u2028\u2029\u202f\u205f\u3000\ufeff"
-)
-
 Row = tuple[str, ...]
 """The texts of one request, in the order of the schema."""
 
+_not_utf_8 = re.compile("[\udc80-\udcff]")  # as surrogateescape has read it
 _letter = re.compile(r"[^\W\d_]")
 _LAST_LATIN = "\u024f"
 
@@ -81,7 +77,7 @@ def open_model(folder: Path, manifest: Manifest) -> "TextModel":
 
 def input_schema(fields: list[str], max_characters: int = MOST_CHARACTERS) -> dict[str, Any]:
     """The JSON Schema of one request. `required` lists the fields in the order that the model reads."""
-    text = {"type": "string", "minLength": 1, "maxLength": max_characters, "pattern": r"\S"}
+    text = {"type": "string", "minLength": 1, "maxLength": max_characters, "pattern": VISIBLE}
     return {
         "type": "object",
         "properties": {field: dict(text) for field in fields},
@@ -171,10 +167,12 @@ class TextModel:
         text = payload[field]
         if not isinstance(text, str):
             raise InvalidInput(f'"{field}" must be a string', pointer)
-        if not text.strip(_SPACES):
+        if is_blank(text):
             raise InvalidInput(f'"{field}" is blank', pointer)
         if len(text) > self.max_characters:
             raise InvalidInput(f'"{field}" has {len(text)} characters and may have {self.max_characters}', pointer)
+        if _not_utf_8.search(text):
+            raise InvalidInput(f'"{field}" is not UTF-8', pointer)
         if not _is_encodable(text):
             raise InvalidInput(f'"{field}" holds half of a surrogate pair, which is no character', pointer)
         return text
