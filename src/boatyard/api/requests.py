@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from time import perf_counter
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -95,26 +94,30 @@ def parse(payload: object, model: type[_Model]) -> _Model:
 
 async def patiently(request: Request, answer: "asyncio.Future[_Answer]", seconds: float) -> _Answer:
     """The answer to a request whose body was read; cancelled when its client hangs up, or past the time, with 504."""
-    loop, deadline = asyncio.get_running_loop(), perf_counter() + seconds
-    late = loop.call_later(seconds, answer.cancel)
+    loop = asyncio.get_running_loop()
+    causes: list[Exception] = []
     listening: list[asyncio.Task[None]] = []
+
+    def give_up(cause: Exception) -> None:
+        if answer.cancel():  # nothing else did, and there was no answer yet
+            causes.append(cause)
 
     def listen() -> None:
         listening.append(task := loop.create_task(_hung_up(request)))
-        task.add_done_callback(lambda _: answer.cancel())
+        task.add_done_callback(lambda _: give_up(ClientDisconnect()))
 
-    soon = loop.call_later(LISTEN_AFTER_SECONDS, listen)
+    late = Problem(504, "the answer was not ready within the time that the request allows")
+    # a clock would not tell why it was cancelled: uvloop's timers may fire a little early
+    timers = [loop.call_later(max(seconds, 0), give_up, late), loop.call_later(LISTEN_AFTER_SECONDS, listen)]
     try:
         return await answer
     except asyncio.CancelledError:
-        if listening and listening[0].done():
-            raise ClientDisconnect from None
-        if perf_counter() >= deadline:
-            raise Problem(504, "the answer was not ready within the time that the request allows") from None
+        if causes:
+            raise causes[0] from None
         raise
     finally:
-        late.cancel()
-        soon.cancel()
+        for timer in timers:
+            timer.cancel()
         for task in listening:
             task.cancel()
 
