@@ -255,8 +255,8 @@ def test_who_wants_a_tunnel_is_told_that_there_is_none(port: int) -> None:
 
 LAST = b"GET /healthz HTTP/1.1\r\nconnection: close, te\r\n\r\n"
 CHUNKS = b"5\r\n" + QUESTION[:5] + b"\r\nb\r\n" + QUESTION[5:] + b"\r\n0\r\n\r\n"
-OFFERS = [
-    b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n",  # curl, Java
+OFFERS = [  # the first is curl's and Java's
+    b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n",
     b"Upgrade: websocket\r\nConnection: keep-alive, upgrade\r\nSec-WebSocket-Key: x\r\n",
     b"upgrade: TLS/1.2, HTTP/3.0\r\nconnection: upgrade\r\n",
 ]

@@ -61,6 +61,6 @@ def test_why_no_answer_is_waited_for_any_more_is_told_apart(monkeypatch: pytest.
     assert isinstance(ends(lambda client, *_: client.hung_up.set()), ClientDisconnect)
     assert isinstance(
         ends(lambda _, __, waiting: waiting.cancel()), asyncio.CancelledError
-    )  # by whoever stops the server
+    )
     assert isinstance(ends(lambda _, answer, __: answer.set_exception(OSError())), OSError)
     assert ends(lambda _, answer, __: answer.set_result("answered")) is None
