@@ -80,7 +80,7 @@ def test_two_keys_of_one_name_or_one_key_of_two_names_are_refused(tmp_path: Path
     one, other = "a" * 64, "b" * 64
     file = tmp_path / "keys"
     for first, second, said in [
-        (f"ana:{one}", f"ana:{other}", "second key named 'ana'"),
+        (f"ana:{one}", f"ana:{other}", "is a second key named 'ana'"),
         (f"ana:{one}", f"ana:{one}", "second key named 'ana'"),
         (f"ana:{one}", f"ben:{one}", "'ben', is the same key as 'ana'"),
     ]:
@@ -90,7 +90,7 @@ def test_two_keys_of_one_name_or_one_key_of_two_names_are_refused(tmp_path: Path
             {f"{variable}_FILE": str(file)},
             {variable: first, f"{variable}_FILE": str(file)},
         ):
-            with pytest.raises(UserError, match=f"^{variable}(_FILE)?: entry [23].*{said}|second key") as refused:
+            with pytest.raises(UserError, match=f"^{variable}(_FILE)?: entry 2.*{said}") as refused:
                 Settings.from_environment({"BOATYARD_SPOOL": str(tmp_path), **given})
             assert one not in str(refused.value)
     Settings.from_environment({"BOATYARD_SPOOL": str(tmp_path), variable: f"ana:{one},ben:{other}"})

@@ -59,8 +59,6 @@ def ends(how: Callable[[Client, "asyncio.Future[str]", "asyncio.Task[Any]"], obj
 def test_why_no_answer_is_waited_for_any_more_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(requests, "LISTEN_AFTER_SECONDS", 0)
     assert isinstance(ends(lambda client, *_: client.hung_up.set()), ClientDisconnect)
-    assert isinstance(
-        ends(lambda _, __, waiting: waiting.cancel()), asyncio.CancelledError
-    )
+    assert isinstance(ends(lambda _, __, waiting: waiting.cancel()), asyncio.CancelledError)
     assert isinstance(ends(lambda _, answer, __: answer.set_exception(OSError())), OSError)
     assert ends(lambda _, answer, __: answer.set_result("answered")) is None

@@ -6,7 +6,6 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 from anyio import to_thread
@@ -219,21 +218,19 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.state.journal = journal = Journal(app.state.storage, Path(chosen.spool))
         app.state.metrics.watch_journal(journal)
         app.state.batcher = Batcher(allowed_cores(), app.state.metrics)
-        with TemporaryDirectory(prefix="boatyard-") as cache:
-            models = Models(app.state.storage, chosen.model, Path(cache), app.state.metrics, chosen.watch_seconds)
-            app.state.models = models
-            await models.follow_default()
-            if models.default is None:  # logged; a model that is published later makes the server ready
-                logger.warning("serving without a model: /readyz says why")
-            app.state.worker = worker = Worker(app.state.storage, models, app.state.batcher)
-            gc.collect()
-            gc.freeze()  # what is loaded by now stays: no later collection need walk through it
-            background = [asyncio.create_task(models.watch()), asyncio.create_task(worker.work())]
-            yield
-            for task in background:
-                task.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
-            app.state.batcher.close()
+        app.state.models = models = Models(app.state.storage, chosen.model, app.state.metrics, chosen.watch_seconds)
+        await models.follow_default()
+        if models.default is None:  # logged; a model that is published later makes the server ready
+            logger.warning("serving without a model: /readyz says why")
+        app.state.worker = worker = Worker(app.state.storage, models, app.state.batcher)
+        gc.collect()
+        gc.freeze()  # what is loaded by now stays: no later collection need walk through it
+        background = [asyncio.create_task(models.watch()), asyncio.create_task(worker.work())]
+        yield
+        for task in background:
+            task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
+        app.state.batcher.close()
         await to_thread.run_sync(journal.close, SHIPPING_SECONDS)
 
     app = FastAPI(

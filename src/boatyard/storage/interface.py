@@ -8,7 +8,7 @@ temporary files and the locks out with one rule.
 
 import re
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -81,8 +81,18 @@ class Storage(Protocol):
         """Removes the keys, in their order; those that hold nothing are passed over."""
 
     @abstractmethod
-    def fetch(self, prefix: str, cache: Path) -> Path:
-        """A local folder, to be read only, with what lies under `prefix`. Raises NotFound."""
+    def folders(self, prefix: str = "") -> Keys:
+        """What comes next in the keys that go on below `prefix` (empty, or with '/' at its end), sorted.
+
+        However much lies below: of a bucket, the first thousand.
+        """
+
+    @abstractmethod
+    def fetch(self, prefix: str, cache: Path, names: Collection[str] | None = None) -> Path:
+        """A local folder, to be read only, with what lies under `prefix`, or with its `names` at least.
+
+        Raises NotFound where there is nothing of it.
+        """
 
 
 def check_key(key: str) -> str:

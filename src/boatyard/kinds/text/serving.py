@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 from boatyard.bundle import BundleError, Manifest
 from boatyard.kinds.protocol import Feeds, InvalidInput
 
+FILES = ("tokenizer.json",)
 MOST_CHARACTERS = 20_000
 _ECHOED_CHARACTERS = 40
 # what \s means in the schema's pattern, which is ECMAScript's; str.isspace differs in six characters
