@@ -39,6 +39,14 @@ ID = r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{16}"
 
 Format = Literal["csv", "jsonl"]
 
+_PACKED = {
+    b"\x1f\x8b": "gzip-compressed",
+    b"PK\x03\x04": "a ZIP archive, or a spreadsheet",
+    b"BZh91AY&SY": "bzip2-compressed",
+    b"\xfd7zXZ\0": "xz-compressed",
+    b"\x28\xb5\x2f\xfd": "zstd-compressed",
+    b"PAR1\x15": "Parquet",
+}
 _STAMP = "%Y%m%dT%H%M%SZ"
 _RESULT = re.compile(r"result/(\d{6})\.(\d+)\.(\d+)\.(\d+)\.jsonl")
 _ESCAPED = re.compile("[\udc80-\udcff]")  # bytes that are no UTF-8
@@ -112,6 +120,13 @@ class Submission:
         self._part += data
         self._bytes += len(data)
         return len(self._part) >= PART_BYTES
+
+    @property
+    def packed(self) -> str | None:
+        """As what it is compressed, by its first bytes; CSV and JSON Lines begin with none of these."""
+        if self._parts:
+            return None
+        return next((name for start, name in _PACKED.items() if self._part.startswith(start)), None)
 
     @property
     def too_large(self) -> bool:

@@ -1,7 +1,7 @@
 """From a request's bytes to a model's rows; what is wrong with them becomes a problem."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -26,7 +26,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 async def read_json(request: Request) -> object:
     """The decoded body. Nested over 200 deep, or with NaN in it, it is no JSON to this server."""
-    _check_type(request)
+    media_type(request, ["application/json"])
     try:
         async with asyncio.timeout(BODY_SECONDS):
             body = await _read_body(request)
@@ -36,6 +36,17 @@ async def read_json(request: Request) -> object:
         return from_json(body, allow_inf_nan=False)
     except ValueError as wrong:
         raise Problem(400, f"the body is not JSON: {wrong}") from None
+
+
+def media_type(request: Request, taken: Collection[str]) -> str:
+    """What the body is, of the types that are taken. Raises Problem, also where it comes compressed."""
+    sent = request.headers.get("content-type", "")
+    if (kind := sent.partition(";")[0].strip().lower()) not in taken:
+        raise Problem(415, f"the body must be {', '.join(taken)}, not {sent[:100] or 'untyped'}")
+    for header in request.headers.getlist("content-encoding"):
+        if header.strip().lower() not in ("", "identity"):
+            raise Problem(415, f"the body must come as it is, and its content-encoding is {header[:100]}")
+    return kind
 
 
 async def read_pieces(request: Request) -> AsyncIterator[bytes]:
@@ -150,14 +161,6 @@ def _too_large() -> Problem:
 
 def _too_slow(detail: str) -> Problem:
     return Problem(408, detail, headers={"connection": "close"})
-
-
-def _check_type(request: Request) -> None:
-    sent = request.headers.get("content-type", "")
-    if sent.partition(";")[0].strip().lower() != "application/json":
-        raise Problem(415, f"the body must be application/json, not {sent[:100] or 'untyped'}")
-    if (encoding := request.headers.get("content-encoding", "identity")) != "identity":
-        raise Problem(415, f"the body must not be encoded, and is {encoding[:100]}")
 
 
 async def _read_body(request: Request) -> bytes:

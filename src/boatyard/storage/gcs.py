@@ -32,6 +32,7 @@ from boatyard.storage.interface import (
     Conflict,
     Keys,
     NotFound,
+    Refused,
     Storage,
     Unavailable,
     check_key,
@@ -244,7 +245,7 @@ class BucketStorage(Storage):
         try:
             yield
         except api.NotFound:
-            raise UserError(f"storage {self.root!r}: there is no bucket {self._bucket.name!r}") from None
+            raise Refused(f"storage {self.root!r}: there is no bucket {self._bucket.name!r}") from None
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -255,17 +256,17 @@ class BucketStorage(Storage):
         except (api.RetryError, RequestException) as failed:
             raise Unavailable(f"storage {self.root!r} cannot be reached: {_said(failed)}") from failed
         except (GoogleAuthError, api.Unauthorized) as refused:
-            raise UserError(
+            raise Refused(
                 f"storage {self.root!r}: no valid Google Cloud credentials ({_said(refused)}): "
                 "`gcloud auth application-default login` makes some"
             ) from refused
         except api.Forbidden as refused:
-            raise UserError(
+            raise Refused(
                 f"storage {self.root!r}: no permission ({_said(refused)}): "
                 "roles/storage.objectUser on the bucket has it"
             ) from refused
         except api.GoogleAPIError as refused:
-            raise UserError(f"storage {self.root!r}: Cloud Storage refused ({_said(refused)})") from refused
+            raise Refused(f"storage {self.root!r}: Cloud Storage refused ({_said(refused)})") from refused
 
 
 def _opened(source: bytes | Path) -> IO[bytes]:
@@ -286,9 +287,16 @@ def _sums(folder: Path) -> dict[str, str]:
 
 
 def _said(error: Any) -> str:
-    """What went wrong, in a line: the service's own words if there are any."""
+    """What went wrong, in a line: the service's own words if there are any.
+
+    Without the address that was asked: it holds a key, of which a part may be a client's.
+    """
     cause = getattr(error, "cause", None) or error
     with suppress(AttributeError, KeyError, TypeError, ValueError):
         return str(cause.response.json()["error"]["message"])
+    if isinstance(cause, api.GoogleAPICallError) and cause.code is not None:
+        return f"status {int(cause.code)}"
+    with suppress(AttributeError, IndexError):
+        cause = cause.args[0].reason  # of what urllib3 tried again and again
     said = str(cause).strip() or type(cause).__name__
     return said.splitlines()[0][:300]

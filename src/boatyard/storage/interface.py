@@ -36,6 +36,10 @@ class Unavailable(UserError, OSError):
     """The storage did not answer in time, or not what it can mean. Later it may."""
 
 
+class Refused(UserError, OSError):
+    """The storage does not let it be done. Somebody has to see to that: credentials, permissions, no such bucket."""
+
+
 class Storage(Protocol):
     """What every storage offers. Writes are all or nothing: no reader ever sees half an object."""
 
