@@ -135,6 +135,13 @@ class StorageConformance:
         assert storage.list() == ["a", "b/1", "b/2", "b/c/3", "b/ü #?%2F", "bb/4"]
         assert storage.list("nothing/") == []
 
+    def test_folders_are_what_comes_next_in_the_keys_and_no_more(self, storage: Storage) -> None:
+        for key in ["b/c/1", "b/c/d/2", "b/ü #?/3", "b/4", "bb/5", "6"]:
+            storage.write(key, b"")
+        assert storage.folders() == ["b", "bb"]
+        assert storage.folders("b/") == ["c", "ü #?"]
+        assert storage.folders("b/c/d/") == storage.folders("nothing/") == []
+
     def test_removing_passes_over_what_is_not_there(self, storage: Storage) -> None:
         for key in ("a/1", "a/2", "b"):
             storage.write(key, b"")
@@ -168,6 +175,15 @@ class StorageConformance:
         storage.upload(tmp_path, "kept", ["one"])
         assert storage.list() == ["kept/one"]
 
+    def test_of_what_is_fetched_the_names_may_be_chosen(self, storage: Storage, tmp_path: Path) -> None:
+        for name in ("one", "plots/two", "three"):
+            storage.write(f"kept/here/{name}", name.encode())
+        back = storage.fetch("kept/here", tmp_path / "cache", ["plots/two", "three", "nothing"])
+        assert (back / "plots/two").read_bytes() == b"plots/two"
+        assert (back / "three").read_bytes() == b"three"
+        with pytest.raises(NotFound, match="kept/there"):
+            storage.fetch("kept/there", tmp_path / "cache", ["one"])
+
     def test_fetching_nothing_says_so(self, storage: Storage, tmp_path: Path) -> None:
         with pytest.raises(NotFound, match="kept/here"):
             storage.fetch("kept/here", tmp_path)
@@ -199,6 +215,7 @@ class StorageConformance:
             lambda: storage.swap(key, b"", None),
             lambda: storage.upload(tmp_path, "kept", [key]),
             lambda: storage.list(f"{key}/"),
+            lambda: storage.folders(f"{key}/"),
         ]
         for attempt in attempts:
             with pytest.raises(UserError):

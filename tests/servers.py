@@ -1,20 +1,39 @@
 """Servers for tests, and real processes of them."""
 
+import asyncio
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
 import httpx
 from starlette.testclient import TestClient
+from starlette.types import ASGIApp
+from uvicorn import Config
 
 Serve = Callable[..., TestClient]
+
+_T = TypeVar("_T")
+
+# uvloop where there is one: its timers, for one, are not asyncio's
+_NEW_LOOP = Config("").get_loop_factory()
+
+
+def run_as_served(work: Coroutine[Any, Any, _T]) -> _T:
+    """On the event loop that uvicorn would choose."""
+    with asyncio.Runner(loop_factory=_NEW_LOOP) as runner:
+        return runner.run(work)
+
+
+def client_as_served(app: ASGIApp, **how: Any) -> TestClient:
+    """Likewise."""
+    return TestClient(app, backend_options={"loop_factory": _NEW_LOOP}, **how)
 
 
 def free_port() -> int:

@@ -5,7 +5,7 @@ A folder with a model's files and `bundle.json`, which says what they are and wh
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
-from boatyard.checksums import FileEntry, describe, difference
+from boatyard.checksums import FileEntry, damage, describe, difference
 from boatyard.errors import UserError
 from boatyard.storage import check_key, write_atomically
 
@@ -99,11 +99,15 @@ def seal(folder: Path, **fields: Any) -> Manifest:
     return manifest
 
 
-def open_bundle(folder: Path) -> Bundle:
-    """Verifies every file before anything is loaded from one; raises BundleError with the reason."""
+def open_bundle(folder: Path, files: Collection[str] | None = None) -> Bundle:
+    """Verifies every file, or those of the `files`, before anything is loaded from one.
+
+    Raises:
+        BundleError: with the reason.
+    """
     try:
         manifest = _read_manifest(folder)
-        _verify(folder, manifest)
+        _verify(folder, manifest, files)
     except OSError as failed:
         raise BundleError(f"the bundle {folder} cannot be read: {failed}") from failed
     return Bundle(folder, manifest)
@@ -137,8 +141,14 @@ def parse_manifest(written: bytes, path: str) -> Manifest:
         raise BundleError(f"{path} is not a Boatyard manifest: {_first(wrong)}") from None
 
 
-def _verify(folder: Path, manifest: Manifest) -> None:
-    if wrong := difference(folder, MANIFEST, manifest.files):
+def _verify(folder: Path, manifest: Manifest, files: Collection[str] | None) -> None:
+    if files is None:
+        wrong = difference(folder, MANIFEST, manifest.files)
+    elif without := sorted(set(files) - manifest.files.keys()):
+        wrong = f"was sealed without {', '.join(without)}"
+    else:
+        wrong = damage(folder, {name: manifest.files[name] for name in files})
+    if wrong:
         raise BundleError(f"the bundle {folder} {wrong}")
     if not manifest.version.endswith(_content_hash(manifest.files)):
         raise BundleError(f"the bundle {folder} was changed: its files are not those of {manifest.version}")

@@ -30,7 +30,14 @@ def difference(folder: Path, manifest: str, expected: Mapping[str, FileEntry]) -
         return f"is torn: {', '.join(missing)} is missing"
     if extra := sorted(present - expected.keys()):
         return f"was changed: {', '.join(extra)} does not belong to it"
+    return damage(folder, expected)
+
+
+def damage(folder: Path, expected: Mapping[str, FileEntry]) -> str | None:
+    """The same of these files alone, whatever else lies in the folder."""
     for name, entry in expected.items():
+        if not (folder / name).is_file():
+            return f"is torn: {name} is missing"
         size = (folder / name).stat().st_size
         if size != entry.size:
             return f"is torn: {name} has {size} bytes, not {entry.size}"

@@ -110,6 +110,17 @@ class Submission:
         return len(self._part) >= PART_BYTES
 
     @property
+    def unreadable(self) -> str | None:
+        """Why the file cannot be read, as far as its first bytes tell."""
+        if self._parts:
+            return None
+        try:
+            check_start(self._part)
+        except Unreadable as why:
+            return str(why)
+        return None
+
+    @property
     def too_large(self) -> bool:
         """More came than a job may have."""
         return self._bytes > MOST_BYTES

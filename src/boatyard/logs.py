@@ -1,12 +1,23 @@
 """Logs as lines of JSON, each request under an id of its own, with nothing in them that a client sent as text."""
 
 import logging
+from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from http import HTTPMethod
+from typing import Any
 
 from pydantic_core import to_json
 
+_METHODS = frozenset(map(str, HTTPMethod))
+
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+
+
+def endpoint(scope: Mapping[str, Any]) -> tuple[str, str]:
+    """Method and route of a request, to be logged and counted: `other` where a client made one up."""
+    method = scope["method"] if scope["method"] in _METHODS else "other"
+    return method, getattr(scope.get("route"), "path", "other")
 
 
 class JsonLines(logging.Formatter):

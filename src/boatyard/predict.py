@@ -12,7 +12,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from boatyard import kinds
-from boatyard.bundle import Bundle, BundleError
+from boatyard.bundle import Bundle, BundleError, Manifest
 from boatyard.kinds.protocol import Encoded, ServedModel
 
 GRAPH = "model.onnx"
@@ -48,9 +48,15 @@ class Outputs:
     embedding: Floats
 
 
+def served_files(manifest: Manifest) -> list[str]:
+    """What a Predictor reads of the bundle; the rest is for people, and for who trains on."""
+    return [GRAPH, *kinds.serving(manifest.kind).FILES]
+
+
 class Predictor:
     """An inference session and its kind's encoder. Threads may share it.
 
+    Once it is made, it needs the bundle's folder no more.
     `threads`: of one run, by default as many as there are cores; runs side by side, of one each, get more done.
     """
 

@@ -1,8 +1,10 @@
 """Every error that a service answers with is an RFC 9457 problem document."""
 
+import asyncio
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from errno import EACCES, EDQUOT, ENOSPC, EPERM, EROFS
 from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
@@ -15,7 +17,9 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from boatyard.storage import Unavailable
+from boatyard.errors import UserError
+from boatyard.logs import endpoint
+from boatyard.storage import Refused, Unavailable
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -81,8 +85,17 @@ def invalid(errors: Sequence[Mapping[str, Any]]) -> Problem:
     return Problem(422, "; ".join(f"{fault.parameter}: {fault.detail}" for fault in faults), faults)
 
 
+def storage_problem(raised: OSError) -> Problem:
+    """Of a storage that refuses or fails, for who need not know where it is."""
+    if raised.errno in (ENOSPC, EDQUOT):
+        return Problem(503, "the storage is full", headers={"retry-after": "60"})
+    if isinstance(raised, Refused) or raised.errno in (EACCES, EPERM, EROFS):
+        return Problem(503, "the storage does not let the server do this")
+    return Problem(503, "the storage does not answer", headers={"retry-after": "10"})
+
+
 def handle_problems(app: FastAPI) -> None:
-    """Turns the framework's own errors, and unexpected ones, into problem documents too."""
+    """Turns the framework's own errors, the storage's and unexpected ones into problem documents too."""
 
     async def problem(_: Request, raised: Problem) -> Response:
         return raised.response()
@@ -93,7 +106,10 @@ def handle_problems(app: FastAPI) -> None:
             405: f"{request.method} is not what {request.url.path} answers",
         }
         detail = explained.get(raised.status_code, str(raised.detail))
-        return Problem(raised.status_code, detail, headers=raised.headers).response()
+        headers = raised.headers
+        if headers and headers.get("Allow") == "GET":
+            headers = {"allow": "GET, HEAD"}
+        return Problem(raised.status_code, detail, headers=headers).response()
 
     async def unprocessable(_: Request, raised: RequestValidationError) -> Response:
         return invalid(raised.errors()).response()
@@ -101,16 +117,23 @@ def handle_problems(app: FastAPI) -> None:
     async def gone(_: Request, __: ClientDisconnect) -> Response:
         return Problem(400, "the request ended before its body did").response()
 
-    async def unavailable(_: Request, raised: Unavailable) -> Response:
-        logger.error("%s", raised)
-        return Problem(503, "the storage does not answer", headers={"retry-after": "10"}).response()
+    async def unavailable(request: Request, raised: OSError) -> Response:
+        # without the path that the system's own errors have, which a client may have chosen
+        why = raised if isinstance(raised, UserError) else raised.strerror or type(raised).__name__
+        logger.error("%s %s: %s", *endpoint(request.scope), why)
+        return storage_problem(raised).response()
+
+    async def unusable(request: Request, raised: UserError) -> Response:  # what is wrong in a request is a Problem
+        logger.error("%s %s: %s", *endpoint(request.scope), raised)
+        return Problem(503, "what the storage holds cannot be used; the server's log says why").response()
 
     handlers: dict[type[Exception], Any] = {
         Problem: problem,
         HTTPException: refused,
         RequestValidationError: unprocessable,
         ClientDisconnect: gone,
-        Unavailable: unavailable,
+        **dict.fromkeys((OSError, Refused, Unavailable), unavailable),  # these are UserErrors too
+        UserError: unusable,
     }
     for raised, handler in handlers.items():
         app.add_exception_handler(raised, handler)
@@ -127,7 +150,10 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 class _UnexpectedErrors:
-    """Logs what no route foresaw and tells the client nothing but where to look it up."""
+    """Logs what no route foresaw and tells the client nothing but where to look it up.
+
+    Whoever still waits when the server stops is told so.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -144,9 +170,16 @@ class _UnexpectedErrors:
 
         try:
             await self._app(scope, receive, watched)
+        except asyncio.CancelledError:
+            if started:
+                raise
+            headers = {"retry-after": "1", "connection": "close"}
+            await Problem(503, "the server stops, and had no answer yet", headers=headers).response()(
+                scope, receive, send
+            )
         except Exception:
             instance = f"urn:uuid:{uuid4()}"
-            logger.exception("%s %s failed unexpectedly: %s", scope["method"], scope["path"], instance)
+            logger.exception("%s %s failed unexpectedly: %s", *endpoint(scope), instance)
             if started:  # too late for another answer: the server cuts the connection
                 raise
             problem = Problem(500, "the server failed; its log says why", instance=instance)

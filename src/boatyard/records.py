@@ -108,7 +108,7 @@ def read_records(pieces: Iterable[bytes], form: Format) -> tuple[list[str], Iter
     """
     pieces = iter(pieces)
     start = next((piece for piece in pieces if piece), b"")
-    _check_start(start)
+    check_start(start)
     lines = _Lines(_split(chain([start], pieces)))
     if form == "jsonl":
         return [], (_json_record(line) for line in lines if line.too_long or not is_blank(line.text))
@@ -133,7 +133,8 @@ def other_delimiter(header: Sequence[str]) -> str | None:
     return None
 
 
-def _check_start(start: bytes) -> None:
+def check_start(start: bytes | bytearray) -> None:
+    """Raises Unreadable where a file that begins so is no text in UTF-8."""
     for signature, sentence in _SIGNATURES:
         if start.startswith(signature):
             raise Unreadable(sentence)

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -118,9 +118,8 @@ def versions(storage: Storage, name: str) -> list[str]:
 
 def aliases(storage: Storage, name: str) -> dict[str, str]:
     """Each alias and the version it points at."""
-    prefix = f"{ROOT}{_checked(name, 'a model name')}/aliases/"
-    stems = (key.removeprefix(prefix).removesuffix(".json") for key in storage.list(prefix))
-    found = ((stem, _read_alias(storage, name, stem)) for stem in stems if NAME.fullmatch(stem))
+    stems = _alias_names(storage, _checked(name, "a model name"))
+    found = ((stem, _read_alias(storage, name, stem)) for stem in stems)
     return {stem: read[0].version for stem, read in found if read is not None}
 
 
@@ -175,10 +174,17 @@ def rollback(storage: Storage, name: str, alias: str = DEFAULT_ALIAS, *, expecte
     return _move(storage, name, alias, read, standing[-2], "rollback")
 
 
-def fetch(storage: Storage, reference: Reference, cache: Path) -> Bundle:
-    """The bundle that the reference means, on this machine and verified."""
+def fetch(
+    storage: Storage,
+    reference: Reference,
+    cache: Path,
+    needed: Callable[[Manifest], Collection[str]] | None = None,
+) -> Bundle:
+    """The bundle that the reference means, on this machine and verified: all of it, or the files that are `needed`."""
     version = resolve(storage, reference)
-    bundle = open_bundle(storage.fetch(_home(reference.name, version), cache))
+    home = _home(reference.name, version)
+    files = None if needed is None else needed(read_manifest(storage, reference.name, version))
+    bundle = open_bundle(storage.fetch(home, cache, None if files is None else [MANIFEST, *files]), files)
     if (bundle.manifest.name, bundle.manifest.version) != (reference.name, version):
         raise BundleError(
             f"{bundle.folder} holds {bundle.manifest.name}@{bundle.manifest.version}, "
@@ -241,6 +247,12 @@ def _same_is_published(storage: Storage, home: str, described: bytes) -> bool:
     return True
 
 
+def _alias_names(storage: Storage, name: str) -> list[str]:
+    prefix = f"{ROOT}{name}/aliases/"
+    stems = (key.removeprefix(prefix).removesuffix(".json") for key in storage.list(prefix))
+    return [stem for stem in stems if NAME.fullmatch(stem)]
+
+
 def _read_alias(storage: Storage, name: str, alias: str) -> tuple[Alias, str] | None:
     key = f"{ROOT}{name}/aliases/{alias}.json"
     found = storage.read_versioned(key)
@@ -283,13 +295,19 @@ def _move(
 
 
 def _what_exists(storage: Storage, reference: Reference) -> str:
-    """Why a reference is unknown: the wrong part, and what lies nearest to it."""
+    """Why a reference is unknown: the wrong part, and what lies nearest to it.
+
+    Anybody may ask for what is not there, so no look here goes through all that is.
+    """
     name, selector = reference.name, reference.selector
-    if not (there := versions(storage, name)):
-        return f"there is no model {name!r}: {_nearest(name, names(storage), 'published')}"
+    there = [version for version in reversed(storage.folders(f"{ROOT}{name}/")) if VERSION.fullmatch(version)]
+    if not there:
+        others = [other for other in storage.folders(ROOT) if NAME.fullmatch(other) and other != name]
+        return f"there is no model {name!r}: {_nearest(name, others, 'published')}"
     if VERSION.fullmatch(selector):
-        return f"model {name!r} has no version {selector!r}: {_nearest(selector, there, 'published')}"
-    return f"model {name!r} has no alias {selector!r}: {_nearest(selector, [*aliases(storage, name)], 'set')}"
+        others = [version for version in there if version != selector]
+        return f"model {name!r} has no version {selector!r}: {_nearest(selector, others, 'published')}"
+    return f"model {name!r} has no alias {selector!r}: {_nearest(selector, _alias_names(storage, name), 'set')}"
 
 
 def _nearest(wanted: str, existing: list[str], done: str) -> str:

@@ -1,14 +1,20 @@
 """A real server process whose storage is a bucket."""
 
+import tempfile
 import time
 from pathlib import Path
+from urllib.parse import unquote
 
 import httpx
 import pytest
-from bundles import Publish
-from servers import ServerProcess
+from bundles import Publish, write_bundle
+from faults import FaultyProxy
+from servers import ServerProcess, client_as_served
 
 from boatyard import journal, registry
+from boatyard.api import create_app
+from boatyard.api.models import NAMED_MODELS
+from boatyard.api.settings import Settings
 from boatyard.storage import Storage
 
 pytestmark = pytest.mark.cloud
@@ -53,3 +59,40 @@ def test_a_server_may_be_told_of_its_bucket_by_the_model(
     named = {"BOATYARD_MODEL": f"{bucket_root}/models/inbox@production"}
     with ServerProcess("", tmp_path / "log", **named) as server:
         assert httpx.get(f"{server.url}/readyz").json()["version"] == version
+
+
+def test_models_that_requests_name_leave_nothing_on_the_disk_and_only_what_answers_is_fetched(
+    storage: Storage,
+    bucket_root: str,
+    proxy: FaultyProxy,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    versions = []
+    for number in range(NAMED_MODELS + 3):
+        sealed = tmp_path / f"sealed-{number}"
+        sealed.mkdir()
+        for name in ("model.safetensors", "confusion.png", "reference.parquet"):
+            (sealed / name).write_bytes(bytes(1000))
+        write_bundle(sealed, bias=(number, 0, 0))
+        versions.append(registry.publish(storage, sealed).version)
+    registry.promote(storage, "inbox", versions[0])
+    fetched = tmp_path / "fetched"
+    fetched.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(fetched))
+    settings = Settings(storage=bucket_root, spool=str(tmp_path / "spool"))
+    with client_as_served(create_app(settings)) as client:
+        for version in [*versions, *versions]:
+            answer = client.post(f"/predict?model=inbox@{version}", json={"text": "card"}).json()
+            assert answer["version"] == version
+            assert not list(fetched.rglob("*"))
+        read = {unquote(request.path).partition("?")[0].rpartition("/")[2] for request in proxy.requests}
+        assert {"bundle.json", "model.onnx", "tokenizer.json"} <= read
+        assert not {"model.safetensors", "confusion.png", "reference.parquet"} & read
+        before = len(proxy.requests)
+        for unknown in ("inbx", "inbox@newest", "inbox@20200101T000000Z-00000000"):
+            for _ in range(20):
+                assert client.post(f"/predict?model={unknown}", json={"text": "card"}).status_code == 404
+        asked = [unquote(request.path) for request in proxy.requests[before:]]
+        assert len(asked) < 30, asked  # some at the first time, and what looks at the alias each second
+        assert all("delimiter=/" in path or "/aliases/" in path for path in asked if "/o?" in path), asked

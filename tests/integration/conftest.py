@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from bundles import publish_in_production
-from servers import Serve
+from servers import Serve, client_as_served
 from starlette.testclient import TestClient
 
 from boatyard.api import create_app
@@ -26,7 +26,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
             **changes,
         }
         app = create_app(Settings(**settings))
-        client = TestClient(app, raise_server_exceptions=False)
+        client = client_as_served(app, raise_server_exceptions=False)
         started.append(client.__enter__())
         return client
 

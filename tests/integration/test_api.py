@@ -285,12 +285,12 @@ def test_a_torn_default_is_not_verified_again_at_every_request(
 ) -> None:
     whole = storage.read(f"models/inbox/{promoted}/model.onnx")
     storage.write(f"models/inbox/{promoted}/model.onnx", whole[:-1])
+    monkeypatch.setattr(models, "RETRY_SECONDS", 0.5)
     client = serve()
     assert_problem(client.get("/readyz"), 503, "torn: model.onnx")
     storage.write(f"models/inbox/{promoted}/model.onnx", whole)
     time.sleep(0.2)  # looked at several times
     assert client.get("/readyz").status_code == 503
-    monkeypatch.setattr(models, "RETRY_SECONDS", 0)
     eventually(lambda: client.get("/readyz").status_code == 200)
 
 

@@ -1,22 +1,35 @@
 """Whatever a client sends, it gets an answer or a problem document that says what is wrong."""
 
+import asyncio
+import bz2
+import gzip
+import hashlib
 import json
 import logging
+import lzma
+import os
+from collections.abc import Iterator
+from errno import EACCES, ENOSPC, EROFS
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from problems import assert_problem
+from servers import Serve, run_as_served
 from starlette.testclient import TestClient
 
-from boatyard.storage import Unavailable
+from boatyard.jobs import Submission
+from boatyard.problems import handle_problems
+from boatyard.storage import Refused, Storage, Unavailable
 from boatyard.storage.local import LocalStorage
 
 pytestmark = pytest.mark.integration
 
 JSON = {"content-type": "application/json"}
+CSV = {"content-type": "text/csv"}
 JOB = "/jobs/20260101T000000Z-0123456789abcdef"
 
 
@@ -83,10 +96,32 @@ def test_another_media_type_is_unsupported(client: TestClient, media_type: str) 
     assert_problem(client.post("/predict", content=b'{"text": "a"}', headers=headers), 415, "application/json")
 
 
-def test_no_media_type_and_an_encoded_body_are_unsupported(client: TestClient) -> None:
-    assert_problem(client.post("/predict", content=b'{"text": "a"}'), 415, "untyped")
-    encoded = client.post("/predict", content=b"\x1f\x8b", headers=JSON | {"content-encoding": "gzip"})
-    assert_problem(encoded, 415, "gzip")
+@pytest.mark.parametrize(("path", "sent"), [("/predict", JSON), ("/feedback", JSON), ("/jobs", CSV)])
+def test_no_media_type_and_an_encoded_body_are_unsupported(client: TestClient, path: str, sent: dict[str, str]) -> None:
+    assert_problem(client.post(path, content=b'{"text": "a"}'), 415, "untyped")
+    for coding in ("gzip", "GZIP", "br", "identity, gzip"):
+        encoded = client.post(path, content=gzip.compress(b"text\ncard"), headers=sent | {"content-encoding": coding})
+        assert_problem(encoded, 415, f"content-encoding is {coding}")
+    twice = [*sent.items(), ("content-encoding", "identity"), ("content-encoding", "gzip")]
+    assert_problem(client.post(path, content=b"", headers=twice), 415, "gzip")
+    plain = client.post(path, content=b"text\ncard", headers=sent | {"content-encoding": "Identity"})
+    assert plain.status_code == (202 if path == "/jobs" else 400)
+
+
+@pytest.mark.parametrize("cut", [1, 1000])
+@pytest.mark.parametrize(
+    ("packed", "said"),
+    [
+        (gzip.compress(b"text\ncard\n"), "compressed by gzip"),
+        (bz2.compress(b"text\ncard\n"), "compressed by bzip2"),
+        (lzma.compress(b"text\ncard\n"), "compressed by xz"),
+        (b"PK\x03\x04" + bytes(30), "a ZIP archive or an Excel workbook"),
+    ],
+)
+def test_a_compressed_file_is_no_job(client: TestClient, storage: Storage, packed: bytes, said: str, cut: int) -> None:
+    pieces = (packed[start : start + cut] for start in range(0, len(packed), cut))
+    assert_problem(client.post("/jobs", content=pieces, headers=CSV), 415, f"the file is {said}.*unpack it")
+    assert storage.list("jobs/") == []
 
 
 def test_a_body_over_a_mebibyte_is_too_large_declared_or_not(client: TestClient) -> None:
@@ -120,8 +155,8 @@ def test_nothing_there_is_a_problem_too(client: TestClient, path: str) -> None:
     [
         ("GET", "/predict", "POST"),
         ("DELETE", "/predict", "POST"),
-        ("POST", "/model", "GET"),
-        ("BREW", "/models", "GET"),
+        ("POST", "/model", "GET, HEAD"),
+        ("BREW", "/models", "GET, HEAD"),
     ],
 )
 def test_another_method_is_told_which_is_allowed(client: TestClient, method: str, path: str, allowed: str) -> None:
@@ -141,6 +176,7 @@ def test_an_unexpected_error_tells_the_client_only_where_to_look(
     document = assert_problem(response, 500)
     assert "secret" not in response.text
     assert "a secret" in caplog.text
+    assert "POST /predict failed unexpectedly" in caplog.text
     assert document["instance"] in caplog.text
     assert 'boatyard_requests_total{route="/predict",status="500"} 1.0' in client.get("/metrics").text
 
@@ -190,15 +226,166 @@ def test_no_body_makes_the_server_fail(client: TestClient, body: bytes) -> None:
         assert response.status_code in (400, 422)
 
 
-@pytest.mark.parametrize("path", ["/models", JOB, f"{JOB}/result"])
-def test_a_storage_that_does_not_answer_is_no_fault_of_the_server(
-    client: TestClient, monkeypatch: pytest.MonkeyPatch, path: str
-) -> None:
-    def unavailable(*_: object) -> None:
-        raise Unavailable("gs://secret-bucket does not answer")
+# ---- the query
 
-    for method in ("list", "read", "read_versioned"):
-        monkeypatch.setattr(LocalStorage, method, unavailable)
-    response = client.get(path)
-    assert_problem(response, 503, "storage does not answer$")
-    assert response.headers["retry-after"] == "10"
+
+def operations(client: TestClient) -> Iterator[tuple[str, str]]:
+    """Every method and path that is described, with what may stand in the path."""
+    standing = {"{job}": "x", "{name}": "inbox", "{version}": f"{'2' * 8}T{'0' * 6}Z-{'0' * 8}", "{alias}": "staging"}
+    for path, methods in client.get("/openapi.json").json()["paths"].items():
+        for template, value in {**standing, "{document}": "data.json"}.items():
+            path = path.replace(template, value)
+        yield from ((method.upper(), path) for method in methods)
+
+
+@pytest.mark.usefixtures("promoted")
+def test_a_parameter_that_no_route_knows_is_refused_by_each(serve: Serve) -> None:
+    client = serve(admin_keys=(f"ana:{hashlib.sha256(b'admin').hexdigest()}",))
+    for method, path in operations(client):
+        answer = client.request(method, f"{path}?nonsense=1&nonsense=2&%ff", headers={"X-API-Key": "admin"})
+        document = assert_problem(answer, 422, "'nonsense' is unknown")
+        assert [fault["parameter"] for fault in document["errors"]] == ["nonsense", "\ufffd"], path
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("topk=1", "'topk' is unknown: did you mean 'top_k'"),
+        ("TOP-K=1", "did you mean 'top_k'"),
+        ("topk", "did you mean 'top_k'"),
+        ("modle=inbox", "did you mean 'model'"),
+        ("verbose=1", "there are model, top_k"),
+        ("X-Request-Timeout-Ms=5", "there are model, top_k"),
+        ("top_k=1&top_k=2", "'top_k' is given 2 times"),
+        ("model=inbox&model=inbox", "'model' is given 2 times"),
+        ("top_k=1&" + "a" * 5000, "a{60}' is unknown"),
+    ],
+)
+def test_a_misspelt_or_repeated_parameter_is_named_with_the_nearest(client: TestClient, query: str, said: str) -> None:
+    document = assert_problem(client.post(f"/predict?{query}", json={"text": "card"}), 422, said)
+    assert len(document["errors"]) == 1
+    assert len(document["errors"][0]["parameter"]) <= 60
+    if "model" in query:
+        assert_problem(client.post(f"/jobs?{query}", content=b"text", headers=CSV), 422, said)
+
+
+# ---- HEAD
+
+
+@pytest.mark.usefixtures("promoted")
+def test_head_is_answered_where_get_is_with_its_headers_and_no_body(client: TestClient) -> None:
+    paths = [path for method, path in operations(client) if method == "GET"]
+    assert len(paths) >= 8
+    for path in [*paths, "/docs", "/openapi.json", "/nothing"]:
+        got, head = client.get(path), client.head(path)
+        assert (head.status_code, head.content) == (got.status_code, b""), path
+        assert head.headers["content-type"] == got.headers["content-type"]
+        if path != "/metrics":
+            assert head.headers["content-length"] == got.headers["content-length"], path
+    assert_problem(client.get("/predict"), 405)
+    assert client.head("/predict").headers["allow"] == "POST"
+    assert not [path for path, methods in client.get("/openapi.json").json()["paths"].items() if "head" in methods]
+    assert 'boatyard_requests_total{route="/healthz",status="200"} 2.0' in client.get("/metrics").text
+
+
+# ---- a storage that refuses
+
+REFUSALS: list[tuple[OSError, str, str | None]] = [
+    (Unavailable("gs://secret does not answer"), "the storage does not answer$", "10"),
+    (Refused("gs://secret: no permission"), "the storage does not let the server do this$", None),
+    (OSError(EACCES, os.strerror(EACCES), "/secret"), "the storage does not let the server do this$", None),
+    (OSError(EROFS, os.strerror(EROFS), "/secret"), "the storage does not let the server do this$", None),
+    (OSError(ENOSPC, os.strerror(ENOSPC), "/secret"), "the storage is full$", "60"),
+    (OSError("anything else"), "the storage does not answer$", "10"),
+]
+
+
+@pytest.mark.parametrize(("raised", "said", "wait"), REFUSALS, ids=lambda value: repr(value)[:30])
+def test_a_storage_that_refuses_is_named_as_the_reason_on_every_route(
+    promoted: str,
+    serve: Serve,
+    storage: Storage,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    raised: OSError,
+    said: str,
+    wait: str | None,
+) -> None:
+    client = serve(admin_keys=(f"ana:{hashlib.sha256(b'admin').hexdigest()}",), watch_seconds=60)
+    submission = Submission(storage, "inbox", promoted, "csv")
+    job = submission.finish().id
+
+    def refuse(*_: object) -> None:
+        raise raised
+
+    for reads in (False, True):  # at first it refuses what is written alone
+        with monkeypatch.context() as patched:
+            for method in (
+                "write",
+                "write_once",
+                "swap",
+                *(("list", "folders", "read", "read_versioned") if reads else ()),
+            ):
+                patched.setattr(LocalStorage, method, refuse)
+            asked = [client.post("/jobs", content=b"text\ncard", headers=CSV)]
+            if reads:
+                admin = {"X-API-Key": "admin"}
+                asked += [
+                    *map(client.get, ["/models", f"/jobs/{job}", f"/jobs/{job}/result", f"/models/inbox/{promoted}"]),
+                    client.get(f"/models/inbox/{promoted}/files/data.json"),
+                    client.post("/models/inbox/aliases/marker", json={"version": promoted}, headers=admin),
+                    client.post("/models/inbox/aliases/marker/rollback", headers=admin),
+                ]
+                assert_problem(client.post("/predict?model=inbox@marker", json={"text": "card"}), 503)
+            for answer in asked:
+                assert_problem(answer, 503, said)
+                assert answer.headers.get("retry-after") == wait
+    assert "marker" not in caplog.text
+    assert "/secret" not in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+def test_what_a_full_disk_had_taken_of_a_file_is_removed(
+    client: TestClient, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = LocalStorage.write_once
+
+    def fill(self: LocalStorage, key: str, data: bytes) -> None:
+        if key.endswith("job.json"):
+            raise OSError(ENOSPC, os.strerror(ENOSPC))
+        original(self, key, data)
+
+    monkeypatch.setattr(LocalStorage, "write_once", fill)
+    assert_problem(client.post("/jobs", content=b"text\ncard", headers=CSV), 503, "full")
+    assert storage.list("jobs/") == []
+
+
+def test_an_alias_that_was_broken_by_hand_is_no_unexpected_error(client: TestClient, storage: Storage) -> None:
+    storage.write("models/inbox/aliases/broken.json", b"{}")
+    assert_problem(client.get("/models"), 503, "cannot be used")
+
+
+def test_who_waits_when_the_server_stops_is_told_so() -> None:
+    app = FastAPI()
+    handle_problems(app)
+
+    @app.get("/")
+    async def wait() -> None:
+        await asyncio.sleep(60)
+
+    async def stop() -> list[Any]:
+        sent: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
+        request = asyncio.ensure_future(app(scope, asyncio.Event().wait, send))  # type: ignore[arg-type]
+        await asyncio.sleep(0.05)
+        request.cancel()
+        await request
+        return sent
+
+    start, body = run_as_served(stop())
+    assert start["status"] == 503
+    assert b"the server stops" in body["body"]

@@ -75,6 +75,27 @@ def test_on_an_address_that_others_reach_keys_are_required(tmp_path: Path) -> No
     assert Settings.from_environment({**everywhere, "BOATYARD_API_KEYS_FILE": str(file)}).api_keys == (ENTRY,)
 
 
+@pytest.mark.parametrize("variable", ["BOATYARD_API_KEYS", "BOATYARD_ADMIN_KEYS"])
+def test_two_keys_of_one_name_or_one_key_of_two_names_are_refused(tmp_path: Path, variable: str) -> None:
+    one, other = "a" * 64, "b" * 64
+    file = tmp_path / "keys"
+    for first, second, said in [
+        (f"ana:{one}", f"ana:{other}", "is a second key named 'ana'"),
+        (f"ana:{one}", f"ana:{one}", "second key named 'ana'"),
+        (f"ana:{one}", f"ben:{one}", "'ben', is the same key as 'ana'"),
+    ]:
+        file.write_text(f"{first}\n\n {second} \n")
+        for given in (
+            {variable: f"{first},{second}"},
+            {f"{variable}_FILE": str(file)},
+            {variable: first, f"{variable}_FILE": str(file)},
+        ):
+            with pytest.raises(UserError, match=f"^{variable}(_FILE)?: entry 2.*{said}") as refused:
+                Settings.from_environment({"BOATYARD_SPOOL": str(tmp_path), **given})
+            assert one not in str(refused.value)
+    Settings.from_environment({"BOATYARD_SPOOL": str(tmp_path), variable: f"ana:{one},ben:{other}"})
+
+
 def test_every_request_is_a_line_of_json_with_its_id_and_no_text_of_the_client(tmp_path: Path, promoted: str) -> None:
     trace = "4bf92f3577b34da6a3ce929d0e0e4736"
     log = tmp_path / "log"

@@ -1,9 +1,12 @@
-"""Who sends slowly, too much or no HTTP gets a problem document and loses the connection; nobody else notices."""
+"""Who sends slowly, too much or no HTTP gets a problem document and loses the connection; nobody else notices.
+
+Whoever offers another protocol, as stock clients do, is answered as anybody.
+"""
 
 import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import httpx
@@ -89,7 +92,7 @@ def answers(received: bytes) -> list[httpx.Response]:
         head, _, rest = received.partition(b"\r\n\r\n")
         status, *lines = head.decode().split("\r\n")
         headers = httpx.Headers([tuple(line.split(": ", 1)) for line in lines])  # type: ignore[misc]
-        length = int(headers["content-length"])
+        length = int(headers.get("content-length", 0))  # 100 Continue has none
         found.append(httpx.Response(int(status.split()[1]), headers=headers, content=rest[:length]))
         received = rest[length:]
     return found
@@ -241,3 +244,63 @@ def test_what_follows_a_request_at_once_and_is_none_does_not_cost_it_its_answer(
     first = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
     (answer,) = converse(port, [first + more])
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+def test_who_wants_a_tunnel_is_told_that_there_is_none(port: int) -> None:
+    for target in (b"example.com:443", b"/healthz"):
+        refused(port, [b"CONNECT %b HTTP/1.1\r\nhost: x\r\n\r\nanything" % target], 501, "no proxy")
+
+
+# ---- offers of another protocol
+
+LAST = b"GET /healthz HTTP/1.1\r\nconnection: close, te\r\n\r\n"
+CHUNKS = b"5\r\n" + QUESTION[:5] + b"\r\nb\r\n" + QUESTION[5:] + b"\r\n0\r\n\r\n"
+OFFERS = [  # the first is curl's and Java's
+    b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n",
+    b"Upgrade: websocket\r\nConnection: keep-alive, upgrade\r\nSec-WebSocket-Key: x\r\n",
+    b"upgrade: TLS/1.2, HTTP/3.0\r\nconnection: upgrade\r\n",
+]
+
+
+@pytest.fixture
+def offering(port: int) -> Callable[..., list[httpx.Response]]:
+    """Poses the question with an offer and more `headers`, then asks for more on the same connection."""
+
+    def ask(offer: bytes, headers: bytes, *body: bytes) -> list[httpx.Response]:
+        start = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        return converse(port, [start + offer + headers + b"\r\n", *body, LAST])
+
+    return ask
+
+
+def test_an_offer_of_another_protocol_is_passed_over_and_the_body_read(
+    offering: Callable[..., list[httpx.Response]], port: int
+) -> None:
+    sized, chunked = b"content-length: %d\r\n" % len(QUESTION), b"transfer-encoding: chunked\r\n"
+    for offer in OFFERS:
+        for headers, body in ((sized, QUESTION), (chunked, CHUNKS)):
+            for pieces in ([body], [body[:7], body[7:]]):
+                answered, last = offering(offer, headers, *pieces)
+                assert answered.json()["label"] == "card_lost"
+                assert last.json() == {"status": "ok"}
+        whole = post("/predict", len(QUESTION))[:-2] + offer + b"\r\n" + QUESTION
+        several = converse(port, [whole * 200 + LAST])  # without waiting for an answer
+        assert [answer.status_code for answer in several] == [200] * 201
+        bytewise = converse(port, [bytes([byte]) for byte in whole + LAST])
+        assert [answer.status_code for answer in bytewise] == [200, 200]
+        plain = converse(port, [b"GET /healthz HTTP/1.1\r\n" + offer + b"\r\n" + LAST])
+        assert [answer.json() for answer in plain] == [{"status": "ok"}] * 2
+
+
+def test_an_offer_does_not_change_what_is_waited_for_or_allowed(
+    offering: Callable[..., list[httpx.Response]], port: int
+) -> None:
+    refused(port, [post("/predict", 100)[:-2] + OFFERS[0] + b"\r\n{"], 408, "body was not complete")
+    for offer in OFFERS:
+        expecting = offering(offer, b"expect: 100-continue\r\ncontent-length: %d\r\n" % len(QUESTION), QUESTION)
+        assert [answer.status_code for answer in expecting] == [100, 200, 200]
+        refused(port, [b"GET /healthz HTTP/1.1\r\n" + offer + b"x: " + b"a" * 20_000], 431, "16384 bytes")
+        head = post("/predict", len(QUESTION))[:-2] + offer
+        for ending in (head.replace(b"/1.1", b"/1.0"), head.replace(b"onnection: ", b"onnection: close, ")):
+            (answered,) = converse(port, [ending + b"\r\n", QUESTION])
+            assert answered.json()["label"] == "card_lost"

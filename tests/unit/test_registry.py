@@ -5,8 +5,9 @@ import pytest
 from bundles import Publish, write_bundle
 
 from boatyard import registry
-from boatyard.bundle import BundleError, Manifest
+from boatyard.bundle import Bundle, BundleError, Manifest
 from boatyard.errors import UserError
+from boatyard.predict import Predictor, served_files
 from boatyard.registry import AliasMoved, Reference, UnknownModel, parse_reference
 from boatyard.storage import LocalStorage, Storage
 
@@ -229,6 +230,44 @@ def test_an_unknown_reference_names_what_there_is(
     registry.promote(storage, "inbox", three[0])
     with pytest.raises(UnknownModel, match=said):
         registry.resolve(storage, parse_reference(reference))
+
+
+@pytest.mark.parametrize("reference", ["inbx", "inbox@prodction", "inbox@20260101T000000Z-00000000"])
+def test_what_is_not_there_is_told_without_going_through_all_that_is(
+    storage: Storage, three: list[str], reference: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.promote(storage, "inbox", three[0])
+    listed: list[str] = []
+    original = type(storage).list
+    monkeypatch.setattr(type(storage), "list", lambda self, prefix="": listed.append(prefix) or original(self, prefix))
+    with pytest.raises(UnknownModel):
+        registry.resolve(storage, parse_reference(reference))
+    assert set(listed) <= {"models/inbox/aliases/"}
+
+
+def test_what_is_not_needed_is_neither_fetched_nor_verified_and_the_rest_is(storage: Storage, tmp_path: Path) -> None:
+    sealed = tmp_path / "sealed"
+    sealed.mkdir()
+    (sealed / "model.safetensors").write_bytes(b"weights")
+    write_bundle(sealed)
+    version = registry.publish(storage, sealed).version
+    home = f"models/inbox/{version}"
+
+    def fetch() -> Bundle:
+        return registry.fetch(storage, Reference("inbox", version), tmp_path / "cache", served_files)
+
+    storage.write(f"{home}/model.safetensors", b"changed")
+    assert fetch().manifest.version == version
+    storage.remove([f"{home}/model.safetensors"])
+    assert Predictor(fetch()).model
+    storage.write(f"{home}/tokenizer.json", b"changed")
+    with pytest.raises(BundleError, match=r"tokenizer\.json has 7 bytes"):
+        fetch()
+    storage.remove([f"{home}/tokenizer.json"])
+    with pytest.raises(BundleError, match=r"tokenizer\.json is missing"):
+        fetch()
+    with pytest.raises(BundleError, match=r"sealed without plots\.png"):
+        registry.fetch(storage, Reference("inbox", version), tmp_path / "cache", lambda _: ["plots.png"])
 
 
 def test_an_empty_registry_says_that_nothing_is_published(storage: Storage) -> None:

@@ -6,7 +6,6 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 from anyio import to_thread
@@ -39,6 +38,7 @@ from boatyard.journal import Journal
 from boatyard.predict import Predictor, allowed_cores
 from boatyard.problems import Problem, documented, handle_problems
 from boatyard.registry import Alias
+from boatyard.routes import HeadRequests, read_no_more
 from boatyard.storage import Storage, open_storage
 
 SHIPPING_SECONDS = 3  # for the journal's last segment; what is left waits for the next start
@@ -62,9 +62,12 @@ async def _administrator(request: Request, key: Annotated[str | None, Header(ali
 
 Administrator = Annotated[str, Depends(_administrator)]
 
-router = APIRouter()
-guarded = APIRouter(dependencies=[Depends(_let_in)], responses=documented(401, 403, 422, 429))
-administered = APIRouter(responses=documented(401, 403, 404, 409, 422, 429, 500, 503))
+router = APIRouter(dependencies=[Depends(read_no_more)], responses=documented(422))
+guarded = APIRouter(dependencies=[Depends(_let_in), Depends(read_no_more)], responses=documented(401, 403, 422, 429))
+administered = APIRouter(
+    dependencies=[Depends(_administrator), Depends(read_no_more)],
+    responses=documented(401, 403, 404, 409, 422, 429, 500, 503),
+)
 
 
 async def _default_model(request: Request) -> Predictor:
@@ -124,7 +127,8 @@ async def job_result(request: Request, job: NamedJob) -> Response:
     state = await to_thread.run_sync(jobs_over_http.state, storage, job)
     if state.state == "running":
         raise Problem(409, f"the job is not finished: {state.rows:,} rows are answered")
-    return StreamingResponse(jobs_over_http.result(storage, job), media_type="application/jsonl")
+    keys = await to_thread.run_sync(jobs.result_keys, storage, job)
+    return StreamingResponse(jobs_over_http.result(storage, keys), media_type="application/jsonl")
 
 
 @router.get("/healthz")
@@ -223,21 +227,19 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.state.journal = journal = Journal(app.state.storage, Path(chosen.spool))
         app.state.metrics.watch_journal(journal)
         app.state.batcher = Batcher(allowed_cores(), app.state.metrics)
-        with TemporaryDirectory(prefix="boatyard-") as cache:
-            models = Models(app.state.storage, chosen.model, Path(cache), app.state.metrics, chosen.watch_seconds)
-            app.state.models = models
-            await models.follow_default()
-            if models.default is None:  # logged; a model that is published later makes the server ready
-                logger.warning("serving without a model: /readyz says why")
-            app.state.worker = worker = Worker(app.state.storage, models, app.state.batcher)
-            gc.collect()
-            gc.freeze()  # what is loaded by now stays: no later collection need walk through it
-            background = [asyncio.create_task(models.watch()), asyncio.create_task(worker.work())]
-            yield
-            for task in background:
-                task.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
-            app.state.batcher.close()
+        app.state.models = models = Models(app.state.storage, chosen.model, app.state.metrics, chosen.watch_seconds)
+        await models.follow_default()
+        if models.default is None:  # logged; a model that is published later makes the server ready
+            logger.warning("serving without a model: /readyz says why")
+        app.state.worker = worker = Worker(app.state.storage, models, app.state.batcher)
+        gc.collect()
+        gc.freeze()  # what is loaded by now stays: no later collection need walk through it
+        background = [asyncio.create_task(models.watch()), asyncio.create_task(worker.work())]
+        yield
+        for task in background:
+            task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
+        app.state.batcher.close()
         await to_thread.run_sync(journal.close, SHIPPING_SECONDS)
 
     app = FastAPI(
@@ -257,6 +259,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(guarded)
     app.include_router(administered)
     handle_problems(app)
+    app.add_middleware(HeadRequests)
     app.add_middleware(ObservedRequests, metrics=app.state.metrics)
     app.add_middleware(Shedding, state=app.state, path="/predict")  # last added, so outermost
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import suppress
 from secrets import token_hex
 from typing import Any, Literal
@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict
 from boatyard import jobs
 from boatyard.api.batching import MOST_TOGETHER, Batcher, QueueFull
 from boatyard.api.models import Models, ModelUnavailable
-from boatyard.api.requests import read_pieces
+from boatyard.api.requests import media_type, read_pieces
+from boatyard.errors import UserError
 from boatyard.jobs import End, InputRow, Job, JobFailed, Progress, Submission
 from boatyard.kinds.protocol import InvalidInput
 from boatyard.predict import Predictor
@@ -60,9 +61,7 @@ class JobState(BaseModel):
 
 async def submit(request: Request, storage: Storage, predictor: Predictor) -> Job:
     """Takes a file as it comes in. Raises Problem."""
-    sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if sent not in FORMATS:
-        raise Problem(415, f"the body must be {', '.join(FORMATS)}, not {sent[:100] or 'untyped'}")
+    sent = media_type(request, FORMATS)
     if len(await to_thread.run_sync(jobs.open_ids, storage)) >= MOST_OPEN:
         raise Problem(429, f"{MOST_OPEN} jobs are open already", headers={"retry-after": "60"})
     manifest = predictor.manifest
@@ -70,6 +69,8 @@ async def submit(request: Request, storage: Storage, predictor: Predictor) -> Jo
     try:
         async for data in read_pieces(request):
             due = submission.add(data)
+            if (why := submission.unreadable) is not None:
+                raise Problem(415, f"the file {why}", headers={"connection": "close"})
             if submission.too_large:
                 raise Problem(413, f"a job may have {jobs.MOST_BYTES:,} bytes", headers={"connection": "close"})
             if submission.too_slow:
@@ -77,8 +78,9 @@ async def submit(request: Request, storage: Storage, predictor: Predictor) -> Jo
                 raise Problem(408, f"a job must be sent within {seconds} seconds", headers={"connection": "close"})
             if due:
                 await to_thread.run_sync(submission.store)
+        await to_thread.run_sync(submission.store)
     except Exception:  # where this process is ended, a worker cleans up
-        with suppress(OSError):
+        with suppress(OSError, UserError):
             submission.abandon()
         raise
     return await to_thread.run_sync(submission.finish)
@@ -100,9 +102,9 @@ def state(storage: Storage, job: Job) -> JobState:
     )
 
 
-async def result(storage: Storage, job: Job) -> AsyncIterator[bytes]:
+async def result(storage: Storage, keys: Iterable[str]) -> AsyncIterator[bytes]:
     """The answers, chunk by chunk."""
-    for key in await to_thread.run_sync(jobs.result_keys, storage, job):
+    for key in keys:
         yield await to_thread.run_sync(storage.read, key)
 
 

@@ -43,13 +43,18 @@ class Keys:
         """`entries`: `name:sha256` each. Raises UserError."""
         self._rate = requests_per_second
         self._hashes: dict[str, str] = {}
-        self._buckets: dict[str, _Bucket] = {}
         for number, entry in enumerate(entries, 1):
-            named = _ENTRY.fullmatch(entry.strip())
-            if named is None:  # it is not shown: it may be a key by mistake
+            parts = _ENTRY.fullmatch(entry.strip())
+            if parts is None:  # it is not shown: it may be a key by mistake
                 raise UserError(f"entry {number} is not NAME:SHA256, as `python -m boatyard.api.keys NAME` prints it")
-            self._hashes[named[1]] = named[2]
-            self._buckets[named[1]] = _Bucket(max(requests_per_second, 1.0))
+            name, digest = parts.groups()
+            if name in self._hashes:
+                raise UserError(f"entry {number} is a second key named {name!r}: each key has a name of its own")
+            for other, known in self._hashes.items():
+                if known == digest:
+                    raise UserError(f"entry {number}, {name!r}, is the same key as {other!r}: make each one of its own")
+            self._hashes[name] = digest
+        self._buckets = {name: _Bucket(max(requests_per_second, 1.0)) for name in self._hashes}
 
     def __bool__(self) -> bool:
         return bool(self._hashes)

@@ -5,18 +5,22 @@ import logging
 import time
 from collections import OrderedDict
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import anyio
 from anyio import to_thread
 
 from boatyard.api.metrics import Metrics
 from boatyard.errors import UserError
-from boatyard.predict import Predictor, open_predictor
+from boatyard.predict import Predictor, open_predictor, served_files
 from boatyard.registry import Reference, UnknownModel, fetch, resolve
 from boatyard.storage import Storage
 
 NAMED_MODELS = 4
-RETRY_SECONDS = 10
+RETRY_SECONDS = 10  # doubled each time that it fails again
+MOST_RETRY_SECONDS = 300
+MOST_REMEMBERED = 1000
 
 logger = logging.getLogger(__name__)
 
@@ -25,37 +29,39 @@ class ModelUnavailable(UserError):  # noqa: N818 - says what happened
     """The model is there, or ought to be, and cannot be loaded."""
 
 
-class Models:
-    """Finds, loads and keeps models; what an alias means is asked anew every `watch_seconds`."""
+class _Failure(NamedTuple):
+    again_at: float
+    pause: float
+    why: str
 
-    def __init__(
-        self, storage: Storage, default: Reference, cache: Path, metrics: Metrics, watch_seconds: float = 1.0
-    ) -> None:
+
+class Models:
+    """Finds, loads and keeps models; what an alias means is asked anew every `watch_seconds`.
+
+    Whatever clients name, what is kept of it is bounded: a few models in memory, nothing on the disk.
+    """
+
+    def __init__(self, storage: Storage, default: Reference, metrics: Metrics, watch_seconds: float = 1.0) -> None:
         self.default: Predictor | None = None
         self._default_reference = default
         self._storage = storage
-        self._cache = cache
         self._metrics = metrics
         self._watch_seconds = watch_seconds
         self._loaded: OrderedDict[Reference, Predictor] = OrderedDict()  # by exact version, oldest use first
-        self._meant: dict[Reference, tuple[float, Reference]] = {}  # when an alias was asked, and its version
-        self._failed: dict[Reference, tuple[float, str]] = {}  # when, and why
+        # when it was asked, and the exact version or why there is none
+        self._meant: dict[Reference, tuple[float, Reference | str]] = {}
+        self._failed: dict[Reference, _Failure] = {}
         self._loading = anyio.Lock()  # one at a time, which bounds the memory that loading takes
         self._complaint = f"model {default} is not loaded yet"
 
     async def get(self, reference: Reference) -> Predictor:
         """The model that the reference means now. Raises UnknownModel or ModelUnavailable."""
-        asked, exact = self._meant.get(reference, (-self._watch_seconds, None))
-        if exact is None or time.monotonic() - asked >= self._watch_seconds:
-            try:
-                version = await to_thread.run_sync(resolve, self._storage, reference)
-            except UnknownModel:
-                raise
-            except (UserError, OSError) as failed:
-                raise ModelUnavailable(f"model {reference} cannot be found: {failed}") from failed
-            exact = Reference(reference.name, version)
-            self._remember(reference, exact)
-        return await self._get_exact(exact)
+        asked, meant = self._meant.get(reference, (0.0, None))
+        if meant is None or time.monotonic() - asked >= self._watch_seconds:
+            return await self._get_newest(reference)
+        if isinstance(meant, str):
+            raise UnknownModel(meant)
+        return await self._get_exact(meant)
 
     def get_default(self) -> Predictor:
         """The default model: the version last loaded while its newest cannot be. Raises ModelUnavailable."""
@@ -66,7 +72,7 @@ class Models:
     async def follow_default(self) -> None:
         """Load what the default means now, beside the one that serves; where that fails, the old one goes on."""
         try:
-            newest = await self.get(self._default_reference)
+            newest = await self._get_newest(self._default_reference)
         except (UnknownModel, ModelUnavailable) as why:
             self._metrics.default_failed.set(1)
             if str(why) != self._complaint:  # once, not every second
@@ -86,10 +92,23 @@ class Models:
             except Exception:  # whatever it was, it may be gone in a second
                 logger.exception("the default model could not be looked for")
 
-    def _remember(self, reference: Reference, exact: Reference) -> None:
-        if len(self._meant) > 1000:  # each was found in the registry, and yet there is no end of versions
+    async def _get_newest(self, reference: Reference) -> Predictor:
+        """As the registry has it now, whatever is remembered."""
+        try:
+            version = await to_thread.run_sync(resolve, self._storage, reference)
+        except UnknownModel as why:
+            self._remember(reference, str(why))
+            raise
+        except (UserError, OSError) as failed:
+            raise ModelUnavailable(f"model {reference} cannot be found: {failed}") from failed
+        exact = Reference(reference.name, version)
+        self._remember(reference, exact)
+        return await self._get_exact(exact)
+
+    def _remember(self, reference: Reference, meant: Reference | str) -> None:
+        if len(self._meant) >= MOST_REMEMBERED:
             self._meant.clear()
-        self._meant[reference] = time.monotonic(), exact
+        self._meant[reference] = time.monotonic(), meant
 
     async def _get_exact(self, exact: Reference) -> Predictor:
         if exact not in self._loaded:
@@ -100,17 +119,17 @@ class Models:
         return self._loaded[exact]
 
     async def _load(self, exact: Reference) -> None:
-        if exact in self._failed:
-            failed_at, failure = self._failed[exact]
-            if time.monotonic() - failed_at < RETRY_SECONDS:
-                raise ModelUnavailable(failure)
+        failed = self._failed.get(exact)
+        if failed and time.monotonic() < failed.again_at:
+            raise ModelUnavailable(failed.why)
         try:
             predictor = await to_thread.run_sync(self._open, exact)
-        except Exception as why:  # whatever a broken bundle brings about, the server goes on
-            failure = f"model {exact} cannot be loaded: {why}"
-            self._failed[exact] = time.monotonic(), failure
-            logger.error("%s", failure, exc_info=None if isinstance(why, UserError) else why)
-            raise ModelUnavailable(failure) from why
+        except Exception as wrong:  # whatever a broken bundle brings about, the server goes on
+            why = f"model {exact} cannot be loaded: {wrong}"
+            pause = min(2 * failed.pause, MOST_RETRY_SECONDS) if failed else RETRY_SECONDS
+            self._failed[exact] = _Failure(time.monotonic() + pause, pause, why)
+            logger.error("%s", why, exc_info=None if isinstance(wrong, UserError) else wrong)
+            raise ModelUnavailable(why) from wrong
         self._failed.pop(exact, None)
         self._loaded[exact] = predictor
         self._metrics.loaded(predictor.manifest)
@@ -118,8 +137,9 @@ class Models:
         self._make_room()
 
     def _open(self, exact: Reference) -> Predictor:
-        # a thread for each: the batcher has as many run at once as there are cores
-        return open_predictor(fetch(self._storage, exact, self._cache), threads=1)
+        with TemporaryDirectory(prefix="boatyard-") as folder:
+            # a thread for each: the batcher has as many run at once as there are cores
+            return open_predictor(fetch(self._storage, exact, Path(folder), served_files), threads=1)
 
     def _make_room(self) -> None:
         named = [exact for exact, predictor in self._loaded.items() if predictor is not self.default]

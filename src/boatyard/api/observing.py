@@ -9,7 +9,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from boatyard.api.metrics import Metrics
-from boatyard.logs import request_id
+from boatyard.logs import endpoint, request_id
 
 REQUEST_ID = "X-Request-Id"
 
@@ -43,15 +43,15 @@ class ObservedRequests:
             await self._app(scope, receive, watched)
         finally:
             seconds = perf_counter() - started
-            route = getattr(scope.get("route"), "path", "other")
+            method, route = endpoint(scope)
             self._metrics.answered(route, status, seconds)
             fields = {
-                "method": scope["method"],
+                "method": method,
                 "route": route,
                 "status": status,
                 "duration_ms": round(1000 * seconds, 3),
             }
-            access.info("%s %s %s", scope["method"], route, status, extra={"fields": fields})
+            access.info("%s %s %s", method, route, status, extra={"fields": fields})
             request_id.reset(token)
 
 

@@ -19,6 +19,7 @@ from boatyard.errors import UserError
 from boatyard.predict import Predictor
 from boatyard.problems import Fault, Problem, invalid
 from boatyard.registry import REFERENCE, UnknownModel, parse_reference
+from boatyard.routes import check_query
 
 TIMEOUT = "X-Request-Timeout-Ms"
 
@@ -35,6 +36,9 @@ class Parameters(BaseModel):
     patience: Annotated[
         int, Field(ge=1, le=600_000, alias=TIMEOUT, description="past it the answer is 504, and not worked on")
     ] = 10_000
+
+
+QUERY = Parameters.model_fields.keys() - {"patience"}
 
 
 async def predict(request: Request) -> Response:
@@ -72,7 +76,8 @@ async def named_model(models: Models, model: str | None) -> Predictor:
 
 
 def _parameters(request: Request) -> Parameters:
-    given: dict[str, str] = {name: value for name, value in request.query_params.items() if name != TIMEOUT}
+    check_query(request, QUERY)
+    given: dict[str, str] = dict(request.query_params)
     if (patience := request.headers.get(TIMEOUT)) is not None:
         given[TIMEOUT] = patience
     try:

@@ -1,11 +1,13 @@
 """HTTP as uvicorn reads it, with bounds for a request's head: how long it may be, and how long it may take.
 
-What is refused here never gets to the app, nor into its log and metrics.
+What is refused here never gets to the app, nor into its log and metrics. An offer to go on in another protocol (h2c by
+curl and Java, WebSocket) is not taken up, which HTTP leaves to the server: the request is answered as if it had none.
 """
 
 from asyncio import TimerHandle, Transport
 from typing import Any
 
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from boatyard.problems import Problem
@@ -39,7 +41,7 @@ class BoundedProtocol(HttpToolsProtocol):
             piece = data[fed : fed + MOST_HEAD_BYTES - self._head_bytes]
             fed += len(piece)
             self._head_bytes += len(piece) * self._in_head
-            super().data_received(piece)
+            self._parse(piece)
             if self._refused or not self._head_bytes:
                 continue
             if self._head_bytes >= MOST_HEAD_BYTES:
@@ -48,11 +50,15 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._start_timer()
 
     def on_headers_complete(self) -> None:  # noqa: D102 - httptools' own
+        if self.parser.should_upgrade():  # it comes again, without the offer
+            return
         super().on_headers_complete()
         self._in_head, self._head_bytes = False, 0
         self._stop_timer()
 
     def on_message_complete(self) -> None:  # noqa: D102 - httptools' own
+        if self.parser.should_upgrade():  # it comes again, without the offer
+            return
         super().on_message_complete()
         self._in_head = True
         self._stop_timer()
@@ -62,8 +68,28 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self._in_head and self.cycle.response_complete:  # nobody waits for the rest of its body
             self._start_timer()
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002, D102 - uvicorn's own
-        self._refuse(400, "what was received is not an HTTP/1.1 request")
+    def _parse(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        while data:
+            try:
+                self.parser.feed_data(data)
+            except HttpParserUpgrade as offer:  # the parser takes what follows the head to be in the other protocol
+                if self.parser.get_method() == b"CONNECT":
+                    self._refuse(501, "this server is no proxy")
+                    return
+                data = self._head_without_offer() + data[offer.args[0] :]
+                self.parser = HttpRequestParser(self)  # the old one is at its end where the connection is to be closed
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+            except HttpParserError:
+                self._refuse(400, "what was received is not an HTTP/1.1 request")
+                return
+            else:
+                return
+
+    def _head_without_offer(self) -> bytes:
+        start = b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        lines = [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
+        return b"\r\n".join([start, *lines, b"", b""])
 
     def _start_timer(self) -> None:
         self._timer = self.loop.call_later(HEAD_SECONDS, self._expire)

@@ -14,7 +14,7 @@ from boatyard.bundle import NAME, VERSION, BundleError, Card
 from boatyard.errors import UserError
 from boatyard.problems import Problem
 from boatyard.registry import ANYWHERE, Alias, Expected, UnknownModel
-from boatyard.storage import NotFound, Storage, Unavailable
+from boatyard.storage import NotFound, Storage
 
 Name = Annotated[str, Path(pattern=f"^{NAME.pattern}$")]
 Version = Annotated[str, Path(pattern=f"^{VERSION.pattern}$")]
@@ -78,7 +78,7 @@ def rollback(storage: Storage, name: str, alias: str, expected: str | None, by: 
 def _told() -> Iterator[None]:
     try:
         yield
-    except Unavailable:
+    except OSError:  # the storage's own, which are UserErrors too
         raise
     except (UnknownModel, NotFound) as why:
         raise Problem(404, str(why)) from None

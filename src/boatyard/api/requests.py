@@ -1,9 +1,8 @@
 """From a request's bytes to a model's rows; what is wrong with them becomes a problem."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
-from time import perf_counter
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -27,7 +26,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 async def read_json(request: Request) -> object:
     """The decoded body. Nested over 200 deep, or with NaN in it, it is no JSON to this server."""
-    _check_type(request)
+    media_type(request, ["application/json"])
     try:
         async with asyncio.timeout(BODY_SECONDS):
             body = await _read_body(request)
@@ -37,6 +36,17 @@ async def read_json(request: Request) -> object:
         return from_json(body, allow_inf_nan=False)
     except ValueError as wrong:
         raise Problem(400, f"the body is not JSON: {wrong}") from None
+
+
+def media_type(request: Request, taken: Collection[str]) -> str:
+    """What the body is, of the types that are taken. Raises Problem, also where it comes compressed."""
+    sent = request.headers.get("content-type", "")
+    if (kind := sent.partition(";")[0].strip().lower()) not in taken:
+        raise Problem(415, f"the body must be {', '.join(taken)}, not {sent[:100] or 'untyped'}")
+    for header in request.headers.getlist("content-encoding"):
+        if header.strip().lower() not in ("", "identity"):
+            raise Problem(415, f"the body must come as it is, and its content-encoding is {header[:100]}")
+    return kind
 
 
 async def read_pieces(request: Request) -> AsyncIterator[bytes]:
@@ -95,26 +105,30 @@ def parse(payload: object, model: type[_Model]) -> _Model:
 
 async def patiently(request: Request, answer: "asyncio.Future[_Answer]", seconds: float) -> _Answer:
     """The answer to a request whose body was read; cancelled when its client hangs up, or past the time, with 504."""
-    loop, deadline = asyncio.get_running_loop(), perf_counter() + seconds
-    late = loop.call_later(seconds, answer.cancel)
+    loop = asyncio.get_running_loop()
+    causes: list[Exception] = []
     listening: list[asyncio.Task[None]] = []
+
+    def give_up(cause: Exception) -> None:
+        if answer.cancel():  # nothing else did, and there was no answer yet
+            causes.append(cause)
 
     def listen() -> None:
         listening.append(task := loop.create_task(_hung_up(request)))
-        task.add_done_callback(lambda _: answer.cancel())
+        task.add_done_callback(lambda _: give_up(ClientDisconnect()))
 
-    soon = loop.call_later(LISTEN_AFTER_SECONDS, listen)
+    late = Problem(504, "the answer was not ready within the time that the request allows")
+    # a clock would not tell why it was cancelled: uvloop's timers may fire a little early
+    timers = [loop.call_later(max(seconds, 0), give_up, late), loop.call_later(LISTEN_AFTER_SECONDS, listen)]
     try:
         return await answer
     except asyncio.CancelledError:
-        if listening and listening[0].done():
-            raise ClientDisconnect from None
-        if perf_counter() >= deadline:
-            raise Problem(504, "the answer was not ready within the time that the request allows") from None
+        if causes:
+            raise causes[0] from None
         raise
     finally:
-        late.cancel()
-        soon.cancel()
+        for timer in timers:
+            timer.cancel()
         for task in listening:
             task.cancel()
 
@@ -147,14 +161,6 @@ def _too_large() -> Problem:
 
 def _too_slow(detail: str) -> Problem:
     return Problem(408, detail, headers={"connection": "close"})
-
-
-def _check_type(request: Request) -> None:
-    sent = request.headers.get("content-type", "")
-    if sent.partition(";")[0].strip().lower() != "application/json":
-        raise Problem(415, f"the body must be application/json, not {sent[:100] or 'untyped'}")
-    if (encoding := request.headers.get("content-encoding", "identity")) != "identity":
-        raise Problem(415, f"the body must not be encoded, and is {encoding[:100]}")
 
 
 async def _read_body(request: Request) -> bytes:

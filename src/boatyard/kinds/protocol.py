@@ -71,8 +71,11 @@ class ServedModel(Protocol[RowT, EncodedT]):
 class ServingKind(Protocol):
     """The module `boatyard.kinds.<kind>.serving`: imports neither torch nor pandas."""
 
+    FILES: Sequence[str]
+    """What lies beside the graph in a bundle and is read to answer."""
+
     def open_model(self, folder: Path, manifest: Manifest) -> ServedModel[Any, Any]:
-        """Reads what lies beside the graph in a verified bundle."""
+        """Reads these, from a verified bundle whose folder may be gone afterwards."""
 
 
 class Baseline(Protocol):

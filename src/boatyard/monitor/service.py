@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import uvicorn
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import HTMLResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -23,9 +23,10 @@ from boatyard.monitor.results import Findings, Past
 from boatyard.monitor.run import HISTORY_DAYS, Monitor
 from boatyard.monitor.settings import Settings
 from boatyard.problems import Problem, documented, handle_problems
+from boatyard.routes import HeadRequests, read_no_more
 
 logger = logging.getLogger(__name__)
-router = APIRouter()
+router = APIRouter(dependencies=[Depends(read_no_more)], responses=documented(422))
 
 _NONE_YET = "there is no report yet: POST /drift/run makes one"
 
@@ -118,6 +119,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.include_router(router)
     handle_problems(app)
+    app.add_middleware(HeadRequests)
 
     async def cannot(_: Request, raised: UserError) -> Response:
         logger.error("%s", raised)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from boatyard.errors import UserError
-from boatyard.storage.interface import AlreadyExists, Conflict, NotFound, Storage, Unavailable, check_key
+from boatyard.storage.interface import AlreadyExists, Conflict, NotFound, Refused, Storage, Unavailable, check_key
 from boatyard.storage.local import LocalStorage, write_atomically
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Conflict",
     "LocalStorage",
     "NotFound",
+    "Refused",
     "Storage",
     "Unavailable",
     "check_key",

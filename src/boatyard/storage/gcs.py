@@ -9,7 +9,7 @@ carries a token, by which it knows its own work; and what is transferred is comp
 import os
 import re
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from io import BytesIO
@@ -32,6 +32,7 @@ from boatyard.storage.interface import (
     Conflict,
     Keys,
     NotFound,
+    Refused,
     Storage,
     Unavailable,
     check_key,
@@ -45,6 +46,7 @@ _ROOT = re.compile(r"gs://([a-z0-9][a-z0-9._-]{1,220}[a-z0-9])(?:/(.*?))?/?")
 _GENERATION = re.compile(r"[1-9][0-9]{0,18}")
 _TOKEN = "boatyard-write"  # noqa: S105 - the name of an object's metadata
 _CHUNK = 2**20
+_MOST_FOLDERS = 1000
 
 # after 408, 429, 5xx and broken connections, for a minute
 _RETRY = DEFAULT_RETRY.with_delay(initial=0.5, maximum=8.0, multiplier=2.0).with_timeout(60.0)
@@ -141,10 +143,24 @@ class BucketStorage(Storage):
             with suppress(api.NotFound):
                 self._ask(partial(self._bucket.delete_blob, self._name(key), **_ONCE))
 
-    def fetch(self, prefix: str, cache: Path) -> Path:
+    def folders(self, prefix: str = "") -> Keys:
+        if prefix:
+            check_key(prefix.removesuffix("/"))
+        whole = f"{self._prefix}{prefix}"
+        asked = {"prefix": whole, "delimiter": "/", "max_results": _MOST_FOLDERS, "fields": "prefixes,nextPageToken"}
+        with self._explained(), self._named():
+            pages = self._client.list_blobs(self._bucket, **asked, **_ONCE | {"retry": _RETRY})
+            for _ in pages:  # the prefixes are known once it was walked through
+                pass
+        names = (name.removeprefix(whole).rstrip("/") for name in pages.prefixes)
+        return sorted(name for name in names if KEY_PART.fullmatch(name))
+
+    def fetch(self, prefix: str, cache: Path, names: Collection[str] | None = None) -> Path:
         """What lies whole in the cache is not copied again."""
-        key = check_key(prefix.rstrip("/"))
+        key = check_key(prefix.removesuffix("/"))
         blobs = {name.removeprefix(f"{key}/"): blob for name, blob in self._blobs(f"{key}/").items()}
+        if names is not None:
+            blobs = {name: blob for name, blob in blobs.items() if name in names}
         if not blobs:
             raise NotFound(f"nothing is stored under {prefix!r} in {self.root}")
         folder = cache / key
@@ -244,7 +260,7 @@ class BucketStorage(Storage):
         try:
             yield
         except api.NotFound:
-            raise UserError(f"storage {self.root!r}: there is no bucket {self._bucket.name!r}") from None
+            raise Refused(f"storage {self.root!r}: there is no bucket {self._bucket.name!r}") from None
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -255,17 +271,17 @@ class BucketStorage(Storage):
         except (api.RetryError, RequestException) as failed:
             raise Unavailable(f"storage {self.root!r} cannot be reached: {_said(failed)}") from failed
         except (GoogleAuthError, api.Unauthorized) as refused:
-            raise UserError(
+            raise Refused(
                 f"storage {self.root!r}: no valid Google Cloud credentials ({_said(refused)}): "
                 "`gcloud auth application-default login` makes some"
             ) from refused
         except api.Forbidden as refused:
-            raise UserError(
+            raise Refused(
                 f"storage {self.root!r}: no permission ({_said(refused)}): "
                 "roles/storage.objectUser on the bucket has it"
             ) from refused
         except api.GoogleAPIError as refused:
-            raise UserError(f"storage {self.root!r}: Cloud Storage refused ({_said(refused)})") from refused
+            raise Refused(f"storage {self.root!r}: Cloud Storage refused ({_said(refused)})") from refused
 
 
 def _opened(source: bytes | Path) -> IO[bytes]:
@@ -286,9 +302,16 @@ def _sums(folder: Path) -> dict[str, str]:
 
 
 def _said(error: Any) -> str:
-    """What went wrong, in a line: the service's own words if there are any."""
+    """What went wrong, in a line: the service's own words if there are any.
+
+    Without the address that was asked: it holds a key, of which a part may be a client's.
+    """
     cause = getattr(error, "cause", None) or error
     with suppress(AttributeError, KeyError, TypeError, ValueError):
         return str(cause.response.json()["error"]["message"])
+    if isinstance(cause, api.GoogleAPICallError) and cause.code is not None:
+        return f"status {int(cause.code)}"
+    with suppress(AttributeError, IndexError):
+        cause = cause.args[0].reason  # of what urllib3 tried again and again
     said = str(cause).strip() or type(cause).__name__
     return said.splitlines()[0][:300]

@@ -8,7 +8,7 @@ temporary files and the locks out with one rule.
 
 import re
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -34,6 +34,10 @@ class Conflict(UserError):
 
 class Unavailable(UserError, OSError):
     """The storage did not answer in time, or not what it can mean. Later it may."""
+
+
+class Refused(UserError, OSError):
+    """The storage does not let it be done. Somebody has to see to that: credentials, permissions, no such bucket."""
 
 
 class Storage(Protocol):
@@ -85,8 +89,18 @@ class Storage(Protocol):
         """Removes the keys, in their order; those that hold nothing are passed over."""
 
     @abstractmethod
-    def fetch(self, prefix: str, cache: Path) -> Path:
-        """A local folder, to be read only, with what lies under `prefix`. Raises NotFound."""
+    def folders(self, prefix: str = "") -> Keys:
+        """What comes next in the keys that go on below `prefix` (empty, or with '/' at its end), sorted.
+
+        However much lies below: of a bucket, the first thousand.
+        """
+
+    @abstractmethod
+    def fetch(self, prefix: str, cache: Path, names: Collection[str] | None = None) -> Path:
+        """A local folder, to be read only, with what lies under `prefix`, or with its `names` at least.
+
+        Raises NotFound where there is nothing of it.
+        """
 
 
 def check_key(key: str) -> str:

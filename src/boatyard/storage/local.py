@@ -5,7 +5,7 @@
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -100,7 +100,14 @@ class LocalStorage(Storage):
                 with suppress(OSError):  # other keys lie in it
                     path.parent.rmdir()
 
-    def fetch(self, prefix: str, cache: Path) -> Path:  # noqa: ARG002 - what is local needs no cache
+    def folders(self, prefix: str = "") -> Keys:
+        folder = self._path(prefix.removesuffix("/")) if prefix else self.root
+        if not folder.is_dir():
+            return []
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries if KEY_PART.fullmatch(entry.name) and entry.is_dir())
+
+    def fetch(self, prefix: str, cache: Path, names: Collection[str] | None = None) -> Path:  # noqa: ARG002 - is local
         folder = self._path(prefix.rstrip("/"))
         if not folder.is_dir():
             raise NotFound(f"nothing is stored under {prefix!r} in {self.root}")

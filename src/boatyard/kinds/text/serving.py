@@ -15,6 +15,7 @@ from boatyard.bundle import BundleError, Manifest
 from boatyard.kinds.protocol import Feeds, InvalidInput
 from boatyard.texts import VISIBLE, is_blank
 
+FILES = ("tokenizer.json",)
 MOST_CHARACTERS = 20_000
 _ECHOED_CHARACTERS = 40
 Row = tuple[str, ...]
