@@ -36,14 +36,24 @@ def draw(chart: Any, described: str) -> None:
 
 def choices(top: Rows) -> Any:
     """A bar for each `label` by its `score`, the first in the accent."""
-    rows = [{**choice, "first": index == 0} for index, choice in enumerate(top)]
+    return _bars([{**choice, "first": index == 0} for index, choice in enumerate(top)], "score", ".1%", most=1)
+
+
+def totals(rows: Rows) -> Any:
+    """A bar for each `label` by its `count`."""
+    return _bars([{**row, "first": False} for row in rows], "count", ",d", most=max(row["count"] for row in rows))
+
+
+def _bars(rows: Rows, field: str, form: str, most: float) -> Any:
     base = alt.Chart(_data(rows)).encode(
-        x=alt.X("score:Q", scale=alt.Scale(domain=[0, 1.12]), axis=None),
+        x=alt.X(f"{field}:Q", scale=alt.Scale(domain=[0, 1.12 * most]), axis=None),
         y=alt.Y("label:N", sort=None, axis=_names()),
     )
     bar = base.mark_bar(cornerRadiusEnd=4, size=18).encode(color=_when("datum.first"))
-    share = base.mark_text(align="left", dx=6, fontSize=13, color=GREY).encode(text=alt.Text("score:Q", format=".1%"))
-    return (bar + share).properties(height=alt.Step(30))
+    number = base.mark_text(align="left", dx=6, fontSize=13, color=GREY).encode(
+        text=alt.Text(f"{field}:Q", format=form)
+    )
+    return (bar + number).properties(height=alt.Step(30))
 
 
 def accuracies(rows: Rows) -> Any:
