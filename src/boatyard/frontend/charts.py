@@ -123,6 +123,7 @@ def reports(rows: Rows) -> Any:
 def over_time(rows: Rows, order: Sequence[str], others: str) -> Any:
     """`count` in each `hour`, stacked by `label` in that order; `others` in grey."""
     shown = [label for label in order if label != others]
+    long = any(len(label) > BESIDE for label in order)
     shades = [*_shades(len(shown)), *([_mixed(GREY, 0.45)] if others in order else [])]
     return (
         alt.Chart(_data(rows))
@@ -133,7 +134,13 @@ def over_time(rows: Rows, order: Sequence[str], others: str) -> Any:
             color=alt.Color(
                 "label:N",
                 scale=alt.Scale(domain=list(order), range=shades),
-                legend=alt.Legend(title=None, orient="bottom", columns=2, labelLimit=150, padding=0),
+                legend=alt.Legend(
+                    title=None,
+                    orient="bottom",
+                    columns=1 if long else 2,
+                    labelLimit=300 if long else 150,
+                    padding=0,
+                ),
             ),
             order=alt.Order("rank:Q"),
             tooltip=["label:N", "count:Q"],

@@ -69,7 +69,7 @@ def judged(quality: dict[str, Any]) -> str:
     if not quality["feedback"]:
         return "No answer has feedback yet."
     return (
-        f"{quality['feedback']:,} answers have feedback: accuracy is between {percent(quality['low'])} and "
+        f"Answers with feedback: {quality['feedback']:,}. Accuracy is between {percent(quality['low'])} and "
         f"{percent(quality['high'])}; the model was accepted at {percent(quality['accepted'])}."
     )
 
