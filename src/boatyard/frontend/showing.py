@@ -51,7 +51,9 @@ def explain(trouble: Trouble) -> None:
         )
     elif trouble.status in (401, 403):
         st.markdown("Type a key that it knows under **Keys**, in the side bar.")
-    elif trouble.status in (429, 503, 504):
+    elif trouble.status == 503:
+        st.markdown("It may answer in a moment. Where no model is published yet, `uv run invoke pipeline` makes one.")
+    elif trouble.status in (429, 504):
         st.markdown("It may answer in a moment.")
     if trouble.status in (0, 429, 503, 504):
         st.button("Try again", icon=":material/refresh:", key=f"again-{service.name}")
