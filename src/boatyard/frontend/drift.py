@@ -33,7 +33,7 @@ def show(api: Service, monitor: Service) -> None:
             raise
         rows = monitor.get("/statistics")["rows"]
         st.info(
-            f"There is no report yet. **Run now** makes one, of the {rows:,} predictions that the journal has."
+            f"There is no report yet. **Run now** makes one. Predictions in the journal: {rows:,}."
             if rows
             else "There is no report yet, and the journal has no predictions to make one of.",
             icon=":material/info:",
