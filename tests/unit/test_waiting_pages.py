@@ -113,7 +113,8 @@ def test_the_latest_answers_are_missed_beside_older_ones_too(services: Services)
 
 
 @pytest.mark.parametrize(
-    ("statistics", "sentence"), [(NOTHING, "has no predictions to make one of"), (SOME, "Predictions in the journal: 30")]
+    ("statistics", "sentence"),
+    [(NOTHING, "has no predictions to make one of"), (SOME, "Predictions in the journal: 30")],
 )
 def test_a_drift_page_without_a_report_says_what_there_is(
     services: Services, statistics: dict[str, Any], sentence: str
