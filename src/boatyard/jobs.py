@@ -24,7 +24,7 @@ from typing import Any, Literal
 from pydantic_core import to_json
 
 from boatyard.errors import UserError
-from boatyard.records import Format, Unreadable, other_delimiter, read_records
+from boatyard.records import Format, Unreadable, check_start, other_delimiter, read_records
 from boatyard.storage import AlreadyExists, Conflict, NotFound, Storage
 
 CHUNK = 1024  # rows, at most

@@ -18,10 +18,14 @@ from boatyard import registry
 from boatyard.evaluate.metrics import BaselineScore, score
 from boatyard.evaluate.report import write_report
 from boatyard.kinds.text.serving import input_schema
+from boatyard.markdown import escape
 from boatyard.storage import open_storage
 
 ADMIN_KEY = "an-admin-key-that-nobody-guesses"
-HOSTILE_LABEL = "<i>fees</i> :red[x]"
+# whatever Markdown, Streamlit's additions to it, or HTML would make something else of
+HOSTILE_LABEL = (
+    "<i>fees</i> **b** :red[x] :smile: :material_home: :streamlit: a -> b >= c $x$ www.a.example me@b.example"
+)
 LABELS = ["card_lost", "transfer", HOSTILE_LABEL]
 HOSTILE_EXAMPLE = "<b>card</b> **fee** ![x](http://127.0.0.1:9/x.png)"
 
@@ -76,7 +80,10 @@ class Stack:
     def _publish(self, name: str, bias: tuple[int, int, int]) -> str:
         sealed = self.root / name
         sealed.mkdir(parents=True)
-        (sealed / "MODEL_CARD.md").write_text(f"# inbox\n\nThe {name} card.\n\n## Limits\n\n<script>card</script>\n")
+        labels = ", ".join(map(escape, LABELS))
+        (sealed / "MODEL_CARD.md").write_text(
+            f"# inbox\n\nThe {name} card.\n\n## Limits\n\n<script>card</script>\n\n## Labels\n\n{labels}\n"
+        )
         facts = {
             "sources": ["rows.csv"],
             "labels": LABELS,
@@ -105,9 +112,10 @@ class Stack:
 
 
 def _evaluate(folder: Path) -> None:
-    """The report of 100 rows, of which 10 were lost cards that were taken for transfers."""
+    """The report of 100 rows, of which 10 were lost cards that were taken for transfers, and one was about fees."""
     truth = np.arange(100) % 3
     answers = np.where((truth == 0) & (np.arange(100) < 30), 1, truth)
+    answers[truth == 2] = np.append(np.full(32, 2), 0)
     metrics = score(truth, 0.8 * np.eye(3)[answers] + 0.2 / 3, LABELS)
     baseline = BaselineScore("counting words", 9, 1.5, 0.7, (0.6, 0.8), 0.7)
     write_report(folder, title="inbox", split="test", metrics=metrics, baseline=baseline, mistakes=[])

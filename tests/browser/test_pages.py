@@ -121,6 +121,23 @@ def test_an_example_of_the_bundle_is_no_markup_either(visit: "Visit", stack: Sta
     assert page.get_by_test_id("stMain").locator("img").count() == 0
 
 
+def test_a_label_is_the_text_that_it_is_wherever_it_is_shown(visit: "Visit", stack: Stack, expect: Any) -> None:
+    page = visit(stack.page.url)
+    ask(page, "what is the fee")
+    expect(page.get_by_role("heading", name=HOSTILE_LABEL, exact=True)).to_be_visible()
+    page.get_by_role("button", name="Yes").click()
+    expect(page.get_by_text(f"It is kept that {HOSTILE_LABEL} is right.")).to_be_visible()
+    assert (
+        page.get_by_test_id("stMain").locator("p a, h3 a:not([href^='#']), img, [role=img][aria-label^=home]").count()
+        == 0
+    )
+    page.goto(f"{stack.page.url}/models")
+    # a card is Markdown, in which an address is a link
+    expect(page.get_by_text(f"card_lost, transfer, {HOSTILE_LABEL}")).to_be_visible()
+    page.get_by_role("tab", name="Mistakes").click()
+    expect(page.get_by_role("row", name=f"1 of 33 {HOSTILE_LABEL} card_lost")).to_be_visible()
+
+
 def test_a_file_becomes_a_job_and_its_answers_are_downloaded(visit: "Visit", stack: Stack, expect: Any) -> None:
     rows = ["text", *("my card was stolen" for _ in range(2_000)), '""']
     page = visit(stack.page.url)

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import streamlit as st
 
 from boatyard.frontend import about, drift, models, predict, traffic
+from boatyard.frontend.mark import MARK, wordmark
 from boatyard.frontend.services import Service, Trouble, addresses
 from boatyard.frontend.showing import explain
 
@@ -24,10 +24,10 @@ def _page(show: Show, title: str, icon: str, *, default: bool = False) -> st.Pag
     return st.Page(page, title=title, icon=f":material/{icon}:", url_path=title.lower(), default=default)
 
 
-HERE = Path(__file__).parent
+NAME = "Boatyard"
 
-st.set_page_config(page_title="Boatyard", page_icon=HERE / "mark.svg", layout="centered")
-st.logo(str(HERE / "wordmark.svg"), size="large", icon_image=str(HERE / "mark.svg"))
+st.set_page_config(page_title=NAME, page_icon=MARK, layout="centered")
+st.logo(wordmark(NAME), size="large", icon_image=str(MARK))
 chosen = st.navigation(
     [
         _page(predict.show, "Predict", "chat", default=True),

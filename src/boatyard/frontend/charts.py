@@ -10,6 +10,7 @@ import streamlit as st
 Rows = Sequence[dict[str, Any]]
 
 GREY = "#6f8481"
+BESIDE = 26  # letters of a name that there is room for beside its bar
 HOURS = 24  # that an axis of time shows at least: of a new server's first hour a bar is as wide as later
 
 
@@ -36,14 +37,28 @@ def draw(chart: Any, described: str) -> None:
 
 def choices(top: Rows) -> Any:
     """A bar for each `label` by its `score`, the first in the accent."""
-    rows = [{**choice, "first": index == 0} for index, choice in enumerate(top)]
+    return _bars([{**choice, "first": index == 0} for index, choice in enumerate(top)], "score", ".1%", most=1)
+
+
+def totals(rows: Rows) -> Any:
+    """A bar for each `label` by its `count`."""
+    return _bars([{**row, "first": False} for row in rows], "count", ",d", most=max(row["count"] for row in rows))
+
+
+def _bars(rows: Rows, field: str, form: str, most: float) -> Any:
+    above = any(len(row["label"]) > BESIDE for row in rows)
     base = alt.Chart(_data(rows)).encode(
-        x=alt.X("score:Q", scale=alt.Scale(domain=[0, 1.12]), axis=None),
-        y=alt.Y("label:N", sort=None, axis=_names()),
+        x=alt.X(f"{field}:Q", scale=alt.Scale(domain=[0, 1.12 * most]), axis=None),
+        y=alt.Y("label:N", sort=None, axis=None if above else _names()),
+        tooltip=["label:N"],
     )
     bar = base.mark_bar(cornerRadiusEnd=4, size=18).encode(color=_when("datum.first"))
-    share = base.mark_text(align="left", dx=6, fontSize=13, color=GREY).encode(text=alt.Text("score:Q", format=".1%"))
-    return (bar + share).properties(height=alt.Step(30))
+    number = base.mark_text(align="left", dx=6, fontSize=13, color=GREY)
+    drawn = bar + number.encode(text=alt.Text(f"{field}:Q", format=form))
+    if above:
+        name = base.mark_text(align="left", dy=-18, fontSize=12, color=GREY, limit=alt.ExprRef("width"))
+        drawn += name.encode(x=alt.value(0), text="label:N")
+    return drawn.properties(height=alt.Step(48 if above else 30))
 
 
 def accuracies(rows: Rows) -> Any:
@@ -108,17 +123,24 @@ def reports(rows: Rows) -> Any:
 def over_time(rows: Rows, order: Sequence[str], others: str) -> Any:
     """`count` in each `hour`, stacked by `label` in that order; `others` in grey."""
     shown = [label for label in order if label != others]
+    long = any(len(label) > BESIDE for label in order)
     shades = [*_shades(len(shown)), *([_mixed(GREY, 0.45)] if others in order else [])]
     return (
         alt.Chart(_data(rows))
         .mark_bar()
         .encode(
             x=_times("hour", [row["hour"] for row in rows], timeUnit="utcyearmonthdatehours"),
-            y=alt.Y("sum(count):Q", axis=alt.Axis(title="predictions", tickCount=4)),
+            y=alt.Y("sum(count):Q", axis=alt.Axis(title="predictions", tickCount=4, tickMinStep=1)),
             color=alt.Color(
                 "label:N",
                 scale=alt.Scale(domain=list(order), range=shades),
-                legend=alt.Legend(title=None, orient="bottom", columns=2, labelLimit=150, padding=0),
+                legend=alt.Legend(
+                    title=None,
+                    orient="bottom",
+                    columns=1 if long else 2,
+                    labelLimit=300 if long else 150,
+                    padding=0,
+                ),
             ),
             order=alt.Order("rank:Q"),
             tooltip=["label:N", "count:Q"],
@@ -191,7 +213,7 @@ def counts(rows: Rows, splits: Sequence[str]) -> Any:
         alt.Chart(_data(rows))
         .mark_bar()
         .encode(
-            x=alt.X("sum(rows):Q", axis=alt.Axis(title="rows", tickCount=5)),
+            x=alt.X("sum(rows):Q", axis=alt.Axis(title="rows", tickCount=5, tickMinStep=1)),
             y=alt.Y("label:N", sort="-x", axis=_names()),
             color=alt.Color("split:N", scale=scale, legend=alt.Legend(title=None, orient="top", offset=4, padding=0)),
             order=alt.Order("rank:Q"),

@@ -5,14 +5,15 @@ from typing import Any
 import streamlit as st
 
 from boatyard.frontend import charts
+from boatyard.frontend.exposition import read_traffic
 from boatyard.frontend.services import Service, Trouble
-from boatyard.frontend.showing import explain, figures, judged, literal, percent, when
+from boatyard.frontend.showing import explain, figures, judged, literal, percent, underway, when
 
 RUN_SECONDS = 300.0
 MOST_REPORTS = 10
 
 
-def show(_: Service, monitor: Service) -> None:
+def show(api: Service, monitor: Service) -> None:
     """The page."""
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.title("Drift", width="content")
@@ -30,9 +31,17 @@ def show(_: Service, monitor: Service) -> None:
     except Trouble as trouble:
         if trouble.status != 404:
             raise
-        st.info("There is no report yet. **Run now** makes one.", icon=":material/info:")
+        rows = monitor.get("/statistics")["rows"]
+        st.info(
+            f"There is no report yet. **Run now** makes one. Predictions in the journal: {rows:,}."
+            if rows
+            else "There is no report yet, and the journal has no predictions to make one of.",
+            icon=":material/info:",
+        )
+        _say_what_is_underway(api)
         return
     _verdict(report)
+    _say_what_is_underway(api)
     _columns(report["verdicts"])
     _history(monitor.get("/history.json"))
     st.download_button(
@@ -46,13 +55,22 @@ def show(_: Service, monitor: Service) -> None:
     return
 
 
+def _say_what_is_underway(api: Service) -> None:
+    try:
+        if late := underway(read_traffic(api.read("/metrics").decode(errors="replace"))):
+            st.caption(late)
+    except (Trouble, ValueError):  # a page about the monitor, which is there
+        return
+
+
 def _verdict(report: dict[str, Any]) -> None:
     drifted = [verdict for verdict in report["verdicts"] if verdict["drifted"]]
     with st.container(border=True):
         if report["alarm"]:
             st.error("The alarm rings: the traffic is not what the model knows.", icon=":material/warning:")
         elif all(verdict["value"] is None for verdict in report["verdicts"] if verdict["group"] != "live quality"):
-            st.info("There is too little traffic to compare.", icon=":material/info:")
+            why = next((one["sentence"] for one in report["verdicts"] if one["group"] != "live quality"), "")
+            st.info(f"There is too little traffic to compare. {literal(why)}", icon=":material/info:")
         else:
             st.success("All is well: the traffic looks like the reference.", icon=":material/check_circle:")
         window = report["window"]

@@ -49,6 +49,11 @@ class Traffic:
     truncated: int = 0
     gauges: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def journal_lag(self) -> float:
+        """Seconds that the oldest line waits to be shipped; 0 where all are."""
+        return self.gauges.get("boatyard_journal_lag_seconds", 0.0)
+
     def requests(self, routes: Iterable[str]) -> Requests:
         """Several routes as one; their histograms have the same buckets."""
         joined = Requests()

@@ -9,7 +9,7 @@ import streamlit as st
 
 from boatyard.frontend import charts
 from boatyard.frontend.services import Service, Trouble
-from boatyard.frontend.showing import explain, literal, percent, when
+from boatyard.frontend.showing import explain, literal, percent, plain_markdown, when
 
 MOST_VERSIONS = 20  # cards that are read for the overview
 MOST_LABELS = 40  # that a chart on a page shows
@@ -84,7 +84,7 @@ def _compare(cards: dict[str, dict[str, Any]], aliases: dict[str, str]) -> None:
     rows = [
         {
             "metric": literal(name.replace("_", " ")),
-            **{_short(aliases, version): _shown(scores.get(name)) for version, scores in served.items()},
+            **{literal(_short(aliases, version)): _shown(scores.get(name)) for version, scores in served.items()},
         }
         for name in names
     ]
@@ -118,7 +118,7 @@ def _one(api: Service, name: str, versions: list[str], cards: dict[str, dict[str
     with card:
         if (text := _document(api, f"{files}/MODEL_CARD.md")) is not None:
             with st.container(border=True):
-                st.markdown(_below(text.decode(errors="replace")))
+                st.markdown(plain_markdown(_below(text.decode(errors="replace"))))
     with mistakes:
         if (content := _document(api, f"{files}/metrics.json")) is not None:
             _mistakes(json.loads(content))

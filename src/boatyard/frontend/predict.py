@@ -133,7 +133,7 @@ def _feedback(api: Service, labels: list[str], answer: dict[str, Any]) -> None:
 
 
 def _file(api: Service, card: dict[str, Any]) -> None:
-    columns = " and ".join(f"`{field}`" for field in card["input_schema"].get("required", []))
+    columns = " and ".join(f"**{literal(field)}**" for field in card["input_schema"].get("required", []))
     st.markdown(f"A CSV or TSV with a header or JSON Lines, with {columns} in each row; other columns are passed over.")
     given = st.file_uploader("File", type=list(KINDS), label_visibility="collapsed")
     if given is not None and st.button("Start", type="primary", icon=":material/play_arrow:"):

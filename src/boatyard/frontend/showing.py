@@ -5,15 +5,34 @@ from typing import Any
 
 import streamlit as st
 
+from boatyard.frontend.exposition import Traffic
 from boatyard.frontend.services import Trouble
 
-_MARKUP = re.compile(r"([!-/:-@\[-`{-~])")  # ASCII punctuation, which Markdown lets one escape
+_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")  # ASCII's, which Markdown lets one escape
+# Streamlit replaces icons, emoji, arrows and addresses after it has read the escapes, each inside one piece of text
+_REPLACED = re.compile(r"(?<=[:@])(?=\S)|(?<=[<>~-])(?=[>=-])|(?<=www)(?=\.)", re.IGNORECASE)
+_NOTHING = ":small[]"  # ends a piece of text, and shows nothing
+
+# of a document: code and addresses, which stay; the colon of an icon, an emoji or a colour; what becomes an arrow
+_EXTENSIONS = re.compile(r"(?P<kept>(`+).*?\2|\]\([^)\s]*)|(?P<colon>:)(?=[\w+-])|&#(?:60|62|126);", re.DOTALL)
 
 
 def literal(text: object, limit: int = 1000) -> str:
     """`text` on one line as Markdown that shows just it: for labels and messages, which Streamlit reads as Markdown."""
     line = " ".join(str(text).split())
-    return _MARKUP.sub(r"\\\1", line if len(line) <= limit else _cut(line, limit))
+    pieces = _REPLACED.split(line if len(line) <= limit else _cut(line, limit))
+    return _NOTHING.join(_PUNCTUATION.sub(r"\\\1", piece) for piece in pieces)
+
+
+def plain_markdown(text: str) -> str:
+    """A Markdown document without what Streamlit adds to the language, which its author did not mean."""
+
+    def unread(found: re.Match[str]) -> str:
+        if found["kept"]:
+            return found[0]
+        return f"\\:{_NOTHING}" if found["colon"] else f"{_NOTHING}{found[0]}{_NOTHING}"
+
+    return _EXTENSIONS.sub(unread, text)
 
 
 def _cut(line: str, limit: int) -> str:
@@ -32,7 +51,9 @@ def explain(trouble: Trouble) -> None:
         )
     elif trouble.status in (401, 403):
         st.markdown("Type a key that it knows under **Keys**, in the side bar.")
-    elif trouble.status in (429, 503, 504):
+    elif trouble.status == 503:
+        st.markdown("It may answer in a moment. Where no model is published yet, `uv run invoke pipeline` makes one.")
+    elif trouble.status in (429, 504):
         st.markdown("It may answer in a moment.")
     if trouble.status in (0, 429, 503, 504):
         st.button("Try again", icon=":material/refresh:", key=f"again-{service.name}")
@@ -42,7 +63,7 @@ def figures(**numbers: str) -> None:
     """A few numbers side by side, on a phone too; an underscore in a name is shown as a space."""
     with st.container(horizontal=True, gap="small"):
         for name, number in numbers.items():
-            st.metric(name.replace("_", " "), number)
+            st.metric(literal(name.replace("_", " ")), number)
 
 
 def judged(quality: dict[str, Any]) -> str:
@@ -50,8 +71,18 @@ def judged(quality: dict[str, Any]) -> str:
     if not quality["feedback"]:
         return "No answer has feedback yet."
     return (
-        f"{quality['feedback']:,} answers have feedback: accuracy is between {percent(quality['low'])} and "
+        f"Answers with feedback: {quality['feedback']:,}. Accuracy is between {percent(quality['low'])} and "
         f"{percent(quality['high'])}; the model was accepted at {percent(quality['accepted'])}."
+    )
+
+
+def underway(traffic: Traffic) -> str:
+    """What the journal in the storage, and so the monitor, does not know of yet; empty where that is nothing."""
+    if not traffic.journal_lag:
+        return ""
+    return (
+        f"What this server answered in the last {traffic.journal_lag:,.0f} s is on its way to the journal, which takes "
+        "about a minute."
     )
 
 

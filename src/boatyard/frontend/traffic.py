@@ -7,10 +7,11 @@ import streamlit as st
 from boatyard.frontend import charts
 from boatyard.frontend.exposition import Traffic, read_traffic
 from boatyard.frontend.services import Service, Trouble
-from boatyard.frontend.showing import explain, figures, judged, percent
+from boatyard.frontend.showing import explain, figures, judged, percent, underway
 
 MOST_LABELS = 5  # shades that an eye tells apart; the others are drawn as one
 OTHERS = "all others"
+WAIT_SECONDS = 3
 PROBES = ("/healthz", "/readyz", "/metrics")
 
 
@@ -18,16 +19,23 @@ def show(api: Service, monitor: Service) -> None:
     """The page: each half stands where the other's service is down."""
     st.title("Traffic")
     st.subheader("This server, since it started")
+    traffic = Traffic()
     try:
-        text = api.read("/metrics").decode(errors="replace")
-        _server(read_traffic(text))
+        traffic = read_traffic(api.read("/metrics").decode(errors="replace"))
+        _server(traffic)
     except Trouble as trouble:
         explain(trouble)
     except ValueError:
         st.error("What the api answers at /metrics cannot be read.", icon=":material/error:")
     st.subheader("All servers, by the journal")
     try:
-        _journal(monitor.get("/statistics"))
+        statistics = monitor.get("/statistics")
+        if late := underway(traffic):
+            st.caption(late)
+        if statistics["rows"]:
+            _journal(statistics)
+        else:
+            st.fragment(_wait, run_every=WAIT_SECONDS if late else None)(monitor)
     except Trouble as trouble:
         explain(trouble)
 
@@ -35,17 +43,26 @@ def show(api: Service, monitor: Service) -> None:
 def _server(traffic: Traffic) -> None:
     asked = traffic.requests(route for route in list(traffic.routes) if route not in PROBES)
     predict = traffic.requests(["/predict"])
+    feedback = traffic.requests(["/feedback"])
     with st.container(border=True):
         figures(
             Requests=f"{asked.answered:,}",
             Predictions=f"{sum(traffic.labels.values()):,}",
+            Feedback=f"{feedback.by_status['202']:,}",
             Server_errors=percent(asked.failed / asked.answered if asked.answered else None),
         )
         st.caption("How long /predict took")
         figures(**{f"p{share}": _seconds(predict.quantile(share / 100)) for share in (50, 95, 99)})
         st.caption(
-            f"{traffic.gauges.get('boatyard_queue_inputs', 0):,.0f} inputs wait, {traffic.truncated:,} were cut, the "
-            f"journal is {traffic.gauges.get('boatyard_journal_lag_seconds', 0):,.0f} s behind. Probes are left out."
+            f"{traffic.gauges.get('boatyard_queue_inputs', 0):,.0f} inputs wait, {traffic.truncated:,} were cut. "
+            "Probes are left out."
+        )
+    if traffic.labels:
+        st.markdown("**Predictions, by label**")
+        series = _most_frequent({label: [count] for label, count in traffic.labels.items()})
+        charts.draw(
+            charts.totals([{"label": label, "count": count} for label, (count,) in series.items()]),
+            "Predictions since this server started, by label",
         )
     rows = [
         {"route": route, "status": status, "requests": count}
@@ -56,10 +73,17 @@ def _server(traffic: Traffic) -> None:
         st.dataframe(rows, hide_index=True)
 
 
+def _wait(monitor: Service) -> None:
+    try:
+        if monitor.get("/statistics")["rows"]:
+            st.rerun()  # without the clock
+    except Trouble as trouble:
+        explain(trouble)
+    else:
+        st.info("The journal has no predictions yet. They are shown here as soon as it has.", icon=":material/info:")
+
+
 def _journal(statistics: dict[str, Any]) -> None:
-    if not statistics["rows"]:
-        st.info("The journal has no predictions yet.", icon=":material/info:")
-        return
     quality = statistics["quality"]
     with st.container(border=True):
         figures(
@@ -80,11 +104,7 @@ def _seconds(seconds: float | None) -> str:
 
 
 def _by_label(hours: list[str], labels: dict[str, list[int]]) -> None:
-    ranked = sorted(labels, key=lambda label: -sum(labels[label]))
-    shown = ranked[:MOST_LABELS]
-    series = {label: labels[label] for label in shown}
-    if rest := ranked[MOST_LABELS:]:
-        series[OTHERS] = [sum(labels[label][at] for label in rest) for at in range(len(hours))]
+    series = _most_frequent(labels)
     rows = [
         {"hour": hour, "label": label, "count": count, "rank": rank}
         for rank, (label, counts) in enumerate(series.items())
@@ -93,3 +113,12 @@ def _by_label(hours: list[str], labels: dict[str, list[int]]) -> None:
     if rows:
         st.markdown("**Predictions in each hour, by label**")
         charts.draw(charts.over_time(rows, list(series), OTHERS), "Predictions in each hour, by label")
+
+
+def _most_frequent(labels: dict[str, list[int]]) -> dict[str, list[int]]:
+    """The counts of the labels that come most often, and in the end of all others together."""
+    ranked = sorted(labels, key=lambda label: -sum(labels[label]))
+    series = {label: labels[label] for label in ranked[:MOST_LABELS]}
+    if rest := ranked[MOST_LABELS:]:
+        series[OTHERS] = [sum(counts) for counts in zip(*(labels[label] for label in rest), strict=True)]
+    return series

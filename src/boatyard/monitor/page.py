@@ -24,7 +24,7 @@ _STYLE = """<style>
 .boatyard table { border-collapse: collapse; width: 100%; }
 .boatyard th, .boatyard td { text-align: left; padding: .4rem .6rem; }
 .boatyard th, .boatyard td { border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transparent); }
-.boatyard td:nth-child(2) { min-width: 12rem; }
+.boatyard td:nth-child(2) { min-width: 12rem; overflow-wrap: anywhere; }
 .boatyard .drifted td { background: color-mix(in srgb, #d93025 20%, transparent); }
 </style>"""
 
