@@ -44,13 +44,13 @@ def rows(
     )
 
 
-def drifted(window: Columns, reference: Columns | None = None) -> set[str]:
+def suspicious(window: Columns, reference: Columns | None = None) -> set[str]:
     verdicts = compare(reference or rows(1000, 0), window, DESCRIBED, DEALS)
-    return {verdict.name for verdict in verdicts if verdict.drifted}
+    return {verdict.name for verdict in verdicts if verdict.suspicious}
 
 
 def test_windows_like_the_reference_are_quiet() -> None:
-    alarms = sum(bool(drifted(rows(300, 2 * seed), rows(1000, 2 * seed + 1))) for seed in range(50))
+    alarms = sum(bool(suspicious(rows(300, 2 * seed), rows(1000, 2 * seed + 1))) for seed in range(50))
     assert alarms <= 5  # of 50, where 1 is aimed at
 
 
@@ -58,8 +58,9 @@ def test_a_label_that_comes_more_often_is_noticed_and_named() -> None:
     weights = np.array([6.0] + [1.0] * 19)
     verdicts = compare(rows(1000, 0), rows(500, 1, labels=weights / weights.sum()), DESCRIBED, DEALS)
     label = next(verdict for verdict in verdicts if verdict.name == "label")
-    assert label.drifted
-    assert label.sentence.startswith("intent_0 is answered in ")
+    assert label.suspicious
+    assert label.sentence.startswith("The answer is intent_0 in ")
+    assert label.sentence.endswith(": more than chance explains.")
 
 
 def test_evidently_by_itself_would_take_few_rows_of_many_labels_for_drift() -> None:
@@ -69,33 +70,33 @@ def test_evidently_by_itself_would_take_few_rows_of_many_labels_for_drift() -> N
     judged = Report([ValueDrift(column="label")]).run(*sets).dict()["metrics"][0]
     assert judged["value"] > judged["config"]["threshold"]
     dealt = Deals(5000, 500, DEALS)
-    assert not judge({"label": dealt.growth([*before, *now])}, {})["label"].drifted
+    assert not judge({"label": dealt.growth(np.concatenate([before, now]))}, {}, 0.02)["label"].suspicious
 
 
 def test_only_what_changed_is_blamed() -> None:
-    assert drifted(rows(500, 1, capitals=0.3)) == {"capital_share"}
-    assert drifted(rows(500, 1, moved=0.3)) == {"embedding"}
+    assert suspicious(rows(500, 1, capitals=0.3)) == {"capital_share"}
+    assert suspicious(rows(500, 1, moved=0.3)) == {"embedding"}
 
 
 def test_a_category_that_comes_more_often_is_named() -> None:
     verdicts = compare(rows(1000, 0), rows(500, 1, spanish=0.1), DESCRIBED, DEALS)
-    drift = [verdict for verdict in verdicts if verdict.drifted]
+    drift = [verdict for verdict in verdicts if verdict.suspicious]
     assert [verdict.name for verdict in drift] == ["language"]
     assert drift[0].sentence.startswith("The language that is guessed is es in ")
     quiet = next(one for one in compare(rows(1000, 0), rows(500, 1), DESCRIBED, DEALS) if one.name == "language")
-    assert quiet.sentence.startswith("The language that is guessed is as in the reference; ")
+    assert quiet.sentence.endswith(": as chance has it, or too little to matter.")
 
 
-def test_a_value_above_its_threshold_is_what_drifted_means() -> None:
+def test_a_value_above_its_threshold_is_what_suspicious_means() -> None:
     for verdict in compare(rows(1000, 0), rows(500, 1, capitals=0.3), DESCRIBED, DEALS):
         assert verdict.value is not None
         assert verdict.threshold is not None
-        assert verdict.drifted == (verdict.value > verdict.threshold)
+        assert verdict.suspicious == (verdict.value > verdict.threshold)
 
 
 def test_of_few_rows_it_says_that_they_are_few() -> None:
     verdicts = compare(rows(1000, 0), rows(99, 1, capitals=0.9, moved=5), DESCRIBED, DEALS)
-    assert [verdict.drifted for verdict in verdicts] == [False]
+    assert [verdict.suspicious for verdict in verdicts] == [False]
     assert verdicts[0].sentence.startswith("Not enough rows: 99 predictions")
 
 
@@ -113,7 +114,7 @@ def test_without_inputs_it_measures_what_it_can_and_says_what_it_cannot() -> Non
 def test_a_score_that_is_no_number_is_a_fault_of_the_data() -> None:
     window = rows(500, 1)
     window.score[7] = np.nan
-    assert "missing_scores" in drifted(window)
+    assert "missing_scores" in suspicious(window)
 
 
 def test_many_tests_ring_no_more_often_than_one() -> None:
@@ -122,15 +123,15 @@ def test_many_tests_ring_no_more_often_than_one() -> None:
     for seed in range(60):
         draw = np.random.default_rng(seed)
         found = judge({str(name): deals.shift(draw.normal(size=300)) for name in range(10)}, {}, level=0.05)
-        rung += any(tested.drifted for tested in found.values())
+        rung += any(tested.suspicious for tested in found.values())
     assert rung <= 9  # of 60, where 3 are aimed at; ten tests at 5% each would ring 24 times
 
 
 def test_equal_values_are_one_step() -> None:
     deals = Deals(2, 2, 0)
-    assert deals.shift(np.array([0.0, 0.0, 0.0, 0.0]))[0] == 0
-    assert deals.shift(np.array([0.0, 1.0, 1.0, 1.0]))[0] == 0.5
-    assert deals.shift(np.array([0.0, 0.0, 1.0, 1.0]))[0] == 1
+    assert deals.shift(np.array([0.0, 0.0, 0.0, 0.0])).dealt[0] == 0
+    assert deals.shift(np.array([0.0, 1.0, 1.0, 1.0])).dealt[0] == 0.5
+    assert deals.shift(np.array([0.0, 0.0, 1.0, 1.0])).dealt[0] == 1
 
 
 def test_a_bundle_of_an_earlier_version_is_compared_by_what_it_holds(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from boatyard.fingerprint import fingerprint
 from boatyard.folders import replacing
 from boatyard.kinds import training
 from boatyard.kinds.protocol import Feeds
+from boatyard.monitor.statistics import LEAST_ROWS
 from boatyard.predict import GRAPH, Predictor
 from boatyard.tracking import git_commit, record, tracked
 from boatyard.train.trained import Trained
@@ -173,6 +174,13 @@ def _calibration_batches(predictor: Predictor, prepared: Prepared) -> Iterator[F
 def _write_reference(path: Path, predictor: Predictor, prepared: Prepared, given: str | None) -> None:
     """What traffic is compared with later: how the model answers rows like it, by default those of the test split."""
     rows = prepared.rows(SPLIT) if given is None else read_reference_rows(Path(given), prepared.fields)
+    if len(rows) < LEAST_ROWS:
+        log.warning(
+            "export: the reference has %d of the %d rows that the monitor needs: it will compare nothing. Have more test "
+            "rows, or name a file of rows (export.reference)",
+            len(rows),
+            LEAST_ROWS,
+        )
     pq.write_table(reference([rows[i] for i in reference_rows(len(rows))], predictor), path)
 
 
