@@ -176,8 +176,8 @@ def _write_reference(path: Path, predictor: Predictor, prepared: Prepared, given
     rows = prepared.rows(SPLIT) if given is None else read_reference_rows(Path(given), prepared.fields)
     if len(rows) < LEAST_ROWS:
         log.warning(
-            "export: the reference has %d of the %d rows that the monitor needs: it will compare nothing. Have more test "
-            "rows, or name a file of rows (export.reference)",
+            "export: the reference has %d of the %d rows that the monitor needs: it will compare nothing. "
+            "Have more test rows, or name a file of such rows (export.reference)",
             len(rows),
             LEAST_ROWS,
         )

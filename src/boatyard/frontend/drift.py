@@ -82,8 +82,8 @@ def _columns(verdicts: list[dict[str, Any]]) -> None:
     if measured:
         charts.draw(charts.distances(measured), "How far each column is, as a share of what it may be")
         st.caption(
-            "How far each column is from the reference: past the line is more than chance explains in one look. Bars end "
-            "at three times that; in colour: the alarm rings."
+            "How far each column is from the reference: past the line is more than chance explains in one look. "
+            "Bars end at three times that; in colour: the alarm rings."
         )
     steady = [verdict for verdict in verdicts if not verdict["suspicious"] and verdict["value"] is not None]
     told = [verdict for verdict in verdicts if verdict not in steady]

@@ -15,7 +15,7 @@ from boatyard.errors import UserError
 from boatyard.kinds.protocol import InvalidInput
 from boatyard.monitor.looks import INPUTS, SUSPICIOUS
 from boatyard.monitor.results import Verdict
-from boatyard.monitor.statistics import DEALS, LEAST_ROWS, Tested, deal, judge
+from boatyard.monitor.statistics import DEALS, LEAST_ROWS, Deals, Statistic, Tested, deal, judge
 from boatyard.monitor.traffic import Sampled
 from boatyard.predict import Predictor
 
@@ -26,7 +26,7 @@ _GENERAL = {"length": "the length of the input", "truncated": "the share of inpu
 _OLD_BUNDLE = f"Not measured: the bundle's {REFERENCE} does not hold it; export the model again."
 _CHANCE = "as chance has it, or too little to matter"
 _GROUPS = {"label": "prediction", "score": "confidence", "embedding": "embedding"}
-_WEIGHTS = {"label": 3.0}  # it looks at each label, and so has most to lose
+WEIGHTS = {"label": 3.0}  # it looks at each label, and so has most to lose
 
 
 @dataclass(frozen=True)
@@ -117,26 +117,16 @@ def compare(
     if len(window) < LEAST_ROWS:
         few = f"Not enough rows: {len(window)} predictions, and {LEAST_ROWS} are needed to say anything."
         return [_unmeasured("label", few)]
-    phrases = {"label": "the answer", "score": "the model's confidence", **_GENERAL, **described}
+    statistics, without = measure(reference, window, deal(len(reference), len(window), deals), least)
+    tested = judge(statistics, WEIGHTS, SUSPICIOUS * INPUTS)
+    phrases = {"label": "the answer", "score": "the model's confidence", **_GENERAL, **described, "embedding": ""}
     before, now = _by_name(reference), _by_name(window)
-    without = {name: why for name in phrases if name in now if (why := _why_not(before.get(name), now[name]))}
-    dealt = deal(len(reference), len(window), deals)
-    statistics = {}
-    for name in phrases:
-        if name in now and name not in without:
-            values = np.concatenate([before[name], now[name]])
-            statistics[name] = (dealt.growth if are_categories(values) else dealt.shift)(values, least)
-    if why := _why_no_embedding(reference, window):
-        without["embedding"] = why
-    else:
-        statistics["embedding"] = dealt.distance(np.concatenate([reference.embedding, window.embedding]), least)
-    tested = judge(statistics, _WEIGHTS, SUSPICIOUS * INPUTS)
     verdicts = [
-        _unmeasured(name, without[name])
-        if name in without
-        else _verdict(name, phrases.get(name, ""), tested[name], before.get(name), now.get(name))
-        for name in (*phrases, "embedding")
-        if name in without or name in tested
+        _verdict(name, what, tested[name], before.get(name), now.get(name))
+        if name in tested
+        else _unmeasured(name, without[name])
+        for name, what in phrases.items()
+        if name in tested or name in without
     ]
     missing = int(np.isnan(window.score).sum())
     verdicts.append(
@@ -152,6 +142,23 @@ def compare(
         )
     )
     return verdicts
+
+
+def measure(
+    reference: Columns, window: Columns, dealt: Deals, least: float
+) -> tuple[dict[str, Statistic], dict[str, str]]:
+    """By name the statistics of what can be compared, and why the others cannot."""
+    before, now = _by_name(reference), _by_name(window)
+    without = {name: why for name in now if (why := _why_not(before.get(name), now[name]))}
+    statistics = {}
+    for name in (name for name in now if name not in without):
+        values = np.concatenate([before[name], now[name]])
+        statistics[name] = (dealt.growth if are_categories(values) else dealt.shift)(values, least)
+    if why := _why_no_embedding(reference, window):
+        without["embedding"] = why
+    else:
+        statistics["embedding"] = dealt.distance(np.concatenate([reference.embedding, window.embedding]), least)
+    return statistics, without
 
 
 def are_categories(values: NDArray[Any]) -> bool:

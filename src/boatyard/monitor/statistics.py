@@ -93,10 +93,10 @@ class Deals:
         counts = np.concatenate([_counts(codes[members], len(totals)) for members in self._chunks()])
         rarest = np.zeros(len(counts))
         for ours, total in zip(counts.T, totals, strict=True):
-            possible = np.arange(ours.max() + 1)
-            tail = hypergeom.sf(possible - 1, len(codes), total, self.window)
-            matters = possible / self.window - (total - possible) / self.reference >= least
-            rarest = np.maximum(rarest, (-np.log10(np.maximum(tail, 1e-300)) * matters)[ours])
+            distinct, which = np.unique(ours, return_inverse=True)
+            tail = hypergeom.sf(distinct - 1, len(codes), total, self.window)
+            matters = distinct / self.window - (total - distinct) / self.reference >= least
+            rarest = np.maximum(rarest, (-np.log10(np.maximum(tail, 1e-300)) * matters)[which])
         return Statistic(rarest, min(1.0, len(totals) * 10 ** -rarest[0]))
 
     def distance(self, points: NDArray[np.floating], least: float = 0.0) -> Statistic:
@@ -111,7 +111,13 @@ class Deals:
             ours = belongs @ centred
             return np.asarray(np.linalg.norm(ours / self.window - (total - ours) / self.reference, axis=1) / spread)
 
-        return Statistic(self._each(apart), least=least)
+        dealt = self._each(apart)
+        # McDiarmid's bound for deals (El-Yaniv and Pechyony 2009, lemma 2), by what exchanging two rows changes at most
+        pairs = 1 / self.window + 1 / self.reference
+        exchange = 2 * np.linalg.norm(centred, axis=1).max() / spread * pairs or 1.0
+        excess = max(0.0, dealt[0] - dealt.mean()) / exchange
+        bound = np.exp(-2 * excess**2 * pairs * (1 - 2 / len(points)))
+        return Statistic(dealt, float(bound), least)
 
     def _each(self, statistic: Callable[[Members], Floats]) -> Floats:
         return np.concatenate([statistic(members) for members in self._chunks()])
