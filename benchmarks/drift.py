@@ -477,9 +477,9 @@ def write(facts: dict[str, Any]) -> list[str]:
     text = [
         "# Drift",
         f"All figures are of one command: {command}, on Banking77, all its messages in one, "
-        f"{facts['held_out']:,} of them held out of training (accuracy {facts['accuracy']:.3f}). References and windows "
-        f"are drawn from these with replacement. The verdicts are those of the monitor with its defaults: {DEALS:,} deals, a least relevant size "
-        f"of {LEAST:.0%}.",
+        f"{facts['held_out']:,} of them held out of training (accuracy {facts['accuracy']:.3f}). References and "
+        "windows are drawn from these with replacement. The verdicts are those of the monitor with its defaults: "
+        f"{DEALS:,} deals, a least relevant size of {LEAST:.0%}.",
         "## Alarms in a year in which nothing changed",
         "An alarm is counted when it begins. The goal holds for the rule; beside it, what other rules would do on the "
         "same looks: an alarm whenever a look is suspicious, and when one verdict is suspicious twice in a row.",
@@ -509,9 +509,8 @@ def write(facts: dict[str, Any]) -> list[str]:
             ],
             align="rrrrrrrll",
         ),
-        f"- {REFERENCES} references a line; the interval is Poisson's, and the goal is missed where all of it is above. "
-        "Looks at one reference share its luck: two suspicious looks in a row say "
-        "little where it is small.\n"
+        f"- {REFERENCES} references a line; the interval is Poisson's, and the goal is missed where all of it is "
+        "above. Looks at one reference share its luck: two suspicious looks in a row say little where it is small.\n"
         "- 24 looks a day share most of their rows: the windows are of a day.\n"
         f"- Of {JUDGED} judged answers a day alone: {facts['feedback_alarms_a_year']:.2f} alarms a year, in 20,000 "
         "looks in which the accuracy is as accepted.",

@@ -149,6 +149,8 @@ def test_the_service_tells_the_latest_report_its_history_and_figures(home: Path,
         'boatyard_drift_alarm{model="inbox"} 1.0',
         'boatyard_drift_drifted{group="live quality",model="inbox",verdict="accuracy"} 1.0',
         'boatyard_drift_drifted{group="prediction",model="inbox",verdict="label"} 0.0',
+        'boatyard_drift_suspicious{group="live quality",model="inbox",verdict="accuracy"} 1.0',
+        'boatyard_drift_comparable{model="inbox"} 1.0',
         "boatyard_monitor_rows_total 360.0",
     ):
         assert line in scraped
