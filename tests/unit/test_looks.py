@@ -168,7 +168,7 @@ def test_a_reference_that_is_large_enough_is_ready(storage: Storage, tmp_path: P
 
 @pytest.mark.parametrize("least", ["1", "-0.1", "much", "1e-3", "0.", "nan"])
 def test_a_least_size_that_is_no_share_is_one_sentence(least: str) -> None:
-    with pytest.raises(UserError, match="BOATYARD_DRIFT_LEAST: .* is not a share"):
+    with pytest.raises(UserError, match=r"BOATYARD_DRIFT_LEAST: .* is not a share"):
         Settings.from_environment({"BOATYARD_DRIFT_LEAST": least})
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from boatyard.bundle import Bundle, open_bundle, seal
+from boatyard.bundle import LEAST_REFERENCE_ROWS, REFERENCE, Bundle, open_bundle, seal
 from boatyard.config import Config
 from boatyard.data.prepare import Prepared
 from boatyard.evaluate.metrics import score
@@ -23,7 +23,6 @@ from boatyard.fingerprint import fingerprint
 from boatyard.folders import replacing
 from boatyard.kinds import training
 from boatyard.kinds.protocol import Feeds
-from boatyard.monitor.statistics import LEAST_ROWS
 from boatyard.predict import GRAPH, Predictor
 from boatyard.tracking import git_commit, record, tracked
 from boatyard.train.trained import Trained
@@ -96,7 +95,7 @@ def _export(config: Config, prepared: Prepared, trained: Trained, evaluation: Ev
     fields = _manifest_fields(config, prepared)
     precision, parity = _write_graph(config, prepared, trained, folder, fields)
     predictor = _draft(folder, fields)
-    _write_reference(folder / "reference.parquet", predictor, prepared, config.export.reference)
+    _write_reference(folder / REFERENCE, predictor, prepared, config.export.reference)
     _write_data_facts(folder / "data.json", prepared)
     answers = predictor.outputs(prepared.rows(SPLIT))
     scores = score(prepared.targets(SPLIT), answers.probabilities, prepared.labels, top_k=config.evaluate.top_k)
@@ -174,12 +173,12 @@ def _calibration_batches(predictor: Predictor, prepared: Prepared) -> Iterator[F
 def _write_reference(path: Path, predictor: Predictor, prepared: Prepared, given: str | None) -> None:
     """What traffic is compared with later: how the model answers rows like it, by default those of the test split."""
     rows = prepared.rows(SPLIT) if given is None else read_reference_rows(Path(given), prepared.fields)
-    if len(rows) < LEAST_ROWS:
+    if len(rows) < LEAST_REFERENCE_ROWS:
         log.warning(
             "export: the reference has %d of the %d rows that the monitor needs: it will compare nothing. "
             "Have more test rows, or name a file of such rows (export.reference)",
             len(rows),
-            LEAST_ROWS,
+            LEAST_REFERENCE_ROWS,
         )
     pq.write_table(reference([rows[i] for i in reference_rows(len(rows))], predictor), path)
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from boatyard.bundle import LEAST_REFERENCE_ROWS, REFERENCE
 from boatyard.errors import UserError
 from boatyard.kinds.protocol import InvalidInput
 from boatyard.monitor.looks import INPUTS, SUSPICIOUS
@@ -19,7 +20,6 @@ from boatyard.monitor.statistics import DEALS, LEAST_ROWS, Deals, Statistic, Tes
 from boatyard.monitor.traffic import Sampled
 from boatyard.predict import Predictor
 
-REFERENCE = "reference.parquet"
 LEAST = 0.01
 """A change of fewer inputs than this is none, by default."""
 _GENERAL = {"length": "the length of the input", "truncated": "the share of inputs that were cut off"}
@@ -68,11 +68,11 @@ def read_reference(folder: Path, described: Mapping[str, str]) -> Columns:
 
 def why_incomparable(reference: Columns) -> str | None:
     """Why nothing is ever compared with it, in a sentence; None where something is."""
-    if len(reference) >= LEAST_ROWS:
+    if len(reference) >= LEAST_REFERENCE_ROWS:
         return None
     return (
-        f"Cannot compare: the reference has {_rows(len(reference))}, and {LEAST_ROWS} are needed; export the model "
-        "again with more test rows, or name a file of such rows (export.reference)."
+        f"Cannot compare: the reference has {_rows(len(reference))}, and {LEAST_REFERENCE_ROWS} are needed; export "
+        "the model again with more test rows, or name a file of such rows (export.reference)."
     )
 
 

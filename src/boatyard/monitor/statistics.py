@@ -19,7 +19,7 @@ from scipy.stats import hypergeom, kstwobign
 
 DEALS = 2_000
 LEAST_ROWS = 100
-"""Of fewer rows, in the window or in the reference, nothing is said: they tell too little."""
+"""Of a window of fewer nothing is said: they tell too little."""
 
 _CHUNK = 500  # deals at a time: they bound the memory
 _TAIL = 0.05  # of the deals, from which on the shares of a statistic are those of an exponential tail
