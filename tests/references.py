@@ -25,10 +25,11 @@ def messages(count: int, seed: int) -> list[str]:
     return [" ".join(map(draw.choice, (BEGINNINGS, MIDDLES, ENDINGS))) for _ in range(count)]
 
 
-def publish_watchable(storage: Storage, folder: Path, texts: Sequence[str]) -> str:
+def publish_watchable(storage: Storage, folder: Path, texts: Sequence[str], **bundle: Any) -> str:
     """inbox@production, whose reference is how it answers `texts`; its version. `folder` is new."""
-    write_reference(folder / "sealed", texts)
-    write_bundle(folder / "sealed", metrics={"served": {"accuracy": 0.95, "accuracy_low": 0.93, "accuracy_high": 0.97}})
+    write_reference(folder / "sealed", texts, **bundle)
+    accuracy = {"accuracy": 0.95, "accuracy_low": 0.93, "accuracy_high": 0.97}
+    write_bundle(folder / "sealed", metrics={"served": accuracy}, **bundle)
     version = registry.publish(storage, folder / "sealed").version
     registry.promote(storage, "inbox", version)
     return version

@@ -20,6 +20,9 @@ from boatyard.storage import check_key, write_atomically
 
 MANIFEST = "bundle.json"
 FORMAT = 1
+REFERENCE = "reference.parquet"
+LEAST_REFERENCE_ROWS = 100
+"""With fewer nothing is compared: they tell too little."""
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 VERSION = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}")

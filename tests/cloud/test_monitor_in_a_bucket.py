@@ -49,4 +49,5 @@ def test_the_job_reads_the_journal_there_writes_its_reports_there_and_exits_with
     assert told["window"]["rows"] == 150
     assert b"capital_share" in storage.read("mornings/inbox.html")
     kept = storage.list("monitor/inbox/")
-    assert [key.rpartition(".")[2] for key in kept] == ["json", "html"]
+    assert [key.rpartition(".")[2] for key in kept if "/days/" not in key] == ["json", "html"]
+    assert [key for key in kept if "/days/" in key] == [f"monitor/inbox/days/{now:%Y-%m-%d}"]

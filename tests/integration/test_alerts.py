@@ -19,7 +19,10 @@ pytestmark = pytest.mark.integration
 REPOSITORY = Path(__file__).parents[2]
 DEPLOY = REPOSITORY / "deploy"
 ALERTS = {alert.name: alert for alert in read_alerts(DEPLOY / "alerts" / "alerts.yaml")}
-OF_MONITOR = {"boatyard_drift_drifted"}  # which tests/integration/test_monitor.py looks for
+OF_MONITOR = {
+    "boatyard_drift_drifted",
+    "boatyard_drift_comparable",
+}  # which tests/integration/test_monitor.py looks for
 Series = dict[str, str]
 
 
@@ -39,6 +42,7 @@ def took(quick: int, slow: int) -> Series:
 
 LAG, FAILED = "boatyard_journal_lag_seconds", "boatyard_default_model_failed"
 DRIFT, ACCURACY = (f'boatyard_drift_drifted{{model="inbox", verdict="{name}"}}' for name in ("label", "accuracy"))
+COMPARABLE = 'boatyard_drift_comparable{model="inbox"}'
 FIRES: dict[str, Series] = {
     "Errors": asked("0+95x120", s500="0+5x120"),
     "Slow": took(90, 10),
@@ -48,6 +52,7 @@ FIRES: dict[str, Series] = {
     "ModelNotLoaded": {FAILED: "1x120"},
     "Drift": {DRIFT: "1x120"},
     "AccuracyDown": {ACCURACY: "1x120"},
+    "NothingToCompare": {COMPARABLE: "0x120"},
 }
 STAYS_QUIET: dict[str, list[Series]] = {
     "Errors": [asked("0+99x120", s500="0+1x120"), asked("0+50x120", s503="0+50x120"), asked("0+9x120", s422="0+9x120")],
@@ -58,6 +63,7 @@ STAYS_QUIET: dict[str, list[Series]] = {
     "ModelNotLoaded": [{FAILED: "0x120"}],
     "Drift": [{DRIFT: "0x120"}, {ACCURACY: "1x120"}, {}],
     "AccuracyDown": [{ACCURACY: "0x120"}, {DRIFT: "1x120"}, {}],
+    "NothingToCompare": [{COMPARABLE: "1x120"}, {}],
 }
 
 

@@ -18,7 +18,7 @@ from boatyard.config import Config
 from boatyard.data.encode import encode
 from boatyard.data.prepare import prepare
 from boatyard.errors import UserError
-from boatyard.export.run import Parity
+from boatyard.export.run import Parity, _write_reference
 from boatyard.kinds import training
 from boatyard.kinds.protocol import Feeds
 from boatyard.kinds.text.graph import quantize_graph
@@ -191,6 +191,17 @@ def test_a_reference_that_cannot_be_read_is_one_sentence(
         file.write_text(content)
     with pytest.raises(UserError, match=rf"export\.reference=\S+ {told}"):
         run_pipeline(plants_config(finished.root, finished.rows, f"export.reference={file}"))
+
+
+@pytest.mark.parametrize(("rows", "warned"), [(1, True), (99, True), (100, False)])
+def test_a_reference_too_small_to_notice_drift_with_is_a_warning(
+    finished: Finished, tmp_path: Path, caplog: pytest.LogCaptureFixture, rows: int, warned: bool
+) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("text\n" + "my fern is dry\n" * rows)
+    predictor = Predictor(finished.published.bundle)
+    _write_reference(tmp_path / "reference.parquet", predictor, prepare(finished.config), str(file))
+    assert (f"the reference has {rows} of the 100 rows that the monitor needs" in caplog.text) == warned
 
 
 def test_two_text_columns_are_answered_as_a_pair_and_what_no_server_takes_is_no_example(tmp_path: Path) -> None:

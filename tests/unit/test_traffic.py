@@ -156,7 +156,8 @@ def test_live_accuracy_counts_each_judged_answer_once_by_what_was_said_last(stor
     ship(storage, "b-1", [feedback(1, "fees", hours=0.2), feedback(2, "transfer"), feedback(77, "fees")])
     seen = traffic(storage)
     seen.refresh(NOW)
-    quality = live_quality(is_right(seen.predictions, seen.feedback), accepted=0.9)
+    right, unknown = is_right(seen.predictions, seen.feedback, seen.labels, ["fees", "transfer"])
+    quality = live_quality(right, 0.9, unknown)
     assert quality.feedback == 3
     assert quality.accuracy == pytest.approx(2 / 3)
     assert quality.low is not None
@@ -187,15 +188,41 @@ def test_the_monitor_counts_the_correction_that_retraining_learns(storage: Stora
     assert labels == {"message 0": "fees", "message 1": "fees", "message 2": "card"}
 
 
+def test_feedback_is_compared_as_training_stores_labels_and_counts_where_the_model_has_the_label(
+    storage: Storage,
+) -> None:
+    said = ["fees ", "fe\u0301es", "FEES", "no such label", "transfer"]
+    ship(storage, "a-1", [*(prediction(number) for number in range(6)), prediction(6, label="f\u00e9es")])
+    ship(storage, "b-1", [*(feedback(number, label) for number, label in enumerate(said)), feedback(6, "fe\u0301es\t")])
+    ship(storage, "c-1", [feedback(number, "transfer") for number in range(100, 160)])  # ids that nobody issued
+    seen = traffic(storage)
+    seen.refresh(NOW)
+    right, unknown = is_right(seen.predictions, seen.feedback, seen.labels, ["fees", "transfer"])
+    assert (int(right.sum()), len(right), unknown) == (2, 3, 3)
+    verdict = quality_verdict(live_quality(right, 0.9, unknown), low=0.88)
+    assert verdict.sentence.endswith("3 more were said to be what the model has no label for.")
+
+
+@pytest.mark.parametrize(("share", "suspicious"), [(0.925, False), (0.91, True)])
+def test_a_fall_that_is_too_small_to_matter_is_none_however_many_answers_prove_it(
+    share: float, suspicious: bool
+) -> None:
+    quality = live_quality(np.arange(1_000_000) < 1_000_000 * share, accepted=0.93)
+    verdict = quality_verdict(quality, low=0.929)
+    assert verdict.p is not None
+    assert verdict.p < 1e-9
+    assert verdict.suspicious == suspicious
+
+
 @pytest.mark.parametrize(("right", "rung"), [(90, False), (85, False), (70, True)])
 def test_more_mistakes_than_chance_explains_raise_the_alarm(right: int, rung: bool) -> None:
     quality = live_quality(np.arange(100) < right, accepted=0.9)
-    assert quality_verdict(quality, low=0.88).drifted == rung
+    assert quality_verdict(quality, low=0.88).suspicious == rung
 
 
 def test_little_feedback_decides_nothing() -> None:
     verdict = quality_verdict(live_quality(np.zeros(29, dtype=bool), accepted=0.9), low=0.88)
-    assert not verdict.drifted
+    assert not verdict.suspicious
     assert verdict.sentence.startswith("Not enough feedback: 29")
 
 
@@ -212,7 +239,7 @@ def test_the_figures_are_told_by_hour(storage: Storage) -> None:
     )
     seen = traffic(storage)
     seen.refresh(NOW)
-    told = figures(seen, 0, 0.9)
+    told = figures(seen, 0, 0.9, ["fees"])
     assert told["rows"] == 3
     assert told["hours"] == [f"2026-11-20T{hour:02}:00:00+00:00" for hour in (9, 10, 11)]
     assert told["counts"] == [1, 0, 2]
@@ -223,7 +250,7 @@ def test_the_figures_are_told_by_hour(storage: Storage) -> None:
 
 
 def test_figures_of_no_traffic_are_empty(storage: Storage) -> None:
-    told = figures(traffic(storage), 0, None)
+    told = figures(traffic(storage), 0, None, [])
     assert told["rows"] == 0
     assert told["hours"] == told["counts"] == []
     assert told["latency_ms"] == {"p50": None, "p95": None, "p99": None}

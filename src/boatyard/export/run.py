@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from boatyard.bundle import Bundle, open_bundle, seal
+from boatyard.bundle import LEAST_REFERENCE_ROWS, REFERENCE, Bundle, open_bundle, seal
 from boatyard.config import Config
 from boatyard.data.prepare import Prepared
 from boatyard.errors import UserError
@@ -98,7 +98,7 @@ def _export(config: Config, prepared: Prepared, trained: Trained, evaluation: Ev
     precision, parity = _write_graph(config, prepared, trained, folder, fields)
     predictor = _draft(folder, fields)
     fields["examples"] = _examples(predictor, prepared)
-    _write_reference(folder / "reference.parquet", predictor, prepared, config.export.reference)
+    _write_reference(folder / REFERENCE, predictor, prepared, config.export.reference)
     _write_data_facts(folder / "data.json", prepared)
     answers = predictor.outputs(prepared.rows(SPLIT))
     scores = score(prepared.targets(SPLIT), answers.probabilities, prepared.labels, top_k=config.evaluate.top_k)
@@ -176,6 +176,13 @@ def _calibration_batches(predictor: Predictor, prepared: Prepared) -> Iterator[F
 def _write_reference(path: Path, predictor: Predictor, prepared: Prepared, given: str | None) -> None:
     """What traffic is compared with later: how the model answers rows like it, by default those of the test split."""
     rows = prepared.rows(SPLIT) if given is None else read_reference_rows(Path(given), prepared.fields)
+    if len(rows) < LEAST_REFERENCE_ROWS:
+        log.warning(
+            "export: the reference has %d of the %d rows that the monitor needs: it will compare nothing. "
+            "Have more test rows, or name a file of such rows (export.reference)",
+            len(rows),
+            LEAST_REFERENCE_ROWS,
+        )
     pq.write_table(reference([rows[i] for i in reference_rows(len(rows))], predictor), path)
 
 

@@ -65,9 +65,17 @@ def _say_what_is_underway(api: Service) -> None:
 
 def _verdict(report: dict[str, Any]) -> None:
     drifted = [verdict for verdict in report["verdicts"] if verdict["drifted"]]
+    suspicious = any(verdict["suspicious"] for verdict in report["verdicts"])
     with st.container(border=True):
         if report["alarm"]:
             st.error("The alarm rings: the traffic is not what the model knows.", icon=":material/warning:")
+        elif suspicious:
+            st.warning(
+                "This look is suspicious, and no alarm: one look in fifty is, though nothing changed.",
+                icon=":material/help:",
+            )
+        elif not report["comparable"]:
+            st.warning("The model's reference is too small to compare anything with.", icon=":material/help:")
         elif all(verdict["value"] is None for verdict in report["verdicts"] if verdict["group"] != "live quality"):
             why = next((one["sentence"] for one in report["verdicts"] if one["group"] != "live quality"), "")
             st.info(f"There is too little traffic to compare. {literal(why)}", icon=":material/info:")
@@ -91,14 +99,17 @@ def _columns(verdicts: list[dict[str, Any]]) -> None:
     measured = [verdict for verdict in verdicts if verdict["value"] is not None and verdict["threshold"]]
     if measured:
         charts.draw(charts.distances(measured), "How far each column is, as a share of what it may be")
-        st.caption("How far each column is from the reference: past the line it drifted. Bars end at three times that.")
-    steady = [verdict for verdict in verdicts if not verdict["drifted"] and verdict["value"] is not None]
+        st.caption(
+            "How far each column is from the reference: past the line is more than chance explains in one look. "
+            "Bars end at three times that; in colour: the alarm rings."
+        )
+    steady = [verdict for verdict in verdicts if not verdict["suspicious"] and verdict["value"] is not None]
     told = [verdict for verdict in verdicts if verdict not in steady]
-    for verdict in sorted(told, key=lambda verdict: not verdict["drifted"]):
+    for verdict in sorted(told, key=lambda verdict: (not verdict["drifted"], not verdict["suspicious"])):
         with st.container(border=True):
             _column(verdict)
     if steady:
-        with st.expander(f"{len(steady)} steady", expanded=not any(one["drifted"] for one in told)):
+        with st.expander(f"{len(steady)} steady", expanded=not any(one["suspicious"] for one in told)):
             for verdict in steady:
                 _column(verdict)
 
@@ -119,6 +130,8 @@ def _column(verdict: dict[str, Any]) -> None:
 def _badge(verdict: dict[str, Any]) -> str:
     if verdict["drifted"]:
         return ":red-badge[:material/warning: drifted]"
+    if verdict["suspicious"]:
+        return ":orange-badge[:material/help: suspicious in this look]"
     return ":gray-badge[not measured]" if verdict["value"] is None else ":green-badge[:material/check: steady]"
 
 
@@ -132,6 +145,7 @@ def _history(history: list[dict[str, Any]]) -> None:
             {
                 "report": when(past["time"]),
                 "rows": f"{past['rows']:,}",
+                "suspicious": len(past["suspicious"]) - len(past["drifted"]),
                 "drifted": literal(", ".join(past["drifted"]).replace("_", " ")) or "nothing",
             }
             for past in reversed(history[-MOST_REPORTS:])

@@ -16,7 +16,8 @@ DRIFT = 3  # the exit status
 
 _HELP = """BOATYARD_MODEL says which model is watched, BOATYARD_STORAGE where its journal lies.
 
-Exit status of one look: 0 no drift; 3 drift; 2 the input is wrong, and standard error says how to mend it."""
+Exit status of one look: 0 no alarm, though something may be suspicious in this one look; 3 drift: the alarm rings;
+2 the input is wrong, and standard error says how to mend it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,7 +57,7 @@ def _look(settings: Settings, folder: str) -> int:
     reports.write(f"{findings.model}.html", page.encode())
     reports.write(f"{findings.model}.json", findings.as_json())
     for verdict in findings.verdicts:
-        print(f"{'DRIFT ' if verdict.drifted else '      '}{verdict.name:22} {verdict.sentence}")  # noqa: T201
+        print(f"{verdict.state:10} {verdict.name:22} {verdict.sentence}")  # noqa: T201
     print(f"{findings.model}@{findings.version}: {findings.conclusion}; {folder}/{findings.model}.html")  # noqa: T201
     return DRIFT if findings.alarm else 0
 

@@ -1,7 +1,7 @@
 """Is what the model is asked now still like what its accuracy was accepted on?"""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,19 +11,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from boatyard.bundle import LEAST_REFERENCE_ROWS, REFERENCE
 from boatyard.errors import UserError
 from boatyard.kinds.protocol import InvalidInput
+from boatyard.monitor.looks import INPUTS, SUSPICIOUS
 from boatyard.monitor.results import Verdict
-from boatyard.monitor.statistics import DEALS, Tested, deal, judge
+from boatyard.monitor.statistics import DEALS, LEAST_ROWS, Deals, Statistic, Tested, deal, judge
 from boatyard.monitor.traffic import Sampled
 from boatyard.predict import Predictor
 
-REFERENCE = "reference.parquet"
-LEAST_ROWS = 100
-"""Of fewer predictions nothing is said: they tell too little."""
+LEAST = 0.01
+"""A change of fewer inputs than this is none, by default."""
 _GENERAL = {"length": "the length of the input", "truncated": "the share of inputs that were cut off"}
 _OLD_BUNDLE = f"Not measured: the bundle's {REFERENCE} does not hold it; export the model again."
-_WEIGHTS = {"label": 3.0}  # it looks at each label, and so has most to lose
+_CHANCE = "as chance has it, or too little to matter"
+_GROUPS = {"label": "prediction", "score": "confidence", "embedding": "embedding"}
+WEIGHTS = {"label": 3.0}  # it looks at each label, and so has most to lose
 
 
 @dataclass(frozen=True)
@@ -41,20 +44,36 @@ class Columns:
 
 
 def read_reference(folder: Path, described: Mapping[str, str]) -> Columns:
-    """What the bundle holds of it; columns that an earlier version of Boatyard did not write are absent."""
+    """What the bundle holds of it; columns that an earlier version of Boatyard did not write are absent.
+
+    Raises UserError: there is none, or it cannot be read.
+    """
     path = folder / REFERENCE
     if not path.is_file():
         raise UserError(f"{folder} has no {REFERENCE}, so there is nothing to compare with: export the model again")
-    table = pq.read_table(path)
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError) as wrong:
+        raise UserError(f"{path} cannot be read: {_line(wrong)}; export the model again") from None
     there = set(table.column_names)
     if missing := {"label", "score"} - there:
         raise UserError(f"{path} has no column {' or '.join(sorted(missing))}: export the model again")
-    columns = {name: _column(table[name]) for name in (*_GENERAL, *described) if name in there}
-    embedding = None
-    if "embedding" in there:
-        values = table["embedding"].combine_chunks()
-        embedding = np.asarray(values.flatten(), dtype=np.float32).reshape(len(values), -1)
-    return Columns(table["label"].to_pylist(), _column(table["score"]), columns, embedding)
+    label = table["label"]
+    if len(label) and (label.null_count or not pa.types.is_string(label.type)):
+        raise UserError(f"{path}: column label must hold a string in each row; export the model again")
+    columns = {name: _column(path, table, name) for name in (*_GENERAL, *described) if name in there}
+    embedding = _embedding(path, table["embedding"]) if "embedding" in there else None
+    return Columns(label.to_pylist(), _column(path, table, "score", float), columns, embedding)
+
+
+def why_incomparable(reference: Columns) -> str | None:
+    """Why nothing is ever compared with it, in a sentence; None where something is."""
+    if len(reference) >= LEAST_REFERENCE_ROWS:
+        return None
+    return (
+        f"Cannot compare: the reference has {_rows(len(reference))}, and {LEAST_REFERENCE_ROWS} are needed; export "
+        "the model again with more test rows, or name a file of such rows (export.reference)."
+    )
 
 
 def look_at(sample: Sequence[Sampled], predictor: Predictor) -> Columns:
@@ -85,50 +104,61 @@ def look_at(sample: Sequence[Sampled], predictor: Predictor) -> Columns:
     return Columns([one.label for one in kept], scores, described, embedding)
 
 
-def compare(reference: Columns, window: Columns, described: Mapping[str, str], deals: int = DEALS) -> list[Verdict]:
-    """A verdict on each aspect; the more there are, the more each must show, so that false alarms stay as rare."""
-    phrases = {**_GENERAL, **described}
+def compare(
+    reference: Columns, window: Columns, described: Mapping[str, str], deals: int = DEALS, least: float = LEAST
+) -> list[Verdict]:
+    """A verdict on each aspect; the more there are, the more each must show, so that suspicions stay as rare.
+
+    `least`: what is too small to matter, as a share of inputs that are other than before. None of them has `drifted`:
+    `boatyard.monitor.looks` decides that.
+    """
+    if why := why_incomparable(reference):
+        return [_unmeasured("label", why)]
     if len(window) < LEAST_ROWS:
         few = f"Not enough rows: {len(window)} predictions, and {LEAST_ROWS} are needed to say anything."
-        return [_unmeasured("label", "prediction", few)]
-    dealt = deal(len(reference), len(window), deals)
-    both = np.concatenate([reference.score, window.score])
-    found = {
-        "label": dealt.growth([*reference.label, *window.label]),
-        "score": dealt.shift(np.nan_to_num(both, nan=-1)),
-    }
-    shared = [name for name in phrases if name in reference.described and name in window.described]
-    for name in shared:
-        values = np.concatenate([reference.described[name], window.described[name]])
-        found[name] = dealt.growth(values.tolist()) if are_categories(values) else dealt.shift(values)
-    if reference.embedding is not None and window.embedding is not None:
-        found["embedding"] = dealt.distance(np.concatenate([reference.embedding, window.embedding]))
-    tested = judge(found, _WEIGHTS)
+        return [_unmeasured("label", few)]
+    statistics, without = measure(reference, window, deal(len(reference), len(window), deals), least)
+    tested = judge(statistics, WEIGHTS, SUSPICIOUS * INPUTS)
+    phrases = {"label": "the answer", "score": "the model's confidence", **_GENERAL, **described, "embedding": ""}
+    before, now = _by_name(reference), _by_name(window)
+    verdicts = [
+        _verdict(name, what, tested[name], before.get(name), now.get(name))
+        if name in tested
+        else _unmeasured(name, without[name])
+        for name, what in phrases.items()
+        if name in tested or name in without
+    ]
     missing = int(np.isnan(window.score).sum())
-    return [
-        _told("label", "prediction", "growth of one label, -log10 p", tested, _label_sentence(reference, window)),
-        _told(
-            "score",
-            "confidence",
-            "Kolmogorov-Smirnov distance",
-            tested,
-            _number_sentence("the model's confidence", reference.score, window.score),
-        ),
-        *(_described(name, phrases[name], tested, reference, window) for name in shared),
-        *(_unmeasured(name, "input", _OLD_BUNDLE) for name in phrases if name not in reference.described),
-        _told("embedding", "embedding", "distance of the means", tested, _embedding_sentence(tested["embedding"]))
-        if "embedding" in found
-        else _unmeasured("embedding", "embedding", _why_no_embedding(window)),
+    verdicts.append(
         Verdict(
             name="missing_scores",
             group="data quality",
             statistic="share of predictions",
             value=missing / len(window),
             threshold=0.0,
-            drifted=missing > 0,
+            p=0.0 if missing else 1.0,
+            suspicious=missing > 0,
             sentence=f"{missing} of {len(window)} predictions have no number for a score.",
-        ),
-    ]
+        )
+    )
+    return verdicts
+
+
+def measure(
+    reference: Columns, window: Columns, dealt: Deals, least: float
+) -> tuple[dict[str, Statistic], dict[str, str]]:
+    """By name the statistics of what can be compared, and why the others cannot."""
+    before, now = _by_name(reference), _by_name(window)
+    without = {name: why for name in now if (why := _why_not(before.get(name), now[name]))}
+    statistics = {}
+    for name in (name for name in now if name not in without):
+        values = np.concatenate([before[name], now[name]])
+        statistics[name] = (dealt.growth if are_categories(values) else dealt.shift)(values, least)
+    if why := _why_no_embedding(reference, window):
+        without["embedding"] = why
+    else:
+        statistics["embedding"] = dealt.distance(np.concatenate([reference.embedding, window.embedding]), least)
+    return statistics, without
 
 
 def are_categories(values: NDArray[Any]) -> bool:
@@ -136,42 +166,83 @@ def are_categories(values: NDArray[Any]) -> bool:
     return values.dtype.kind == "U"
 
 
-def _column(column: pa.ChunkedArray) -> NDArray[Any]:
-    return np.array(column.to_pylist(), dtype=str if pa.types.is_string(column.type) else float)
+def _column(path: Path, table: pa.Table, name: str, kind: type | None = None) -> NDArray[Any]:
+    """Numbers or, unless `kind` says otherwise, categories; what is missing is no number, or an empty category."""
+    column = table[name]
+    kind = kind or (str if pa.types.is_string(column.type) else float)
+    try:
+        return np.array(["" if kind is str and value is None else value for value in column.to_pylist()], dtype=kind)
+    except (TypeError, ValueError):
+        raise UserError(f"{path}: column {name} holds no numbers; export the model again") from None
 
 
-Sentence = Callable[[bool], str]
+def _embedding(path: Path, column: pa.ChunkedArray) -> NDArray[np.floating]:
+    if column.null_count or not pa.types.is_fixed_size_list(column.type):
+        raise UserError(f"{path}: column embedding must hold as many numbers in each row; export the model again")
+    flat = np.asarray(column.combine_chunks().flatten(), dtype=np.float32)
+    return flat.reshape(len(column), column.type.list_size)
 
 
-def _told(name: str, group: str, statistic: str, tested: Mapping[str, Tested], sentence: Sentence) -> Verdict:
-    seen = tested[name]
+def _line(wrong: Exception) -> str:
+    return " ".join(str(wrong).split())
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count} rows"
+
+
+def _by_name(columns: Columns) -> dict[str, NDArray[Any]]:
+    return {"label": np.array(columns.label, dtype=str), "score": columns.score, **columns.described}
+
+
+def _verdict(name: str, what: str, seen: Tested, before: NDArray[Any] | None, now: NDArray[Any] | None) -> Verdict:
+    """`before` and `now`: the column in the reference and in the window; of embeddings None."""
+    if before is None or now is None:
+        statistic = "distance of the means"
+        sentence = f"The mean input lies {seen.value:.3f} of the reference's spread from the reference's"
+    elif are_categories(now):
+        statistic = "growth of one value, -log10 p"
+        value, then, share = _grown(before.tolist(), now.tolist())
+        sentence = f"{_subject(what)} is {value} in {share:.1%} of cases, in the reference in {then:.1%}"
+    else:
+        statistic = "Kolmogorov-Smirnov distance"
+        sentence = f"{_subject(what)} is {_mean(now)} on average, in the reference {_mean(before)}"
     return Verdict(
         name=name,
-        group=group,
+        group=_GROUPS.get(name, "input"),
         statistic=statistic,
         value=seen.value,
         threshold=seen.threshold,
-        drifted=seen.drifted,
-        sentence=sentence(seen.drifted),
+        p=min(1.0, seen.p / INPUTS),
+        suspicious=seen.suspicious,
+        sentence=f"{sentence}: {'more than chance explains' if seen.suspicious else _CHANCE}.",
     )
 
 
-def _described(name: str, what: str, tested: Mapping[str, Tested], reference: Columns, window: Columns) -> Verdict:
-    before, now = reference.described[name], window.described[name]
-    if are_categories(now):
-        sentence = _category_sentence(what, before, now)
-        return _told(name, "input", "growth of one value, -log10 p", tested, sentence)
-    return _told(name, "input", "Kolmogorov-Smirnov distance", tested, _number_sentence(what, before, now))
+def _unmeasured(name: str, why: str) -> Verdict:
+    return Verdict(
+        name=name, group=_GROUPS.get(name, "input"), statistic="none", value=None, threshold=None, sentence=why
+    )
 
 
-def _unmeasured(name: str, group: str, why: str) -> Verdict:
-    return Verdict(name=name, group=group, statistic="none", value=None, threshold=None, drifted=False, sentence=why)
+def _why_not(reference: NDArray[Any] | None, window: NDArray[Any]) -> str | None:
+    """Why the column is not compared."""
+    if reference is None or are_categories(reference) != are_categories(window):
+        return _OLD_BUNDLE
+    if not are_categories(reference) and np.isnan(reference).all():
+        return f"Not measured: the bundle's {REFERENCE} holds no number for it; export the model again."
+    return None
 
 
-def _why_no_embedding(window: Columns) -> str:
+def _why_no_embedding(reference: Columns, window: Columns) -> str | None:
     if window.embedding is None:
         return "Not measured: the journal keeps too few inputs (BOATYARD_JOURNAL_INPUT), and embeddings need them."
-    return _OLD_BUNDLE
+    if reference.embedding is None:
+        return _OLD_BUNDLE
+    for whose, points in (("the reference", reference.embedding), ("the window", window.embedding)):
+        if not np.isfinite(points).all():
+            return f"Not measured: embeddings of {whose} hold what is no number."
+    return None
 
 
 def _grown(reference: Sequence[str], window: Sequence[str]) -> tuple[str, float, float]:
@@ -182,39 +253,10 @@ def _grown(reference: Sequence[str], window: Sequence[str]) -> tuple[str, float,
     return grown, *shares[grown]
 
 
-def _label_sentence(reference: Columns, window: Columns) -> Sentence:
-    grown, before, now = _grown(reference.label, window.label)
-    return lambda drifted: (
-        f"{grown} is answered in {now:.1%} of cases, in the reference in {before:.1%}: more than chance explains."
-        if drifted
-        else f"Labels come as often as in the reference; {grown} grew most, from {before:.1%} to {now:.1%}."
-    )
+def _subject(what: str) -> str:
+    return what[0].upper() + what[1:]
 
 
-def _category_sentence(what: str, reference: NDArray[np.str_], window: NDArray[np.str_]) -> Sentence:
-    grown, before, now = _grown(reference.tolist(), window.tolist())
-    subject = what[0].upper() + what[1:]
-    return lambda drifted: (
-        f"{subject} is {grown} in {now:.1%} of cases, in the reference in {before:.1%}: more than chance explains."
-        if drifted
-        else f"{subject} is as in the reference; {grown} grew most, from {before:.1%} to {now:.1%}."
-    )
-
-
-def _number_sentence(what: str, reference: NDArray[np.floating], window: NDArray[np.floating]) -> Sentence:
-    now, before = float(np.nanmean(window)), float(np.nanmean(reference))
-    subject = what[0].upper() + what[1:]
-    return lambda drifted: (
-        f"{subject} is {now:.3g} on average, in the reference {before:.3g}: its distribution moved by more than chance."
-        if drifted
-        else f"{subject} is {now:.3g} on average, in the reference {before:.3g}: as chance has it."
-    )
-
-
-def _embedding_sentence(seen: Tested) -> Sentence:
-    apart = f"{seen.value:.3f} of the reference's spread, and chance explains {seen.threshold:.3f}"
-    return lambda drifted: (
-        f"What is asked lies elsewhere than the reference: the means are apart by {apart}."
-        if drifted
-        else f"What is asked lies where the reference does: the means are apart by {apart}."
-    )
+def _mean(values: NDArray[np.floating]) -> str:
+    numbers = values[np.isfinite(values)]
+    return f"{numbers.mean():.3g}" if len(numbers) else "no number"

@@ -1,6 +1,6 @@
 """Figures of the traffic, for people who look on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,8 +13,11 @@ from boatyard.monitor.traffic import Traffic
 _HOUR = 3600
 
 
-def figures(traffic: Traffic, since: float, accepted: float | None) -> dict[str, Any]:
-    """What `GET /statistics` answers: of each hour from `since` on, and of all of them together."""
+def figures(traffic: Traffic, since: float, accepted: float | None, known: Iterable[str]) -> dict[str, Any]:
+    """What `GET /statistics` answers: of each hour from `since` on, and of all of them together.
+
+    `known`: the model's labels.
+    """
     rows = traffic.predictions
     rows = rows[rows["time"] >= since]
     hours = (rows["time"] // _HOUR).astype(int)
@@ -24,7 +27,7 @@ def figures(traffic: Traffic, since: float, accepted: float | None) -> dict[str,
     for number in np.unique(rows["label"]):
         counts = np.bincount(hours[rows["label"] == number] - first, minlength=width)
         labels[traffic.labels.all[number]] = counts.tolist()
-    right = is_right(rows, traffic.feedback)
+    right, unknown = is_right(rows, traffic.feedback, traffic.labels, known)
     return {
         "model": traffic.model,
         "rows": len(rows),
@@ -38,7 +41,7 @@ def figures(traffic: Traffic, since: float, accepted: float | None) -> dict[str,
         "latency_ms": _percentiles(rows["duration_ms"], (50, 95, 99)),
         "length": _percentiles(rows["length"], (5, 50, 95, 99)),
         "score": _percentiles(rows["score"], (5, 25, 50, 75, 95)),
-        "quality": live_quality(right, accepted).model_dump(),
+        "quality": live_quality(right, accepted, unknown).model_dump(),
     }
 
 

@@ -24,7 +24,8 @@ _STYLE = """<style>
 .boatyard table { border-collapse: collapse; width: 100%; }
 .boatyard th, .boatyard td { text-align: left; padding: .4rem .6rem; }
 .boatyard th, .boatyard td { border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transparent); }
-.boatyard td:nth-child(2) { min-width: 12rem; overflow-wrap: anywhere; }
+.boatyard td:nth-child(3) { min-width: 12rem; overflow-wrap: anywhere; }
+.boatyard .suspicious td { background: color-mix(in srgb, #f29900 20%, transparent); }
 .boatyard .drifted td { background: color-mix(in srgb, #d93025 20%, transparent); }
 </style>"""
 
@@ -61,7 +62,7 @@ def _tell_evidently(measured: Mapping[str, Verdict]) -> None:
 
     def seen(_: pd.Series, current: pd.Series, __: ColumnType, ___: float) -> tuple[float, bool]:
         verdict = measured[str(current.name)]
-        return verdict.value or 0.0, verdict.drifted
+        return verdict.value or 0.0, verdict.suspicious
 
     test = StatTest(_METHOD, "compared with chance (Boatyard)", [ColumnType.Numerical, ColumnType.Categorical])
     register_stattest(test, seen)
@@ -82,11 +83,11 @@ def _title(findings: Findings) -> str:
 
 
 def _summary(findings: Findings) -> str:
-    heads = ("", "", "statistic", "value", "at most")
+    heads = ("", "", "", "statistic", "value", "at most", "p")
     rows = "".join(
-        f'<tr class="{"drifted" if verdict.drifted else ""}"><td>{escape(verdict.name)}</td>'
+        f'<tr class="{verdict.state}"><td>{escape(verdict.name)}</td><td>{verdict.state}</td>'
         f"<td>{escape(verdict.sentence)}</td><td>{escape(verdict.statistic)}</td>"
-        f"<td>{_shown(verdict.value)}</td><td>{_shown(verdict.threshold)}</td></tr>"
+        f"<td>{_shown(verdict.value)}</td><td>{_shown(verdict.threshold)}</td><td>{_shown(verdict.p)}</td></tr>"
         for verdict in findings.verdicts
     )
     window = findings.window
@@ -97,6 +98,7 @@ def _summary(findings: Findings) -> str:
         f'<div class="boatyard"><h1>{escape(_title(findings))}</h1>'
         f"<p>Version {escape(findings.version)}. {drawn}, drawn by chance, are compared with the bundle's reference. "
         "The verdicts are Boatyard's; below, Evidently shows the same columns, and these values and thresholds.</p>"
+        f"<p>{escape(findings.rule)}</p>"
         f"<div><table><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>{rows}</table></div></div>"
     )
 

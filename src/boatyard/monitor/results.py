@@ -8,7 +8,7 @@ class _Result(BaseModel):
 
 
 class Verdict(_Result):
-    """One aspect. Whatever the statistic is, more of it is worse: above the threshold it drifted."""
+    """One aspect. Whatever the statistic is, more of it is worse."""
 
     name: str
     group: str
@@ -17,8 +17,19 @@ class Verdict(_Result):
     value: float | None
     """None where it was not measured; the sentence says why."""
     threshold: float | None
-    drifted: bool
+    """What passes for chance in a single look, or for too little to matter."""
+    p: float | None = None
+    """How often chance alone brings any verdict of one look so far."""
+    suspicious: bool = False
+    """Above the threshold: one look in fifty has such a verdict though nothing changed."""
+    drifted: bool = False
+    """It rings the alarm, by `boatyard.monitor.looks`."""
     sentence: str
+
+    @property
+    def state(self) -> str:
+        """`drifted`, `suspicious`, or nothing."""
+        return "drifted" if self.drifted else "suspicious" if self.suspicious else ""
 
 
 class Window(_Result):
@@ -42,6 +53,8 @@ class Quality(_Result):
     high: float | None
     accepted: float | None
     """On the test rows, when the model was exported."""
+    unknown: int = 0
+    """Feedback that names a label which the model does not have: it is not counted."""
 
 
 class Findings(_Result):
@@ -52,6 +65,10 @@ class Findings(_Result):
     time: str
     window: Window
     alarm: bool
+    comparable: bool = True
+    """False where the model's reference is too small to compare anything with."""
+    level: float | None = None
+    """A suspicious verdict rings the alarm in this look where its `p` is at most that."""
     verdicts: list[Verdict]
     quality: Quality
 
@@ -60,8 +77,23 @@ class Findings(_Result):
         """In two or three words."""
         if self.alarm:
             return "drift"
+        if any(one.suspicious for one in self.verdicts):
+            return "one look is suspicious"
+        if not self.comparable:
+            return "the reference is too small to compare with"
         compared = any(one.value is not None and one.group != "live quality" for one in self.verdicts)
         return "no drift" if compared else "too little to compare"
+
+    @property
+    def rule(self) -> str:
+        """What a suspicious verdict means in this look, in a sentence or two."""
+        if self.level is None:
+            return ""
+        return (
+            "A verdict is suspicious where it shows more than chance explains in one look: one look in fifty has one "
+            f"though nothing changed. It rings the alarm where chance has a share of at most {self.level:.2g} in it, "
+            "so that a year of looks expects one false alarm at most, or where it rang in the look before."
+        )
 
     def as_json(self) -> bytes:
         """As it is stored and served."""
@@ -76,3 +108,5 @@ class Past(_Result):
     rows: int
     alarm: bool
     drifted: list[str]
+    suspicious: list[str]
+    """Those that drifted among them."""

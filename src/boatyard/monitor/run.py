@@ -2,26 +2,28 @@
 
 monitor/<name>/<time>.json    a report: written once
 monitor/<name>/latest.html    the latest one, as a page
+monitor/<name>/days/<date>    the day's first look that compared something
 """
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from boatyard import registry
-from boatyard.monitor.drift import Columns, compare, look_at, read_reference
+from boatyard.monitor.drift import Columns, compare, look_at, read_reference, why_incomparable
 from boatyard.monitor.figures import figures
+from boatyard.monitor.looks import level, ring
 from boatyard.monitor.page import page
 from boatyard.monitor.quality import accepted_accuracy, is_right, live_quality, quality_verdict
-from boatyard.monitor.results import Findings, Past, Window
+from boatyard.monitor.results import Findings, Past, Verdict, Window
 from boatyard.monitor.settings import Settings
 from boatyard.monitor.traffic import Traffic
 from boatyard.predict import Predictor
-from boatyard.storage import NotFound, open_storage
+from boatyard.storage import AlreadyExists, NotFound, open_storage
 
 ROOT = "monitor/"
 PAGE = "latest.html"
@@ -55,6 +57,7 @@ class Monitor:
         self._home = f"{ROOT}{settings.model.name}/"
         self._traffic = Traffic(self._storage, settings.model.name, days=days, sample=settings.rows)
         self._reading = threading.Lock()
+        self._opening = threading.Lock()
         self._watched: _Watched | None = None
         self._reports: dict[str, Findings] = {}
 
@@ -75,18 +78,28 @@ class Monitor:
             rows = self._traffic.predictions
             rows = rows[(rows["time"] >= since.timestamp()) & (rows["time"] <= until.timestamp())]
             rows = rows[rows["version"] == self._traffic.versions.number(manifest.version)]
-            right = is_right(rows, self._traffic.feedback)
+            right, unknown = is_right(rows, self._traffic.feedback, self._traffic.labels, manifest.labels)
         logger.info("drift: %d predictions of %s, %d of them compared", len(rows), manifest.version, len(sample))
         window = look_at(sample, watched.predictor)
         accepted, low = accepted_accuracy(manifest)
-        quality = live_quality(right, accepted)
-        verdicts = [*compare(watched.reference, window, watched.described), quality_verdict(quality, low)]
+        quality = live_quality(right, accepted, unknown)
+        least = self.settings.least
+        verdicts = [
+            *compare(watched.reference, window, watched.described, least=least),
+            quality_verdict(quality, low, least),
+        ]
+        before = self.latest()
+        at = self._spend(verdicts, before, until)
+        same = before is not None and before.version == manifest.version
+        verdicts = ring(verdicts, at, [one.name for one in before.verdicts if one.drifted] if before and same else [])
         findings = Findings(
             model=manifest.name,
             version=manifest.version,
             time=_told(until),
             window=Window(rows=len(rows), sampled=len(window), from_=_told(since), to=_told(until)),
             alarm=any(verdict.drifted for verdict in verdicts),
+            comparable=why_incomparable(watched.reference) is None,
+            level=at,
             verdicts=verdicts,
             quality=quality,
         )
@@ -116,6 +129,7 @@ class Monitor:
                 rows=one.window.rows,
                 alarm=one.alarm,
                 drifted=[verdict.name for verdict in one.verdicts if verdict.drifted],
+                suspicious=[verdict.name for verdict in one.verdicts if verdict.state],
             )
             for one in map(self._report, self._keys()[-_MOST_PAST:])
         ]
@@ -123,22 +137,38 @@ class Monitor:
     def figures(self, now: datetime | None = None) -> dict[str, Any]:
         """Of the traffic of the last days, by hour."""
         until = now or datetime.now(UTC)
-        accepted, _ = accepted_accuracy(self._open().predictor.manifest)
+        manifest = self._open().predictor.manifest
+        accepted, _ = accepted_accuracy(manifest)
         with self._reading:
             self._traffic.refresh(until)
-            return figures(self._traffic, (until - timedelta(days=HISTORY_DAYS)).timestamp(), accepted)
+            return figures(self._traffic, (until - timedelta(days=HISTORY_DAYS)).timestamp(), accepted, manifest.labels)
 
     def model(self) -> tuple[str, str]:
         """The name and the version that the setting means now. Raises UserError."""
         return self.settings.model.name, registry.resolve(self._storage, self.settings.model)
 
+    def why_incomparable(self) -> str | None:
+        """Why the version's reference is too small to compare anything with; None where it is not."""
+        return why_incomparable(self._open().reference)
+
+    def _spend(self, verdicts: Sequence[Verdict], before: Findings | None, now: datetime) -> float:
+        """The level of a look that found these; the day's first such look has more to spend."""
+        daily = any(verdict.p is not None for verdict in verdicts)
+        if daily:
+            try:
+                self._storage.write_once(f"{self._home}days/{now.astimezone(UTC):%Y-%m-%d}", _told(now).encode())
+            except AlreadyExists:
+                daily = False
+        return level(daily=daily, since=None if before is None else now - datetime.fromisoformat(before.time))
+
     def _open(self) -> _Watched:
-        _, version = self.model()
-        if self._watched is None or self._watched.predictor.manifest.version != version:
-            bundle = registry.fetch(self._storage, self.settings.model, self._cache)
-            predictor = Predictor(bundle)
-            self._watched = _Watched(predictor, read_reference(bundle.folder, predictor.model.descriptors))
-        return self._watched
+        with self._opening:
+            _, version = self.model()
+            if self._watched is None or self._watched.predictor.manifest.version != version:
+                bundle = registry.fetch(self._storage, self.settings.model, self._cache)
+                predictor = Predictor(bundle)
+                self._watched = _Watched(predictor, read_reference(bundle.folder, predictor.model.descriptors))
+            return self._watched
 
     def _keys(self) -> list[str]:
         return [key for key in self._storage.list(self._home) if key.endswith(".json")]

@@ -84,8 +84,14 @@ async def healthz() -> dict[str, str]:
 
 @router.get("/readyz", responses=documented(500, 503))
 def readyz(request: Request) -> dict[str, str]:
-    """The model that is watched is published; if not, the problem says so."""
-    name, version = _monitor(request).model()
+    """The model that is watched is published; if not, the problem says so.
+
+    `limited`: its reference is too small to compare anything with, for which there is a `reason`.
+    """
+    monitor = _monitor(request)
+    name, version = monitor.model()
+    if reason := monitor.why_incomparable():
+        return {"status": "limited", "model": name, "version": version, "reason": reason}
     return {"status": "ready", "model": name, "version": version}
 
 
@@ -156,23 +162,30 @@ class _Latest(Collector):
         model = found.model
         each = ["model", "verdict", "group"]
         value = GaugeMetricFamily("boatyard_drift_value", "A verdict's statistic.", labels=each)
-        threshold = GaugeMetricFamily("boatyard_drift_threshold", "What it may be at most.", labels=each)
-        drifted = GaugeMetricFamily("boatyard_drift_drifted", "1 where it is more.", labels=each)
+        threshold = GaugeMetricFamily("boatyard_drift_threshold", "What passes for chance in one look.", labels=each)
+        suspicious = GaugeMetricFamily("boatyard_drift_suspicious", "1 where the value is above.", labels=each)
+        drifted = GaugeMetricFamily("boatyard_drift_drifted", "1 where it rings the alarm.", labels=each)
         for verdict in found.verdicts:
             labels = [model, verdict.name, verdict.group]
             drifted.add_metric(labels, verdict.drifted)
+            suspicious.add_metric(labels, verdict.suspicious)
             if verdict.value is not None and verdict.threshold is not None:
                 value.add_metric(labels, verdict.value)
                 threshold.add_metric(labels, verdict.threshold)
-        yield from (value, threshold, drifted)
+        yield from (value, threshold, suspicious, drifted)
         of_model = {
-            "boatyard_drift_alarm": ("1 where any verdict drifted.", float(found.alarm)),
+            "boatyard_drift_alarm": ("1 where any verdict rings.", float(found.alarm)),
+            "boatyard_drift_comparable": ("0 where the reference is too small.", float(found.comparable)),
             "boatyard_drift_report_timestamp_seconds": (
                 "When the latest report was made.",
                 datetime.fromisoformat(found.time).timestamp(),
             ),
             "boatyard_drift_window_rows": ("Predictions in the report's window.", float(found.window.rows)),
             "boatyard_live_feedback": ("Judged answers in the window.", float(found.quality.feedback)),
+            "boatyard_live_feedback_unknown": (
+                "More of them, which name a label that the model does not have.",
+                float(found.quality.unknown),
+            ),
             "boatyard_live_accuracy": ("Share of these that are right.", found.quality.accuracy),
             "boatyard_accepted_accuracy": ("On the test rows, at export.", found.quality.accepted),
         }

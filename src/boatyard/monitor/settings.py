@@ -8,7 +8,8 @@ from typing import Self
 
 from boatyard.environment import DEFAULT_MODEL, DEFAULT_STORAGE, LOOPBACK, read_model, read_port
 from boatyard.errors import UserError
-from boatyard.monitor.drift import LEAST_ROWS
+from boatyard.monitor.drift import LEAST
+from boatyard.monitor.statistics import LEAST_ROWS
 from boatyard.registry import Reference
 
 MOST_ROWS = 10_000  # what the statistics of so many take: seconds, and about a gigabyte
@@ -26,6 +27,8 @@ class Settings:
     """The window: predictions of so many hours until now."""
     rows: int = 2_500
     """Of which so many are drawn and compared: more of them show smaller changes."""
+    least: float = LEAST
+    """What is too small to matter, however sure it is: the share of inputs that must be other than before."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
@@ -42,6 +45,7 @@ class Settings:
             read_port(environment, cls.port),
             hours=_number(environment, "BOATYARD_DRIFT_HOURS", cls.hours, 1, 24 * 31),
             rows=_number(environment, "BOATYARD_DRIFT_ROWS", cls.rows, LEAST_ROWS, MOST_ROWS),
+            least=_share(environment, "BOATYARD_DRIFT_LEAST", cls.least),
         )
 
 
@@ -50,3 +54,10 @@ def _number(environment: Mapping[str, str], variable: str, default: int, least: 
     if not (re.fullmatch("[0-9]{1,6}", given) and least <= int(given) <= most):
         raise UserError(f"{variable}: {given!r} is not a number from {least} to {most}")
     return int(given)
+
+
+def _share(environment: Mapping[str, str], variable: str, default: float) -> float:
+    given = environment.get(variable) or str(default)
+    if not re.fullmatch(r"0|0?\.[0-9]{1,6}", given):
+        raise UserError(f"{variable}: {given!r} is not a share from 0 to below 1, such as 0.02")
+    return float(given)

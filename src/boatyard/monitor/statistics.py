@@ -4,35 +4,52 @@ Under the hypothesis that nothing changed, which rows are the reference's and wh
 are dealt out anew many times, every statistic is taken of every deal, and what was seen is compared with that. This
 assumes nothing about distributions. All tests see the same deals: how they depend on each other is accounted for
 (Westfall and Young's step of the least p-value), where Bonferroni's share would give power away.
+
+What is beyond every deal has a p-value below what so many deals can tell. It is bounded by what is known of the
+statistic, and Bonferroni's share then.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import hypergeom
+from scipy.stats import hypergeom, kstwobign
 
 DEALS = 2_000
-FALSE_ALARMS = 0.02
-"""Of all alarms together, where nothing changed."""
+LEAST_ROWS = 100
+"""Of a window of fewer nothing is said: they tell too little."""
 
 _CHUNK = 500  # deals at a time: they bound the memory
+_TAIL = 0.05  # of the deals, from which on the shares of a statistic are those of an exponential tail
 
 Floats = NDArray[np.float64]
 Members = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
+class Statistic:
+    """One of each deal, the first of them what was seen."""
+
+    dealt: Floats
+    bound: float = 1.0
+    """What was seen, or more of it, comes at most so often by chance; 1 where nothing is known."""
+    least: float = 0.0
+    """Less of it does not matter, however sure it is."""
+
+
+@dataclass(frozen=True)
 class Tested:
-    """What was seen, and what it may be at most to pass for chance."""
+    """What was seen, and what it may be at most to pass for chance or for too little to matter."""
 
     value: float
     threshold: float
+    p: float
+    """How often chance takes any of the statistics that were judged together so far."""
 
     @property
-    def drifted(self) -> bool:
+    def suspicious(self) -> bool:
         """More than chance."""
         return self.value > self.threshold
 
@@ -53,7 +70,7 @@ class Deals:
         self.members = np.array([np.arange(reference, reference + window), *dealt], dtype=np.int32)
         """By deal, the rows that it puts into the window."""
 
-    def shift(self, values: NDArray[np.floating]) -> Floats:
+    def shift(self, values: NDArray[np.floating], least: float = 0.0) -> Statistic:
         """Of numbers: the greatest distance between the two cumulative shares (Kolmogorov and Smirnov's)."""
         _, codes, totals = np.unique(values, return_inverse=True, return_counts=True)
         below = totals.cumsum() / self.reference
@@ -62,22 +79,27 @@ class Deals:
             ours = _counts(codes[members], len(totals)).cumsum(axis=1, dtype=np.float64)
             return np.asarray(np.abs(ours * (1 / self.window + 1 / self.reference) - below).max(axis=1))
 
-        return self._each(apart)
+        dealt = self._each(apart)
+        limit = kstwobign.sf(dealt[0] / (1 / self.window + 1 / self.reference) ** 0.5)  # ties make it rarer
+        return Statistic(dealt, float(limit), least)
 
-    def growth(self, labels: Sequence[str]) -> Floats:
+    def growth(self, labels: NDArray[np.str_], least: float = 0.0) -> Statistic:
         """Of labels: how unlikely the likeliest growth of one label is by itself, as -log10 of its p-value.
 
         One label in seventy that comes three times as often is lost in a sum over all of them; this looks at each.
+        `least`: labels whose share grows by less are passed over.
         """
-        _, codes, totals = np.unique(np.asarray(labels), return_inverse=True, return_counts=True)
+        _, codes, totals = np.unique(labels, return_inverse=True, return_counts=True)
         counts = np.concatenate([_counts(codes[members], len(totals)) for members in self._chunks()])
         rarest = np.zeros(len(counts))
         for ours, total in zip(counts.T, totals, strict=True):
-            tail = hypergeom.sf(np.arange(ours.max() + 1) - 1, len(codes), total, self.window)
-            rarest = np.maximum(rarest, -np.log10(np.maximum(tail, 1e-300))[ours])
-        return rarest
+            distinct, which = np.unique(ours, return_inverse=True)
+            tail = hypergeom.sf(distinct - 1, len(codes), total, self.window)
+            matters = distinct / self.window - (total - distinct) / self.reference >= least
+            rarest = np.maximum(rarest, (-np.log10(np.maximum(tail, 1e-300)) * matters)[which])
+        return Statistic(rarest, min(1.0, len(totals) * 10 ** -rarest[0]))
 
-    def distance(self, points: NDArray[np.floating]) -> Floats:
+    def distance(self, points: NDArray[np.floating], least: float = 0.0) -> Statistic:
         """Of embeddings: how far the two means lie apart, in units of the reference's own spread."""
         centred = points - points[: self.reference].mean(axis=0)
         spread = np.sqrt((centred[: self.reference] ** 2).sum(axis=1).mean()) or 1.0
@@ -89,7 +111,13 @@ class Deals:
             ours = belongs @ centred
             return np.asarray(np.linalg.norm(ours / self.window - (total - ours) / self.reference, axis=1) / spread)
 
-        return self._each(apart)
+        dealt = self._each(apart)
+        # McDiarmid's bound for deals (El-Yaniv and Pechyony 2009, lemma 2), by what exchanging two rows changes at most
+        pairs = 1 / self.window + 1 / self.reference
+        exchange = 2 * np.linalg.norm(centred, axis=1).max() / spread * pairs or 1.0
+        excess = max(0.0, dealt[0] - dealt.mean()) / exchange
+        bound = np.exp(-2 * excess**2 * pairs * (1 - 2 / len(points)))
+        return Statistic(dealt, float(bound), least)
 
     def _each(self, statistic: Callable[[Members], Floats]) -> Floats:
         return np.concatenate([statistic(members) for members in self._chunks()])
@@ -106,23 +134,38 @@ def _counts(codes: NDArray[np.integer], distinct: int) -> NDArray[np.int64]:
     return np.bincount(flat, minlength=rows * distinct).reshape(rows, distinct)
 
 
-def judge(
-    statistics: Mapping[str, Floats], weights: Mapping[str, float], level: float = FALSE_ALARMS
-) -> dict[str, Tested]:
-    """Each statistic's verdict, so that one or more drift by chance with a probability of at most `level`.
+def judge(statistics: Mapping[str, Statistic], weights: Mapping[str, float], level: float) -> dict[str, Tested]:
+    """Each statistic's verdict, so that chance takes one or more above their thresholds at most so often as `level`.
 
-    `statistics`: by name, one of each deal. `weights`: a test of weight 2 gets twice the share of false alarms.
+    `statistics`: by name, all of the same deals. `weights`: a test of weight 2 gets twice the share of `level`.
     """
-    table = np.stack(list(statistics.values()), axis=1)
-    ranked = np.sort(table, axis=0)
-    deals = len(table)
-    at_least = np.stack(
-        [deals - np.searchsorted(ranked[:, i], table[:, i], side="left") for i in range(table.shape[1])], axis=1
-    )
-    shares = at_least / deals / np.array([weights.get(name, 1.0) for name in statistics])
-    critical = np.sort(shares.min(axis=1))[int(level * deals)]
-    found = {}
-    for index, name in enumerate(statistics):
-        passing = table[shares[:, index] >= critical, index]
-        found[name] = Tested(value=float(table[0, index]), threshold=float(passing.max()))
-    return found
+    table = np.stack([statistic.dealt for statistic in statistics.values()], axis=1)
+    weight = np.array([weights.get(name, 1.0) for name in statistics])
+    shares = np.stack([_shares(dealt) for dealt in table.T], axis=1) / weight
+    rarest = shares.min(axis=1)
+    critical = np.sort(rarest)[int(level * len(table))]
+    tested = {}
+    for index, (name, statistic) in enumerate(statistics.items()):
+        as_rare = int((rarest <= shares[0, index]).sum())
+        p = as_rare / len(table)
+        if as_rare == 1:  # what was seen alone
+            p = min(p, statistic.bound * weight.sum() / weight[index])
+        passing = table[shares[:, index] >= critical, index].max()
+        tested[name] = Tested(float(table[0, index]), max(float(passing), statistic.least), p)
+    return tested
+
+
+def _shares(dealt: Floats) -> Floats:
+    """Of each deal, the share of deals with as much or more; of the greatest, as an exponential tail has it.
+
+    The tail tells by how much one exceeds all others, by which it is compared with the greatest of other statistics.
+    Whether it fits is no matter to the level: the deals are compared with each other by it.
+    """
+    ranked = np.sort(dealt)
+    shares = (len(dealt) - np.searchsorted(ranked, dealt, side="left")) / len(dealt)
+    start = ranked[-max(1, int(_TAIL * len(dealt)))]
+    beyond = dealt > start
+    if beyond.any():
+        excess = dealt[beyond] - start
+        shares[beyond] = beyond.mean() * np.exp(-excess / excess.mean())
+    return np.asarray(shares)

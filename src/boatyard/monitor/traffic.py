@@ -7,7 +7,7 @@ some tens of megabytes: of what clients sent, only what a look may still draw is
 import heapq
 from bisect import bisect
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from boatyard.corrections import which_count
 from boatyard.journal import JournalError, read_object, shipped
 from boatyard.storage import Storage
+from boatyard.texts import normal_label
 
 _COLUMNS = np.dtype(
     [
@@ -68,6 +69,14 @@ class Names:
             found = self._number[name] = len(self.all)
             self.all.append(name)
         return found
+
+    def numbers(self, labels: Iterable[str]) -> list[int]:
+        """Of the normal form of each."""
+        return [self.number(normal_label(label)) for label in labels]
+
+    def normal(self) -> NDArray[np.intp]:
+        """By number, that of the name's normal form."""
+        return np.array(self.numbers(tuple(self.all)), dtype=np.intp)
 
 
 class Traffic:
