@@ -35,7 +35,7 @@ def show(api: Service, monitor: Service) -> None:
         st.info(
             f"There is no report yet. **Run now** makes one. Predictions in the journal: {rows:,}."
             if rows
-            else "There is no report yet, and the journal has no predictions to make one of.",
+            else "There is no report yet. The journal has no predictions to make one of.",
             icon=":material/info:",
         )
         _say_what_is_underway(api)
