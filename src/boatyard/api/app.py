@@ -35,7 +35,7 @@ from boatyard.api.settings import Settings
 from boatyard.api.shedding import Shedding
 from boatyard.bundle import Card
 from boatyard.jobs import Job
-from boatyard.journal import Journal
+from boatyard.journal import Journal, JournalError
 from boatyard.predict import Predictor, allowed_cores
 from boatyard.problems import Problem, documented, handle_problems
 from boatyard.registry import Alias
@@ -135,9 +135,13 @@ async def healthz() -> Health:
 
 @router.get("/readyz", responses=documented(500, 503))
 async def readyz(request: Request, predictor: DefaultModel) -> Readiness:
-    """The default model is loaded, and the server was not told to stop; if not, the problem says why."""
+    """The server answers predictions, and was not told to stop; if not, the problem says why."""
     if request.app.state.draining:
         raise Problem(503, "the server is about to stop")
+    try:
+        request.app.state.journal.check()
+    except JournalError as why:
+        raise Problem(503, str(why)) from None
     return Readiness(model=predictor.manifest.name, version=predictor.manifest.version)
 
 

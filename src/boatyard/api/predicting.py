@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from boatyard.api.answers import Answers, answers
-from boatyard.api.batching import Batcher, QueueFull
+from boatyard.api.batching import Batcher, QueueFull, Unanswerable
 from boatyard.api.journalled import append, prediction_lines
 from boatyard.api.keys import HEADER
 from boatyard.api.models import Models, ModelUnavailable
@@ -50,7 +50,12 @@ async def predict(request: Request) -> Response:
         pending = batcher.submit(predictor, question.rows, asked.top_k)
     except QueueFull as full:
         raise refusal(full) from None
-    predictions = await patiently(request, pending, started + asked.patience / 1000 - perf_counter())
+    try:
+        predictions = await patiently(request, pending, started + asked.patience / 1000 - perf_counter())
+    except Unanswerable as failed:
+        wrong = [index for index, one in enumerate(failed.predictions) if one is None]
+        pointers = [f"#/inputs/{index}" if question.listed else "#" for index in wrong]
+        raise Problem(422, str(failed), [Fault(detail=str(failed), pointer=pointer) for pointer in pointers]) from None
     state.metrics.count(predictor.manifest.name, predictions)
     answered = answers(predictor.manifest, predictions, started)
     keep = state.settings.journal_input
