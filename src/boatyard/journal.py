@@ -17,7 +17,7 @@ import os
 import re
 import threading
 import zlib
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -449,10 +449,14 @@ def _identity(path: Path) -> _Identity | None:
 def read(storage: Storage, *, since: date | None = None) -> Iterator[dict[str, Any]]:
     """Every line that was shipped (from day `since` on), in the order of the objects' names: by day, then instance.
 
-    Raises JournalError, which names object and line, at what is no JSON object.
+    A job's answer comes once, though a row that two servers began is in the journal twice, with one id. Raises
+    JournalError, which names object and line, at what is no JSON object.
     """
+    seen: defaultdict[str, bytearray] = defaultdict(bytearray)  # of each job, a bit for each row
     for key in shipped(storage, since=since):
-        yield from read_object(storage, key)
+        for line in read_object(storage, key):
+            if "job" not in line or _add(seen[line["job"]], line["row"]):
+                yield line
 
 
 def shipped(storage: Storage, *, since: date | None = None) -> list[str]:
@@ -476,6 +480,16 @@ def read_object(storage: Storage, key: str) -> Iterator[dict[str, Any]]:
         if not isinstance(content, dict):
             raise JournalError(f"{key}, line {number} is not a JSON object")
         yield content
+
+
+def _add(numbers: bytearray, number: int) -> bool:
+    """Whether it was not among them yet."""
+    at, bit = number >> 3, 1 << (number & 7)
+    if at >= len(numbers):
+        numbers.extend(bytes(at + 1 - len(numbers)))
+    new = not numbers[at] & bit
+    numbers[at] |= bit
+    return new
 
 
 def _remove(folder: Path) -> None:

@@ -66,7 +66,7 @@ class Predictor:
             raise BundleError(f"{bundle.folder / GRAPH} tells {classes} classes apart, but {labels} labels are named")
 
     def answer(self, rows: Sequence[Any], top_k: int = 3) -> list[Prediction]:
-        """One prediction for each row that `model.parse` made. Raises whatever a row makes its encoder or graph raise."""
+        """One prediction for each row that `model.parse` made. Raises whatever encoder or graph raise of a row."""
         if not rows:
             return []
         encoded = self.model.encode(rows)
