@@ -64,22 +64,6 @@ def test_what_clients_sent_need_not_be_kept(tmp_path: Path, storage: Storage, ke
     assert (hashes[0] == hashes[1] != hashes[2]) if keep == "hashed" else hashes == [None] * 3
 
 
-@pytest.mark.parametrize(
-    ("body", "at"),
-    [
-        ({"id": "x", "label": "fees"}, "#/id"),
-        ({"id": "0" * 32}, "#/label"),
-        ({"id": "0" * 32, "label": " "}, "#/label"),
-        ({"id": "0" * 32, "label": "x" * 201}, "#/label"),
-        ({"id": "0" * 32, "label": "fees", "why": "so"}, "#"),
-        ([], "#/"),
-    ],
-)
-def test_feedback_that_is_none_is_refused(client: TestClient, body: object, at: str) -> None:
-    document = assert_problem(client.post("/feedback", json=body), 422)
-    assert [error["pointer"] for error in document["errors"]] == [at]
-
-
 @pytest.mark.usefixtures("promoted")
 def test_without_room_for_the_journal_nothing_is_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 

@@ -17,6 +17,7 @@ from boatyard.predict import Prediction, Predictor
 logger = logging.getLogger(__name__)
 
 MOST_WAITING = 1024  # inputs
+UNANSWERABLE = "the model cannot answer this input"
 MOST_TOGETHER = 64  # inputs that a worker takes at once; the predictor splits them by length
 
 
@@ -32,7 +33,7 @@ class Unanswerable(Exception):  # noqa: N818 - says what happened
     """The model fails at some of the rows, each by itself; `predictions` has None for these."""
 
     def __init__(self, predictions: list[Prediction | None]) -> None:
-        super().__init__("the model cannot answer this input")
+        super().__init__(UNANSWERABLE)
         self.predictions = predictions
 
 

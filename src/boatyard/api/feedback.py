@@ -28,7 +28,7 @@ class Truths:
         self._storage = storage
         self._labels: dict[Reference, dict[str, str]] = {}  # by their normal form
         self._published: list[Reference] = []
-        self._listed_at = -LIST_SECONDS
+        self._listed_at = float("-inf")
         self._asking = threading.Lock()  # one at a time asks the storage
 
     def check(self, said: Feedback, default: Card | None) -> tuple[Reference | None, str]:

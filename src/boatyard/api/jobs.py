@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from boatyard import jobs
 from boatyard.api.answers import Answer, answers
-from boatyard.api.batching import MOST_TOGETHER, Batcher, QueueFull, Unanswerable
+from boatyard.api.batching import MOST_TOGETHER, UNANSWERABLE, Batcher, QueueFull, Unanswerable
 from boatyard.api.ids import row_id
 from boatyard.api.journalled import Keep, prediction_lines
 from boatyard.api.metrics import Metrics
@@ -227,7 +227,7 @@ class Worker:
             predictions = [next(found) if each.wrong is None else None for each in asked]
             for row, each, prediction in zip(few, asked, predictions, strict=True):
                 if prediction is None:
-                    answered.result.append({"row": row.number, "error": each.wrong or str(Unanswerable([]))})
+                    answered.result.append({"row": row.number, "error": each.wrong or UNANSWERABLE})
                     continue
                 name = row_id(job.id, row.number, Reference(job.model, job.version))
                 own = answers(predictor.manifest, [name], [prediction], started)
