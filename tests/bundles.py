@@ -45,10 +45,15 @@ def fields(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def write_bundle(folder: Path, *, bias: Sequence[float] = (0, 0, 0), **changes: Any) -> Manifest:
-    """Seals a bundle in `folder`. `bias` is added to the logits: another bias is another version."""
+def write_bundle(
+    folder: Path, *, bias: Sequence[float] = (0, 0, 0), poison: Sequence[str] = (), **changes: Any
+) -> Manifest:
+    """Seals a bundle in `folder`. `bias` is added to the logits: another bias is another version.
+
+    `poison`: words that the tokenizer knows and the graph has no vector for, so that it fails at them.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer().save(str(folder / "tokenizer.json"))
+    tokenizer(poison).save(str(folder / "tokenizer.json"))
     onnx.save(graph(bias), folder / "model.onnx")
     return seal(folder, **fields(**changes))
 
@@ -62,9 +67,10 @@ def publish_in_production(root: Path, **changes: Any) -> str:
     return version
 
 
-def tokenizer() -> Tokenizer:
+def tokenizer(more: Sequence[str] = ()) -> Tokenizer:
     """Framed like BERT's, for one text or two."""
-    made = Tokenizer(models.WordLevel(dict(VOCABULARY), unk_token="[UNK]"))  # noqa: S106
+    words = VOCABULARY | {word: len(VOCABULARY) + index for index, word in enumerate(more)}
+    made = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))  # noqa: S106
     made.normalizer = normalizers.Lowercase()
     made.pre_tokenizer = pre_tokenizers.Whitespace()
     made.post_processor = processors.TemplateProcessing(

@@ -4,7 +4,7 @@
     jobs/<id>/job.json                               written last of a submission: now there is a job
     jobs/<id>/result/000001.<rows>.<bad>.<bytes>.jsonl   the next answers; the numbers: how far the job is by then
     jobs/<id>/end.json                               it is over
-    jobs/<id>/lease.json                             who works on it, and until when
+    jobs/<id>/lease.json                             who works on it, until when, and how often it was begun in vain
     jobs/open/<id>                                   it is being sent, or not over yet
 
 Rows and answers follow from the file and the model's version alone, and an object is written once. So whoever takes a
@@ -15,7 +15,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from secrets import token_hex
 from time import monotonic, time
@@ -33,6 +33,8 @@ PART_BYTES = 4 * 2**20
 MOST_BYTES = 100 * 2**20
 MOST_ROWS = 1_000_000
 LEASE_SECONDS = 15.0
+MOST_ATTEMPTS = 5  # at one chunk
+FIRST_PAUSE, PAUSE_GROWS = 5.0, 4  # 5 s after the first attempt that failed, 320 s after the fourth
 UPLOAD_SECONDS = 3600.0
 ID = r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{16}"
 
@@ -77,6 +79,20 @@ class End:
 
     state: Literal["finished", "failed"]
     reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Lease:
+    """Who works on a job, until when (seconds since 1970), and how often its next chunk was begun in vain.
+
+    An attempt counts unless it got on, or was given up for no fault: so does one that took the process with it.
+    """
+
+    holder: str = ""
+    until: float = 0.0
+    chunks: int = 0
+    attempts: int = 0
+    why: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,22 +226,45 @@ def write_end(storage: Storage, job: Job, how: End) -> None:
     storage.remove([_open_key(job.id)])
 
 
-def lease(storage: Storage, job: Job, holder: str, seconds: float = LEASE_SECONDS) -> bool:
-    """Whether `holder` may work on the job for the time being. With 0 seconds it gives the job back."""
-    key = f"jobs/{job.id}/lease.json"
-    held = storage.read_versioned(key)
-    if held is not None:
-        now = json.loads(held[0])
-        left = now["until"] - time()
-        if now["holder"] != holder and left > 0:
-            return False
-        if now["holder"] == holder and left > seconds / 2 > 0:  # an object takes about one change a second
-            return True
-    try:
-        storage.swap(key, to_json({"holder": holder, "until": time() + seconds}), held[1] if held else None)
-    except Conflict:
+def take(storage: Storage, job: Job, holder: str) -> Lease | None:
+    """The lease, if `holder` may work on the job for the time being."""
+    held = storage.read_versioned(_lease_key(job))
+    before = Lease(**json.loads(held[0])) if held else Lease()
+    if before.until > time():
+        return None
+    at = progress(storage, job).chunks
+    attempts, why = (before.attempts, before.why) if before.chunks == at else (0, None)
+    return _swap(storage, job, Lease(holder, time() + LEASE_SECONDS, at, attempts + 1, why), held and held[1])
+
+
+def renew(storage: Storage, job: Job, holder: str) -> bool:
+    """Whether `holder` may go on."""
+    held = storage.read_versioned(_lease_key(job))
+    if held is None or (now := Lease(**json.loads(held[0]))).holder != holder:
         return False
-    return True
+    if now.until - time() > LEASE_SECONDS / 2:  # an object takes about one change a second
+        return True
+    return _swap(storage, job, replace(now, until=time() + LEASE_SECONDS), held[1]) is not None
+
+
+def give_back(storage: Storage, job: Job, holder: str, why: str | None = None) -> None:
+    """Others may go on with the job: at once, or, where `why` it failed is said, the later the more often it did."""
+    held = storage.read_versioned(_lease_key(job))
+    if held is None or (now := Lease(**json.loads(held[0]))).holder != holder:
+        return
+    if why is None:
+        given = replace(now, holder="", until=time(), attempts=now.attempts - 1)
+    else:
+        given = replace(now, holder="", until=time() + FIRST_PAUSE * PAUSE_GROWS ** (now.attempts - 1), why=why)
+    _swap(storage, job, given, held[1])
+
+
+def _swap(storage: Storage, job: Job, lease: Lease, expected: str | None) -> Lease | None:
+    try:
+        storage.swap(_lease_key(job), to_json(asdict(lease)), expected)
+    except Conflict:
+        return None
+    return lease
 
 
 def chunks(storage: Storage, job: Job) -> Iterator[list[InputRow]]:
@@ -260,6 +299,10 @@ def _rows(storage: Storage, job: Job) -> Iterator[InputRow]:
 
 def _open_key(job: str) -> str:
     return f"jobs/open/{job}"
+
+
+def _lease_key(job: Job) -> str:
+    return f"jobs/{job.id}/lease.json"
 
 
 def _part_key(job: str, number: int) -> str:

@@ -5,6 +5,9 @@
 
 A segment's name says what its object will be called, whoever ships it. So shipping twice is harmless, and a process
 that starts takes over what dead ones left in the spool by moving their segments into its own folder.
+
+A segment stays open until it is shipped. So what something else removes from the spool, as cleaners of temporary files
+do, is read back from the open file and written anew.
 """
 
 import errno
@@ -14,7 +17,7 @@ import os
 import re
 import threading
 import zlib
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,10 +37,16 @@ ROOT = "journal/"
 SEGMENT_BYTES = 8 * 2**20
 SEGMENT_SECONDS = 60.0
 MOST_SPOOLED_BYTES = 2**30
+LOOK_SECONDS = 5.0
+"""How often the spool is looked after where nothing is appended."""
 _FIRST_PAUSE = 0.1  # seconds, doubled by each failure in a row
 _MOST_PAUSE = 30.0
+_MOST_OPEN = 256  # files that segments which wait are held open by; the server's connections need some, too
+_PROBE_BYTES = 2**16  # that a disk must still take
 _COMPRESSION = 3  # 6 saves another 7 % of the bytes, takes twice the time, and requests wait for the same cores
 _LOCK = ".lock"
+_PROBE = ".probe"
+_NEW = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _STAMP = "%Y-%m-%dT%H%M%S-%fZ"
 _INSTANCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}-[0-9a-f]{16}")
 _SEGMENT = re.compile(rf"\d{{4}}-\d\d-\d\dT\d{{6}}-\d{{6}}Z\.{_INSTANCE.pattern}-\d+\.jsonl")
@@ -76,6 +85,10 @@ class Journal:
         if not _INSTANCE.fullmatch(self.instance):
             raise JournalError(f"{instance!r} is no name for an instance: up to 64 of A-Z, a-z, 0-9, '-' and '_'")
         self.failures = 0
+        self.repairs = 0
+        """How often a part of the spool was gone and was made anew."""
+        self.trouble: str | None = None
+        """Why no line can be taken, as far as is known."""
         self._storage = storage
         self._spool = spool.absolute()
         self._folder = self._spool / self.instance
@@ -92,14 +105,14 @@ class Journal:
         self._retry_at = 0.0
         self._closed = False
         self._given_up = False
+        self._locked: _Identity | None = None  # the lock's file
         self._alive = FileLock(self._folder / _LOCK, timeout=0, thread_local=False)
         # held while folders come, go or are taken over, which takes no time: so that none is seen half made
         self._scanning = FileLock(self._spool / _LOCK, timeout=10, poll_interval=0.01, thread_local=False)
         try:
             self._spool.mkdir(parents=True, exist_ok=True)
             with self._scanning:
-                self._folder.mkdir(mode=0o700)  # what people sent may be private
-                self._alive.acquire()
+                self._make_folder()
                 self._take_over()
         except OSError as wrong:
             raise JournalError(f"the journal's spool {self._spool} cannot be used: {wrong}") from wrong
@@ -129,14 +142,9 @@ class Journal:
         """
         data = b"".join(to_json(dict(line), inf_nan_mode="null") + b"\n" for line in lines)
         with self._changed:
-            if self._closed:
-                raise JournalError("the journal is closed")
-            if self._spooled_bytes + len(data) > self._most_spooled_bytes:
-                most = self._most_spooled_bytes
-                raise JournalFull(f"{self._spooled_bytes} bytes of the journal wait to be shipped, of at most {most}")
-            if self._open is not None and monotonic() >= self._due:
-                self._end_segment()
+            self._check_room(len(data))
             try:
+                self._end_segment_if_over()
                 segment = self._open or self._begin_segment()
                 if (written := os.write(segment.file, data)) < len(data):
                     raise OSError(errno.ENOSPC, f"only {written} of {len(data)} bytes could be written")
@@ -145,10 +153,32 @@ class Journal:
             except BaseException as stopped:  # what a signal raises, too, must leave no half line for the next to end
                 self._cut_back()
                 if isinstance(stopped, OSError):
-                    raise JournalError(f"the journal's spool {self._spool} cannot be written: {stopped}") from stopped
+                    raise self._unwritable(stopped) from stopped
                 raise
+            self.trouble = None
             if segment.size >= self._segment_bytes:
                 self._end_segment()
+
+    def check(self) -> None:
+        """Raises JournalError where a line could not be taken now. It looks at the disk, and mends what it can."""
+        with self._changed:
+            self._check_room(self._most_spooled_bytes // 1000)  # more than any request brings
+            try:
+                self._end_segment_if_over()
+                self._make_folder()
+                probe = self._folder / _PROBE
+                try:
+                    probe.write_bytes(bytes(_PROBE_BYTES))
+                finally:
+                    probe.unlink(missing_ok=True)
+            except OSError as wrong:
+                raise self._unwritable(wrong) from wrong
+            self.trouble = None
+
+    @property
+    def is_crowded(self) -> bool:
+        """Over half of what may wait does: the rest is for those who cannot wait themselves."""
+        return 2 * self._spooled_bytes > self._most_spooled_bytes
 
     def close(self, timeout: float) -> bool:
         """Ships what it can within `timeout` seconds; whether that was all. The rest waits for the next start.
@@ -178,6 +208,8 @@ class Journal:
                     for path in [path for path in folder.iterdir() if _SEGMENT.fullmatch(path.name)]:
                         moved = path.rename(self._folder / path.name)
                         self._waiting.append(_Segment(moved, size=moved.stat().st_size))
+                        if len(self._waiting) <= _MOST_OPEN:
+                            self._waiting[-1].reopen()
                 _remove(folder)
             except Timeout:  # it lives
                 continue
@@ -186,22 +218,59 @@ class Journal:
         self._waiting = deque(sorted(self._waiting, key=lambda segment: segment.path.name))
         self._spooled_bytes = sum(segment.size for segment in self._waiting)
 
+    def _check_room(self, size: int) -> None:
+        if self._closed:
+            raise JournalError("the journal is closed")
+        if self._spooled_bytes + size > (most := self._most_spooled_bytes):
+            self.trouble = f"{self._spooled_bytes} bytes of the journal wait to be shipped, of at most {most}"
+            raise JournalFull(self.trouble)
+
+    def _unwritable(self, wrong: OSError) -> JournalError:
+        self.trouble = f"the journal's spool {self._spool} cannot be written: {wrong}"
+        return JournalError(self.trouble)
+
+    def _make_folder(self) -> None:
+        """This process's folder and the lock that says it lives, if they are not there, or no longer."""
+        lock = self._folder / _LOCK
+        if self._locked is not None:
+            if _identity(lock) == self._locked:
+                return
+            self._alive.release()
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # what people sent may be private
+        self._alive.acquire()
+        if self._locked is not None:
+            self._repaired(self._folder)
+        self._locked = _identity(lock)
+
     def _begin_segment(self) -> "_Segment":
-        stamp = datetime.fromtimestamp(time(), UTC).strftime(_STAMP)
-        self._opened += 1
-        path = self._folder / f"{stamp}.{self.instance}-{self._opened:06}.jsonl"  # zeros: sorted as they came
-        self._open = _Segment(path, os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600))
+        self._make_folder()
+        path = self._new_path()
+        self._open = _Segment(path, os.open(path, _NEW, 0o600))
         self._due = monotonic() + self._segment_seconds
         self._changed.notify()
         return self._open
 
+    def _new_path(self) -> Path:
+        stamp = datetime.fromtimestamp(time(), UTC).strftime(_STAMP)
+        self._opened += 1
+        return self._folder / f"{stamp}.{self.instance}-{self._opened:06}.jsonl"  # zeros: sorted as they came
+
+    def _end_segment_if_over(self) -> None:
+        """Its time has come, or it does not lie any more where the next start would look for it."""
+        if self._open is not None and (monotonic() >= self._due or self._open.is_gone()):
+            self._end_segment()
+
     def _end_segment(self) -> None:
         if self._open is not None:
-            with suppress(OSError):
-                os.close(self._open.file)
             self._waiting.append(self._open)
+            if len(self._waiting) > _MOST_OPEN:
+                self._open.let_go()
             self._open = None
             self._changed.notify()
+
+    def _repaired(self, path: Path) -> None:
+        self.repairs += 1
+        logger.warning("%s was removed while it was in use, and is made anew: nothing of it is lost", path)
 
     def _cut_back(self) -> None:
         if self._open is not None:
@@ -211,7 +280,10 @@ class Journal:
                 self._end_segment()  # at a segment's end, half a line is known for what it is
 
     def _work(self) -> None:
-        while (segment := self._next()) is not None:
+        while not self._is_over():
+            self._look_after_spool()
+            if (segment := self._next()) is None:
+                continue
             try:
                 self._ship(segment)
             except Exception as error:  # whatever it is, it is tried again
@@ -225,35 +297,75 @@ class Journal:
                     self._waiting.popleft()
                     self._spooled_bytes -= segment.size
                     self._retry_at, self._pause = 0.0, _FIRST_PAUSE
+        self._look_after_spool()  # what waits is the next start's
+        for segment in self._waiting:
+            segment.let_go()
         with suppress(OSError), self._scanning:
             self._alive.release()
             if not self._waiting:
                 _remove(self._folder)
 
-    def _next(self) -> "_Segment | None":
-        """The segment to ship, once there is one and its time has come; None when the work is over."""
+    def _is_over(self) -> bool:
         with self._changed:
-            while not self._given_up and (self._waiting or not self._closed):
-                now = monotonic()
-                if self._open is not None and now >= self._due:
-                    self._end_segment()
-                if self._waiting and now >= self._retry_at:
-                    return self._waiting[0]
+            return self._given_up or (self._closed and not self._waiting)
+
+    def _next(self) -> "_Segment | None":
+        """The segment to ship, if its time has come; where there is none, it waits a while for one."""
+        with self._changed:
+            now = monotonic()
+            if self._open is not None and now >= self._due:
+                self._end_segment()
+            if self._waiting and now >= self._retry_at:
+                return self._waiting[0]
+            if not self._given_up and (self._waiting or not self._closed):
                 moments = [self._retry_at] * bool(self._waiting) + [self._due] * (self._open is not None)
-                self._changed.wait(min(moments) - now if moments else None)
+                self._changed.wait(min([*moments, now + LOOK_SECONDS]) - now)
             return None
 
+    def _look_after_spool(self) -> None:
+        """Writes anew what is gone; where that cannot be, it is still shipped from the open files."""
+        try:
+            with self._changed:
+                self._end_segment_if_over()
+                self._make_folder()
+                os.utime(self._folder / _LOCK)  # cleaners go by age
+                gone = [segment for segment in self._waiting if segment.is_gone()]
+            for segment in gone:  # only this thread has to do with what waits, so no append waits for it
+                segment.write_anew()
+                self._repaired(segment.path)
+        except OSError as wrong:
+            if self.trouble is None:
+                logger.error("%s", self._unwritable(wrong))
+        if self.trouble is not None:
+            with suppress(JournalError):
+                self.check()
+
     def _ship(self, segment: "_Segment") -> None:
-        with segment.path.open("r+b") as file:
-            os.fsync(file.fileno())
-            data = file.read()
+        try:
+            data = segment.read()
+        except FileNotFoundError:  # more waited than can be held open
+            logger.error("%s was removed before it was shipped: its lines are lost", segment.path)
+            return
         lines = data[: data.rfind(b"\n") + 1]
         if torn := len(data) - len(lines):
             logger.warning("%s ends with %d bytes of a line that was never answered: dropped", segment.path, torn)
         if lines:
-            with suppress(AlreadyExists):  # whoever shipped it died, or was given up, before it was deleted here
-                self._storage.write_once(segment.key(), gzip.compress(lines, _COMPRESSION, mtime=0))
-        segment.path.unlink(missing_ok=True)
+            self._write_once(segment.key(), lines)
+        segment.remove()
+
+    def _write_once(self, key: str, lines: bytes) -> None:
+        try:
+            self._storage.write_once(key, gzip.compress(lines, _COMPRESSION, mtime=0))
+        except AlreadyExists:  # whoever shipped it died, or was given up, before it was deleted here
+            shipped = gzip.decompress(self._storage.read(key))
+            if len(lines) > len(shipped) and lines.startswith(shipped):  # it was taken away while lines were added
+                with self._changed:
+                    rest = _Segment(self._new_path())
+                self._write_once(rest.key(), lines[len(shipped) :])
+
+
+_Identity = tuple[int, int]
+"""Of a file: its device and its number there."""
 
 
 @dataclass(eq=False)
@@ -261,19 +373,90 @@ class _Segment:
     path: Path
     file: int = -1
     size: int = 0
+    _identity: _Identity | None = None
+
+    def __post_init__(self) -> None:
+        if self.file >= 0:
+            self._hold(self.file)
 
     def key(self) -> str:
         stamp, _, name = self.path.name.partition(".")
         return f"{ROOT}date={stamp.partition('T')[0]}/{name}.gz"
 
+    def is_gone(self) -> bool:
+        """Whether what is held open does not lie at the path any more."""
+        return self._identity is not None and _identity(self.path) != self._identity
+
+    def reopen(self) -> None:
+        """Holds it open, where that can be."""
+        with suppress(OSError):
+            self._hold(os.open(self.path, os.O_RDWR | getattr(os, "O_BINARY", 0)))
+
+    def let_go(self) -> None:
+        """From here on there is only what lies at the path."""
+        if self.file >= 0:
+            with suppress(OSError):
+                os.close(self.file)
+            self.file, self._identity = -1, None
+
+    def read(self) -> bytes:
+        """All of it, once the disk has it."""
+        if self.file < 0:
+            with self.path.open("r+b") as file:
+                os.fsync(file.fileno())
+                return file.read()
+        os.fsync(self.file)
+        with os.fdopen(os.dup(self.file), "rb") as file:
+            file.seek(0)
+            return file.read()
+
+    def write_anew(self) -> None:
+        """Puts a copy at the path, and holds that open instead. Raises OSError."""
+        data = self.read()
+        self.path.unlink(missing_ok=True)
+        copy = os.open(self.path, _NEW, 0o600)
+        try:
+            if (written := os.write(copy, data)) < len(data):
+                raise OSError(errno.ENOSPC, f"only {written} of {len(data)} bytes could be written")
+        except OSError:
+            os.close(copy)
+            self.path.unlink(missing_ok=True)
+            raise
+        self.let_go()
+        self._hold(copy)
+
+    def remove(self) -> None:
+        gone = self.is_gone()
+        self.let_go()
+        if not gone:  # what lies there else is not ours
+            self.path.unlink(missing_ok=True)
+
+    def _hold(self, file: int) -> None:
+        self.file = file
+        status = os.fstat(file)
+        self._identity = status.st_dev, status.st_ino
+
+
+def _identity(path: Path) -> _Identity | None:
+    """None where nothing lies there that could be looked at."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
 
 def read(storage: Storage, *, since: date | None = None) -> Iterator[dict[str, Any]]:
     """Every line that was shipped (from day `since` on), in the order of the objects' names: by day, then instance.
 
-    Raises JournalError, which names object and line, at what is no JSON object.
+    A job's answer comes once, though a row that two servers began is in the journal twice, with one id. Raises
+    JournalError, which names object and line, at what is no JSON object.
     """
+    seen: defaultdict[str, bytearray] = defaultdict(bytearray)  # of each job, a bit for each row
     for key in shipped(storage, since=since):
-        yield from read_object(storage, key)
+        for line in read_object(storage, key):
+            if "job" not in line or _add(seen[line["job"]], line["row"]):
+                yield line
 
 
 def shipped(storage: Storage, *, since: date | None = None) -> list[str]:
@@ -299,7 +482,18 @@ def read_object(storage: Storage, key: str) -> Iterator[dict[str, Any]]:
         yield content
 
 
+def _add(numbers: bytearray, number: int) -> bool:
+    """Whether it was not among them yet."""
+    at, bit = number >> 3, 1 << (number & 7)
+    if at >= len(numbers):
+        numbers.extend(bytes(at + 1 - len(numbers)))
+    new = not numbers[at] & bit
+    numbers[at] |= bit
+    return new
+
+
 def _remove(folder: Path) -> None:
     with suppress(OSError):  # something else lies in it
-        (folder / _LOCK).unlink(missing_ok=True)
+        for name in (_LOCK, _PROBE):
+            (folder / name).unlink(missing_ok=True)
         folder.rmdir()

@@ -73,15 +73,25 @@ class Predictor:
             raise BundleError(f"{bundle.folder / GRAPH} tells {classes} classes apart, but {labels} labels are named")
 
     def answer(self, rows: Sequence[Any], top_k: int = 3) -> list[Prediction]:
-        """One prediction for each row that `model.parse` made."""
+        """One prediction for each row that `model.parse` made. Raises whatever encoder or graph raise of a row."""
         if not rows:
             return []
         encoded = self.model.encode(rows)
         probabilities = self.run(encoded).probabilities
+        if not np.isfinite(probabilities).all():
+            raise FloatingPointError("the graph answered with what is no number")
         best = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_k]
         scores = np.take_along_axis(probabilities, best, axis=1)
         ranked = zip(encoded, best.tolist(), scores.tolist(), strict=True)
         return [self._prediction(row, *each) for row, *each in ranked]
+
+    def works(self) -> bool:
+        """Whether it still answers an example of its own; if not, a run that failed tells nothing of its rows."""
+        try:
+            self.answer([self.model.parse(example) for example in self.manifest.examples[:1]])
+        except Exception:  # whatever it is
+            return False
+        return True
 
     def outputs(self, rows: Sequence[Any], batch_size: int = 32) -> Outputs:
         """What the graph says of each row; there must be one."""

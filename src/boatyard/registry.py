@@ -105,6 +105,12 @@ def publish(storage: Storage, folder: Path) -> Manifest:
     return manifest
 
 
+def published(storage: Storage) -> list[Reference]:
+    """Every version of every model, the newest first."""
+    found = [Reference(name, version) for name, version in _published(storage, ROOT)]
+    return sorted(found, key=lambda each: each.selector, reverse=True)
+
+
 def names(storage: Storage) -> list[str]:
     """The models that have a version."""
     return sorted({name for name, _ in _published(storage, ROOT)})

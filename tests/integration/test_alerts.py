@@ -40,7 +40,8 @@ def took(quick: int, slow: int) -> Series:
     return {named.format(most): f"0+{count}x120" for most, count in counts.items()}
 
 
-LAG, FAILED = "boatyard_journal_lag_seconds", "boatyard_default_model_failed"
+LAG, REFUSING = "boatyard_journal_lag_seconds", "boatyard_journal_refusing"
+FAILED = "boatyard_default_model_failed"
 DRIFT, ACCURACY = (f'boatyard_drift_drifted{{model="inbox", verdict="{name}"}}' for name in ("label", "accuracy"))
 COMPARABLE = 'boatyard_drift_comparable{model="inbox"}'
 FIRES: dict[str, Series] = {
@@ -49,6 +50,7 @@ FIRES: dict[str, Series] = {
     "QueueFull": asked("0+90x120", s503="0+10x120"),
     "NoTraffic": asked("500x120"),
     "JournalNotShipping": {LAG: "301+60x120"},
+    "JournalRefusing": {REFUSING: "1x120"},
     "ModelNotLoaded": {FAILED: "1x120"},
     "Drift": {DRIFT: "1x120"},
     "AccuracyDown": {ACCURACY: "1x120"},
@@ -60,6 +62,7 @@ STAYS_QUIET: dict[str, list[Series]] = {
     "QueueFull": [asked("0+999x120", s503="0+1x120"), asked("0+90x120", s500="0+10x120"), {}],
     "NoTraffic": [asked("0+1x120")],
     "JournalNotShipping": [{LAG: "60x120"}, {LAG: "0x56 400x2 0x60"}],
+    "JournalRefusing": [{REFUSING: "0x59 1x1 0x60"}, {}],
     "ModelNotLoaded": [{FAILED: "0x120"}],
     "Drift": [{DRIFT: "0x120"}, {ACCURACY: "1x120"}, {}],
     "AccuracyDown": [{ACCURACY: "0x120"}, {DRIFT: "1x120"}, {}],

@@ -9,10 +9,12 @@ import logging
 import lzma
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from errno import EACCES, ENOSPC, EROFS
 from typing import Any
 
 import pytest
+from bundles import Publish
 from fastapi import FastAPI
 from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
@@ -21,7 +23,9 @@ from problems import assert_problem
 from servers import Serve, run_as_served
 from starlette.testclient import TestClient
 
+from boatyard import registry
 from boatyard.jobs import Submission
+from boatyard.kinds.text.serving import TextModel
 from boatyard.problems import handle_problems
 from boatyard.storage import Refused, Storage, Unavailable
 from boatyard.storage.local import LocalStorage
@@ -389,3 +393,39 @@ def test_who_waits_when_the_server_stops_is_told_so() -> None:
     start, body = run_as_served(stop())
     assert start["status"] == 503
     assert b"the server stops" in body["body"]
+
+
+def test_inputs_at_which_the_model_fails_are_named_and_fail_no_other_request(
+    storage: Storage, publish: Publish, serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry.promote(storage, "inbox", publish(poison=["arsenic"]).version)
+    client = serve()
+    texts = ["card", "some arsenic", "fee", "arsenic"]
+    asked = {"inputs": [{"text": text} for text in texts]}
+    with ThreadPoolExecutor(8) as pool:
+        answers = [pool.submit(client.post, "/predict", json={"text": texts[n % 4]}) for n in range(32)]
+        together = client.post("/predict", json=asked)
+        statuses = [answer.result().status_code for answer in answers]
+    assert statuses == [200, 422] * 16
+    document = assert_problem(together, 422, "the model cannot answer this input")
+    assert [error["pointer"] for error in document["errors"]] == ["#/inputs/1", "#/inputs/3"]
+    alone = assert_problem(client.post("/predict", json={"text": "arsenic"}), 422)
+    assert [error["pointer"] for error in alone["errors"]] == ["#"]
+    assert "arsenic" not in caplog.text
+
+
+@pytest.mark.parametrize("where", ["encode", "collate"])
+def test_whatever_raises_while_an_input_is_answered_is_not_the_servers_failure(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    whole = getattr(TextModel, where)
+
+    def failing(model: TextModel, rows: Any) -> Any:
+        if any(row == ("arsenic",) or getattr(row, "length", 0) == 8 for row in rows):
+            raise ValueError("arsenic")
+        return whole(model, rows)
+
+    monkeypatch.setattr(TextModel, where, failing)
+    text = "arsenic" if where == "encode" else "card " * 8
+    assert_problem(client.post("/predict", json={"text": text}), 422, "cannot answer this input")
+    assert client.post("/predict", json={"text": "card"}).status_code == 200

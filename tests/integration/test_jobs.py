@@ -21,9 +21,19 @@ from starlette.testclient import TestClient
 from boatyard import jobs, registry
 from boatyard.api import jobs as jobs_over_http
 from boatyard.jobs import Submission
+from boatyard.journal import Journal, JournalFull, read, read_object, shipped
 from boatyard.storage import Storage
 
 pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing waits for long."""
+    monkeypatch.setattr(jobs, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(jobs_over_http, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(jobs_over_http, "ROOM_SECONDS", 0.01)
+
 
 CSV, JSONL = {"content-type": "text/csv"}, {"content-type": "application/x-ndjson"}
 
@@ -69,6 +79,122 @@ def test_a_csv_gets_a_line_for_each_row_in_order_and_bad_rows_say_why(client: Te
     assert lines[0]["label"] == single["label"]
     assert lines[0]["score"] == pytest.approx(single["score"], abs=1e-6)
     assert lines[0]["top"] == [pytest.approx(choice) for choice in single["top"]]
+
+
+@pytest.mark.parametrize("keep", ["stored", "hashed", "dropped"])
+def test_a_jobs_answers_are_journalled_and_counted_as_any_others(
+    storage: Storage, promoted: str, serve: Serve, keep: str
+) -> None:
+    client = serve(journal_input=keep)
+    job = submit(client, "n,text\n1,card\n2,\n3,fee\n")
+    finished(client, job)
+    first, wrong, second = result(client, job)
+    assert wrong.keys() == {"row", "error"}
+    assert client.post("/feedback", json={"id": second["id"], "label": "transfer"}).status_code == 202
+    counted = client.get("/metrics").text
+    for label in ("card_lost", "fees"):
+        assert f'boatyard_predictions_total{{label="{label}",model="inbox"}} 1.0' in counted
+    client.__exit__(None, None, None)
+    lines = [line for line in read(storage) if line["event"] == "prediction"]
+    assert [(line["id"], line["job"], line["row"]) for line in lines] == [(first["id"], job, 1), (second["id"], job, 3)]
+    assert [line.get("input") for line in lines] == (
+        [{"text": "card"}, {"text": "fee"}] if keep == "stored" else [None] * 2
+    )
+    assert ["input_sha256" in line for line in lines] == [keep == "hashed"] * 2
+    for line, answer in zip(lines, (first, second), strict=True):
+        assert (line["label"], line["version"], line["truncated"]) == (answer["label"], promoted, answer["truncated"])
+        assert line["duration_ms"] > 0
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_chunk_that_is_journalled_and_begun_again_is_read_once(
+    client: TestClient, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fails = iter([OSError("the storage is away")] * 2)
+    write = jobs.write_chunk
+
+    def away(*arguments: Any) -> None:
+        if (why := next(fails, None)) is not None:
+            raise why
+        write(*arguments)
+
+    monkeypatch.setattr(jobs, "write_chunk", away)
+    job = submit(client, "text\ncard\nfee\n")
+    finished(client, job)
+    client.__exit__(None, None, None)
+    ids = [
+        json.loads(line)["id"] for key in storage.list(f"jobs/{job}/result/") for line in storage.read(key).splitlines()
+    ]
+    assert [line["id"] for line in read(storage)] == ids
+    assert sum(len(list(read_object(storage, key))) for key in shipped(storage)) == 3 * len(ids)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_job_waits_until_the_journal_has_room(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = iter(range(3))
+    append = Journal.append
+
+    def full(journal: Journal, lines: Any) -> None:
+        if next(refused, None) is not None:
+            raise JournalFull("no room")
+        append(journal, lines)
+
+    monkeypatch.setattr(Journal, "append", full)
+    finished(client, submit(client, "text\ncard\n"))
+    assert next(refused, None) is None
+    monkeypatch.setattr(Journal, "is_crowded", True)
+    job = submit(client, "text\ncard\n")
+    assert client.post("/predict", json={"text": "card"}).status_code == 200, "others need not wait"
+    time.sleep(0.1)
+    assert client.get(f"/jobs/{job}").json()["state"] == "running"
+    monkeypatch.setattr(Journal, "is_crowded", False)
+    finished(client, job)
+
+
+# ---- rows and chunks that cannot be answered
+
+
+def test_a_row_at_which_the_model_fails_is_bad_and_the_others_are_answered(
+    storage: Storage, publish: Publish, serve: Serve
+) -> None:
+    registry.promote(storage, "inbox", publish(poison=["poison"]).version)
+    client = serve()
+    job = submit(client, "text\n" + "card\n" * 70 + "a poison\n" + "fee\n" * 5 + "poison\n")
+    state = finished(client, job)
+    assert (state["rows"], state["bad"]) == (77, 2)
+    wrong = {line["row"]: line["error"] for line in result(client, job) if "error" in line}
+    assert wrong == dict.fromkeys((71, 77), "the model cannot answer this input")
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_chunk_that_fails_each_time_fails_the_job_after_some_attempts(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def broken(*_: object) -> None:
+        tried.append(1)
+        raise OSError("the disk is broken")
+
+    monkeypatch.setattr(jobs, "write_chunk", broken)
+    reason = finished(client, submit(client, "text\ncard\n"), "failed")["reason"]
+    assert len(tried) == jobs.MOST_ATTEMPTS
+    assert reason == "it did not get on, 5 times in a row: the server failed; its log says why"
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_job_that_takes_the_server_down_each_time_is_given_up(
+    client: TestClient, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs_over_http.Worker, "wake", lambda _: None)
+    monkeypatch.setattr(jobs_over_http, "LOOK_SECONDS", 60)
+    time.sleep(0.1)
+    job = submit(client, "text\ncard\n")
+    crashed = {"holder": "dead", "until": 0, "chunks": 0, "attempts": jobs.MOST_ATTEMPTS}
+    storage.write(f"jobs/{job}/lease.json", json.dumps(crashed).encode())
+    monkeypatch.undo()
+    client.app.state.worker.wake()  # type: ignore[attr-defined]
+    assert "the server ended meanwhile" in finished(client, job, "failed")["reason"]
 
 
 def test_json_lines_are_taken_too(client: TestClient) -> None:
@@ -243,9 +369,13 @@ def test_a_job_survives_kill_9_and_goes_on_where_it_was(tmp_path: Path, storage:
             assert now["state"] == "running"
             seen = now["rows"]
             server.kill()
+            lease = json.loads(storage.read(f"jobs/{job}/lease.json"))
+            storage.write(f"jobs/{job}/lease.json", json.dumps(lease | {"until": 0}).encode())  # as if time had passed
             server.start()
         assert client.get(f"/jobs/{job}").json()["rows"] >= seen
         finished(client, job)
         lines = result(client, job)
+        assert server.stop() == 0
     assert [line["row"] for line in lines] == list(range(1, rows + 1))
+    assert sorted(line["id"] for line in read(storage)) == sorted(line["id"] for line in lines)
     assert len(storage.list(f"jobs/{job}/result/")) == -(-rows // jobs.CHUNK)

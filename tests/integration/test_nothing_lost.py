@@ -1,6 +1,7 @@
 """Every prediction that a client received is in the journal once, whatever became of the server."""
 
 import random
+import shutil
 import threading
 import time
 from collections import Counter
@@ -64,22 +65,6 @@ def test_what_clients_sent_need_not_be_kept(tmp_path: Path, storage: Storage, ke
     assert (hashes[0] == hashes[1] != hashes[2]) if keep == "hashed" else hashes == [None] * 3
 
 
-@pytest.mark.parametrize(
-    ("body", "at"),
-    [
-        ({"id": "x", "label": "fees"}, "#/id"),
-        ({"id": "0" * 32}, "#/label"),
-        ({"id": "0" * 32, "label": " "}, "#/label"),
-        ({"id": "0" * 32, "label": "x" * 201}, "#/label"),
-        ({"id": "0" * 32, "label": "fees", "why": "so"}, "#"),
-        ([], "#/"),
-    ],
-)
-def test_feedback_that_is_none_is_refused(client: TestClient, body: object, at: str) -> None:
-    document = assert_problem(client.post("/feedback", json=body), 422)
-    assert [error["pointer"] for error in document["errors"]] == [at]
-
-
 @pytest.mark.usefixtures("promoted")
 def test_without_room_for_the_journal_nothing_is_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
@@ -95,6 +80,39 @@ def test_without_room_for_the_journal_nothing_is_answered(tmp_path: Path, monkey
     refused = served(tmp_path, use)
     assert_problem(refused, 503, "cannot keep its journal")
     assert refused.headers["retry-after"] == "10"
+
+
+@pytest.mark.usefixtures("promoted")
+def test_a_spool_that_is_removed_is_made_anew_and_one_that_cannot_be_is_said_at_readyz(
+    tmp_path: Path, storage: Storage
+) -> None:
+    spool, answered = tmp_path / "spool", []
+
+    def ask(client: TestClient) -> httpx.Response:
+        answer: httpx.Response = client.post("/predict", json={"text": "card"})
+        answered.extend([answer.json()["id"]] if answer.is_success else [])
+        return answer
+
+    def use(client: TestClient) -> None:
+        assert ask(client).is_success
+        shutil.rmtree(spool)
+        assert ask(client).is_success
+        shutil.rmtree(spool)
+        spool.write_text("a file")
+        for refused in (ask(client), client.get("/readyz")):
+            assert_problem(refused, 503)
+        assert str(spool) in refused.json()["detail"]
+        assert "boatyard_journal_refusing 1.0" in client.get("/metrics").text
+        spool.unlink()
+        assert client.get("/readyz").status_code == 200
+        assert ask(client).is_success
+        shown = client.get("/metrics").text
+        assert "boatyard_journal_refusing 0.0" in shown
+        assert "boatyard_journal_repairs_total 0.0" not in shown
+
+    served(tmp_path, use)
+    assert len(answered) == 3
+    assert sorted(line["id"] for line in read(storage)) == sorted(answered)
 
 
 @pytest.mark.usefixtures("promoted")

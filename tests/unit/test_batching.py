@@ -3,12 +3,13 @@
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from boatyard.api import batching
-from boatyard.api.batching import Batcher, QueueFull
+from boatyard.api.batching import Batcher, QueueFull, Unanswerable
 from boatyard.api.metrics import Metrics
 from boatyard.predict import Prediction, Predictor
 
@@ -16,19 +17,25 @@ pytestmark = pytest.mark.unit
 
 
 class Gated:
-    """Answers a row with itself, once the gate is open, and keeps what it was asked."""
+    """Answers a row with itself, once the gate is open, and keeps what it was asked. It fails at some rows."""
+
+    manifest = SimpleNamespace(version="1")
 
     def __init__(self) -> None:
+        self.broken = False
         self.gate = threading.Event()
         self.runs: list[list[Any]] = []
         self.began = threading.Semaphore(0)
+
+    def works(self) -> bool:
+        return not self.broken
 
     def answer(self, rows: Sequence[Any], top_k: int) -> list[Prediction]:
         self.runs.append(list(rows))
         self.began.release()
         assert self.gate.wait(10)
-        if "broken" in rows:
-            raise RuntimeError("the graph failed")
+        if self.broken or any(row.startswith("broken") for row in rows):
+            raise RuntimeError(f"the graph failed at {rows}")
         return [Prediction(row, 1.0, [(row, 1.0)] * top_k, truncated=False, length=1) for row in rows]
 
 
@@ -158,11 +165,42 @@ def test_past_the_limit_requests_are_refused_and_told_when_to_come_back(
     assert ["one more"] not in model.runs
 
 
-def test_a_run_that_fails_fails_its_own_requests_alone(model: Gated) -> None:
+def test_rows_at_which_the_model_fails_are_named_and_fail_nobody_elses(
+    model: Gated, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def use(batcher: Batcher) -> None:
+        first = await busy(batcher, model)
+        answers = [
+            ask(batcher, model, "a"),
+            ask(batcher, model, "broken 1"),
+            ask(batcher, model, "b", "broken 2", "c", top_k=2),
+            ask(batcher, model, *"defg"),
+        ]
+        model.gate.set()
+        await first
+        found = await asyncio.gather(*answers, return_exceptions=True)
+        assert [one.label for one in cast(list[Prediction], found[0])] == ["a"]
+        assert [one.label for one in cast(list[Prediction], found[3])] == [*"defg"]
+        alone, among = found[1], found[2]
+        assert isinstance(alone, Unanswerable)
+        assert alone.predictions == [None]
+        assert isinstance(among, Unanswerable)
+        assert [one and (one.label, len(one.top)) for one in among.predictions] == [("b", 2), None, ("c", 2)]
+
+    serve(use)
+    assert len(model.runs) <= 2 + 2 * 2 * 4, "by halves, not one by one"
+    assert "broken" not in caplog.text, "what a client sent is in no log"
+    assert caplog.text.count("fails at a row: RuntimeError") == 2
+
+
+def test_a_model_that_fails_at_its_own_example_fails_the_run_and_blames_no_row(model: Gated) -> None:
     async def use(batcher: Batcher) -> None:
         model.gate.set()
+        model.broken = True
         with pytest.raises(RuntimeError, match="the graph failed"):
-            await ask(batcher, model, "broken")
+            await ask(batcher, model, *"abcdefgh")
+        model.broken = False
         assert (await ask(batcher, model, "whole"))[0].label == "whole"
 
     serve(use)
+    assert len(model.runs) == 5, "and does not try each"

@@ -439,16 +439,20 @@ FILLS_THE_DISK = f"""{START}
 ballast = spool / "ballast"
 ballast.write_bytes(bytes(64 * 1024))
 journal = Journal(storage, spool)
-taken, refused = [], []
+taken, refused, checked = [], [], ""
 for number in range(200):
     if number == 150:
+        try:
+            journal.check()
+        except JournalError as error:
+            checked = str(error)
         ballast.unlink()
     try:
         journal.append([{{"id": 2 * number, "text": "x" * 500}}, {{"id": 2 * number + 1, "text": "y" * 500}}])
         taken += [2 * number, 2 * number + 1]
     except JournalError as error:
         refused.append(str(error))
-print(json.dumps([taken, refused, journal.spooled_bytes, journal.close(10)]))
+print(json.dumps([taken, refused, checked, journal.spooled_bytes, journal.close(10)]))
 """
 
 
@@ -460,9 +464,10 @@ def test_a_full_disk_refuses_whole_appends_and_tears_no_line(storage: Storage, s
     child = [sys.executable, "-c", FILLS_THE_DISK, str(tmp_path / "storage"), str(spool)]
     ended = subprocess.run([*mounted, *child], capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
-    taken, refused, spooled, shipped = json.loads(ended.stdout)
+    taken, refused, checked, spooled, shipped = json.loads(ended.stdout)
     assert any("bytes could be written" in error for error in refused), "a write that went in by half"
     assert all(f"the journal's spool {spool} cannot be written" in error for error in refused)
+    assert "No space left" in checked
     assert {298, 299, 300, 301, 398, 399} - set(taken) == {298, 299}, "it went on when there was room again"
     assert shipped
     lines = list(read(storage))
@@ -527,3 +532,130 @@ def test_what_is_no_line_is_named_with_its_object(storage: Storage, data: bytes,
     storage.write("journal/date=2026-01-02/a-000001.jsonl.gz", data)
     with pytest.raises(JournalError, match=rf"journal/date=2026-01-02/a-000001\.jsonl\.gz,? {said}"):
         list(read(storage))
+
+
+# ---- what becomes of a spool that something else empties, as cleaners of temporary files do
+
+
+def remove_segments(own: Path) -> None:
+    for segment in own.glob("*.jsonl"):
+        segment.unlink()
+
+
+def replace_segments(own: Path) -> None:
+    for segment in own.glob("*.jsonl"):
+        segment.unlink()
+        segment.write_bytes(b"not ours")
+
+
+REMOVALS: dict[str, Callable[[Path], object]] = {
+    "segments": remove_segments,
+    "segments, and others put there": replace_segments,
+    "lock": lambda own: (own / ".lock").unlink(),
+    "folder": shutil.rmtree,
+    "spool": lambda own: shutil.rmtree(own.parent),
+    "spool, by another name": lambda own: own.parent.rename(own.parent.with_name("moved")),
+}
+
+
+@pytest.mark.parametrize("closed", [False, True])
+@pytest.mark.parametrize("remove", REMOVALS.values(), ids=REMOVALS.keys())
+def test_what_is_removed_from_the_spool_is_made_anew_and_no_line_is_lost(
+    spool: Path, tmp_path: Path, remove: Callable[[Path], object], closed: bool
+) -> None:
+    down = Failing(tmp_path / "storage")
+    journal = Journal(down, spool, segment_bytes=1 if closed else 1000)
+    journal.append([{"id": 0}])
+    remove(spool / journal.instance)
+    journal.append([{"id": 1}])
+    journal.check()
+    assert journal.trouble is None
+    wait_until(lambda: journal.repairs > 0)
+    assert not journal.close(0)
+    ship_what_was_left(LocalStorage(tmp_path / "storage"), spool)
+    assert sorted(ids(LocalStorage(tmp_path / "storage"))) == [0, 1], "from the disk, as after kill -9"
+
+
+def test_it_is_noticed_where_nothing_is_appended(
+    storage: Storage, spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "LOOK_SECONDS", 0.05)
+    journal = Journal(storage, spool)
+    journal.append([{"id": 0}])
+    shutil.rmtree(spool)
+    wait_until(lambda: journal.repairs > 0 and ids(storage) == [0])
+    lock = spool / journal.instance / ".lock"
+    lock.unlink()
+    wait_until(lock.exists)
+    assert Journal(storage, spool).close(10), "nobody takes over what lives"
+    assert lock.exists()
+    assert journal.close(10)
+
+
+def test_a_lock_never_looks_old(storage: Storage, spool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_module, "LOOK_SECONDS", 0.02)
+    journal = Journal(storage, spool)
+    lock = spool / journal.instance / ".lock"
+    os.utime(lock, (0, 0))
+    wait_until(lambda: time.time() - lock.stat().st_mtime < 60)
+    assert journal.close(10)
+
+
+def test_what_another_took_from_its_living_owner_and_shipped_is_not_doubled(storage: Storage, spool: Path) -> None:
+    journal = Journal(storage, spool)
+    journal.append([{"id": 0}])
+    (segment,) = (spool / journal.instance).glob("*.jsonl")
+    taker = spool / f"taker-{'0' * 16}"
+    taker.mkdir()
+    segment.rename(taker / segment.name)
+    assert Journal(storage, spool).close(10)
+    assert ids(storage) == [0]
+    journal.append([{"id": 1}])
+    assert journal.close(10)
+    assert sorted(ids(storage)) == [0, 1]
+
+
+def test_lines_that_an_object_lacks_because_it_was_shipped_too_soon_are_shipped(storage: Storage, spool: Path) -> None:
+    dead = left_behind(spool, 0, 1)
+    (segment,) = (spool / dead).glob("*.jsonl")
+    stamp, _, name = segment.name.partition(".")
+    storage.write_once(f"journal/date={stamp[:10]}/{name}.gz", gzip.compress(b'{"id":0}\n'))
+    ship_what_was_left(storage, spool)
+    assert sorted(ids(storage)) == [0, 1]
+
+
+def test_a_spool_that_cannot_be_made_anew_refuses_and_says_so_until_it_can(spool: Path, tmp_path: Path) -> None:
+    journal = Journal(Failing(tmp_path / "storage"), spool)
+    journal.append([{"id": 0}])
+    journal.check()
+    shutil.rmtree(spool)
+    spool.write_text("a file")
+    for ask in (journal.check, lambda: journal.append([{"id": 1}])):
+        with pytest.raises(JournalError, match=rf"spool {spool} cannot be written"):
+            ask()
+        assert journal.trouble is not None
+    spool.unlink()
+    journal.check()
+    assert journal.trouble is None
+    journal.append([{"id": 2}])
+    wait_until(lambda: journal.repairs > 1)
+    assert not journal.close(0)
+    ship_what_was_left(LocalStorage(tmp_path / "storage"), spool)
+    assert sorted(ids(LocalStorage(tmp_path / "storage"))) == [0, 2]
+
+
+def test_a_full_spool_is_said_before_a_request_is_refused_and_no_longer_than_it_is(spool: Path, tmp_path: Path) -> None:
+    storage = Failing(tmp_path / "storage")
+    journal = Journal(storage, spool, segment_bytes=1, most_spooled_bytes=10_000)
+    assert not journal.is_crowded
+    journal.append([{"id": 0, "text": "x" * 9_900}])
+    journal.append([{"id": 1}])
+    journal.append([{"id": 2, "text": "x" * 50}])
+    assert journal.is_crowded
+    with pytest.raises(JournalFull):
+        journal.check()
+    assert journal.trouble is not None
+    storage.down = False
+    wait_until(lambda: journal.spooled_bytes == 0)
+    wait_until(lambda: journal.trouble is None)
+    assert journal.close(10)

@@ -93,6 +93,20 @@ def test_nothing_is_answered_with_nothing(predictor: Predictor) -> None:
     assert predictor.answer([]) == []
 
 
+def test_what_is_no_number_is_no_answer(tmp_path: Path) -> None:
+    write_bundle(tmp_path, bias=(float("nan"), 0, 0))
+    broken = Predictor(open_bundle(tmp_path))
+    with pytest.raises(FloatingPointError, match="no number"):
+        broken.answer(rows(broken, ["card"]))
+    assert not broken.works()
+
+
+def test_a_model_works_while_it_answers_its_own_example(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert predictor.works()
+    monkeypatch.setattr(predictor.model, "encode", None)
+    assert not predictor.works()
+
+
 def bundle_with(folder: Path, model: onnx.ModelProto | bytes, **changes: object) -> Path:
     tokenizer().save(str(folder / "tokenizer.json"))
     data = model if isinstance(model, bytes) else model.SerializeToString()

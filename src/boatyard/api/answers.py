@@ -1,16 +1,14 @@
 """The shapes of what the API answers, and how predictions become them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Annotated
-from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from boatyard.bundle import Manifest
 from boatyard.predict import Prediction
-from boatyard.texts import LONGEST_LABEL
 
 
 @dataclass(slots=True)
@@ -48,7 +46,7 @@ class Feedback(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     id: str = Field(pattern=r"^[0-9a-f]{32}$")
-    label: str = Field(min_length=1, max_length=LONGEST_LABEL, pattern=r"\S")
+    label: str = Field(min_length=1)
 
 
 class PublishedModel(BaseModel):
@@ -79,12 +77,12 @@ class Readiness(BaseModel):
     version: str
 
 
-def answers(manifest: Manifest, predictions: Sequence[Prediction], started: float) -> list[Answer]:
-    """Gives each prediction an id. `started` is the `perf_counter` at the request's arrival."""
+def answers(manifest: Manifest, ids: Iterable[str], predictions: Sequence[Prediction], started: float) -> list[Answer]:
+    """Each prediction with its id. `started` is the `perf_counter` at the request's arrival."""
     duration_ms = round(1000 * (perf_counter() - started), 3)
     return [
         Answer(
-            id=uuid4().hex,
+            id=name,
             label=prediction.label,
             score=prediction.score,
             top=[Choice(label, score) for label, score in prediction.top],
@@ -93,5 +91,5 @@ def answers(manifest: Manifest, predictions: Sequence[Prediction], started: floa
             truncated=prediction.truncated,
             duration_ms=duration_ms,
         )
-        for prediction in predictions
+        for name, prediction in zip(ids, predictions, strict=True)
     ]

@@ -20,6 +20,7 @@ from boatyard.api import jobs as jobs_over_http
 from boatyard.api import published
 from boatyard.api.answers import Feedback, Health, PublishedModel, PublishedModels, Readiness
 from boatyard.api.batching import Batcher
+from boatyard.api.feedback import Truths
 from boatyard.api.jobs import JobState, Worker
 from boatyard.api.journalled import append, feedback_line
 from boatyard.api.keys import HEADER, Keys
@@ -34,7 +35,7 @@ from boatyard.api.settings import Settings
 from boatyard.api.shedding import Shedding
 from boatyard.bundle import Card
 from boatyard.jobs import Job
-from boatyard.journal import Journal
+from boatyard.journal import Journal, JournalError
 from boatyard.predict import Predictor, allowed_cores
 from boatyard.problems import Problem, documented, handle_problems
 from boatyard.registry import Alias
@@ -84,10 +85,15 @@ NamedModel = Annotated[Predictor, Depends(_named_model)]
 
 @guarded.post("/feedback", status_code=202, responses=documented(400, 408, 413, 415, 422, 500, 503))
 async def feedback(request: Request) -> Feedback:
-    """Takes the truth about an earlier prediction: the `id` it was answered with, and its right `label`."""
-    given = parse(await read_json(request), Feedback)
-    append(request.app.state.journal, [feedback_line(given.id, given.label)])
-    return given
+    """Takes the truth about an earlier prediction: the `id` it was answered with, and its right `label`.
+
+    The label must be one that the model has; it is kept, and answered with, as the model spells it.
+    """
+    state, said = request.app.state, parse(await read_json(request), Feedback)
+    default = state.models.default and state.models.default.manifest
+    model, label = await to_thread.run_sync(state.truths.check, said, default)
+    append(state.journal, [feedback_line(said.id, model, label)])
+    return Feedback(id=said.id, label=label)
 
 
 @guarded.post("/jobs", status_code=202, responses=documented(404, 408, 413, 415, 422, 429, 500, 503))
@@ -139,9 +145,13 @@ async def healthz() -> Health:
 
 @router.get("/readyz", responses=documented(500, 503))
 async def readyz(request: Request, predictor: DefaultModel) -> Readiness:
-    """The default model is loaded, and the server was not told to stop; if not, the problem says why."""
+    """The server answers predictions, and was not told to stop; if not, the problem says why."""
     if request.app.state.draining:
         raise Problem(503, "the server is about to stop")
+    try:
+        request.app.state.journal.check()
+    except JournalError as why:
+        raise Problem(503, str(why)) from None
     return Readiness(model=predictor.manifest.name, version=predictor.manifest.version)
 
 
@@ -226,12 +236,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.state.storage = open_storage(chosen.storage)
         app.state.journal = journal = Journal(app.state.storage, Path(chosen.spool))
         app.state.metrics.watch_journal(journal)
+        app.state.truths = Truths(app.state.storage)
         app.state.batcher = Batcher(allowed_cores(), app.state.metrics)
         app.state.models = models = Models(app.state.storage, chosen.model, app.state.metrics, chosen.watch_seconds)
         await models.follow_default()
         if models.default is None:  # logged; a model that is published later makes the server ready
             logger.warning("serving without a model: /readyz says why")
-        app.state.worker = worker = Worker(app.state.storage, models, app.state.batcher)
+        app.state.worker = worker = Worker(
+            app.state.storage, models, app.state.batcher, journal, app.state.metrics, chosen.journal_input
+        )
         gc.collect()
         gc.freeze()  # what is loaded by now stays: no later collection need walk through it
         background = [asyncio.create_task(models.watch()), asyncio.create_task(worker.work())]

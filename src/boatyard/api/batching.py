@@ -1,6 +1,7 @@
 """Requests that wait at the same time run together; nobody waits for company."""
 
 import asyncio
+import logging
 import math
 import threading
 from collections import deque
@@ -13,7 +14,10 @@ from typing import Any
 from boatyard.api.metrics import Metrics
 from boatyard.predict import Prediction, Predictor
 
+logger = logging.getLogger(__name__)
+
 MOST_WAITING = 1024  # inputs
+UNANSWERABLE = "the model cannot answer this input"
 MOST_TOGETHER = 64  # inputs that a worker takes at once; the predictor splits them by length
 
 
@@ -23,6 +27,14 @@ class QueueFull(Exception):  # noqa: N818 - says what happened
     def __init__(self, retry_after: int) -> None:
         super().__init__("the server has more to do than it can")
         self.retry_after = retry_after
+
+
+class Unanswerable(Exception):  # noqa: N818 - says what happened
+    """The model fails at some of the rows, each by itself; `predictions` has None for these."""
+
+    def __init__(self, predictions: list[Prediction | None]) -> None:
+        super().__init__(UNANSWERABLE)
+        self.predictions = predictions
 
 
 @dataclass(eq=False, slots=True)
@@ -58,7 +70,10 @@ class Batcher:
             raise QueueFull(max(1, math.ceil(self._inputs / self._rate)))
 
     def submit(self, predictor: Predictor, rows: Sequence[Any], top_k: int) -> asyncio.Future[list[Prediction]]:
-        """A prediction for each row, in their order. Cancelled before it began, it is not run. Raises QueueFull."""
+        """A prediction for each row, in their order, or Unanswerable. Cancelled before it began, it is not run.
+
+        Raises QueueFull.
+        """
         answer: asyncio.Future[list[Prediction]] = asyncio.get_running_loop().create_future()
         with self._changed:
             self.admit(len(rows))
@@ -82,11 +97,11 @@ class Batcher:
     def _work(self) -> None:
         while batch := self._next():
             started = perf_counter()
-            found: list[Prediction] | Exception
+            found: list[Prediction | None] | Exception
             try:
                 rows = [row for waiting in batch for row in waiting.rows]
-                found = batch[0].predictor.answer(rows, max(waiting.top_k for waiting in batch))
-            except Exception as failure:  # it is its requests' alone
+                found = _run(batch[0].predictor, rows, max(waiting.top_k for waiting in batch))
+            except Exception as failure:  # it is the model's, or the machine's
                 found = failure
             else:
                 seconds = perf_counter() - started
@@ -129,7 +144,25 @@ class Batcher:
         return batch
 
 
-def _deliver(batch: list[_Waiting], found: list[Prediction] | Exception) -> None:
+def _run(predictor: Predictor, rows: Sequence[Any], top_k: int) -> list[Prediction | None]:
+    """A row at which the model fails must not fail its company: what fails runs again by halves, down to that row.
+
+    Raises what ails the model where it answers nothing at all.
+    """
+    try:
+        return [*predictor.answer(rows, top_k)]
+    except Exception as failure:
+        if len(rows) > 1:
+            half = len(rows) // 2
+            return _run(predictor, rows[:half], top_k) + _run(predictor, rows[half:], top_k)
+        if not predictor.works():
+            raise
+        # the kind alone: what it says may quote the row
+        logger.warning("%s fails at a row: %s", predictor.manifest.version, type(failure).__name__)
+        return [None]
+
+
+def _deliver(batch: list[_Waiting], found: list[Prediction | None] | Exception) -> None:
     start = 0
     for waiting in batch:
         end = start + len(waiting.rows)
@@ -137,5 +170,10 @@ def _deliver(batch: list[_Waiting], found: list[Prediction] | Exception) -> None
             if isinstance(found, Exception):
                 waiting.answer.set_exception(found)
             else:
-                waiting.answer.set_result([prediction.cut(waiting.top_k) for prediction in found[start:end]])
+                own = [one and one.cut(waiting.top_k) for one in found[start:end]]
+                answered = [one for one in own if one is not None]
+                if len(answered) == len(own):
+                    waiting.answer.set_result(answered)
+                else:
+                    waiting.answer.set_exception(Unanswerable(own))
         start = end

@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from secrets import token_hex
+from time import perf_counter
 from typing import Any, Literal
 
 from anyio import to_thread
@@ -12,13 +14,18 @@ from fastapi import Request
 from pydantic import BaseModel, ConfigDict
 
 from boatyard import jobs
-from boatyard.api.batching import MOST_TOGETHER, Batcher, QueueFull
-from boatyard.api.models import Models, ModelUnavailable
+from boatyard.api.answers import Answer, answers
+from boatyard.api.batching import MOST_TOGETHER, UNANSWERABLE, Batcher, QueueFull, Unanswerable
+from boatyard.api.ids import row_id
+from boatyard.api.journalled import Keep, prediction_lines
+from boatyard.api.metrics import Metrics
+from boatyard.api.models import Models
 from boatyard.api.requests import media_type, read_pieces
 from boatyard.errors import UserError
-from boatyard.jobs import End, InputRow, Job, JobFailed, Progress, Submission
+from boatyard.jobs import End, InputRow, Job, JobFailed, Lease, Progress, Submission
+from boatyard.journal import Journal, JournalError
 from boatyard.kinds.protocol import InvalidInput
-from boatyard.predict import Predictor
+from boatyard.predict import Prediction, Predictor
 from boatyard.problems import Problem
 from boatyard.records import Format
 from boatyard.registry import Reference, UnknownModel
@@ -28,6 +35,7 @@ MOST_OPEN = 20
 TOP_K = 3
 LOOK_SECONDS = 5.0  # for jobs that another server took and left
 YIELD_SECONDS = 0.2  # to whoever waits for an answer
+ROOM_SECONDS = 1.0  # between two looks whether the journal has room again
 
 FORMATS: Mapping[str, Format] = {
     "text/csv": "csv",
@@ -81,7 +89,7 @@ async def submit(request: Request, storage: Storage, predictor: Predictor) -> Jo
         await to_thread.run_sync(submission.store)
     except Exception:  # where this process is ended, a worker cleans up
         with suppress(OSError, UserError):
-            submission.abandon()
+            await to_thread.run_sync(submission.abandon)
         raise
     return await to_thread.run_sync(submission.finish)
 
@@ -115,13 +123,27 @@ def _check_columns(predictor: Predictor, job: Job, row: InputRow) -> None:
         raise JobFailed(f"the header names no column {' and no column '.join(map(repr, missing))}")
 
 
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """Of a chunk: a line of the result for each row, a line of the journal for each that the model answered."""
+
+    result: list[dict[str, Any]]
+    journal: list[dict[str, Any]]
+    predictions: list[Prediction]
+
+
 class Worker:
     """Answers open jobs, one at a time, behind the requests of clients who wait."""
 
-    def __init__(self, storage: Storage, models: Models, batcher: Batcher) -> None:
+    def __init__(
+        self, storage: Storage, models: Models, batcher: Batcher, journal: Journal, metrics: Metrics, keep: Keep
+    ) -> None:
         self._storage = storage
         self._models = models
         self._batcher = batcher
+        self._journal = journal
+        self._metrics = metrics
+        self._keep = keep
         self._holder = token_hex(8)
         self._submitted = asyncio.Event()
 
@@ -152,23 +174,34 @@ class Worker:
         except jobs.UnknownJob:  # it is being submitted, or was
             await to_thread.run_sync(jobs.forget_if_cut_off, self._storage, name)
             return
-        if not await self._lease(job):
+        lease = await to_thread.run_sync(jobs.take, self._storage, job, self._holder)
+        if lease is None:
             return
+        failure = None
         try:
-            how = await to_thread.run_sync(jobs.end, self._storage, job) or await self._answer(job)
-        except ModelUnavailable as why:
-            logger.warning("job %s waits: %s", job.id, why)
-        except (JobFailed, UnknownModel) as why:
-            await to_thread.run_sync(jobs.write_end, self._storage, job, End("failed", str(why)))
-        else:
+            how = await to_thread.run_sync(jobs.end, self._storage, job) or await self._try(job, lease)
             if how is not None:
                 await to_thread.run_sync(jobs.write_end, self._storage, job, how)
-        finally:  # given back at once, also when the server stops
+        except Exception as why:
+            known = isinstance(why, UserError)
+            logger.log(logging.WARNING if known else logging.ERROR, "job %s waits: %s", job.id, why, exc_info=not known)
+            failure = str(why) if known else "the server failed; its log says why"
+            if lease.attempts >= jobs.MOST_ATTEMPTS:
+                await to_thread.run_sync(jobs.write_end, self._storage, job, _given_up(failure))
+        finally:  # also when the server stops
             with suppress(OSError):
-                jobs.lease(self._storage, job, self._holder, 0)
+                await to_thread.run_sync(jobs.give_back, self._storage, job, self._holder, failure)
+
+    async def _try(self, job: Job, lease: Lease) -> End | None:
+        """How the job ended; None if somebody else goes on with it."""
+        if lease.attempts > jobs.MOST_ATTEMPTS:
+            return _given_up(lease.why or "the server ended meanwhile")
+        try:
+            return await self._answer(job)
+        except (JobFailed, UnknownModel) as why:
+            return End("failed", str(why))
 
     async def _answer(self, job: Job) -> End | None:
-        """How the job ended; None if somebody else goes on with it."""
         predictor = await self._models.get(Reference(job.model, job.version))
         at = await to_thread.run_sync(jobs.progress, self._storage, job)
         done, chunks = at.chunks, jobs.chunks(self._storage, job)
@@ -176,47 +209,96 @@ class Worker:
             if done:  # by whoever worked on it before
                 done -= 1
                 continue
-            if not await self._lease(job):
+            if not await self._renew(job):
                 return None
             _check_columns(predictor, job, chunk[0])
-            lines = [line async for line in self._lines(predictor, chunk)]
-            bad = sum("error" in line for line in lines)
+            answered = await self._answer_chunk(predictor, job, chunk)
+            if not await self._journalled(job, answered.journal):
+                return None
+            self._metrics.count(job.model, answered.predictions)
+            bad = len(answered.result) - len(answered.predictions)
             at = Progress(at.chunks + 1, chunk[-1].number, at.bad + bad, chunk[-1].end)
-            await to_thread.run_sync(jobs.write_chunk, self._storage, job, at, lines)
+            await to_thread.run_sync(jobs.write_chunk, self._storage, job, at, answered.result)
         return End("finished")
 
-    async def _lines(self, predictor: Predictor, chunk: list[InputRow]) -> AsyncIterator[dict[str, Any]]:
-        wanted = predictor.manifest.input_schema.get("properties", {})
+    async def _answer_chunk(self, predictor: Predictor, job: Job, chunk: list[InputRow]) -> _Answered:
+        answered = _Answered([], [], [])
         for start in range(0, len(chunk), MOST_TOGETHER):
-            few = chunk[start : start + MOST_TOGETHER]
-            parsed: dict[int, Any] = {}
-            wrong = {row.number: row.wrong for row in few if row.wrong is not None}
-            for row in few:
-                if row.wrong is None:
-                    given = row.fields  # a file may have more columns than the model reads
-                    if isinstance(given, dict):
-                        given = {name: value for name, value in given.items() if name in wanted}
-                    try:
-                        parsed[row.number] = predictor.model.parse(given)
-                    except InvalidInput as refused:
-                        wrong[row.number] = refused.detail
-            answers = dict(zip(parsed, await self._ask(predictor, list(parsed.values())), strict=True))
-            for row in few:
-                if (why := wrong.get(row.number)) is not None:
-                    yield {"row": row.number, "error": why}
-                else:
-                    answer = answers[row.number]
-                    top = [{"label": label, "score": score} for label, score in answer.top]
-                    yield {"row": row.number, "label": answer.label, "score": answer.score, "top": top}
+            started, few = perf_counter(), chunk[start : start + MOST_TOGETHER]
+            asked = [_parse(predictor, row) for row in few]
+            found = iter(await self._ask(predictor, [each.parsed for each in asked if each.wrong is None]))
+            predictions = [next(found) if each.wrong is None else None for each in asked]
+            for row, each, prediction in zip(few, asked, predictions, strict=True):
+                if prediction is None:
+                    answered.result.append({"row": row.number, "error": each.wrong or UNANSWERABLE})
+                    continue
+                name = row_id(job.id, row.number, Reference(job.model, job.version))
+                own = answers(predictor.manifest, [name], [prediction], started)
+                (line,) = prediction_lines(predictor.manifest, [each.input], [prediction], own, self._keep)
+                answered.result.append({"row": row.number, **_lasting(own[0])})
+                answered.journal.append({**line, "job": job.id, "row": row.number})
+                answered.predictions.append(prediction)
+        return answered
 
-    async def _ask(self, predictor: Predictor, rows: list[Any]) -> list[Any]:
+    async def _ask(self, predictor: Predictor, rows: list[Any]) -> Sequence[Prediction | None]:
         if not rows:
             return []
         while True:
             try:
                 return await self._batcher.submit(predictor, rows, TOP_K)
+            except Unanswerable as failed:
+                return failed.predictions
             except QueueFull:
                 await asyncio.sleep(YIELD_SECONDS)
 
-    async def _lease(self, job: Job) -> bool:
-        return await to_thread.run_sync(jobs.lease, self._storage, job, self._holder)
+    async def _journalled(self, job: Job, lines: list[dict[str, Any]]) -> bool:
+        """Before anyone can read them, as with every answer; without room, a job waits. False once another has it."""
+        while True:
+            if not self._journal.is_crowded:
+                with suppress(JournalError):
+                    await to_thread.run_sync(self._journal.append, lines)
+                    return True
+            await asyncio.sleep(ROOM_SECONDS)
+            if not await self._renew(job):
+                return False
+
+    async def _renew(self, job: Job) -> bool:
+        return await to_thread.run_sync(jobs.renew, self._storage, job, self._holder)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A row of a file: what of it the model reads, as it came and parsed, or what is wrong with it."""
+
+    input: Any = None
+    parsed: Any = None
+    wrong: str | None = None
+
+
+def _parse(predictor: Predictor, row: InputRow) -> _Asked:
+    if row.wrong is not None:
+        return _Asked(wrong=row.wrong)
+    given = row.fields
+    if isinstance(given, dict):  # a file may have more columns than the model reads
+        wanted = predictor.manifest.input_schema.get("properties", {})
+        given = {name: value for name, value in given.items() if name in wanted}
+    try:
+        return _Asked(given, predictor.model.parse(given))
+    except InvalidInput as refused:
+        return _Asked(wrong=refused.detail)
+
+
+def _lasting(answer: Answer) -> dict[str, Any]:
+    """What follows from the row and the model alone, and so is the same whoever answers."""
+    top = [{"label": choice.label, "score": choice.score} for choice in answer.top]
+    return {
+        "id": answer.id,
+        "label": answer.label,
+        "score": answer.score,
+        "top": top,
+        "truncated": answer.truncated,
+    }
+
+
+def _given_up(why: str) -> End:
+    return End("failed", f"it did not get on, {jobs.MOST_ATTEMPTS} times in a row: {why}")

@@ -12,6 +12,7 @@ from boatyard.bundle import Manifest
 from boatyard.journal import Journal, JournalError
 from boatyard.predict import Prediction
 from boatyard.problems import Problem
+from boatyard.registry import Reference
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ def append(journal: Journal, lines: Sequence[Mapping[str, Any]]) -> None:
 
 
 def prediction_lines(
-    manifest: Manifest, inputs: Sequence[Any], predictions: Iterable[Prediction], answers: Iterable[Answer], keep: Keep
+    manifest: Manifest, inputs: Iterable[Any], predictions: Iterable[Prediction], answers: Iterable[Answer], keep: Keep
 ) -> list[dict[str, Any]]:
     """One line for each answer. `inputs`: as the client sent them; `keep`: what becomes of them."""
     time = _now()
@@ -53,9 +54,10 @@ def prediction_lines(
     ]
 
 
-def feedback_line(prediction: str, label: str) -> dict[str, Any]:
-    """The truth about an earlier prediction, by its id."""
-    return {"event": "feedback", "id": prediction, "time": _now(), "label": label}
+def feedback_line(prediction: str, model: Reference | None, label: str) -> dict[str, Any]:
+    """The truth about an earlier prediction, by its id; `model`: what gave it, where that is known."""
+    named = {} if model is None else {"model": model.name, "version": model.selector}
+    return {"event": "feedback", "id": prediction, "time": _now(), **named, "label": label}
 
 
 def _kept(given: Any, keep: Keep) -> dict[str, Any]:

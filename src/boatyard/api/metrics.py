@@ -125,3 +125,11 @@ class _JournalState(Collector):
             "boatyard_journal_lag_seconds", "Age of the oldest line that is not.", journal.lag_seconds
         )
         yield CounterMetricFamily("boatyard_journal_failures", "Times that shipping failed.", journal.failures)
+        yield CounterMetricFamily(
+            "boatyard_journal_repairs", "Times that a part of the spool was gone and was made anew.", journal.repairs
+        )
+        yield GaugeMetricFamily(
+            "boatyard_journal_refusing",
+            "1 while the journal can take no line, and so no input is answered.",
+            float(journal.trouble is not None),
+        )

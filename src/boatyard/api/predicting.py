@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from boatyard.api.answers import Answers, answers
-from boatyard.api.batching import Batcher, QueueFull
+from boatyard.api.batching import Batcher, QueueFull, Unanswerable
+from boatyard.api.ids import new_id
 from boatyard.api.journalled import append, prediction_lines
 from boatyard.api.keys import HEADER
 from boatyard.api.models import Models, ModelUnavailable
@@ -18,7 +19,7 @@ from boatyard.api.shedding import refusal
 from boatyard.errors import UserError
 from boatyard.predict import Predictor
 from boatyard.problems import Fault, Problem, invalid
-from boatyard.registry import REFERENCE, UnknownModel, parse_reference
+from boatyard.registry import REFERENCE, Reference, UnknownModel, parse_reference
 from boatyard.routes import check_query
 
 TIMEOUT = "X-Request-Timeout-Ms"
@@ -54,9 +55,15 @@ async def predict(request: Request) -> Response:
         pending = batcher.submit(predictor, question.rows, asked.top_k)
     except QueueFull as full:
         raise refusal(full) from None
-    predictions = await patiently(request, pending, started + asked.patience / 1000 - perf_counter())
+    try:
+        predictions = await patiently(request, pending, started + asked.patience / 1000 - perf_counter())
+    except Unanswerable as failed:
+        wrong = [index for index, one in enumerate(failed.predictions) if one is None]
+        pointers = [f"#/inputs/{index}" if question.listed else "#" for index in wrong]
+        raise Problem(422, str(failed), [Fault(detail=str(failed), pointer=pointer) for pointer in pointers]) from None
     state.metrics.count(predictor.manifest.name, predictions)
-    answered = answers(predictor.manifest, predictions, started)
+    model = Reference(predictor.manifest.name, predictor.manifest.version)
+    answered = answers(predictor.manifest, [new_id(model) for _ in predictions], predictions, started)
     keep = state.settings.journal_input
     append(state.journal, prediction_lines(predictor.manifest, question.inputs, predictions, answered, keep))
     content = to_json(Answers(answered) if question.listed else answered[0])
