@@ -15,7 +15,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from conftest import BUCKET
+from buckets import BUCKET
 
 pytestmark = pytest.mark.cloud
 
