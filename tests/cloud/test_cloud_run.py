@@ -110,6 +110,7 @@ def wait_until(condition: Any) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_deployment_answers_the_next_takes_over_under_load_and_a_rollback_takes_it_back(
     cloud: CloudRun, command: Commands, storage: Storage, publish: Publish
 ) -> None:
@@ -166,6 +167,7 @@ def test_a_deployment_answers_the_next_takes_over_under_load_and_a_rollback_take
     assert len(shipped) == len(set(shipped))
 
 
+@pytest.mark.slow
 def test_a_revision_that_does_not_start_or_answer_gets_no_traffic(
     cloud: CloudRun, command: Commands, storage: Storage, publish: Publish
 ) -> None:
@@ -207,6 +209,7 @@ def test_what_the_doctor_finds_wrong_stops_a_deployment(cloud: CloudRun, command
     assert not [request for request in cloud.requests if request[0] != "GET"]
 
 
+@pytest.mark.slow
 def test_traffic_that_something_else_moved_is_not_guessed_at(
     cloud: CloudRun, command: Commands, storage: Storage, publish: Publish
 ) -> None:
@@ -226,6 +229,7 @@ def test_traffic_that_something_else_moved_is_not_guessed_at(
     assert latest in told
 
 
+@pytest.mark.slow
 def test_keys_come_from_the_secret_that_the_template_refers_to(
     tmp_path: Path, bucket_root: str, storage: Storage, publish: Publish
 ) -> None:
@@ -249,6 +253,7 @@ def test_keys_come_from_the_secret_that_the_template_refers_to(
         assert key not in json.dumps(cloud.requests) + told
 
 
+@pytest.mark.slow
 def test_the_page_reaches_the_others_as_the_account_that_it_runs_as(
     cloud: CloudRun, command: Commands, storage: Storage, tmp_path: Path
 ) -> None:
@@ -366,6 +371,7 @@ def run_stubborn(folder: Path, **options: Any) -> CloudRun:
     return CloudRun(folder, command=command, **options)
 
 
+@pytest.mark.slow
 def test_an_instance_gets_no_more_requests_at_once_than_it_takes_and_the_rest_wait_or_are_turned_away(
     tmp_path: Path,
 ) -> None:

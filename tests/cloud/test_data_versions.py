@@ -17,7 +17,7 @@ from uuid import uuid4
 import pytest
 from buckets import BUCKET
 
-pytestmark = pytest.mark.cloud
+pytestmark = [pytest.mark.cloud, pytest.mark.slow]
 
 REPOSITORY = Path(__file__).parents[2]
 ROWS = Path("data/raw/plants.csv")

@@ -97,6 +97,7 @@ def test_without_room_for_the_journal_nothing_is_answered(tmp_path: Path, monkey
     assert refused.headers["retry-after"] == "10"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("promoted")
 def test_kill_9_of_a_server_loses_and_doubles_no_prediction_that_was_received(tmp_path: Path, storage: Storage) -> None:
     received: list[str] = []

@@ -16,7 +16,7 @@ from servers import ServerProcess, is_ready, server_here
 from boatyard import registry
 from boatyard.storage import Storage
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 QUESTION = {"text": "my card was stolen"}
 

@@ -89,6 +89,7 @@ def test_another_process_learns_the_same_vocabulary_and_needs_no_torch(tmp_path:
     assert tokenizer.read_bytes() == (here.folder / "tokenizer.json").read_bytes()
 
 
+@pytest.mark.slow
 def test_the_overfit_experiment_learns_its_one_batch_by_heart(tmp_path: Path) -> None:
     config = small_config(tmp_path, "experiment=overfit", small=("train.save_strategy=no", "tracking=none"))
     prepared = prepare(config)

@@ -5,7 +5,6 @@ import os
 import re
 import runpy
 import shlex
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ import yaml
 from invoke import Program
 from invoke.exceptions import ParseError
 from invoke.parser import Parser
+from needs import needs
 
 pytestmark = pytest.mark.unit
 
@@ -161,9 +161,6 @@ def script(workflow: str) -> str:
 
 def run_script(workflow: str, folder: Path, comments: list[dict[str, Any]], **environment: str) -> list[Any]:
     """The calls that the script makes, each with its name and what it is given."""
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("node is not installed: the workflows' scripts are not run")
     program = f"""
         const calls = []
         const call = (name) => async (given) => calls.push([name, given])
@@ -175,7 +172,7 @@ def run_script(workflow: str, folder: Path, comments: list[dict[str, Any]], **en
         main().then(() => console.log(JSON.stringify(calls)))
     """
     ran = subprocess.run(
-        [node, "-e", program],
+        ["node", "-e", program],
         cwd=folder,
         env=os.environ | environment,
         capture_output=True,
@@ -196,6 +193,7 @@ def reported(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@needs("node")
 def test_the_data_report_becomes_one_comment_that_calls_nobody(reported: Path) -> None:
     ((name, given),) = run_script("data.yml", reported, [], REPORT="https://example.org/report")
     assert (name, given["issue_number"]) == ("create", 7)
@@ -206,6 +204,7 @@ def test_the_data_report_becomes_one_comment_that_calls_nobody(reported: Path) -
     assert given["body"].endswith("(https://example.org/report)")
 
 
+@needs("node")
 def test_a_later_push_changes_the_comment_instead_of_adding_one(reported: Path) -> None:
     comments = [
         {"id": 1, "user": {"type": "User"}, "body": "<!-- data report --> mine"},
@@ -215,6 +214,7 @@ def test_a_later_push_changes_the_comment_instead_of_adding_one(reported: Path) 
     assert (name, given["comment_id"]) == ("update", 2)
 
 
+@needs("node")
 def test_a_long_report_still_fits_into_a_comment(reported: Path) -> None:
     (reported / "reports" / "inbox" / "report.md").write_text("row\n" * 50_000)
     ((_, given),) = run_script("data.yml", reported, [], REPORT="https://example.org/report")
@@ -222,6 +222,7 @@ def test_a_long_report_still_fits_into_a_comment(reported: Path) -> None:
     assert given["body"].endswith("(https://example.org/report)")
 
 
+@needs("node")
 def test_the_numbers_of_staging_are_shown_where_there_are_any(tmp_path: Path) -> None:
     assert run_script("model.yml", tmp_path, [], NAME="inbox") == []
     report = tmp_path / "reports" / "staging" / "inbox" / "report.md"
