@@ -120,7 +120,7 @@ def answers(output: str) -> list[Any]:
     return found
 
 
-@needs("bash", "curl")
+@needs("curl")
 @pytest.mark.parametrize("page", RUN, ids=lambda page: page.relative_to(DOCS).as_posix())
 def test_the_commands_of_a_page_work_in_their_order(
     page: Path, checkout: Path, environment: dict[str, str], tmp_path: Path

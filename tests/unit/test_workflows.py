@@ -85,6 +85,18 @@ def test_the_parts_of_ci_are_there() -> None:
     assert {file.stem for file in FILES} == names
 
 
+def test_ci_begins_with_the_readmes_commands_where_nothing_is_that_a_test_may_be_skipped_for() -> None:
+    script = (ROOT / ".ci" / "run").read_text()
+    (hidden,) = re.findall(r"^optional='(.+)'$", script, re.MULTILINE)
+    named = re.findall(r'@needs\("([\w-]+)"\)', "".join(file.read_text() for file in ROOT.glob("tests/*/test_*.py")))
+    assert {"curl", "node", "promtool"} <= set(named)
+    assert [name for name in (*named, "chromium", "gcloud", "prometheus") if not re.fullmatch(hidden, name)] == []
+    (begin,) = re.findall(r"grep '\^(.+?) ?' README\.md", script)
+    lines = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith(begin)]
+    assert [line.removeprefix(begin).split() for line in lines] == [["pipeline"], ["test"]]
+    assert script.index(begin) < script.index('" install_optional')
+
+
 def test_tests_run_on_three_systems_and_every_python_that_the_package_allows() -> None:
     matrix = WORKFLOWS["tests.yml"]["jobs"]["tests"]["strategy"]["matrix"]
     assert [system.partition("-")[0] for system in matrix["system"]] == ["ubuntu", "macos", "windows"]
