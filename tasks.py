@@ -170,20 +170,27 @@ def screenshots(context):
 @task(
     help={
         "select": "only tests that match, as pytest's -k",
-        "unit": "only the fast ones",
+        "unit": "only those that need no server and no training",
         "images": "only those that build and run the images",
+        "all_": "everything, with the coverage, as continuous integration does",
     }
 )
-def test(context, select="", unit=False, images=False):
-    """Run the tests, the fast ones first, and print the coverage."""
+def test(context, select="", unit=False, images=False, all_=False):
+    """Run the tests of the main job and of all its parts, in minutes; those marked slow only with --all or --select."""
+    parts = ["cloud", "integration", "unit"]  # in this order, so that no long one is alone at the end
     chosen = ["-k", select] if select else []
     if unit:
-        _module(context, "pytest", "tests/unit", *chosen)
+        parts = ["unit"]
     elif images:
-        _module(context, "pytest", "tests/images", *chosen)
-    else:
-        folders = ["tests/unit", "tests/integration", "tests/cloud"]  # in this order
-        _module(context, "pytest", *folders, "--cov", "--cov-report=term", *chosen)
+        parts = ["images"]
+    elif all_:
+        parts = ["images", "docs", "browser", "published", *parts]
+        chosen += [] if select else ["--cov", "--cov-report=term"]
+    elif not select:
+        chosen += ["-m", "not slow"]
+    folders = [f"tests/{part}" for part in parts]
+    two = ["--numprocesses=2", "--no-loadscope-reorder"]  # most tests wait for a process that starts
+    _module(context, "pytest", *two, *folders, *chosen, OMP_NUM_THREADS="1")
 
 
 @task(help={"check": "write nothing, say what is not as the source has it"})

@@ -206,7 +206,7 @@ def _tests() -> str:
     if not rows:
         return "The tests could not be collected."
     rows.append(["together", str(len(folders))])
-    covered = "No coverage was measured here: `uv run invoke test` does."
+    covered = "No coverage was measured here: `uv run invoke test --all` does."
     if (root / ".coverage").exists():
         total = _told(sys.executable, "-m", "coverage", "report", "--format=total")
         covered = f"Coverage of the last run: {total} %." if total.isdigit() else covered

@@ -1,15 +1,21 @@
 """Fixtures that several test files share."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bundles import Publish, write_bundle
+from sharing import Scheduling
 
 from boatyard import registry
 from boatyard.bundle import Manifest
 from boatyard.storage import Storage, open_storage
 
 pytest.register_assert_rewrite("conformance")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    return Scheduling(config, log)
 
 
 @pytest.fixture

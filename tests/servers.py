@@ -6,8 +6,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -16,6 +18,10 @@ import httpx
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp
 from uvicorn import Config
+
+from boatyard.api import create_app
+from boatyard.api.server import make_server
+from boatyard.api.settings import Settings
 
 Serve = Callable[..., TestClient]
 
@@ -41,6 +47,32 @@ def free_port() -> int:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
         return port
+
+
+def is_ready(url: str, path: str = "/readyz") -> bool:
+    try:
+        return httpx.get(f"{url}{path}", timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@contextmanager
+def server_here(root: Path, **settings: Any) -> Iterator[str]:
+    """The address of a server on `root`/storage, on a real socket, in a thread of this process."""
+    port = free_port()
+    own = Settings(storage=str(root / "storage"), spool=str(root / "spool"), port=port, **settings)
+    server = make_server(create_app(own), own)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(30)
+    assert not thread.is_alive()
 
 
 class ServiceProcess:
@@ -76,10 +108,7 @@ class ServiceProcess:
             time.sleep(0.05)
 
     def is_ready(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}{self._ready}", timeout=5).status_code == 200
-        except httpx.TransportError:
-            return False
+        return is_ready(self.url, self._ready)
 
     def stop(self) -> int:
         """As an operator stops it; the exit status."""

@@ -1,6 +1,8 @@
 """Deployments to Cloud Run, by the command line as real processes, against a stand-in that runs real servers."""
 
+import io
 import json
+import logging
 import os
 import re
 import subprocess
@@ -8,9 +10,11 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 import pytest
@@ -25,6 +29,7 @@ from standin_google import AnyCommit, Google, all_is_well
 from standin_run import BODY_BYTES, CloudRun, Command
 
 from boatyard import journal, registry
+from boatyard.cloud.__main__ import main
 from boatyard.cloud.place import SERVICES
 from boatyard.cloud.schemas import google_schema
 from boatyard.frontend.services import Trouble, addresses
@@ -37,7 +42,7 @@ CLOUD = re.compile(r"CLOUDSDK_|GOOGLE_|BOATYARD_")
 
 
 class Commands:
-    """`python -m boatyard.cloud` in a clean checkout."""
+    """What `python -m boatyard.cloud` does in a clean checkout, without the time that its start takes."""
 
     def __init__(self, folder: Path, storage: str, cloud: CloudRun, google: Google) -> None:
         self.folder = folder
@@ -46,18 +51,19 @@ class Commands:
         self.environment |= google.environment | cloud.environment | {"BOATYARD_STORAGE": storage}
 
     def __call__(self, *words: str, status: int = 0) -> str:
-        """What it printed."""
-        ran = subprocess.run(
-            [sys.executable, "-m", "boatyard.cloud", *words],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert ran.returncode == status, ran.stdout + ran.stderr
-        assert "Traceback" not in ran.stderr
-        return ran.stdout + ran.stderr
+        """What it printed and logged."""
+        said = io.StringIO()
+        logged = logging.StreamHandler(said)
+        logger = logging.getLogger("boatyard")
+        logger.addHandler(logged)
+        try:
+            here = chdir(self.folder), patch.dict(os.environ, self.environment, clear=True)
+            with here[0], here[1], redirect_stdout(said), redirect_stderr(said):
+                ended = main(words)
+        finally:
+            logger.removeHandler(logged)
+        assert ended == status, said.getvalue()
+        return said.getvalue()
 
     def change(self, old: str, new: str) -> None:
         """In the template, and commit it."""
@@ -104,6 +110,7 @@ def wait_until(condition: Any) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_deployment_answers_the_next_takes_over_under_load_and_a_rollback_takes_it_back(
     cloud: CloudRun, command: Commands, storage: Storage, publish: Publish
 ) -> None:
@@ -160,6 +167,7 @@ def test_a_deployment_answers_the_next_takes_over_under_load_and_a_rollback_take
     assert len(shipped) == len(set(shipped))
 
 
+@pytest.mark.slow
 def test_a_revision_that_does_not_start_or_answer_gets_no_traffic(
     cloud: CloudRun, command: Commands, storage: Storage, publish: Publish
 ) -> None:
@@ -201,6 +209,7 @@ def test_what_the_doctor_finds_wrong_stops_a_deployment(cloud: CloudRun, command
     assert not [request for request in cloud.requests if request[0] != "GET"]
 
 
+@pytest.mark.slow
 def test_traffic_that_something_else_moved_is_not_guessed_at(
     cloud: CloudRun, command: Commands, storage: Storage, publish: Publish
 ) -> None:
@@ -249,6 +258,7 @@ def test_traffic_that_somebody_moves_while_a_revision_starts_stays_where_it_was_
     assert serving(cloud) == first
 
 
+@pytest.mark.slow
 def test_keys_come_from_the_secret_that_the_template_refers_to(
     tmp_path: Path, bucket_root: str, storage: Storage, publish: Publish
 ) -> None:
@@ -272,6 +282,7 @@ def test_keys_come_from_the_secret_that_the_template_refers_to(
         assert key not in json.dumps(cloud.requests) + told
 
 
+@pytest.mark.slow
 def test_the_page_reaches_the_others_as_the_account_that_it_runs_as(
     cloud: CloudRun, command: Commands, storage: Storage, tmp_path: Path
 ) -> None:
@@ -389,6 +400,7 @@ def run_stubborn(folder: Path, **options: Any) -> CloudRun:
     return CloudRun(folder, command=command, **options)
 
 
+@pytest.mark.slow
 def test_an_instance_gets_no_more_requests_at_once_than_it_takes_and_the_rest_wait_or_are_turned_away(
     tmp_path: Path,
 ) -> None:

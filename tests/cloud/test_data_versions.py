@@ -15,9 +15,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from conftest import BUCKET
+from buckets import BUCKET
 
-pytestmark = pytest.mark.cloud
+pytestmark = [pytest.mark.cloud, pytest.mark.slow]
 
 REPOSITORY = Path(__file__).parents[2]
 ROWS = Path("data/raw/plants.csv")

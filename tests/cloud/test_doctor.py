@@ -316,6 +316,7 @@ def test_what_does_not_answer_in_time_is_a_warning(google: Google, monkeypatch: 
     assert {one.told for one in bad().values()} == {"no answer in 0.3 s"}
 
 
+@pytest.mark.slow
 def test_all_of_it_ends_within_twenty_seconds_where_each_answer_takes_one(google: Google) -> None:
     google.state.seconds = 1.0
     begun = time.monotonic()

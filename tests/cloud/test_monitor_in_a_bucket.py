@@ -16,6 +16,7 @@ from boatyard.storage import Storage, open_storage
 pytestmark = pytest.mark.cloud
 
 
+@pytest.mark.slow
 def test_the_job_reads_the_journal_there_writes_its_reports_there_and_exits_with_3(
     bucket_root: str, storage: Storage, tmp_path: Path
 ) -> None:

@@ -113,6 +113,7 @@ def anonymous(job: Any) -> Any:
     return json.loads(re.sub(r"-\d{8}t\d{6}z-[0-9a-f]{4}\b", "-NEW", json.dumps(job)))
 
 
+@pytest.mark.slow
 def test_two_workers_with_disks_of_their_own_go_on_together_and_one_publishes(cloud: Cloud) -> None:
     chosen = ["cloud.train.workers=2", "cloud.train.spot=true"]
     assert main(["train", "--detach", *SECONDS, *PLANTS, *LONG, *chosen]) == 0

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import pytest
+from needs import needs
 from whole_path import walk, world
 
-pytestmark = pytest.mark.cloud
+pytestmark = [pytest.mark.cloud, pytest.mark.slow]
 
 
+@needs("curl")
 def test_rows_are_pushed_trained_on_published_served_promoted_and_rolled_back(
     tmp_path: Path, stand_in: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
+from needs import needs
 from servers import free_port
 
 pytestmark = pytest.mark.docs
@@ -119,6 +120,7 @@ def answers(output: str) -> list[Any]:
     return found
 
 
+@needs("curl")
 @pytest.mark.parametrize("page", RUN, ids=lambda page: page.relative_to(DOCS).as_posix())
 def test_the_commands_of_a_page_work_in_their_order(
     page: Path, checkout: Path, environment: dict[str, str], tmp_path: Path

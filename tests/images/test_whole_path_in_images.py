@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 from containers import HARDENED, Docker
+from needs import needs
 from whole_path import walk, world
 
 pytestmark = pytest.mark.images
@@ -30,6 +31,7 @@ def given(environment: Mapping[str, str]) -> list[str]:
     return [f"--env={name}={value}" for name, value in environment.items()]
 
 
+@needs("curl")
 def test_the_images_walk_the_whole_path(
     images: Docker, bucket: tuple[str, dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

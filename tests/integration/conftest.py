@@ -1,4 +1,4 @@
-"""The app, started on the test's own storage."""
+"""The app, started on the test's own storage; and what the pipeline makes, once for all tests."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,11 +6,27 @@ from typing import Any
 
 import pytest
 from bundles import publish_in_production
+from plants import write_plants
 from servers import Serve, client_as_served
+from sharing import made_once
 from starlette.testclient import TestClient
 
 from boatyard.api import create_app
 from boatyard.api.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def plants_in_production(request: pytest.FixtureRequest) -> Path:
+    """All that the pipeline on plants.csv leaves behind. Who would change it changes a copy."""
+
+    def make(root: Path) -> None:
+        from stages import plants_config
+
+        from boatyard.pipeline.run import run_pipeline  # whoever asks for it loads torch anyway
+
+        run_pipeline(plants_config(root, write_plants(root / "plants.csv")))
+
+    return made_once(request, "plants", make)
 
 
 @pytest.fixture

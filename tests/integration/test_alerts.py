@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from needs import needs
 from starlette.testclient import TestClient
 from test_dashboard import metric_names
 
@@ -94,16 +95,13 @@ def promtool(tmp_path: Path, name: str, cases: list[Series], *, firing: bool) ->
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
-needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
-
-
-@needs_promtool
+@needs("promtool")
 @pytest.mark.parametrize("name", ALERTS)
 def test_an_alert_fires_on_what_it_is_for(name: str, tmp_path: Path) -> None:
     promtool(tmp_path, name, [FIRES[name]], firing=True)
 
 
-@needs_promtool
+@needs("promtool")
 @pytest.mark.parametrize("name", ALERTS)
 def test_an_alert_stays_quiet_otherwise(name: str, tmp_path: Path) -> None:
     promtool(tmp_path, name, STAYS_QUIET[name], firing=False)

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 from itertools import product
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from needs import needs
 from prometheus_client.parser import text_string_to_metric_families
 from references import publish_watchable
 from starlette.testclient import TestClient
@@ -113,7 +113,7 @@ def test_each_panel_says_what_it_shows_in_what_unit_and_has_a_place_of_its_own()
         taken |= place
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+@needs("promtool")
 def test_prometheus_understands_every_expression(tmp_path: Path) -> None:
     rules = [
         {"record": f"of_panel:{number}", "expr": target["expr"].replace("$__rate_interval", "1m")}

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from bundles import Publish
+from needs import needs
 from problems import assert_problem
 from servers import Serve, ServerProcess
 from starlette.testclient import TestClient
@@ -349,8 +349,9 @@ def test_a_job_that_is_not_finished_has_no_result_yet(client: TestClient, monkey
     assert_problem(client.get(f"/jobs/{job}/result"), 409, "0 rows")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("promoted")
-@pytest.mark.skipif(shutil.which("curl") is None, reason="sends the file with curl")
+@needs("curl")
 def test_a_job_survives_kill_9_and_goes_on_where_it_was(tmp_path: Path, storage: Storage) -> None:
     rows = 40_000
     file = tmp_path / "rows.csv"

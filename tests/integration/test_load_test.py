@@ -16,7 +16,7 @@ from servers import ServerProcess
 from boatyard import journal
 from boatyard.storage import open_storage
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -1,10 +1,9 @@
 """A server writes its journal; the monitor, in processes of its own, looks at it."""
 
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from problems import assert_problem
 from references import messages, publish_watchable
 from servers import MonitorProcess, ServerProcess
 
+from boatyard.monitor.__main__ import main
 from boatyard.storage import open_storage
 
 pytestmark = pytest.mark.integration
@@ -47,24 +47,32 @@ def _another(label: str) -> str:
     return "fees" if label != "fees" else "transfer"
 
 
-def look(home: Path, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The scheduled job."""
-    return subprocess.run(
-        [sys.executable, "-m", "boatyard.monitor", *options],
-        env=os.environ | {"BOATYARD_STORAGE": str(home / "storage")} | environment,
-        cwd=home,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+Look = Callable[..., tuple[int, str, str]]
 
 
-def test_the_job_is_quiet_on_like_messages_and_exits_with_3_on_others(home: Path) -> None:
+@pytest.fixture
+def look(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Look:
+    """The scheduled job, in this process: its exit status, and what it printed."""
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("BOATYARD_STORAGE", str(home / "storage"))
+
+    def run(*options: str, **environment: str) -> tuple[int, str, str]:
+        with monkeypatch.context() as changed:
+            for name, value in environment.items():
+                changed.setenv(name, value)
+            status = main(options)
+        return (status, *capsys.readouterr())
+
+    return run
+
+
+def test_the_job_is_quiet_on_like_messages_and_exits_with_3_on_others(home: Path, look: Look) -> None:
     ask(home, messages(400, seed=1))
-    quiet = look(home)
-    assert quiet.returncode == 0, quiet.stdout + quiet.stderr
+    quiet, *said = look()
+    assert quiet == 0, said
     ask(home, ["ПЕРЕВОД ГДЕ МОЙ", "WHERE IS MY STOLEN CARD?!"] * 200)
-    rang = look(home)
+    command = [sys.executable, "-m", "boatyard.monitor"]
+    rang = subprocess.run(command, capture_output=True, text=True, check=False)  # as a scheduler starts it
     assert rang.returncode == 3, rang.stdout + rang.stderr
     told = json.loads((home / "reports/drift/inbox.json").read_text())
     assert told["alarm"]
@@ -78,15 +86,15 @@ def test_the_job_is_quiet_on_like_messages_and_exits_with_3_on_others(home: Path
     assert [json.loads(path.read_text())["alarm"] for path in reports] == [False, True]
 
 
-def test_a_reports_folder_that_is_none_is_said_before_the_look(home: Path) -> None:
-    refused = look(home, "--reports=s3://bucket")
-    assert refused.returncode == 2
-    assert refused.stderr == "boatyard.monitor: storage 's3://bucket' is neither a folder nor gs://BUCKET/PREFIX\n"
+def test_a_reports_folder_that_is_none_is_said_before_the_look(look: Look) -> None:
+    status, _, told = look("--reports=s3://bucket")
+    assert status == 2
+    assert told == "boatyard.monitor: storage 's3://bucket' is neither a folder nor gs://BUCKET/PREFIX\n"
 
 
-def test_a_journal_without_inputs_is_compared_by_the_answers(home: Path) -> None:
+def test_a_journal_without_inputs_is_compared_by_the_answers(home: Path, look: Look) -> None:
     ask(home, ["my card was stolen"] * 200, BOATYARD_JOURNAL_INPUT="dropped")
-    assert look(home).returncode == 3
+    assert look()[0] == 3
     told = json.loads((home / "reports/drift/inbox.json").read_text())
     verdicts = {verdict["name"]: verdict for verdict in told["verdicts"]}
     assert verdicts["label"]["drifted"]
@@ -101,11 +109,11 @@ def test_a_journal_without_inputs_is_compared_by_the_answers(home: Path) -> None
         ("BOATYARD_HOST", "0.0.0.0", "BOATYARD_HOST: on 0.0.0.0 anybody could ask"),  # noqa: S104
     ],
 )
-def test_a_wrong_setting_is_one_sentence(home: Path, variable: str, value: str, said: str) -> None:
-    refused = look(home, **{variable: value})
-    assert refused.returncode == 2
-    assert refused.stderr.count("\n") == 1
-    assert said in refused.stderr
+def test_a_wrong_setting_is_one_sentence(look: Look, variable: str, value: str, said: str) -> None:
+    status, _, told = look(**{variable: value})
+    assert status == 2
+    assert told.count("\n") == 1
+    assert said in told
 
 
 @pytest.fixture
@@ -117,7 +125,9 @@ def service(home: Path) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_the_service_tells_the_latest_report_its_history_and_figures(home: Path, service: httpx.Client) -> None:
+def test_the_service_tells_the_latest_report_its_history_and_figures(
+    home: Path, service: httpx.Client, look: Look
+) -> None:
     assert service.get("/healthz").json() == {"status": "ok"}
     assert_problem(service.get("/drift"), 404, "there is no report yet")
     assert_problem(service.get("/drift.json"), 404, "there is no report yet")
@@ -156,7 +166,7 @@ def test_the_service_tells_the_latest_report_its_history_and_figures(home: Path,
         assert line in scraped
     assert "boatyard_live_accuracy" in scraped
 
-    look(home)  # a report of the job's is the service's latest, too
+    look()  # a report of the job's is the service's latest, too
     assert len(service.get("/history.json").json()) == 2
 
 

@@ -82,6 +82,7 @@ def test_without_room_for_the_journal_nothing_is_answered(tmp_path: Path, monkey
     assert refused.headers["retry-after"] == "10"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("promoted")
 def test_a_spool_that_is_removed_is_made_anew_and_one_that_cannot_be_is_said_at_readyz(
     tmp_path: Path, storage: Storage

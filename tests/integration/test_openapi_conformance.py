@@ -19,7 +19,7 @@ from boatyard.api import create_app
 from boatyard.api import jobs as jobs_over_http
 from boatyard.api.settings import Settings
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 ADMIN_KEY = "an-admin-key"
 EXAMPLES = 200  # of each operation in each mode

@@ -1,6 +1,7 @@
 """From rows to a published model that answers: once, again, worse, and with int8 refused."""
 
 import csv
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,6 @@ import onnx
 import onnxruntime as ort
 import pytest
 import torch
-from plants import write_plants
 from safetensors.torch import load_file
 from stages import plants_config, small_config
 
@@ -42,9 +42,10 @@ class Finished:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+def finished(plants_in_production: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
     root = tmp_path_factory.mktemp("pipeline")
-    rows = write_plants(root / "plants.csv")
+    shutil.copytree(plants_in_production, root, dirs_exist_ok=True)
+    rows = root / "plants.csv"
     config = plants_config(root, rows)
     return Finished(root, rows, config, run_pipeline(config))
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from bundles import publish_in_production
+from needs import needs
 from servers import ServerProcess
 
 from boatyard.config import load_config
@@ -42,22 +43,26 @@ def answer(path: str, server: str, *having: str) -> Any:
     return json.loads(curl(line, server))
 
 
+@needs("curl")
 def test_one_message_gets_one_answer(server: str) -> None:
     found = answer("/predict ", server, "stolen")
     assert found["label"] == "card_lost"
     assert found.keys() >= {"id", "score", "top", "model", "version", "truncated", "duration_ms"}
 
 
+@needs("curl")
 def test_a_list_gets_an_answer_for_each_with_as_many_labels_as_asked(server: str) -> None:
     found = answer("/predict?top_k=2", server)
     assert [prediction["label"] for prediction in found["predictions"]] == ["card_lost", "transfer"]
     assert [len(prediction["top"]) for prediction in found["predictions"]] == [2, 2]
 
 
+@needs("curl")
 def test_a_mistake_in_a_request_is_a_problem_document(server: str) -> None:
     assert answer("/predict ", server, "typo")["status"] == 422
 
 
+@needs("curl")
 def test_the_other_routes_answer(server: str) -> None:
     routes = {line.rpartition(":8000")[2]: curl(line, server) for line in CURLS if "-H" not in line}
     assert routes.keys() == {"/readyz", "/model", "/models", "/metrics"}

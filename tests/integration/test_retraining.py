@@ -13,7 +13,6 @@ from boatyard.api import create_app
 from boatyard.api.settings import Settings
 from boatyard.config import Config
 from boatyard.errors import UserError
-from boatyard.pipeline.run import run_pipeline
 from boatyard.registry import aliases, parse_reference
 from boatyard.retrain.run import retrain
 from boatyard.storage import open_storage
@@ -29,17 +28,9 @@ NOW = {
 }
 
 
-@pytest.fixture(scope="module")
-def in_production(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("production")
-    run_pipeline(plants_config(root, write_plants(root / "plants.csv")))
-    return root
-
-
 @pytest.fixture
-def config(in_production: Path, tmp_path: Path) -> Config:
-    """All that the first training left behind, copied for the test."""
-    shutil.copytree(in_production, tmp_path, dirs_exist_ok=True)
+def config(plants_in_production: Path, tmp_path: Path) -> Config:
+    shutil.copytree(plants_in_production, tmp_path, dirs_exist_ok=True)
     return plants_config(tmp_path, tmp_path / "plants.csv", "retrain.min_rows=40")
 
 

@@ -16,7 +16,7 @@ from stages import SMALL
 from boatyard.registry import aliases, versions
 from boatyard.storage import open_storage
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
 def torchrun(root: Path, *overrides: str, restarts: int = 0, module: str = "boatyard.train") -> "subprocess.Popen[str]":
@@ -77,7 +77,7 @@ def test_when_one_process_is_killed_the_other_ends_within_a_minute(tmp_path: Pat
 
 def test_restarted_by_torchrun_it_goes_on_from_the_checkpoint(tmp_path: Path) -> None:
     launcher = torchrun(
-        tmp_path, "train.num_train_epochs=100", "train.save_strategy=steps", "train.save_steps=5", restarts=1
+        tmp_path, "train.num_train_epochs=40", "train.save_strategy=steps", "train.save_steps=5", restarts=1
     )
     wait_for_checkpoint(tmp_path, launcher)
     os.kill(ranks(launcher)[1], signal.SIGKILL)

@@ -12,11 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 from problems import assert_problem
-from servers import free_port
+from servers import server_here
 
-from boatyard.api import create_app, protocol, requests
-from boatyard.api.server import make_server
-from boatyard.api.settings import Settings
+from boatyard.api import protocol, requests
 from boatyard.storage import Storage
 
 pytestmark = pytest.mark.integration
@@ -31,17 +29,8 @@ def port(tmp_path: Path, promoted: str, monkeypatch: pytest.MonkeyPatch) -> Iter
     monkeypatch.setattr(protocol, "HEAD_SECONDS", SECONDS)
     monkeypatch.setattr(requests, "BODY_SECONDS", SECONDS)
     monkeypatch.setattr(requests, "PAUSE_SECONDS", SECONDS)
-    settings = Settings(storage=str(tmp_path / "storage"), spool=str(tmp_path / "spool"), port=free_port())
-    server = make_server(create_app(settings), settings)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.01)
-    yield settings.port
-    server.should_exit = True
-    thread.join(30)
-    assert not thread.is_alive()
+    with server_here(tmp_path) as url:
+        yield int(url.rpartition(":")[2])
 
 
 def connect(port: int) -> socket.socket:

@@ -1,6 +1,7 @@
 """`invoke stack`: everything on one machine, started and ended together."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.integration
 
 STACK = Path(__file__).parents[2] / "deploy" / "local" / "stack.py"
 HEALTH = {"api": "/readyz", "monitor": "/readyz", "frontend": "/_stcore/health"}
+PARTS = [*HEALTH, *(["prometheus"] if shutil.which("prometheus") else [])]  # which is not on every machine
 
 
 def answers(url: str) -> bool:
@@ -54,7 +56,7 @@ def test_all_of_it_starts_and_one_ctrl_c_ends_it(tmp_path: Path) -> None:
             assert stack.poll() is None, stack.communicate()
             assert time.monotonic() < limit
             time.sleep(0.2)
-        if shutil.which("prometheus"):
+        if "prometheus" in PARTS:
             well = {f"http://localhost:{ports[name]}/metrics": "up" for name in ("api", "monitor")}
             while scraped(ports["prometheus"]) != well:
                 assert time.monotonic() < limit, scraped(ports["prometheus"])
@@ -65,7 +67,8 @@ def test_all_of_it_starts_and_one_ctrl_c_ends_it(tmp_path: Path) -> None:
         stack.kill()
     assert stack.returncode == 0, told
     assert not any(map(answers, urls))
-    assert f"api        | http://localhost:{ports['api']}" in said
+    announced = dict(re.findall(r"^(\w+) *\| (http://localhost:\d+)$", said, re.MULTILINE))
+    assert announced == {name: f"http://localhost:{ports[name]}" for name in PARTS}
     assert "Finished server process" in said
 
 

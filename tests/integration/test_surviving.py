@@ -178,6 +178,7 @@ def test_on_another_machine_it_goes_on_from_what_was_copied_to_storage(whole: Pa
     assert sorted(seal.parent.name for seal in copies.glob("*/checkpoint.json")) == ["checkpoint-12", "checkpoint-15"]
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_the_run_with_one_sentence_and_leaves_the_checkpoint_before(tmp_path: Path) -> None:
     if shutil.which("unshare") is None or subprocess.run(["unshare", "-Urm", "true"], capture_output=True).returncode:
         pytest.skip("needs unshare and user namespaces, for a small file system of its own")
@@ -221,6 +222,7 @@ def test_two_processes_do_not_train_one_run(tmp_path: Path) -> None:
         train(config, prepared, encoded)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("resume", ["auto", "never"])
 def test_a_run_can_be_begun_anew(tmp_path: Path, resume: str) -> None:
     root, notes = tmp_path / "run", tmp_path / "notes"

@@ -23,7 +23,7 @@ from boatyard.errors import UserError
 from boatyard.sweep.search import _claimed, _open_study, search
 from boatyard.train.trained import open_trained
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
 @pytest.fixture

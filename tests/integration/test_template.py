@@ -12,7 +12,7 @@ from checkout import commit, copy_repository, git
 
 from boatyard import template as module
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 NAME = "pier39"
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -39,6 +39,12 @@ def plants(tmp_path: Path) -> Path:
     return write_plants(tmp_path / "plants.csv")
 
 
+@pytest.fixture
+def tokenizer(plants_in_production: Path) -> Tokenizer:
+    (file,) = plants_in_production.glob("storage/models/plants/*/tokenizer.json")
+    return Tokenizer.from_file(str(file))
+
+
 def test_the_same_seed_gives_the_same_weights_to_the_last_bit_and_another_seed_others(
     tmp_path: Path, plants: Path
 ) -> None:
@@ -83,6 +89,7 @@ def test_another_process_learns_the_same_vocabulary_and_needs_no_torch(tmp_path:
     assert tokenizer.read_bytes() == (here.folder / "tokenizer.json").read_bytes()
 
 
+@pytest.mark.slow
 def test_the_overfit_experiment_learns_its_one_batch_by_heart(tmp_path: Path) -> None:
     config = small_config(tmp_path, "experiment=overfit", small=("train.save_strategy=no", "tracking=none"))
     prepared = prepare(config)
@@ -154,9 +161,7 @@ def test_a_precision_that_this_machine_is_slow_at_is_refused_with_the_reason(
 
 
 @pytest.mark.parametrize("family", ["bert", "distilbert"])
-def test_a_local_folder_stands_in_for_the_hub(tmp_path: Path, plants: Path, family: str) -> None:
-    scratch = fit(plants_config(tmp_path, plants, "train.max_steps=1"))
-    tokenizer = Tokenizer.from_file(str(scratch.folder / "tokenizer.json"))
+def test_a_local_folder_stands_in_for_the_hub(tmp_path: Path, plants: Path, tokenizer: Tokenizer, family: str) -> None:
     if family == "bert":
         encoder: torch.nn.Module = BertModel(
             BertConfig(
@@ -179,29 +184,29 @@ def test_a_local_folder_stands_in_for_the_hub(tmp_path: Path, plants: Path, fami
     assert not any("pooler" in name for name in fitted)
 
 
-def save_encoder(folder: Path, tokenizer: Tokenizer, dtype: torch.dtype = torch.float32) -> None:
+def save_encoder(folder: Path, tokenizer: Tokenizer, dtype: torch.dtype = torch.float32, seed: int = 0) -> None:
     """What a user's own encoder looks like on disk."""
+    torch.manual_seed(seed)
     vocabulary = tokenizer.get_vocab_size()
     encoder = BertModel(BertConfig(vocab_size=vocabulary, hidden_size=16, num_hidden_layers=1, num_attention_heads=2))
     encoder.to(dtype).save_pretrained(folder)
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]").save_pretrained(folder)  # noqa: S106
 
 
-def test_an_encoder_kept_in_half_precision_is_trained_in_full(tmp_path: Path, plants: Path) -> None:
-    scratch = fit(plants_config(tmp_path, plants, "train.max_steps=1"))
-    save_encoder(tmp_path / "half", Tokenizer.from_file(str(scratch.folder / "tokenizer.json")), torch.float16)
+def test_an_encoder_kept_in_half_precision_is_trained_in_full(
+    tmp_path: Path, plants: Path, tokenizer: Tokenizer
+) -> None:
+    save_encoder(tmp_path / "half", tokenizer, torch.float16)
     fitted = weights(fit(plants_config(tmp_path, plants, f"model.name={tmp_path / 'half'}", "train.max_steps=1")))
     assert {tensor.dtype for tensor in fitted.values()} == {torch.float32}
 
 
-def test_other_weights_under_the_same_name_are_another_run(tmp_path: Path, plants: Path) -> None:
-    scratch = fit(plants_config(tmp_path, plants, "train.max_steps=1"))
-    tokenizer = Tokenizer.from_file(str(scratch.folder / "tokenizer.json"))
+def test_other_weights_under_the_same_name_are_another_run(tmp_path: Path, plants: Path, tokenizer: Tokenizer) -> None:
     config = plants_config(tmp_path, plants, f"model.name={tmp_path / 'mine'}", "train.max_steps=1")
     save_encoder(tmp_path / "mine", tokenizer)
     first = fit(config)
     assert fit(config).folder == first.folder
-    save_encoder(tmp_path / "mine", tokenizer)  # drawn anew
+    save_encoder(tmp_path / "mine", tokenizer, seed=1)
     assert fit(config).folder != first.folder
 
 
@@ -222,10 +227,8 @@ def test_without_hub_and_folder_one_sentence_says_how_to_go_on(tmp_path: Path, p
         fit(config)
 
 
-def test_a_limit_past_what_the_encoder_reads_is_refused(tmp_path: Path, plants: Path) -> None:
+def test_a_limit_past_what_the_encoder_reads_is_refused(tmp_path: Path, plants: Path, tokenizer: Tokenizer) -> None:
     folder = tmp_path / "short"
-    scratch = fit(plants_config(tmp_path, plants, "train.max_steps=1"))
-    tokenizer = Tokenizer.from_file(str(scratch.folder / "tokenizer.json"))
     shape = BertConfig(
         vocab_size=tokenizer.get_vocab_size(),
         hidden_size=16,

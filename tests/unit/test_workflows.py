@@ -5,7 +5,6 @@ import os
 import re
 import runpy
 import shlex
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ import yaml
 from invoke import Program
 from invoke.exceptions import ParseError
 from invoke.parser import Parser
+from needs import needs
 
 pytestmark = pytest.mark.unit
 
@@ -83,6 +83,18 @@ def test_the_parts_of_ci_are_there() -> None:
     assert found >= {f"invoke {task}" for task in ("test", "test --unit", "lint", "types", "data", "docs")}
     names = {"tests", "lint", "images", "data", "model", "drift", "deploy", "codeql", "docs"}
     assert {file.stem for file in FILES} == names
+
+
+def test_ci_begins_with_the_readmes_commands_where_nothing_is_that_a_test_may_be_skipped_for() -> None:
+    script = (ROOT / ".ci" / "run").read_text()
+    (hidden,) = re.findall(r"^optional='(.+)'$", script, re.MULTILINE)
+    named = re.findall(r'@needs\("([\w-]+)"\)', "".join(file.read_text() for file in ROOT.glob("tests/*/test_*.py")))
+    assert {"curl", "node", "promtool"} <= set(named)
+    assert [name for name in (*named, "chromium", "gcloud", "prometheus") if not re.fullmatch(hidden, name)] == []
+    (begin,) = re.findall(r"grep '\^(.+?) ?' README\.md", script)
+    lines = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith(begin)]
+    assert [line.removeprefix(begin).split() for line in lines] == [["pipeline"], ["test"]]
+    assert script.index(begin) < script.index('" install_optional')
 
 
 def test_tests_run_on_three_systems_and_every_python_that_the_package_allows() -> None:
@@ -161,9 +173,6 @@ def script(workflow: str) -> str:
 
 def run_script(workflow: str, folder: Path, comments: list[dict[str, Any]], **environment: str) -> list[Any]:
     """The calls that the script makes, each with its name and what it is given."""
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("node is not installed: the workflows' scripts are not run")
     program = f"""
         const calls = []
         const call = (name) => async (given) => calls.push([name, given])
@@ -178,7 +187,7 @@ def run_script(workflow: str, folder: Path, comments: list[dict[str, Any]], **en
         main().then(() => console.log(JSON.stringify(calls)))
     """
     ran = subprocess.run(
-        [node, "-e", program],
+        ["node", "-e", program],
         cwd=folder,
         env=os.environ | environment,
         capture_output=True,
@@ -199,6 +208,7 @@ def reported(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@needs("node")
 def test_the_data_report_becomes_one_comment_that_calls_nobody(reported: Path) -> None:
     ((name, given),) = run_script("data.yml", reported, [], REPORT="https://example.org/report")
     assert (name, given["issue_number"]) == ("create", 7)
@@ -209,6 +219,7 @@ def test_the_data_report_becomes_one_comment_that_calls_nobody(reported: Path) -
     assert given["body"].endswith("(https://example.org/report)")
 
 
+@needs("node")
 def test_a_later_push_changes_the_comment_instead_of_adding_one(reported: Path) -> None:
     comments = [
         {"id": 1, "user": {"type": "User"}, "body": "<!-- data report --> mine"},
@@ -218,6 +229,7 @@ def test_a_later_push_changes_the_comment_instead_of_adding_one(reported: Path) 
     assert (name, given["comment_id"]) == ("update", 2)
 
 
+@needs("node")
 def test_a_long_report_still_fits_into_a_comment(reported: Path) -> None:
     (reported / "reports" / "inbox" / "report.md").write_text("row\n" * 50_000)
     ((_, given),) = run_script("data.yml", reported, [], REPORT="https://example.org/report")
@@ -225,6 +237,7 @@ def test_a_long_report_still_fits_into_a_comment(reported: Path) -> None:
     assert given["body"].endswith("(https://example.org/report)")
 
 
+@needs("node")
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
