@@ -261,14 +261,14 @@ def report(measured: Mapping[str, Any], overloaded: Mapping[str, Any], given: Se
     sessions, threads, size = measured["best"]
     limit, alone = median(lambda one: one["limit"]), median(lambda one: one["single_ms"])
     on_one = median(lambda one: one["single_thread_ms"])
-    heads = [f"{count} connections" if count > 1 else "1 connection" for count in CONNECTIONS]
+    heads = [f"at {count}" for count in CONNECTIONS]
     command = f"python benchmarks/serve.py {' '.join(given)}"
     statuses = ", ".join(f"{count:,} times {status}" for status, count in sorted(overloaded["by_status"].items()))
     text = [
         "# Serving",
-        "The same weights and the same messages, asked over HTTP by wrk in a closed loop. Answers a second, the peak "
-        "memory of all processes in MB, and at 32 connections the share of what a bare ONNX Runtime session does with "
-        "the cores that wrk leaves.",
+        "The same weights and the same messages, asked over HTTP by wrk in a closed loop. Answers a second at 1 to "
+        "128 connections, the peak memory of all processes in MB, and at 32 connections the share of what a bare ONNX "
+        "Runtime session does with the cores that wrk leaves.",
         table(["", *heads, "memory", "of the limit"], speeds, align="l" + "r" * (len(heads) + 2)),
         f"The limit: {limit:.0f} a second, all messages known beforehand, encoded and sorted by length: {sessions} "
         f"sessions of {threads} thread(s), {size} in a batch. At 32 connections Boatyard answers "
@@ -276,7 +276,7 @@ def report(measured: Mapping[str, Any], overloaded: Mapping[str, Any], given: Se
         f"same graph, and {ratios['lit_torch']:.1f} times as much as LitServe on torch. Both may batch 32, pad to a "
         "batch's longest text and use all cores. The plain way, which pads every text to 128 tokens, is for scale: "
         "what batches and little padding are worth.",
-        "Latency in ms, p50 / p95 / p99:",
+        "Latency in ms at so many connections, p50 / p95 / p99:",
         table(["", *heads], latencies, align="l" + "r" * len(heads)),
         f"A message alone takes a bare session {alone:.1f} ms on all cores, {on_one:.1f} on one, as in Boatyard; "
         f"over HTTP, tokenising and journal included, {single:.2f} times the former.",
