@@ -128,13 +128,13 @@ def test_a_drift_page_without_a_report_says_what_there_is(
 
 def test_a_report_on_too_few_rows_says_how_many_are_needed(services: Services) -> None:
     few = "Not enough rows: 30 predictions, and 100 are needed to say anything."
-    verdict = {"name": "label", "group": "prediction", "value": None, "threshold": None, "drifted": False}
+    verdict = {"name": "label", "group": "prediction", "value": None, "threshold": None}
     services.answers["/drift.json"] = {
         "model": "inbox",
         "version": "1",
         "alarm": False,
         "window": {"rows": 30, "from": "2026-01-02T03:00:00", "to": "2026-01-03T03:00:00"},
-        "verdicts": [{**verdict, "sentence": few}],
+        "verdicts": [{**verdict, "suspicious": False, "drifted": False, "sentence": few}],
         "quality": QUALITY,
     }
     services.answers["/history.json"] = [

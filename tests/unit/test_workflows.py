@@ -242,7 +242,7 @@ def test_a_long_report_still_fits_into_a_comment(reported: Path) -> None:
     ("said", "expected"),
     [
         ("Refused:\n\n- too big", "unknown"),
-        ("Fit: `invoke promote inbox B --expected=20260102T030405Z-0a1b2c3d`", None),
+        ("Fit: `invoke promote inbox B --expected=20260102T030405Z-0a1b2c3d`", "20260102T030405Z-0a1b2c3d"),
     ],
 )
 def test_the_numbers_of_staging_are_shown_and_what_they_were_compared_with_is_kept(
