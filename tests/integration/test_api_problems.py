@@ -318,14 +318,10 @@ def test_a_storage_that_refuses_is_named_as_the_reason_on_every_route(
     def refuse(*_: object) -> None:
         raise raised
 
+    writing, reading = ("write", "write_once", "swap"), ("list", "folders", "read", "read_versioned")
     for reads in (False, True):  # at first it refuses what is written alone
         with monkeypatch.context() as patched:
-            for method in (
-                "write",
-                "write_once",
-                "swap",
-                *(("list", "folders", "read", "read_versioned") if reads else ()),
-            ):
+            for method in [*writing, *(reading if reads else ())]:
                 patched.setattr(LocalStorage, method, refuse)
             asked = [client.post("/jobs", content=b"text\ncard", headers=CSV)]
             if reads:
@@ -351,7 +347,7 @@ def test_what_a_full_disk_had_taken_of_a_file_is_removed(
     original = LocalStorage.write_once
 
     def fill(self: LocalStorage, key: str, data: bytes) -> None:
-        if key.endswith("job.json"):
+        if "/input/" in key:
             raise OSError(ENOSPC, os.strerror(ENOSPC))
         original(self, key, data)
 
