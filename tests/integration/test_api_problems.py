@@ -291,8 +291,8 @@ def test_head_is_answered_where_get_is_with_its_headers_and_no_body(client: Test
 # ---- a storage that refuses
 
 REFUSALS: list[tuple[OSError, str, str | None]] = [
-    (Unavailable("gs://secret does not answer"), "the storage does not answer$", "10"),
-    (Refused("gs://secret: no permission"), "the storage does not let the server do this$", None),
+    (Unavailable("gs://bucket does not answer"), "the storage does not answer$", "10"),
+    (Refused("gs://bucket: no permission"), "the storage does not let the server do this$", None),
     (OSError(EACCES, os.strerror(EACCES), "/secret"), "the storage does not let the server do this$", None),
     (OSError(EROFS, os.strerror(EROFS), "/secret"), "the storage does not let the server do this$", None),
     (OSError(ENOSPC, os.strerror(ENOSPC), "/secret"), "the storage is full$", "60"),
