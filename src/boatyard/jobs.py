@@ -35,11 +35,7 @@ MOST_ROWS = 1_000_000
 MOST_ROW_BYTES = 2**20
 LEASE_SECONDS = 15.0
 UPLOAD_SECONDS = 3600.0
-ID = r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{16}"
-
-Format = Literal["csv", "jsonl"]
-
-_PACKED = {
+PACKED = {  # by a file's first bytes
     b"\x1f\x8b": "gzip-compressed",
     b"PK\x03\x04": "a ZIP archive, or a spreadsheet",
     b"BZh91AY&SY": "bzip2-compressed",
@@ -47,6 +43,10 @@ _PACKED = {
     b"\x28\xb5\x2f\xfd": "zstd-compressed",
     b"PAR1\x15": "Parquet",
 }
+ID = r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{16}"
+
+Format = Literal["csv", "jsonl"]
+
 _STAMP = "%Y%m%dT%H%M%SZ"
 _RESULT = re.compile(r"result/(\d{6})\.(\d+)\.(\d+)\.(\d+)\.jsonl")
 _ESCAPED = re.compile("[\udc80-\udcff]")  # bytes that are no UTF-8
@@ -127,7 +127,7 @@ class Submission:
         """As what it is compressed, by its first bytes; CSV and JSON Lines begin with none of these."""
         if self._parts:
             return None
-        return next((name for start, name in _PACKED.items() if self._part.startswith(start)), None)
+        return next((name for start, name in PACKED.items() if self._part.startswith(start)), None)
 
     @property
     def too_large(self) -> bool:
