@@ -117,6 +117,7 @@ class Submission:
     _part: bytearray = field(default_factory=bytearray)
     _parts: int = 0
     _bytes: int = 0
+    _begun: bool = False
     _since: float = field(default_factory=monotonic)
 
     def add(self, data: bytes) -> bool:
@@ -148,8 +149,9 @@ class Submission:
 
     def store(self) -> None:
         """Brings what came since to the storage."""
-        if not self._parts:  # first, so that parts are found again whatever becomes of this process
+        if not self._begun:  # first, so that parts are found again whatever becomes of this process
             self.storage.write_once(_open_key(self.id), b"")
+            self._begun = True
         while self._part:
             self._parts += 1
             self.storage.write_once(_part_key(self.id, self._parts), bytes(self._part[:PART_BYTES]))

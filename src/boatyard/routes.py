@@ -55,7 +55,7 @@ def check_query(request: Request, known: Collection[str]) -> None:
         elif nearest := get_close_matches(name.lower().replace("-", "_"), known, n=1):
             faults.append(Fault(detail=f"{shown!r} is unknown: did you mean {nearest[0]!r}?", parameter=shown))
         else:
-            faults.append(Fault(detail=f"{shown!r} is unknown: there are {', '.join(known)}", parameter=shown))
+            faults.append(Fault(detail=f"{shown!r} is unknown: there are {', '.join(sorted(known))}", parameter=shown))
     if faults:
         raise Problem(422, "; ".join(fault.detail for fault in faults[:3]), faults[:10])
 

@@ -295,8 +295,8 @@ def test_head_is_answered_where_get_is_with_its_headers_and_no_body(client: Test
 # ---- a storage that refuses
 
 REFUSALS: list[tuple[OSError, str, str | None]] = [
-    (Unavailable("gs://secret does not answer"), "the storage does not answer$", "10"),
-    (Refused("gs://secret: no permission"), "the storage does not let the server do this$", None),
+    (Unavailable("gs://bucket does not answer"), "the storage does not answer$", "10"),
+    (Refused("gs://bucket: no permission"), "the storage does not let the server do this$", None),
     (OSError(EACCES, os.strerror(EACCES), "/secret"), "the storage does not let the server do this$", None),
     (OSError(EROFS, os.strerror(EROFS), "/secret"), "the storage does not let the server do this$", None),
     (OSError(ENOSPC, os.strerror(ENOSPC), "/secret"), "the storage is full$", "60"),
@@ -322,14 +322,10 @@ def test_a_storage_that_refuses_is_named_as_the_reason_on_every_route(
     def refuse(*_: object) -> None:
         raise raised
 
+    writing, reading = ("write", "write_once", "swap"), ("list", "folders", "read", "read_versioned")
     for reads in (False, True):  # at first it refuses what is written alone
         with monkeypatch.context() as patched:
-            for method in (
-                "write",
-                "write_once",
-                "swap",
-                *(("list", "folders", "read", "read_versioned") if reads else ()),
-            ):
+            for method in [*writing, *(reading if reads else ())]:
                 patched.setattr(LocalStorage, method, refuse)
             asked = [client.post("/jobs", content=b"text\ncard", headers=CSV)]
             if reads:
@@ -355,7 +351,7 @@ def test_what_a_full_disk_had_taken_of_a_file_is_removed(
     original = LocalStorage.write_once
 
     def fill(self: LocalStorage, key: str, data: bytes) -> None:
-        if key.endswith("job.json"):
+        if "/input/" in key:
             raise OSError(ENOSPC, os.strerror(ENOSPC))
         original(self, key, data)
 

@@ -21,6 +21,7 @@ from problems import assert_problem
 from servers import ServerProcess
 from starlette.testclient import TestClient
 
+from boatyard.records import Unreadable, check_start
 from boatyard.texts import VISIBLE
 
 pytestmark = pytest.mark.integration
@@ -151,7 +152,15 @@ def test_a_file_in_another_encoding_ends_with_reasons(
 
 @several(30)
 @given(st.binary(max_size=300), st.sampled_from([CSV, JSONL]))
-def test_a_file_of_any_bytes_ends(client: TestClient, content: bytes, headers: dict[str, str]) -> None:
+@example(b"\x1f\x8b", CSV)
+def test_a_file_of_any_bytes_ends_unless_it_begins_as_no_text_does(
+    client: TestClient, content: bytes, headers: dict[str, str]
+) -> None:
+    try:
+        check_start(content)
+    except Unreadable:
+        assert_refused(client.post("/jobs", content=content, headers=headers), 415)
+        return
     state, _ = ended(client, content, headers)
     assert state["state"] in ("finished", "failed")
 

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from problems import assert_problem
-from servers import ServerProcess
+from servers import ServerProcess, client_as_served
 from starlette.testclient import TestClient
 
 from boatyard.api import create_app
@@ -29,7 +29,7 @@ CLIENTS, PREDICTIONS = 20, 2_000
 def served(tmp_path: Path, use: Callable[[TestClient], Any], **changes: Any) -> Any:
     """What `use` returns; the server has stopped by then."""
     settings = Settings(storage=str(tmp_path / "storage"), spool=str(tmp_path / "spool"), **changes)
-    with TestClient(create_app(settings)) as client:
+    with client_as_served(create_app(settings)) as client:
         return use(client)
 
 

@@ -240,6 +240,18 @@ def test_who_wants_a_tunnel_is_told_that_there_is_none(port: int) -> None:
         refused(port, [b"CONNECT %b HTTP/1.1\r\nhost: x\r\n\r\nanything" % target], 501, "no proxy")
 
 
+def test_head_gets_the_head_alone_and_the_connection_goes_on(port: int) -> None:
+    with connect(port) as client:
+        for path in (b"/healthz", b"/metrics", b"/models", b"/nothing"):
+            client.sendall(b"HEAD %b HTTP/1.1\r\nhost: x\r\n\r\n" % path)
+        client.sendall(LAST)
+        received = b"".join(iter(lambda: client.recv(65536), b""))
+    *heads, last = received.split(b"HTTP/1.1 ")[1:]
+    assert [head[:3] for head in heads] == [b"200", b"200", b"200", b"404"]
+    assert all(head.endswith(b"\r\n\r\n") and b"\r\ncontent-length: " in head for head in heads)
+    assert last.endswith(b'{"status":"ok"}')
+
+
 # ---- offers of another protocol
 
 LAST = b"GET /healthz HTTP/1.1\r\nconnection: close, te\r\n\r\n"
