@@ -72,13 +72,12 @@ class Parity:
 
 def export(config: Config, prepared: Prepared, trained: Trained, evaluation: Evaluation) -> Bundle:
     """Make and seal the bundle, unless just this was made already."""
-    reference = config.export.reference
     key = fingerprint(
         {
             "export": config.export.model_dump(),
             "name": config.data.name,
             "evaluation": evaluation.folder.name,
-            "reference": file_digest(Path(reference)) if reference and Path(reference).is_file() else None,
+            "reference": _digest(config.export.reference),
         },
         code=code_of("export", config.data.kind),
     )
@@ -184,6 +183,14 @@ def _write_reference(path: Path, predictor: Predictor, prepared: Prepared, given
             LEAST_REFERENCE_ROWS,
         )
     pq.write_table(reference([rows[i] for i in reference_rows(len(rows))], predictor), path)
+
+
+def _digest(given: str | None) -> str | None:
+    """None for no file, and for what cannot be read: `read_reference_rows` says why."""
+    try:
+        return None if given is None else file_digest(Path(given))
+    except OSError:
+        return None
 
 
 def _write_data_facts(path: Path, prepared: Prepared) -> None:

@@ -44,7 +44,7 @@ def labelled_rows(
     Raises:
         UserError: there is feedback, but the journal does not keep what was asked.
     """
-    truth = _truth(lines())
+    truth, known_labels = _truth(lines()), set(labels)
     set_aside: Counter[str] = Counter()
     rows: dict[str, tuple[Row, set[str]]] = {}
     judged: set[str] = set()
@@ -59,7 +59,7 @@ def labelled_rows(
             continue
         judged.add(line["id"])
         label = truth[line["id"]]
-        if label not in labels:
+        if label not in known_labels:
             set_aside["with a label that the model does not know"] += 1
             continue
         try:
@@ -84,11 +84,14 @@ def labelled_rows(
 
 def _truth(lines: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """By answer, the label that counts."""
-    said = [
-        (line["id"], datetime.fromisoformat(line["time"]).timestamp(), line["label"])
-        for line in lines
-        if line.get("event") == "feedback"
-    ]
+    try:
+        said = [
+            (line["id"], datetime.fromisoformat(line["time"]).timestamp(), line["label"])
+            for line in lines
+            if line.get("event") == "feedback"
+        ]
+    except (KeyError, TypeError, ValueError) as wrong:
+        raise UserError(f"the journal holds feedback that no server wrote: {wrong!r}") from None
     if not said:
         return {}
     ids, times, labels = zip(*said, strict=True)
