@@ -3,12 +3,15 @@
 import os
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
 from conformance import StorageConformance
 from faults import FaultyProxy
 
+from boatyard.config import load_config
+from boatyard.data.read import fetched
 from boatyard.errors import UserError
 from boatyard.storage import Conflict, Storage, open_storage
 
@@ -78,6 +81,30 @@ def test_what_was_fetched_whole_is_not_fetched_again(proxied: Storage, proxy: Fa
     (folder / "three").touch()
     assert (proxied.fetch("kept", tmp_path) / "two").read_bytes() == b"intact"
     assert sorted(path.name for path in folder.iterdir()) == ["one", "two"]
+
+
+def test_a_file_of_rows_is_copied_as_it_comes(storage: Storage, tmp_path: Path) -> None:
+    rows = b"body,topic\n" + b"is the card lost,card\n" * 500_000
+    storage.write("rows.csv", rows)
+    given = load_config(["data=csv", f"data.path={storage.root}/rows.csv", "data.name=x"]).data
+    tracemalloc.start()
+    copied = fetched(given, tmp_path).path
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert copied is not None
+    assert Path(copied).read_bytes() == rows
+    assert most < len(rows) / 2
+
+
+def test_a_download_that_is_whole_is_not_made_again(proxied: Storage, proxy: FaultyProxy, tmp_path: Path) -> None:
+    proxied.write("rows.csv", b"intact")
+    for content, requests in ((None, 2), (b"intact", 1), (b"damage", 2)):
+        if content is not None:
+            (tmp_path / "rows.csv").write_bytes(content)
+        proxy.requests.clear()
+        proxied.download("rows.csv", tmp_path / "rows.csv")
+        assert (tmp_path / "rows.csv").read_bytes() == b"intact"
+        assert len(proxy.requests) == requests
 
 
 COMMANDS = {
