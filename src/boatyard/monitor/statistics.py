@@ -163,9 +163,8 @@ def _shares(dealt: Floats) -> Floats:
     """
     ranked = np.sort(dealt)
     shares = (len(dealt) - np.searchsorted(ranked, dealt, side="left")) / len(dealt)
-    start = ranked[-max(1, int(_TAIL * len(dealt)))]
-    beyond = dealt > start
+    beyond = dealt > ranked[-max(1, int(_TAIL * len(dealt)))]
     if beyond.any():
-        excess = dealt[beyond] - start
-        shares[beyond] = beyond.mean() * np.exp(-excess / excess.mean())
+        excess = dealt[beyond] - dealt[beyond].min()
+        shares[beyond] = beyond.mean() * np.exp(-excess / (excess.mean() or 1.0))
     return np.asarray(shares)
