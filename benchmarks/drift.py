@@ -264,7 +264,11 @@ class Watch:
         """The verdicts that are needed to decide."""
         seen, _ = measure(self._reference, window, self._seen, LEAST)
         statistics = {
-            name: replace(one, dealt=np.concatenate([one.dealt, self._dealt[name].dealt[1:]]))
+            name: replace(
+                one,
+                dealt=np.concatenate([one.dealt, self._dealt[name].dealt[1:]]),
+                bounds=np.concatenate([one.bounds, self._dealt[name].bounds[1:]]),
+            )
             for name, one in seen.items()
         }
         verdicts = [
