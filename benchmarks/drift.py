@@ -264,7 +264,11 @@ class Watch:
         """The verdicts that are needed to decide."""
         seen, _ = measure(self._reference, window, self._seen, LEAST)
         statistics = {
-            name: replace(one, dealt=np.concatenate([one.dealt, self._dealt[name].dealt[1:]]))
+            name: replace(
+                one,
+                dealt=np.concatenate([one.dealt, self._dealt[name].dealt[1:]]),
+                bounds=np.concatenate([one.bounds, self._dealt[name].bounds[1:]]),
+            )
             for name, one in seen.items()
         }
         verdicts = [
@@ -380,18 +384,19 @@ def feedback(accuracy: float) -> tuple[float, list[dict[str, Any]]]:
     rows = 3_080  # as the published test split has
     low = accuracy - 1.96 * (accuracy * (1 - accuracy) / rows) ** 0.5
 
-    def rings(now: float) -> bool:
-        quality = live_quality(chance.random(JUDGED) < now, accuracy)
+    def rings(now: float, judged: int) -> bool:
+        quality = live_quality(chance.random(judged) < now, accuracy)
         return any(one.drifted for one in ring([quality_verdict(quality, low)], level(daily=True, since=DAY), ()))
 
-    false = sum(rings(accuracy) for _ in range(20_000)) / 20_000 * (YEAR / DAY)
+    false = sum(rings(accuracy, JUDGED) for _ in range(20_000)) / 20_000 * (YEAR / DAY)
     found = []
-    for fall in (0.1, 0.2):
+    for judged, fall in ((JUDGED, 0.2), (4 * JUDGED, 0.1)):
         streams = [
-            next((day for day in range(1, MOST_DAYS + 1) if rings(accuracy - fall)), None) for _ in range(10 * STREAMS)
+            next((day for day in range(1, MOST_DAYS + 1) if rings(accuracy - fall, judged)), None)
+            for _ in range(10 * STREAMS)
         ]
         name = f"feedback: accuracy falls by {100 * fall:.0f} points"
-        found.append(summed_up(name, JUDGED, streams) | {"by": {"accuracy": sum(day is not None for day in streams)}})
+        found.append(summed_up(name, judged, streams) | {"by": {"accuracy": sum(day is not None for day in streams)}})
     return false, found
 
 

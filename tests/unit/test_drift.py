@@ -12,6 +12,7 @@ from evidently.metrics import ValueDrift
 
 from boatyard.errors import UserError
 from boatyard.monitor.drift import Columns, compare, read_reference
+from boatyard.monitor.looks import DAILY
 from boatyard.monitor.statistics import Deals, judge
 
 pytestmark = pytest.mark.unit
@@ -127,6 +128,14 @@ def test_p_values_are_those_of_chance_and_go_on_below_what_the_deals_can_tell() 
     broken = dataclasses.replace(rows(500, 1, capitals=0.9, moved=5.0), label=["intent_0"] * 500)
     sure = {verdict.name: verdict.p for verdict in compare(rows(1000, 0), broken, DESCRIBED, DEALS)}
     assert all((sure[name] or 0) < 1e-9 for name in ("label", "capital_share", "embedding"))
+
+
+def test_what_never_comes_by_chance_is_sure_when_it_comes() -> None:
+    window = rows(500, 1)
+    window.described["truncated"][:150] = 1.0
+    window.described["language"][:50] = "de"
+    sure = {verdict.name: verdict.p for verdict in compare(rows(1000, 0), window, DESCRIBED, DEALS)}
+    assert all((sure[name] or 0) < DAILY / 100 for name in ("truncated", "language"))
 
 
 @pytest.mark.parametrize("count", [0, 1, 99])

@@ -33,8 +33,8 @@ class Statistic:
     """One of each deal, the first of them what was seen."""
 
     dealt: Floats
-    bound: float = 1.0
-    """What was seen, or more of it, comes at most so often by chance; 1 where nothing is known."""
+    bounds: Floats
+    """Of each: as much or more comes at most so often by chance."""
     least: float = 0.0
     """Less of it does not matter, however sure it is."""
 
@@ -80,8 +80,8 @@ class Deals:
             return np.asarray(np.abs(ours * (1 / self.window + 1 / self.reference) - below).max(axis=1))
 
         dealt = self._each(apart)
-        limit = kstwobign.sf(dealt[0] / (1 / self.window + 1 / self.reference) ** 0.5)  # ties make it rarer
-        return Statistic(dealt, float(limit), least)
+        limit = kstwobign.sf(dealt / (1 / self.window + 1 / self.reference) ** 0.5)  # ties make it rarer
+        return Statistic(dealt, limit, least)
 
     def growth(self, labels: NDArray[np.str_], least: float = 0.0) -> Statistic:
         """Of labels: how unlikely the likeliest growth of one label is by itself, as -log10 of its p-value.
@@ -97,7 +97,7 @@ class Deals:
             tail = hypergeom.sf(distinct - 1, len(codes), total, self.window)
             matters = distinct / self.window - (total - distinct) / self.reference >= least
             rarest = np.maximum(rarest, (-np.log10(np.maximum(tail, 1e-300)) * matters)[which])
-        return Statistic(rarest, min(1.0, len(totals) * 10 ** -rarest[0]))
+        return Statistic(rarest, np.minimum(1.0, len(totals) * 10**-rarest))
 
     def distance(self, points: NDArray[np.floating], least: float = 0.0) -> Statistic:
         """Of embeddings: how far the two means lie apart, in units of the reference's own spread."""
@@ -115,9 +115,8 @@ class Deals:
         # McDiarmid's bound for deals (El-Yaniv and Pechyony 2009, lemma 2), by what exchanging two rows changes at most
         pairs = 1 / self.window + 1 / self.reference
         exchange = 2 * np.linalg.norm(centred, axis=1).max() / spread * pairs or 1.0
-        excess = max(0.0, dealt[0] - dealt.mean()) / exchange
-        bound = np.exp(-2 * excess**2 * pairs * (1 - 2 / len(points)))
-        return Statistic(dealt, float(bound), least)
+        excess = np.maximum(0.0, dealt - dealt.mean()) / exchange
+        return Statistic(dealt, np.exp(-2 * excess**2 * pairs * (1 - 2 / len(points))), least)
 
     def _each(self, statistic: Callable[[Members], Floats]) -> Floats:
         return np.concatenate([statistic(members) for members in self._chunks()])
@@ -141,7 +140,7 @@ def judge(statistics: Mapping[str, Statistic], weights: Mapping[str, float], lev
     """
     table = np.stack([statistic.dealt for statistic in statistics.values()], axis=1)
     weight = np.array([weights.get(name, 1.0) for name in statistics])
-    shares = np.stack([_shares(dealt) for dealt in table.T], axis=1) / weight
+    shares = np.stack([_shares(statistic) for statistic in statistics.values()], axis=1) / weight
     rarest = shares.min(axis=1)
     critical = np.sort(rarest)[int(level * len(table))]
     tested = {}
@@ -149,23 +148,23 @@ def judge(statistics: Mapping[str, Statistic], weights: Mapping[str, float], lev
         as_rare = int((rarest <= shares[0, index]).sum())
         p = as_rare / len(table)
         if as_rare == 1:  # what was seen alone
-            p = min(p, statistic.bound * weight.sum() / weight[index])
+            p = min(p, statistic.bounds[0] * weight.sum() / weight[index])
         passing = table[shares[:, index] >= critical, index].max()
         tested[name] = Tested(float(table[0, index]), max(float(passing), statistic.least), p)
     return tested
 
 
-def _shares(dealt: Floats) -> Floats:
-    """Of each deal, the share of deals with as much or more; of the greatest, as an exponential tail has it.
+def _shares(statistic: Statistic) -> Floats:
+    """Of each deal, the share with as much or more; of the greatest, as an exponential tail or the bound has it.
 
-    The tail tells by how much one exceeds all others, by which it is compared with the greatest of other statistics.
-    Whether it fits is no matter to the level: the deals are compared with each other by it.
+    They tell by how much one exceeds all others, by which it is compared with the greatest of other statistics.
+    Whether they fit is no matter to the level: the deals are compared with each other by them.
     """
+    dealt = statistic.dealt
     ranked = np.sort(dealt)
     shares = (len(dealt) - np.searchsorted(ranked, dealt, side="left")) / len(dealt)
-    start = ranked[-max(1, int(_TAIL * len(dealt)))]
-    beyond = dealt > start
+    beyond = dealt > ranked[-max(1, int(_TAIL * len(dealt)))]
     if beyond.any():
-        excess = dealt[beyond] - start
-        shares[beyond] = beyond.mean() * np.exp(-excess / excess.mean())
-    return np.asarray(shares)
+        excess = dealt[beyond] - dealt[beyond].min()
+        shares[beyond] = beyond.mean() * np.exp(-excess / (excess.mean() or 1.0))
+    return np.minimum(shares, statistic.bounds)
