@@ -13,17 +13,21 @@ TOGETHER = ("tests/browser/", "tests/images/")  # what all of their tests ask is
 Make = Callable[[Path], object]
 
 
+def group(nodeid: str) -> str:
+    return next((folder for folder in TOGETHER if nodeid.startswith(folder)), nodeid.partition("::")[0])
+
+
 class Scheduling(LoadScopeScheduling):
     """A file's tests stay in one process, with the fixtures that they share."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((folder for folder in TOGETHER if nodeid.startswith(folder)), nodeid.partition("::")[0])
+        return group(nodeid)
 
 
-def made_once(session: pytest.FixtureRequest, name: str, make: Make) -> Path:
+def made_once(request: pytest.FixtureRequest, name: str, make: Make) -> Path:
     """The folder that `make` filled, in this process or another. Who would change it changes a copy."""
-    base = session.getfixturevalue("tmp_path_factory").getbasetemp()
-    base = base.parent if hasattr(session.config, "workerinput") else base
+    base = request.getfixturevalue("tmp_path_factory").getbasetemp()
+    base = base.parent if hasattr(request.config, "workerinput") else base
     folder, whole = base / "shared" / name, base / "shared" / f"{name}.whole"
     folder.parent.mkdir(exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
