@@ -5,13 +5,14 @@ It is read at the edge, once, and passed in; nothing below a command asks for it
 
 import dataclasses
 import difflib
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_type_hints
 
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -292,6 +293,11 @@ _MANAGED = {
 }
 
 
+_RENAME = "data.hub.rename."
+_IN_QUOTES = re.compile(r"""\s*('(\\.|[^'\\])*'|"(\\.|[^"\\])*")\s*""")
+_ITEM = re.compile(r"""\s*(?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")\s*(?=,|$)|[^,]+""")
+
+
 def load_config(overrides: Sequence[str] = ()) -> Config:
     """Compose and check.
 
@@ -336,7 +342,7 @@ def read_config(file: Path) -> Config:
 
 def _composed(name: str, overrides: Sequence[str]) -> DictConfig:
     try:
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
+        parsed = OverridesParser.create().parse_overrides([_literally(word) for word in overrides])
     except HydraException as error:
         raise UserError(f"not a key=value override: {error}".splitlines()[0]) from None
     for override in parsed:
@@ -368,9 +374,34 @@ def _check_key(override: Override) -> None:
     if _is_further(key):
         _check_further(key.removeprefix("train."))
         return
-    keys = list(_keys(Config))
-    if key not in keys and not key.startswith("data.hub.rename."):
+    keys = [key for key, _ in _keys(Config)]
+    if key not in keys and not key.startswith(_RENAME):
         raise UserError(f"unknown key {key}{_nearest(key, keys + groups)}")
+
+
+def _literally(word: str) -> str:
+    """The override with its text in quotes, where the key takes text: a path, a column or a name is any text at all.
+
+    Hydra's grammar stays for null, for `${...}`, for what is in quotes already and for every other key.
+    """
+    key, _, value = word.partition("=")
+    annotation = _text_keys().get(key.lstrip("+"), str if key.lstrip("+").startswith(_RENAME) else None)
+    if annotation is None or (value == "null" and annotation == str | None):
+        return word
+    if annotation != list[str]:
+        return f"{key}={_quoted(value)}"
+    if not (value.startswith("[") and value.endswith("]")):
+        return word
+    return f"{key}=[{','.join(_quoted(item.strip()) for item in _ITEM.findall(value[1:-1]))}]"
+
+
+def _quoted(text: str) -> str:
+    return text if _IN_QUOTES.fullmatch(text) else QuotedString(text, Quote.single).with_quotes()
+
+
+def _text_keys() -> dict[str, Any]:
+    """The keys that take text, or a list of it, each with its type."""
+    return {key: annotation for key, annotation in _keys(Config) if annotation in (str, str | None, list[str])}
 
 
 def _is_further(key: str) -> bool:
@@ -417,9 +448,10 @@ def _training_arguments() -> dict[str, Any]:
     return {field.name: hints[field.name] for field in dataclasses.fields(TrainingArguments)}
 
 
-def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Each with its type."""
     for name, field in model.model_fields.items():
-        yield prefix + name
+        yield prefix + name, field.annotation
         for nested in (field.annotation, *get_args(field.annotation)):
             if isinstance(nested, type) and issubclass(nested, BaseModel):
                 yield from _keys(nested, f"{prefix}{name}.")

@@ -198,8 +198,7 @@ def _passed_on(overrides: Sequence[str], rows: _Rows) -> list[str]:
     """What the job is told: not what concerns this machine and the job itself."""
     kept = [word for word in overrides if not word.lstrip("+").startswith(("cloud.", "paths."))]
     if rows.address is not None:
-        address = rows.address.replace("'", "\\'")
-        kept = [word for word in kept if not word.lstrip("+").startswith("data.path=")] + [f"data.path='{address}'"]
+        kept = [word for word in kept if not word.lstrip("+").startswith("data.path=")] + [f"data.path={rows.address}"]
     return kept
 
 

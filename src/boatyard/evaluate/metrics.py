@@ -72,6 +72,7 @@ class Metrics:
 class BaselineScore:
     """What a simple model reaches on the same split, and what fitting it took."""
 
+    name: str
     description: str
     rows_used: int
     seconds: float
@@ -130,6 +131,7 @@ def score_baseline(
     predictions: Integers,
     classes: int,
     *,
+    name: str,
     description: str,
     rows_used: int,
     seconds: float,
@@ -137,6 +139,7 @@ def score_baseline(
     """Score class indices predictions[rows], by the same definitions as the model's."""
     confusion = _confusion(targets, predictions, classes)
     return BaselineScore(
+        name=name,
         description=description,
         rows_used=rows_used,
         seconds=seconds,

@@ -44,7 +44,7 @@ def _show(config: Config, published: Published, question: dict[str, str], answer
     facts = {
         "accuracy, as served": f"{served['accuracy']:.4f} ({manifest.metrics['precision']})",
         "accuracy, as trained": f"{trained['accuracy']:.4f} (fp32)",
-        "accuracy, baseline": f"{baseline['accuracy']:.4f} (TF-IDF, linear)",
+        "accuracy, baseline": f"{baseline['accuracy']:.4f} ({baseline['name']})",
         "test rows": f"{served['rows']:,}",
         "size of the graph": f"{manifest.metrics['graph_bytes'] / 1e6:.1f} MB",
         "asked": " | ".join(question.values()),
