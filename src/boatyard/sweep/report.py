@@ -10,10 +10,10 @@ from pathlib import Path
 import matplotlib as mpl
 import optuna
 from optuna.trial import FrozenTrial, TrialState
-from rich.console import Console
 from rich.table import Table
 
 from boatyard.config import Sweep
+from boatyard.console import terminal
 from boatyard.folders import replacing
 from boatyard.markdown import table
 from boatyard.sweep.space import assigned, fixed
@@ -33,7 +33,7 @@ def write_sweep_report(folder: Path, study: optuna.Study, sweep: Sweep, override
         shown.add_column(head)
     for row in rows:
         shown.add_row(*row)
-    console = Console()
+    console = terminal()
     console.print(shown)
     if not best:
         return
@@ -59,7 +59,7 @@ def write_sweep_report(folder: Path, study: optuna.Study, sweep: Sweep, override
         }
         (staging / "report.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     console.print("The best, to paste:")
-    console.print(f"  {command}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"  {command}", soft_wrap=True)
 
 
 def best_command(best: FrozenTrial, sweep: Sweep, overrides: Sequence[str]) -> str:
