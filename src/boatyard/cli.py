@@ -8,6 +8,7 @@ from pathlib import Path
 
 from boatyard.config import CONFIGS, Config, load_config, options, read_config
 from boatyard.console import complain, log_plainly, say
+from boatyard.environment import reach_this_machine_directly
 from boatyard.errors import Failed, Stopped, UserError, refusal
 from boatyard.places import require_writable
 from boatyard.processes import is_main
@@ -26,6 +27,7 @@ def run(
     Returns the exit status: 0; after one sentence on standard error, 2 when the user's input is wrong and 1 when what
     was tried did not work; 128 and the signal's number where one ended the work.
     """
+    reach_this_machine_directly()
     words = list(sys.argv[1:] if arguments is None else arguments)
     if {"-h", "--help"} & set(words):
         say(_help(command, purpose))

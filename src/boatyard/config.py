@@ -24,11 +24,13 @@ from pydantic import (
     Tag,
     TypeAdapter,
     ValidationError,
+    field_validator,
     model_validator,
 )
 from yaml import YAMLError
 
 from boatyard.errors import UserError
+from boatyard.storage.interface import KEY_PART
 
 _package = Path(__file__).parent
 CONFIGS = next(folder for folder in (_package.parents[1] / "configs", _package / "configs") if folder.is_dir())
@@ -63,6 +65,13 @@ class Data(Section):
     min_rows_per_label: int = Field(ge=1)
     max_train_rows: int | None = Field(ge=1)
     on_bad_row: Literal["stop", "quarantine"]
+
+    @field_validator("name")
+    @classmethod
+    def _names_a_folder(cls, name: str) -> str:
+        if not KEY_PART.fullmatch(name):
+            raise ValueError("is a device of Windows: choose another")
+        return name
 
     @model_validator(mode="after")
     def _leaves_rows_to_train_on(self) -> Self:

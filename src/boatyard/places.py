@@ -1,12 +1,17 @@
 """Whether what a command will write can be written, asked before its work instead of found out after it."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
-from boatyard.config import Config
 from boatyard.errors import UserError, refusal
 from boatyard.storage import open_storage
+
+if TYPE_CHECKING:
+    from boatyard.config import Config
 
 _NOTHING = "doctor/"  # a prefix that nothing lies under: to list it is to reach the storage
 _BELOW = {"reports": ("data/{}", "evaluation/{}"), "storage": ("models/{}", ".")}  # the others: {}

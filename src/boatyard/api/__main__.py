@@ -6,12 +6,14 @@ from boatyard.api import create_app
 from boatyard.api.server import serve
 from boatyard.api.settings import Settings
 from boatyard.console import complain
+from boatyard.environment import reach_this_machine_directly
 from boatyard.errors import UserError, refusal
 from boatyard.logs import log_as_json
 
 
 def main() -> int:
     """Serves until it is told to stop; the exit status is 2 where a setting is wrong."""
+    reach_this_machine_directly()
     try:
         settings = Settings.from_environment()
         log_as_json()

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from boatyard.console import complain, log_plainly, say
+from boatyard.environment import reach_this_machine_directly
 from boatyard.errors import UserError, refusal
 from boatyard.logs import log_as_json
 from boatyard.monitor.settings import Settings
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="for NAME.html and NAME.json, or gs://BUCKET/PREFIX (default: %(default)s)",
     )
     given = parser.parse_args(arguments)
+    reach_this_machine_directly()
     try:
         settings = Settings.from_environment()
         if given.command == "serve":
