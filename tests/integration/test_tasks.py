@@ -4,6 +4,7 @@ import os
 import pty
 import signal
 import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -72,3 +73,31 @@ def test_ctrl_c_at_a_terminal_reaches_the_command_once_and_its_status_goes_out()
         said += os.read(terminal, 1000)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
     assert b"heard 1" in said
+
+
+STACK = """
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("stack", "deploy/local/stack.py")
+stack = importlib.util.module_from_spec(spec)
+sys.modules["stack"] = stack
+spec.loader.exec_module(stack)
+sleep = "import os, time; print('pid', os.getpid(), flush=True); time.sleep(60)"
+stack.parts = lambda: [stack.Part(name, (sys.executable, "-c", sleep), 1) for name in ("api", "monitor")]
+sys.exit(stack.main())
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_the_stack_ends_all_of_it(number: signal.Signals) -> None:
+    with subprocess.Popen([sys.executable, "-c", STACK], cwd=ROOT, stdout=subprocess.PIPE, text=True) as stack:
+        assert stack.stdout is not None
+        parts: list[int] = []
+        while len(parts) < 2:
+            line = stack.stdout.readline()
+            assert line, "it ended"
+            parts += [int(line.split()[-1])] if " pid " in line else []
+        stack.send_signal(number)
+        assert stack.wait(30) == 0
+    for part in parts:
+        with pytest.raises(ProcessLookupError):
+            os.kill(part, 0)

@@ -1,7 +1,12 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from boatyard.config import load_config
+from boatyard.evaluate.run import _baseline as evaluate_baseline
 from boatyard.kinds.text import baseline
+from boatyard.kinds.text import training as kind
 from boatyard.kinds.text.baseline import fit_baseline
 
 pytestmark = pytest.mark.unit
@@ -82,3 +87,23 @@ def test_ten_thousand_labels_take_seconds() -> None:
     fitted = fit_baseline(rows, labels, seed=0)
     assert (fitted.predict(rows[:2_500]) == labels[:2_500]).all()
     assert fitted.seconds < 5
+
+
+@pytest.mark.parametrize("failing", ["fit_baseline", "predict"])
+def test_a_baseline_that_fails_is_the_most_frequent_label_and_says_so(
+    failing: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(kind if failing == "fit_baseline" else baseline.Baseline, failing, fail)
+    train, test = np.array([0, 1, 1, 1, 1, 1, 1, 1]), np.array([1, 1, 1, 0])
+    prepared = SimpleNamespace(
+        rows=lambda split: ROWS if split == "train" else ROWS[:4],
+        targets=lambda split: train if split == "train" else test,
+        labels=["card", "rate"],
+    )
+    scored = evaluate_baseline(load_config(), prepared)  # type: ignore[arg-type]
+    assert (scored.name, scored.accuracy, scored.rows_used) == ("most frequent label", 0.75, 8)
+    assert "MemoryError" in scored.description
+    assert "the most frequent label takes its place" in caplog.text

@@ -78,7 +78,7 @@ def _short(value: object) -> str:
 
 def _draw(study: optuna.Study, metric: str, path: Path) -> None:
     mpl.use("Agg")
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), mpl.rc_context({"text.parse_math": False}):  # a choice may have a dollar sign
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         axes = optuna.visualization.matplotlib.plot_parallel_coordinate(study, target_name=metric)
     figure = axes.get_figure(root=True)
