@@ -8,10 +8,10 @@ from pathlib import Path
 
 from boatyard.config import CONFIGS, Config, load_config, options, read_config
 from boatyard.console import complain, log_plainly, say
-from boatyard.environment import reach_this_machine_directly
 from boatyard.errors import Failed, Stopped, UserError, refusal
 from boatyard.places import require_writable
 from boatyard.processes import is_main
+from boatyard.proxies import reach_this_machine_directly
 
 
 def run(

@@ -1,7 +1,6 @@
 """What every process reads from its environment. An empty variable counts as unset; an error names its variable."""
 
-import os
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 
 from boatyard.errors import UserError
 from boatyard.registry import DEFAULT_ALIAS, ROOT, Reference, parse_reference
@@ -10,18 +9,6 @@ from boatyard.storage import open_storage
 DEFAULT_STORAGE = "."
 DEFAULT_MODEL = Reference("inbox", DEFAULT_ALIAS)
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-
-
-def reach_this_machine_directly(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Put no proxy that the environment names before this machine's own services.
-
-    Every HTTP client here reads NO_PROXY, as do the processes that are started; none exempts the loopback by itself.
-    """
-    named = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
-    hosts = [host for host in map(str.strip, named.split(",")) if host]
-    if "*" not in hosts:
-        hosts += [host for host in LOOPBACK if host not in hosts]
-    environment["no_proxy"] = environment["NO_PROXY"] = ",".join(hosts)
 
 
 def read_model(environment: Mapping[str, str]) -> tuple[str, Reference]:

@@ -7,8 +7,8 @@ from typing import IO, Any
 
 import httpx
 
-from boatyard.environment import reach_this_machine_directly
 from boatyard.errors import UserError
+from boatyard.proxies import reach_this_machine_directly
 
 SECONDS = 30.0
 

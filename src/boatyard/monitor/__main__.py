@@ -7,10 +7,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from boatyard.console import complain, log_plainly, say
-from boatyard.environment import reach_this_machine_directly
 from boatyard.errors import UserError, refusal
 from boatyard.logs import log_as_json
 from boatyard.monitor.settings import Settings
+from boatyard.proxies import reach_this_machine_directly
 from boatyard.storage import open_storage
 
 DRIFT = 3  # the exit status
