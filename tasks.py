@@ -3,6 +3,7 @@
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,12 +14,47 @@ _OVERRIDES = {"override": "a Hydra override such as model=minilm or train.seed=1
 
 
 def _run(context: Context, *words: str, **environment: str) -> None:
-    """Run and pass the exit status on, without invoke's own account of it."""
-    windows = os.name == "nt"
-    line = subprocess.list2cmdline(words) if windows else shlex.join(words)
-    result = context.run(line, warn=True, env=environment, pty=sys.stdin.isatty() and not windows)
-    if result is not None and result.exited:
-        raise Exit(code=result.exited)
+    """Run, and pass on what signals come in and what exit status goes out: who stops the task stops the command.
+
+    A task does not become the command (exec), because another may follow, as in `invoke lint types`.
+    """
+    how = context.config.run
+    if how.echo or how.dry:  # invoke's own flags
+        print(shlex.join(words), flush=True)
+    if how.dry:
+        return
+    came: list[int] = []
+    running: list[subprocess.Popen[bytes]] = []
+
+    def pass_on(number: int, _: object) -> None:
+        if not running:
+            came.append(number)
+        elif number != signal.SIGINT or not _hears_the_keyboard():
+            running[0].send_signal(number)
+
+    names = ("SIGINT", "SIGTERM", "SIGHUP")  # the last is a closed terminal's, and none of Windows'
+    before = {number: signal.signal(number, pass_on) for name in names if (number := getattr(signal, name, None))}
+    try:
+        running.append(subprocess.Popen(words, env={**os.environ, **environment}))
+        for number in came:
+            running[0].send_signal(number)
+        status = running[0].wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if status:
+        raise Exit(code=status if status > 0 else 128 - status)
+
+
+def _hears_the_keyboard() -> bool:
+    """Whether a terminal sends Ctrl-C to the command itself: passed on, it would count as pressed twice."""
+    if os.name == "nt":
+        return True
+    try:
+        with Path("/dev/tty").open() as terminal:
+            return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
+    except OSError:  # there is no terminal
+        return False
 
 
 def _module(context: Context, module: str, *words: str, **environment: str) -> None:

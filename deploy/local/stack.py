@@ -1,4 +1,4 @@
-"""Everything on this machine at once, until Ctrl-C: `uv run invoke stack`.
+"""Everything on this machine at once, until Ctrl-C or another signal to end: `uv run invoke stack`.
 
 The api, the monitor, the web page, and Prometheus where it is installed. What they say comes out line by line under
 their names; where one of them ends by itself, the others are ended too.
@@ -67,32 +67,39 @@ def _configure(api: Part, monitor: Part) -> Path:
 def main() -> int:
     """0 when told to stop; 1 where a part ended by itself."""
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # the last is a closed terminal's, and none of Windows'
+        if number := getattr(signal, name, None):
+            signal.signal(number, lambda *_: stop.set())
     chosen = parts()
     where = {f"BOATYARD_{part.name.upper()}": part.url for part in chosen if part.name in ("api", "monitor")}
     width = max(len(part.name) for part in chosen)
     running: dict[Part, subprocess.Popen[str]] = {}
-    for part in chosen:
-        running[part] = subprocess.Popen(
-            part.command,
-            cwd=ROOT,
-            env=os.environ | where | {"PORT": str(part.port), "PYTHONUNBUFFERED": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,  # Ctrl-C is ours alone to pass on
-        )
-        threading.Thread(target=_show, args=(part.name.ljust(width), running[part]), daemon=True).start()
-        print(f"{part.name.ljust(width)} | {part.url}", flush=True)
-    ended = None
-    while not stop.is_set() and ended is None:
-        stop.wait(0.2)
-        ended = next((part for part, process in running.items() if process.poll() is not None), None)
-    if ended is not None and not stop.is_set():
-        print(f"{ended.name} ended with status {running[ended].returncode}: stopping the others", file=sys.stderr)
-    _end(list(running.values()))
+    try:
+        for part in chosen:
+            running[part] = _start(part, where)
+            threading.Thread(target=_show, args=(part.name.ljust(width), running[part]), daemon=True).start()
+            print(f"{part.name.ljust(width)} | {part.url}", flush=True)
+        ended = None
+        while not stop.is_set() and ended is None:
+            stop.wait(0.2)
+            ended = next((part for part, process in running.items() if process.poll() is not None), None)
+        if ended is not None and not stop.is_set():
+            print(f"{ended.name} ended with status {running[ended].returncode}: stopping the others", file=sys.stderr)
+    finally:
+        _end(list(running.values()))
     return 0 if stop.is_set() else 1
+
+
+def _start(part: Part, where: dict[str, str]) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        part.command,
+        cwd=ROOT,
+        env=os.environ | where | {"PORT": str(part.port), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,  # Ctrl-C is ours alone to pass on
+    )
 
 
 def _show(name: str, process: "subprocess.Popen[str]") -> None:

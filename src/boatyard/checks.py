@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from queue import Empty, Queue
 from typing import Generic, Literal, TypeVar
 
+from boatyard.console import say, terminal
 from boatyard.errors import Failed, UserError
 
 T = TypeVar("T")
@@ -103,22 +104,21 @@ def tell(checks: Sequence[Check]) -> None:
     Raises:
         Failed: something is wrong.
     """
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False)
+    console = terminal()
     table = Table()
     for column in ("check", "", "found"):
         table.add_column(column, overflow="fold", no_wrap=column == "")
     for one in checks:
-        table.add_row(Text(one.name), Text(one.state, _COLOURS[one.state]), Text(one.told))
+        table.add_row(one.name, Text(one.state, _COLOURS[one.state]), one.told)
     console.print(table)
     for mend in dict.fromkeys(one.mend for one in checks if one.mend is not None):
         mended = [one for one in checks if one.mend == mend]
         names, state = ", ".join(one.name for one in mended), mended[0].state
-        console.print(Text(f"\n{names} ({state}):", _COLOURS[state]))
-        print(mend, flush=True)  # noqa: T201 - never wrapped
+        console.print(f"\n{names} ({state}):", style=_COLOURS[state])
+        say(mend)  # never wrapped
     if bad := [one.name for one in checks if one.state == "wrong"]:
         raise Failed(f"wrong: {', '.join(bad)}; the commands above mend it")
 

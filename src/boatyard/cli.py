@@ -7,35 +7,48 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from boatyard.config import CONFIGS, Config, load_config, options, read_config
-from boatyard.errors import Failed, Stopped, UserError
+from boatyard.console import complain, log_plainly, say
+from boatyard.errors import Failed, Stopped, UserError, refusal
+from boatyard.places import require_writable
 from boatyard.processes import is_main
+from boatyard.proxies import reach_this_machine_directly
 
 
-def run(command: str, purpose: str, job: Callable[[Config], object], arguments: Sequence[str] | None = None) -> int:
+def run(
+    command: str,
+    purpose: str,
+    job: Callable[[Config], object],
+    arguments: Sequence[str] | None = None,
+    writes: Sequence[str] = (),
+) -> int:
     """Compose the configuration from `arguments` (the process's own by default) and do the job.
 
+    `writes` names the keys of `paths` that the job writes to, so that what cannot be written ends it before its work.
     Returns the exit status: 0; after one sentence on standard error, 2 when the user's input is wrong and 1 when what
     was tried did not work; 128 and the signal's number where one ended the work.
     """
+    reach_this_machine_directly()
     words = list(sys.argv[1:] if arguments is None else arguments)
     if {"-h", "--help"} & set(words):
-        print(_help(command, purpose))  # noqa: T201
+        say(_help(command, purpose))
         return 0
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    if is_main():  # of torchrun's processes one speaks
-        logging.getLogger("boatyard").setLevel(logging.INFO)
+    log_plainly(logging.INFO if is_main() else logging.WARNING)  # of torchrun's processes one speaks
     try:
         config = _configured([word for word in words if word != "--cfg"])
         if "--cfg" in words:
-            print(_as_yaml(config))  # noqa: T201
+            say(_as_yaml(config))
         else:
+            require_writable(config, writes)
             job(config)
     except (Failed, UserError) as error:
-        print(f"{command}: {error}", file=sys.stderr)  # noqa: T201
+        complain(f"{command}: {error}")
         return 1 if isinstance(error, Failed) else 2
+    except OSError as error:
+        complain(f"{command}: {refusal(error)}")
+        return 2
     except (Stopped, KeyboardInterrupt) as stop:
         number = stop.signal if isinstance(stop, Stopped) else signal.SIGINT
-        print(f"{command}: stopped. {stop}".rstrip(), file=sys.stderr)  # noqa: T201
+        complain(f"{command}: stopped. {stop}".rstrip())
         return 128 + number
     return 0
 

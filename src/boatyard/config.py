@@ -5,13 +5,14 @@ It is read at the edge, once, and passed in; nothing below a command asks for it
 
 import dataclasses
 import difflib
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_type_hints
 
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -23,11 +24,13 @@ from pydantic import (
     Tag,
     TypeAdapter,
     ValidationError,
+    field_validator,
     model_validator,
 )
 from yaml import MarkedYAMLError, YAMLError
 
 from boatyard.errors import UserError
+from boatyard.storage.interface import KEY_PART
 
 _package = Path(__file__).parent
 CONFIGS = next(folder for folder in (_package.parents[1] / "configs", _package / "configs") if folder.is_dir())
@@ -62,6 +65,13 @@ class Data(Section):
     min_rows_per_label: int = Field(ge=1)
     max_train_rows: int | None = Field(ge=1)
     on_bad_row: Literal["stop", "quarantine"]
+
+    @field_validator("name")
+    @classmethod
+    def _names_a_folder(cls, name: str) -> str:
+        if not KEY_PART.fullmatch(name):
+            raise ValueError("is a device of Windows: choose another")
+        return name
 
     @model_validator(mode="after")
     def _leaves_rows_to_train_on(self) -> Self:
@@ -292,6 +302,11 @@ _MANAGED = {
 }
 
 
+_RENAME = "data.hub.rename."
+_IN_QUOTES = re.compile(r"""\s*('(\\.|[^'\\])*'|"(\\.|[^"\\])*")\s*""")
+_ITEM = re.compile(r"""\s*(?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")\s*(?=,|$)|[^,]+""")
+
+
 def load_config(overrides: Sequence[str] = ()) -> Config:
     """Compose and check.
 
@@ -348,7 +363,7 @@ def _read_yaml(file: Path) -> DictConfig:
 
 def _composed(name: str, overrides: Sequence[str]) -> DictConfig:
     try:
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
+        parsed = OverridesParser.create().parse_overrides([_literally(word) for word in overrides])
     except HydraException as error:
         raise UserError(f"not a key=value override: {error}".splitlines()[0]) from None
     for override in parsed:
@@ -382,9 +397,34 @@ def _check_key(override: Override) -> None:
     if _is_further(key):
         _check_further(key.removeprefix("train."))
         return
-    keys = list(_keys(Config))
-    if key not in keys and not key.startswith("data.hub.rename."):
+    keys = [key for key, _ in _keys(Config)]
+    if key not in keys and not key.startswith(_RENAME):
         raise UserError(f"unknown key {key}{_nearest(key, keys + groups)}")
+
+
+def _literally(word: str) -> str:
+    """The override with its text in quotes, where the key takes text: a path, a column or a name is any text at all.
+
+    Hydra's grammar stays for null, for `${...}`, for what is in quotes already and for every other key.
+    """
+    key, _, value = word.partition("=")
+    annotation = _text_keys().get(key.lstrip("+"), str if key.lstrip("+").startswith(_RENAME) else None)
+    if annotation is None or (value == "null" and annotation == str | None):
+        return word
+    if annotation != list[str]:
+        return f"{key}={_quoted(value)}"
+    if not (value.startswith("[") and value.endswith("]")):
+        return word
+    return f"{key}=[{','.join(_quoted(item.strip()) for item in _ITEM.findall(value[1:-1]))}]"
+
+
+def _quoted(text: str) -> str:
+    return text if _IN_QUOTES.fullmatch(text) else QuotedString(text, Quote.single).with_quotes()
+
+
+def _text_keys() -> dict[str, Any]:
+    """The keys that take text, or a list of it, each with its type."""
+    return {key: annotation for key, annotation in _keys(Config) if annotation in (str, str | None, list[str])}
 
 
 def _is_further(key: str) -> bool:
@@ -431,9 +471,10 @@ def _training_arguments() -> dict[str, Any]:
     return {field.name: hints[field.name] for field in dataclasses.fields(TrainingArguments)}
 
 
-def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Each with its type."""
     for name, field in model.model_fields.items():
-        yield prefix + name
+        yield prefix + name, field.annotation
         for nested in (field.annotation, *get_args(field.annotation)):
             if isinstance(nested, type) and issubclass(nested, BaseModel):
                 yield from _keys(nested, f"{prefix}{name}.")

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from boatyard.checks import Verdict, ask, check, ok, tell, warning, wrong
+from boatyard.console import complain
 from boatyard.errors import UserError
+from boatyard.places import unwritable
 
 if TYPE_CHECKING:
     from boatyard.config import Config
 
 _SECONDS = 15.0
-_NOTHING = "doctor/"  # a prefix that nothing lies under: to list it is to reach the storage
 _GIB = 2**30
 _INSTALL_GIT = {"Darwin": "xcode-select --install", "Windows": "winget install --id Git.Git"}
 
@@ -110,7 +111,7 @@ def dvc_remote(config: "Config") -> Verdict:  # noqa: ARG001
         return ok(url) if Path(url).is_dir() else warning(f"{url} is not there yet", "uv run dvc push")
     if not url.startswith("gs://"):
         return warning(f"{name} is {url}: only folders and gs:// are looked at here", "uv run dvc status --cloud")
-    if refusal := _unreadable(url):
+    if refusal := _unusable(url):
         bucket = url.removeprefix("gs://").partition("/")[0]
         return wrong(refusal, f"gcloud storage buckets create gs://{bucket} --uniform-bucket-level-access")
     return ok(url)
@@ -132,7 +133,7 @@ def wandb(config: "Config") -> Verdict:
 def storage(config: "Config") -> Verdict:
     """Where models, the journal and jobs lie: BOATYARD_STORAGE."""
     root = config.paths.storage
-    if refusal := _unreadable(root):
+    if refusal := _unusable(root):
         return wrong(refusal, "uv run invoke cloud.doctor" if root.startswith("gs://") else "unset BOATYARD_STORAGE")
     return ok(root)
 
@@ -169,26 +170,17 @@ def main() -> int:
     try:
         from boatyard.cli import run
     except ImportError as missing:  # what comes before all checks
-        print(f"doctor: the package {missing.name} is not installed; run `uv sync`", file=sys.stderr)  # noqa: T201
+        complain(f"doctor: the package {missing.name} is not installed; run `uv sync`")
         return 1
     return run("doctor", "Check what this machine needs to train and serve, and change nothing.", doctor)
 
 
-def _unreadable(root: str) -> str | None:
-    """Why a storage cannot be used; None if it can."""
-    from boatyard.storage import open_storage
-
+def _unusable(root: str) -> str | None:
     try:
-        open_storage(root).list(_NOTHING)
+        why = unwritable(root)
     except UserError as error:
         return str(error)
-    if (
-        not root.startswith("gs://")
-        and Path(root).expanduser().exists()
-        and not os.access(Path(root).expanduser(), os.W_OK)
-    ):
-        return f"{root} cannot be written"
-    return None
+    return f"{root} cannot be written: {why}" if why else None
 
 
 def _listen(host: str, port: int) -> int:

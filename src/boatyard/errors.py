@@ -1,5 +1,7 @@
 """How a command ends other than well."""
 
+import os
+
 
 class UserError(Exception):
     """What the user gave is wrong: one sentence that names the file, key or row and what would be right.
@@ -18,3 +20,12 @@ class Stopped(Exception):  # noqa: N818 - nothing is wrong
     def __init__(self, signal: int, kept: str) -> None:
         super().__init__(kept)
         self.signal = signal
+
+
+def refusal(error: OSError | UserError) -> str:
+    """The error's own sentence; of what the operating system refused: which file, and why."""
+    if isinstance(error, UserError):
+        return str(error)
+    names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
+    why = error.strerror.lower() if error.strerror else (str(error).splitlines() or [type(error).__name__])[0]
+    return f"{' to '.join(names)}: {why}" if names else why

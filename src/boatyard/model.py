@@ -33,13 +33,15 @@ def predict(
     """Probabilities, float32[rows, classes]; rows of like length share a batch."""
     collate = training(config.data.kind).Inputs(inputs).collate
     order = np.argsort(np.asarray(rows.with_format("numpy")["length"][:]), kind="stable")
-    found: list[npt.NDArray[np.float32]] = []
+    probabilities = np.empty((0, 0), np.float32)
     device = next(network.parameters()).device
     with torch.inference_mode():
         for start in tqdm(range(0, len(order), batch_size), "predicting", leave=False, disable=None):
-            items = rows.select(order[start : start + batch_size]).to_list()
+            chosen = order[start : start + batch_size]
+            items = rows.select(chosen).to_list()
             batch = {name: tensor.to(device) for name, tensor in collate(items).items() if name != "labels"}
-            found.append(network.eval()(**batch)["logits"].float().softmax(-1).cpu().numpy())
-    probabilities = np.empty((len(order), found[0].shape[1]), np.float32)
-    probabilities[order] = np.concatenate(found)
+            found = network.eval()(**batch)["logits"].float().softmax(-1).cpu().numpy()
+            if not start:
+                probabilities = np.empty((len(order), found.shape[1]), np.float32)
+            probabilities[chosen] = found
     return probabilities

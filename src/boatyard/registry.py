@@ -21,7 +21,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from boatyard.bundle import MANIFEST, NAME, VERSION, Bundle, BundleError, Manifest, open_bundle, parse_manifest
-from boatyard.errors import UserError
+from boatyard.console import complain, say
+from boatyard.errors import UserError, refusal
 from boatyard.storage import AlreadyExists, Conflict, NotFound, Storage, open_storage
 
 ROOT = "models/"
@@ -356,10 +357,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 else rollback(storage, given.name, given.alias, expected=expected)
             )
             lines = [f"{given.name}@{given.alias} is {moved.version}"]
-    except UserError as wrong:
-        print(f"{given.command}: {wrong}", file=sys.stderr)  # noqa: T201
+    except (OSError, UserError) as wrong:
+        complain(f"{given.command}: {refusal(wrong)}")
         return 2
-    print("\n".join(lines))  # noqa: T201
+    say("\n".join(lines))
     return 0
 
 

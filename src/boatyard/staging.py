@@ -15,6 +15,7 @@ import numpy as np
 
 from boatyard.cli import run
 from boatyard.config import Config, Staging, options
+from boatyard.console import say
 from boatyard.errors import UserError
 from boatyard.markdown import table
 from boatyard.predict import Predictor, open_predictor
@@ -178,10 +179,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report = Path(config.paths.reports, "staging", given.name, "report.md")
         report.parent.mkdir(parents=True, exist_ok=True)
         report.write_text(render(given.name, verdict), encoding="utf-8")
-        print(render(given.name, verdict))  # noqa: T201
+        say(render(given.name, verdict))
         refusals.extend(verdict.refusals)
 
-    return run("stage", "Compare a version with the one in production.", job, overrides) or int(bool(refusals))
+    purpose = "Compare a version with the one in production."
+    return run("stage", purpose, job, overrides, ("processed", "runs", "reports")) or int(bool(refusals))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from boatyard.errors import Failed, UserError
+from boatyard.console import complain, say
+from boatyard.errors import Failed, UserError, refusal
 
 NAME = "boatyard"  # of this project
 TEMPLATE = "boat" + "yard"  # in two, so that renaming leaves it
@@ -187,10 +188,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             local = given.source and Path(given.source).exists()
             said = update(root, str(Path(given.source).resolve()) if local else given.source, given.ref)
-        print(said)  # noqa: T201
-    except (Failed, UserError) as error:
-        print(f"{given.command}: {error}", file=sys.stderr)  # noqa: T201
-        return 1 if isinstance(error, Failed) else 2
+        say(said)
+    except Failed as error:
+        complain(f"{given.command}: {error}")
+        return 1
+    except (OSError, UserError) as error:
+        complain(f"{given.command}: {refusal(error)}")
+        return 2
     return 0
 
 

@@ -59,8 +59,12 @@ def tracked(config: Config, job: str) -> Iterator[None]:
         )
     except wandb.errors.Error as error:
         raise UserError(f"tracking=wandb: {error}; run `wandb login`, or choose tracking=offline or none") from None
-    with run:
+    try:  # W&B's own `with` prints a traceback, of a wrong input too
         yield
+    except BaseException:
+        run.finish(exit_code=1)
+        raise
+    run.finish()
     log.info("tracking: recorded in %s", Path(run.dir).parent)
 
 

@@ -117,5 +117,5 @@ def _evaluate(folder: Path) -> None:
     answers = np.where((truth == 0) & (np.arange(100) < 30), 1, truth)
     answers[truth == 2] = np.append(np.full(32, 2), 0)
     metrics = score(truth, 0.8 * np.eye(3)[answers] + 0.2 / 3, LABELS)
-    baseline = BaselineScore("counting words", 9, 1.5, 0.7, (0.6, 0.8), 0.7)
+    baseline = BaselineScore("counted words", "counting words", 9, 1.5, 0.7, (0.6, 0.8), 0.7)
     write_report(folder, title="inbox", split="test", metrics=metrics, baseline=baseline, mistakes=[])

@@ -1,7 +1,12 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from boatyard.config import load_config
+from boatyard.evaluate.run import _baseline as evaluate_baseline
 from boatyard.kinds.text import baseline
+from boatyard.kinds.text import training as kind
 from boatyard.kinds.text.baseline import fit_baseline
 
 pytestmark = pytest.mark.unit
@@ -47,7 +52,7 @@ def test_many_rows_are_sampled_by_the_seed_and_the_number_is_told(monkeypatch: p
     fitted, again = (fit_baseline(rows, targets, seed=3) for _ in range(2))
     assert fitted.rows_used == 20
     assert "a sample of 20 of 80 training rows" in fitted.description
-    weights, same = (one.model[-1].coef_ for one in (fitted, again))
+    weights, same = (one.classifier.coef_ for one in (fitted, again))
     assert weights.shape == same.shape
     assert (weights == same).all()
 
@@ -62,3 +67,43 @@ def test_a_sample_keeps_even_the_rarest_class(monkeypatch: pytest.MonkeyPatch) -
     rows = [("plain",)] * 500 + [("rare",)]
     targets = np.array([0] * 500 + [1])
     assert fit_baseline(rows, targets, seed=0).predict([("rare",)]).tolist() == [1]
+
+
+@pytest.mark.parametrize("bound", ["MOST_LABELS", "MOST_LABEL_CHARACTERS"])
+def test_more_labels_than_a_linear_classifier_has_time_for_get_the_nearest_centroid(
+    bound: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    linear = fit_baseline(ROWS, TARGETS, seed=0)
+    monkeypatch.setattr(baseline, bound, 1)
+    nearest = fit_baseline(ROWS, TARGETS * 5 + 2, seed=0)
+    assert nearest.predict([("a new card",), ("rates",)]).tolist() == [2, 7]
+    assert (linear.name, nearest.name) == ("TF-IDF, linear", "TF-IDF, nearest centroid")
+    assert "a linear classifier of 2 labels takes too long" in nearest.description
+
+
+def test_ten_thousand_labels_take_seconds() -> None:
+    labels = np.arange(10_000)
+    rows = [(f"unit{label} about topic{label // 7}",) for label in labels]
+    fitted = fit_baseline(rows, labels, seed=0)
+    assert (fitted.predict(rows[:2_500]) == labels[:2_500]).all()
+    assert fitted.seconds < 5
+
+
+@pytest.mark.parametrize("failing", ["fit_baseline", "predict"])
+def test_a_baseline_that_fails_is_the_most_frequent_label_and_says_so(
+    failing: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(kind if failing == "fit_baseline" else baseline.Baseline, failing, fail)
+    train, test = np.array([0, 1, 1, 1, 1, 1, 1, 1]), np.array([1, 1, 1, 0])
+    prepared = SimpleNamespace(
+        rows=lambda split: ROWS if split == "train" else ROWS[:4],
+        targets=lambda split: train if split == "train" else test,
+        labels=["card", "rate"],
+    )
+    scored = evaluate_baseline(load_config(), prepared)  # type: ignore[arg-type]
+    assert (scored.name, scored.accuracy, scored.rows_used) == ("most frequent label", 0.75, 8)
+    assert "MemoryError" in scored.description
+    assert "the most frequent label takes its place" in caplog.text

@@ -1,9 +1,14 @@
 """The command line: help at once, one sentence for what is wrong, exit status 2."""
 
+import errno
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from boatyard.cli import run
+from boatyard.pipeline.__main__ import WRITES
 
 pytestmark = pytest.mark.unit
 
@@ -50,3 +55,62 @@ def test_rows_that_are_not_there_end_the_same_way() -> None:
 def test_cfg_prints_the_composed_configuration() -> None:
     shown = boatyard("train", "--cfg", "model=minilm")
     assert "learning_rate: 0.0003" in shown.stdout
+
+
+def in_vain(_: object) -> None:
+    raise AssertionError("what cannot be kept is not worked for")
+
+
+@pytest.mark.parametrize("key", ["processed", "runs", "reports", "storage", "checkpoints", "outputs"])
+@pytest.mark.parametrize("place", ["a file", "below a file", "no place to write", "too long"])
+def test_a_place_that_cannot_be_written_is_one_sentence_before_the_work(
+    key: str, place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    root = {
+        "a file": tmp_path / "file",
+        "below a file": tmp_path / "file" / "x",
+        "no place to write": Path("/proc/boatyard"),
+        "too long": tmp_path / ("x" * 300),
+    }[place]
+    assert run("train", "", in_vain, [f"paths.{key}={root}"], WRITES) == 2
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert str(root) in sentence
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("below", ["runs/inbox", "reports/evaluation", "reports/data/inbox", "storage/models"])
+def test_a_file_in_the_way_below_a_place_is_found_too(
+    below: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / below).parent.mkdir(parents=True)
+    (tmp_path / below).touch()
+    places = [f"paths.{key}={tmp_path / key}" for key in ("runs", "reports", "storage", "processed")]
+    assert run("train", "", in_vain, places, WRITES) == 2
+    assert f"{tmp_path / below}: not a directory" in capsys.readouterr().err
+
+
+def test_what_may_be_written_is_worked_for_and_left_as_it_was(tmp_path: Path) -> None:
+    done: list[object] = []
+    assert run("train", "", done.append, [f"paths.{key}={tmp_path}/a/b" for key in ("runs", "reports")], WRITES) == 0
+    assert done
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "rows.csv"), "data: rows.csv: permission denied"),
+        (OSError(errno.ENOSPC, "No space left on device"), "data: no space left on device"),
+        (OSError(errno.EXDEV, "Cross-device link", "a", None, "b"), "data: a to b: cross-device link"),
+        (OSError("Failed to open local file 'x'.\nDetail: errno 13"), "data: Failed to open local file 'x'."),
+    ],
+)
+def test_a_refusal_of_the_system_is_one_sentence(
+    error: OSError, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(_: object) -> None:
+        raise error
+
+    assert run("data", "", refuse, []) == 2
+    assert capsys.readouterr().err == f"{sentence}\n"

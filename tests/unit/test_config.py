@@ -150,3 +150,48 @@ def test_a_yaml_that_cannot_be_read_is_one_sentence_with_its_file_and_line(
     with pytest.raises(UserError) as refusal:
         load(mine)
     assert sentence in str(refusal.value)
+
+
+NAMES = [
+    *("data (1).csv", "été.csv", "日本.csv", "a,b.csv", "a=b.csv", "cost$.csv", "it's.csv", 'say "x".csv', "[x].csv"),
+    *(
+        "{y}.csv",
+        "C:\\data\\x.csv",
+        "C:\\data\\",
+        "~/x.csv",
+        "\\'",
+        "a\\'b",
+        "2021",
+        "true",
+        "1e5",
+        "*",
+        " x ",
+        "(",
+        "a\tb",
+    ),
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_text_is_taken_as_it_was_typed(name: str) -> None:
+    config = load_config(["data=csv", "data.name=x", f"data.path={name}", f"++data.label_column={name}"])
+    assert config.data.path == config.data.label_column == name
+
+
+@pytest.mark.parametrize(
+    ("typed", "columns"),
+    [
+        ("[title,body]", ["title", "body"]),
+        ("[Titel der Nachricht, Körper (1)]", ["Titel der Nachricht", "Körper (1)"]),
+        ("['a, b',\"it's\"]", ["a, b", "it's"]),
+        ("[2021,it's]", ["2021", "it's"]),
+    ],
+)
+def test_columns_are_taken_as_they_were_typed(typed: str, columns: list[str]) -> None:
+    assert load_config([*NEEDED["csv"], "data=csv", f"data.text_columns={typed}"]).data.text_columns == columns
+
+
+def test_null_interpolation_and_quotes_stay_hydras(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROWS", "there")
+    config = load_config(["data=csv", "data.name='x'", "data.path=${oc.env:ROWS}/a (1).csv", "publish.alias=null"])
+    assert (config.data.name, config.data.path, config.publish.alias) == ("x", "there/a (1).csv", None)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from boatyard.evaluate import plots
+from boatyard.evaluate import plots, report
 from boatyard.evaluate.metrics import BaselineScore, Metrics, Mistake, score
 from boatyard.evaluate.plots import calibration_png, confusion_png
 from boatyard.evaluate.report import losing_sentence, render, write_report
@@ -28,6 +28,7 @@ def metrics_of(labels: list[str]) -> Metrics:
 def baseline_of(metrics: Metrics, accuracy: float = 0.0, macro_f1: float = 0.0) -> BaselineScore:
     """Ahead of the model by so much."""
     return BaselineScore(
+        name="counted words",
         description="counting words",
         rows_used=9,
         seconds=1.5,
@@ -118,6 +119,17 @@ def test_the_json_leads_with_the_headline_and_keeps_the_detail_below(tmp_path: P
     assert "confusion" not in numbers
     assert numbers["detail"]["confusion"] == [[9, 1], [0, 10]]
     assert [scores["label"] for scores in numbers["per_class"]] == ["a", "b"]
+
+
+def test_of_too_many_labels_the_json_holds_the_confusion_of_the_most_confused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "MOST_LABELS", 2)
+    write(tmp_path, ["a", "b", "never", "nor this"])
+    numbers = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
+    assert numbers["detail"]["labels"] == ["a", "b"]
+    assert numbers["detail"]["confusion"] == [[9, 1], [0, 10]]
+    assert len(numbers["per_class"]) == 4
 
 
 def test_the_report_embeds_plots_that_exist(tmp_path: Path) -> None:

@@ -144,7 +144,7 @@ def test_a_baseline_with_the_models_predictions_gets_the_models_scores() -> None
     targets, probabilities = random_case(300)
     metrics = score(targets, probabilities, LABELS)
     baseline = score_baseline(
-        targets, probabilities.argmax(axis=1), 4, description="the same", rows_used=1, seconds=0.0
+        targets, probabilities.argmax(axis=1), 4, name="same", description="the same", rows_used=1, seconds=0.0
     )
     assert (baseline.accuracy, baseline.macro_f1) == (metrics.accuracy, metrics.macro_f1)
     assert baseline.accuracy_interval == metrics.accuracy_interval

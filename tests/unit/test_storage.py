@@ -1,6 +1,8 @@
+import errno
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boatyard.errors import UserError
-from boatyard.storage import LocalStorage, Storage, check_key, open_storage
+from boatyard.storage import AlreadyExists, LocalStorage, Storage, check_key, open_storage
 
 pytestmark = pytest.mark.unit
 
@@ -44,6 +46,53 @@ def test_an_accepted_key_always_lies_below_the_root(key: str) -> None:
     root = Path("/some/storage")
     assert root in Path(root, key).parents
     assert ".." not in Path(key).parts
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("D:evil/x", "a/D:x", "a:stream", "C:/x", "a\\b", "a/../b"),
+        *("nul", "NUL", "con.txt", "a/Com1", "lpt9.tar.gz", "aux /x", "a/prn", "com\u00b9", "conin$"),
+        *("a.", "a /b", "a/b. ", "..."),
+    ],
+)
+def test_what_windows_takes_for_something_else_is_no_key(key: str) -> None:
+    with pytest.raises(UserError, match="is not a storage key"):
+        check_key(key)
+
+
+@pytest.mark.parametrize("key", ["console", "nullable/com", "com10", "lpt", "a b/c.d", "date=2026-01-01/x-1.jsonl.gz"])
+def test_what_only_looks_like_it_is_one(key: str) -> None:
+    assert check_key(key) == key
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EINVAL, errno.ENOTSUP])
+def test_where_there_are_no_hard_links_one_writer_wins_all_the_same(
+    number: int, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    def write(data: bytes) -> bool:
+        try:
+            storage.write_once("key", data)
+        except AlreadyExists:
+            return False
+        return True
+
+    monkeypatch.setattr(os, "link", refuse)
+    written = [str(writer).encode() for writer in range(16)]
+    with ThreadPoolExecutor(16) as pool:
+        won = list(pool.map(write, written))
+    assert won.count(True) == 1
+    assert storage.read("key") == written[won.index(True)]
+    assert storage.list() == ["key"]
+
+
+def test_a_folder_in_the_way_is_not_taken_for_an_object_that_is_there(storage: Storage) -> None:
+    storage.write("taken", b"")
+    with pytest.raises(OSError, match="taken"):
+        storage.write_once("taken/key", b"")
 
 
 def test_a_root_is_made_by_the_first_write_only(tmp_path: Path) -> None:

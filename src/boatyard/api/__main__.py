@@ -5,19 +5,22 @@ import sys
 from boatyard.api import create_app
 from boatyard.api.server import serve
 from boatyard.api.settings import Settings
-from boatyard.errors import UserError
+from boatyard.console import complain
+from boatyard.errors import UserError, refusal
 from boatyard.logs import log_as_json
+from boatyard.proxies import reach_this_machine_directly
 
 
 def main() -> int:
     """Serves until it is told to stop; the exit status is 2 where a setting is wrong."""
+    reach_this_machine_directly()
     try:
         settings = Settings.from_environment()
-    except UserError as wrong:
-        print(f"boatyard.api: {wrong}", file=sys.stderr)  # noqa: T201
+        log_as_json()
+        return serve(create_app(settings), settings)
+    except (OSError, UserError) as wrong:
+        complain(f"boatyard.api: {refusal(wrong)}")
         return 2
-    log_as_json()
-    return serve(create_app(settings), settings)
 
 
 if __name__ == "__main__":

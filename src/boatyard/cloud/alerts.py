@@ -14,6 +14,7 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
+from boatyard.console import complain, say
 from boatyard.errors import UserError
 
 DEPLOY = Path("deploy")
@@ -130,12 +131,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         made = files()
     except UserError as wrong:
-        print(f"alerts: {wrong}", file=sys.stderr)  # noqa: T201
+        complain(f"alerts: {wrong}")
         return 2
     stale = sorted(_stale(made, DEPLOY))
     if given.check:
         if stale:
-            print(f"alerts: {', '.join(stale)} not as the source has it: run `invoke alerts`", file=sys.stderr)  # noqa: T201
+            complain(f"alerts: {', '.join(stale)} not as the source has it: run `invoke alerts`")
         return bool(stale)
     for name in stale:
         file = Path(name)
@@ -144,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file.write_text(made[file], encoding="utf-8")
         else:
             file.unlink()
-    print(f"{len(stale)} files were changed" if stale else "nothing to change")  # noqa: T201
+    say(f"{len(stale)} files were changed" if stale else "nothing to change")
     return 0
 
 

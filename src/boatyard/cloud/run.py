@@ -15,7 +15,6 @@ from typing import Any
 
 import yaml
 from requests import RequestException, Session
-from rich.console import Console
 from rich.table import Table
 
 from boatyard.cloud.checkout import require_checkout
@@ -23,6 +22,7 @@ from boatyard.cloud.doctor import check_before_deploying
 from boatyard.cloud.place import SERVICES, Place, place
 from boatyard.cloud.rest import Api, ApiError, open_session
 from boatyard.config import Config
+from boatyard.console import say, terminal
 from boatyard.errors import Failed, UserError
 from boatyard.markdown import one_line
 from boatyard.registry import DEFAULT_ALIAS, Reference
@@ -54,7 +54,7 @@ def deploy(config: Config, service: str, dry_run: bool) -> None:
     run = _CloudRun(where)
     if dry_run:
         method, path, body = run.request(wanted, None)
-        print(json.dumps({"method": method, "url": f"{run.address}/{path}", "body": body}, indent=2))  # noqa: T201
+        say(json.dumps({"method": method, "url": f"{run.address}/{path}", "body": body}, indent=2))
         logger.info("(a first deployment; to a service that is there already this is a PUT, and its traffic stays)")
         return
     checkout.refuse_changes()
@@ -79,7 +79,7 @@ def deploy(config: Config, service: str, dry_run: bool) -> None:
 def status(config: Config) -> None:
     """A table for each service, the newest revision first."""
     run = _CloudRun(place(config)).connect()
-    console = Console()
+    console = terminal()
     for service in SERVICES:
         found = run.find(_name(service))
         if found is None:
@@ -115,7 +115,7 @@ def logs(config: Config, service: str) -> None:
     }
     entries = Api(open_session(), "logging").post("v2/entries:list", body).get("entries", [])
     for entry in reversed(entries):
-        print(f"{entry.get('timestamp', '')} {entry.get('severity', 'DEFAULT'):8} {_told(entry)}")  # noqa: T201
+        say(f"{entry.get('timestamp', '')} {entry.get('severity', 'DEFAULT'):8} {_told(entry)}")
     if not entries:
         logger.info("%s has logged nothing", _name(service))
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import yaml
 from requests import Session
-from rich.console import Console
 from rich.table import Table
 
 from boatyard.cloud.access import WANDB_SECRET
@@ -24,6 +23,7 @@ from boatyard.cloud.doctor import check_before_training
 from boatyard.cloud.place import Place, place
 from boatyard.cloud.rest import Api, ApiError, open_session
 from boatyard.config import Config, Job
+from boatyard.console import say, terminal
 from boatyard.data.read import find_sources
 from boatyard.errors import Failed, Stopped, UserError
 from boatyard.fingerprint import fingerprint
@@ -63,7 +63,7 @@ def train(config: Config, overrides: Sequence[str], dry_run: bool, detach: bool)
     job = render(config, where, checkout.commit, _passed_on(overrides, rows), _new_name(config))
     vertex = _Vertex(where, Session() if dry_run else open_session())
     if dry_run:
-        print(json.dumps({"method": "POST", "url": vertex.url, "body": job}, indent=2))  # noqa: T201
+        say(json.dumps({"method": "POST", "url": vertex.url, "body": job}, indent=2))
         return
     checkout.refuse_changes()
     check_before_training(config)
@@ -84,7 +84,7 @@ def jobs(config: Config) -> None:
     for job in _Vertex(where := place(config), open_session()).jobs():
         table.add_row(_id(job["name"]), _state(job), job.get("createTime", "")[:19], job["displayName"])
     if table.row_count:
-        Console().print(table)
+        terminal().print(table)
     else:
         log.info("there are no jobs in %s, %s", where.project, where.region)
 
@@ -198,8 +198,7 @@ def _passed_on(overrides: Sequence[str], rows: _Rows) -> list[str]:
     """What the job is told: not what concerns this machine and the job itself."""
     kept = [word for word in overrides if not word.lstrip("+").startswith(("cloud.", "paths."))]
     if rows.address is not None:
-        address = rows.address.replace("'", "\\'")
-        kept = [word for word in kept if not word.lstrip("+").startswith("data.path=")] + [f"data.path='{address}'"]
+        kept = [word for word in kept if not word.lstrip("+").startswith("data.path=")] + [f"data.path={rows.address}"]
     return kept
 
 
@@ -259,7 +258,7 @@ class _Logs:
             at = datetime.fromisoformat(entry["timestamp"])
             self._newest = max(self._newest or at, at)
             worker = entry.get("resource", {}).get("labels", {}).get("task_name", "")
-            print(f"{worker}  {_told(entry)}".strip(), flush=True)  # noqa: T201
+            say(f"{worker}  {_told(entry)}".strip())
         return bool(entries)
 
     def _entries(self) -> Iterator[Object]:

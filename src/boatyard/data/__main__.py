@@ -19,4 +19,5 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run("data", "Read, check, split and tokenise the rows; write the data report.", main))
+    purpose = "Read, check, split and tokenise the rows; write the data report."
+    sys.exit(run("data", purpose, main, writes=("processed", "reports", "outputs")))

@@ -23,4 +23,5 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run("evaluate", "Score the trained network on the test split, beside a simple baseline.", main))
+    purpose = "Score the trained network on the test split, beside a simple baseline."
+    sys.exit(run("evaluate", purpose, main, writes=("processed", "runs", "reports", "outputs")))

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 Integers = NDArray[np.integer[Any]]
 Floats = NDArray[np.floating[Any]]
 
+_CELLS = 2**24
+
 
 @dataclass(frozen=True)
 class ClassScore:
@@ -72,6 +74,7 @@ class Metrics:
 class BaselineScore:
     """What a simple model reaches on the same split, and what fitting it took."""
 
+    name: str
     description: str
     rows_used: int
     seconds: float
@@ -107,7 +110,7 @@ def score(targets: Integers, probabilities: Floats, labels: Sequence[str], top_k
     Raises ValueError when the shapes do not fit, a target is no class, or a row is no distribution.
     """
     _check(targets, probabilities, labels)
-    ranked = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_k]
+    ranked = _ranked(probabilities, top_k)
     predicted = ranked[:, 0]
     confusion = _confusion(targets, predicted, len(labels))
     calibration = _calibration(probabilities.max(axis=1), predicted == targets, bins)
@@ -130,6 +133,7 @@ def score_baseline(
     predictions: Integers,
     classes: int,
     *,
+    name: str,
     description: str,
     rows_used: int,
     seconds: float,
@@ -137,6 +141,7 @@ def score_baseline(
     """Score class indices predictions[rows], by the same definitions as the model's."""
     confusion = _confusion(targets, predictions, classes)
     return BaselineScore(
+        name=name,
         description=description,
         rows_used=rows_used,
         seconds=seconds,
@@ -167,13 +172,21 @@ def confident_mistakes(
 
 def confused_pairs(confusion: Integers, labels: Sequence[str], most: int = 20) -> list[ConfusedPair]:
     """The pairs of labels with the most rows of the first taken for the second, most first."""
-    wrong = confusion * ~np.eye(len(labels), dtype=bool)
-    worst = np.argsort(-wrong, axis=None, kind="stable")[:most]
+    truths, predictions = np.nonzero(confusion)
+    wrong = truths != predictions
+    truths, predictions = truths[wrong], predictions[wrong]
+    worst = np.argsort(-confusion[truths, predictions], kind="stable")[:most]
     return [
         ConfusedPair(labels[truth], labels[predicted], int(rows), float(rows / confusion[truth].sum()))
-        for truth, predicted in zip(*np.unravel_index(worst, wrong.shape), strict=True)
-        if (rows := wrong[truth, predicted])
+        for truth, predicted in zip(truths[worst], predictions[worst], strict=True)
+        if (rows := confusion[truth, predicted])
     ]
+
+
+def most_confused(confusion: Integers, most: int) -> NDArray[np.int64]:
+    """The classes with the most mistakes, made of them or for them, in ascending order; all if there are no more."""
+    mistakes = confusion.sum(axis=0) + confusion.sum(axis=1) - 2 * confusion.diagonal()
+    return np.sort(np.argsort(-mistakes, kind="stable")[:most])
 
 
 def wilson_interval(right: int, rows: int) -> tuple[float, float]:
@@ -200,6 +213,13 @@ def _check(targets: Integers, probabilities: Floats, labels: Sequence[str]) -> N
     sums = probabilities.sum(axis=1, dtype=np.float64)
     if not (probabilities.min() >= 0 and np.allclose(sums, 1, atol=0.01)):  # NaN fails too
         raise ValueError("each row of probabilities must be a distribution: are these logits?")
+
+
+def _ranked(probabilities: Floats, top_k: int) -> NDArray[np.int64]:
+    """The `top_k` classes of each row, the likeliest first; some rows at a time: the order of all classes is large."""
+    rows = max(1, _CELLS // probabilities.shape[1])
+    parts = (probabilities[start : start + rows] for start in range(0, len(probabilities), rows))
+    return np.concatenate([np.argsort(-part, axis=1, kind="stable")[:, :top_k] for part in parts])
 
 
 def _confusion(targets: Integers, predicted: Integers, classes: int) -> NDArray[np.int64]:

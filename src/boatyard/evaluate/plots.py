@@ -13,7 +13,7 @@ from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 from PIL import Image
 
-from boatyard.evaluate.metrics import CalibrationBin
+from boatyard.evaluate.metrics import CalibrationBin, most_confused
 from boatyard.markdown import shorten
 
 MOST_CLASSES = 100  # more make a picture that no screen shows
@@ -27,14 +27,14 @@ def confusion_png(path: Path, confusion: NDArray[np.integer[Any]], labels: Seque
 
     Colours are shares of a row. Of more than 100 classes, those with the most mistakes are drawn.
     """
-    share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    rows = np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     title = ""
     if len(labels) > MOST_CLASSES:
         title = f"The {MOST_CLASSES} classes with the most mistakes, of {len(labels)}"
-        mistakes = confusion.sum(axis=0) + confusion.sum(axis=1) - 2 * confusion.diagonal()
-        drawn = np.sort(np.argsort(-mistakes, kind="stable")[:MOST_CLASSES])
-        confusion, share = confusion[np.ix_(drawn, drawn)], share[np.ix_(drawn, drawn)]
+        drawn = most_confused(confusion, MOST_CLASSES)
+        confusion, rows = confusion[np.ix_(drawn, drawn)], rows[drawn]
         labels = [labels[index] for index in drawn]
+    share = confusion / rows
     diagonal = np.eye(len(labels), dtype=bool)
     wrong = (confusion > 0) & ~diagonal
     worst = max(FULL_RED, float(share[wrong].max(initial=0)))

@@ -6,10 +6,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from boatyard.evaluate.metrics import BaselineScore, Metrics, Mistake, confused_pairs
+import numpy as np
+
+from boatyard.evaluate.metrics import BaselineScore, Metrics, Mistake, confused_pairs, most_confused
 from boatyard.markdown import escape, shorten, table
 
 LONGEST_ROW = 300
+MOST_LABELS = 300  # in the confusion that metrics.json holds
 ABSENT = "n/a"
 
 
@@ -55,6 +58,8 @@ def _points(gap: float) -> str:
 
 
 def _numbers(title: str, split: str, metrics: Metrics, baseline: BaselineScore) -> dict[str, Any]:
+    """The confusion of more than MOST_LABELS labels is that of those with the most mistakes: it grows by the square."""
+    chosen = most_confused(metrics.confusion, MOST_LABELS)
     return {
         "title": title,
         "split": split,
@@ -62,8 +67,8 @@ def _numbers(title: str, split: str, metrics: Metrics, baseline: BaselineScore) 
         "baseline": asdict(baseline),
         "per_class": [asdict(scores) for scores in metrics.per_class],
         "detail": {
-            "labels": metrics.labels,
-            "confusion": metrics.confusion.tolist(),
+            "labels": [metrics.labels[index] for index in chosen],
+            "confusion": metrics.confusion[np.ix_(chosen, chosen)].tolist(),
             "calibration": [asdict(part) for part in metrics.calibration],
         },
     }

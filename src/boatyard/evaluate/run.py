@@ -5,16 +5,20 @@ import logging
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 from typing import Any
+
+import numpy as np
 
 from boatyard.config import Config
 from boatyard.data.encode import Encoded
 from boatyard.data.prepare import Prepared
-from boatyard.evaluate.metrics import confident_mistakes, score, score_baseline
+from boatyard.evaluate.metrics import BaselineScore, confident_mistakes, score, score_baseline
 from boatyard.evaluate.report import losing_sentence, write_report
 from boatyard.fingerprint import code_of, fingerprint
 from boatyard.folders import replacing
 from boatyard.kinds import training
+from boatyard.markdown import shorten
 from boatyard.model import open_network, predict
 from boatyard.tracking import record, record_plots, tracked
 from boatyard.train.trained import Trained
@@ -52,27 +56,19 @@ def evaluate(config: Config, prepared: Prepared, encoded: Encoded, trained: Trai
 
 def _evaluate(config: Config, prepared: Prepared, encoded: Encoded, trained: Trained, folder: Path) -> None:
     kind = training(config.data.kind)
-    rows, targets = prepared.rows(SPLIT), prepared.targets(SPLIT)
+    targets = prepared.targets(SPLIT)
     network = open_network(config, trained.folder)
     probabilities = predict(config, network, encoded.folder, encoded.splits[SPLIT])
     metrics = score(targets, probabilities, prepared.labels, top_k=config.evaluate.top_k)
     log.info("evaluate: %s accuracy %.4f; fitting the baseline", SPLIT, metrics.accuracy)
 
-    simple = kind.fit_baseline(prepared.rows("train"), prepared.targets("train"), seed=config.train.seed)
-    baseline = score_baseline(
-        targets,
-        simple.predict(rows),
-        len(prepared.labels),
-        description=simple.description,
-        rows_used=simple.rows_used,
-        seconds=simple.seconds,
-    )
+    baseline = _baseline(config, prepared)
     split = prepared.splits[SPLIT]
     mistakes = confident_mistakes(
         targets,
         probabilities,
         prepared.labels,
-        [kind.display(row) for row in rows],
+        [kind.display(row) for row in prepared.rows(SPLIT)],
         [f"{source}:{row}" for source, row in zip(split["source"][:], split["row"][:], strict=True)],
         most=config.evaluate.mistakes,
     )
@@ -83,3 +79,28 @@ def _evaluate(config: Config, prepared: Prepared, encoded: Encoded, trained: Tra
     record_plots(folder)
     if sentence := losing_sentence(metrics, baseline):
         log.warning("evaluate: %s", sentence)
+
+
+def _baseline(config: Config, prepared: Prepared) -> BaselineScore:
+    """The kind's own; where that fails, which is no reason that the run does, the label that most rows have."""
+    train, started = prepared.targets("train"), perf_counter()
+    try:
+        fitted = training(config.data.kind).fit_baseline(prepared.rows("train"), train, seed=config.train.seed)
+        predicted = fitted.predict(prepared.rows(SPLIT))
+        name, description, rows_used = fitted.name, fitted.description, fitted.rows_used
+        seconds = fitted.seconds
+    except Exception as error:  # MemoryError above all
+        why = shorten(f"{type(error).__name__}: {error}".rstrip(": "), 200)
+        log.warning("evaluate: the baseline could not be fitted (%s); the most frequent label takes its place", why)
+        predicted = np.full(len(prepared.targets(SPLIT)), np.bincount(train).argmax())
+        name, description = "most frequent label", f"the most frequent label, as no other could be fitted ({why})"
+        rows_used, seconds = len(train), perf_counter() - started
+    return score_baseline(
+        prepared.targets(SPLIT),
+        predicted,
+        len(prepared.labels),
+        name=name,
+        description=description,
+        rows_used=rows_used,
+        seconds=seconds,
+    )

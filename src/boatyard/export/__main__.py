@@ -25,10 +25,5 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(
-        run(
-            "export",
-            "Turn the trained network into a bundle: ONNX, int8 where it is as good, model card.",
-            main,
-        )
-    )
+    purpose = "Turn the trained network into a bundle: ONNX, int8 where it is as good, model card."
+    sys.exit(run("export", purpose, main, writes=("processed", "runs", "reports", "outputs")))

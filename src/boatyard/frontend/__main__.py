@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+from boatyard.console import complain
 from boatyard.errors import UserError
 from boatyard.frontend.services import addresses
 
@@ -18,7 +19,7 @@ def main() -> int:
             raise UserError(f"PORT: {port!r} is not a port: it is a number from 1 to 65535")
         addresses()
     except UserError as wrong:
-        print(f"boatyard.frontend: {wrong}", file=sys.stderr)  # noqa: T201
+        complain(f"boatyard.frontend: {wrong}")
         return 2
     script = str(Path(__file__).with_name("app.py"))
     cli.main(["run", script, f"--server.port={port}", f"--server.address={host}"], standalone_mode=False)

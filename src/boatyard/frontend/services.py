@@ -8,8 +8,11 @@ from typing import IO, Any
 import httpx
 
 from boatyard.errors import UserError
+from boatyard.proxies import reach_this_machine_directly
 
 SECONDS = 30.0
+
+reach_this_machine_directly()  # before the client reads which proxies there are
 
 # one for all sessions, which is why it holds no key
 _client = httpx.Client(timeout=httpx.Timeout(SECONDS, connect=3), follow_redirects=False)

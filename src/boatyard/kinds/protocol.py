@@ -82,6 +82,10 @@ class Baseline(Protocol):
     """A simple model to compare with, fitted."""
 
     @property
+    def name(self) -> str:
+        """What it is, in a word or three."""
+
+    @property
     def description(self) -> str:
         """What it is, for a reader of the report."""
 

@@ -1,15 +1,16 @@
 """`python -m boatyard.monitor` looks once, as a scheduled job; `python -m boatyard.monitor serve` answers over HTTP."""
 
 import argparse
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from boatyard.errors import UserError
+from boatyard.console import complain, log_plainly, say
+from boatyard.errors import UserError, refusal
 from boatyard.logs import log_as_json
 from boatyard.monitor.settings import Settings
+from boatyard.proxies import reach_this_machine_directly
 from boatyard.storage import open_storage
 
 DRIFT = 3  # the exit status
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="for NAME.html and NAME.json, or gs://BUCKET/PREFIX (default: %(default)s)",
     )
     given = parser.parse_args(arguments)
+    reach_this_machine_directly()
     try:
         settings = Settings.from_environment()
         if given.command == "serve":
@@ -42,23 +44,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return serve(settings)
         return _look(settings, given.reports)
     except (UserError, OSError) as wrong:
-        print(f"boatyard.monitor: {wrong}", file=sys.stderr)  # noqa: T201
+        complain(f"boatyard.monitor: {refusal(wrong)}")
         return 2
 
 
 def _look(settings: Settings, folder: str) -> int:
     from boatyard.monitor.run import Monitor
 
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    logging.getLogger("boatyard").setLevel(logging.INFO)
+    log_plainly()
     reports = open_storage(folder)
     with TemporaryDirectory(prefix="boatyard-monitor-") as cache:
         findings, page = Monitor(settings, Path(cache), days=settings.hours / 24).run()
     reports.write(f"{findings.model}.html", page.encode())
     reports.write(f"{findings.model}.json", findings.as_json())
     for verdict in findings.verdicts:
-        print(f"{verdict.state:10} {verdict.name:22} {verdict.sentence}")  # noqa: T201
-    print(f"{findings.model}@{findings.version}: {findings.conclusion}; {folder}/{findings.model}.html")  # noqa: T201
+        say(f"{verdict.state:10} {verdict.name:22} {verdict.sentence}")
+    say(f"{findings.model}@{findings.version}: {findings.conclusion}; {folder}/{findings.model}.html")
     return DRIFT if findings.alarm else 0
 
 

@@ -7,6 +7,7 @@ from boatyard.config import Config
 from boatyard.processes import is_main
 
 PURPOSE = "Prepare, train, evaluate, export and publish, then ask the served graph."
+WRITES = ("processed", "runs", "reports", "storage", "checkpoints", "outputs")
 
 
 def main(config: Config) -> None:
@@ -24,4 +25,4 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run("pipeline", PURPOSE, main))
+    sys.exit(run("pipeline", PURPOSE, main, writes=WRITES))

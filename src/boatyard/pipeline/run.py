@@ -4,10 +4,10 @@ import logging
 import time
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from boatyard.config import Config
+from boatyard.console import terminal
 from boatyard.data.encode import encode
 from boatyard.data.prepare import prepare
 from boatyard.evaluate.run import evaluate
@@ -44,7 +44,7 @@ def _show(config: Config, published: Published, question: dict[str, str], answer
     facts = {
         "accuracy, as served": f"{served['accuracy']:.4f} ({manifest.metrics['precision']})",
         "accuracy, as trained": f"{trained['accuracy']:.4f} (fp32)",
-        "accuracy, baseline": f"{baseline['accuracy']:.4f} (TF-IDF, linear)",
+        "accuracy, baseline": f"{baseline['accuracy']:.4f} ({baseline['name']})",
         "test rows": f"{served['rows']:,}",
         "size of the graph": f"{manifest.metrics['graph_bytes'] / 1e6:.1f} MB",
         "asked": " | ".join(question.values()),
@@ -59,7 +59,7 @@ def _show(config: Config, published: Published, question: dict[str, str], answer
     table.add_column(overflow="fold")  # a path that is cut short cannot be opened
     for name, fact in facts.items():
         table.add_row(name, fact)
-    console = Console()
+    console = terminal()
     console.print(table)
     if baseline["accuracy"] > served["accuracy"]:
         console.print("The model loses to the simple baseline: more epochs, more rows or a pretrained model may win.")
@@ -72,4 +72,4 @@ def _show(config: Config, published: Published, question: dict[str, str], answer
         ("uv run invoke models", "what is published, and what each alias points at"),
         ("uv run invoke pipeline -o data=csv -o data.path=FILE -o data.name=NAME", "your own rows"),
     ):
-        console.print(f"  {command}\n      {why}", highlight=False, soft_wrap=True)
+        console.print(f"  {command}\n      {why}", soft_wrap=True)

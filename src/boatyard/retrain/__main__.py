@@ -4,6 +4,7 @@ import sys
 
 from boatyard.cli import run
 from boatyard.config import Config
+from boatyard.pipeline.__main__ import WRITES
 
 
 def main(config: Config) -> None:
@@ -14,4 +15,5 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run("retrain", "Learn from feedback in the journal; promote if better by more than chance.", main))
+    purpose = "Learn from feedback in the journal; promote if better by more than chance."
+    sys.exit(run("retrain", purpose, main, writes=WRITES))

@@ -12,11 +12,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from boatyard import journal
 from boatyard.config import Config
+from boatyard.console import terminal
 from boatyard.data.prepare import Prepared, prepare
 from boatyard.data.read import SPLITS
 from boatyard.errors import UserError
@@ -176,11 +176,11 @@ def _report(config: Config, outcome: Round, labelled: Labelled, name: str, alias
         interval = f"{one.low:+.4f} to {one.high:+.4f}"
         difference = f"{one.after - one.before:+.4f}"
         table.add_row(f"{one.rows:,}", one.name, f"{one.before:.4f}", f"{one.after:.4f}", difference, interval)
-    console = Console()
+    console = terminal()
     console.print(table)
     for why, count in labelled.set_aside.most_common():
-        console.print(f"{count} set aside: {why}", highlight=False)
+        console.print(f"{count} set aside: {why}")
     if outcome.refusal is None:
-        console.print(f"{name}@{alias} is now {outcome.version}", highlight=False)
+        console.print(f"{name}@{alias} is now {outcome.version}")
     else:
-        console.print(f"{name}@{alias} stays where it is: {outcome.refusal}", highlight=False, soft_wrap=True)
+        console.print(f"{name}@{alias} stays where it is: {outcome.refusal}", soft_wrap=True)

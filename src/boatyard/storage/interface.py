@@ -1,7 +1,8 @@
 """What every storage offers: objects under keys, below a root.
 
 A key is a '/'-separated path below the root. A part that starts with '.' is never a key: that keeps `..`, the
-temporary files and the locks out with one rule.
+temporary files and the locks out with one rule. Nor is what Windows takes for something else: a drive or a stream
+(`D:x`), a device (`nul`, `com1.txt`), a name that ends with a dot or a blank.
 """
 # an error's name says what happened:
 # ruff: noqa: N818
@@ -14,7 +15,10 @@ from typing import Protocol
 
 from boatyard.errors import UserError
 
-KEY_PART = re.compile(r"[^./\\\x00-\x1f\x7f\ud800-\udfff][^/\\\x00-\x1f\x7f\ud800-\udfff]*")
+KEY_PART = re.compile(
+    r"(?!(?i:aux|con|conin\$|conout\$|nul|prn|(?:com|lpt)[0-9\u00b9\u00b2\u00b3])\s*(?:\.|$))(?!\.)"
+    r"[^/\\:\x00-\x1f\x7f\ud800-\udfff]+(?<![. ])"
+)
 _MOST_KEY_BYTES = 1024  # what Cloud Storage allows
 
 Keys = list[str]  # a name of its own, because a method called `list` hides the type in the classes
@@ -106,7 +110,10 @@ class Storage(Protocol):
 def check_key(key: str) -> str:
     """The key itself, if it can never point outside the root; UserError otherwise."""
     if not all(KEY_PART.fullmatch(part) for part in key.split("/")):
-        raise UserError(f"{key!r} is not a storage key: parts joined by '/', none empty or starting with '.'")
+        raise UserError(
+            f"{key!r} is not a storage key: parts joined by '/', none empty, starting with '.', ending with '.' or a "
+            "blank, with ':' or '\\' in it, or called as a device of Windows is"
+        )
     if len(key.encode()) > _MOST_KEY_BYTES:
         raise UserError(f"the storage key {key[:40]!r}... is longer than {_MOST_KEY_BYTES} bytes")
     return key

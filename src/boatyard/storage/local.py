@@ -2,12 +2,14 @@
 # `Storage` documents the methods:
 # ruff: noqa: D102
 
+import errno
 import hashlib
 import os
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from time import sleep
 from typing import BinaryIO
 from uuid import uuid4
 
@@ -17,6 +19,8 @@ from boatyard.folders import sync_folder
 from boatyard.storage.interface import KEY_PART, AlreadyExists, Conflict, Keys, NotFound, Storage, check_key
 
 _LOCK_SECONDS = 30
+# what FAT, some network folders and some systems answer to a hard link
+_NO_LINKS = {errno.EPERM, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK}
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -51,13 +55,13 @@ class LocalStorage(Storage):
         write_atomically(self._path(key), data)
 
     def write_once(self, key: str, data: bytes) -> None:
-        def link(temporary: Path, path: Path) -> None:
+        def move(temporary: Path, path: Path) -> None:
             try:
-                os.link(temporary, path)  # unlike a rename, it refuses to replace
+                _move_once(temporary, path)
             except FileExistsError:
                 raise AlreadyExists(f"{key!r} is already stored in {self.root}") from None
 
-        with _appearing(self._path(key), link) as file:
+        with _appearing(self._path(key), move) as file:
             file.write(data)
 
     def swap(self, key: str, data: bytes, expected: str | None) -> str:
@@ -71,7 +75,7 @@ class LocalStorage(Storage):
             return _generation(data)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(path.with_name(f".{path.name}.lock"), timeout=_LOCK_SECONDS, poll_interval=0.01):
+            with _locked(path):
                 found = self.read_versioned(key)
                 if found is None or found[1] != expected:
                     raise Conflict(moved)
@@ -127,8 +131,38 @@ def _files_below(folder: Path) -> Iterator[Path]:
         yield from (Path(parent, name) for name in names if KEY_PART.fullmatch(name))
 
 
+def _move_once(temporary: Path, path: Path) -> None:
+    """Raises FileExistsError; of several at once exactly one succeeds."""
+    try:
+        os.link(temporary, path)  # unlike a rename, it refuses to replace
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        with _locked(path):
+            if path.exists():
+                raise FileExistsError(path) from None
+            temporary.replace(path)
+
+
 @contextmanager
-def _appearing(path: Path, publish: Callable[[Path, Path], None] = os.replace) -> Iterator[BinaryIO]:
+def _locked(path: Path) -> Iterator[None]:
+    with FileLock(path.with_name(f".{path.name}.lock"), timeout=_LOCK_SECONDS, poll_interval=0.01):
+        yield
+
+
+def _replace(temporary: Path, path: Path, attempts: int = 100) -> None:
+    """Again where Windows refuses it because a reader has the old file open."""
+    try:
+        temporary.replace(path)
+    except PermissionError:
+        if os.name != "nt" or attempts == 1:
+            raise
+        sleep(0.01)
+        _replace(temporary, path, attempts - 1)
+
+
+@contextmanager
+def _appearing(path: Path, publish: Callable[[Path, Path], None] = _replace) -> Iterator[BinaryIO]:
     """A file to write to, which `publish` moves to `path` once all of it is on the disk."""
     temporary = path.with_name(f".{uuid4().hex}.tmp")
     try:

@@ -4,6 +4,7 @@ import sys
 
 from boatyard.cli import run
 from boatyard.config import Config
+from boatyard.console import say
 from boatyard.errors import UserError
 
 _AS_WANDB = "--wandb"
@@ -25,13 +26,13 @@ def main() -> int:
         if _AS_WANDB in sys.argv:
             from boatyard.sweep.export import wandb_sweep
 
-            print(wandb_sweep(config.sweep, overrides), end="")  # noqa: T201
+            say(wandb_sweep(config.sweep, overrides).rstrip())
         else:
             from boatyard.sweep.search import search
 
             search(config, config.sweep, overrides)
 
-    return run("sweep", _PURPOSE, job, overrides)
+    return run("sweep", _PURPOSE, job, overrides, ("processed", "runs", "reports"))
 
 
 if __name__ == "__main__":

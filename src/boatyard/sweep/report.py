@@ -10,10 +10,10 @@ from pathlib import Path
 import matplotlib as mpl
 import optuna
 from optuna.trial import FrozenTrial, TrialState
-from rich.console import Console
 from rich.table import Table
 
 from boatyard.config import Sweep
+from boatyard.console import terminal
 from boatyard.folders import replacing
 from boatyard.markdown import table
 from boatyard.sweep.space import assigned, fixed
@@ -33,7 +33,7 @@ def write_sweep_report(folder: Path, study: optuna.Study, sweep: Sweep, override
         shown.add_column(head)
     for row in rows:
         shown.add_row(*row)
-    console = Console()
+    console = terminal()
     console.print(shown)
     if not best:
         return
@@ -59,7 +59,7 @@ def write_sweep_report(folder: Path, study: optuna.Study, sweep: Sweep, override
         }
         (staging / "report.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     console.print("The best, to paste:")
-    console.print(f"  {command}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"  {command}", soft_wrap=True)
 
 
 def best_command(best: FrozenTrial, sweep: Sweep, overrides: Sequence[str]) -> str:
@@ -78,7 +78,7 @@ def _short(value: object) -> str:
 
 def _draw(study: optuna.Study, metric: str, path: Path) -> None:
     mpl.use("Agg")
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), mpl.rc_context({"text.parse_math": False}):  # a choice may have a dollar sign
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         axes = optuna.visualization.matplotlib.plot_parallel_coordinate(study, target_name=metric)
     figure = axes.get_figure(root=True)

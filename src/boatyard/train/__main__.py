@@ -20,4 +20,5 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run("train", "Fit the network with transformers' Trainer; prepares the rows first if need be.", main))
+    purpose = "Fit the network with transformers' Trainer; prepares the rows first if need be."
+    sys.exit(run("train", purpose, main, writes=("processed", "runs", "checkpoints", "outputs")))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from boatyard.cli import run
 from boatyard.config import Config
 from boatyard.errors import UserError
-from boatyard.pipeline.__main__ import PURPOSE
+from boatyard.pipeline.__main__ import PURPOSE, WRITES
 from boatyard.pipeline.__main__ import main as pipeline
 
 _PORT = 29_500  # where Vertex names none
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         launcher = [sys.executable, "-m", "torch.distributed.run", *torchrun, "-m", "boatyard.pipeline", *words]
         os.execv(sys.executable, launcher)  # noqa: S606 - its signals and its exit status are this worker's
 
-    return run("pipeline", PURPOSE, start, words)
+    return run("pipeline", PURPOSE, start, words, WRITES)
 
 
 def overrides(environment: Mapping[str, str]) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, BertConfig, BertModel, PreTrainedModel
@@ -67,7 +67,8 @@ class TextClassifier(nn.Module):
 
     def save(self, folder: Path) -> None:
         """Weights and shape, without pickle."""
-        save_file({name: tensor.contiguous() for name, tensor in self.state_dict().items()}, folder / WEIGHTS)
+        weights = save({name: tensor.contiguous() for name, tensor in self.state_dict().items()})
+        (folder / WEIGHTS).write_bytes(weights)  # `save_file` tells of a full disk in an error of its own
         shape = {
             "encoder": self.encoder.config.to_dict(),
             "classes": self.head.out_features,

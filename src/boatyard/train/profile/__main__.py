@@ -17,4 +17,5 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run("train.profile", "Measure where a step of boatyard.train spends its time; keeps no network.", main))
+    purpose = "Measure where a step of boatyard.train spends its time; keeps no network."
+    sys.exit(run("train.profile", purpose, main, writes=("processed", "reports")))

@@ -3,10 +3,10 @@
 import logging
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from boatyard.config import Config
+from boatyard.console import terminal
 from boatyard.data.encode import Encoded
 from boatyard.data.prepare import Prepared
 from boatyard.errors import UserError
@@ -41,7 +41,7 @@ def _show(measured: Profile) -> None:
     table.add_column("share", justify="right")
     for row in parts_rows(measured):
         table.add_row(*row)
-    console = Console()
+    console = terminal()
     console.print(table)
     console.print(f"On {measured.device}: {throughput(measured)}", soft_wrap=True)
     console.print(bottleneck(measured), soft_wrap=True)

@@ -1,0 +1,103 @@
+"""What a supervisor starts by `invoke` it can stop: no process is left behind, no port held."""
+
+import os
+import pty
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from servers import ServiceProcess
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).parents[2]
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_the_task_ends_the_server(number: signal.Signals, tmp_path: Path) -> None:
+    own = {"BOATYARD_STORAGE": str(tmp_path), "BOATYARD_SPOOL": str(tmp_path / "spool"), "BOATYARD_MODEL": "inbox"}
+    served = ServiceProcess("invoke", "serve", ready="/healthz", log=tmp_path / "log", **own)
+    with served:
+        served.process.send_signal(number)
+        status = served.process.wait(30)
+    assert status == (128 + number if number == signal.SIGHUP else 0), served.log.read_text()
+    assert is_free(served.port)
+
+
+SLEEPER = """
+import signal, sys, time
+times = []
+signal.signal(signal.SIGINT, lambda *_: times.append(1))
+print("ready", flush=True)
+while not times:
+    time.sleep(0.01)
+time.sleep(0.3)
+print("heard", len(times), flush=True)
+sys.exit(7)
+"""
+TASK = """
+import sys
+sys.path.insert(0, ".")
+import invoke, tasks
+try:
+    tasks._run(invoke.Context(), sys.executable, "-c", sys.argv[1])
+except invoke.Exit as end:
+    sys.exit(end.code)
+"""
+
+
+def test_ctrl_c_at_a_terminal_reaches_the_command_once_and_its_status_goes_out() -> None:
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(ROOT)
+        os.execv(sys.executable, [sys.executable, "-c", TASK, SLEEPER])  # noqa: S606
+    said, limit = b"", time.monotonic() + 30
+    while b"ready" not in said and time.monotonic() < limit:
+        said += os.read(terminal, 1000)
+    os.write(terminal, b"\x03")
+    while b"heard" not in said and time.monotonic() < limit:
+        said += os.read(terminal, 1000)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+    assert b"heard 1" in said
+
+
+STACK = """
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("stack", "deploy/local/stack.py")
+stack = importlib.util.module_from_spec(spec)
+sys.modules["stack"] = stack
+spec.loader.exec_module(stack)
+sleep = "import os, time; print('pid', os.getpid(), flush=True); time.sleep(60)"
+stack.parts = lambda: [stack.Part(name, (sys.executable, "-c", sleep), 1) for name in ("api", "monitor")]
+sys.exit(stack.main())
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_the_stack_ends_all_of_it(number: signal.Signals) -> None:
+    with subprocess.Popen([sys.executable, "-c", STACK], cwd=ROOT, stdout=subprocess.PIPE, text=True) as stack:
+        assert stack.stdout is not None
+        parts: list[int] = []
+        while len(parts) < 2:
+            line = stack.stdout.readline()
+            assert line, "it ended"
+            parts += [int(line.split()[-1])] if " pid " in line else []
+        stack.send_signal(number)
+        assert stack.wait(30) == 0
+    for part in parts:
+        with pytest.raises(ProcessLookupError):
+            os.kill(part, 0)
