@@ -33,7 +33,10 @@ def _run(context: Context, *words: str, **environment: str) -> None:
             running[0].send_signal(number)
 
     names = ("SIGINT", "SIGTERM", "SIGHUP")  # the last is a closed terminal's, and none of Windows'
-    before = {number: signal.signal(number, pass_on) for name in names if (number := getattr(signal, name, None))}
+    numbers = [number for name in names if (number := getattr(signal, name, None))]
+    # what nohup has this process ignore, the command must ignore as well
+    heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, pass_on) for number in heeded}
     try:
         running.append(subprocess.Popen(words, env={**os.environ, **environment}))
         for number in came:

@@ -2,6 +2,9 @@
 
 import os
 
+REPEAT_SECONDS = 0.5
+"""Within which a signal that ends a process counts once: it may come to the whole group, and from each parent too."""
+
 
 def is_main() -> bool:
     """Whether this process writes and tracks for the whole run."""

@@ -101,3 +101,9 @@ def test_a_signal_to_the_stack_ends_all_of_it(number: signal.Signals) -> None:
     for part in parts:
         with pytest.raises(ProcessLookupError):
             os.kill(part, 0)
+
+
+def test_what_nohup_ignores_the_command_ignores_as_well() -> None:
+    ignores = "import signal, sys; sys.exit(signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN)"
+    command = ["nohup", sys.executable, "-c", TASK, ignores]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0

@@ -133,6 +133,7 @@ def test_a_report_on_too_few_rows_says_how_many_are_needed(services: Services) -
         "model": "inbox",
         "version": "1",
         "alarm": False,
+        "comparable": True,
         "window": {"rows": 30, "from": "2026-01-02T03:00:00", "to": "2026-01-03T03:00:00"},
         "verdicts": [{**verdict, "suspicious": False, "drifted": False, "sentence": few}],
         "quality": QUALITY,

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from boatyard.api.protocol import BoundedProtocol
 from boatyard.api.settings import Settings
+from boatyard.processes import REPEAT_SECONDS
 
 FINISH_SECONDS = 5  # for requests in flight; with the drain and the journal's last segment within Cloud Run's 10
 
@@ -24,11 +25,15 @@ class DrainingServer(uvicorn.Server):
         super().__init__(config)
         self._state = state
         self._drain_seconds = drain_seconds
-        self._ends_at = float("inf")
+        self._told_at = self._ends_at = float("inf")
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002, D102 - uvicorn's own
-        self._ends_at = 0.0 if self._state.draining else monotonic() + self._drain_seconds
-        self._state.draining = True
+        now = monotonic()
+        if not self._state.draining:
+            self._state.draining = True
+            self._told_at, self._ends_at = now, now + self._drain_seconds
+        elif now - self._told_at > REPEAT_SECONDS:
+            self._ends_at = 0.0
 
     async def on_tick(self, counter: int) -> bool:  # noqa: D102 - ten times a second
         self.should_exit |= monotonic() >= self._ends_at

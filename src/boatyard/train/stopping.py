@@ -2,15 +2,19 @@
 
 import logging
 import signal
+from time import monotonic
 from types import FrameType, TracebackType
 from typing import Any, Self
 
 import torch
 from transformers import TrainerCallback
 
+from boatyard.processes import REPEAT_SECONDS
+
 log = logging.getLogger(__name__)
 
-_SIGNALS = signal.SIGTERM, signal.SIGINT
+# the last is a closed terminal's, and none of Windows'
+_SIGNALS = [number for name in ("SIGTERM", "SIGINT", "SIGHUP") if (number := getattr(signal, name, None))]
 
 
 class StopOnSignal(TrainerCallback):
@@ -18,10 +22,12 @@ class StopOnSignal(TrainerCallback):
 
     def __init__(self) -> None:
         self.received = 0
+        self._received_at = 0.0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._receive) for number in _SIGNALS}
+        heeded = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]  # as nohup has it
+        self._before = {number: signal.signal(number, self._receive) for number in heeded}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -44,9 +50,13 @@ class StopOnSignal(TrainerCallback):
             control.should_evaluate = control.should_evaluate and _epoch_is_over(state)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        self.received = number
+        if self.received:
+            if monotonic() - self._received_at > REPEAT_SECONDS:
+                self._restore()
+                signal.raise_signal(number)
+            return
+        self.received, self._received_at = number, monotonic()
         log.warning("train: %s: finishing this step, then keeping a checkpoint", signal.Signals(number).name)
-        self._restore()
 
     def _restore(self) -> None:
         for number, handler in self._before.items():
