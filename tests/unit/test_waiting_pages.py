@@ -139,7 +139,7 @@ def test_a_report_on_too_few_rows_says_how_many_are_needed(services: Services) -
         "quality": QUALITY,
     }
     services.answers["/history.json"] = [
-        {"time": "2026-01-03T03:00:00+00:00", "rows": 30, "alarm": False, "drifted": []}
+        {"time": "2026-01-03T03:00:00+00:00", "rows": 30, "alarm": False, "suspicious": [], "drifted": []}
     ]
     (info,) = [line for line in said("drift").splitlines() if "too little traffic to compare" in line]
     assert "100 are needed" in info
