@@ -81,7 +81,7 @@ def test_pictures_of_every_page_are_taken(
         _ask(api.url, draw.choices(rows, k=1_600) + draw.choices(later, k=400), draw)
         api.stop()  # which ships its journal
     _spread(storage)
-    _look(root, tmp_path)
+    _look(root)
     with (
         ServerProcess(root, tmp_path / "api.log") as api,
         MonitorProcess(root, tmp_path / "monitor.log") as monitor,
@@ -133,12 +133,12 @@ def _spread(storage: Storage) -> None:
         storage.write(f"{journal.ROOT}date={day}/moved-1.jsonl.gz", gzip.compress("\n".join(moved_lines).encode()))
 
 
-def _look(root: Path, cache: Path) -> None:
+def _look(root: Path) -> None:
     """Reports as they would have been made every half day."""
     from boatyard.monitor.run import Monitor
     from boatyard.monitor.settings import Settings
 
-    monitor = Monitor(Settings(str(root), Reference("inbox")), cache / "monitor", days=2 * DAYS)
+    monitor = Monitor(Settings(str(root), Reference("inbox")), days=2 * DAYS)
     for halves in reversed(range(2 * DAYS - 1)):
         monitor.run(datetime.now(UTC) - timedelta(days=halves / 2))
 

@@ -63,8 +63,8 @@ def ask(config: Config, said: Said, *, judged: bool = False) -> None:
                 assert client.post("/feedback", json={"id": answer["id"], "label": topic}).is_success
 
 
-def look(config: Config, cache: Path) -> Findings:
-    return Monitor(MonitorSettings(config.paths.storage, parse_reference("plants")), cache, days=1).run()[0]
+def look(config: Config) -> Findings:
+    return Monitor(MonitorSettings(config.paths.storage, parse_reference("plants")), days=1).run()[0]
 
 
 def test_the_alarm_rings_for_what_is_new_and_clears_once_it_is_learned(config: Config, tmp_path: Path) -> None:
@@ -73,11 +73,11 @@ def test_the_alarm_rings_for_what_is_new_and_clears_once_it_is_learned(config: C
     first = aliases(storage, "plants")["production"]
 
     ask(config, said_then()[::5])
-    quiet = look(config, tmp_path)
+    quiet = look(config)
     assert not quiet.alarm, quiet.verdicts
 
     ask(config, said_now(), judged=True)
-    ringing = look(config, tmp_path)
+    ringing = look(config)
     assert ringing.alarm
     assert {"embedding", "accuracy"} <= {verdict.name for verdict in ringing.verdicts if verdict.drifted}
 
@@ -87,7 +87,7 @@ def test_the_alarm_rings_for_what_is_new_and_clears_once_it_is_learned(config: C
     assert second == outcome.version != first
 
     ask(config, said_now(), judged=True)
-    clear = look(config, tmp_path)
+    clear = look(config)
     assert clear.version == second
     assert not clear.alarm, clear.verdicts
     assert clear.quality.accuracy is not None

@@ -99,7 +99,7 @@ def test_what_people_say_is_journalled_watched_and_learned(world: World, message
     assert {answer["id"] for answer in answers} <= kept
 
     settings = MonitorSettings(world.config.paths.storage, parse_reference("inbox"))
-    findings, page = Monitor(settings, world.server.log.parent / "cache", days=1).run()
+    findings, page = Monitor(settings, days=1).run()
     assert findings.quality.feedback == JUDGED
     assert findings.quality.accuracy is not None
     right = sum(answer["label"] == label for answer, (_, label) in zip(answers, messages, strict=True))

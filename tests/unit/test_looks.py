@@ -97,7 +97,7 @@ class Watched:
 
     def look(self, time: datetime, root: str) -> Findings:
         settings = Settings(storage=root, hours=1)
-        return Monitor(settings, self.folder / f"cache-{time:%d%H%M%S%f}", days=1).run(time)[0]
+        return Monitor(settings, days=1).run(time)[0]
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from boatyard.console import complain, log_plainly, say
 from boatyard.errors import UserError, refusal
@@ -53,8 +51,7 @@ def _look(settings: Settings, folder: str) -> int:
 
     log_plainly()
     reports = open_storage(folder)
-    with TemporaryDirectory(prefix="boatyard-monitor-") as cache:
-        findings, page = Monitor(settings, Path(cache), days=settings.hours / 24).run()
+    findings, page = Monitor(settings, days=settings.hours / 24).run()
     reports.write(f"{findings.model}.html", page.encode())
     reports.write(f"{findings.model}.json", findings.as_json())
     for verdict in findings.verdicts:

@@ -19,19 +19,17 @@ Rows = NDArray[np.void]
 
 
 def is_right(predictions: Rows, feedback: Rows, names: Names, known: Iterable[str]) -> tuple[NDArray[np.bool_], int]:
-    """Of the predictions that feedback speaks of, each once, whether it agrees. `feedback` is ordered by id.
+    """Of the predictions that feedback speaks of, whether it agrees. Each id comes once; `feedback` is ordered by it.
 
     Where it names none of the `known` labels, the answer is not judged; how many these are comes second.
     """
     if not len(feedback):
         return np.zeros(0, dtype=bool), 0
-    _, first = np.unique(predictions["id"], return_index=True)
-    told = predictions[first]
-    place = np.minimum(np.searchsorted(feedback["id"], told["id"]), len(feedback) - 1)
-    spoken = feedback["id"][place] == told["id"]
+    place = np.minimum(np.searchsorted(feedback["id"], predictions["id"]), len(feedback) - 1)
+    spoken = feedback["id"][place] == predictions["id"]
     normal = names.normal()
     said = normal[feedback["label"][place[spoken]]]
-    agrees = said == normal[told["label"][spoken]]
+    agrees = said == normal[predictions["label"][spoken]]
     judged = agrees | np.isin(said, names.numbers(known))
     return agrees[judged], int((~judged).sum())
 

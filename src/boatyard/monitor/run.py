@@ -11,9 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from boatyard import registry
+from boatyard.bundle import REFERENCE, Manifest
 from boatyard.monitor.drift import Columns, compare, look_at, read_reference, why_incomparable
 from boatyard.monitor.figures import figures
 from boatyard.monitor.looks import level, ring
@@ -22,7 +24,7 @@ from boatyard.monitor.quality import accepted_accuracy, is_right, live_quality, 
 from boatyard.monitor.results import Findings, Past, Verdict, Window
 from boatyard.monitor.settings import Settings
 from boatyard.monitor.traffic import Traffic
-from boatyard.predict import Predictor
+from boatyard.predict import Predictor, served_files
 from boatyard.storage import AlreadyExists, NotFound, open_storage
 
 ROOT = "monitor/"
@@ -49,10 +51,9 @@ class _Watched:
 class Monitor:
     """Watches one model. Threads may share it; two runs at once are kept apart by whoever starts them."""
 
-    def __init__(self, settings: Settings, cache: Path, *, days: float) -> None:
-        """`cache`: a local folder for the bundle. `days`: of which the journal is read."""
+    def __init__(self, settings: Settings, *, days: float) -> None:
+        """`days`: of which the journal is read."""
         self.settings = settings
-        self._cache = cache
         self._storage = open_storage(settings.storage)
         self._home = f"{ROOT}{settings.model.name}/"
         self._traffic = Traffic(self._storage, settings.model.name, days=days, sample=settings.rows)
@@ -165,9 +166,10 @@ class Monitor:
         with self._opening:
             _, version = self.model()
             if self._watched is None or self._watched.predictor.manifest.version != version:
-                bundle = registry.fetch(self._storage, self.settings.model, self._cache)
-                predictor = Predictor(bundle)
-                self._watched = _Watched(predictor, read_reference(bundle.folder, predictor.model.descriptors))
+                with TemporaryDirectory(prefix="boatyard-monitor-") as folder:
+                    bundle = registry.fetch(self._storage, self.settings.model, Path(folder), _needed)
+                    predictor = Predictor(bundle)
+                    self._watched = _Watched(predictor, read_reference(bundle.folder, predictor.model.descriptors))
             return self._watched
 
     def _keys(self) -> list[str]:
@@ -177,6 +179,10 @@ class Monitor:
         if key not in self._reports:
             self._reports[key] = Findings.model_validate_json(self._storage.read(key))
         return self._reports[key]
+
+
+def _needed(manifest: Manifest) -> list[str]:
+    return [*served_files(manifest), *({REFERENCE} & manifest.files.keys())]
 
 
 def _told(time: datetime) -> str:

@@ -5,8 +5,6 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import datetime
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import uvicorn
@@ -106,14 +104,12 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with TemporaryDirectory(prefix="boatyard-monitor-") as cache:
-            days = max(HISTORY_DAYS, settings.hours / 24)
-            app.state.monitor = Monitor(settings, Path(cache), days=days)
-            app.state.running = threading.Lock()
-            app.state.registry = CollectorRegistry()
-            ProcessCollector(registry=app.state.registry)
-            app.state.registry.register(_Latest(app.state.monitor))
-            yield
+        app.state.monitor = Monitor(settings, days=max(HISTORY_DAYS, settings.hours / 24))
+        app.state.running = threading.Lock()
+        app.state.registry = CollectorRegistry()
+        ProcessCollector(registry=app.state.registry)
+        app.state.registry.register(_Latest(app.state.monitor))
+        yield
 
     app = FastAPI(
         title="Boatyard's monitor",

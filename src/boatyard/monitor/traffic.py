@@ -96,14 +96,18 @@ class Traffic:
         self._most = sample
         self._read: dict[str, _Read] = {}
         self._sample: list[Sampled] = []
+        self._joined: NDArray[np.void] | None = None
 
     def refresh(self, now: datetime | None = None) -> int:
         """Reads what is new and forgets what is old; how many objects were read. Raises JournalError."""
         oldest = (now or datetime.now(UTC)) - timedelta(days=self._days)
         keys = shipped(self._storage, since=oldest.date() - timedelta(days=1))
-        for key in self._read.keys() - set(keys):
-            del self._read[key]
+        old = self._read.keys() - set(keys)
         new = [key for key in keys if key not in self._read]
+        if old or new:
+            self._joined = None
+        for key in old:
+            del self._read[key]
         most = 0
         for key in new:
             self._read[key], sample = self._digest(key)
@@ -115,8 +119,14 @@ class Traffic:
 
     @property
     def predictions(self) -> NDArray[np.void]:
-        """Columns `id`, `time`, `version`, `label`, `score`, `length` and `duration_ms`."""
-        return np.concatenate([np.empty(0, _COLUMNS), *(read.predictions for read in self._read.values())])
+        """Columns `id`, `time`, `version`, `label`, `score`, `length` and `duration_ms`; ordered by id, each once.
+
+        A row of a job that two servers began is in the journal twice, with one id.
+        """
+        if self._joined is None:
+            rows = np.concatenate([np.empty(0, _COLUMNS), *(read.predictions for read in self._read.values())])
+            self._joined = rows[np.unique(rows["id"], return_index=True)[1]]
+        return self._joined
 
     @property
     def feedback(self) -> NDArray[np.void]:
