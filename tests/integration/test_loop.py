@@ -67,7 +67,7 @@ def look(config: Config) -> Findings:
     return Monitor(MonitorSettings(config.paths.storage, parse_reference("plants")), days=1).run()[0]
 
 
-def test_the_alarm_rings_for_what_is_new_and_clears_once_it_is_learned(config: Config, tmp_path: Path) -> None:
+def test_the_alarm_rings_for_what_is_new_and_clears_once_it_is_learned(config: Config) -> None:
     run_pipeline(config)
     storage = open_storage(config.paths.storage)
     first = aliases(storage, "plants")["production"]
