@@ -49,7 +49,7 @@ REFERENCES, DAYS, HOURLY_DAYS = 40, 90, 10
 STREAMS, MOST_DAYS = 30, 30
 """Something changes: so often it is planted, and for so long it is looked for."""
 MOST_FALSE = 1.0  # alarms in a year
-FOUND, WITHIN_DAYS = 0.95, {FEW_ROWS: 14, ROWS: 2}
+FOUND, WITHIN_DAYS = 0.95, {FEW_ROWS: 21, ROWS: 2}
 JUDGED = 50  # answers a day
 JOURNAL_ROWS, OBJECT_ROWS = 1_000_000, 20_000
 MOST_SECONDS, MOST_MEGABYTES = 60, 2_000
@@ -463,7 +463,7 @@ def million(predictor: Predictor, own: Columns, texts: list[str], storage: Path)
 
 def goal_of(change: dict[str, Any]) -> int:
     """In how many days it must be found."""
-    return WITHIN_DAYS.get(change["rows"], 14)
+    return WITHIN_DAYS.get(change["rows"], 7)
 
 
 def write(facts: dict[str, Any]) -> list[str]:
