@@ -43,8 +43,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> "Iterator[object]":
+    """Ends with the file: Playwright's event loop runs in the tests' thread, where other tests start their own."""
     from playwright.sync_api import expect, sync_playwright
 
     expect.set_options(timeout=40_000)

@@ -147,6 +147,8 @@ def test_a_file_becomes_a_job_and_its_answers_are_downloaded(visit: "Visit", sta
     )
     page.get_by_role("button", name="Start").click()
     expect(page.get_by_text("2,001 rows answered, 1 of them bad")).to_be_visible()
+    settled = "data-test-script-state", "notRunning"  # a click before would be lost
+    expect(page.get_by_test_id("stApp")).to_have_attribute(*settled)
     with page.expect_download() as downloading:
         page.get_by_role("button", name="Download the answers").click()
     answers = [json.loads(line) for line in Path(downloading.value.path()).read_text().splitlines()]

@@ -45,6 +45,7 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BaseSchema]:
         yield schemathesis.openapi.from_asgi("/openapi.json", app)
 
 
+@pytest.mark.no_cover  # it would take twice as long, over lines that other tests cover
 def test_no_request_gets_an_answer_that_is_not_described(described: BaseSchema) -> None:
     asked: Counter[str] = Counter()
     for operation in (found.ok() for found in described.get_all_operations()):
