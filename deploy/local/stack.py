@@ -14,6 +14,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from boatyard.processes import ENDING_SIGNALS
+
 ROOT = Path(__file__).parents[2]
 GRACE_SECONDS = 15
 
@@ -67,9 +69,8 @@ def _configure(api: Part, monitor: Part) -> Path:
 def main() -> int:
     """0 when told to stop; 1 where a part ended by itself."""
     stop = threading.Event()
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # the last is a closed terminal's, and none of Windows'
-        if number := getattr(signal, name, None):
-            signal.signal(number, lambda *_: stop.set())
+    for number in ENDING_SIGNALS:
+        signal.signal(number, lambda *_: stop.set())
     chosen = parts()
     where = {f"BOATYARD_{part.name.upper()}": part.url for part in chosen if part.name in ("api", "monitor")}
     width = max(len(part.name) for part in chosen)

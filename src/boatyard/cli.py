@@ -40,10 +40,10 @@ def run(
         else:
             require_writable(config, writes)
             job(config)
-    except (Failed, UserError) as error:
+    except Failed as error:
         complain(f"{command}: {error}")
-        return 1 if isinstance(error, Failed) else 2
-    except OSError as error:
+        return 1
+    except (OSError, UserError) as error:
         complain(f"{command}: {refusal(error)}")
         return 2
     except (Stopped, KeyboardInterrupt) as stop:

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 def which_count(
     ids: NDArray[Any] | Sequence[str], times: NDArray[Any] | Sequence[float], labels: Sequence[str]
 ) -> NDArray[np.intp]:
-    """Positions of the feedback that counts, one for each id, ordered by id: of an answer's corrections the latest.
+    """The positions of what counts, ordered by id: of each answer's corrections the latest.
 
-    `times`: in seconds. Of one moment the label that sorts last counts, so that the order of reading has no say.
+    `times`: in seconds. At equal times the label that sorts last counts, so the order of reading does not matter.
     """
     names = {label: rank for rank, label in enumerate(sorted(set(labels)))}
     ranks = np.fromiter((names[label] for label in labels), np.int64, len(labels))
-    told = np.asarray(ids)
-    order = np.lexsort((ranks, np.asarray(times, float), told))
-    told = told[order]
-    return order[np.append(told[1:] != told[:-1], True)] if len(order) else order
+    answers = np.asarray(ids)
+    order = np.lexsort((ranks, np.asarray(times, float), answers))
+    answers = answers[order]
+    return order[np.append(answers[1:] != answers[:-1], True)] if len(order) else order

@@ -8,7 +8,6 @@ from boatyard.storage import open_storage
 
 DEFAULT_STORAGE = "."
 DEFAULT_MODEL = Reference("inbox", DEFAULT_ALIAS)
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def read_model(environment: Mapping[str, str]) -> tuple[str, Reference]:

@@ -20,8 +20,8 @@ _BEGINNINGS: dict[Stage, tuple[str, ...]] = {
     "evaluate": ("evaluate.run", "{kind}.training", "{kind}.network", "{kind}.baseline"),
     "export": ("export.run", "bundle", "checksums", "{kind}.training", "{kind}.network", "{kind}.graph"),
 }
-# what has no say in the outcome: it finds settings, opens what an earlier stage made, which a fingerprint counts by its
-# own, or carries what was made
+# what does not change the outcome: it reads settings, opens what an earlier stage made, which has a fingerprint of its
+# own, or stores what was made
 _WITHOUT_SAY = {
     *(modules[0] for modules in _BEGINNINGS.values()),
     "bundle",

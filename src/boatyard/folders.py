@@ -31,8 +31,8 @@ def replacing(folder: Path) -> Iterator[Path]:
 
 
 def standing(folder: Path) -> Path:
-    """The same path. Where a process died between taking the old folder away and putting the new one there, the old
-    one is put back first: whoever reads what others replace comes by here.
+    """The same path, for who reads what other processes replace. If one of them died between taking the old folder
+    away and putting the new one there, the old one is put back first.
     """
     if not folder.exists():
         for aside in _aside(folder):

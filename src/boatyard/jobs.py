@@ -85,7 +85,7 @@ class End:
 class Lease:
     """Who works on a job, until when (seconds since 1970), and how often its next chunk was begun in vain.
 
-    An attempt counts unless it got on, or was given up for no fault: so does one that took the process with it.
+    Every attempt counts, one that took the process down too, unless it made progress or was given back unharmed.
     """
 
     holder: str = ""
@@ -250,15 +250,15 @@ def renew(storage: Storage, job: Job, holder: str) -> bool:
 
 
 def give_back(storage: Storage, job: Job, holder: str, why: str | None = None) -> None:
-    """Others may go on with the job: at once, or, where `why` it failed is said, the later the more often it did."""
+    """Lets others take the job: at once or, with `why` it failed, after a pause that grows with each failure."""
     held = storage.read_versioned(_lease_key(job))
     if held is None or (now := Lease(**json.loads(held[0]))).holder != holder:
         return
     if why is None:
-        given = replace(now, holder="", until=time(), attempts=now.attempts - 1)
+        released = replace(now, holder="", until=time(), attempts=now.attempts - 1)
     else:
-        given = replace(now, holder="", until=time() + FIRST_PAUSE * PAUSE_GROWS ** (now.attempts - 1), why=why)
-    _swap(storage, job, given, held[1])
+        released = replace(now, holder="", until=time() + FIRST_PAUSE * PAUSE_GROWS ** (now.attempts - 1), why=why)
+    _swap(storage, job, released, held[1])
 
 
 def _swap(storage: Storage, job: Job, lease: Lease, expected: str | None) -> Lease | None:

@@ -256,7 +256,7 @@ class Journal:
         return self._folder / f"{stamp}.{self.instance}-{self._opened:06}.jsonl"  # zeros: sorted as they came
 
     def _end_segment_if_over(self) -> None:
-        """Its time has come, or it does not lie any more where the next start would look for it."""
+        """Its time has come, or its file is not where the next start would look for it."""
         if self._open is not None and (monotonic() >= self._due or self._open.is_gone()):
             self._end_segment()
 
@@ -365,7 +365,7 @@ class Journal:
 
 
 _Identity = tuple[int, int]
-"""Of a file: its device and its number there."""
+"""A file's device and inode."""
 
 
 @dataclass(eq=False)
@@ -483,7 +483,7 @@ def read_object(storage: Storage, key: str) -> Iterator[dict[str, Any]]:
 
 
 def _add(numbers: bytearray, number: int) -> bool:
-    """Whether it was not among them yet."""
+    """Whether the number is new to the set, a bit for each."""
     at, bit = number >> 3, 1 << (number & 7)
     if at >= len(numbers):
         numbers.extend(bytes(at + 1 - len(numbers)))

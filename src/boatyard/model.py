@@ -40,8 +40,8 @@ def predict(
             chosen = order[start : start + batch_size]
             items = rows.select(chosen).to_list()
             batch = {name: tensor.to(device) for name, tensor in collate(items).items() if name != "labels"}
-            found = network.eval()(**batch)["logits"].float().softmax(-1).cpu().numpy()
+            scores = network.eval()(**batch)["logits"].float().softmax(-1).cpu().numpy()
             if not start:
-                probabilities = np.empty((len(order), found.shape[1]), np.float32)
-            probabilities[chosen] = found
+                probabilities = np.empty((len(order), scores.shape[1]), np.float32)
+            probabilities[chosen] = scores
     return probabilities

@@ -1,4 +1,4 @@
-"""Whether what a command will write can be written, asked before its work instead of found out after it."""
+"""Whether what a command will write can be written, checked before the work rather than discovered after it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
 """Answers rows with an opened bundle: encode, run the graph, read off the labels."""
 
-import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -56,7 +55,7 @@ def served_files(manifest: Manifest) -> list[str]:
 class Predictor:
     """An inference session and its kind's encoder. Threads may share it.
 
-    Once it is made, it needs the bundle's folder no more.
+    Once made, it no longer needs the bundle's folder.
     `threads`: of one run, by default as many as there are cores; runs side by side, of one each, get more done.
     """
 
@@ -86,12 +85,16 @@ class Predictor:
         return [self._prediction(row, *each) for row, *each in ranked]
 
     def works(self) -> bool:
-        """Whether it still answers an example of its own; if not, a run that failed tells nothing of its rows."""
+        """Whether it still answers its own example; if not, a run that failed says nothing about its rows."""
         try:
-            self.answer([self.model.parse(example) for example in self.manifest.examples[:1]])
+            self.answer_example()
         except Exception:  # whatever it is
             return False
         return True
+
+    def answer_example(self) -> None:
+        """Raises whatever `parse` or `answer` raise of the bundle's first example."""
+        self.answer([self.model.parse(example) for example in self.manifest.examples[:1]])
 
     def outputs(self, rows: Sequence[Any], batch_size: int = 32) -> Outputs:
         """What the graph says of each row; there must be one."""
@@ -121,18 +124,16 @@ class Predictor:
 def open_predictor(bundle: Bundle, threads: int | None = None) -> Predictor:
     """The bundle opened and asked its first example, which its tokenizer, its limits and its graph must agree on.
 
-    A server does this before it answers with a bundle, and whatever moves an alias does before it moves it there.
+    A server does this before it answers with a bundle, and whoever promotes a version before the alias moves.
 
     Raises:
         BundleError: no server could answer with it.
     """
     predictor, named = Predictor(bundle, threads), f"{bundle.manifest.name}@{bundle.manifest.version}"
     try:
-        answers = predictor.answer([predictor.model.parse(example) for example in bundle.manifest.examples[:1]])
+        predictor.answer_example()
     except Exception as wrong:  # a graph's have no narrower base
         raise BundleError(f"{named} opens, but does not answer its own example: {wrong}") from wrong
-    if not all(math.isfinite(answer.score) for answer in answers):
-        raise BundleError(f"{named} answers its own example with no number: its graph is broken")
     return predictor
 
 

@@ -1,9 +1,13 @@
-"""One process or, under torchrun, several: who speaks and writes."""
+"""One process or, under torchrun, several: who speaks and writes, and what ends them."""
 
 import os
+import signal
+
+ENDING_SIGNALS = [number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None))]
+"""Ctrl-C, a supervisor's, and a closed terminal's, which Windows lacks."""
 
 REPEAT_SECONDS = 0.5
-"""Within which a signal that ends a process counts once: it may come to the whole group, and from each parent too."""
+"""Within these an ending signal counts once: the whole group may get it, and each parent may pass it on."""
 
 
 def is_main() -> bool:

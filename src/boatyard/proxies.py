@@ -3,7 +3,7 @@
 import os
 from collections.abc import MutableMapping
 
-_HOSTS = ("127.0.0.1", "::1", "localhost")
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def reach_this_machine_directly(environment: MutableMapping[str, str] = os.environ) -> None:
@@ -14,5 +14,5 @@ def reach_this_machine_directly(environment: MutableMapping[str, str] = os.envir
     named = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
     hosts = [host for host in map(str.strip, named.split(",")) if host]
     if "*" not in hosts:
-        hosts += [host for host in _HOSTS if host not in hosts]
+        hosts += [host for host in LOOPBACK if host not in hosts]
     environment["no_proxy"] = environment["NO_PROXY"] = ",".join(hosts)

@@ -1,6 +1,6 @@
 """Records of CSV, TSV and JSON Lines, read alike for training and for jobs, from bytes as they come.
 
-A record that cannot be read is one too, and says why. A quote that was opened by mistake costs the line it stands in
+A record that cannot be read still counts, and says why. A quote that was opened by mistake costs the line it stands in
 and no other: reading goes on with the next.
 """
 
@@ -14,7 +14,7 @@ from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 from boatyard.errors import UserError
-from boatyard.texts import is_blank, normal_label
+from boatyard.texts import UNDECODABLE, is_blank, normal_label
 
 MOST_BYTES = 2**20  # of a record
 
@@ -47,7 +47,6 @@ _TOGETHER = 2**16  # bytes cut into lines: those may be short, and many
 _TOO_LONG = f"is longer than {MOST_BYTES:,} bytes"
 TWICE = 'a quote inside a quoted cell is written twice ("")'
 NOT_UTF_8 = "not UTF-8, but perhaps Windows-1252 or Latin-1; save the file as UTF-8"
-_UNDECODABLE = re.compile("[\udc80-\udcff]")  # what surrogateescape makes of bytes that are no UTF-8
 _BOM = "\ufeff"  # also where files were put together
 _digits = re.compile(r"\d+")
 
@@ -199,7 +198,7 @@ def _header(lines: _Lines, delimiter: str) -> list[str]:
         cells = _cells([first], lines, delimiter)
     except _Malformed as wrong:
         raise Unreadable(f"has no header that can be read: line {first.number} {wrong}") from None
-    if any(map(_UNDECODABLE.search, cells)):
+    if any(map(UNDECODABLE.search, cells)):
         raise Unreadable(f"names its columns in bytes that are {NOT_UTF_8}")
     header = [normal_label(cell) for cell in cells]
     check_columns(header)

@@ -108,8 +108,8 @@ def publish(storage: Storage, folder: Path) -> Manifest:
 
 def published(storage: Storage) -> list[Reference]:
     """Every version of every model, the newest first."""
-    found = [Reference(name, version) for name, version in _published(storage, ROOT)]
-    return sorted(found, key=lambda each: each.selector, reverse=True)
+    references = [Reference(name, version) for name, version in _published(storage, ROOT)]
+    return sorted(references, key=lambda each: each.selector, reverse=True)
 
 
 def names(storage: Storage) -> list[str]:
@@ -160,7 +160,7 @@ def promote(
 def rollback(storage: Storage, name: str, alias: str = DEFAULT_ALIAS, *, expected: Expected = ANYWHERE) -> Alias:
     """Points the alias at what it pointed at before its last promotion that still stands.
 
-    Two people who roll the same version back go back two: unless both say that they `expected` it.
+    Two people who roll back the same version go back two, unless both name it as `expected`.
 
     Raises:
         AliasMoved: it does not point at `expected` any more.
@@ -304,7 +304,7 @@ def _move(
 def _what_exists(storage: Storage, reference: Reference) -> str:
     """Why a reference is unknown: the wrong part, and what lies nearest to it.
 
-    Anybody may ask for what is not there, so no look here goes through all that is.
+    Anybody may ask for what is not there, so nothing here lists all that is.
     """
     name, selector = reference.name, reference.selector
     there = [version for version in reversed(storage.folders(f"{ROOT}{name}/")) if VERSION.fullmatch(version)]

@@ -15,6 +15,9 @@ VISIBLE = f"[^{_BLANK}]"
 LONGEST_LABEL = 200
 """In characters: what training takes, feedback can name."""
 
+UNDECODABLE = re.compile("[\udc80-\udcff]")
+"""Finds what `surrogateescape` makes of bytes that are not UTF-8."""
+
 _visible = re.compile(VISIBLE)
 _edges = re.compile(f"^[{_BLANK}]+|[{_BLANK}]+$")
 _invisible = re.compile(r"[\u00ad\u034f\u061c\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
@@ -36,6 +39,15 @@ _LOOKALIKES = str.maketrans(
 def is_blank(text: str) -> bool:
     """Whether nothing of the text can be seen."""
     return _visible.search(text) is None
+
+
+def is_encodable(text: str) -> bool:
+    """Whether UTF-8 has all of it; half a surrogate pair, which JSON can spell, it has not."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def composed(text: str) -> str:

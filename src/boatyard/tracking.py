@@ -115,7 +115,7 @@ def git_commit(folder: Path = Path(__file__).parent) -> str | None:
 
 
 def _git(folder: Path, *words: str) -> str:
-    # which a hook sets, for the repository that it runs in
+    # git sets them for its hooks, and they name the repository that the hook runs in
     environment = {name: value for name, value in os.environ.items() if name not in _OF_ONE_REPOSITORY}
     ran = subprocess.run(["git", *words], cwd=folder, env=environment, capture_output=True, check=True)  # noqa: S603
     return os.fsdecode(ran.stdout).strip()

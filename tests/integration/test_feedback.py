@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from time import perf_counter
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
@@ -12,7 +14,11 @@ from starlette.testclient import TestClient
 
 from boatyard import registry
 from boatyard.api import feedback as feedback_module
+from boatyard.api.answers import Feedback
+from boatyard.api.feedback import Truths
+from boatyard.api.ids import new_id
 from boatyard.journal import read
+from boatyard.problems import Problem
 from boatyard.storage import Storage
 
 pytestmark = pytest.mark.integration
@@ -50,6 +56,16 @@ def test_a_label_that_the_model_does_not_have_is_refused_with_the_nearest(
     document = assert_problem(refused, 422, f"the nearest that it has is '{nearest}")
     assert [error["pointer"] for error in document["errors"]] == ["#/label"]
     assert len(document["detail"]) < 200
+
+
+def test_a_label_as_long_as_a_body_may_be_is_refused_at_once(storage: Storage) -> None:
+    model = registry.Reference("many", "20270101T000000Z-00000000")
+    card = SimpleNamespace(name=model.name, version=model.selector, labels=[f"label number {n}" for n in range(500)])
+    correction = Feedback(id=new_id(model), label="".join(chr(ord("a") + n * 577 % 1200) for n in range(400_000)))
+    started = perf_counter()
+    with pytest.raises(Problem, match="the nearest that it has"):
+        Truths(storage).check(correction, card)
+    assert perf_counter() - started < 1
 
 
 def mistyped(answer: str) -> str:

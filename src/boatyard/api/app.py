@@ -89,16 +89,16 @@ async def feedback(request: Request) -> Feedback:
 
     The label must be one that the model has; it is kept, and answered with, as the model spells it.
     """
-    state, said = request.app.state, parse(await read_json(request), Feedback)
+    state, correction = request.app.state, parse(await read_json(request), Feedback)
     default = state.models.default and state.models.default.manifest
-    model, label = await to_thread.run_sync(state.truths.check, said, default)
-    append(state.journal, [feedback_line(said.id, model, label)])
-    return Feedback(id=said.id, label=label)
+    model, label = await to_thread.run_sync(state.truths.check, correction, default)
+    append(state.journal, [feedback_line(correction.id, model, label)])
+    return Feedback(id=correction.id, label=label)
 
 
 @guarded.post("/jobs", status_code=202, responses=documented(404, 408, 413, 415, 422, 429, 500, 503))
 async def submit_job(request: Request, response: Response, predictor: NamedModel) -> JobState:
-    """Takes a file of inputs, CSV or JSON Lines, to be answered row by row: ask at `location` how it is doing."""
+    """Takes a file of inputs, CSV, TSV or JSON Lines, to be answered row by row: ask at `location` how it is doing."""
     storage: Storage = request.app.state.storage
     job = await jobs_over_http.submit(request, storage, predictor)
     request.app.state.worker.wake()

@@ -13,11 +13,11 @@ from boatyard.bundle import BundleError, Card
 from boatyard.problems import Fault, Problem
 from boatyard.registry import Reference, UnknownModel
 from boatyard.storage import Storage
-from boatyard.texts import normal_label
+from boatyard.texts import LONGEST_LABEL, normal_label
 
-LIST_SECONDS = 1.0  # for how long a list of what is published is good enough
+LIST_SECONDS = 1.0  # how long a listing of the registry is reused
 MOST_KNOWN = 100  # models whose labels are kept
-IDS_SINCE = "20261128T000000Z"  # answers of models that are older may have a random UUID, which names no model
+IDS_SINCE = "20261128T000000Z"  # answers of older models may have a random UUID, which names no model
 _ECHOED_CHARACTERS = 60
 
 
@@ -31,20 +31,20 @@ class Truths:
         self._listed_at = float("-inf")
         self._asking = threading.Lock()  # one at a time asks the storage
 
-    def check(self, said: Feedback, default: Card | None) -> tuple[Reference | None, str]:
+    def check(self, correction: Feedback, default: Card | None) -> tuple[Reference | None, str]:
         """The model that the answer is of, and the label as it has it. `default`: a model that need not be looked up.
 
         The model is None for an answer from before ids told it. Raises Problem.
         """
         if default is not None:
             self._remember(Reference(default.name, default.version), default)
-        model = next((model for model in self._models() if is_of(said.id, model)), None)
+        model = next((model for model in self._models() if is_of(correction.id, model)), None)
         if model is not None:
-            return model, self._label(said.label, [model])
+            return model, self._label(correction.label, [model])
         older = [model for model in self._published if model.selector < IDS_SINCE]
-        if not (older and UUID(said.id).version == 4):
+        if not (older and UUID(correction.id).version == 4):
             raise _refused("id", "no model that is published here has given an answer with this id")
-        return None, self._label(said.label, older)
+        return None, self._label(correction.label, older)
 
     def _models(self) -> Iterator[Reference]:
         """The ones that are known, then, where that is not enough, those that the registry has by now."""
@@ -58,10 +58,11 @@ class Truths:
     def _label(self, label: str, models: list[Reference]) -> str:
         wanted = normal_label(label)
         for model in models:
-            if (found := self._labels_of(model).get(wanted)) is not None:
-                return found
+            if (spelling := self._labels_of(model).get(wanted)) is not None:
+                return spelling
         known = {each.casefold(): each for model in models for each in self._labels_of(model).values()}
-        near = get_close_matches(wanted.casefold(), known, n=1, cutoff=0)
+        # no label is longer, and each comparison takes as long as what it compares
+        near = get_close_matches(wanted[:LONGEST_LABEL].casefold(), known, n=1, cutoff=0)
         nearest = f"; the nearest that it has is {known[near[0]]!r}" if near else ""
         raise _refused("label", f"the model has no label {label[:_ECHOED_CHARACTERS]!r}{nearest}")
 

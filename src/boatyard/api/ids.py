@@ -1,6 +1,6 @@
-"""The ids of answers: 24 hex digits that are anyone's, and 8 that follow from them and from the model that answered.
+"""The ids of answers: 24 hex digits, and a tag of 8 computed from them and the model that answered.
 
-So any server tells which model an id is of, and that an id is of none, with nothing to look it up in.
+So any server can tell from an id alone which model gave it, or that none did.
 """
 
 from hashlib import sha256

@@ -35,7 +35,7 @@ MOST_OPEN = 20
 TOP_K = 3
 LOOK_SECONDS = 5.0  # for jobs that another server took and left
 YIELD_SECONDS = 0.2  # to whoever waits for an answer
-ROOM_SECONDS = 1.0  # between two looks whether the journal has room again
+ROOM_SECONDS = 1.0  # between two looks for room in the journal
 
 FORMATS: Mapping[str, Format] = {
     "text/csv": "csv",
@@ -225,10 +225,10 @@ class Worker:
         answered = _Answered([], [], [])
         for start in range(0, len(chunk), MOST_TOGETHER):
             started, few = perf_counter(), chunk[start : start + MOST_TOGETHER]
-            asked = [_parse(predictor, row) for row in few]
-            found = iter(await self._ask(predictor, [each.parsed for each in asked if each.wrong is None]))
-            predictions = [next(found) if each.wrong is None else None for each in asked]
-            for row, each, prediction in zip(few, asked, predictions, strict=True):
+            inputs = [_parse(predictor, row) for row in few]
+            answered_inputs = iter(await self._ask(predictor, [each.parsed for each in inputs if each.wrong is None]))
+            predictions = [next(answered_inputs) if each.wrong is None else None for each in inputs]
+            for row, each, prediction in zip(few, inputs, predictions, strict=True):
                 if prediction is None:
                     answered.result.append({"row": row.number, "error": each.wrong or UNANSWERABLE})
                     continue
@@ -252,7 +252,7 @@ class Worker:
                 await asyncio.sleep(YIELD_SECONDS)
 
     async def _journalled(self, job: Job, lines: list[dict[str, Any]]) -> bool:
-        """Before anyone can read them, as with every answer; without room, a job waits. False once another has it."""
+        """Journals what nobody can read yet, once there is room; False if another server has the job by then."""
         while True:
             if not self._journal.is_crowded:
                 with suppress(JournalError):
@@ -267,7 +267,7 @@ class Worker:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Input:
     """A row of a file: what of it the model reads, as it came and parsed, or what is wrong with it."""
 
     input: Any = None
@@ -275,21 +275,21 @@ class _Asked:
     wrong: str | None = None
 
 
-def _parse(predictor: Predictor, row: InputRow) -> _Asked:
+def _parse(predictor: Predictor, row: InputRow) -> _Input:
     if row.wrong is not None:
-        return _Asked(wrong=row.wrong)
-    given = row.fields
-    if isinstance(given, dict):  # a file may have more columns than the model reads
+        return _Input(wrong=row.wrong)
+    fields = row.fields
+    if isinstance(fields, dict):  # a file may have more columns than the model reads
         wanted = predictor.manifest.input_schema.get("properties", {})
-        given = {name: value for name, value in given.items() if name in wanted}
+        fields = {name: value for name, value in fields.items() if name in wanted}
     try:
-        return _Asked(given, predictor.model.parse(given))
+        return _Input(fields, predictor.model.parse(fields))
     except InvalidInput as refused:
-        return _Asked(wrong=refused.detail)
+        return _Input(wrong=refused.detail)
 
 
 def _lasting(answer: Answer) -> dict[str, Any]:
-    """What follows from the row and the model alone, and so is the same whoever answers."""
+    """What depends on the row and the model alone, and so is the same whoever answers."""
     top = [{"label": choice.label, "score": choice.score} for choice in answer.top]
     return {
         "id": answer.id,

@@ -25,14 +25,14 @@ class DrainingServer(uvicorn.Server):
         super().__init__(config)
         self._state = state
         self._drain_seconds = drain_seconds
-        self._told_at = self._ends_at = float("inf")
+        self._signalled_at = self._ends_at = float("inf")
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002, D102 - uvicorn's own
         now = monotonic()
         if not self._state.draining:
             self._state.draining = True
-            self._told_at, self._ends_at = now, now + self._drain_seconds
-        elif now - self._told_at > REPEAT_SECONDS:
+            self._signalled_at, self._ends_at = now, now + self._drain_seconds
+        elif now - self._signalled_at > REPEAT_SECONDS:
             self._ends_at = 0.0
 
     async def on_tick(self, counter: int) -> bool:  # noqa: D102 - ten times a second

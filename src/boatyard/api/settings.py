@@ -9,8 +9,9 @@ from typing import Self
 
 from boatyard.api.journalled import KEEPS, Keep
 from boatyard.api.keys import Keys
-from boatyard.environment import DEFAULT_MODEL, DEFAULT_STORAGE, LOOPBACK, read_model, read_port
+from boatyard.environment import DEFAULT_MODEL, DEFAULT_STORAGE, read_model, read_port
 from boatyard.errors import UserError
+from boatyard.proxies import LOOPBACK
 from boatyard.registry import Reference
 
 _NUMBER = re.compile(r"[0-9]{1,4}(\.[0-9]{1,3})?")

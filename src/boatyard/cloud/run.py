@@ -174,7 +174,7 @@ class _CloudRun:
     """The Admin API, as far as a service needs it."""
 
     def __init__(self, where: Place) -> None:
-        self.generation: int | None = None  # of the service, as it was last seen or left by who decides about it
+        self.generation: int | None = None  # of the service, as this process last saw or left it
         self._host = f"{where.region}-run.googleapis.com"
         self._parent = f"apis/serving.knative.dev/v1/namespaces/{where.project}"
         self._api = Api(Session(), "run", self._host)
@@ -190,7 +190,7 @@ class _CloudRun:
         return self._api.address
 
     def look(self, name: str) -> Object | None:
-        """The service, to decide what becomes of it: whoever changes it after this look is not overruled."""
+        """The service, before a decision about it: a change that others make after this look is not overwritten."""
         found = self.find(name)
         self.generation = None if found is None else found["metadata"]["generation"]
         return found

@@ -4,7 +4,6 @@ Exact cases are errors; cases equal only after case, punctuation and space are i
 """
 
 import hashlib
-import re
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,14 +15,12 @@ import numpy.typing as npt
 from boatyard.data.read import SPLIT_NAMES, SPLITS
 from boatyard.data.summary import Issue
 from boatyard.records import NOT_UTF_8, TWICE
-from boatyard.texts import LONGEST_LABEL, composed, is_blank, look, normal_label
+from boatyard.texts import LONGEST_LABEL, UNDECODABLE, composed, is_blank, is_encodable, look, normal_label
 
 LISTED = 1000  # issues kept with their place; all are counted
 
 TRAIN, VALIDATION, TEST = range(len(SPLITS))
 
-# of the first kind are bytes that are no UTF-8, as they were read
-_surrogate = re.compile("([\udc80-\udcff])|[\ud800-\udfff]")
 _nobody = np.zeros(0, np.int64)
 
 
@@ -44,8 +41,9 @@ def check_texts(values: Sequence[Any], columns: Sequence[str]) -> Problem | None
             return Problem("not_text", column, f"holds a {type(value).__name__}; expected text")
         if is_blank(value):
             return Problem("empty", column, "is empty; every row needs a text")
-        if (half := _surrogate.search(value)) is not None:
-            what = f"bytes that are {NOT_UTF_8}" if half[1] else "half of a surrogate pair, which is no character"
+        if not is_encodable(value):
+            undecoded = UNDECODABLE.search(value) is not None
+            what = f"bytes that are {NOT_UTF_8}" if undecoded else "half of a surrogate pair, which is no character"
             return Problem("bad_bytes", column, f"holds {what}")
     return None
 

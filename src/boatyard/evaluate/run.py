@@ -82,7 +82,7 @@ def _evaluate(config: Config, prepared: Prepared, encoded: Encoded, trained: Tra
 
 
 def _baseline(config: Config, prepared: Prepared) -> BaselineScore:
-    """The kind's own; where that fails, which is no reason that the run does, the label that most rows have."""
+    """The kind's own; if it cannot be fitted, the most frequent label: the evaluation does not fail with it."""
     train, started = prepared.targets("train"), perf_counter()
     try:
         fitted = training(config.data.kind).fit_baseline(prepared.rows("train"), train, seed=config.train.seed)

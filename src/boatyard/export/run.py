@@ -185,10 +185,10 @@ def _write_reference(path: Path, predictor: Predictor, prepared: Prepared, given
     pq.write_table(reference([rows[i] for i in reference_rows(len(rows))], predictor), path)
 
 
-def _digest(given: str | None) -> str | None:
+def _digest(file: str | None) -> str | None:
     """None for no file, and for what cannot be read: `read_reference_rows` says why."""
     try:
-        return None if given is None else file_digest(Path(given))
+        return None if file is None else file_digest(Path(file))
     except OSError:
         return None
 

@@ -27,10 +27,10 @@ def literal(text: object, limit: int = 1000) -> str:
 def plain_markdown(text: str) -> str:
     """A Markdown document without what Streamlit adds to the language, which its author did not mean."""
 
-    def unread(found: re.Match[str]) -> str:
-        if found["kept"]:
-            return found[0]
-        return f"\\:{_NOTHING}" if found["colon"] else f"{_NOTHING}{found[0]}{_NOTHING}"
+    def unread(match: re.Match[str]) -> str:
+        if match["kept"]:
+            return match[0]
+        return f"\\:{_NOTHING}" if match["colon"] else f"{_NOTHING}{match[0]}{_NOTHING}"
 
     return _EXTENSIONS.sub(unread, text)
 

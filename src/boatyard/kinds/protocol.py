@@ -75,7 +75,7 @@ class ServingKind(Protocol):
     """What lies beside the graph in a bundle and is read to answer."""
 
     def open_model(self, folder: Path, manifest: Manifest) -> ServedModel[Any, Any]:
-        """Reads these, from a verified bundle whose folder may be gone afterwards."""
+        """Reads `FILES` from a verified bundle, whose folder may be gone afterwards."""
 
 
 class Baseline(Protocol):

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from boatyard.environment import DEFAULT_MODEL, DEFAULT_STORAGE, LOOPBACK, read_model, read_port
+from boatyard.environment import DEFAULT_MODEL, DEFAULT_STORAGE, read_model, read_port
 from boatyard.errors import UserError
 from boatyard.monitor.drift import LEAST
 from boatyard.monitor.statistics import LEAST_ROWS
+from boatyard.proxies import LOOPBACK
 from boatyard.registry import Reference
 
 MOST_ROWS = 10_000  # what the statistics of so many take: seconds, and about a gigabyte
@@ -57,7 +58,7 @@ def _number(environment: Mapping[str, str], variable: str, default: int, least: 
 
 
 def _share(environment: Mapping[str, str], variable: str, default: float) -> float:
-    given = environment.get(variable) or str(default)
-    if not re.fullmatch(r"0|0?\.[0-9]{1,6}", given):
-        raise UserError(f"{variable}: {given!r} is not a share from 0 to below 1, such as 0.02")
-    return float(given)
+    share = environment.get(variable) or str(default)
+    if not re.fullmatch(r"0|0?\.[0-9]{1,6}", share):
+        raise UserError(f"{variable}: {share!r} is not a share from 0 to below 1, such as 0.02")
+    return float(share)

@@ -94,14 +94,14 @@ class Storage(Protocol):
 
     @abstractmethod
     def folders(self, prefix: str = "") -> Keys:
-        """What comes next in the keys that go on below `prefix` (empty, or with '/' at its end), sorted.
+        """The folders directly below `prefix` (empty, or with '/' at its end), sorted; of a bucket the first thousand.
 
-        However much lies below: of a bucket, the first thousand.
+        It costs the same however much lies in them.
         """
 
     @abstractmethod
     def fetch(self, prefix: str, cache: Path, names: Collection[str] | None = None) -> Path:
-        """A local folder, to be read only, with what lies under `prefix`, or with its `names` at least.
+        """A local folder, to be read only, with what lies under `prefix`, or at least those of the `names`.
 
         Raises NotFound where there is nothing of it.
         """

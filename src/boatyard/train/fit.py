@@ -44,7 +44,7 @@ def train(config: Config, prepared: Prepared, encoded: Encoded, callbacks: Seque
     have no metrics.
 
     Raises:
-        Stopped: on SIGTERM or SIGINT, once a checkpoint is kept.
+        Stopped: on a signal that ends processes, once a checkpoint is kept.
         UserError: the settings clash, the loss is no number, or a checkpoint cannot be written.
     """
     run = run_folder(config, encoded)

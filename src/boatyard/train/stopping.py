@@ -1,4 +1,4 @@
-"""An orderly end on SIGTERM or SIGINT: the step in hand, a checkpoint, then the way out."""
+"""An orderly end on a signal: the step in hand, a checkpoint, then the way out."""
 
 import logging
 import signal
@@ -9,16 +9,13 @@ from typing import Any, Self
 import torch
 from transformers import TrainerCallback
 
-from boatyard.processes import REPEAT_SECONDS
+from boatyard.processes import ENDING_SIGNALS, REPEAT_SECONDS
 
 log = logging.getLogger(__name__)
 
-# the last is a closed terminal's, and none of Windows'
-_SIGNALS = [number for name in ("SIGTERM", "SIGINT", "SIGHUP") if (number := getattr(signal, name, None))]
-
 
 class StopOnSignal(TrainerCallback):
-    """Handles the signals while it is entered. A second one ends the process at once, as ever."""
+    """Handles the signals while it is entered. A second one, not an echo of the first, ends the process at once."""
 
     def __init__(self) -> None:
         self.received = 0
@@ -26,7 +23,7 @@ class StopOnSignal(TrainerCallback):
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        heeded = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]  # as nohup has it
+        heeded = [n for n in ENDING_SIGNALS if signal.getsignal(n) is not signal.SIG_IGN]  # nohup ignores SIGHUP
         self._before = {number: signal.signal(number, self._receive) for number in heeded}
         return self
 

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from boatyard.bundle import BundleError, Manifest
 from boatyard.kinds.protocol import Feeds, InvalidInput
-from boatyard.texts import VISIBLE, is_blank
+from boatyard.texts import UNDECODABLE, VISIBLE, is_blank, is_encodable
 
 FILES = ("tokenizer.json",)
 MOST_CHARACTERS = 20_000
@@ -21,7 +21,6 @@ _ECHOED_CHARACTERS = 40
 Row = tuple[str, ...]
 """The texts of one request, in the order of the schema."""
 
-_not_utf_8 = re.compile("[\udc80-\udcff]")  # as surrogateescape has read it
 _letter = re.compile(r"[^\W\d_]")
 _LAST_LATIN = "\u024f"
 
@@ -172,10 +171,10 @@ class TextModel:
             raise InvalidInput(f'"{field}" is blank', pointer)
         if len(text) > self.max_characters:
             raise InvalidInput(f'"{field}" has {len(text)} characters and may have {self.max_characters}', pointer)
-        if _not_utf_8.search(text):
-            raise InvalidInput(f'"{field}" is not UTF-8', pointer)
-        if not _is_encodable(text):
-            raise InvalidInput(f'"{field}" holds half of a surrogate pair, which is no character', pointer)
+        if not is_encodable(text):
+            undecoded = UNDECODABLE.search(text) is not None
+            what = "is not UTF-8" if undecoded else "holds half of a surrogate pair, which is no character"
+            raise InvalidInput(f'"{field}" {what}', pointer)
         return text
 
     def _framed(self, texts: list[list[int]]) -> EncodedText:
@@ -236,11 +235,3 @@ def _ids_of_pieces(tokenizer: Tokenizer) -> set[int]:
 def _share(found: Iterable[bool]) -> float:
     each = list(found)
     return sum(each) / len(each) if each else 0.0
-
-
-def _is_encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
