@@ -10,6 +10,8 @@ from pathlib import Path
 
 from invoke import Collection, Context, Exit, task
 
+from boatyard.processes import ending_signals
+
 _OVERRIDES = {"override": "a Hydra override such as model=minilm or train.seed=1; repeatable"}
 
 
@@ -32,11 +34,7 @@ def _run(context: Context, *words: str, **environment: str) -> None:
         elif number != signal.SIGINT or not _hears_the_keyboard():
             running[0].send_signal(number)
 
-    names = ("SIGINT", "SIGTERM", "SIGHUP")  # the last is a closed terminal's, and none of Windows'
-    numbers = [number for name in names if (number := getattr(signal, name, None))]
-    # what nohup has this process ignore, the command must ignore as well
-    heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, pass_on) for number in heeded}
+    before = {number: signal.signal(number, pass_on) for number in ending_signals()}
     try:
         running.append(subprocess.Popen(words, env={**os.environ, **environment}))
         for number in came:

@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from boatyard.processes import ENDING_SIGNALS
+from boatyard.processes import ending_signals
 
 ROOT = Path(__file__).parents[2]
 GRACE_SECONDS = 15
@@ -35,19 +35,26 @@ class Part:
 
 
 def parts() -> list[Part]:
-    """Ports may be named: API_PORT, MONITOR_PORT, FRONTEND_PORT, PROMETHEUS_PORT."""
+    """Ports may be named: API_PORT, MONITOR_PORT, FRONTEND_PORT, PROMETHEUS_PORT. Raises ValueError: one is none."""
 
     def module(name: str, default: int, *words: str) -> Part:
-        port = int(os.environ.get(f"{name.upper()}_PORT") or default)
-        return Part(name, (sys.executable, "-m", f"boatyard.{name}", *words), port)
+        return Part(name, (sys.executable, "-m", f"boatyard.{name}", *words), _port(name, default))
 
     api, monitor, frontend = module("api", 8000), module("monitor", 8001, "serve"), module("frontend", 8501)
     if binary := shutil.which("prometheus"):
-        port = int(os.environ.get("PROMETHEUS_PORT") or 9090)
+        port = _port("prometheus", 9090)
         options = (f"--config.file={_configure(api, monitor)}", "--storage.tsdb.path=runs/prometheus/data")
         command = (binary, *options, f"--web.listen-address=127.0.0.1:{port}")
         return [api, monitor, frontend, Part("prometheus", command, port)]
     return [api, monitor, frontend]
+
+
+def _port(name: str, default: int) -> int:
+    variable = f"{name.upper()}_PORT"
+    port = os.environ.get(variable) or str(default)
+    if not (port.isascii() and port.isdigit() and 1 <= int(port[:6]) <= 65535):
+        raise ValueError(f"{variable}: {port!r} is not a port: it is a number from 1 to 65535")
+    return int(port)
 
 
 def _configure(api: Part, monitor: Part) -> Path:
@@ -67,11 +74,15 @@ def _configure(api: Part, monitor: Part) -> Path:
 
 
 def main() -> int:
-    """0 when told to stop; 1 where a part ended by itself."""
+    """0 when told to stop; 1 where a part ended by itself; 2 where a port is wrong."""
     stop = threading.Event()
-    for number in ENDING_SIGNALS:
+    for number in ending_signals():
         signal.signal(number, lambda *_: stop.set())
-    chosen = parts()
+    try:
+        chosen = parts()
+    except ValueError as wrong:
+        print(f"stack: {wrong}", file=sys.stderr)
+        return 2
     where = {f"BOATYARD_{part.name.upper()}": part.url for part in chosen if part.name in ("api", "monitor")}
     width = max(len(part.name) for part in chosen)
     running: dict[Part, subprocess.Popen[str]] = {}

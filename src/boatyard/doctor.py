@@ -75,10 +75,12 @@ def git(config: "Config") -> Verdict:  # noqa: ARG001
     """It names the commit that a model came from, and the images."""
     if shutil.which("git") is None:
         return wrong("not there", _INSTALL_GIT.get(platform.system(), "sudo apt install git"))
-    asked = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
-    if asked.returncode:
+    from boatyard.tracking import git_commit
+
+    commit, _, changes = (git_commit(Path.cwd()) or "").partition("+")
+    if not commit:  # none here, or another project's around it
         return warning("no commit here", 'git init && git add --all && git commit --message "Start from Boatyard"')
-    return ok(asked.stdout.strip())
+    return ok(f"{commit[:12]}, and changes" if changes else commit[:12])
 
 
 @check("port")

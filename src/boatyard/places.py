@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from boatyard.config import Config
 
 _NOTHING = "doctor/"  # a prefix that nothing lies under: to list it is to reach the storage
-_BELOW = {"reports": ("data/{}", "evaluation/{}"), "storage": ("models/{}", ".")}  # the others: {}
+_BELOW = {"reports": ("data/{}", "evaluation/{}"), "storage": ("models/{}/aliases", "models/{}", ".")}  # the others: {}
 
 
 def require_writable(config: Config, keys: Sequence[str]) -> None:
@@ -27,7 +27,11 @@ def require_writable(config: Config, keys: Sequence[str]) -> None:
         root = getattr(config.paths, key)
         if root is None:
             continue
-        if why := unwritable(root, [below.format(config.data.name) for below in _BELOW.get(key, ("{}",))]):
+        try:
+            why = unwritable(root, [below.format(config.data.name) for below in _BELOW.get(key, ("{}",))])
+        except (OSError, UserError) as error:
+            raise UserError(f"paths.{key}: {refusal(error)}") from None
+        if why:
             raise UserError(f"paths.{key}={root} cannot be written: {why}")
 
 

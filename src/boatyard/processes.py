@@ -3,11 +3,14 @@
 import os
 import signal
 
-ENDING_SIGNALS = [number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None))]
-"""Ctrl-C, a supervisor's, and a closed terminal's, which Windows lacks."""
-
 REPEAT_SECONDS = 0.5
 """Within these an ending signal counts once: the whole group may get it, and each parent may pass it on."""
+
+
+def ending_signals() -> list[signal.Signals]:
+    """Ctrl-C, a supervisor's, and a closed terminal's, which Windows lacks; less what nohup has this process ignore."""
+    there = [number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None))]
+    return [number for number in there if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 def is_main() -> bool:

@@ -182,11 +182,19 @@ def test_training_goes_on_from_a_published_encoder(finished: Finished) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"), [(None, "cannot be read"), ("question\n", "needs rows"), ("other\nx\n", "needs rows")]
+    ("content", "told"),
+    [
+        (None, "cannot be read: .*no such file"),
+        ("text\n", "has no rows"),
+        ("other\nx\n", "cannot be read: .*column 'text' is missing"),
+        ('text,n\nx,1\n"y,2\nz,3\n', "row 3: opens a quote"),
+        ("text,n\nx,1\n,2\n", "row 3: column 'text' is empty"),
+    ],
 )
-def test_a_reference_that_cannot_be_read_is_one_sentence(
-    finished: Finished, tmp_path: Path, content: str | None, told: str
+def test_a_reference_that_cannot_be_used_is_one_sentence_before_the_training(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None, told: str
 ) -> None:
+    monkeypatch.setattr("boatyard.pipeline.run.train", lambda *_: pytest.fail("it trains in vain"))
     file = tmp_path / "reference.csv"
     if content is not None:
         file.write_text(content)

@@ -37,12 +37,13 @@ def config(plants_in_production: Path, tmp_path: Path) -> Config:
 def give_feedback(config: Config, topics: list[str] | None = None) -> None:
     """Asks all of it and says what was right: the truth, or `topics` in turn. A server that ends ships its journal."""
     said = [(text.format(plant), topic) for topic, texts in NOW.items() for text in texts for plant in PLANTS]
+    said += [(f"shelf {number}, pot 3\nshelf {number}, pot 4\nshelf 7", "light") for number in range(10, 30)]
     storage = config.paths.storage
     settings = Settings(storage=storage, model=parse_reference("plants"), spool=f"{storage}-spool")
     with TestClient(create_app(settings)) as client:
         for number, (text, topic) in enumerate(said):
             answer = client.post("/predict", json={"text": text}).json()
-            label = topics[number] if topics else topic
+            label = topics[number % len(topics)] if topics else topic
             assert client.post("/feedback", json={"id": answer["id"], "label": label}).is_success
 
 
@@ -57,14 +58,14 @@ def test_what_people_say_is_learned_and_promoted_once(config: Config) -> None:
     assert traffic.better
     assert not test.worse
     assert {key.rpartition("/")[2] for key in storage.list(first.data)} == {
-        "train.csv",
-        "validation.csv",
-        "test.csv",
-        "held-out.csv",
+        "train.jsonl",
+        "validation.jsonl",
+        "test.jsonl",
+        "held-out.jsonl",
         "version.json",
     }
-    held_out = storage.read(f"{first.data}/held-out.csv").decode().splitlines()[1:]
-    learned = storage.read(f"{first.data}/train.csv").decode().splitlines()[1:]
+    held_out = storage.read(f"{first.data}/held-out.jsonl").decode().splitlines()
+    learned = storage.read(f"{first.data}/train.jsonl").decode().splitlines()
     assert len(held_out) == traffic.rows > 20
     assert not set(held_out) & set(learned)
     again = retrain(config)

@@ -104,7 +104,36 @@ def test_a_signal_to_the_stack_ends_all_of_it(number: signal.Signals) -> None:
             os.kill(part, 0)
 
 
+def test_ctrl_c_ends_the_monitor_in_order(tmp_path: Path) -> None:
+    own = {"BOATYARD_STORAGE": str(tmp_path), "BOATYARD_MODEL": "inbox"}
+    with ServiceProcess("invoke", "monitor", ready="/healthz", log=tmp_path / "log", **own) as watching:
+        watching.process.send_signal(signal.SIGINT)
+        assert watching.process.wait(30) == 0
+    assert "Traceback" not in watching.log.read_text()
+    assert is_free(watching.port)
+
+
 def test_what_nohup_ignores_the_command_ignores_as_well() -> None:
     ignores = "import signal, sys; sys.exit(signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN)"
     command = ["nohup", sys.executable, "-c", TASK, ignores]
     assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+
+
+def test_what_nohup_ignores_the_stack_ignores_until_it_is_told_to_end() -> None:
+    with subprocess.Popen(["nohup", sys.executable, "-c", STACK], cwd=ROOT, stdout=subprocess.PIPE, text=True) as stack:
+        assert stack.stdout is not None
+        while " pid " not in stack.stdout.readline():
+            assert stack.poll() is None
+        stack.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            stack.wait(0.5)
+        stack.send_signal(signal.SIGTERM)
+        assert stack.wait(30) == 0
+
+
+@pytest.mark.parametrize("port", ["abc", "0", "70000"])
+def test_what_is_no_port_is_one_sentence_before_anything_is_started(port: str) -> None:
+    command = [sys.executable, str(ROOT / "deploy" / "local" / "stack.py")]
+    ran = subprocess.run(command, env=os.environ | {"MONITOR_PORT": port}, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr == f"stack: MONITOR_PORT: {port!r} is not a port: it is a number from 1 to 65535\n"

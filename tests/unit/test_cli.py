@@ -75,11 +75,15 @@ def test_a_place_that_cannot_be_written_is_one_sentence_before_the_work(
     }[place]
     assert run("train", "", in_vain, [f"paths.{key}={root}"], WRITES) == 2
     (sentence,) = capsys.readouterr().err.splitlines()
+    assert sentence.startswith(f"train: paths.{key}")
     assert str(root) in sentence
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-@pytest.mark.parametrize("below", ["runs/inbox", "reports/evaluation", "reports/data/inbox", "storage/models"])
+@pytest.mark.parametrize(
+    "below",
+    ["runs/inbox", "reports/evaluation", "reports/data/inbox", "storage/models", "storage/models/inbox/aliases"],
+)
 def test_a_file_in_the_way_below_a_place_is_found_too(
     below: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -86,6 +86,10 @@ def test_git_must_be_there_and_a_commit_should(folder: Path, monkeypatch: pytest
     ]
     subprocess.run(words, check=True)
     assert doctor.git(config()).state == "ok"
+    inside = folder / "inside"
+    inside.mkdir()
+    monkeypatch.chdir(inside)
+    assert doctor.git(config()).state == "warning", "the commit is another project's"
     monkeypatch.setenv("PATH", str(folder))
     assert doctor.git(config()).state == "wrong"
 

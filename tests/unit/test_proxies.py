@@ -59,8 +59,8 @@ def test_every_client_reaches_this_machine(host: str, monkeypatch: pytest.Monkey
     assert not requests.utils.get_environ_proxies("http://intranet.example")
 
 
-def test_the_web_page_reaches_its_services() -> None:
-    dead = f"http://127.0.0.1:{free_port()}"
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1:9", "socks5://127.0.0.1:9", "socks://127.0.0.1:9", "http://[::1"])
+def test_the_web_page_reaches_its_services_whatever_proxy_is_named(proxy: str) -> None:
     code = (
         "import sys; from boatyard.frontend.services import Service;"
         "print(Service('api', sys.argv[1], 'invoke serve', 'BOATYARD_API').get('/'))"
@@ -68,7 +68,7 @@ def test_the_web_page_reaches_its_services() -> None:
     with service() as port:
         asked = subprocess.run(
             [sys.executable, "-c", code, f"http://localhost:{port}"],
-            env=os.environ | dict.fromkeys(VARIABLES, dead),
+            env=os.environ | dict.fromkeys(VARIABLES, proxy),
             capture_output=True,
             text=True,
         )

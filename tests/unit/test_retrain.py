@@ -119,6 +119,11 @@ def test_of_two_labels_of_one_moment_the_same_counts_in_either_order() -> None:
     assert first == second == [("lost it", "fees")]
 
 
+@pytest.mark.parametrize("written", [" card", "card\u200b"])
+def test_a_label_counts_in_its_normal_form_as_the_monitor_counts_it(written: str) -> None:
+    assert taken(read(asked("1", "lost it"), told("1", written))) == [("lost it", "card")]
+
+
 def test_of_the_journal_only_what_was_judged_is_held() -> None:
     """A journal many times as large as what it may take."""
 

@@ -86,10 +86,10 @@ def find_sources(data: Data) -> list[Source]:
         if not any(SPLIT_NAMES[f.stem.lower()] == "train" for f in files):
             kinds = ", ".join(_READERS)
             raise UserError(f"{path}: no training file there; expected train (and validation, test) as {kinds}")
-        return [_file_source(file, SPLIT_NAMES[file.stem.lower()]) for file in files]
+        return [file_source(file, SPLIT_NAMES[file.stem.lower()]) for file in files]
     if not path.is_file():
         raise UserError(f"data.path={path}: there is no such file or folder")
-    return [_file_source(path, None)]
+    return [file_source(path, None)]
 
 
 def fetched(data: Data, cache: Path) -> Data:
@@ -110,7 +110,8 @@ def fetched(data: Data, cache: Path) -> Data:
     return data.model_copy(update={"path": str(path)})
 
 
-def _file_source(path: Path, split: str | None) -> Source:
+def file_source(path: Path, split: str | None) -> Source:
+    """One file, read as its suffix says. Raises UserError: it names no format that is known here."""
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise UserError(

@@ -11,12 +11,13 @@ def main(config: Config) -> None:
     from boatyard.data.encode import encode
     from boatyard.data.prepare import prepare
     from boatyard.evaluate.run import evaluate
-    from boatyard.export.run import export
+    from boatyard.export.run import export, require_reference
     from boatyard.outputs import bring_back, keep
     from boatyard.train.trained import open_trained
 
     bring_back(config)
     prepared = prepare(config)
+    require_reference(config, prepared)
     encoded = encode(config, prepared)
     trained = open_trained(config, encoded)
     bundle = export(config, prepared, trained, evaluate(config, prepared, encoded, trained))

@@ -1,6 +1,5 @@
 """What traffic is compared with later: what held-out rows look like, and how the model answers them."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,26 +7,31 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from boatyard.errors import UserError
+from boatyard.data.read import file_source
+from boatyard.data.validate import check_texts
+from boatyard.errors import UserError, refusal
 from boatyard.predict import Predictor
 
 _MOST_ROWS = 5_000
 
 
 def read_reference_rows(file: Path, fields: Sequence[str]) -> list[tuple[str, ...]]:
-    """The rows of a CSV file that has a column for each field.
+    """The rows of a file, read as those of `data.path` are, that has a column for each field.
 
     Raises:
-        UserError: it cannot be read, has no row, or lacks a column.
+        UserError: it cannot be read, has no row, lacks a column, or has a row that cannot be used.
     """
     try:
-        with file.open(encoding="utf-8", newline="") as source:
-            rows = list(csv.DictReader(source))
-    except (OSError, UnicodeDecodeError, csv.Error) as wrong:
-        raise UserError(f"export.reference={file} cannot be read: {wrong}") from None
-    if not rows or not all(row.get(field) for row in rows for field in fields):
-        raise UserError(f"export.reference={file} needs rows with something in every column of {', '.join(fields)}")
-    return [tuple(row[field] for field in fields) for row in rows]
+        rows = list(file_source(file, None).rows(fields))
+    except (OSError, UserError) as wrong:
+        raise UserError(f"export.reference={file} cannot be read: {refusal(wrong)}") from None
+    for row in rows:
+        problem = check_texts(row.values, fields) if row.wrong is None else None
+        if why := f"column {problem.column!r} {problem.message}" if problem else row.wrong:
+            raise UserError(f"export.reference={file}, row {row.number}: {why}")
+    if not rows:
+        raise UserError(f"export.reference={file} has no rows")
+    return [tuple(row.values) for row in rows]
 
 
 def reference_rows(rows: int) -> list[int]:

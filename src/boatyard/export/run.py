@@ -90,6 +90,12 @@ def export(config: Config, prepared: Prepared, trained: Trained, evaluation: Eva
     return open_bundle(folder)
 
 
+def require_reference(config: Config, prepared: Prepared) -> None:
+    """Raises UserError where `export.reference` cannot be used: before the network is trained, not after."""
+    if config.export.reference is not None:
+        read_reference_rows(Path(config.export.reference), prepared.fields)
+
+
 def _export(config: Config, prepared: Prepared, trained: Trained, evaluation: Evaluation, folder: Path) -> None:
     for source in (trained.folder, evaluation.folder):
         shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("training.json"))

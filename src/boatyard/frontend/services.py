@@ -1,5 +1,6 @@
 """The api and the monitor over HTTP: what they answer, or a Trouble that a person can read."""
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,12 +11,24 @@ import httpx
 from boatyard.errors import UserError
 from boatyard.proxies import reach_this_machine_directly
 
+log = logging.getLogger(__name__)
+
 SECONDS = 30.0
 
 reach_this_machine_directly()  # before the client reads which proxies there are
 
-# one for all sessions, which is why it holds no key
-_client = httpx.Client(timeout=httpx.Timeout(SECONDS, connect=3), follow_redirects=False)
+
+def _open_client() -> httpx.Client:
+    """Without the environment's proxies where httpx can use none of their kind, such as SOCKS."""
+    settings: dict[str, Any] = {"timeout": httpx.Timeout(SECONDS, connect=3), "follow_redirects": False}
+    try:
+        return httpx.Client(**settings)
+    except (ImportError, ValueError, httpx.InvalidURL) as wrong:
+        log.warning("a proxy that the environment names cannot be used, and none is: %s", wrong)
+        return httpx.Client(**settings, trust_env=False)
+
+
+_client = _open_client()  # one for all sessions, which is why it holds no key
 
 
 class Trouble(UserError):  # noqa: N818 - the word that people use

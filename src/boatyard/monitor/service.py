@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any
 
@@ -136,7 +136,8 @@ def serve(settings: Settings) -> int:
     server = uvicorn.Server(
         uvicorn.Config(create_app(settings), settings.host, settings.port, log_config=None, access_log=False)
     )
-    server.run()
+    with suppress(KeyboardInterrupt):  # which uvicorn raises anew once it has ended in order
+        server.run()
     return 0 if server.started else 1
 
 

@@ -11,7 +11,7 @@ from boatyard.console import terminal
 from boatyard.data.encode import encode
 from boatyard.data.prepare import prepare
 from boatyard.evaluate.run import evaluate
-from boatyard.export.run import export
+from boatyard.export.run import export, require_reference
 from boatyard.pipeline.publish import Published, publish_bundle
 from boatyard.predict import Prediction, Predictor
 from boatyard.tracking import tracked
@@ -25,6 +25,7 @@ def run_pipeline(config: Config) -> Published:
     started = time.monotonic()
     with tracked(config, "pipeline"):
         prepared = prepare(config)
+        require_reference(config, prepared)
         encoded = encode(config, prepared)
         trained = train(config, prepared, encoded)
         evaluation = evaluate(config, prepared, encoded, trained)

@@ -9,6 +9,7 @@ from typing import Any
 from boatyard.corrections import which_count
 from boatyard.data.validate import check_texts, content_hash, folded
 from boatyard.errors import UserError
+from boatyard.texts import normal_label
 
 Row = tuple[str, ...]
 
@@ -83,7 +84,7 @@ def labelled_rows(
 
 
 def _truth(lines: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """By answer, the label that counts."""
+    """By answer, the normal form of the label that counts."""
     try:
         said = [
             (line["id"], datetime.fromisoformat(line["time"]).timestamp(), line["label"])
@@ -95,7 +96,7 @@ def _truth(lines: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     if not said:
         return {}
     ids, times, labels = zip(*said, strict=True)
-    return {ids[position]: labels[position] for position in which_count(ids, times, labels)}
+    return {ids[position]: normal_label(labels[position]) for position in which_count(ids, times, labels)}
 
 
 def _known(known: Mapping[str, Sequence[tuple[Row, str]]], words: Callable[[Row], Sequence[str]]) -> dict[str, str]:

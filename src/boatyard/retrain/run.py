@@ -1,6 +1,5 @@
 """One round of the loop: labelled rows, a data version, a model, and the question whether it is better."""
 
-import csv
 import hashlib
 import json
 import logging
@@ -34,7 +33,7 @@ log = logging.getLogger(__name__)
 
 VERSIONS = "data/versions/"
 _VERSION = "version.json"
-_HELD_OUT = "held-out.csv"
+_HELD_OUT = "held-out.jsonl"
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,7 @@ def _write_version(storage: Storage, name: str, prepared: Prepared, labelled: La
         folder = Path(temporary)
         for split in SPLITS:
             rows = prepared.labelled(split) + (labelled.train if split == "train" else [])
-            _write_rows(folder / f"{split}.csv", prepared.fields, rows)
+            _write_rows(folder / f"{split}.jsonl", prepared.fields, rows)
         _write_rows(folder / _HELD_OUT, prepared.fields, labelled.held_out)
         digest = hashlib.sha256()
         for file in sorted(folder.iterdir()):
@@ -141,10 +140,11 @@ def _write_version(storage: Storage, name: str, prepared: Prepared, labelled: La
 
 
 def _write_rows(file: Path, fields: Sequence[str], rows: Sequence[tuple[Row, str]]) -> None:
-    with file.open("w", encoding="utf-8", newline="") as target:
-        writer = csv.writer(target)
-        writer.writerow([*fields, "label"])
-        writer.writerows([*row, label] for row, label in rows)
+    """As JSON Lines, where a text of several lines is never taken for rows that a stray quote swallowed."""
+    with file.open("w", encoding="utf-8", newline="\n") as target:
+        for row, label in rows:
+            record = {**dict(zip(fields, row, strict=True)), "label": label}
+            target.write(f"{json.dumps(record, ensure_ascii=False)}\n")
 
 
 def _on_version(config: Config, folder: Path) -> Config:

@@ -9,7 +9,7 @@ from typing import Any, Self
 import torch
 from transformers import TrainerCallback
 
-from boatyard.processes import ENDING_SIGNALS, REPEAT_SECONDS
+from boatyard.processes import REPEAT_SECONDS, ending_signals
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +23,7 @@ class StopOnSignal(TrainerCallback):
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        heeded = [n for n in ENDING_SIGNALS if signal.getsignal(n) is not signal.SIG_IGN]  # nohup ignores SIGHUP
-        self._before = {number: signal.signal(number, self._receive) for number in heeded}
+        self._before = {number: signal.signal(number, self._receive) for number in ending_signals()}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
