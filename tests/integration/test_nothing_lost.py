@@ -1,7 +1,6 @@
 """Every prediction that a client received is in the journal once, whatever became of the server."""
 
 import random
-import shutil
 import threading
 import time
 from collections import Counter
@@ -12,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from cleaners import remove_at_once
 from problems import assert_problem
 from servers import ServerProcess, client_as_served
 from starlette.testclient import TestClient
@@ -96,9 +96,9 @@ def test_a_spool_that_is_removed_is_made_anew_and_one_that_cannot_be_is_said_at_
 
     def use(client: TestClient) -> None:
         assert ask(client).is_success
-        shutil.rmtree(spool)
+        remove_at_once(spool)
         assert ask(client).is_success
-        shutil.rmtree(spool)
+        remove_at_once(spool)
         spool.write_text("a file")
         for refused in (ask(client), client.get("/readyz")):
             assert_problem(refused, 503)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cleaners import remove_at_once
 
 from boatyard import journal as journal_module
 from boatyard.journal import Journal, JournalError, JournalFull, read
@@ -552,8 +553,8 @@ REMOVALS: dict[str, Callable[[Path], object]] = {
     "segments": remove_segments,
     "segments, and others put there": replace_segments,
     "lock": lambda own: (own / ".lock").unlink(),
-    "folder": shutil.rmtree,
-    "spool": lambda own: shutil.rmtree(own.parent),
+    "folder": remove_at_once,
+    "spool": lambda own: remove_at_once(own.parent),
     "spool, by another name": lambda own: own.parent.rename(own.parent.with_name("moved")),
 }
 
@@ -582,7 +583,7 @@ def test_it_is_noticed_where_nothing_is_appended(
     monkeypatch.setattr(journal_module, "LOOK_SECONDS", 0.05)
     journal = Journal(storage, spool)
     journal.append([{"id": 0}])
-    shutil.rmtree(spool)
+    remove_at_once(spool)
     wait_until(lambda: journal.repairs > 0 and ids(storage) == [0])
     lock = spool / journal.instance / ".lock"
     lock.unlink()
@@ -628,7 +629,7 @@ def test_a_spool_that_cannot_be_made_anew_refuses_and_says_so_until_it_can(spool
     journal = Journal(Failing(tmp_path / "storage"), spool)
     journal.append([{"id": 0}])
     journal.check()
-    shutil.rmtree(spool)
+    remove_at_once(spool)
     spool.write_text("a file")
     for ask in (journal.check, lambda: journal.append([{"id": 1}])):
         with pytest.raises(JournalError, match=rf"spool {spool} cannot be written"):
