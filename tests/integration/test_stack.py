@@ -17,7 +17,7 @@ from servers import free_port
 pytestmark = pytest.mark.integration
 
 STACK = Path(__file__).parents[2] / "deploy" / "local" / "stack.py"
-HEALTH = {"api": "/readyz", "monitor": "/readyz", "frontend": "/_stcore/health"}
+HEALTH = {"api": "/readyz", "monitor": "/healthz", "frontend": "/_stcore/health"}
 PARTS = [*HEALTH, *(["prometheus"] if shutil.which("prometheus") else [])]  # which is not on every machine
 
 
