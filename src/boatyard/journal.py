@@ -18,7 +18,7 @@ import re
 import threading
 import zlib
 from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -278,6 +278,9 @@ class Journal:
                 os.ftruncate(self._open.file, self._open.size)
             except OSError:
                 self._end_segment()  # at a segment's end, half a line is known for what it is
+            else:
+                if self._open.size and not self._waiting:  # shipped at once, it makes room on a disk that is full
+                    self._end_segment()
 
     def _work(self) -> None:
         while not self._is_over():
@@ -449,14 +452,12 @@ def _identity(path: Path) -> _Identity | None:
 def read(storage: Storage, *, since: date | None = None) -> Iterator[dict[str, Any]]:
     """Every line that was shipped (from day `since` on), in the order of the objects' names: by day, then instance.
 
-    A job's answer comes once, though a row that two servers began is in the journal twice, with one id. Raises
-    JournalError, which names object and line, at what is no JSON object.
+    A job's answer comes once, as JobRows says. Raises JournalError, which names object and line, at what is no JSON
+    object.
     """
-    seen: defaultdict[str, bytearray] = defaultdict(bytearray)  # of each job, a bit for each row
+    rows = JobRows()
     for key in shipped(storage, since=since):
-        for line in read_object(storage, key):
-            if "job" not in line or _add(seen[line["job"]], line["row"]):
-                yield line
+        yield from filter(rows.is_new, read_object(storage, key))
 
 
 def shipped(storage: Storage, *, since: date | None = None) -> list[str]:
@@ -482,14 +483,30 @@ def read_object(storage: Storage, key: str) -> Iterator[dict[str, Any]]:
         yield content
 
 
-def _add(numbers: bytearray, number: int) -> bool:
-    """Whether it was not among them yet."""
-    at, bit = number >> 3, 1 << (number & 7)
-    if at >= len(numbers):
-        numbers.extend(bytes(at + 1 - len(numbers)))
-    new = not numbers[at] & bit
-    numbers[at] |= bit
-    return new
+class JobRows:
+    """Which rows of jobs were read.
+
+    A row that was begun twice, as after a crash, is in the journal twice, with one id.
+    """
+
+    def __init__(self) -> None:
+        self._read: defaultdict[str, bytearray] = defaultdict(bytearray)  # of each job, a bit for each row
+
+    def is_new(self, line: Mapping[str, Any]) -> bool:
+        """Whether the line is no job's, or the first of its row."""
+        if "job" not in line:
+            return True
+        bits, (at, bit) = self._read[line["job"]], divmod(line["row"], 8)
+        if at >= len(bits):
+            bits.extend(bytes(at + 1 - len(bits)))
+        new = not bits[at] >> bit & 1
+        bits[at] |= 1 << bit
+        return new
+
+    def forget_all_but(self, jobs: Collection[str]) -> None:
+        """Of the others, no more lines will come."""
+        for job in self._read.keys() - jobs:
+            del self._read[job]
 
 
 def _remove(folder: Path) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boatyard.corrections import which_count
-from boatyard.journal import JournalError, read_object, shipped
+from boatyard.journal import JobRows, JournalError, read_object, shipped
 from boatyard.storage import Storage
 from boatyard.texts import normal_label
 
@@ -54,6 +54,7 @@ class _Read:
 
     predictions: NDArray[np.void]
     feedback: NDArray[np.void]
+    jobs: frozenset[str]
 
 
 class Names:
@@ -95,6 +96,7 @@ class Traffic:
         self._days = days
         self._most = sample
         self._read: dict[str, _Read] = {}
+        self._rows = JobRows()
         self._sample: list[Sampled] = []
 
     def refresh(self, now: datetime | None = None) -> int:
@@ -103,6 +105,7 @@ class Traffic:
         keys = shipped(self._storage, since=oldest.date() - timedelta(days=1))
         for key in self._read.keys() - set(keys):
             del self._read[key]
+        self._rows.forget_all_but(frozenset().union(*(read.jobs for read in self._read.values())))
         new = [key for key in keys if key not in self._read]
         most = 0
         for key in new:
@@ -147,6 +150,7 @@ class Traffic:
         predictions: list[tuple[Any, ...]] = []
         feedback: list[tuple[Any, ...]] = []
         kept: list[tuple[str, Mapping[str, Any]]] = []
+        jobs: set[str] = set()
         lines = 0
         try:
             for line in read_object(self._storage, key):
@@ -154,6 +158,10 @@ class Traffic:
                 if line["event"] == "feedback":
                     feedback.append((line["id"], _seconds(line["time"]), self.labels.number(line["label"])))
                 elif line["event"] == "prediction" and line["model"] == self.model:
+                    if "job" in line:
+                        jobs.add(line["job"])
+                        if not self._rows.is_new(line):
+                            continue
                     predictions.append(
                         (
                             line["id"],
@@ -168,7 +176,7 @@ class Traffic:
                     kept.append((line["id"], line))
                     if len(kept) >= 4 * self._most:  # so that not all of a large object is held
                         kept = heapq.nsmallest(self._most, kept, key=lambda pair: pair[0])
-            read = _Read(np.array(predictions, _COLUMNS), np.array(feedback, _FEEDBACK))
+            read = _Read(np.array(predictions, _COLUMNS), np.array(feedback, _FEEDBACK), frozenset(jobs))
             drawn = heapq.nsmallest(self._most, kept, key=lambda pair: pair[0])
             sample = [_sampled(line) for _, line in drawn]
         except (KeyError, TypeError, ValueError) as wrong:
