@@ -73,6 +73,22 @@ def test_each_object_is_read_once(storage: Storage, monkeypatch: pytest.MonkeyPa
     assert len(asked) == 2
 
 
+def test_a_row_of_a_job_that_was_begun_twice_counts_once(storage: Storage) -> None:
+    rows = [prediction(number, job="j", row=number) for number in (1, 2, 3)]
+    ship(storage, "a-1", rows[:2], day="2026-11-19")
+    ship(storage, "a-2", [rows[1], rows[2], rows[2]])
+    ship(storage, "a-3", [prediction(4, job="other", row=1), feedback(2, "fees")])
+    seen = traffic(storage)
+    seen.refresh(NOW)
+    assert len(seen.predictions) == 4
+    assert len(seen.sample(VERSION, 0, NOW.timestamp(), 50)) == 4
+    ship(storage, "a-4", rows)
+    seen.refresh(NOW)
+    assert len(seen.predictions) == 4
+    seen.refresh(NOW + timedelta(days=30))
+    assert not seen._rows._read, "what is forgotten takes no memory"
+
+
 def test_what_is_too_old_is_not_read_and_is_forgotten(storage: Storage) -> None:
     ship(storage, "a-1", [prediction(1, hours=24 * 30)], day="2026-10-21")
     ship(storage, "a-2", [prediction(2)])
