@@ -8,7 +8,7 @@ from pathlib import Path
 
 from boatyard.config import CONFIGS, Config, load_config, options, read_config
 from boatyard.console import complain, log_plainly, say
-from boatyard.errors import Failed, Stopped, UserError, refusal
+from boatyard.errors import Failed, Stopped, UserError, no_room, refusal
 from boatyard.places import require_writable
 from boatyard.processes import is_main
 from boatyard.proxies import reach_this_machine_directly
@@ -50,6 +50,11 @@ def run(
         number = stop.signal if isinstance(stop, Stopped) else signal.SIGINT
         complain(f"{command}: stopped. {stop}".rstrip())
         return 128 + number
+    except Exception as error:  # of libraries, each of which tells of a full disk in its own way
+        if (why := no_room(error)) is None:
+            raise
+        complain(f"{command}: {why}: make room and run the same command again to go on")
+        return 2
     return 0
 
 

@@ -34,6 +34,7 @@ from boatyard.storage.interface import KEY_PART
 
 _package = Path(__file__).parent
 CONFIGS = next(folder for folder in (_package.parents[1] / "configs", _package / "configs") if folder.is_dir())
+_NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"  # of models and aliases, as the registry has them
 
 
 class Section(BaseModel):
@@ -53,7 +54,7 @@ class Hub(Section):
 class Data(Section):
     """Where the rows come from and how they are split."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")  # the model is published under it
+    name: str = Field(pattern=_NAME)  # the model is published under it
     kind: str
     path: str | None
     hub: Hub | None
@@ -169,7 +170,7 @@ class Export(Section):
 class Publish(Section):
     """What happens to a new version."""
 
-    alias: str | None
+    alias: str | None = Field(pattern=_NAME)
 
 
 class Retrain(Section):

@@ -1,6 +1,9 @@
 """How a command ends other than well."""
 
 import os
+import shutil
+
+_NO_ROOM = ("No space left on device", "Disk quota exceeded")  # as systems say it
 
 
 class UserError(Exception):
@@ -26,6 +29,18 @@ def refusal(error: OSError | UserError) -> str:
     """The error's own sentence; of what the operating system refused: which file, and why."""
     if isinstance(error, UserError):
         return str(error)
+    if isinstance(error, shutil.Error) and isinstance(error.args[0], list):  # of a folder's copy: all that failed
+        return str(error.args[0][0][2])
     names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
     why = error.strerror.lower() if error.strerror else (str(error).splitlines() or [type(error).__name__])[0]
     return f"{' to '.join(names)}: {why}" if names else why
+
+
+def no_room(error: BaseException | None) -> str | None:
+    """What the operating system said where a full disk is behind the error, whatever a library made of it; or None."""
+    while error is not None:
+        for why in _NO_ROOM:
+            if why in str(error):
+                return why.lower()
+        error = error.__cause__ or error.__context__
+    return None

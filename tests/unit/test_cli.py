@@ -1,8 +1,10 @@
 """The command line: help at once, one sentence for what is wrong, exit status 2."""
 
 import errno
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -107,6 +109,10 @@ def test_what_may_be_written_is_worked_for_and_left_as_it_was(tmp_path: Path) ->
         (PermissionError(errno.EACCES, "Permission denied", "rows.csv"), "data: rows.csv: permission denied"),
         (OSError(errno.ENOSPC, "No space left on device"), "data: no space left on device"),
         (OSError(errno.EXDEV, "Cross-device link", "a", None, "b"), "data: a to b: cross-device link"),
+        (
+            shutil.Error([("a", "b", "[Errno 28] No space left: 'b'"), ("c", "d", "x")]),
+            "data: [Errno 28] No space left: 'b'",
+        ),
         (OSError("Failed to open local file 'x'.\nDetail: errno 13"), "data: Failed to open local file 'x'."),
     ],
 )
@@ -118,3 +124,30 @@ def test_a_refusal_of_the_system_is_one_sentence(
 
     assert run("data", "", refuse, []) == 2
     assert capsys.readouterr().err == f"{sentence}\n"
+
+
+def closed_file() -> None:
+    """As datasets' writer does."""
+    try:
+        raise OSError(errno.ENOSPC, "No space left on device")
+    finally:
+        raise ValueError("I/O operation on closed file")
+
+
+def serializing() -> None:
+    """As safetensors, which is not written in Python, does."""
+    raise RuntimeError('Error while serializing: I/O error: No space left on device (os error 28) "x"')
+
+
+@pytest.mark.parametrize("library", [closed_file, serializing])
+def test_a_full_disk_is_one_sentence_whatever_a_library_makes_of_it(
+    library: Callable[[], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("data", "", lambda _: library(), []) == 2
+    told = "no space left on device: make room and run the same command again to go on"
+    assert capsys.readouterr().err == f"data: {told}\n"
+
+
+def test_what_nobody_foresaw_is_not_hidden() -> None:
+    with pytest.raises(ZeroDivisionError):
+        run("data", "", lambda _: 1 / 0, [])

@@ -46,6 +46,8 @@ def test_every_option_of_every_group_composes(group: str, option: str) -> None:
         ("model.dropout=2", "model.dropout=2: input should be less than 1"),
         ("data.on_bad_row=drop", "data.on_bad_row='drop': input should be 'stop' or 'quarantine'"),
         ("data.name=Not/OK", "data.name='Not/OK': string should match pattern"),
+        ("publish.alias=UPPER", "publish.alias='UPPER': string should match pattern"),
+        ("publish.alias=20260102T030405Z-0a1b2c3d", "string should match pattern"),
         ("data.test_share=0.95", "leave no rows to train on"),
         ("train.hub_token=x", "train.hub_token is set by boatyard itself"),
         ("train.output_dir=x", "train.output_dir is set by boatyard itself"),
