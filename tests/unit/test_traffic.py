@@ -85,8 +85,7 @@ def test_a_row_of_a_job_that_was_begun_twice_counts_once(storage: Storage) -> No
     ship(storage, "a-4", rows)
     seen.refresh(NOW)
     assert len(seen.predictions) == 4
-    seen.refresh(NOW + timedelta(days=30))
-    assert not seen._rows._read, "what is forgotten takes no memory"
+    assert len(is_right(seen.predictions, seen.feedback, seen.labels, ["fees"])[0]) == 1
 
 
 def test_what_is_too_old_is_not_read_and_is_forgotten(storage: Storage) -> None:
@@ -270,13 +269,3 @@ def test_figures_of_no_traffic_are_empty(storage: Storage) -> None:
     assert told["rows"] == 0
     assert told["hours"] == told["counts"] == []
     assert told["latency_ms"] == {"p50": None, "p95": None, "p99": None}
-
-
-def test_a_job_row_that_two_servers_began_is_counted_once(storage: Storage) -> None:
-    began = [prediction(number, job="a", row=number) for number in range(3)]
-    ship(storage, "a-1", began)
-    ship(storage, "b-1", [*began[1:], feedback(1, "fees")])
-    seen = traffic(storage)
-    seen.refresh(NOW)
-    assert len(seen.predictions) == len(seen.sample(VERSION, 0, NOW.timestamp(), 10)) == 3
-    assert len(is_right(seen.predictions, seen.feedback, seen.labels, ["fees"])[0]) == 1
