@@ -149,6 +149,14 @@ class StorageConformance:
         assert storage.list() == ["a/2"]
         storage.write_once("b", b"again")
 
+    def test_removing_all_leaves_no_folders(self, storage: Storage) -> None:
+        for key in ("a/b/c/1", "a/b/2", "d"):
+            storage.write(key, b"")
+        storage.remove(["a/b/c/1"])
+        assert storage.folders("a/b/") == []
+        storage.remove(["a/b/2"])
+        assert storage.folders() == []
+
     def test_large_objects_are_whole(self, storage: Storage, tmp_path: Path) -> None:
         data = Random(0).randbytes(50_000_000)
         storage.write("large/bytes", data)

@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 from time import sleep
 from typing import BinaryIO
@@ -100,9 +101,9 @@ class LocalStorage(Storage):
         for key in keys:
             path = self._path(key)
             path.unlink(missing_ok=True)
-            if path.parent != self.root:
-                with suppress(OSError):  # other keys lie in it
-                    path.parent.rmdir()
+            with suppress(OSError):  # other keys lie in it
+                for folder in takewhile(lambda folder: folder != self.root, path.parents):
+                    folder.rmdir()
 
     def folders(self, prefix: str = "") -> Keys:
         folder = self._path(prefix.removesuffix("/")) if prefix else self.root
