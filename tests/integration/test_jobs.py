@@ -1,6 +1,7 @@
 """Batch jobs: every row of a file gets its line, in order, whatever becomes of the server."""
 
 import csv
+import errno
 import io
 import json
 import subprocess
@@ -22,7 +23,7 @@ from boatyard import jobs, registry
 from boatyard.api import jobs as jobs_over_http
 from boatyard.jobs import Submission
 from boatyard.journal import Journal, JournalFull, read, read_object, shipped
-from boatyard.storage import Storage
+from boatyard.storage import Storage, Unavailable
 
 pytestmark = pytest.mark.integration
 
@@ -155,7 +156,7 @@ def test_a_job_waits_until_the_journal_has_room(client: TestClient, monkeypatch:
 
 
 def test_a_row_at_which_the_model_fails_is_bad_and_the_others_are_answered(
-    storage: Storage, publish: Publish, serve: Serve
+    storage: Storage, publish: Publish, serve: Serve, capfd: pytest.CaptureFixture[str]
 ) -> None:
     registry.promote(storage, "inbox", publish(poison=["poison"]).version)
     client = serve()
@@ -164,22 +165,38 @@ def test_a_row_at_which_the_model_fails_is_bad_and_the_others_are_answered(
     assert (state["rows"], state["bad"]) == (77, 2)
     wrong = {line["row"]: line["error"] for line in result(client, job) if "error" in line}
     assert wrong == dict.fromkeys((71, 77), "the model cannot answer this input")
+    assert "onnxruntime" not in capfd.readouterr().err, "the log has lines of JSON alone"
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        (RuntimeError("nobody foresaw it"), "the server failed; its log says why"),
+        (OSError(errno.ENOSPC, "No space left on device", "/srv/jobs/1"), "the storage is full"),
+        (Unavailable("storage 'gs://private' cannot be reached"), "the storage does not answer"),
+    ],
+)
 def test_a_chunk_that_fails_each_time_fails_the_job_after_some_attempts(
-    client: TestClient, monkeypatch: pytest.MonkeyPatch
+    client: TestClient,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    failure: Exception,
+    said: str,
 ) -> None:
     tried = []
 
     def broken(*_: object) -> None:
         tried.append(1)
-        raise OSError("the disk is broken")
+        raise failure
 
     monkeypatch.setattr(jobs, "write_chunk", broken)
     reason = finished(client, submit(client, "text\ncard\n"), "failed")["reason"]
     assert len(tried) == jobs.MOST_ATTEMPTS
-    assert reason == "it did not get on, 5 times in a row: the server failed; its log says why"
+    assert reason == f"it did not get on, 5 times in a row: {said}"
+    waits = [record for record in caplog.records if "waits" in record.getMessage()]
+    assert len(waits) == jobs.MOST_ATTEMPTS
+    assert {bool(record.exc_info) for record in waits} == {isinstance(failure, RuntimeError)}, "what can happen is said"
 
 
 @pytest.mark.usefixtures("quick")

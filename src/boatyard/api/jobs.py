@@ -21,12 +21,12 @@ from boatyard.api.journalled import Keep, prediction_lines
 from boatyard.api.metrics import Metrics
 from boatyard.api.models import Models
 from boatyard.api.requests import media_type, read_pieces
-from boatyard.errors import UserError
+from boatyard.errors import UserError, refusal
 from boatyard.jobs import End, InputRow, Job, JobFailed, Lease, Progress, Submission
 from boatyard.journal import Journal, JournalError
 from boatyard.kinds.protocol import InvalidInput
 from boatyard.predict import Prediction, Predictor
-from boatyard.problems import Problem
+from boatyard.problems import Problem, storage_problem
 from boatyard.records import Format
 from boatyard.registry import Reference, UnknownModel
 from boatyard.storage import Storage
@@ -157,14 +157,14 @@ class Worker:
             self._submitted.clear()
             try:
                 names = await to_thread.run_sync(jobs.open_ids, self._storage)
-            except Exception:  # the storage may be back in a moment
-                logger.exception("jobs could not be looked for")
+            except Exception as why:  # the storage may be back in a moment
+                _log("jobs could not be looked for", why)
                 names = []
             for name in names:
                 try:
                     await self._take(name)
-                except Exception:  # the others are not held up
-                    logger.exception("job %s could not be worked on", name)
+                except Exception as why:  # the others are not held up
+                    _log(f"job {name} could not be worked on", why)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._submitted.wait(), LOOK_SECONDS)
 
@@ -183,9 +183,8 @@ class Worker:
             if how is not None:
                 await to_thread.run_sync(jobs.write_end, self._storage, job, how)
         except Exception as why:
-            known = isinstance(why, UserError)
-            logger.log(logging.WARNING if known else logging.ERROR, "job %s waits: %s", job.id, why, exc_info=not known)
-            failure = str(why) if known else "the server failed; its log says why"
+            _log(f"job {job.id} waits", why)
+            failure = _failure(why)
             if lease.attempts >= jobs.MOST_ATTEMPTS:
                 await to_thread.run_sync(jobs.write_end, self._storage, job, _given_up(failure))
         finally:  # also when the server stops
@@ -298,6 +297,21 @@ def _lasting(answer: Answer) -> dict[str, Any]:
         "top": top,
         "truncated": answer.truncated,
     }
+
+
+def _log(sentence: str, why: Exception) -> None:
+    """With a traceback where nobody foresaw it."""
+    if isinstance(why, OSError | UserError):
+        logger.warning("%s: %s", sentence, refusal(why))
+    else:
+        logger.error("%s: %s", sentence, why, exc_info=why)
+
+
+def _failure(why: Exception) -> str:
+    """For who sent the job."""
+    if isinstance(why, OSError):
+        return storage_problem(why).document.detail
+    return str(why) if isinstance(why, UserError) else "the server failed; its log says why"
 
 
 def _given_up(why: str) -> End:
