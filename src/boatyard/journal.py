@@ -278,6 +278,9 @@ class Journal:
                 os.ftruncate(self._open.file, self._open.size)
             except OSError:
                 self._end_segment()  # at a segment's end, half a line is known for what it is
+            else:
+                if self._open.size and not self._waiting:  # shipped at once, it makes room on a disk that is full
+                    self._end_segment()
 
     def _work(self) -> None:
         while not self._is_over():

@@ -440,6 +440,7 @@ FILLS_THE_DISK = f"""{START}
 ballast = spool / "ballast"
 ballast.write_bytes(bytes(64 * 1024))
 journal = Journal(storage, spool)
+write_once, storage.write_once = storage.write_once, None  # it is down
 taken, refused, checked = [], [], ""
 for number in range(200):
     if number == 150:
@@ -453,19 +454,37 @@ for number in range(200):
         taken += [2 * number, 2 * number + 1]
     except JournalError as error:
         refused.append(str(error))
-print(json.dumps([taken, refused, checked, journal.spooled_bytes, journal.close(10)]))
+spooled, storage.write_once = journal.spooled_bytes, write_once
+print(json.dumps([taken, refused, checked, spooled, journal.close(10)]))
+"""
+APPENDS_MORE_THAN_THE_DISK_HOLDS = f"""{START}
+journal, limit = Journal(storage, spool), time.monotonic() + 20
+for number in range(600):
+    while True:
+        try:
+            journal.append([{{"id": number, "text": "x" * 1000}}])
+            break
+        except JournalError:
+            assert time.monotonic() < limit, f"line {{number}} finds no room"
+            time.sleep(0.01)
+print(json.dumps(journal.close(10)))
 """
 
 
-def test_a_full_disk_refuses_whole_appends_and_tears_no_line(storage: Storage, spool: Path, tmp_path: Path) -> None:
+def run_on_small_disk(script: str, spool: Path, storage: Path) -> Any:
+    """What the script prints at last, where the spool may have 192 kB."""
     if shutil.which("unshare") is None or subprocess.run(["unshare", "-Urm", "true"], capture_output=True).returncode:
         pytest.skip("needs unshare and user namespaces, for a small file system of its own")
     spool.mkdir()
     mounted = ["unshare", "-Urm", "sh", "-c", 'mount -t tmpfs -o size=192k tmpfs "$0" && exec "$@"', str(spool)]
-    child = [sys.executable, "-c", FILLS_THE_DISK, str(tmp_path / "storage"), str(spool)]
+    child = [sys.executable, "-c", script, str(storage), str(spool)]
     ended = subprocess.run([*mounted, *child], capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
-    taken, refused, checked, spooled, shipped = json.loads(ended.stdout)
+    return json.loads(ended.stdout)
+
+
+def test_a_full_disk_refuses_whole_appends_and_tears_no_line(storage: Storage, spool: Path, tmp_path: Path) -> None:
+    taken, refused, checked, spooled, shipped = run_on_small_disk(FILLS_THE_DISK, spool, tmp_path / "storage")
     assert any("bytes could be written" in error for error in refused), "a write that went in by half"
     assert all(f"the journal's spool {spool} cannot be written" in error for error in refused)
     assert "No space left" in checked
@@ -474,6 +493,13 @@ def test_a_full_disk_refuses_whole_appends_and_tears_no_line(storage: Storage, s
     lines = list(read(storage))
     assert [line["id"] for line in lines] == taken
     assert spooled == sum(len(f'{{"id":{line["id"]},"text":"{line["text"]}"}}\n') for line in lines)
+
+
+def test_a_disk_that_the_journal_fills_is_emptied_before_the_segments_time_has_come(
+    storage: Storage, spool: Path, tmp_path: Path
+) -> None:
+    assert run_on_small_disk(APPENDS_MORE_THAN_THE_DISK_HOLDS, spool, tmp_path / "storage")
+    assert ids(storage) == list(range(600))
 
 
 def test_appends_from_many_threads_keep_each_ones_order_and_each_lists_lines_together(
