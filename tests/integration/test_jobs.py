@@ -242,7 +242,8 @@ def test_a_job_keeps_the_version_that_it_was_submitted_to(
     [
         (b"", "no header line"),
         (b"body\ncard\n", "no column 'text'"),
-        ("text\ncard\n".encode("utf-16"), "the file is UTF-16 text"),
+        (b"body\n", "no column 'text'"),
+        (b'body\n"card\nlost\n', "no column 'text'"),
         (b"id;text\n1;card\n", "separated by semicolons"),
         (b"text,text\ncard,fee\n", "names column 'text' twice"),
     ],
@@ -278,6 +279,7 @@ def test_limits_and_wrong_asks_are_problems(
     client: TestClient, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert_problem(client.post("/jobs", content="x", headers={"content-type": "text/plain"}), 415, "text/csv")
+    assert_problem(client.post("/jobs", content="text\ncard\n".encode("utf-16"), headers=CSV), 415, "is UTF-16 text")
     for job in ("x", "20260101T000000Z-" + "0" * 16, "%2e%2e", "a" * 500):
         assert_problem(client.get(f"/jobs/{job}"), 404)
         assert_problem(client.get(f"/jobs/{job}/result"), 404)
