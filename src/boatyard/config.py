@@ -412,10 +412,8 @@ def _literally(word: str) -> str:
     annotation = _text_keys().get(key.lstrip("+"), str if key.lstrip("+").startswith(_RENAME) else None)
     if annotation is None or (value == "null" and annotation == str | None):
         return word
-    if annotation != list[str]:
+    if annotation != list[str] or not (value.startswith("[") and value.endswith("]")):
         return f"{key}={_quoted(value)}"
-    if not (value.startswith("[") and value.endswith("]")):
-        return word
     return f"{key}=[{','.join(_quoted(item.strip()) for item in _ITEM.findall(value[1:-1]))}]"
 
 

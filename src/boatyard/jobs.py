@@ -13,7 +13,7 @@ job up goes on behind the last chunk, and two who work on one do no harm.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -269,11 +269,15 @@ def _swap(storage: Storage, job: Job, lease: Lease, expected: str | None) -> Lea
     return lease
 
 
-def chunks(storage: Storage, job: Job) -> Iterator[list[InputRow]]:
-    """All rows of the file, cut the same way each time. Raises JobFailed where no more can be read."""
+def chunks(storage: Storage, job: Job, required: Collection[str] = ()) -> Iterator[list[InputRow]]:
+    """All rows of the file, cut the same way each time. `required`: the columns that its header must name, if any.
+
+    Raises:
+        JobFailed: no more can be read.
+    """
     chunk: list[InputRow] = []
     begun = 0
-    for row in _rows(storage, job):
+    for row in _rows(storage, job, required):
         if row.number > MOST_ROWS:
             raise JobFailed(f"the file has more than {MOST_ROWS:,} rows")
         chunk.append(row)
@@ -284,7 +288,7 @@ def chunks(storage: Storage, job: Job) -> Iterator[list[InputRow]]:
         yield chunk
 
 
-def _rows(storage: Storage, job: Job) -> Iterator[InputRow]:
+def _rows(storage: Storage, job: Job, required: Collection[str]) -> Iterator[InputRow]:
     parts = (storage.read(_part_key(job.id, number)) for number in range(1, job.parts + 1))
     try:
         header, records = read_records(parts, job.format)
@@ -292,6 +296,8 @@ def _rows(storage: Storage, job: Job) -> Iterator[InputRow]:
         raise JobFailed(f"the file {what}") from None
     if (separated := other_delimiter(header)) is not None:
         raise JobFailed(f"the file seems to be separated by {separated}, and was sent as {job.format.upper()}")
+    if job.format != "jsonl" and (missing := [name for name in required if name not in header]):
+        raise JobFailed(f"the header names no column {' and no column '.join(map(repr, missing))}")
     for number, record in enumerate(records, 1):
         if record.wrong is None:
             yield InputRow(number, record.end, record.fields)

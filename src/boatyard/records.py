@@ -17,12 +17,14 @@ from boatyard.errors import UserError
 from boatyard.texts import UNDECODABLE, is_blank, normal_label
 
 MOST_BYTES = 2**20  # of a record
+MOST_LINES = 10_000  # of one too: each line that opens a quote costs a look at so many
 
 Format = Literal["csv", "tsv", "jsonl"]
 
 _DELIMITERS: Mapping[str, str] = {"csv": ",", "tsv": "\t"}
 _DELIMITER_NAMES = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
 _TEXT_MAY_HAVE = {",": 4, "\t": 0}  # delimiters in a cell of several lines, one line like the other, by chance
+_ODD_SHARE = 0.1  # of swallowed rows, at most, that have a mistake of their own
 
 # what is no text is known by how it begins
 _SIGNATURES = (
@@ -43,6 +45,8 @@ _SIGNATURES = (
     (b"version https://git-lfs", "is a pointer of Git LFS; `git lfs pull` brings the file itself"),
 )
 _WEB_PAGE = re.compile(rb"\s*<(!doctype html|html|\?xml)", re.IGNORECASE)
+_JSON = re.compile(r'\ufeff?\s*(\[\s*(\{|$)|\{\s*("|$))')
+_CONTROL = re.compile("[\0-\x08\x0e-\x1b]")
 _TOGETHER = 2**16  # bytes cut into lines: those may be short, and many
 _TOO_LONG = f"is longer than {MOST_BYTES:,} bytes"
 TWICE = 'a quote inside a quoted cell is written twice ("")'
@@ -179,9 +183,9 @@ def _json_record(line: _Line) -> Record:
 
 
 def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
+    fields = {normal_label(name): value for name, value in pairs}
     if len(fields) < len(pairs):
-        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        twice = next(name for name, count in Counter(normal_label(name) for name, _ in pairs).items() if count > 1)
         raise _Malformed(f"names {twice[:40]!r} more than once")
     return fields
 
@@ -194,12 +198,16 @@ def _header(lines: _Lines, delimiter: str) -> list[str]:
     first = next((line for line in lines if not is_blank(line.text) or line.too_long), None)
     if first is None:
         raise Unreadable("has no header line that names its columns")
+    if _JSON.match(first.text):
+        raise Unreadable("is JSON; save it as JSON Lines (.jsonl), an object on each line")
     try:
         cells = _cells([first], lines, delimiter)
     except _Malformed as wrong:
         raise Unreadable(f"has no header that can be read: line {first.number} {wrong}") from None
     if any(map(UNDECODABLE.search, cells)):
         raise Unreadable(f"names its columns in bytes that are {NOT_UTF_8}")
+    if any(map(_CONTROL.search, cells)):
+        raise Unreadable("names its columns with control characters: it is no text in UTF-8, or damaged")
     header = [normal_label(cell) for cell in cells]
     check_columns(header)
     return header
@@ -238,16 +246,18 @@ def _cells(taken: list[_Line], lines: _Lines, delimiter: str) -> list[str]:
         yield begin
         for line in lines:
             taken.append(line)
-            if line.too_long or line.end - first.end > MOST_BYTES:
+            if line.too_long or line.end - first.end > MOST_BYTES or len(taken) > MOST_LINES:
                 return
             yield line.text
 
-    csv.field_size_limit(MOST_BYTES)
+    csv.field_size_limit(2 * MOST_BYTES)  # the first line and what is taken after it
     try:
         return next(csv.reader(feed(), delimiter=delimiter, strict=True))
     except csv.Error as wrong:
         if "unexpected end" in str(wrong):
-            raise _Malformed(f"opens a quote that is never closed; {TWICE}") from None
+            cut_off = taken[-1].end - first.end > MOST_BYTES or len(taken) > MOST_LINES
+            within = f" within {MOST_BYTES:,} bytes and {MOST_LINES:,} lines" if cut_off else ""
+            raise _Malformed(f"opens a quote that is never closed{within}; {TWICE}") from None
         where = f" in line {taken[-1].number}" if len(taken) > 1 else ""
         raise _Malformed(f"has text behind a quote that closes{where}; {TWICE}") from None
 
@@ -256,13 +266,15 @@ def _rows_inside(taken: Sequence[_Line], columns: int, delimiter: str) -> list[l
     """Those of the lines that would be rows by themselves, if there are two: a text of several lines has one at most,
     unless by chance. Raises _Malformed where it is none.
     """
-    split = (_without_end(line.text).split(delimiter) for line in taken)
-    rows = [[cell.strip('"') for cell in cells] for cells in split if len(cells) == columns]
-    swallowed = (len(taken) - 1) * (columns - 1)
-    if len(rows) == len(taken) and swallowed and (swallowed > _TEXT_MAY_HAVE[delimiter] or _are_numbered(rows)):
-        raise _Malformed(
-            f"opens a quote that closes in line {taken[-1].number}, and each line up to there looks like a row; {TWICE}"
-        )
+    lines = [_without_end(line.text).split(delimiter) for line in taken if not _is_blank_row(line, delimiter)]
+    rows = [[cell.strip('"') for cell in cells] for cells in lines if len(cells) == columns]
+    odd, swallowed = len(lines) - len(rows), (len(rows) - 1) * (columns - 1)
+    begins_and_ends_as_rows = len(lines[0]) == len(lines[-1]) == columns > 1
+    by_chance = swallowed <= _TEXT_MAY_HAVE[delimiter] and not _are_numbered(rows)
+    if begins_and_ends_as_rows and odd <= _ODD_SHARE * len(lines) and not by_chance:
+        each = "nearly each line" if odd else "each line"
+        where = f"closes in line {taken[-1].number}, and {each} up to there looks like a row"
+        raise _Malformed(f"opens a quote that {where}; {TWICE}")
     return rows if len(rows) > 1 else []
 
 

@@ -21,6 +21,11 @@ UNDECODABLE = re.compile("[\udc80-\udcff]")
 _visible = re.compile(VISIBLE)
 _edges = re.compile(f"^[{_BLANK}]+|[{_BLANK}]+$")
 _invisible = re.compile(r"[\u00ad\u034f\u061c\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
+# what else leaves no mark within a label; in a text it parts words
+_unmarked = re.compile(
+    r"[\u0000-\u0008\u000e-\u001b\u007f-\u0084\u0086-\u009f\u115f\u1160\u17b4\u17b5\u3164\uffa0\ufff0-\ufffb"
+    r"\U000e0000-\U000e0fff]"
+)
 
 # scripts that put no space between words, in which a character is counted as one
 _UNSPACED = (
@@ -62,7 +67,7 @@ def normal_label(label: str) -> str:
 
 def look(label: str) -> str:
     """Labels that are alike to the eye, or but for capitals, have the same look."""
-    return " ".join(_folded(label).translate(_LOOKALIKES).split())
+    return " ".join(_unmarked.sub("", _folded(label)).translate(_LOOKALIKES).split())
 
 
 def words(text: str) -> list[str]:

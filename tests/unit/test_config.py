@@ -40,6 +40,7 @@ def test_every_option_of_every_group_composes(group: str, option: str) -> None:
         ("data=[inbox,csv]", "data=['inbox', 'csv']: there is no such option"),
         ("experiment=overfitt", "did you mean overfit?"),
         ("data.text_columns=body", "data.text_columns='body': input should be a valid list"),
+        ("data.text_columns=été (1)", "data.text_columns='été (1)': input should be a valid list"),
         ("data.text_columns=[a,b,c]", "list should have at most 2 items"),
         ("paths.processed=${oc.env:BOATYARD_NOT_SET}", "BOATYARD_NOT_SET"),
         ("train.seed=abc", "train.seed='abc': input should be a valid integer"),

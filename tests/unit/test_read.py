@@ -71,6 +71,9 @@ def test_a_missing_column_is_named_with_those_that_are_there(tmp_path: Path, nam
         ("x.csv", b"body;topic\none;a\n", "column 'body' is missing.*separated by semicolons: save it with commas"),
         ("x.tsv", b"body,topic\none,a\n", "column 'body' is missing.*separated by commas: name it .csv"),
         ("x.csv", b"body,topic,body\none,a,b\n", "x.csv names column 'body' twice"),
+        ("x.csv", b'[{"body": "one", "topic": "a"}]', "x.csv is JSON; save it as JSON Lines"),
+        ("x.csv", b'{"body": "one", "topic": "a"}\n', "x.csv is JSON; save it as JSON Lines"),
+        ("x.csv", "текст,тема\n".encode("utf-16-le"), "x.csv names its columns with control characters"),
         ("x.parquet", b"", "x.parquet: not a Parquet file"),
         ("x.parquet", b"PAR?", "x.parquet: not a Parquet file"),
     ],
@@ -134,8 +137,9 @@ def test_a_damaged_page_of_parquet_is_one_sentence(tmp_path: Path) -> None:
         list(only(path).rows(COLUMNS))
 
 
-def test_parquet_with_two_columns_of_one_name_is_refused(tmp_path: Path) -> None:
-    pq.write_table(pa.Table.from_arrays([pa.array(["a"])] * 3, ["body", "topic", "body"]), tmp_path / "x.parquet")
+@pytest.mark.parametrize("name", ["body", "body ", "\u200bbody"])
+def test_parquet_with_two_columns_of_one_name_is_refused(tmp_path: Path, name: str) -> None:
+    pq.write_table(pa.Table.from_arrays([pa.array(["a"])] * 3, ["body", "topic", name]), tmp_path / "x.parquet")
     with pytest.raises(UserError, match=r"x\.parquet names column 'body' twice"):
         list(only(tmp_path / "x.parquet").rows(COLUMNS))
 

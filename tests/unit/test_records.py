@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from boatyard.records import MOST_BYTES, Format, Record, Unreadable, read_records
+from boatyard.records import MOST_BYTES, MOST_LINES, Format, Record, Unreadable, read_records
 
 pytestmark = pytest.mark.unit
 
@@ -91,6 +91,30 @@ def test_quotes_that_happen_to_pair_swallow_no_rows(form: Format, lines: int, co
     )
 
 
+@pytest.mark.parametrize("form", ["csv", "tsv"])
+@pytest.mark.parametrize("odd", ["", "  ", "a text, with commas,\tand tabs\t,x", "no delimiter"])
+def test_swallowed_rows_are_found_around_a_line_that_is_none(form: Format, odd: str) -> None:
+    lines = swallowing(form, 30).splitlines()
+    records = read("\n".join([*lines[:20], odd, *lines[20:]]), form)
+    first, *others = [record for record in records if record.wrong]
+    each = "nearly each line" if odd.strip() else "each line"
+    wrong = f"opens a quote that closes in line 42, and {each} up to there looks like a row"
+    assert (first.line, str(first.wrong).partition("; ")[0]) == (11, wrong)
+    assert [record.line for record in others] == [21] * bool(odd.strip())
+    assert len(records) == 40 + len(others)
+
+
+@pytest.mark.parametrize("begin", ['"x', '"' + "x" * (MOST_BYTES - 9)])
+@pytest.mark.parametrize("line", ["y\n", "y" * 999 + "\n"])
+def test_a_quoted_cell_has_bounds_and_the_sentence_says_so(begin: str, line: str) -> None:
+    far = (MOST_BYTES // len(line) + MOST_LINES) * line
+    first = read(f'a,b\n{begin}\n{far}",1\n')[0]
+    assert (first.line, first.wrong and first.wrong.partition("; ")[0]) == (
+        2,
+        f"opens a quote that is never closed within {MOST_BYTES:,} bytes and {MOST_LINES:,} lines",
+    )
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -109,6 +133,10 @@ def test_a_text_of_several_lines_is_a_text(text: str, form: Format, columns: lis
     csv.writer(written, delimiter="\t,"[form == "csv"]).writerows([columns, [row[name] for name in columns]])
     (record,) = read(written.getvalue(), form)
     assert (record.wrong, record.fields) == (None, {name: row[name] for name in columns})
+
+
+def test_a_key_of_json_is_named_as_a_column_of_a_header_is() -> None:
+    assert read('{" text": "one", "cafe\u0301\u200b": 2}\n', "jsonl")[0].fields == {"text": "one", "café": 2}
 
 
 cells = st.text(st.sampled_from('ab ,\t"\n\r\u00e9\ufeff\0;'), max_size=6)
@@ -170,6 +198,7 @@ def test_the_header_is_trimmed_and_composed() -> None:
         ("7", "is JSON, but no object"),
         ('{"a": NaN}', "is not JSON: it has no NaN"),
         ('{"a": 1, "a": 2}', "names 'a' more than once"),
+        ('{"a": 1, " a": 2}', "names 'a' more than once"),
         ('{"b": {"a": 1, "a": 2}}', "names 'a' more than once"),
         ("[" * 100_000, "is not JSON"),
         ('{"a": 1} {"a": 2}', "is not JSON"),

@@ -116,13 +116,6 @@ async def result(storage: Storage, keys: Iterable[str]) -> AsyncIterator[bytes]:
         yield await to_thread.run_sync(storage.read, key)
 
 
-def _check_columns(predictor: Predictor, job: Job, row: InputRow) -> None:
-    required = predictor.manifest.input_schema.get("required", [])
-    missing = [name for name in required if row.fields is not None and name not in row.fields]
-    if missing and job.format != "jsonl":
-        raise JobFailed(f"the header names no column {' and no column '.join(map(repr, missing))}")
-
-
 @dataclass(frozen=True, slots=True)
 class _Answered:
     """Of a chunk: a line of the result for each row, a line of the journal for each that the model answered."""
@@ -203,14 +196,14 @@ class Worker:
     async def _answer(self, job: Job) -> End | None:
         predictor = await self._models.get(Reference(job.model, job.version))
         at = await to_thread.run_sync(jobs.progress, self._storage, job)
-        done, chunks = at.chunks, jobs.chunks(self._storage, job)
+        done, required = at.chunks, predictor.manifest.input_schema.get("required", [])
+        chunks = jobs.chunks(self._storage, job, required)
         while (chunk := await to_thread.run_sync(next, chunks, None)) is not None:
             if done:  # by whoever worked on it before
                 done -= 1
                 continue
             if not await self._renew(job):
                 return None
-            _check_columns(predictor, job, chunk[0])
             answered = await self._answer_chunk(predictor, job, chunk)
             if not await self._journalled(job, answered.journal):
                 return None

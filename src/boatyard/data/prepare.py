@@ -180,11 +180,13 @@ def _stop_if_unusable(data: Data, summary: DataSummary, findings: Findings, repo
             f"{first.file}, row {first.row}{column}: {first.message}{more} "
             f"(all in {report / 'report.md'}; data.on_bad_row=quarantine sets such rows aside)"
         )
+    sources = ", ".join(summary.sources)
+    aside = f" ({summary.quarantined} rows were set aside; {report / 'report.md'} says why)" if first else ""
     if len(summary.labels) < 2:
-        raise UserError(f"{', '.join(summary.sources)}: a classifier needs at least two labels, found {summary.labels}")
+        raise UserError(f"{sources}: a classifier needs at least two labels, found {summary.labels}{aside}")
     for split, rows in summary.split_rows.items():
         if not rows:
-            raise UserError(f"{', '.join(summary.sources)}: no row is left for {split}; more rows are needed")
+            raise UserError(f"{sources}: no row is left for {split}; more rows are needed{aside}")
 
 
 def _stop_if_unservable(kind: TrainingKind, prepared: Prepared, sources: Sequence[str]) -> None:
@@ -233,7 +235,7 @@ def _read(
                 if problem is None and data.split_column:
                     given, problem = check_split(values[-1], data.split_column)
                 if problem is None:
-                    problem = check_label(values[inputs], data.label_column)
+                    problem = check_label(normal_label(values[inputs]), data.label_column)
                 if problem is not None:
                     findings.add(Issue("error", problem.kind, problem.message, source.name, row.number, problem.column))
                     findings.unreadable += 1

@@ -157,9 +157,10 @@ def _parquet_rows(path: Path, columns: Sequence[str]) -> Rows:
     try:
         with pq.ParquetFile(path) as file:
             names = file.schema_arrow.names
-            check_columns(names)
-            _check_columns(path.name, names, columns)
-            stored = {normal_label(name): name for name in names}
+            header = [normal_label(name) for name in names]
+            check_columns(header)
+            _check_columns(path.name, header, columns)
+            stored = dict(zip(header, names, strict=True))
             wanted = [stored[column] for column in columns]
             for batch in file.iter_batches(columns=list(dict.fromkeys(wanted))):
                 for values in zip(*(_values(batch.column(name)) for name in wanted), strict=True):
