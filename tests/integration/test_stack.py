@@ -46,6 +46,13 @@ def start(tmp_path: Path, **environment: str) -> "tuple[subprocess.Popen[str], d
     return stack, ports
 
 
+def end(stack: "subprocess.Popen[str]") -> None:
+    """With all of its parts, which a killed one would leave behind."""
+    if stack.poll() is None:
+        stack.terminate()
+        stack.wait(60)
+
+
 def test_all_of_it_starts_and_one_ctrl_c_ends_it(tmp_path: Path) -> None:
     publish_in_production(tmp_path)
     stack, ports = start(tmp_path)
@@ -64,7 +71,7 @@ def test_all_of_it_starts_and_one_ctrl_c_ends_it(tmp_path: Path) -> None:
         stack.send_signal(signal.SIGINT)
         said, told = stack.communicate(timeout=60)
     finally:
-        stack.kill()
+        end(stack)
     assert stack.returncode == 0, told
     assert not any(map(answers, urls))
     announced = dict(re.findall(r"^(\w+) *\| (http://localhost:\d+)$", said, re.MULTILINE))
