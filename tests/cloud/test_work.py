@@ -76,20 +76,19 @@ def test_a_job_is_leased_answered_chunk_by_chunk_and_ended(storage: Storage) -> 
     job = submission.finish()
     assert jobs.open_ids(storage) == [job.id]
     assert jobs.find(storage, job.id) == job
-    assert jobs.lease(storage, job, "a")
-    assert not jobs.lease(storage, job, "b")
+    assert jobs.take(storage, job, "a")
+    assert not jobs.take(storage, job, "b")
     for number, chunk in enumerate(jobs.chunks(storage, job), 1):
         at = Progress(number, chunk[-1].number, 0, chunk[-1].end)
         for _ in range(2):  # as two who work on it
             jobs.write_chunk(storage, job, at, [{"row": row.number} for row in chunk])
         assert jobs.progress(storage, job) == at
     held = storage.read(f"jobs/{job.id}/lease.json")
-    assert jobs.lease(storage, job, "a"), "it has most of its time still"
+    assert jobs.renew(storage, job, "a"), "it has most of its time still"
     assert storage.read(f"jobs/{job.id}/lease.json") == held
-    assert jobs.lease(storage, job, "a", 60), "it is to last longer"
-    assert storage.read(f"jobs/{job.id}/lease.json") != held
-    assert jobs.lease(storage, job, "a", 0), "given back"
-    assert jobs.lease(storage, job, "b")
+    assert not jobs.renew(storage, job, "b")
+    jobs.give_back(storage, job, "a")
+    assert jobs.take(storage, job, "b")
     jobs.write_end(storage, job, End("finished"))
     jobs.write_end(storage, job, End("failed", "too late"))
     assert jobs.end(storage, job) == End("finished")
