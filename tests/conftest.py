@@ -1,5 +1,6 @@
 """Fixtures that several test files share."""
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,11 @@ from boatyard.bundle import Manifest
 from boatyard.storage import Storage, open_storage
 
 pytest.register_assert_rewrite("conformance")
+
+# started in the background or under nohup, the tests would hand on what is ignored there to all that they start
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:

@@ -45,7 +45,9 @@ def test_a_server_on_a_bucket_answers_journals_works_on_jobs_and_follows_its_ali
         assert client.post("/predict", json={"text": "send a transfer"}).json()["label"] == "card_lost"
         assert client.get("/models").json()["models"][0]["aliases"] == {"production": second}
         assert server.stop() == 0
-    assert [line["version"] for line in journal.read(storage)] == [first, second]
+    lines = list(journal.read(storage))
+    assert [line["version"] for line in lines if "job" not in line] == [first, second]
+    assert [line["row"] for line in lines if "job" in line] == list(range(1, 1501))
     log = (tmp_path / "log").read_text()
     assert "ERROR" not in log, log
     assert "WARNING" not in log, log

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from cleaners import remove_at_once
+from cleaners import remove_at_once, replace_by_a_file
 from problems import assert_problem
 from servers import ServerProcess, client_as_served
 from starlette.testclient import TestClient
@@ -98,8 +98,7 @@ def test_a_spool_that_is_removed_is_made_anew_and_one_that_cannot_be_is_said_at_
         assert ask(client).is_success
         remove_at_once(spool)
         assert ask(client).is_success
-        remove_at_once(spool)
-        spool.write_text("a file")
+        replace_by_a_file(spool)
         for refused in (ask(client), client.get("/readyz")):
             assert_problem(refused, 503)
         assert str(spool) in refused.json()["detail"]

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cleaners import remove_at_once
+from cleaners import remove_at_once, replace_by_a_file
 
 from boatyard import journal as journal_module
 from boatyard.journal import Journal, JournalError, JournalFull, read
@@ -655,8 +655,7 @@ def test_a_spool_that_cannot_be_made_anew_refuses_and_says_so_until_it_can(spool
     journal = Journal(Failing(tmp_path / "storage"), spool)
     journal.append([{"id": 0}])
     journal.check()
-    remove_at_once(spool)
-    spool.write_text("a file")
+    replace_by_a_file(spool)
     for ask in (journal.check, lambda: journal.append([{"id": 1}])):
         with pytest.raises(JournalError, match=rf"spool {spool} cannot be written"):
             ask()

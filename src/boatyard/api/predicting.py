@@ -77,6 +77,8 @@ async def named_model(models: Models, model: str | None) -> Predictor:
     except UnknownModel as why:
         raise Problem(404, str(why)) from None
     except ModelUnavailable as why:
+        if isinstance(why.__cause__, OSError):  # where the storage is and what it said is for the log
+            raise why.__cause__ from None
         raise Problem(503, str(why)) from None
     except UserError as wrong:
         raise Problem(422, f"model: {wrong}", [Fault(detail=str(wrong), parameter="model")]) from None
