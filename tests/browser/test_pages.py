@@ -138,31 +138,6 @@ def test_a_label_is_the_text_that_it_is_wherever_it_is_shown(visit: "Visit", sta
     expect(page.get_by_role("row", name=f"1 of 33 {HOSTILE_LABEL} card_lost")).to_be_visible()
 
 
-def test_a_file_becomes_a_job_and_its_answers_are_downloaded(visit: "Visit", stack: Stack, expect: Any) -> None:
-    rows = ["text", *("my card was stolen" for _ in range(2_000)), '""']
-    page = visit(stack.page.url)
-    page.get_by_role("tab", name="A file").click()
-    page.locator("input[type=file]").set_input_files(
-        {"name": "rows.csv", "mimeType": "text/csv", "buffer": "\n".join(rows).encode()}
-    )
-    page.get_by_role("button", name="Start").click()
-    expect(page.get_by_text("2,001 rows answered, 1 of them bad")).to_be_visible()
-    settled = "data-test-script-state", "notRunning"  # a click before would be lost
-    expect(page.get_by_test_id("stApp")).to_have_attribute(*settled)
-    with page.expect_download() as downloading:
-        page.get_by_role("button", name="Download the answers").click()
-    answers = [json.loads(line) for line in Path(downloading.value.path()).read_text().splitlines()]
-    assert [answer["row"] for answer in answers] == list(range(1, 2_002))
-    assert {answer.get("label") for answer in answers[:-1]} == {"card_lost"}
-    assert "error" in answers[-1]
-    page.reload()
-    page.get_by_role("tab", name="A file").click()
-    expect(page.get_by_role("button", name="Download the answers")).to_be_visible()
-
-
-# ---- models
-
-
 def test_versions_are_shown_side_by_side_with_their_cards(visit: "Visit", stack: Stack, expect: Any) -> None:
     page = visit(f"{stack.page.url}/models")
     choose(page, "Version", stack.versions[1])
@@ -226,7 +201,7 @@ def test_drift_is_looked_for_until_the_alarm_rings_and_the_reports_before_stay(
     stack.ask(["ПЕРЕВОД ГДЕ МОЙ", "WHERE IS MY STOLEN CARD?!"] * 100)
     stack.ship()
     run.click()
-    expect(page.get_by_text("The alarm rings")).to_be_visible(timeout=90_000)
+    expect(page.get_by_text("The alarm rings: the traffic is not")).to_be_visible(timeout=90_000)
     report = httpx.get(f"{stack.monitor.url}/drift.json").json()
     drifted = [verdict for verdict in report["verdicts"] if verdict["drifted"]]
     assert len(drifted) > 1
@@ -354,3 +329,29 @@ def test_every_page_fits_a_phone_in_the_dark_and_asks_nobody_but_its_server(
         assert background == "rgb(16, 24, 26)"
     assert asked
     assert {url for url in asked if not url.startswith((stack.page.url, "data:", "blob:"))} == set()
+
+
+def test_a_file_becomes_a_job_and_its_answers_are_downloaded(visit: "Visit", stack: Stack, expect: Any) -> None:
+    """Last: its rows are traffic, too, and would be most of what is looked at for drift."""
+    rows = ["text", *("my card was stolen" for _ in range(2_000)), '""']
+    page = visit(stack.page.url)
+    page.get_by_role("tab", name="A file").click()
+    page.locator("input[type=file]").set_input_files(
+        {"name": "rows.csv", "mimeType": "text/csv", "buffer": "\n".join(rows).encode()}
+    )
+    page.get_by_role("button", name="Start").click()
+    expect(page.get_by_text("2,001 rows answered, 1 of them bad")).to_be_visible()
+    settled = "data-test-script-state", "notRunning"  # a click before would be lost
+    expect(page.get_by_test_id("stApp")).to_have_attribute(*settled)
+    with page.expect_download() as downloading:
+        page.get_by_role("button", name="Download the answers").click()
+    answers = [json.loads(line) for line in Path(downloading.value.path()).read_text().splitlines()]
+    assert [answer["row"] for answer in answers] == list(range(1, 2_002))
+    assert {answer.get("label") for answer in answers[:-1]} == {"card_lost"}
+    assert "error" in answers[-1]
+    page.reload()
+    page.get_by_role("tab", name="A file").click()
+    expect(page.get_by_role("button", name="Download the answers")).to_be_visible()
+
+
+# ---- models
