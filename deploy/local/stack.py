@@ -14,6 +14,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from boatyard.addresses import read_port
+from boatyard.errors import UserError
 from boatyard.processes import ending_signals
 
 ROOT = Path(__file__).parents[2]
@@ -35,7 +37,7 @@ class Part:
 
 
 def parts() -> list[Part]:
-    """Ports may be named: API_PORT, MONITOR_PORT, FRONTEND_PORT, PROMETHEUS_PORT. Raises ValueError: one is none."""
+    """Ports may be named: API_PORT, MONITOR_PORT, FRONTEND_PORT, PROMETHEUS_PORT. Raises UserError: one is none."""
 
     def module(name: str, default: int, *words: str) -> Part:
         return Part(name, (sys.executable, "-m", f"boatyard.{name}", *words), _port(name, default))
@@ -50,11 +52,7 @@ def parts() -> list[Part]:
 
 
 def _port(name: str, default: int) -> int:
-    variable = f"{name.upper()}_PORT"
-    port = os.environ.get(variable) or str(default)
-    if not (port.isascii() and port.isdigit() and 1 <= int(port[:6]) <= 65535):
-        raise ValueError(f"{variable}: {port!r} is not a port: it is a number from 1 to 65535")
-    return int(port)
+    return read_port(os.environ, default, f"{name.upper()}_PORT")
 
 
 def _configure(api: Part, monitor: Part) -> Path:
@@ -80,7 +78,7 @@ def main() -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         chosen = parts()
-    except ValueError as wrong:
+    except UserError as wrong:
         print(f"stack: {wrong}", file=sys.stderr)
         return 2
     where = {f"BOATYARD_{part.name.upper()}": part.url for part in chosen if part.name in ("api", "monitor")}

@@ -6,12 +6,12 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from boatyard.addresses import reach_this_machine_directly
 from boatyard.config import CONFIGS, Config, load_config, options, read_config
 from boatyard.console import complain, log_plainly, say
 from boatyard.errors import Failed, Stopped, UserError, no_room, refusal
 from boatyard.places import require_writable
 from boatyard.processes import is_main
-from boatyard.proxies import reach_this_machine_directly
 
 
 def run(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from boatyard.addresses import is_port
 from boatyard.checks import Verdict, ask, check, ok, tell, warning, wrong
 from boatyard.console import complain
 from boatyard.errors import UserError
@@ -87,7 +88,7 @@ def git(config: "Config") -> Verdict:  # noqa: ARG001
 def port(config: "Config") -> Verdict:  # noqa: ARG001
     """Where `invoke serve` listens."""
     given = os.environ.get("PORT") or "8000"
-    if not (given.isascii() and given.isdigit() and 1 <= int(given[:6]) <= 65535):
+    if not is_port(given):
         return wrong(f"PORT is {given!r}, and a port is a number from 1 to 65535", "unset PORT")
     host = os.environ.get("BOATYARD_HOST") or "127.0.0.1"
     try:

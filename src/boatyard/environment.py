@@ -32,11 +32,3 @@ def read_model(environment: Mapping[str, str]) -> tuple[str, Reference]:
     except UserError as wrong:
         raise UserError(f"{'BOATYARD_MODEL' if root else 'BOATYARD_STORAGE'}: {wrong}") from None
     return storage, model
-
-
-def read_port(environment: Mapping[str, str], default: int) -> int:
-    """PORT: to listen on."""
-    port = environment.get("PORT") or str(default)
-    if not (port.isascii() and port.isdigit() and 1 <= int(port[:6]) <= 65535):
-        raise UserError(f"PORT: {port!r} is not a port: it is a number from 1 to 65535")
-    return int(port)

@@ -2,13 +2,13 @@
 
 import sys
 
+from boatyard.addresses import reach_this_machine_directly
 from boatyard.api import create_app
 from boatyard.api.server import serve
 from boatyard.api.settings import Settings
 from boatyard.console import complain
 from boatyard.errors import UserError, refusal
 from boatyard.logs import log_as_json
-from boatyard.proxies import reach_this_machine_directly
 
 
 def main() -> int:

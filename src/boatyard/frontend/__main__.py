@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+from boatyard.addresses import read_port
 from boatyard.console import complain
 from boatyard.errors import UserError
 from boatyard.frontend.services import addresses
@@ -13,10 +14,9 @@ def main() -> int:
     """Serves until it is told to stop; the exit status is 2 where a setting is wrong."""
     from streamlit.web import cli
 
-    port, host = os.environ.get("PORT") or "8501", os.environ.get("BOATYARD_HOST") or "127.0.0.1"
+    host = os.environ.get("BOATYARD_HOST") or "127.0.0.1"
     try:
-        if not (port.isascii() and port.isdigit() and 1 <= int(port[:6]) <= 65535):
-            raise UserError(f"PORT: {port!r} is not a port: it is a number from 1 to 65535")
+        port = read_port(os.environ, 8501)
         addresses()
     except UserError as wrong:
         complain(f"boatyard.frontend: {wrong}")

@@ -4,11 +4,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from boatyard.addresses import reach_this_machine_directly
 from boatyard.console import complain, log_plainly, say
 from boatyard.errors import UserError, refusal
 from boatyard.logs import log_as_json
 from boatyard.monitor.settings import Settings
-from boatyard.proxies import reach_this_machine_directly
 from boatyard.storage import open_storage
 
 DRIFT = 3  # the exit status

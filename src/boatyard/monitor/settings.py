@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from boatyard.environment import DEFAULT_MODEL, DEFAULT_STORAGE, read_model, read_port
+from boatyard.addresses import LOOPBACK, read_port
+from boatyard.environment import DEFAULT_MODEL, DEFAULT_STORAGE, read_model
 from boatyard.errors import UserError
 from boatyard.monitor.drift import LEAST
 from boatyard.monitor.statistics import LEAST_ROWS
-from boatyard.proxies import LOOPBACK
 from boatyard.registry import Reference
 
 MOST_ROWS = 10_000  # what the statistics of so many take: seconds, and about a gigabyte
