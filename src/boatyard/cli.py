@@ -8,8 +8,8 @@ from pathlib import Path
 
 from boatyard.addresses import reach_this_machine_directly
 from boatyard.config import CONFIGS, Config, load_config, options, read_config
-from boatyard.console import complain, log_plainly, say
-from boatyard.errors import Failed, Stopped, UserError, no_room, refusal
+from boatyard.console import complain, log_plainly, refuse, say
+from boatyard.errors import Failed, Stopped, UserError, no_room
 from boatyard.places import require_writable
 from boatyard.processes import is_main
 
@@ -40,12 +40,8 @@ def run(
         else:
             require_writable(config, writes)
             job(config)
-    except Failed as error:
-        complain(f"{command}: {error}")
-        return 1
-    except (OSError, UserError) as error:
-        complain(f"{command}: {refusal(error)}")
-        return 2
+    except (Failed, OSError, UserError) as error:
+        return refuse(command, error)
     except (Stopped, KeyboardInterrupt) as stop:
         number = stop.signal if isinstance(stop, Stopped) else signal.SIGINT
         complain(f"{command}: stopped. {stop}".rstrip())

@@ -11,6 +11,8 @@ import sys
 from io import TextIOWrapper
 from typing import IO, TYPE_CHECKING, Any
 
+from boatyard.errors import Failed, UserError, refusal
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -33,6 +35,12 @@ def say(text: str) -> None:
 def complain(text: str) -> None:
     """A line on standard error."""
     print(literal(text, sys.stderr), file=sys.stderr, flush=True)  # noqa: T201
+
+
+def refuse(command: str, error: Failed | OSError | UserError) -> int:
+    """Says on standard error why the command ends. Returns its exit status: 1 where it was tried, else 2."""
+    complain(f"{command}: {error if isinstance(error, Failed) else refusal(error)}")
+    return 1 if isinstance(error, Failed) else 2
 
 
 def terminal() -> Console:

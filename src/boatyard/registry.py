@@ -21,8 +21,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from boatyard.bundle import MANIFEST, NAME, VERSION, Bundle, BundleError, Manifest, open_bundle, parse_manifest
-from boatyard.console import complain, say
-from boatyard.errors import UserError, refusal
+from boatyard.console import refuse, say
+from boatyard.errors import UserError
 from boatyard.storage import AlreadyExists, Conflict, NotFound, Storage, open_storage
 
 ROOT = "models/"
@@ -358,8 +358,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
             lines = [f"{given.name}@{given.alias} is {moved.version}"]
     except (OSError, UserError) as wrong:
-        complain(f"{given.command}: {refusal(wrong)}")
-        return 2
+        return refuse(given.command, wrong)
     say("\n".join(lines))
     return 0
 

@@ -16,8 +16,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from boatyard.console import complain, say
-from boatyard.errors import Failed, UserError, refusal
+from boatyard.console import refuse, say
+from boatyard.errors import Failed, UserError
 
 NAME = "boatyard"  # of this project
 TEMPLATE = "boat" + "yard"  # in two, so that renaming leaves it
@@ -189,12 +189,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             local = given.source and Path(given.source).exists()
             said = update(root, str(Path(given.source).resolve()) if local else given.source, given.ref)
         say(said)
-    except Failed as error:
-        complain(f"{given.command}: {error}")
-        return 1
-    except (OSError, UserError) as error:
-        complain(f"{given.command}: {refusal(error)}")
-        return 2
+    except (Failed, OSError, UserError) as error:
+        return refuse(given.command, error)
     return 0
 
 

@@ -6,8 +6,8 @@ from boatyard.addresses import reach_this_machine_directly
 from boatyard.api import create_app
 from boatyard.api.server import serve
 from boatyard.api.settings import Settings
-from boatyard.console import complain
-from boatyard.errors import UserError, refusal
+from boatyard.console import refuse
+from boatyard.errors import UserError
 from boatyard.logs import log_as_json
 
 
@@ -19,8 +19,7 @@ def main() -> int:
         log_as_json()
         return serve(create_app(settings), settings)
     except (OSError, UserError) as wrong:
-        complain(f"boatyard.api: {refusal(wrong)}")
-        return 2
+        return refuse("boatyard.api", wrong)
 
 
 if __name__ == "__main__":

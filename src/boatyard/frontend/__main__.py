@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from boatyard.addresses import read_port
-from boatyard.console import complain
+from boatyard.console import refuse
 from boatyard.errors import UserError
 from boatyard.frontend.services import addresses
 
@@ -19,8 +19,7 @@ def main() -> int:
         port = read_port(os.environ, 8501)
         addresses()
     except UserError as wrong:
-        complain(f"boatyard.frontend: {wrong}")
-        return 2
+        return refuse("boatyard.frontend", wrong)
     script = str(Path(__file__).with_name("app.py"))
     cli.main(["run", script, f"--server.port={port}", f"--server.address={host}"], standalone_mode=False)
     return 0

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 
 from boatyard.addresses import reach_this_machine_directly
-from boatyard.console import complain, log_plainly, say
-from boatyard.errors import UserError, refusal
+from boatyard.console import log_plainly, refuse, say
+from boatyard.errors import UserError
 from boatyard.logs import log_as_json
 from boatyard.monitor.settings import Settings
 from boatyard.storage import open_storage
@@ -42,8 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return serve(settings)
         return _look(settings, given.reports)
     except (UserError, OSError) as wrong:
-        complain(f"boatyard.monitor: {refusal(wrong)}")
-        return 2
+        return refuse("boatyard.monitor", wrong)
 
 
 def _look(settings: Settings, folder: str) -> int:
