@@ -10,7 +10,7 @@ from pathlib import Path
 
 from invoke import Collection, Context, Exit, task
 
-from boatyard.processes import ending_signals
+from boatyard.config.processes import ending_signals
 
 _OVERRIDES = {"override": "a Hydra override such as model=minilm or train.seed=1; repeatable"}
 
@@ -94,7 +94,7 @@ def profile(context, override):
 @task(iterable=["override"], help={"name": "a file in configs/sweep: quick, finetune", **_OVERRIDES})
 def sweep(context, override, name="quick"):
     """Search for better settings on the validation split."""
-    _module(context, "boatyard.sweep", f"sweep={name}", *override)
+    _module(context, "boatyard.pipeline.sweep", f"sweep={name}", *override)
 
 
 @task(iterable=["override"], help=_OVERRIDES)
@@ -118,7 +118,7 @@ def retrain(context, override):
 @task(iterable=["override"], help=_OVERRIDES)
 def repro(context, override):
     """Redo the stages that something changed for: what DVC keeps."""
-    _module(context, "boatyard.params", *override)
+    _module(context, "boatyard.config.params", *override)
     _module(context, "dvc", "repro")
 
 
@@ -144,7 +144,7 @@ def models(context):
 @task(iterable=["override"], help=_OVERRIDES)
 def stage(context, name, version, override):
     """Hold a version's size, speed and accuracy against production's."""
-    _module(context, "boatyard.staging", name, version, *override)
+    _module(context, "boatyard.registry.staging", name, version, *override)
 
 
 _MOVING = {"alias": "the alias to move", "expected": "the version that it must point at now; none: it must be new"}
@@ -270,7 +270,7 @@ def lock(context, check=False):
 def images(context, name=""):
     """Build the images, as boatyard-NAME:COMMIT and boatyard-NAME:latest; BASE_IMAGE is what they stand on."""
     from boatyard import __version__
-    from boatyard.tracking import git_commit
+    from boatyard.train.tracking import git_commit
 
     commit = git_commit() or "unknown"
     given = {"COMMIT": commit, "VERSION": __version__, "BASE_IMAGE": os.environ.get("BASE_IMAGE")}

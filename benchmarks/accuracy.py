@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from report import write_report
 
-from boatyard.cli import run
-from boatyard.config import Config
-from boatyard.markdown import table
+from boatyard.config.cli import run
+from boatyard.config.schema import Config
+from boatyard.evaluate.markdown import table
 
 BATCH = 32
 SEEDS = (42, 43, 44)
@@ -56,9 +56,9 @@ def compare(
 
 def _measure(config: Config) -> dict[str, object]:
     """Run the pipeline; then ask the served graph every test row alone, and among others."""
+    from boatyard.bundle.predict import Predictor
     from boatyard.data.prepare import prepare
     from boatyard.pipeline.run import run_pipeline
-    from boatyard.predict import Predictor
 
     published = run_pipeline(config)
     manifest = published.bundle.manifest

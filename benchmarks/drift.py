@@ -29,11 +29,12 @@ from pydantic_core import to_json
 from report import write_report
 from scipy.stats import chi2
 
-from boatyard.cli import run
-from boatyard.config import Config
+from boatyard.bundle.predict import Predictor
+from boatyard.config.cli import run
+from boatyard.config.schema import Config
 from boatyard.data.prepare import prepare
+from boatyard.evaluate.markdown import table
 from boatyard.journal import ROOT
-from boatyard.markdown import table
 from boatyard.monitor.drift import LEAST, WEIGHTS, Columns, compare, measure
 from boatyard.monitor.looks import DAILY, DAY, INPUTS, SUSPICIOUS, YEAR, level, ring
 from boatyard.monitor.quality import live_quality, quality_verdict
@@ -41,7 +42,6 @@ from boatyard.monitor.results import Verdict
 from boatyard.monitor.settings import Settings
 from boatyard.monitor.statistics import DEALS, Deals, judge
 from boatyard.pipeline.run import run_pipeline
-from boatyard.predict import Predictor
 
 REFERENCE_ROWS, FEW_ROWS, ROWS = 5_000, 500, Settings.rows
 REFERENCES, DAYS, HOURLY_DAYS = 40, 90, 10

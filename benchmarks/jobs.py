@@ -22,7 +22,7 @@ import httpx
 from load import Server, boatyard, messages, storage_with_model
 from report import write_report
 
-from boatyard.markdown import table
+from boatyard.evaluate.markdown import table
 
 ROWS = 1_000_000
 LONGEST = 100  # characters: a million such messages are within the 100 MiB that a job may have

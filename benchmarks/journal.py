@@ -21,8 +21,8 @@ import uvloop
 from load import BOATYARD, SERVERS, Load, Server, boatyard, messages, storage_with_model, write_bodies, wrk
 from report import write_report
 
+from boatyard.evaluate.markdown import table
 from boatyard.journal import read
-from boatyard.markdown import table
 from boatyard.storage import open_storage
 
 CLIENTS, PREDICTIONS = 200, 20_000

@@ -24,7 +24,7 @@ import psutil
 import uvloop
 
 from boatyard import registry
-from boatyard.errors import UserError
+from boatyard.config.errors import UserError
 from boatyard.registry import Reference
 from boatyard.storage import open_storage
 

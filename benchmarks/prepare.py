@@ -17,7 +17,7 @@ from pathlib import Path
 
 from report import write_report
 
-from boatyard.markdown import table
+from boatyard.evaluate.markdown import table
 
 SIZES = {"ten_thousand": 10_000, "hundred_thousand": 100_000, "million": 1_000_000}
 LIMIT = 1_500  # megabytes, whatever the number of rows

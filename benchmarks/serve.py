@@ -26,11 +26,11 @@ from load import BOATYARD, SERVERS, Server, write_bodies, wrk
 from open_loop import ask_at_rate
 from report import write_report
 
-from boatyard.bundle import Bundle
-from boatyard.errors import UserError
-from boatyard.kinds.text.serving import EncodedText, open_model
-from boatyard.markdown import table
-from boatyard.predict import GRAPH, allowed_cores
+from boatyard.bundle.manifest import Bundle
+from boatyard.bundle.predict import GRAPH, allowed_cores
+from boatyard.config.errors import UserError
+from boatyard.evaluate.markdown import table
+from boatyard.inputs.text.serving import EncodedText, open_model
 from boatyard.registry import Reference, fetch, parse_reference, resolve
 from boatyard.storage import open_storage
 

@@ -17,8 +17,8 @@ from load import Server
 from report import write_report
 from serve import CONTENDERS, environment, fetched
 
-from boatyard.errors import UserError
-from boatyard.markdown import table
+from boatyard.config.errors import UserError
+from boatyard.evaluate.markdown import table
 
 ROUNDS = 5
 MOST_SECONDS, SHARE_OF_PLAIN, MOST_MEGABYTES = 1.5, 0.1, 220

@@ -29,12 +29,12 @@ from torch.nn.utils import clip_grad_norm_
 from torch.utils.data import DataLoader, TensorDataset
 from transformers import AutoTokenizer, DataCollatorWithPadding, Trainer, TrainerCallback, TrainingArguments
 
-from boatyard.cli import run
-from boatyard.config import Config
+from boatyard.config.cli import run
+from boatyard.config.errors import UserError
+from boatyard.config.schema import Config
 from boatyard.data.encode import Encoded, encode
 from boatyard.data.prepare import Prepared, prepare
-from boatyard.errors import UserError
-from boatyard.markdown import table
+from boatyard.evaluate.markdown import table
 from boatyard.model import new_network
 from boatyard.train.checkpoints import Checkpoints
 from boatyard.train.fit import build_trainer

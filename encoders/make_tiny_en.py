@@ -27,7 +27,7 @@ from torch.nn.functional import kl_div, normalize
 from tqdm import tqdm
 from transformers import AutoModel, BertConfig, BertModel
 
-from boatyard.config import load_config
+from boatyard.config.compose import load_config
 from boatyard.data.prepare import prepare
 
 HERE = Path(__file__).parent / "tiny-en"

@@ -23,8 +23,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from boatyard.errors import UserError
-from boatyard.markdown import escape, table
+from boatyard.config.errors import UserError
+from boatyard.evaluate.markdown import escape, table
 
 HERE = Path(__file__).resolve().parent
 FORM = HERE / "README.md"
@@ -234,7 +234,7 @@ def _data() -> str:
 
 
 def _metrics() -> str:
-    from boatyard.bundle import MANIFEST
+    from boatyard.bundle.manifest import MANIFEST
     from boatyard.registry import aliases, names
     from boatyard.storage import open_storage
 

@@ -10,8 +10,8 @@ from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from boatyard import registry
-from boatyard.bundle import Manifest, seal
-from boatyard.kinds.text.serving import input_schema
+from boatyard.bundle.manifest import Manifest, seal
+from boatyard.inputs.text.serving import input_schema
 from boatyard.storage import open_storage
 
 WORDS = {

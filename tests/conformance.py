@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from boatyard.errors import UserError
+from boatyard.config.errors import UserError
 from boatyard.storage import AlreadyExists, Conflict, NotFound, Storage
 
 RACERS = 16

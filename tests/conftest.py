@@ -9,7 +9,7 @@ from bundles import Publish, write_bundle
 from sharing import Scheduling
 
 from boatyard import registry
-from boatyard.bundle import Manifest
+from boatyard.bundle.manifest import Manifest
 from boatyard.storage import Storage, open_storage
 
 pytest.register_assert_rewrite("conformance")

@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 from bundles import write_bundle
 
 from boatyard import registry
-from boatyard.bundle import open_bundle
+from boatyard.bundle.manifest import open_bundle
+from boatyard.bundle.predict import Predictor
 from boatyard.export.reference import reference
-from boatyard.predict import Predictor
 from boatyard.storage import Storage
 
 BEGINNINGS = ("please help", "hello", "today", "good morning", "i ask you", "sorry")

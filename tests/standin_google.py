@@ -18,8 +18,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import jsonschema
 
-from boatyard.cloud import doctor
 from boatyard.cloud.schemas import google_schema
+from boatyard.doctor import cloud as doctor
 
 YOU = "you"
 Object = dict[str, Any]

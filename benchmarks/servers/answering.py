@@ -9,8 +9,8 @@ import numpy.typing as npt
 import onnxruntime as ort
 from tokenizers import Tokenizer
 
-from boatyard.bundle import open_bundle
-from boatyard.predict import GRAPH, allowed_cores
+from boatyard.bundle.manifest import open_bundle
+from boatyard.bundle.predict import GRAPH, allowed_cores
 
 Probabilities = npt.NDArray[np.float32]
 Answer = dict[str, object]
@@ -56,7 +56,7 @@ def _onnx(folder: Path) -> Callable[[dict[str, npt.NDArray[np.int64]]], Probabil
 def _torch(folder: Path) -> Callable[[dict[str, npt.NDArray[np.int64]]], Probabilities]:
     import torch
 
-    from boatyard.kinds.text.network import load
+    from boatyard.inputs.text.network import load
 
     network = load(folder)
 

@@ -16,7 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from boatyard.predict import Predictor
+from boatyard.bundle.predict import Predictor
 from boatyard.registry import Reference, fetch
 from boatyard.storage import open_storage
 

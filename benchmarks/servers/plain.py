@@ -9,8 +9,8 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from transformers import PreTrainedTokenizerFast
 
-from boatyard.bundle import open_bundle
-from boatyard.kinds.text.network import load
+from boatyard.bundle.manifest import open_bundle
+from boatyard.inputs.text.network import load
 
 LONGEST = 128
 

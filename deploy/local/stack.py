@@ -14,9 +14,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from boatyard.addresses import read_port
-from boatyard.errors import UserError
-from boatyard.processes import ending_signals
+from boatyard.config.addresses import read_port
+from boatyard.config.errors import UserError
+from boatyard.config.processes import ending_signals
 
 ROOT = Path(__file__).parents[2]
 GRACE_SECONDS = 15

@@ -16,9 +16,10 @@ import boatyard
 from boatyard.api import create_app
 from boatyard.api.openapi import describe
 from boatyard.api.settings import Settings
-from boatyard.bundle import Manifest
-from boatyard.config import CONFIGS, Config, options
-from boatyard.kinds.text.serving import input_schema
+from boatyard.bundle.manifest import Manifest
+from boatyard.config.compose import CONFIGS, options
+from boatyard.config.schema import Config
+from boatyard.inputs.text.serving import input_schema
 from boatyard.monitor.service import create_app as create_monitor
 from boatyard.monitor.settings import Settings as MonitorSettings
 

@@ -11,9 +11,9 @@ from torch import nn
 from tqdm import tqdm
 from transformers import set_seed
 
-from boatyard.config import Config
+from boatyard.config.schema import Config
 from boatyard.data.encode import Encoded
-from boatyard.kinds import training
+from boatyard.inputs import training
 
 
 def new_network(config: Config, classes: int, encoded: Encoded) -> Any:

@@ -15,10 +15,10 @@ from references import messages, write_reference
 from servers import MonitorProcess, ServerProcess, ServiceProcess
 
 from boatyard import registry
+from boatyard.evaluate.markdown import escape
 from boatyard.evaluate.metrics import BaselineScore, score
 from boatyard.evaluate.report import write_report
-from boatyard.kinds.text.serving import input_schema
-from boatyard.markdown import escape
+from boatyard.inputs.text.serving import input_schema
 from boatyard.storage import open_storage
 
 ADMIN_KEY = "an-admin-key-that-nobody-guesses"

@@ -16,7 +16,7 @@ from references import messages
 from servers import ServerProcess, free_port
 
 from boatyard import registry
-from boatyard.kinds.text.serving import input_schema
+from boatyard.inputs.text.serving import input_schema
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -65,7 +65,7 @@ def storage(tmp_path: Path) -> Storage:
 @pytest.fixture
 def rows() -> list[tuple[str, str]]:
     """Messages that the model was not trained on, with what they are about."""
-    from boatyard.config import load_config
+    from boatyard.config.compose import load_config
     from boatyard.data.prepare import prepare
 
     return [(texts[0], label) for texts, label in prepare(load_config()).labelled("test")]

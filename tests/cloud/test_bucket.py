@@ -10,9 +10,9 @@ import pytest
 from conformance import StorageConformance
 from faults import FaultyProxy
 
-from boatyard.config import load_config
+from boatyard.config.compose import load_config
+from boatyard.config.errors import UserError
 from boatyard.data.read import fetched
-from boatyard.errors import UserError
 from boatyard.storage import Conflict, Storage, open_storage
 
 pytestmark = pytest.mark.cloud

@@ -152,7 +152,7 @@ def test_an_experiment_runs_only_what_its_keys_concern_and_is_compared(fresh: Cl
     choices = (*SMALL, "export.precision=fp32")
     assert stages_run(fresh.dvc("exp", "run", "--name", "exact", *set_params(choices))) == ["export"]
     composed = (fresh.folder / "params.yaml").read_text()
-    fresh.run(sys.executable, "-m", "boatyard.params", *choices)
+    fresh.run(sys.executable, "-m", "boatyard.config.params", *choices)
     assert (fresh.folder / "params.yaml").read_text() == composed
     baseline, experiment = compared(fresh)
     assert (baseline["params"]["export"]["precision"], experiment["params"]["export"]["precision"]) == ("int8", "fp32")

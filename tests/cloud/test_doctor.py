@@ -18,12 +18,13 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from standin_google import REGION, SPOT_T4, T4, YOU, Google, State, all_is_well
 from standin_google import email as account_email
 
-from boatyard import doctor as local_doctor
-from boatyard.checks import Check
-from boatyard.cloud import doctor
 from boatyard.cloud.__main__ import main
-from boatyard.config import Config, load_config
-from boatyard.errors import UserError
+from boatyard.config.compose import load_config
+from boatyard.config.errors import UserError
+from boatyard.config.schema import Config
+from boatyard.doctor import cloud as doctor
+from boatyard.doctor import machine as local_doctor
+from boatyard.doctor.checks import Check
 
 pytestmark = pytest.mark.cloud
 

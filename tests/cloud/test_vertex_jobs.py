@@ -22,7 +22,7 @@ from standin_google import AnyCommit, Google, all_is_well
 from standin_vertex import StandInJob, StandInVertex, start_here
 
 from boatyard.cloud.__main__ import main
-from boatyard.config import load_config
+from boatyard.config.compose import load_config
 from boatyard.data.read import find_sources
 from boatyard.registry import aliases, versions
 from boatyard.storage import Storage, open_storage
@@ -305,7 +305,7 @@ def test_a_body_that_the_api_does_not_know_is_refused_by_its_message(
 READ = """
 import sys
 from pathlib import Path
-from boatyard.config import load_config
+from boatyard.config.compose import load_config
 from boatyard.data.read import fetched, find_sources
 data = fetched(load_config(sys.argv[1:]).data, Path('cache'))
 for source in find_sources(data): print('read', source.name, source.split, source.digest)
@@ -337,8 +337,8 @@ import os, sys
 from types import SimpleNamespace as Any
 key = lambda **_: print('key of', len(os.environ.get('WANDB_API_KEY', '')), 'characters') or sys.exit()
 sys.modules['wandb'] = Any(run=None, errors=Any(Error=ValueError), init=key)
-from boatyard.config import load_config
-from boatyard.tracking import tracked
+from boatyard.config.compose import load_config
+from boatyard.train.tracking import tracked
 with tracked(load_config(sys.argv[1:]), 'train'): pass
 """
 

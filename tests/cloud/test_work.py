@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from bundles import Publish
 
-from boatyard import jobs, journal, registry
-from boatyard.bundle import open_bundle
-from boatyard.errors import UserError
-from boatyard.jobs import CHUNK, End, Progress, Submission
+from boatyard import journal, registry
+from boatyard.api.jobs import leases, store
+from boatyard.api.jobs.store import CHUNK, End, Progress, Submission
+from boatyard.bundle.manifest import open_bundle
+from boatyard.config.errors import UserError
 from boatyard.journal import Journal
 from boatyard.registry import Reference
 from boatyard.storage import Storage, open_storage
@@ -74,26 +75,26 @@ def test_a_job_is_leased_answered_chunk_by_chunk_and_ended(storage: Storage) -> 
     submission = Submission(storage, "inbox", "20260102T030405Z-0a1b2c3d", "csv")
     submission.add(b"text\n" + b"card\n" * (CHUNK + 1))
     job = submission.finish()
-    assert jobs.open_ids(storage) == [job.id]
-    assert jobs.find(storage, job.id) == job
-    assert jobs.take(storage, job, "a")
-    assert not jobs.take(storage, job, "b")
-    for number, chunk in enumerate(jobs.chunks(storage, job), 1):
+    assert store.open_ids(storage) == [job.id]
+    assert store.find(storage, job.id) == job
+    assert leases.take(storage, job, "a")
+    assert not leases.take(storage, job, "b")
+    for number, chunk in enumerate(store.chunks(storage, job), 1):
         at = Progress(number, chunk[-1].number, 0, chunk[-1].end)
         for _ in range(2):  # as two who work on it
-            jobs.write_chunk(storage, job, at, [{"row": row.number} for row in chunk])
-        assert jobs.progress(storage, job) == at
+            store.write_chunk(storage, job, at, [{"row": row.number} for row in chunk])
+        assert store.progress(storage, job) == at
     held = storage.read(f"jobs/{job.id}/lease.json")
-    assert jobs.renew(storage, job, "a"), "it has most of its time still"
+    assert leases.renew(storage, job, "a"), "it has most of its time still"
     assert storage.read(f"jobs/{job.id}/lease.json") == held
-    assert not jobs.renew(storage, job, "b")
-    jobs.give_back(storage, job, "a")
-    assert jobs.take(storage, job, "b")
-    jobs.write_end(storage, job, End("finished"))
-    jobs.write_end(storage, job, End("failed", "too late"))
-    assert jobs.end(storage, job) == End("finished")
-    assert jobs.open_ids(storage) == []
-    answers = b"".join(storage.read(key) for key in jobs.result_keys(storage, job))
+    assert not leases.renew(storage, job, "b")
+    leases.give_back(storage, job, "a")
+    assert leases.take(storage, job, "b")
+    store.write_end(storage, job, End("finished"))
+    store.write_end(storage, job, End("failed", "too late"))
+    assert store.end(storage, job) == End("finished")
+    assert store.open_ids(storage) == []
+    answers = b"".join(storage.read(key) for key in store.result_keys(storage, job))
     assert answers.count(b"\n") == CHUNK + 1
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from boatyard.config import Config
+from boatyard.config.schema import Config
 
 pytestmark = pytest.mark.docs
 

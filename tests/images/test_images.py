@@ -17,7 +17,7 @@ from references import publish_watchable
 
 from boatyard import journal, registry
 from boatyard.storage import open_storage
-from boatyard.tracking import git_commit
+from boatyard.train.tracking import git_commit
 
 pytestmark = pytest.mark.images
 

@@ -21,7 +21,7 @@ def seen(notes: Path) -> dict[int, list[int]]:
 
 
 def _train(overrides: list[str], notes: Path, die_at: int, die_writing: int) -> None:
-    from boatyard.config import load_config
+    from boatyard.config.compose import load_config
     from boatyard.data.encode import encode
     from boatyard.data.prepare import prepare
     from boatyard.train import fit

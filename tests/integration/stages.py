@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from boatyard.config import Config, load_config
+from boatyard.config.compose import load_config
+from boatyard.config.schema import Config
 
 SMALL = (
     "model=scratch",

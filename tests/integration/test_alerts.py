@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from test_dashboard import metric_names
 
 from boatyard.cloud.alerts import files, policy, read_alerts
-from boatyard.errors import UserError
+from boatyard.config.errors import UserError
 
 pytestmark = pytest.mark.integration
 

@@ -19,9 +19,9 @@ from starlette.testclient import TestClient
 
 from boatyard import registry
 from boatyard.api import batching, models
-from boatyard.bundle import seal
-from boatyard.kinds.text.serving import input_schema
-from boatyard.predict import Prediction, Predictor, allowed_cores
+from boatyard.bundle.manifest import seal
+from boatyard.bundle.predict import Prediction, Predictor, allowed_cores
+from boatyard.inputs.text.serving import input_schema
 from boatyard.registry import Reference
 from boatyard.storage import LocalStorage, Storage
 

@@ -24,9 +24,9 @@ from servers import Serve, run_as_served
 from starlette.testclient import TestClient
 
 from boatyard import registry
-from boatyard.jobs import Submission
-from boatyard.kinds.text.serving import TextModel
-from boatyard.problems import handle_problems
+from boatyard.api.jobs.store import Submission
+from boatyard.api.problems import handle_problems
+from boatyard.inputs.text.serving import TextModel
 from boatyard.storage import Refused, Storage, Unavailable
 from boatyard.storage.local import LocalStorage
 
@@ -175,7 +175,7 @@ def test_an_unexpected_error_tells_the_client_only_where_to_look(
     def fail(*_: object) -> None:
         raise RuntimeError("a secret")
 
-    monkeypatch.setattr("boatyard.predict.Predictor.answer", fail)
+    monkeypatch.setattr("boatyard.bundle.predict.Predictor.answer", fail)
     response = client.post("/predict", json={"text": "card"})
     document = assert_problem(response, 500)
     assert "secret" not in response.text

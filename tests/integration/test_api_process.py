@@ -11,7 +11,7 @@ from problems import assert_problem
 from servers import ServerProcess
 
 from boatyard.api.settings import Settings
-from boatyard.errors import UserError
+from boatyard.config.errors import UserError
 from boatyard.registry import Reference
 
 pytestmark = pytest.mark.integration

@@ -14,7 +14,7 @@ from bundles import Publish
 from starlette.testclient import TestClient
 
 from boatyard.api import create_app
-from boatyard.api import jobs as jobs_over_http
+from boatyard.api.jobs import store
 from boatyard.api.keys import Keys
 from boatyard.api.settings import Settings
 from boatyard.storage.local import LocalStorage
@@ -66,7 +66,7 @@ def test_no_storage_is_called_on_the_event_loop(
         assert client.get(f"/jobs/{job}/result").text.count("\n") == 2
         failing = client.post("/jobs", content="body\ncard\n", headers=CSV).json()["id"]
         assert wait_for_end(client, failing)["state"] == "failed"
-        monkeypatch.setattr(jobs_over_http.jobs, "MOST_BYTES", 1)
+        monkeypatch.setattr(store, "MOST_BYTES", 1)
         assert client.post("/jobs", content="text\ncard\n", headers=CSV).status_code == 413
         for path in ("/readyz", "/models", "/model", "/metrics", f"/models/inbox/{other}/files/data.json"):
             client.get(path)

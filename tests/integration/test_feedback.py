@@ -17,8 +17,8 @@ from boatyard.api import feedback as feedback_module
 from boatyard.api.answers import Feedback
 from boatyard.api.feedback import Truths
 from boatyard.api.ids import new_id
+from boatyard.api.problems import Problem
 from boatyard.journal import read
-from boatyard.problems import Problem
 from boatyard.storage import Storage
 
 pytestmark = pytest.mark.integration

@@ -21,8 +21,8 @@ from problems import assert_problem
 from servers import ServerProcess
 from starlette.testclient import TestClient
 
-from boatyard.records import Unreadable, check_start
-from boatyard.texts import VISIBLE
+from boatyard.inputs.records import Unreadable, check_start
+from boatyard.inputs.texts import VISIBLE
 
 pytestmark = pytest.mark.integration
 

@@ -19,9 +19,9 @@ from problems import assert_problem
 from servers import Serve, ServerProcess
 from starlette.testclient import TestClient
 
-from boatyard import jobs, registry
-from boatyard.api import jobs as jobs_over_http
-from boatyard.jobs import Submission
+from boatyard import registry
+from boatyard.api.jobs import leases, routes, store, worker
+from boatyard.api.jobs.store import Submission
 from boatyard.journal import Journal, JournalFull, read, read_object, shipped
 from boatyard.storage import Storage, Unavailable
 
@@ -31,9 +31,9 @@ pytestmark = pytest.mark.integration
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing waits for long."""
-    monkeypatch.setattr(jobs, "FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(jobs_over_http, "LOOK_SECONDS", 0.02)
-    monkeypatch.setattr(jobs_over_http, "ROOM_SECONDS", 0.01)
+    monkeypatch.setattr(leases, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(worker, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(worker, "ROOM_SECONDS", 0.01)
 
 
 CSV, JSONL = {"content-type": "text/csv"}, {"content-type": "application/x-ndjson"}
@@ -112,14 +112,14 @@ def test_a_chunk_that_is_journalled_and_begun_again_is_read_once(
     client: TestClient, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fails = iter([OSError("the storage is away")] * 2)
-    write = jobs.write_chunk
+    write = store.write_chunk
 
     def away(*arguments: Any) -> None:
         if (why := next(fails, None)) is not None:
             raise why
         write(*arguments)
 
-    monkeypatch.setattr(jobs, "write_chunk", away)
+    monkeypatch.setattr(store, "write_chunk", away)
     job = submit(client, "text\ncard\nfee\n")
     finished(client, job)
     client.__exit__(None, None, None)
@@ -190,12 +190,12 @@ def test_a_chunk_that_fails_each_time_fails_the_job_after_some_attempts(
         tried.append(1)
         raise failure
 
-    monkeypatch.setattr(jobs, "write_chunk", broken)
+    monkeypatch.setattr(store, "write_chunk", broken)
     reason = finished(client, submit(client, "text\ncard\n"), "failed")["reason"]
-    assert len(tried) == jobs.MOST_ATTEMPTS
+    assert len(tried) == leases.MOST_ATTEMPTS
     assert reason == f"it did not get on, 5 times in a row: {said}"
     waits = [record for record in caplog.records if "waits" in record.getMessage()]
-    assert len(waits) == jobs.MOST_ATTEMPTS
+    assert len(waits) == leases.MOST_ATTEMPTS
     assert {bool(record.exc_info) for record in waits} == {isinstance(failure, RuntimeError)}, "what can happen is said"
 
 
@@ -203,11 +203,11 @@ def test_a_chunk_that_fails_each_time_fails_the_job_after_some_attempts(
 def test_a_job_that_takes_the_server_down_each_time_is_given_up(
     client: TestClient, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs_over_http.Worker, "wake", lambda _: None)
-    monkeypatch.setattr(jobs_over_http, "LOOK_SECONDS", 60)
+    monkeypatch.setattr(worker.Worker, "wake", lambda _: None)
+    monkeypatch.setattr(worker, "LOOK_SECONDS", 60)
     time.sleep(0.1)
     job = submit(client, "text\ncard\n")
-    crashed = {"holder": "dead", "until": 0, "chunks": 0, "attempts": jobs.MOST_ATTEMPTS}
+    crashed = {"holder": "dead", "until": 0, "chunks": 0, "attempts": leases.MOST_ATTEMPTS}
     storage.write(f"jobs/{job}/lease.json", json.dumps(crashed).encode())
     monkeypatch.undo()
     client.app.state.worker.wake()  # type: ignore[attr-defined]
@@ -227,8 +227,8 @@ def test_json_lines_are_taken_too(client: TestClient) -> None:
 def test_a_file_of_many_parts_and_chunks_is_answered_whole(
     client: TestClient, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "PART_BYTES", 1000)
-    monkeypatch.setattr(jobs, "CHUNK", 100)
+    monkeypatch.setattr(store, "PART_BYTES", 1000)
+    monkeypatch.setattr(store, "CHUNK", 100)
     texts = [("card", "fee, please", 'a "transfer"', "two\nlines")[n % 4] + f" {n}" for n in range(1234)]
     written = io.StringIO()
     csv.writer(written).writerows([["text"], *([text] for text in texts)])
@@ -239,14 +239,14 @@ def test_a_file_of_many_parts_and_chunks_is_answered_whole(
     assert len(storage.list(f"jobs/{job}/result/")) == 13
     lines = result(client, job)
     assert [line["row"] for line in lines] == list(range(1, len(texts) + 1))
-    assert jobs.open_ids(storage) == []
+    assert store.open_ids(storage) == []
 
 
 def test_a_job_keeps_the_version_that_it_was_submitted_to(
     client: TestClient, storage: Storage, publish: Publish, promoted: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs_over_http.Worker, "wake", lambda _: None)
-    monkeypatch.setattr(jobs_over_http, "LOOK_SECONDS", 0.3)
+    monkeypatch.setattr(worker.Worker, "wake", lambda _: None)
+    monkeypatch.setattr(worker, "LOOK_SECONDS", 0.3)
     job = submit(client, "text\ncard\n")
     registry.promote(storage, "inbox", publish(bias=(0, 0, 50)).version)
     time.sleep(0.1)
@@ -287,7 +287,7 @@ def test_tab_separated_values_are_taken_too(client: TestClient) -> None:
 
 
 def test_too_many_rows_fail_the_job(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "MOST_ROWS", 3)
+    monkeypatch.setattr(store, "MOST_ROWS", 3)
     assert "more than 3 rows" in finished(client, submit(client, "text\n" + "card\n" * 4), "failed")["reason"]
     assert finished(client, submit(client, "text\n" + "card\n" * 3))["rows"] == 3
 
@@ -300,8 +300,8 @@ def test_limits_and_wrong_asks_are_problems(
     for job in ("x", "20260101T000000Z-" + "0" * 16, "%2e%2e", "a" * 500):
         assert_problem(client.get(f"/jobs/{job}"), 404)
         assert_problem(client.get(f"/jobs/{job}/result"), 404)
-    monkeypatch.setattr(jobs, "MOST_BYTES", 10_000)
-    monkeypatch.setattr(jobs, "PART_BYTES", 1_000)
+    monkeypatch.setattr(store, "MOST_BYTES", 10_000)
+    monkeypatch.setattr(store, "PART_BYTES", 1_000)
 
     def endless() -> Iterator[bytes]:
         yield b"text\n"
@@ -310,7 +310,7 @@ def test_limits_and_wrong_asks_are_problems(
 
     assert_problem(client.post("/jobs", content=endless(), headers=CSV), 413, "10,000 bytes")
     assert storage.list("jobs/") == []
-    monkeypatch.setattr(jobs_over_http, "MOST_OPEN", 0)
+    monkeypatch.setattr(routes, "MOST_OPEN", 0)
     refused = client.post("/jobs", content="text\ncard\n", headers=CSV)
     assert_problem(refused, 429)
     assert refused.headers["retry-after"] == "60"
@@ -319,7 +319,7 @@ def test_limits_and_wrong_asks_are_problems(
 def test_wide_rows_are_answered_few_at_a_time(
     client: TestClient, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "CHUNK_BYTES", 1000)
+    monkeypatch.setattr(store, "CHUNK_BYTES", 1000)
     content = "".join(f'{{"text": "card {n}", "more": {[0] * 100}}}\n' for n in range(50))
     job = submit(client, content, JSONL)
     assert finished(client, job)["bad"] == 0
@@ -339,13 +339,13 @@ def test_what_a_killed_server_had_taken_of_a_file_is_removed_in_time(
     finished(client, submit(client, "text\ncard\n"))  # it looks through all that is open, the oldest first
     assert storage.list(f"jobs/{ids[0]}/") == []
     assert len(storage.list(f"jobs/{ids[1]}/input/")) == 2
-    assert jobs.open_ids(storage) == ids[1:]
+    assert store.open_ids(storage) == ids[1:]
 
 
 def test_a_file_that_takes_too_long_to_come_is_refused(
     client: TestClient, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "UPLOAD_SECONDS", 0)
+    monkeypatch.setattr(store, "UPLOAD_SECONDS", 0)
     assert_problem(client.post("/jobs", content="text\ncard\n", headers=CSV), 408, "within 0 seconds")
     assert storage.list("jobs/") == []
 
@@ -362,7 +362,7 @@ def test_a_job_that_cannot_be_read_does_not_hold_up_the_others(storage: Storage,
 
 
 def test_a_job_that_is_not_finished_has_no_result_yet(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs_over_http.Worker, "wake", lambda _: None)
+    monkeypatch.setattr(worker.Worker, "wake", lambda _: None)
     job = submit(client, "text\ncard\n")
     assert client.get(f"/jobs/{job}").json()["state"] == "running"
     assert_problem(client.get(f"/jobs/{job}/result"), 409, "0 rows")
@@ -398,4 +398,4 @@ def test_a_job_survives_kill_9_and_goes_on_where_it_was(tmp_path: Path, storage:
         assert server.stop() == 0
     assert [line["row"] for line in lines] == list(range(1, rows + 1))
     assert sorted(line["id"] for line in read(storage)) == sorted(line["id"] for line in lines)
-    assert len(storage.list(f"jobs/{job}/result/")) == -(-rows // jobs.CHUNK)
+    assert len(storage.list(f"jobs/{job}/result/")) == -(-rows // store.CHUNK)

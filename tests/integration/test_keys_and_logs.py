@@ -14,10 +14,10 @@ from problems import assert_problem
 from servers import ServerProcess
 from starlette.testclient import TestClient
 
-from boatyard import jobs
 from boatyard.api import keys
+from boatyard.api.jobs import store
 from boatyard.api.settings import Settings
-from boatyard.errors import UserError
+from boatyard.config.errors import UserError
 
 pytestmark = pytest.mark.integration
 
@@ -142,7 +142,7 @@ def test_an_unexpected_error_is_logged_with_the_route_and_not_the_path(
     def fail(*_: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(jobs, "find", fail)
+    monkeypatch.setattr(store, "find", fail)
     assert_problem(client.get("/jobs/marker"), 500)
     assert "GET /jobs/{job} failed unexpectedly" in caplog.text
     assert "marker" not in "".join(record.getMessage() for record in caplog.records if record.name != "httpx")

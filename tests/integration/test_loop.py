@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from boatyard.api import create_app
 from boatyard.api.settings import Settings
-from boatyard.config import Config
+from boatyard.config.schema import Config
 from boatyard.monitor.results import Findings
 from boatyard.monitor.run import Monitor
 from boatyard.monitor.settings import Settings as MonitorSettings

@@ -13,7 +13,7 @@ from servers import ServerProcess
 from stages import small_config
 
 from boatyard import journal
-from boatyard.config import Config
+from boatyard.config.schema import Config
 from boatyard.monitor.run import Monitor
 from boatyard.monitor.settings import Settings as MonitorSettings
 from boatyard.pipeline.publish import Published

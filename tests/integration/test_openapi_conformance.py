@@ -16,7 +16,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 from starlette.testclient import TestClient
 
 from boatyard.api import create_app
-from boatyard.api import jobs as jobs_over_http
+from boatyard.api.jobs import routes
 from boatyard.api.settings import Settings
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -41,7 +41,7 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BaseSchema]:
     )
     app = create_app(settings)
     with pytest.MonkeyPatch.context() as patched, TestClient(app):
-        patched.setattr(jobs_over_http, "MOST_OPEN", 10**6)  # each is a case of its own here
+        patched.setattr(routes, "MOST_OPEN", 10**6)  # each is a case of its own here
         yield schemathesis.openapi.from_asgi("/openapi.json", app)
 
 

@@ -14,18 +14,18 @@ import torch
 from safetensors.torch import load_file
 from stages import plants_config, small_config
 
-from boatyard.config import Config
+from boatyard.bundle.predict import Predictor
+from boatyard.config.errors import UserError
+from boatyard.config.schema import Config
 from boatyard.data.encode import encode
 from boatyard.data.prepare import prepare
-from boatyard.errors import UserError
 from boatyard.export.run import Parity, _write_reference
-from boatyard.kinds import training
-from boatyard.kinds.protocol import Feeds
-from boatyard.kinds.text.graph import quantize_graph
+from boatyard.inputs import training
+from boatyard.inputs.protocol import Feeds
+from boatyard.inputs.text.graph import quantize_graph
 from boatyard.model import open_network, predict
 from boatyard.pipeline.publish import Published
 from boatyard.pipeline.run import run_pipeline
-from boatyard.predict import Predictor
 from boatyard.registry import aliases, versions
 from boatyard.storage import open_storage
 from boatyard.train.trained import open_trained

@@ -9,10 +9,10 @@ from plants import write_plants
 from stages import plants_config, small_config
 from tokenizers import Tokenizer
 
+from boatyard.config.errors import UserError
 from boatyard.data.encode import encode
 from boatyard.data.prepare import prepare
-from boatyard.errors import UserError
-from boatyard.kinds.text.serving import TextModel
+from boatyard.inputs.text.serving import TextModel
 
 pytestmark = pytest.mark.integration
 

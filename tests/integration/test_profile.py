@@ -9,11 +9,11 @@ import pytest
 from plants import write_plants
 from stages import plants_config
 
-from boatyard.config import Config
+from boatyard.config.errors import UserError
+from boatyard.config.schema import Config
 from boatyard.data.encode import encode
 from boatyard.data.prepare import prepare
-from boatyard.errors import UserError
-from boatyard.kinds.text.training import Inputs
+from boatyard.inputs.text.training import Inputs
 from boatyard.train.profile.measure import Profile
 from boatyard.train.profile.run import profile
 

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from boatyard import registry
 from boatyard.api.settings import Settings
-from boatyard.errors import UserError
+from boatyard.config.errors import UserError
 from boatyard.storage import Storage
 
 pytestmark = pytest.mark.integration

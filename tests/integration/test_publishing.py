@@ -11,8 +11,9 @@ import pytest
 from bundles import WORDS, Publish, write_bundle
 
 from boatyard import registry
-from boatyard.bundle import Bundle, BundleError, open_bundle
-from boatyard.config import Config, load_config
+from boatyard.bundle.manifest import Bundle, BundleError, open_bundle
+from boatyard.config.compose import load_config
+from boatyard.config.schema import Config
 from boatyard.data.prepare import Prepared, prepare
 from boatyard.evaluate.served import served_accuracy
 from boatyard.pipeline.publish import Published, publish_bundle

@@ -14,7 +14,7 @@ from bundles import publish_in_production
 from needs import needs
 from servers import ServerProcess
 
-from boatyard.config import load_config
+from boatyard.config.compose import load_config
 
 pytestmark = pytest.mark.integration
 

@@ -11,8 +11,8 @@ from starlette.testclient import TestClient
 
 from boatyard.api import create_app
 from boatyard.api.settings import Settings
-from boatyard.config import Config
-from boatyard.errors import UserError
+from boatyard.config.errors import UserError
+from boatyard.config.schema import Config
 from boatyard.registry import aliases, parse_reference
 from boatyard.retrain.run import retrain
 from boatyard.storage import open_storage

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from bundles import WORDS, Publish
 
-from boatyard import registry, staging
-from boatyard.config import Staging
-from boatyard.kinds.text.serving import input_schema
-from boatyard.predict import Predictor
-from boatyard.staging import Measured, Speed, find_refusals, measure_speed
+from boatyard import registry
+from boatyard.bundle.predict import Predictor
+from boatyard.config.schema import Staging
+from boatyard.inputs.text.serving import input_schema
+from boatyard.registry import staging
+from boatyard.registry.staging import Measured, Speed, find_refusals, measure_speed
 from boatyard.storage import Storage
 
 pytestmark = pytest.mark.integration

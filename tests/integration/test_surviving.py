@@ -20,10 +20,10 @@ from plants import write_plants
 from safetensors.torch import load_file
 from stages import SMALL, plants_config
 
-from boatyard.config import load_config
+from boatyard.config.compose import load_config
+from boatyard.config.errors import UserError
 from boatyard.data.encode import encode
 from boatyard.data.prepare import prepare
-from boatyard.errors import UserError
 from boatyard.train.checkpoints import Checkpoints
 from boatyard.train.fit import train
 from boatyard.train.trained import open_trained, run_folder

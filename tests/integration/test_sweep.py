@@ -16,11 +16,12 @@ from optuna.trial import Trial
 from plants import write_plants
 from stages import SMALL
 
-from boatyard.config import Sweep, load_config
+from boatyard.config.compose import load_config
+from boatyard.config.errors import UserError
+from boatyard.config.schema import Sweep
 from boatyard.data.encode import encode
 from boatyard.data.prepare import prepare
-from boatyard.errors import UserError
-from boatyard.sweep.search import _claimed, _open_study, search
+from boatyard.pipeline.sweep.search import _claimed, _open_study, search
 from boatyard.train.trained import open_trained
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -87,7 +88,7 @@ def test_it_closes_with_a_table_a_picture_and_a_line_to_paste(
 
 def test_killed_in_the_middle_it_goes_on_to_the_same_number_of_trials(tmp_path: Path, overrides: list[str]) -> None:
     first, again = tmp_path / "first", tmp_path / "again"
-    running = warm.command("boatyard.sweep", overrides, first)
+    running = warm.command("boatyard.pipeline.sweep", overrides, first)
     while not (first.exists() and "sweep: trial 2 of 4" in first.read_text()):
         assert running.is_alive()
         time.sleep(0.02)
@@ -95,7 +96,7 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_number_of_trials(tmp_path: 
     running.join()
     (left,) = [trial for trial in study(tmp_path).trials if trial.state.name == "RUNNING"]
 
-    running = warm.command("boatyard.sweep", overrides, again)
+    running = warm.command("boatyard.pipeline.sweep", overrides, again)
     running.join()
     assert running.exitcode == 0, again.read_text()
     found = states(tmp_path)
@@ -107,7 +108,7 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_number_of_trials(tmp_path: 
 
 def test_two_processes_share_the_trials(tmp_path: Path, overrides: list[str]) -> None:
     outputs = tmp_path / "one", tmp_path / "two"
-    both = [warm.command("boatyard.sweep", overrides, output) for output in outputs]
+    both = [warm.command("boatyard.pipeline.sweep", overrides, output) for output in outputs]
     for process in both:
         process.join()
     ended = [output.read_text() for output in outputs]

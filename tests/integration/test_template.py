@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from checkout import commit, copy_repository, git
 
-from boatyard import template as module
+from boatyard.template import project as module
+from boatyard.template.__main__ import main
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -103,7 +104,7 @@ def replace(file: Path, before: str, after: str) -> None:
 
 def test_the_old_name_is_nowhere_left_but_in_the_licences_notice(adopted: Path) -> None:
     paths = git(adopted, "ls-files", "-z").split("\0")[:-1]
-    assert f"src/{NAME}/api/app.py" in paths
+    assert f"src/{NAME}/api/application.py" in paths
     assert f"deploy/grafana/dashboards/{NAME}.json" in paths
     assert [path for path in paths if "boatyard" in path.lower()] == []
     assert [path for path in paths if b"boatyard" in (adopted / path).read_bytes().lower()] == ["LICENSE"]
@@ -185,7 +186,7 @@ def test_a_name_that_cannot_be_had_is_refused_in_one_sentence(
     monkeypatch.chdir(template)
     monkeypatch.syspath_prepend(str(template))  # as python -m has it
     before = state(template)
-    assert module.main(["adopt", name]) == 2
+    assert main(["adopt", name]) == 2
     told = capsys.readouterr().err
     assert told.startswith("adopt: ")
     assert told.count("\n") == 1
@@ -230,9 +231,9 @@ def test_adopting_is_done_once_and_the_template_itself_takes_no_updates(
 
 def test_later_changes_come_under_the_projects_name_beside_its_own(project: Path, later: Path, run: Run) -> None:
     replace(later / "docs" / "storage.md", "# Storage\n", "# Storage of Boatyard\n")
-    (later / "src" / "boatyard" / "sails.py").write_text('"""Of BOATYARD."""\n\nfrom boatyard import errors\n')
+    (later / "src" / "boatyard" / "sails.py").write_text('"""Of BOATYARD."""\n\nfrom boatyard.config import errors\n')
     git(later, "rm", "-q", "docs/vertex.md", "docs/frontend.md")
-    git(later, "mv", "src/boatyard/markdown.py", "src/boatyard/tables.py")
+    git(later, "mv", "src/boatyard/evaluate/markdown.py", "src/boatyard/tables.py")
     newest = commit(later)
     done = run(project, f"{NAME}.template", "update", str(later))
     assert (done.returncode, done.stderr) == (0, "")

@@ -14,10 +14,10 @@ from stages import SMALL, plants_config, small_config
 from tokenizers import Tokenizer
 from transformers import AutoModel, BertConfig, BertModel, DistilBertConfig, DistilBertModel, PreTrainedTokenizerFast
 
-from boatyard.config import Config
+from boatyard.config.errors import UserError
+from boatyard.config.schema import Config
 from boatyard.data.encode import encode
 from boatyard.data.prepare import prepare
-from boatyard.errors import UserError
 from boatyard.model import predict
 from boatyard.train.fit import train
 from boatyard.train.trained import Trained, open_trained

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 _CONTEXT = get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["boatyard.data.prepare", "boatyard.sweep.search"])
+_CONTEXT.set_forkserver_preload(["boatyard.data.prepare", "boatyard.pipeline.sweep.search"])
 
 
 def start(target: Callable[..., None], *arguments: Any) -> BaseProcess:

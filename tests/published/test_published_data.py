@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from boatyard.config import load_config
+from boatyard.config.compose import load_config
 from boatyard.data import prepare as preparing
 from boatyard.data.prepare import prepare
 from boatyard.data.summary import DataSummary

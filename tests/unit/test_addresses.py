@@ -14,7 +14,7 @@ import pytest
 import requests
 from servers import free_port
 
-from boatyard.addresses import reach_this_machine_directly
+from boatyard.config.addresses import reach_this_machine_directly
 
 pytestmark = pytest.mark.unit
 

@@ -3,11 +3,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from boatyard.config import load_config
+from boatyard.config.compose import load_config
 from boatyard.evaluate.run import _baseline as evaluate_baseline
-from boatyard.kinds.text import baseline
-from boatyard.kinds.text import training as kind
-from boatyard.kinds.text.baseline import fit_baseline
+from boatyard.inputs.text import baseline
+from boatyard.inputs.text import training as kind
+from boatyard.inputs.text.baseline import fit_baseline
 
 pytestmark = pytest.mark.unit
 

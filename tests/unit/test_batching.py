@@ -11,7 +11,7 @@ import pytest
 from boatyard.api import batching
 from boatyard.api.batching import Batcher, QueueFull, Unanswerable
 from boatyard.api.metrics import Metrics
-from boatyard.predict import Prediction, Predictor
+from boatyard.bundle.predict import Prediction, Predictor
 
 pytestmark = pytest.mark.unit
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from bundles import fields, write_bundle
 
-from boatyard.bundle import VERSION, BundleError, open_bundle, seal
+from boatyard.bundle.manifest import VERSION, BundleError, open_bundle, seal
 
 pytestmark = pytest.mark.unit
 

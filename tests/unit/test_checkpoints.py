@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from boatyard.errors import UserError
+from boatyard.config.errors import UserError
 from boatyard.storage import LocalStorage
 from boatyard.train import checkpoints as module
 from boatyard.train.checkpoints import Checkpoints, Mirror, kept

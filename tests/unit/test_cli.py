@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from boatyard.cli import run
+from boatyard.config.cli import run
 from boatyard.pipeline.__main__ import WRITES
 
 pytestmark = pytest.mark.unit
@@ -37,7 +37,7 @@ def test_help_imports_nothing_heavy() -> None:
         check=True,
     )
     imported = {line.rpartition("|")[2].strip() for line in shown.stderr.splitlines()}
-    assert "boatyard.config" in imported
+    assert "boatyard.config.compose" in imported
     assert not {"torch", "transformers", "datasets", "sklearn", "pandas", "pyarrow", "matplotlib", "wandb"} & imported
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from boatyard.cloud.checkout import read_checkout
-from boatyard.tracking import git_commit
+from boatyard.train.tracking import git_commit
 
 pytestmark = pytest.mark.unit
 

@@ -11,9 +11,10 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from pydantic import BaseModel
 
-from boatyard import config
-from boatyard.config import CONFIGS, Config, Train, load_config, options, read_config
-from boatyard.errors import UserError
+from boatyard.config import compose as module
+from boatyard.config.compose import CONFIGS, load_config, options, read_config
+from boatyard.config.errors import UserError
+from boatyard.config.schema import Config, Train
 
 pytestmark = pytest.mark.unit
 
@@ -147,7 +148,7 @@ def test_a_yaml_that_cannot_be_read_is_one_sentence_with_its_file_and_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, load: Callable[[Path], object], content: bytes, sentence: str
 ) -> None:
     shutil.copytree(CONFIGS, tmp_path / "configs")
-    monkeypatch.setattr(config, "CONFIGS", tmp_path / "configs")
+    monkeypatch.setattr(module, "CONFIGS", tmp_path / "configs")
     mine = tmp_path / "configs/data/mine.yaml"
     mine.write_bytes(content)
     with pytest.raises(UserError) as refusal:

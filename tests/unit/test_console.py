@@ -9,7 +9,7 @@ import pytest
 from rich.table import Table
 from rich.text import Text
 
-from boatyard.console import complain, log_plainly, say, terminal
+from boatyard.config.console import complain, log_plainly, say, terminal
 
 pytestmark = pytest.mark.unit
 

@@ -10,7 +10,7 @@ import pytest
 from evidently import DataDefinition, Dataset, Report
 from evidently.metrics import ValueDrift
 
-from boatyard.errors import UserError
+from boatyard.config.errors import UserError
 from boatyard.monitor.drift import Columns, compare, read_reference
 from boatyard.monitor.looks import DAILY
 from boatyard.monitor.statistics import Deals, judge

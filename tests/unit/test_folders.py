@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from boatyard.config import load_config
-from boatyard.folders import clear_up, replacing, standing
-from boatyard.outputs import bring_back, keep
+from boatyard.config.compose import load_config
+from boatyard.storage.folders import clear_up, replacing, standing
+from boatyard.storage.outputs import bring_back, keep
 from boatyard.train.checkpoints import Checkpoints
 
 pytestmark = pytest.mark.unit

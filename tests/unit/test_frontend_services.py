@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import boatyard.frontend
-from boatyard.errors import UserError
+from boatyard.config.errors import UserError
 from boatyard.frontend.services import Trouble, addresses
 
 pytestmark = pytest.mark.unit
@@ -26,7 +26,7 @@ def test_the_page_imports_nothing_of_the_package_but_what_is_small() -> None:
                 imported |= {alias.name for alias in node.names}
     ours = {name for name in imported if name and name.split(".")[0] == "boatyard"}
     assert {name for name in ours if not name.startswith("boatyard.frontend")} <= {
-        *("boatyard.addresses", "boatyard.console", "boatyard.errors"),
+        *("boatyard.config.addresses", "boatyard.config.console", "boatyard.config.errors"),
     }
 
 

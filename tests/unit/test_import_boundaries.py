@@ -20,12 +20,12 @@ TRAINING_ONLY = {
     "onnx",
 }
 SERVING = [
-    "boatyard.api",
-    "boatyard.bundle",
-    "boatyard.jobs",
+    "boatyard.api.application",
+    "boatyard.api.jobs.worker",
+    "boatyard.bundle.manifest",
+    "boatyard.bundle.predict",
+    "boatyard.inputs.text.serving",
     "boatyard.journal",
-    "boatyard.kinds.text.serving",
-    "boatyard.predict",
     "boatyard.registry",
     "boatyard.storage",
 ]
@@ -47,4 +47,6 @@ def test_what_watches_loads_nothing_that_learns_and_nothing_of_the_api() -> None
     loaded = set(ran.stdout.split())
     assert "boatyard.monitor.run" in loaded
     assert {"torch", "transformers", "datasets", "hydra", "omegaconf"}.isdisjoint(loaded)
-    assert not [name for name in loaded if name.startswith(("boatyard.api", "boatyard.config", "boatyard.export"))]
+    assert "boatyard.config.compose" not in loaded
+    shared = {"boatyard.api", "boatyard.api.problems", "boatyard.api.routes"}
+    assert not {name for name in loaded if name.startswith(("boatyard.api", "boatyard.export"))} - shared

@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 from cleaners import remove_at_once, replace_by_a_file
 
-from boatyard import journal as journal_module
 from boatyard.journal import Journal, JournalError, JournalFull, read
+from boatyard.journal import spool as spool_module
 from boatyard.storage import LocalStorage, Storage
 
 pytestmark = pytest.mark.unit
@@ -327,7 +327,7 @@ def test_a_segments_day_is_the_day_in_utc_when_it_was_opened(
     journal = Journal(storage, spool, segment_bytes=100)
     midnight = datetime(2026, 1, 3, tzinfo=UTC).timestamp()
     for number, now in enumerate([midnight - 1, midnight + 1, midnight + 2]):
-        monkeypatch.setattr(journal_module, "time", lambda now=now: now)
+        monkeypatch.setattr(spool_module, "time", lambda now=now: now)
         journal.append([{"id": number, "text": "x" * 40}])
     assert journal.close(10)
     assert [key.split("/")[1] for key in storage.list()] == ["date=2026-01-02", "date=2026-01-03"]
@@ -374,7 +374,7 @@ def test_one_segment_that_cannot_be_shipped_does_not_hold_up_the_others(storage:
 
 
 def test_closing_does_not_sit_out_a_pause(spool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal_module, "_FIRST_PAUSE", 60)
+    monkeypatch.setattr(spool_module, "_FIRST_PAUSE", 60)
     storage = Failing(tmp_path / "storage")
     journal = Journal(storage, spool, segment_bytes=1)
     journal.append([{"id": 1}])
@@ -606,7 +606,7 @@ def test_what_is_removed_from_the_spool_is_made_anew_and_no_line_is_lost(
 def test_it_is_noticed_where_nothing_is_appended(
     storage: Storage, spool: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal_module, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(spool_module, "LOOK_SECONDS", 0.05)
     journal = Journal(storage, spool)
     journal.append([{"id": 0}])
     remove_at_once(spool)
@@ -620,7 +620,7 @@ def test_it_is_noticed_where_nothing_is_appended(
 
 
 def test_a_lock_never_looks_old(storage: Storage, spool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal_module, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(spool_module, "LOOK_SECONDS", 0.02)
     journal = Journal(storage, spool)
     lock = spool / journal.instance / ".lock"
     os.utime(lock, (0, 0))

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from boatyard.config import load_config
-from boatyard.errors import UserError
+from boatyard.config.compose import load_config
+from boatyard.config.errors import UserError
 from boatyard.train.launch import overrides, team, torchrun_arguments
 
 pytestmark = pytest.mark.unit

@@ -2,8 +2,8 @@
 
 import pytest
 
-from boatyard import jobs
-from boatyard.jobs import Job, Progress, Submission
+from boatyard.api.jobs import leases, store
+from boatyard.api.jobs.store import Job, Progress, Submission
 from boatyard.storage import Storage
 
 pytestmark = pytest.mark.unit
@@ -17,48 +17,48 @@ def job(storage: Storage) -> Job:
 
 
 def attempts(storage: Storage, job: Job, holder: str = "a") -> int | None:
-    lease = jobs.take(storage, job, holder)
+    lease = leases.take(storage, job, holder)
     return lease and lease.attempts
 
 
 def test_one_at_a_time_holds_a_job(storage: Storage, job: Job) -> None:
     assert attempts(storage, job, "a") == 1
     assert attempts(storage, job, "b") is None
-    assert jobs.renew(storage, job, "a")
-    assert not jobs.renew(storage, job, "b")
-    jobs.give_back(storage, job, "b")
-    assert jobs.renew(storage, job, "a"), "who has no lease gives none back"
-    jobs.give_back(storage, job, "a")
-    assert not jobs.renew(storage, job, "a")
+    assert leases.renew(storage, job, "a")
+    assert not leases.renew(storage, job, "b")
+    leases.give_back(storage, job, "b")
+    assert leases.renew(storage, job, "a"), "who has no lease gives none back"
+    leases.give_back(storage, job, "a")
+    assert not leases.renew(storage, job, "a")
     assert attempts(storage, job, "b") == 1
 
 
 def test_attempts_count_that_ended_without_a_word_or_with_a_failure(
     storage: Storage, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "FIRST_PAUSE", 0)
-    monkeypatch.setattr(jobs, "LEASE_SECONDS", 0)  # as if it were over
+    monkeypatch.setattr(leases, "FIRST_PAUSE", 0)
+    monkeypatch.setattr(leases, "LEASE_SECONDS", 0)  # as if it were over
     assert [attempts(storage, job) for _ in range(3)] == [1, 2, 3], "killed each time"
-    jobs.give_back(storage, job, "a", "the storage is away")
-    lease = jobs.take(storage, job, "b")
+    leases.give_back(storage, job, "a", "the storage is away")
+    lease = leases.take(storage, job, "b")
     assert lease is not None
     assert (lease.attempts, lease.why) == (4, "the storage is away")
-    jobs.give_back(storage, job, "b")
+    leases.give_back(storage, job, "b")
     assert attempts(storage, job) == 4, "a server that was stopped is no failure"
-    jobs.write_chunk(storage, job, Progress(1, 1, 0, 10), [{"row": 1}])
+    store.write_chunk(storage, job, Progress(1, 1, 0, 10), [{"row": 1}])
     assert attempts(storage, job) == 1, "it got on"
 
 
 def test_after_each_failure_a_job_waits_longer(storage: Storage, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1_000_000.0
-    monkeypatch.setattr(jobs, "time", lambda: now)
+    monkeypatch.setattr(leases, "time", lambda: now)
     for pause in (5, 20, 80, 320):
         assert attempts(storage, job) is not None
-        jobs.give_back(storage, job, "a", "it failed")
+        leases.give_back(storage, job, "a", "it failed")
         now += pause - 1
         assert attempts(storage, job) is None
         now += 1
-    assert attempts(storage, job) == jobs.MOST_ATTEMPTS
+    assert attempts(storage, job) == leases.MOST_ATTEMPTS
 
 
 def test_a_lease_from_before_attempts_were_counted_is_read(storage: Storage, job: Job) -> None:

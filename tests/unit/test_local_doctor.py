@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from boatyard import doctor
-from boatyard.config import Config, load_config
+from boatyard.config.compose import load_config
+from boatyard.config.schema import Config
+from boatyard.doctor import machine as doctor
+from boatyard.doctor.__main__ import main
 
 pytestmark = pytest.mark.unit
 
@@ -198,7 +200,7 @@ def test_the_command_tells_of_everything_and_changes_nothing(folder: Path) -> No
 def test_nothing_wrong_is_status_nought(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["doctor"])
     monkeypatch.setenv("PORT", str(doctor._listen("127.0.0.1", 0)))
-    assert doctor.main() == 0
+    assert main() == 0
     assert "model (warning):\nuv run invoke pipeline" in capsys.readouterr().out
 
 

@@ -9,7 +9,7 @@ import pytest
 from references import messages, publish_watchable
 from starlette.testclient import TestClient
 
-from boatyard.errors import UserError
+from boatyard.config.errors import UserError
 from boatyard.monitor.looks import DAILY, DAY, RESERVE, YEAR, level, ring
 from boatyard.monitor.results import Findings, Verdict
 from boatyard.monitor.run import Monitor

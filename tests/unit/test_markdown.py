@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from boatyard.markdown import escape, one_line, shorten, table
+from boatyard.evaluate.markdown import escape, one_line, shorten, table
 
 pytestmark = pytest.mark.unit
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from boatyard.config import Config, load_config
-from boatyard.outputs import bring_back, keep
+from boatyard.config.compose import load_config
+from boatyard.config.schema import Config
+from boatyard.storage.outputs import bring_back, keep
 
 pytestmark = pytest.mark.unit
 

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from boatyard.cli import run
-from boatyard.config import Config, load_config, read_config, write_params
-from boatyard.errors import UserError
+from boatyard.config.cli import run
+from boatyard.config.compose import load_config, read_config, write_params
+from boatyard.config.errors import UserError
+from boatyard.config.schema import Config
 
 pytestmark = pytest.mark.unit
 
@@ -15,7 +16,9 @@ COMMITTED = Path(__file__).parents[2] / "params.yaml"
 
 def test_the_committed_file_is_what_configs_compose(tmp_path: Path) -> None:
     write_params([], tmp_path / "params.yaml")
-    assert COMMITTED.read_text() == (tmp_path / "params.yaml").read_text(), "python -m boatyard.params writes it anew"
+    assert COMMITTED.read_text() == (tmp_path / "params.yaml").read_text(), (
+        "python -m boatyard.config.params writes it anew"
+    )
 
 
 def test_it_configures_as_the_overrides_do_that_it_was_composed_of(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from servers import run_as_served
 from starlette.requests import ClientDisconnect, Request
 
 from boatyard.api import requests
+from boatyard.api.problems import Problem
 from boatyard.api.requests import patiently
-from boatyard.problems import Problem
 
 pytestmark = pytest.mark.unit
 

@@ -7,10 +7,10 @@ import onnx
 import pytest
 from bundles import LABELS, fields, graph, tokenizer, write_bundle
 
-from boatyard.bundle import BundleError, open_bundle, seal
-from boatyard.errors import UserError
-from boatyard.kinds.protocol import Encoded
-from boatyard.predict import Floats, Predictor, allowed_cores
+from boatyard.bundle.manifest import BundleError, open_bundle, seal
+from boatyard.bundle.predict import Floats, Predictor, allowed_cores
+from boatyard.config.errors import UserError
+from boatyard.inputs.protocol import Encoded
 
 pytestmark = pytest.mark.unit
 

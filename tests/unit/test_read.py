@@ -8,10 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from boatyard.config import Data, load_config
+from boatyard.config.compose import load_config
+from boatyard.config.errors import UserError
+from boatyard.config.schema import Data
 from boatyard.data.read import Row, Source, find_sources
-from boatyard.errors import UserError
-from boatyard.kinds.text.rows import field_columns
+from boatyard.inputs.text.rows import field_columns
 
 pytestmark = pytest.mark.unit
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from boatyard.records import MOST_BYTES, MOST_LINES, Format, Record, Unreadable, read_records
+from boatyard.inputs.records import MOST_BYTES, MOST_LINES, Format, Record, Unreadable, read_records
 
 pytestmark = pytest.mark.unit
 

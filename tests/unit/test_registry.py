@@ -5,9 +5,9 @@ import pytest
 from bundles import Publish, write_bundle
 
 from boatyard import registry
-from boatyard.bundle import Bundle, BundleError, Manifest
-from boatyard.errors import UserError
-from boatyard.predict import Predictor, served_files
+from boatyard.bundle.manifest import Bundle, BundleError, Manifest
+from boatyard.bundle.predict import Predictor, served_files
+from boatyard.config.errors import UserError
 from boatyard.registry import AliasMoved, Reference, UnknownModel, parse_reference
 from boatyard.storage import LocalStorage, Storage
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from boatyard.errors import UserError
+from boatyard.config.errors import UserError
 from boatyard.retrain.compare import Comparison, compare, refusal
 from boatyard.retrain.labelled import Labelled, Row, labelled_rows
 

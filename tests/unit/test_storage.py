@@ -10,7 +10,7 @@ from conformance import StorageConformance
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boatyard.errors import UserError
+from boatyard.config.errors import UserError
 from boatyard.storage import AlreadyExists, LocalStorage, Storage, check_key, open_storage
 
 pytestmark = pytest.mark.unit

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 import yaml
 
-from boatyard import config
-from boatyard.config import Sweep, load_config, options
-from boatyard.errors import UserError
-from boatyard.sweep.__main__ import main
-from boatyard.sweep.export import wandb_sweep
-from boatyard.sweep.space import assigned, check_space, fixed
+from boatyard.config import compose
+from boatyard.config.compose import load_config, options
+from boatyard.config.errors import UserError
+from boatyard.config.schema import Sweep
+from boatyard.pipeline.sweep.__main__ import main
+from boatyard.pipeline.sweep.export import wandb_sweep
+from boatyard.pipeline.sweep.space import assigned, check_space, fixed
 
 pytestmark = pytest.mark.unit
 
@@ -65,8 +66,8 @@ def test_what_no_trial_could_take_is_refused(space: dict[str, Any], sentence: st
 def test_a_file_with_wrong_values_is_refused_by_the_key(
     values: object, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copytree(config.CONFIGS, tmp_path / "configs")
-    monkeypatch.setattr(config, "CONFIGS", tmp_path / "configs")
+    shutil.copytree(compose.CONFIGS, tmp_path / "configs")
+    monkeypatch.setattr(compose, "CONFIGS", tmp_path / "configs")
     declared = {"name": "x", "trials": 9, "metric": "loss", "warmup": 0, "space": {"train.seed": values}}
     (tmp_path / "configs/sweep/x.yaml").write_text(yaml.safe_dump(declared))
     with pytest.raises(UserError) as refusal:

@@ -10,9 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from boatyard.bundle import BundleError, open_bundle
-from boatyard.kinds.protocol import InvalidInput
-from boatyard.kinds.text.serving import TextModel, input_schema, open_model
+from boatyard.bundle.manifest import BundleError, open_bundle
+from boatyard.inputs.protocol import InvalidInput
+from boatyard.inputs.text.serving import TextModel, input_schema, open_model
 
 pytestmark = pytest.mark.unit
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, TypeAdapter, ValidationError
 
-from boatyard.texts import VISIBLE, is_blank, look, normal_label, words
+from boatyard.inputs.texts import VISIBLE, is_blank, look, normal_label, words
 
 pytestmark = pytest.mark.unit
 

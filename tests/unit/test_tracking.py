@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import wandb
 
-from boatyard.config import load_config
-from boatyard.errors import Failed, Stopped, UserError
-from boatyard.tracking import tracked
+from boatyard.config.compose import load_config
+from boatyard.config.errors import Failed, Stopped, UserError
+from boatyard.train.tracking import tracked
 
 pytestmark = pytest.mark.unit
 

@@ -17,7 +17,7 @@ from boatyard.data.validate import (
     compare_rows,
     content_hash,
 )
-from boatyard.kinds.text.rows import words
+from boatyard.inputs.text.rows import words
 
 pytestmark = pytest.mark.unit
 

@@ -1,5 +1,17 @@
-"""The HTTP API. `uvicorn boatyard.api:app` serves it; importing it loads no model."""
+"""The HTTP API. `uvicorn boatyard.api:app` serves it; importing it builds no app and loads no model."""
 
-from boatyard.api.app import app, create_app
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from boatyard.api.application import app, create_app
 
 __all__ = ["app", "create_app"]
+
+
+def __getattr__(name: str) -> object:
+    """Built on first use: the monitor shares problems and routes with the server, and nothing else of it."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from boatyard.api import application
+
+    return getattr(application, name)

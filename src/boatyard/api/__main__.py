@@ -2,13 +2,13 @@
 
 import sys
 
-from boatyard.addresses import reach_this_machine_directly
-from boatyard.api import create_app
+from boatyard.api.application import create_app
 from boatyard.api.server import serve
 from boatyard.api.settings import Settings
-from boatyard.console import refuse
-from boatyard.errors import UserError
-from boatyard.logs import log_as_json
+from boatyard.config.addresses import reach_this_machine_directly
+from boatyard.config.console import refuse
+from boatyard.config.errors import UserError
+from boatyard.config.logs import log_as_json
 
 
 def main() -> int:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from boatyard.bundle import Manifest
-from boatyard.predict import Prediction
+from boatyard.bundle.manifest import Manifest
+from boatyard.bundle.predict import Prediction
 
 
 @dataclass(slots=True)

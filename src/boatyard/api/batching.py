@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import Any
 
 from boatyard.api.metrics import Metrics
-from boatyard.predict import Prediction, Predictor
+from boatyard.bundle.predict import Prediction, Predictor
 
 logger = logging.getLogger(__name__)
 

@@ -9,11 +9,11 @@ from uuid import UUID
 from boatyard import registry
 from boatyard.api.answers import Feedback
 from boatyard.api.ids import is_of
-from boatyard.bundle import BundleError, Card
-from boatyard.problems import Fault, Problem
+from boatyard.api.problems import Fault, Problem
+from boatyard.bundle.manifest import BundleError, Card
+from boatyard.inputs.texts import LONGEST_LABEL, normal_label
 from boatyard.registry import Reference, UnknownModel
 from boatyard.storage import Storage
-from boatyard.texts import LONGEST_LABEL, normal_label
 
 LIST_SECONDS = 1.0  # how long a listing of the registry is reused
 MOST_KNOWN = 100  # models whose labels are kept

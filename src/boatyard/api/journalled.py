@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
 from boatyard.api.answers import Answer
-from boatyard.bundle import Manifest
+from boatyard.api.problems import Problem
+from boatyard.bundle.manifest import Manifest
+from boatyard.bundle.predict import Prediction
 from boatyard.journal import Journal, JournalError
-from boatyard.predict import Prediction
-from boatyard.problems import Problem
 from boatyard.registry import Reference
 
 logger = logging.getLogger(__name__)

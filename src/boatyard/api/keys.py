@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from time import monotonic
 
-from boatyard.errors import UserError
-from boatyard.problems import Problem
+from boatyard.api.problems import Problem
+from boatyard.config.errors import UserError
 
 HEADER = "X-API-Key"
 

@@ -12,8 +12,8 @@ import anyio
 from anyio import to_thread
 
 from boatyard.api.metrics import Metrics
-from boatyard.errors import UserError
-from boatyard.predict import Predictor, open_predictor, served_files
+from boatyard.bundle.predict import Predictor, open_predictor, served_files
+from boatyard.config.errors import UserError
 from boatyard.registry import Reference, UnknownModel, fetch, resolve
 from boatyard.storage import Storage
 

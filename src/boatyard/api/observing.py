@@ -9,7 +9,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from boatyard.api.metrics import Metrics
-from boatyard.logs import endpoint, request_id
+from boatyard.config.logs import endpoint, request_id
 
 REQUEST_ID = "X-Request-Id"
 

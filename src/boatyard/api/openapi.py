@@ -7,12 +7,12 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 
 from boatyard.api.answers import Answer, Answers, Feedback
-from boatyard.api.jobs import FORMATS
+from boatyard.api.jobs.routes import FORMATS
 from boatyard.api.predicting import TIMEOUT, Parameters, predict
+from boatyard.api.problems import ProblemDocument, documented
 from boatyard.api.published import Promotion
 from boatyard.api.requests import MOST_INPUTS
-from boatyard.bundle import Manifest
-from boatyard.problems import ProblemDocument, documented
+from boatyard.bundle.manifest import Manifest
 
 REFERENCES = "#/components/schemas/{model}"
 

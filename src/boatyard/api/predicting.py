@@ -14,13 +14,13 @@ from boatyard.api.ids import new_id
 from boatyard.api.journalled import append, prediction_lines
 from boatyard.api.keys import HEADER
 from boatyard.api.models import Models, ModelUnavailable
+from boatyard.api.problems import Fault, Problem, invalid
 from boatyard.api.requests import parse_question, patiently, read_json
+from boatyard.api.routes import check_query
 from boatyard.api.shedding import refusal
-from boatyard.errors import UserError
-from boatyard.predict import Predictor
-from boatyard.problems import Fault, Problem, invalid
+from boatyard.bundle.predict import Predictor
+from boatyard.config.errors import UserError
 from boatyard.registry import REFERENCE, Reference, UnknownModel, parse_reference
-from boatyard.routes import check_query
 
 TIMEOUT = "X-Request-Timeout-Ms"
 

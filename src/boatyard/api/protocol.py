@@ -10,7 +10,7 @@ from typing import Any
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from boatyard.problems import Problem
+from boatyard.api.problems import Problem
 
 MOST_HEAD_BYTES = 16 * 1024  # the request line and all headers
 HEAD_SECONDS = 10.0  # from connecting, or from a later head's first byte; also for a body that comes after its answer

@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from boatyard import registry
-from boatyard.bundle import NAME, VERSION, BundleError, Card
-from boatyard.errors import UserError
-from boatyard.problems import Problem
+from boatyard.api.problems import Problem
+from boatyard.bundle.manifest import NAME, VERSION, BundleError, Card
+from boatyard.config.errors import UserError
 from boatyard.registry import ANYWHERE, Alias, Expected, UnknownModel
 from boatyard.storage import NotFound, Storage
 

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 from starlette.requests import ClientDisconnect
 
-from boatyard.kinds.protocol import InvalidInput, ServedModel
-from boatyard.problems import Fault, Problem
+from boatyard.api.problems import Fault, Problem
+from boatyard.inputs.protocol import InvalidInput, ServedModel
 
 MOST_BYTES = 1024 * 1024
 MOST_INPUTS = 256

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from boatyard.api.protocol import BoundedProtocol
 from boatyard.api.settings import Settings
-from boatyard.processes import REPEAT_SECONDS
+from boatyard.config.processes import REPEAT_SECONDS
 
 FINISH_SECONDS = 5  # for requests in flight; with the drain and the journal's last segment within Cloud Run's 10
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from boatyard.addresses import LOOPBACK, read_port
 from boatyard.api.journalled import KEEPS, Keep
 from boatyard.api.keys import Keys
-from boatyard.environment import DEFAULT_MODEL, DEFAULT_STORAGE, read_model
-from boatyard.errors import UserError
+from boatyard.config.addresses import LOOPBACK, read_port
+from boatyard.config.environment import DEFAULT_MODEL, DEFAULT_STORAGE, read_model
+from boatyard.config.errors import UserError
 from boatyard.registry import Reference
 
 _NUMBER = re.compile(r"[0-9]{1,4}(\.[0-9]{1,3})?")

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from boatyard.api.batching import QueueFull
-from boatyard.problems import Problem
+from boatyard.api.problems import Problem
 
 
 class Shedding:

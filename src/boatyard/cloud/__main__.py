@@ -5,11 +5,11 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from boatyard.cli import run
 from boatyard.cloud.place import SERVICES
-from boatyard.config import Config
+from boatyard.config.cli import run
+from boatyard.config.schema import Config
 
-_MODULES = {"train": "vertex", "jobs": "vertex", "cancel": "vertex", "doctor": "doctor"}  # the others: run
+_MODULES = {"train": "cloud.vertex", "jobs": "cloud.vertex", "cancel": "cloud.vertex", "doctor": "doctor.cloud"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     name, purpose, overrides = (given.pop(key) for key in ("command", "purpose", "overrides"))
 
     def job(config: Config) -> None:
-        module = import_module(f"boatyard.cloud.{_MODULES.get(name, 'run')}")  # each loads what only it needs
+        module = import_module(f"boatyard.{_MODULES.get(name, 'cloud.run')}")  # each loads what only it needs
         getattr(module, name)(config, **given, **({"overrides": overrides} if name == "train" else {}))
 
     return run(f"cloud {name}", purpose, job, overrides)

@@ -6,10 +6,10 @@ from typing import Any
 
 from requests import Session
 
-from boatyard.checks import Undecided
 from boatyard.cloud.place import Place, Role
 from boatyard.cloud.rest import Api, ApiError
-from boatyard.config import Config
+from boatyard.config.schema import Config
+from boatyard.doctor.checks import Undecided
 
 WANDB_SECRET = "wandb-api-key"  # noqa: S105 - its name in Secret Manager
 API_KEYS_SECRET = "boatyard-api-keys"  # noqa: S105 - as above

@@ -14,8 +14,8 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
-from boatyard.console import complain, say
-from boatyard.errors import UserError
+from boatyard.config.console import complain, say
+from boatyard.config.errors import UserError
 
 DEPLOY = Path("deploy")
 _INTERVAL = 30  # seconds between evaluations: of these Cloud Monitoring takes multiples

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from boatyard.errors import UserError
-from boatyard.tracking import git_commit
+from boatyard.config.errors import UserError
+from boatyard.train.tracking import git_commit
 
 
 @dataclass(frozen=True)

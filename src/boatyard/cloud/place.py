@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from boatyard.config import Config
-from boatyard.errors import UserError
+from boatyard.config.errors import UserError
+from boatyard.config.schema import Config
 
 Role = Literal["train", "run", "build"]
 ROLES: tuple[Role, ...] = ("train", "run", "build")

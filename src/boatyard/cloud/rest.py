@@ -14,7 +14,7 @@ from google.auth.exceptions import GoogleAuthError
 from google.auth.transport.requests import AuthorizedSession
 from requests import RequestException, Response, Session
 
-from boatyard.errors import UserError
+from boatyard.config.errors import UserError
 
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 _TIMEOUT = (5.0, 30.0)  # seconds to connect, and to hear something

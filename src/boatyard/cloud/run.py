@@ -18,13 +18,13 @@ from requests import RequestException, Session
 from rich.table import Table
 
 from boatyard.cloud.checkout import require_checkout
-from boatyard.cloud.doctor import check_before_deploying
 from boatyard.cloud.place import SERVICES, Place, place
 from boatyard.cloud.rest import Api, ApiError, open_session
-from boatyard.config import Config
-from boatyard.console import say, terminal
-from boatyard.errors import Failed, UserError
-from boatyard.markdown import one_line
+from boatyard.config.console import say, terminal
+from boatyard.config.errors import Failed, UserError
+from boatyard.config.schema import Config
+from boatyard.doctor.cloud import check_before_deploying
+from boatyard.evaluate.markdown import one_line
 from boatyard.registry import DEFAULT_ALIAS, Reference
 
 Object = dict[str, Any]

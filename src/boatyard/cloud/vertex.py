@@ -19,15 +19,15 @@ from rich.table import Table
 
 from boatyard.cloud.access import WANDB_SECRET
 from boatyard.cloud.checkout import require_checkout
-from boatyard.cloud.doctor import check_before_training
 from boatyard.cloud.place import Place, place
 from boatyard.cloud.rest import Api, ApiError, open_session
-from boatyard.config import Config, Job
-from boatyard.console import say, terminal
+from boatyard.config.console import say, terminal
+from boatyard.config.errors import Failed, Stopped, UserError
+from boatyard.config.schema import Config, Job
 from boatyard.data.read import find_sources
-from boatyard.errors import Failed, Stopped, UserError
-from boatyard.fingerprint import fingerprint
+from boatyard.doctor.cloud import check_before_training
 from boatyard.storage import open_storage
+from boatyard.storage.fingerprint import fingerprint
 
 Object = dict[str, Any]
 

@@ -2,15 +2,15 @@
 
 import sys
 
-from boatyard.cli import run
-from boatyard.config import Config
+from boatyard.config.cli import run
+from boatyard.config.schema import Config
 
 
 def main(config: Config) -> None:
     """Rows to Arrow and the data report."""
     from boatyard.data.encode import encode  # after --help: datasets takes seconds to import
     from boatyard.data.prepare import prepare
-    from boatyard.outputs import keep
+    from boatyard.storage.outputs import keep
 
     prepared = prepare(config)
     encoded = encode(config, prepared)

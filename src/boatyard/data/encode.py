@@ -8,12 +8,12 @@ from pathlib import Path
 import pyarrow as pa
 from datasets import Dataset
 
-from boatyard.config import Config
+from boatyard.config.schema import Config
 from boatyard.data.prepare import Prepared
 from boatyard.data.read import SPLITS
-from boatyard.fingerprint import code_of, file_digest, fingerprint
-from boatyard.folders import alone, replacing
-from boatyard.kinds import training
+from boatyard.inputs import training
+from boatyard.storage.fingerprint import code_of, file_digest, fingerprint
+from boatyard.storage.folders import alone, replacing
 
 log = logging.getLogger(__name__)
 

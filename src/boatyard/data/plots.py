@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
-from boatyard.markdown import shorten
+from boatyard.evaluate.markdown import shorten
 
 MOST_LABELS = 120  # more make a picture that no screen shows
 LONGEST_LABEL = 48

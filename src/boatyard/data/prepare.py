@@ -14,7 +14,8 @@ import pyarrow as pa
 from datasets import Dataset
 from tqdm import tqdm
 
-from boatyard.config import Config, Data
+from boatyard.config.errors import UserError
+from boatyard.config.schema import Config, Data
 from boatyard.data.arrow import Writer, open_set_aside, set_aside_unusable, write_splits
 from boatyard.data.read import SPLITS, Source, fetched, find_sources
 from boatyard.data.report import write_data_report
@@ -36,12 +37,11 @@ from boatyard.data.validate import (
     folded,
     whole,
 )
-from boatyard.errors import UserError
-from boatyard.fingerprint import code_of, file_digest, fingerprint
-from boatyard.folders import alone, replacing
-from boatyard.kinds import training
-from boatyard.kinds.protocol import TrainingKind
-from boatyard.texts import normal_label
+from boatyard.inputs import training
+from boatyard.inputs.protocol import TrainingKind
+from boatyard.inputs.texts import normal_label
+from boatyard.storage.fingerprint import code_of, file_digest, fingerprint
+from boatyard.storage.folders import alone, replacing
 
 log = logging.getLogger(__name__)
 

@@ -10,12 +10,12 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from boatyard.config import Data, Hub
-from boatyard.errors import UserError
-from boatyard.fingerprint import file_digest, fingerprint
-from boatyard.records import Format, Record, Unreadable, check_columns, other_delimiter, read_records
+from boatyard.config.errors import UserError
+from boatyard.config.schema import Data, Hub
+from boatyard.inputs.records import Format, Record, Unreadable, check_columns, other_delimiter, read_records
+from boatyard.inputs.texts import normal_label
 from boatyard.storage import open_storage
-from boatyard.texts import normal_label
+from boatyard.storage.fingerprint import file_digest, fingerprint
 
 # the names under which split files and the values of a split column go
 SPLIT_NAMES = {

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boatyard.data.summary import DataSummary, Issue
-from boatyard.markdown import escape, shorten, table
+from boatyard.evaluate.markdown import escape, shorten, table
 
 MOST_ISSUES = 100
 MOST_NAMES = 10

@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from boatyard.data.read import SPLIT_NAMES, SPLITS
 from boatyard.data.summary import Issue
-from boatyard.records import NOT_UTF_8, TWICE
-from boatyard.texts import LONGEST_LABEL, UNDECODABLE, composed, is_blank, is_encodable, look, normal_label
+from boatyard.inputs.records import NOT_UTF_8, TWICE
+from boatyard.inputs.texts import LONGEST_LABEL, UNDECODABLE, composed, is_blank, is_encodable, look, normal_label
 
 LISTED = 1000  # issues kept with their place; all are counted
 

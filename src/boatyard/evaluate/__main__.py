@@ -2,8 +2,8 @@
 
 import sys
 
-from boatyard.cli import run
-from boatyard.config import Config
+from boatyard.config.cli import run
+from boatyard.config.schema import Config
 
 
 def main(config: Config) -> None:
@@ -11,7 +11,7 @@ def main(config: Config) -> None:
     from boatyard.data.encode import encode
     from boatyard.data.prepare import prepare
     from boatyard.evaluate.run import evaluate
-    from boatyard.outputs import bring_back, keep
+    from boatyard.storage.outputs import bring_back, keep
     from boatyard.train.trained import open_trained
 
     bring_back(config)

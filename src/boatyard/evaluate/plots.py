@@ -13,8 +13,8 @@ from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 from PIL import Image
 
+from boatyard.evaluate.markdown import shorten
 from boatyard.evaluate.metrics import CalibrationBin, most_confused
-from boatyard.markdown import shorten
 
 MOST_CLASSES = 100  # more make a picture that no screen shows
 LONGEST_LABEL = 48

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from boatyard.evaluate.markdown import escape, shorten, table
 from boatyard.evaluate.metrics import BaselineScore, Metrics, Mistake, confused_pairs, most_confused
-from boatyard.markdown import escape, shorten, table
 
 LONGEST_ROW = 300
 MOST_LABELS = 300  # in the confusion that metrics.json holds

@@ -10,17 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from boatyard.config import Config
+from boatyard.config.schema import Config
 from boatyard.data.encode import Encoded
 from boatyard.data.prepare import Prepared
+from boatyard.evaluate.markdown import shorten
 from boatyard.evaluate.metrics import BaselineScore, confident_mistakes, score, score_baseline
 from boatyard.evaluate.report import losing_sentence, write_report
-from boatyard.fingerprint import code_of, fingerprint
-from boatyard.folders import replacing
-from boatyard.kinds import training
-from boatyard.markdown import shorten
+from boatyard.inputs import training
 from boatyard.model import open_network, predict
-from boatyard.tracking import record, record_plots, tracked
+from boatyard.storage.fingerprint import code_of, fingerprint
+from boatyard.storage.folders import replacing
+from boatyard.train.tracking import record, record_plots, tracked
 from boatyard.train.trained import Trained
 
 log = logging.getLogger(__name__)

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from boatyard.bundle.predict import Predictor
 from boatyard.data.prepare import Prepared
 from boatyard.evaluate.run import SPLIT
-from boatyard.predict import Predictor
 
 
 def answered_rightly(predictor: Predictor, labelled: Sequence[tuple[Any, str]]) -> list[bool]:

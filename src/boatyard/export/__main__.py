@@ -2,8 +2,8 @@
 
 import sys
 
-from boatyard.cli import run
-from boatyard.config import Config
+from boatyard.config.cli import run
+from boatyard.config.schema import Config
 
 
 def main(config: Config) -> None:
@@ -12,7 +12,7 @@ def main(config: Config) -> None:
     from boatyard.data.prepare import prepare
     from boatyard.evaluate.run import evaluate
     from boatyard.export.run import export, require_reference
-    from boatyard.outputs import bring_back, keep
+    from boatyard.storage.outputs import bring_back, keep
     from boatyard.train.trained import open_trained
 
     bring_back(config)

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from boatyard.config import Config
+from boatyard.config.schema import Config
 from boatyard.data.prepare import Prepared
-from boatyard.markdown import escape, table
+from boatyard.evaluate.markdown import escape, table
 
 
 def model_card(config: Config, prepared: Prepared, metrics: dict[str, Any], limits: dict[str, int]) -> str:

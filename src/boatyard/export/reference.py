@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from boatyard.bundle.predict import Predictor
+from boatyard.config.errors import UserError, refusal
 from boatyard.data.read import file_source
 from boatyard.data.validate import check_texts
-from boatyard.errors import UserError, refusal
-from boatyard.predict import Predictor
 
 _MOST_ROWS = 5_000
 

@@ -12,20 +12,20 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from boatyard.bundle import LEAST_REFERENCE_ROWS, REFERENCE, Bundle, open_bundle, seal
-from boatyard.config import Config
+from boatyard.bundle.manifest import LEAST_REFERENCE_ROWS, REFERENCE, Bundle, open_bundle, seal
+from boatyard.bundle.predict import GRAPH, Predictor
+from boatyard.config.errors import UserError
+from boatyard.config.schema import Config
 from boatyard.data.prepare import Prepared
-from boatyard.errors import UserError
 from boatyard.evaluate.metrics import score
 from boatyard.evaluate.run import SPLIT, Evaluation
 from boatyard.export.card import model_card
 from boatyard.export.reference import read_reference_rows, reference, reference_rows
-from boatyard.fingerprint import code_of, file_digest, fingerprint
-from boatyard.folders import replacing
-from boatyard.kinds import training
-from boatyard.kinds.protocol import Feeds, InvalidInput
-from boatyard.predict import GRAPH, Predictor
-from boatyard.tracking import git_commit, record, tracked
+from boatyard.inputs import training
+from boatyard.inputs.protocol import Feeds, InvalidInput
+from boatyard.storage.fingerprint import code_of, file_digest, fingerprint
+from boatyard.storage.folders import replacing
+from boatyard.train.tracking import git_commit, record, tracked
 from boatyard.train.trained import Trained
 
 log = logging.getLogger(__name__)

@@ -4,9 +4,9 @@ import os
 import sys
 from pathlib import Path
 
-from boatyard.addresses import read_port
-from boatyard.console import refuse
-from boatyard.errors import UserError
+from boatyard.config.addresses import read_port
+from boatyard.config.console import refuse
+from boatyard.config.errors import UserError
 from boatyard.frontend.services import addresses
 
 

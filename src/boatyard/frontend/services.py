@@ -8,8 +8,8 @@ from typing import IO, Any
 
 import httpx
 
-from boatyard.addresses import reach_this_machine_directly
-from boatyard.errors import UserError
+from boatyard.config.addresses import reach_this_machine_directly
+from boatyard.config.errors import UserError
 
 log = logging.getLogger(__name__)
 

@@ -4,10 +4,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from boatyard.addresses import reach_this_machine_directly
-from boatyard.console import log_plainly, refuse, say
-from boatyard.errors import UserError
-from boatyard.logs import log_as_json
+from boatyard.config.addresses import reach_this_machine_directly
+from boatyard.config.console import log_plainly, refuse, say
+from boatyard.config.errors import UserError
+from boatyard.config.logs import log_as_json
 from boatyard.monitor.settings import Settings
 from boatyard.storage import open_storage
 

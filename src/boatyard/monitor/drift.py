@@ -11,14 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from boatyard.bundle import LEAST_REFERENCE_ROWS, REFERENCE
-from boatyard.errors import UserError
-from boatyard.kinds.protocol import InvalidInput
+from boatyard.bundle.manifest import LEAST_REFERENCE_ROWS, REFERENCE
+from boatyard.bundle.predict import Predictor
+from boatyard.config.errors import UserError
+from boatyard.inputs.protocol import InvalidInput
 from boatyard.monitor.looks import INPUTS, SUSPICIOUS
 from boatyard.monitor.results import Verdict
 from boatyard.monitor.statistics import DEALS, LEAST_ROWS, Deals, Statistic, Tested, deal, judge
 from boatyard.monitor.traffic import Sampled
-from boatyard.predict import Predictor
 
 LEAST = 0.01
 """A change of fewer inputs than this is none, by default."""

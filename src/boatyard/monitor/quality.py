@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom, binomtest
 
-from boatyard.bundle import Manifest
+from boatyard.bundle.manifest import Manifest
 from boatyard.monitor.drift import LEAST
 from boatyard.monitor.looks import FEEDBACK, SUSPICIOUS
 from boatyard.monitor.results import Quality, Verdict

@@ -15,7 +15,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from boatyard import registry
-from boatyard.bundle import REFERENCE, Manifest
+from boatyard.bundle.manifest import REFERENCE, Manifest
+from boatyard.bundle.predict import Predictor, served_files
 from boatyard.monitor.drift import Columns, compare, look_at, read_reference, why_incomparable
 from boatyard.monitor.figures import figures
 from boatyard.monitor.looks import level, ring
@@ -24,7 +25,6 @@ from boatyard.monitor.quality import accepted_accuracy, is_right, live_quality, 
 from boatyard.monitor.results import Findings, Past, Verdict, Window
 from boatyard.monitor.settings import Settings
 from boatyard.monitor.traffic import Traffic
-from boatyard.predict import Predictor, served_files
 from boatyard.storage import AlreadyExists, NotFound, open_storage
 
 ROOT = "monitor/"

@@ -16,12 +16,12 @@ from prometheus_client.registry import Collector
 from starlette.responses import Response
 
 from boatyard import __version__
-from boatyard.errors import UserError
+from boatyard.api.problems import Problem, documented, handle_problems
+from boatyard.api.routes import HeadRequests, read_no_more
+from boatyard.config.errors import UserError
 from boatyard.monitor.results import Findings, Past
 from boatyard.monitor.run import HISTORY_DAYS, Monitor
 from boatyard.monitor.settings import Settings
-from boatyard.problems import Problem, documented, handle_problems
-from boatyard.routes import HeadRequests, read_no_more
 
 logger = logging.getLogger(__name__)
 router = APIRouter(dependencies=[Depends(read_no_more)], responses=documented(422))

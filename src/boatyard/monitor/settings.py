@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from boatyard.addresses import LOOPBACK, read_port
-from boatyard.environment import DEFAULT_MODEL, DEFAULT_STORAGE, read_model
-from boatyard.errors import UserError
+from boatyard.config.addresses import LOOPBACK, read_port
+from boatyard.config.environment import DEFAULT_MODEL, DEFAULT_STORAGE, read_model
+from boatyard.config.errors import UserError
 from boatyard.monitor.drift import LEAST
 from boatyard.monitor.statistics import LEAST_ROWS
 from boatyard.registry import Reference

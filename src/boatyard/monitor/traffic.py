@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from boatyard.corrections import which_count
+from boatyard.inputs.texts import normal_label
 from boatyard.journal import JournalError, read_object, shipped
+from boatyard.journal.corrections import which_count
 from boatyard.storage import Storage
-from boatyard.texts import normal_label
 
 _COLUMNS = np.dtype(
     [

@@ -2,9 +2,9 @@
 
 import sys
 
-from boatyard.cli import run
-from boatyard.config import Config
-from boatyard.processes import is_main
+from boatyard.config.cli import run
+from boatyard.config.processes import is_main
+from boatyard.config.schema import Config
 
 PURPOSE = "Prepare, train, evaluate, export and publish, then ask the served graph."
 WRITES = ("processed", "runs", "reports", "storage", "checkpoints", "outputs")
@@ -13,8 +13,8 @@ WRITES = ("processed", "runs", "reports", "storage", "checkpoints", "outputs")
 def main(config: Config) -> None:
     """Run every stage; of torchrun's processes all train, and the first one does the rest."""
     if is_main():
-        from boatyard.outputs import bring_back
         from boatyard.pipeline.run import run_pipeline
+        from boatyard.storage.outputs import bring_back
 
         bring_back(config)
         run_pipeline(config)

@@ -4,14 +4,14 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from boatyard.bundle import Bundle, Manifest
-from boatyard.config import Config
+from boatyard.bundle.manifest import Bundle, Manifest
+from boatyard.bundle.predict import Predictor, open_predictor
+from boatyard.config.schema import Config
 from boatyard.data.prepare import Prepared
 from boatyard.evaluate.served import served_accuracy
-from boatyard.predict import Predictor, open_predictor
 from boatyard.registry import AliasMoved, Reference, aliases, fetch, promote, publish
 from boatyard.storage import Storage, open_storage
-from boatyard.tracking import record_bundle
+from boatyard.train.tracking import record_bundle
 
 log = logging.getLogger(__name__)
 

@@ -6,16 +6,16 @@ from pathlib import Path
 
 from rich.table import Table
 
-from boatyard.config import Config
-from boatyard.console import terminal
+from boatyard.bundle.predict import Prediction, Predictor
+from boatyard.config.console import terminal
+from boatyard.config.schema import Config
 from boatyard.data.encode import encode
 from boatyard.data.prepare import prepare
 from boatyard.evaluate.run import evaluate
 from boatyard.export.run import export, require_reference
 from boatyard.pipeline.publish import Published, publish_bundle
-from boatyard.predict import Prediction, Predictor
-from boatyard.tracking import tracked
 from boatyard.train.fit import train
+from boatyard.train.tracking import tracked
 
 log = logging.getLogger(__name__)
 

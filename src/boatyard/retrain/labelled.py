@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from boatyard.corrections import which_count
+from boatyard.config.errors import UserError
 from boatyard.data.validate import check_texts, content_hash, folded
-from boatyard.errors import UserError
-from boatyard.texts import normal_label
+from boatyard.inputs.texts import normal_label
+from boatyard.journal.corrections import which_count
 
 Row = tuple[str, ...]
 

@@ -14,16 +14,16 @@ from typing import Any
 from rich.table import Table
 
 from boatyard import journal
-from boatyard.config import Config
-from boatyard.console import terminal
+from boatyard.bundle.predict import Predictor
+from boatyard.config.console import terminal
+from boatyard.config.errors import UserError
+from boatyard.config.schema import Config
 from boatyard.data.prepare import Prepared, prepare
 from boatyard.data.read import SPLITS
-from boatyard.errors import UserError
 from boatyard.evaluate.run import SPLIT
 from boatyard.evaluate.served import answered_rightly
-from boatyard.kinds import training
+from boatyard.inputs import training
 from boatyard.pipeline.run import run_pipeline
-from boatyard.predict import Predictor
 from boatyard.registry import DEFAULT_ALIAS, AliasMoved, Reference, fetch, promote, resolve
 from boatyard.retrain.compare import Comparison, compare, refusal
 from boatyard.retrain.labelled import Labelled, Row, labelled_rows

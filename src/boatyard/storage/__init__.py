@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from boatyard.errors import UserError
+from boatyard.config.errors import UserError
 from boatyard.storage.interface import AlreadyExists, Conflict, NotFound, Refused, Storage, Unavailable, check_key
 from boatyard.storage.local import LocalStorage, write_atomically
 

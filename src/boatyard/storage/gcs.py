@@ -24,8 +24,8 @@ from google.cloud.storage import Blob, Client
 from google.cloud.storage.retry import DEFAULT_RETRY
 from requests import RequestException
 
-from boatyard.errors import UserError
-from boatyard.folders import alone, replacing
+from boatyard.config.errors import UserError
+from boatyard.storage.folders import alone, replacing
 from boatyard.storage.interface import (
     KEY_PART,
     AlreadyExists,

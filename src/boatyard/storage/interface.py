@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Protocol
 
-from boatyard.errors import UserError
+from boatyard.config.errors import UserError
 
 KEY_PART = re.compile(
     r"(?!(?i:aux|con|conin\$|conout\$|nul|prn|(?:com|lpt)[0-9\u00b9\u00b2\u00b3])\s*(?:\.|$))(?!\.)"

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from boatyard.folders import sync_folder
+from boatyard.storage.folders import sync_folder
 from boatyard.storage.interface import KEY_PART, AlreadyExists, Conflict, Keys, NotFound, Storage, check_key
 
 _LOCK_SECONDS = 30

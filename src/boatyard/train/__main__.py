@@ -2,15 +2,15 @@
 
 import sys
 
-from boatyard.cli import run
-from boatyard.config import Config
+from boatyard.config.cli import run
+from boatyard.config.schema import Config
 
 
 def main(config: Config) -> None:
     """Prepare what is not prepared yet, then fit."""
     from boatyard.data.encode import encode
     from boatyard.data.prepare import prepare
-    from boatyard.outputs import bring_back, keep
+    from boatyard.storage.outputs import bring_back, keep
     from boatyard.train.fit import train
 
     bring_back(config)

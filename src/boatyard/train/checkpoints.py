@@ -13,10 +13,10 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 
-from boatyard.checksums import FileEntry, describe, difference
-from boatyard.errors import UserError
-from boatyard.folders import clear_up, replacing
+from boatyard.bundle.checksums import FileEntry, describe, difference
+from boatyard.config.errors import UserError
 from boatyard.storage import Storage
+from boatyard.storage.folders import clear_up, replacing
 
 log = logging.getLogger(__name__)
 

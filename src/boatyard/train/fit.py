@@ -17,20 +17,20 @@ from filelock import FileLock, Timeout
 from sklearn.metrics import f1_score
 from transformers import EvalPrediction, ProgressCallback, TrainerCallback, TrainingArguments
 
-from boatyard.config import Config
+from boatyard.config.errors import Stopped, UserError
+from boatyard.config.processes import is_first_here, is_main, several
+from boatyard.config.schema import Config
 from boatyard.data.encode import Encoded
 from boatyard.data.prepare import Prepared
-from boatyard.errors import Stopped, UserError
-from boatyard.folders import replacing
-from boatyard.kinds import training
-from boatyard.kinds.protocol import Inputs
+from boatyard.inputs import training
+from boatyard.inputs.protocol import Inputs
 from boatyard.model import new_network
-from boatyard.processes import is_first_here, is_main, several
 from boatyard.storage import open_storage
-from boatyard.tracking import record, tracked
+from boatyard.storage.folders import replacing
 from boatyard.train.checkpoints import Checkpoints, Mirror
 from boatyard.train.head import start_at_centroids
 from boatyard.train.stopping import StopOnSignal
+from boatyard.train.tracking import record, tracked
 from boatyard.train.trained import Trained, open_trained, run_folder
 from boatyard.train.trainer import POSITION, SteadyTrainer
 

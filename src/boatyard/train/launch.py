@@ -9,9 +9,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from boatyard.cli import run
-from boatyard.config import Config
-from boatyard.errors import UserError
+from boatyard.config.cli import run
+from boatyard.config.errors import UserError
+from boatyard.config.schema import Config
 from boatyard.pipeline.__main__ import PURPOSE, WRITES
 from boatyard.pipeline.__main__ import main as pipeline
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 import torch
 from transformers import TrainerCallback
 
-from boatyard.processes import REPEAT_SECONDS, ending_signals
+from boatyard.config.processes import REPEAT_SECONDS, ending_signals
 
 log = logging.getLogger(__name__)
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from boatyard.config import Config
+from boatyard.config.errors import UserError
+from boatyard.config.schema import Config
 from boatyard.data.encode import Encoded
-from boatyard.errors import UserError
-from boatyard.fingerprint import code_of, fingerprint
+from boatyard.storage.fingerprint import code_of, fingerprint
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from transformers import Trainer, TrainerCallback
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.utils import SAFE_WEIGHTS_NAME
 
-from boatyard.errors import UserError
+from boatyard.config.errors import UserError
 from boatyard.train.checkpoints import Checkpoints
 from boatyard.train.layers import decay_by_layer
 from boatyard.train.sampling import EpochSampler

@@ -2,8 +2,8 @@
 
 import sys
 
-from boatyard.cli import run
-from boatyard.config import Config
+from boatyard.config.cli import run
+from boatyard.config.schema import Config
 
 
 def main(config: Config) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.profiler import record_function, schedule
 from transformers import TrainerCallback
 
-from boatyard.config import Config
+from boatyard.config.schema import Config
 from boatyard.data.encode import Encoded
 from boatyard.data.prepare import Prepared
 from boatyard.train.checkpoints import Checkpoints

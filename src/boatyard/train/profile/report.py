@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from boatyard.markdown import escape, table
+from boatyard.evaluate.markdown import escape, table
 from boatyard.train.profile.measure import BACKWARD, DATA, FORWARD, OPTIMISER, REST, Profile
 
 TRACE = "trace.json"

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from rich.table import Table
 
-from boatyard.config import Config
-from boatyard.console import terminal
+from boatyard.config.console import terminal
+from boatyard.config.errors import UserError
+from boatyard.config.processes import several
+from boatyard.config.schema import Config
 from boatyard.data.encode import Encoded
 from boatyard.data.prepare import Prepared
-from boatyard.errors import UserError
-from boatyard.folders import replacing
-from boatyard.processes import several
+from boatyard.storage.folders import replacing
 from boatyard.train.profile.measure import Profile, measure
 from boatyard.train.profile.report import TRACE, bottleneck, parts_rows, throughput, write_report
 

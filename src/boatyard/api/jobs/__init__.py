@@ -1,0 +1,12 @@
+"""Batch jobs: a file in, a line for each of its rows out. All there is to a job lies in the storage.
+
+    jobs/<id>/input/000001                           the file as it came, in parts
+    jobs/<id>/job.json                               written last of a submission: now there is a job
+    jobs/<id>/result/000001.<rows>.<bad>.<bytes>.jsonl   the next answers; the numbers: how far the job is by then
+    jobs/<id>/end.json                               it is over
+    jobs/<id>/lease.json                             who works on it, until when, and how often it was begun in vain
+    jobs/open/<id>                                   it is being sent, or not over yet
+
+Rows and answers follow from the file and the model's version alone, and an object is written once. So whoever takes a
+job up goes on behind the last chunk, and two who work on one do no harm.
+"""

@@ -1,0 +1,96 @@
+"""What the routes of jobs do: take a file, tell how the job is doing, send its answers."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import suppress
+from typing import Literal
+
+from anyio import to_thread
+from fastapi import Request
+from pydantic import BaseModel, ConfigDict
+
+from boatyard.api.jobs import store
+from boatyard.api.jobs.store import Job, Submission
+from boatyard.api.problems import Problem
+from boatyard.api.requests import media_type, read_pieces
+from boatyard.bundle.predict import Predictor
+from boatyard.config.errors import UserError
+from boatyard.inputs.records import Format
+from boatyard.storage import Storage
+
+MOST_OPEN = 20
+
+FORMATS: Mapping[str, Format] = {
+    "text/csv": "csv",
+    "text/tab-separated-values": "tsv",
+    "application/jsonl": "jsonl",
+    "application/x-ndjson": "jsonl",
+}
+
+
+class JobState(BaseModel):
+    """How a job is doing."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    id: str
+    state: Literal["running", "finished", "failed"]
+    model: str
+    version: str
+    submitted: str
+    rows: int
+    """Answered so far, the bad ones included."""
+    bad: int
+    """Rows that the model cannot take; the result says why."""
+    share: float
+    """Of the file, from 0 to 1."""
+    reason: str | None = None
+    """Why it failed."""
+
+
+async def submit(request: Request, storage: Storage, predictor: Predictor) -> Job:
+    """Takes a file as it comes in. Raises Problem."""
+    sent = media_type(request, FORMATS)
+    if len(await to_thread.run_sync(store.open_ids, storage)) >= MOST_OPEN:
+        raise Problem(429, f"{MOST_OPEN} jobs are open already", headers={"retry-after": "60"})
+    manifest = predictor.manifest
+    submission = Submission(storage, manifest.name, manifest.version, FORMATS[sent])
+    try:
+        async for data in read_pieces(request):
+            due = submission.add(data)
+            if (why := submission.unreadable) is not None:
+                raise Problem(415, f"the file {why}", headers={"connection": "close"})
+            if submission.too_large:
+                raise Problem(413, f"a job may have {store.MOST_BYTES:,} bytes", headers={"connection": "close"})
+            if submission.too_slow:
+                seconds = f"{store.UPLOAD_SECONDS:,.0f}"
+                raise Problem(408, f"a job must be sent within {seconds} seconds", headers={"connection": "close"})
+            if due:
+                await to_thread.run_sync(submission.store)
+        await to_thread.run_sync(submission.store)
+    except Exception:  # where this process is ended, a worker cleans up
+        with suppress(OSError, UserError):
+            await to_thread.run_sync(submission.abandon)
+        raise
+    return await to_thread.run_sync(submission.finish)
+
+
+def state(storage: Storage, job: Job) -> JobState:
+    """As the storage tells it, so that any server can answer."""
+    ended, at = store.end(storage, job), store.progress(storage, job)
+    return JobState(
+        id=job.id,
+        state=ended.state if ended else "running",
+        model=job.model,
+        version=job.version,
+        submitted=job.submitted,
+        rows=at.rows,
+        bad=at.bad,
+        share=1.0 if ended and ended.state == "finished" else round(at.bytes / max(job.bytes, 1), 4),
+        reason=ended.reason if ended else None,
+    )
+
+
+async def result(storage: Storage, keys: Iterable[str]) -> AsyncIterator[bytes]:
+    """The answers, chunk by chunk."""
+    for key in keys:
+        yield await to_thread.run_sync(storage.read, key)

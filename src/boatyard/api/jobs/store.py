@@ -1,0 +1,244 @@
+"""What is stored of a job: the file as it was sent, its rows, the answers and the end."""
+
+import json
+import re
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from secrets import token_hex
+from time import monotonic, time
+from typing import Any, Literal
+
+from pydantic_core import to_json
+
+from boatyard.config.errors import UserError
+from boatyard.inputs.records import Format, Unreadable, check_start, other_delimiter, read_records
+from boatyard.storage import AlreadyExists, NotFound, Storage
+
+CHUNK = 1024  # rows, at most
+CHUNK_BYTES = 2**20  # of the file: once parsed, they may take many times the memory
+PART_BYTES = 4 * 2**20
+MOST_BYTES = 100 * 2**20
+MOST_ROWS = 1_000_000
+UPLOAD_SECONDS = 3600.0
+ID = r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{16}"
+
+_STAMP = "%Y%m%dT%H%M%SZ"
+_RESULT = re.compile(r"result/(\d{6})\.(\d+)\.(\d+)\.(\d+)\.jsonl")
+
+
+class UnknownJob(UserError):  # noqa: N818 - says what happened
+    """There is no such job."""
+
+
+class JobFailed(UserError):  # noqa: N818 - says what happened
+    """The file cannot be answered to its end."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What was submitted. `version` stays what it was then, whatever is promoted meanwhile."""
+
+    id: str
+    model: str
+    version: str
+    format: Format
+    bytes: int
+    parts: int
+    submitted: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is: `bad` of its `rows` so far could not be answered; `bytes` of the file were read."""
+
+    chunks: int = 0
+    rows: int = 0
+    bad: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True)
+class End:
+    """How it ended; `reason`: why it failed."""
+
+    state: Literal["finished", "failed"]
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InputRow:
+    """A row of the file, counted from 1: an object with its fields, or what is wrong with it. `end`: in bytes."""
+
+    number: int
+    end: int
+    fields: Any = None
+    wrong: str | None = None
+
+
+@dataclass
+class Submission:
+    """A job that is being sent; it is none before `finish`."""
+
+    storage: Storage
+    model: str
+    version: str
+    format: Format
+    id: str = field(default_factory=lambda: f"{datetime.now(UTC):{_STAMP}}-{token_hex(8)}")
+    _part: bytearray = field(default_factory=bytearray)
+    _parts: int = 0
+    _bytes: int = 0
+    _begun: bool = False
+    _since: float = field(default_factory=monotonic)
+
+    def add(self, data: bytes) -> bool:
+        """Takes the next bytes; whether `store` is due."""
+        self._part += data
+        self._bytes += len(data)
+        return len(self._part) >= PART_BYTES
+
+    @property
+    def unreadable(self) -> str | None:
+        """Why the file cannot be read, as far as its first bytes tell."""
+        if self._parts:
+            return None
+        try:
+            check_start(self._part)
+        except Unreadable as why:
+            return str(why)
+        return None
+
+    @property
+    def too_large(self) -> bool:
+        """More came than a job may have."""
+        return self._bytes > MOST_BYTES
+
+    @property
+    def too_slow(self) -> bool:
+        """It takes so long that it will soon pass for cut off."""
+        return monotonic() - self._since > UPLOAD_SECONDS
+
+    def store(self) -> None:
+        """Brings what came since to the storage."""
+        if not self._begun:  # first, so that parts are found again whatever becomes of this process
+            self.storage.write_once(_open_key(self.id), b"")
+            self._begun = True
+        while self._part:
+            self._parts += 1
+            self.storage.write_once(_part_key(self.id, self._parts), bytes(self._part[:PART_BYTES]))
+            del self._part[:PART_BYTES]
+
+    def finish(self) -> Job:
+        """From here on there is a job."""
+        self.store()
+        submitted = datetime.now(UTC).isoformat(timespec="seconds")
+        job = Job(self.id, self.model, self.version, self.format, self._bytes, self._parts, submitted)
+        self.storage.write_once(f"jobs/{self.id}/job.json", to_json(asdict(job)))
+        return job
+
+    def abandon(self) -> None:
+        """Leaves nothing behind."""
+        parts = [_part_key(self.id, number) for number in range(1, self._parts + 1)]
+        self.storage.remove([*parts, _open_key(self.id)])
+
+
+def open_ids(storage: Storage) -> list[str]:
+    """Jobs that are being sent or not over, the oldest first."""
+    found = (key.removeprefix(_open_key("")) for key in storage.list(_open_key("")))
+    return [name for name in found if re.fullmatch(ID, name)]
+
+
+def forget_if_cut_off(storage: Storage, job: str) -> None:
+    """Removes what came of an open job that is none yet, if nobody can be sending it any more."""
+    begun = datetime.strptime(job.partition("-")[0], _STAMP).replace(tzinfo=UTC)
+    if time() - begun.timestamp() > 2 * UPLOAD_SECONDS:  # twice, for clocks differ
+        storage.remove([*storage.list(f"jobs/{job}/input/"), _open_key(job)])
+
+
+def find(storage: Storage, job: str) -> Job:
+    """Raises UnknownJob."""
+    if not re.fullmatch(ID, job):
+        raise UnknownJob(f"there is no job {job[:60]!r}")
+    try:
+        return Job(**json.loads(storage.read(f"jobs/{job}/job.json")))
+    except NotFound:
+        raise UnknownJob(f"there is no job {job!r}") from None
+
+
+def end(storage: Storage, job: Job) -> End | None:
+    """None while it is not over."""
+    try:
+        return End(**json.loads(storage.read(f"jobs/{job.id}/end.json")))
+    except NotFound:
+        return None
+
+
+def progress(storage: Storage, job: Job) -> Progress:
+    """As far as there are results."""
+    keys = result_keys(storage, job)
+    named = _RESULT.fullmatch(keys[-1].removeprefix(f"jobs/{job.id}/")) if keys else None
+    return Progress(*map(int, named.groups())) if named else Progress()
+
+
+def result_keys(storage: Storage, job: Job) -> list[str]:
+    """Where the answers lie, in the order of the rows."""
+    return storage.list(f"jobs/{job.id}/result/")
+
+
+def write_chunk(storage: Storage, job: Job, at: Progress, lines: list[dict[str, Any]]) -> None:
+    """`at`: how far the job is with these lines."""
+    key = f"jobs/{job.id}/result/{at.chunks:06}.{at.rows}.{at.bad}.{at.bytes}.jsonl"
+    with suppress(AlreadyExists):  # somebody else was here, with the same answers
+        storage.write_once(key, b"".join(to_json(line) + b"\n" for line in lines))
+
+
+def write_end(storage: Storage, job: Job, how: End) -> None:
+    """The first end counts."""
+    with suppress(AlreadyExists):
+        storage.write_once(f"jobs/{job.id}/end.json", to_json(asdict(how)))
+    storage.remove([_open_key(job.id)])
+
+
+def chunks(storage: Storage, job: Job, required: Collection[str] = ()) -> Iterator[list[InputRow]]:
+    """All rows of the file, cut the same way each time. `required`: the columns that its header must name, if any.
+
+    Raises:
+        JobFailed: no more can be read.
+    """
+    chunk: list[InputRow] = []
+    begun = 0
+    for row in _rows(storage, job, required):
+        if row.number > MOST_ROWS:
+            raise JobFailed(f"the file has more than {MOST_ROWS:,} rows")
+        chunk.append(row)
+        if len(chunk) == CHUNK or row.end - begun >= CHUNK_BYTES:
+            yield chunk
+            chunk, begun = [], row.end
+    if chunk:
+        yield chunk
+
+
+def _rows(storage: Storage, job: Job, required: Collection[str]) -> Iterator[InputRow]:
+    parts = (storage.read(_part_key(job.id, number)) for number in range(1, job.parts + 1))
+    try:
+        header, records = read_records(parts, job.format)
+    except Unreadable as what:
+        raise JobFailed(f"the file {what}") from None
+    if (separated := other_delimiter(header)) is not None:
+        raise JobFailed(f"the file seems to be separated by {separated}, and was sent as {job.format.upper()}")
+    if job.format != "jsonl" and (missing := [name for name in required if name not in header]):
+        raise JobFailed(f"the header names no column {' and no column '.join(map(repr, missing))}")
+    for number, record in enumerate(records, 1):
+        if record.wrong is None:
+            yield InputRow(number, record.end, record.fields)
+        else:
+            yield InputRow(number, record.end, wrong=f"line {record.line} {record.wrong}")
+
+
+def _open_key(job: str) -> str:
+    return f"jobs/open/{job}"
+
+
+def _part_key(job: str, number: int) -> str:
+    return f"jobs/{job}/input/{number:06}"

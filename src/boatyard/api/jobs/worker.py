@@ -1,0 +1,231 @@
+"""The worker that every server lends to jobs."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from secrets import token_hex
+from time import perf_counter
+from typing import Any
+
+from anyio import to_thread
+
+from boatyard.api.answers import Answer, answers
+from boatyard.api.batching import MOST_TOGETHER, UNANSWERABLE, Batcher, QueueFull, Unanswerable
+from boatyard.api.ids import row_id
+from boatyard.api.jobs import leases, store
+from boatyard.api.jobs.leases import Lease
+from boatyard.api.jobs.store import End, InputRow, Job, JobFailed, Progress
+from boatyard.api.journalled import Keep, prediction_lines
+from boatyard.api.metrics import Metrics
+from boatyard.api.models import Models
+from boatyard.api.problems import storage_problem
+from boatyard.bundle.predict import Prediction, Predictor
+from boatyard.config.errors import UserError, refusal
+from boatyard.inputs.protocol import InvalidInput
+from boatyard.journal import Journal, JournalError
+from boatyard.registry import Reference, UnknownModel
+from boatyard.storage import Storage
+
+TOP_K = 3
+LOOK_SECONDS = 5.0  # for jobs that another server took and left
+YIELD_SECONDS = 0.2  # to whoever waits for an answer
+ROOM_SECONDS = 1.0  # between two looks for room in the journal
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """Of a chunk: a line of the result for each row, a line of the journal for each that the model answered."""
+
+    result: list[dict[str, Any]]
+    journal: list[dict[str, Any]]
+    predictions: list[Prediction]
+
+
+class Worker:
+    """Answers open jobs, one at a time, behind the requests of clients who wait."""
+
+    def __init__(
+        self, storage: Storage, models: Models, batcher: Batcher, journal: Journal, metrics: Metrics, keep: Keep
+    ) -> None:
+        self._storage = storage
+        self._models = models
+        self._batcher = batcher
+        self._journal = journal
+        self._metrics = metrics
+        self._keep = keep
+        self._holder = token_hex(8)
+        self._submitted = asyncio.Event()
+
+    def wake(self) -> None:
+        """There is a new job."""
+        self._submitted.set()
+
+    async def work(self) -> None:
+        """Until it is cancelled; then another server, or the next start, goes on."""
+        while True:
+            self._submitted.clear()
+            try:
+                names = await to_thread.run_sync(store.open_ids, self._storage)
+            except Exception as why:  # the storage may be back in a moment
+                _log("jobs could not be looked for", why)
+                names = []
+            for name in names:
+                try:
+                    await self._take(name)
+                except Exception as why:  # the others are not held up
+                    _log(f"job {name} could not be worked on", why)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._submitted.wait(), LOOK_SECONDS)
+
+    async def _take(self, name: str) -> None:
+        try:
+            job = await to_thread.run_sync(store.find, self._storage, name)
+        except store.UnknownJob:  # it is being submitted, or was
+            await to_thread.run_sync(store.forget_if_cut_off, self._storage, name)
+            return
+        lease = await to_thread.run_sync(leases.take, self._storage, job, self._holder)
+        if lease is None:
+            return
+        failure = None
+        try:
+            how = await to_thread.run_sync(store.end, self._storage, job) or await self._try(job, lease)
+            if how is not None:
+                await to_thread.run_sync(store.write_end, self._storage, job, how)
+        except Exception as why:
+            _log(f"job {job.id} waits", why)
+            failure = _failure(why)
+            if lease.attempts >= leases.MOST_ATTEMPTS:
+                await to_thread.run_sync(store.write_end, self._storage, job, _given_up(failure))
+        finally:  # also when the server stops
+            with suppress(OSError):
+                await to_thread.run_sync(leases.give_back, self._storage, job, self._holder, failure)
+
+    async def _try(self, job: Job, lease: Lease) -> End | None:
+        """How the job ended; None if somebody else goes on with it."""
+        if lease.attempts > leases.MOST_ATTEMPTS:
+            return _given_up(lease.why or "the server ended meanwhile")
+        try:
+            return await self._answer(job)
+        except (JobFailed, UnknownModel) as why:
+            return End("failed", str(why))
+
+    async def _answer(self, job: Job) -> End | None:
+        predictor = await self._models.get(Reference(job.model, job.version))
+        at = await to_thread.run_sync(store.progress, self._storage, job)
+        done, required = at.chunks, predictor.manifest.input_schema.get("required", [])
+        chunks = store.chunks(self._storage, job, required)
+        while (chunk := await to_thread.run_sync(next, chunks, None)) is not None:
+            if done:  # by whoever worked on it before
+                done -= 1
+                continue
+            if not await self._renew(job):
+                return None
+            answered = await self._answer_chunk(predictor, job, chunk)
+            if not await self._journalled(job, answered.journal):
+                return None
+            self._metrics.count(job.model, answered.predictions)
+            bad = len(answered.result) - len(answered.predictions)
+            at = Progress(at.chunks + 1, chunk[-1].number, at.bad + bad, chunk[-1].end)
+            await to_thread.run_sync(store.write_chunk, self._storage, job, at, answered.result)
+        return End("finished")
+
+    async def _answer_chunk(self, predictor: Predictor, job: Job, chunk: list[InputRow]) -> _Answered:
+        answered = _Answered([], [], [])
+        for start in range(0, len(chunk), MOST_TOGETHER):
+            started, few = perf_counter(), chunk[start : start + MOST_TOGETHER]
+            inputs = [_parse(predictor, row) for row in few]
+            answered_inputs = iter(await self._ask(predictor, [each.parsed for each in inputs if each.wrong is None]))
+            predictions = [next(answered_inputs) if each.wrong is None else None for each in inputs]
+            for row, each, prediction in zip(few, inputs, predictions, strict=True):
+                if prediction is None:
+                    answered.result.append({"row": row.number, "error": each.wrong or UNANSWERABLE})
+                    continue
+                name = row_id(job.id, row.number, Reference(job.model, job.version))
+                own = answers(predictor.manifest, [name], [prediction], started)
+                (line,) = prediction_lines(predictor.manifest, [each.input], [prediction], own, self._keep)
+                answered.result.append({"row": row.number, **_lasting(own[0])})
+                answered.journal.append({**line, "job": job.id, "row": row.number})
+                answered.predictions.append(prediction)
+        return answered
+
+    async def _ask(self, predictor: Predictor, rows: list[Any]) -> Sequence[Prediction | None]:
+        if not rows:
+            return []
+        while True:
+            try:
+                return await self._batcher.submit(predictor, rows, TOP_K)
+            except Unanswerable as failed:
+                return failed.predictions
+            except QueueFull:
+                await asyncio.sleep(YIELD_SECONDS)
+
+    async def _journalled(self, job: Job, lines: list[dict[str, Any]]) -> bool:
+        """Journals what nobody can read yet, once there is room; False if another server has the job by then."""
+        while True:
+            if not self._journal.is_crowded:
+                with suppress(JournalError):
+                    await to_thread.run_sync(self._journal.append, lines)
+                    return True
+            await asyncio.sleep(ROOM_SECONDS)
+            if not await self._renew(job):
+                return False
+
+    async def _renew(self, job: Job) -> bool:
+        return await to_thread.run_sync(leases.renew, self._storage, job, self._holder)
+
+
+@dataclass(frozen=True, slots=True)
+class _Input:
+    """A row of a file: what of it the model reads, as it came and parsed, or what is wrong with it."""
+
+    input: Any = None
+    parsed: Any = None
+    wrong: str | None = None
+
+
+def _parse(predictor: Predictor, row: InputRow) -> _Input:
+    if row.wrong is not None:
+        return _Input(wrong=row.wrong)
+    fields = row.fields
+    if isinstance(fields, dict):  # a file may have more columns than the model reads
+        wanted = predictor.manifest.input_schema.get("properties", {})
+        fields = {name: value for name, value in fields.items() if name in wanted}
+    try:
+        return _Input(fields, predictor.model.parse(fields))
+    except InvalidInput as refused:
+        return _Input(wrong=refused.detail)
+
+
+def _lasting(answer: Answer) -> dict[str, Any]:
+    """What depends on the row and the model alone, and so is the same whoever answers."""
+    top = [{"label": choice.label, "score": choice.score} for choice in answer.top]
+    return {
+        "id": answer.id,
+        "label": answer.label,
+        "score": answer.score,
+        "top": top,
+        "truncated": answer.truncated,
+    }
+
+
+def _log(sentence: str, why: Exception) -> None:
+    """With a traceback where nobody foresaw it."""
+    if isinstance(why, OSError | UserError):
+        logger.warning("%s: %s", sentence, refusal(why))
+    else:
+        logger.error("%s: %s", sentence, why, exc_info=why)
+
+
+def _failure(why: Exception) -> str:
+    """For who sent the job."""
+    if isinstance(why, OSError):
+        return storage_problem(why).document.detail
+    return str(why) if isinstance(why, UserError) else "the server failed; its log says why"
+
+
+def _given_up(why: str) -> End:
+    return End("failed", f"it did not get on, {leases.MOST_ATTEMPTS} times in a row: {why}")

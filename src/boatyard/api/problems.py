@@ -1,0 +1,186 @@
+"""Every error that a service answers with is an RFC 9457 problem document."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from errno import EACCES, EDQUOT, ENOSPC, EPERM, EROFS
+from http import HTTPStatus
+from typing import Any
+from uuid import uuid4
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from boatyard.config.errors import UserError
+from boatyard.config.logs import endpoint
+from boatyard.storage import Refused, Unavailable
+
+MEDIA_TYPE = "application/problem+json"
+
+logger = logging.getLogger(__name__)
+
+
+class Fault(BaseModel):
+    """One wrong thing in a request: in its body at `pointer`, or in the query `parameter`."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    detail: str
+    pointer: str | None = None
+    """A JSON Pointer as a URI fragment, such as `#/inputs/2/text`."""
+    parameter: str | None = None
+
+
+class ProblemDocument(BaseModel):
+    """What went wrong, as RFC 9457 words it."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    instance: str | None = None
+    """Of an unexpected error: what to look for in the log."""
+    errors: list[Fault] | None = None
+
+
+class Problem(Exception):  # noqa: N818 - RFC 9457's word
+    """Raised anywhere below a route, it becomes the answer."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        errors: Sequence[Fault] = (),
+        headers: Mapping[str, str] | None = None,
+        instance: str | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.headers = headers
+        self.document = ProblemDocument(
+            title=HTTPStatus(status).phrase,
+            status=status,
+            detail=detail,
+            instance=instance,
+            errors=list(errors) or None,
+        )
+
+    def response(self) -> Response:
+        """The document, less what it does not state."""
+        # json escapes what is not ASCII, so that no character a client sent can break the answer
+        content = json.dumps(self.document.model_dump(exclude_none=True))
+        return Response(content, self.document.status, self.headers, MEDIA_TYPE)
+
+
+def invalid(errors: Sequence[Mapping[str, Any]]) -> Problem:
+    """Of parameters, as pydantic lists what is wrong with them."""
+    faults = [Fault(detail=error["msg"], parameter=str(error["loc"][-1])) for error in errors]
+    return Problem(422, "; ".join(f"{fault.parameter}: {fault.detail}" for fault in faults), faults)
+
+
+def storage_problem(raised: OSError) -> Problem:
+    """Of a storage that refuses or fails, for who need not know where it is."""
+    if raised.errno in (ENOSPC, EDQUOT):
+        return Problem(503, "the storage is full", headers={"retry-after": "60"})
+    if isinstance(raised, Refused) or raised.errno in (EACCES, EPERM, EROFS):
+        return Problem(503, "the storage does not let the server do this")
+    return Problem(503, "the storage does not answer", headers={"retry-after": "10"})
+
+
+def handle_problems(app: FastAPI) -> None:
+    """Turns the framework's own errors, the storage's and unexpected ones into problem documents too."""
+
+    async def problem(_: Request, raised: Problem) -> Response:
+        return raised.response()
+
+    async def refused(request: Request, raised: HTTPException) -> Response:
+        explained = {
+            404: f"there is nothing at {request.url.path}",
+            405: f"{request.method} is not what {request.url.path} answers",
+        }
+        detail = explained.get(raised.status_code, str(raised.detail))
+        headers = raised.headers
+        if headers and headers.get("Allow") == "GET":
+            headers = {"allow": "GET, HEAD"}
+        return Problem(raised.status_code, detail, headers=headers).response()
+
+    async def unprocessable(_: Request, raised: RequestValidationError) -> Response:
+        return invalid(raised.errors()).response()
+
+    async def gone(_: Request, __: ClientDisconnect) -> Response:
+        return Problem(400, "the request ended before its body did").response()
+
+    async def unavailable(request: Request, raised: OSError) -> Response:
+        # without the path that the system's own errors have, which a client may have chosen
+        why = raised if isinstance(raised, UserError) else raised.strerror or type(raised).__name__
+        logger.error("%s %s: %s", *endpoint(request.scope), why)
+        return storage_problem(raised).response()
+
+    async def unusable(request: Request, raised: UserError) -> Response:  # what is wrong in a request is a Problem
+        logger.error("%s %s: %s", *endpoint(request.scope), raised)
+        return Problem(503, "what the storage holds cannot be used; the server's log says why").response()
+
+    handlers: dict[type[Exception], Any] = {
+        Problem: problem,
+        HTTPException: refused,
+        RequestValidationError: unprocessable,
+        ClientDisconnect: gone,
+        **dict.fromkeys((OSError, Refused, Unavailable), unavailable),  # these are UserErrors too
+        UserError: unusable,
+    }
+    for raised, handler in handlers.items():
+        app.add_exception_handler(raised, handler)
+    app.add_middleware(_UnexpectedErrors)
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route that may answer with these problems."""
+    schema = {"$ref": f"#/components/schemas/{ProblemDocument.__name__}"}
+    return {
+        status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": schema}}}
+        for status in statuses
+    }
+
+
+class _UnexpectedErrors:
+    """Logs what no route foresaw and tells the client nothing but where to look it up.
+
+    Whoever still waits when the server stops is told so.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except asyncio.CancelledError:
+            if started:
+                raise
+            headers = {"retry-after": "1", "connection": "close"}
+            await Problem(503, "the server stops, and had no answer yet", headers=headers).response()(
+                scope, receive, send
+            )
+        except Exception:
+            instance = f"urn:uuid:{uuid4()}"
+            logger.exception("%s %s failed unexpectedly: %s", *endpoint(scope), instance)
+            if started:  # too late for another answer: the server cuts the connection
+                raise
+            problem = Problem(500, "the server failed; its log says why", instance=instance)
+            await problem.response()(scope, receive, send)

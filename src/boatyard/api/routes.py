@@ -1,0 +1,66 @@
+"""What every route of a service does alike: HEAD is answered where GET is, and a query that nobody reads is refused."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+from difflib import get_close_matches
+
+from fastapi import Request
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from boatyard.api.problems import Fault, Problem
+
+_ECHOED_CHARACTERS = 60
+
+
+class HeadRequests:
+    """Middleware: HEAD is answered as GET, less the body. Routes need not know of it, nor does their description."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI's own
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            return await self._app(scope, receive, send)
+
+        async def without_body(message: Message) -> None:
+            await send({**message, "body": b""} if "body" in message else message)
+
+        as_get = {**scope, "method": "GET"}
+        try:
+            await self._app(as_get, receive, without_body)
+        finally:
+            if "route" in as_get:  # which the middleware around this one asks for
+                scope["route"] = as_get["route"]
+
+
+async def read_no_more(request: Request) -> None:
+    """A dependency: of the query, the route's own parameters are taken, each once. Raises Problem."""
+    if request.scope["query_string"]:
+        route: APIRoute = request.scope["route"]
+        check_query(request, list(_query_names(route.dependant)))
+
+
+def check_query(request: Request, known: Collection[str]) -> None:
+    """Raises a Problem that names each parameter which is not `known`, with the nearest that is, or comes twice."""
+    faults = []
+    for name, times in Counter(name for name, _ in request.query_params.multi_items()).items():
+        shown = name[:_ECHOED_CHARACTERS]
+        if name in known:
+            if times > 1:
+                faults.append(Fault(detail=f"{shown!r} is given {times} times", parameter=shown))
+        elif not known:
+            faults.append(Fault(detail=f"{shown!r} is unknown: no query parameters are taken here", parameter=shown))
+        elif nearest := get_close_matches(name.lower().replace("-", "_"), known, n=1):
+            faults.append(Fault(detail=f"{shown!r} is unknown: did you mean {nearest[0]!r}?", parameter=shown))
+        else:
+            faults.append(Fault(detail=f"{shown!r} is unknown: there are {', '.join(sorted(known))}", parameter=shown))
+    if faults:
+        raise Problem(422, "; ".join(fault.detail for fault in faults[:3]), faults[:10])
+
+
+def _query_names(dependant: Dependant) -> Iterator[str]:
+    yield from (field.alias for field in dependant.query_params)
+    for inner in dependant.dependencies:
+        yield from _query_names(inner)

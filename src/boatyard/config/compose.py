@@ -1,0 +1,194 @@
+"""Hydra composes the configuration from `configs/` and the overrides; the schema refuses what does not fit."""
+
+import dataclasses
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import TypeAdapter, ValidationError
+from yaml import MarkedYAMLError, YAMLError
+
+from boatyard.config.errors import UserError
+from boatyard.config.overrides import RENAME, literally
+from boatyard.config.schema import Config, Train, keys
+
+_package = Path(__file__).parents[1]
+CONFIGS = next(folder for folder in (_package.parents[1] / "configs", _package / "configs") if folder.is_dir())
+# what boatyard itself sets
+_MANAGED = {
+    "ddp_find_unused_parameters",
+    "hub_token",
+    "label_names",
+    "logging_nan_inf_filter",
+    "output_dir",
+    "push_to_hub",
+    "remove_unused_columns",
+    "report_to",
+    "resume_from_checkpoint",
+    "run_name",
+}
+
+
+def load_config(overrides: Sequence[str] = ()) -> Config:
+    """Compose and check.
+
+    Raises:
+        UserError: an override is malformed, names an unknown key or option, or has a value of a wrong type;
+            the sentence gives the nearest valid one.
+    """
+    return _checked(_composed("config", overrides))
+
+
+def write_params(overrides: Sequence[str], file: Path) -> None:
+    """Compose and check what DVC's stages read, and write it as `dvc exp run` does.
+
+    Raises:
+        UserError: as of `load_config`, or the rows are no file.
+    """
+    composed = _composed("params", overrides)
+    if _checked(composed).data.path is None:
+        raise UserError("data.path must be given: DVC follows files and folders, and no data set on the Hub")
+    OmegaConf.resolve(composed)
+    file.write_text(OmegaConf.to_yaml(composed), encoding="utf-8")
+
+
+def read_config(file: Path) -> Config:
+    """What was composed already, as by `write_params`.
+
+    Raises:
+        UserError: the file cannot be read, or what it holds does not fit.
+    """
+    composed = _read_yaml(file)
+    try:
+        return _checked(composed)
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from None
+
+
+def _read_yaml(file: Path) -> DictConfig:
+    try:
+        read = OmegaConf.load(file)
+    except OSError as error:
+        raise UserError(f"{file}: {(error.strerror or str(error)).lower()}") from None
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f", line {mark.line + 1}" if mark else ""
+        raise UserError(f"{file}{line}: not YAML: {error.problem or error.context}") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{file}: not YAML in UTF-8: {' '.join(str(error).split())}") from None
+    except OmegaConfBaseException as error:
+        raise UserError(f"{file}: {_sentence(error)}") from None
+    if not isinstance(read, DictConfig):
+        raise UserError(f"{file}: holds no keys, each with its value")
+    return read
+
+
+def _composed(name: str, overrides: Sequence[str]) -> DictConfig:
+    try:
+        parsed = OverridesParser.create().parse_overrides([literally(word) for word in overrides])
+    except HydraException as error:
+        raise UserError(f"not a key=value override: {error}".splitlines()[0]) from None
+    for override in parsed:
+        _check_key(override)
+    lines = [f"++{o.input_line}" if _is_further(o.key_or_group) else str(o.input_line) for o in parsed]
+    try:
+        with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+            return compose(name, lines)
+    except (HydraException, OmegaConfBaseException, YAMLError, UnicodeDecodeError) as error:
+        for file in sorted(CONFIGS.rglob("*.yaml")):
+            _read_yaml(file)  # one that is no YAML says where, as Hydra does not
+        raise UserError(_sentence(error)) from None
+
+
+def options(group: str) -> list[str]:
+    """The choices of a config group, e.g. data: banking77, csv, fakenews, inbox."""
+    return sorted(file.stem for file in (CONFIGS / group).glob("*.yaml"))
+
+
+def _check_key(override: Override) -> None:
+    key = override.key_or_group
+    groups = [folder.name for folder in CONFIGS.iterdir() if folder.is_dir()]
+    if override.is_delete():
+        raise UserError(f"{override.input_line}: keys cannot be removed; give {key} another value")
+    if key in groups:
+        value = override.value()
+        known = options(key)
+        if value not in known:
+            raise UserError(f"{key}={value}: there is no such option{_nearest(str(value), known)}")
+        return
+    if _is_further(key):
+        _check_further(key.removeprefix("train."))
+        return
+    known = [name for name, _ in keys()]
+    if key not in known and not key.startswith(RENAME):
+        raise UserError(f"unknown key {key}{_nearest(key, known + groups)}")
+
+
+def _is_further(key: str) -> bool:
+    """Whether only TrainingArguments can know it."""
+    return key.startswith("train.") and key.removeprefix("train.") not in Train.model_fields
+
+
+def _check_further(name: str) -> None:
+    if name in _MANAGED:
+        raise UserError(f"train.{name} is set by boatyard itself and cannot be given")
+    known = list(_training_arguments())
+    if name not in known:
+        raise UserError(f"unknown key train.{name}{_nearest(name, known, 'train.')}")
+
+
+def _checked(composed: DictConfig) -> Config:
+    try:
+        values = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise UserError(_sentence(error)) from None
+    try:
+        config = Config.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "missing":
+            raise UserError(f"{key} must be given") from None
+        given = key if first["type"] == "value_error" else f"{key}={first['input']!r}"
+        raise UserError(f"{given}: {first['msg'].removeprefix('Value error, ').lower()}") from None
+    for name, value in (config.train.model_extra or {}).items():
+        _check_further(name)
+        try:
+            TypeAdapter(_training_arguments()[name]).validate_python(value)
+        except ValidationError as error:
+            raise UserError(f"train.{name}={value}: {error.errors()[0]['msg'].lower()}") from None
+    return config
+
+
+def _training_arguments() -> dict[str, Any]:
+    """Every field of TrainingArguments and its type. Imports transformers: only asked for when needed."""
+    from transformers import TrainingArguments
+
+    hints = get_type_hints(TrainingArguments)
+    return {field.name: hints[field.name] for field in dataclasses.fields(TrainingArguments)}
+
+
+def _nearest(word: str, known: Sequence[str], prefix: str = "") -> str:
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    if not near:  # a right name in a wrong section
+        near = [key for key in known if key.rpartition(".")[2] == word.rpartition(".")[2]]
+    if near:
+        return f"; did you mean {prefix}{near[0]}?"
+    listed = ", ".join(known[:12])
+    return f"; there are: {listed}" if len(known) <= 12 else "; --cfg prints all keys"
+
+
+def _sentence(error: Exception) -> str:
+    """The first line of Hydra's message, which holds the key and what is wrong with it."""
+    message = str(error).strip().splitlines() or [type(error).__name__]
+    key = getattr(error, "full_key", None)
+    if key and "issing mandatory value" in message[0]:
+        return f"{key} must be given: add {key}=..."
+    return message[0]

@@ -1,0 +1,237 @@
+"""Answers text requests: JSON to rows, rows to token ids, token ids to padded batches."""
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from boatyard.bundle.manifest import BundleError, Manifest
+from boatyard.inputs.protocol import Feeds, InvalidInput
+from boatyard.inputs.texts import UNDECODABLE, VISIBLE, is_blank, is_encodable
+
+FILES = ("tokenizer.json",)
+MOST_CHARACTERS = 20_000
+_ECHOED_CHARACTERS = 40
+Row = tuple[str, ...]
+"""The texts of one request, in the order of the schema."""
+
+_letter = re.compile(r"[^\W\d_]")
+_LAST_LATIN = "\u024f"
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedText:
+    """Token ids and segment ids, special tokens included."""
+
+    ids: list[int]
+    type_ids: list[int]
+    truncated: bool
+
+    @property
+    def length(self) -> int:
+        """In tokens."""
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class _Specials:
+    """Special tokens between the texts."""
+
+    ids: list[int]
+    type_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """Where the text of one field goes."""
+
+    field: int
+    type_id: int
+
+
+Frame = list[_Specials | _Slot]
+
+
+def open_model(folder: Path, manifest: Manifest) -> "TextModel":
+    """Reads `tokenizer.json`, and the fields and limits from the manifest."""
+    # or each call waits for a pool of threads, on cores that are busy, to do what takes one thread microseconds
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    fields = manifest.input_schema.get("required")
+    if not isinstance(fields, list) or len(fields) not in (1, 2) or not all(isinstance(f, str) for f in fields):
+        raise BundleError(f"the input schema of {manifest.name} must require one text field or two")
+    try:
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    except Exception as wrong:  # the Rust side raises nothing narrower
+        raise BundleError(f"{folder / 'tokenizer.json'} is not a tokenizer: {wrong}") from wrong
+    if (max_tokens := manifest.limits.get("max_tokens")) is None:
+        raise BundleError(f"the manifest of {manifest.name} states no limits.max_tokens")
+    max_characters = manifest.limits.get("max_characters", MOST_CHARACTERS)
+    return TextModel(tokenizer, fields, max_tokens, max_characters)
+
+
+def input_schema(fields: list[str], max_characters: int = MOST_CHARACTERS) -> dict[str, Any]:
+    """The JSON Schema of one request. `required` lists the fields in the order that the model reads."""
+    text = {"type": "string", "minLength": 1, "maxLength": max_characters, "pattern": VISIBLE}
+    return {
+        "type": "object",
+        "properties": {field: dict(text) for field in fields},
+        "required": list(fields),
+        "additionalProperties": False,
+    }
+
+
+class TextModel:
+    """A tokenizer and the limits of a bundle."""
+
+    descriptors: ClassVar = {
+        "unknown_share": "the share of tokens that the vocabulary does not have",
+        "fragment_share": "the share of tokens that are pieces of words, as misspelt and foreign words have them",
+        "capital_share": "the share of letters that are capitals",
+        "foreign_letter_share": "the share of letters that are not Latin",
+        "language": "the language that is guessed",
+    }
+
+    def __init__(
+        self, tokenizer: Tokenizer, fields: list[str], max_tokens: int, max_characters: int = MOST_CHARACTERS
+    ) -> None:
+        self.fields = tuple(fields)
+        self.max_characters = max_characters
+        self._pad = padding_id(tokenizer)
+        tokenizer.no_padding()
+        tokenizer.no_truncation()  # see encode
+        self._tokenizer = tokenizer
+        self._frame = _frame(tokenizer, len(fields))
+        self._room = max_tokens - sum(len(part.ids) for part in self._frame if isinstance(part, _Specials))
+        if self._room < len(fields):
+            raise BundleError(f"limits.max_tokens is {max_tokens}, which leaves no room for text")
+
+    def parse(self, payload: object) -> Row:
+        """The texts; whatever is not exactly the schema's object is refused."""
+        wanted = " and ".join(f'"{field}"' for field in self.fields)
+        if not isinstance(payload, dict):
+            raise InvalidInput(f"the input must be an object with {wanted}")
+        for field in payload:
+            if field not in self.fields:
+                # the name is the client's and may be of any length, so the pointer stays at the object
+                raise InvalidInput(f"unknown field {str(field)[:_ECHOED_CHARACTERS]!r}: the input has {wanted}")
+        return tuple(self._text(payload, field) for field in self.fields)
+
+    def encode(self, rows: Sequence[Row]) -> list[EncodedText]:
+        """The tokenizer sees every text whole; cutting and framing them is done here.
+
+        Left to cut a pair itself, it also builds every combination of what it cut off: two texts of 20,000
+        characters take it 20 s and 5 GB.
+        """
+        flat = [text for row in rows for text in row]
+        ids = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(flat, add_special_tokens=False)]
+        width = len(self.fields)
+        return [self._framed(ids[start : start + width]) for start in range(0, len(ids), width)]
+
+    def collate(self, encoded: Sequence[EncodedText]) -> Feeds:
+        """int64 `input_ids`, `attention_mask` and `token_type_ids`."""
+        longest = max(row.length for row in encoded)
+        shape = (len(encoded), max(longest, 1))  # a text may have no token at all, and no graph takes that
+        ids = np.full(shape, self._pad, dtype=np.int64)
+        mask = np.zeros(shape, dtype=np.int64)
+        type_ids = np.zeros(shape, dtype=np.int64)
+        for index, row in enumerate(encoded):
+            ids[index, : row.length] = row.ids
+            mask[index, : row.length] = 1
+            type_ids[index, : row.length] = row.type_ids
+        return {"input_ids": ids, "attention_mask": mask, "token_type_ids": type_ids}
+
+    def describe(self, rows: Sequence[Row], encoded: Sequence[EncodedText]) -> dict[str, list[float] | list[str]]:
+        """Of each row, what `descriptors` names."""
+        from boatyard.inputs.text.language import guess_language  # not installed where a model is served
+
+        unknown, pieces = _ids_of_unknown(self._tokenizer), _ids_of_pieces(self._tokenizer)
+        letters = [_letter.findall("".join(row)) for row in rows]
+        return {
+            "unknown_share": [_share(id_ in unknown for id_ in row.ids) for row in encoded],
+            "fragment_share": [_share(id_ in pieces for id_ in row.ids) for row in encoded],
+            "capital_share": [_share(letter.isupper() for letter in each) for each in letters],
+            "foreign_letter_share": [_share(letter > _LAST_LATIN for letter in each) for each in letters],
+            "language": [guess_language(" ".join(row)) for row in rows],
+        }
+
+    def _text(self, payload: dict[Any, Any], field: str) -> str:
+        pointer = "/" + field.replace("~", "~0").replace("/", "~1")
+        if field not in payload:
+            raise InvalidInput(f'"{field}" is missing', pointer)
+        text = payload[field]
+        if not isinstance(text, str):
+            raise InvalidInput(f'"{field}" must be a string', pointer)
+        if is_blank(text):
+            raise InvalidInput(f'"{field}" is blank', pointer)
+        if len(text) > self.max_characters:
+            raise InvalidInput(f'"{field}" has {len(text)} characters and may have {self.max_characters}', pointer)
+        if not is_encodable(text):
+            undecoded = UNDECODABLE.search(text) is not None
+            what = "is not UTF-8" if undecoded else "holds half of a surrogate pair, which is no character"
+            raise InvalidInput(f'"{field}" {what}', pointer)
+        return text
+
+    def _framed(self, texts: list[list[int]]) -> EncodedText:
+        kept = _shares([len(ids) for ids in texts], self._room)
+        ids: list[int] = []
+        type_ids: list[int] = []
+        for part in self._frame:
+            added = part.ids if isinstance(part, _Specials) else texts[part.field][: kept[part.field]]
+            ids += added
+            type_ids += [part.type_id] * len(added)
+        return EncodedText(ids, type_ids, truncated=sum(map(len, texts)) > self._room)
+
+
+def _shares(lengths: list[int], room: int) -> list[int]:
+    """How many tokens each text keeps: the longer of two gives way first, as it did in training."""
+    if sum(lengths) <= room:
+        return lengths
+    if len(lengths) == 1:
+        return [room]
+    shorter = min(*lengths, room // 2)
+    return [shorter, room - shorter] if lengths[0] <= lengths[1] else [room - shorter, shorter]
+
+
+def _frame(tokenizer: Tokenizer, fields: int) -> Frame:
+    """The special tokens that the tokenizer puts around texts, learnt from a sample."""
+    sample = tokenizer.encode("a", "a" if fields == 2 else None)
+    tokens = zip(sample.sequence_ids, sample.ids, sample.type_ids, strict=True)
+    frame: Frame = []
+    for (field, type_id), run in groupby(tokens, key=lambda token: (token[0], token[2])):
+        frame.append(_Specials([id_ for _, id_, _ in run], type_id) if field is None else _Slot(field, type_id))
+    if [part.field for part in frame if isinstance(part, _Slot)] != list(range(fields)):
+        raise BundleError(f"tokenizer.json cannot encode {'a pair of texts' if fields == 2 else 'a text'}")
+    return frame
+
+
+def padding_id(tokenizer: Tokenizer) -> int:
+    """A padded position is masked, so 0 serves where the tokenizer names no padding."""
+    if tokenizer.padding is not None:
+        return int(tokenizer.padding["pad_id"])
+    return tokenizer.token_to_id("[PAD]") or 0
+
+
+def _ids_of_unknown(tokenizer: Tokenizer) -> set[int]:
+    return {id_ for id_ in map(tokenizer.token_to_id, ("[UNK]", "<unk>")) if id_ is not None}
+
+
+def _ids_of_pieces(tokenizer: Tokenizer) -> set[int]:
+    """Of tokens that go on with a word: WordPiece marks these, other vocabularies mark those that begin one."""
+    vocabulary = tokenizer.get_vocab()
+    if any(token.startswith("##") for token in vocabulary):
+        return {id_ for token, id_ in vocabulary.items() if token.startswith("##")}
+    begins = ("\u0120", "\u2581")
+    if any(token.startswith(begins) for token in vocabulary):
+        return {id_ for token, id_ in vocabulary.items() if not token.startswith(begins)}
+    return set()
+
+
+def _share(found: Iterable[bool]) -> float:
+    each = list(found)
+    return sum(each) / len(each) if each else 0.0

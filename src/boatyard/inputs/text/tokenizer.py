@@ -1,0 +1,83 @@
+"""The tokenizer: one `tokenizer.json` that training and serving both read, so both see the same tokens."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from pathlib import Path
+
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+
+from boatyard.config.errors import UserError
+from boatyard.config.schema import Model
+from boatyard.inputs.text.pretrained import is_bundle, loaded, located
+
+FILE = "tokenizer.json"
+_PAD, _UNKNOWN, _START, _SEPARATOR, _HIDDEN = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
+_MOST_LETTERS = 1_000
+
+
+def make_tokenizer(model: Model, rows: Iterable[Sequence[str]]) -> Tokenizer:
+    """The pretrained model's own tokenizer, or a WordPiece vocabulary learnt from the rows."""
+    if model.name is not None:
+        return _pretrained(model.name)
+    assert model.scratch is not None  # the configuration sees to it
+    return _learn(model.scratch.vocabulary, rows)
+
+
+def hidden_id(tokenizer: Tokenizer) -> int | None:
+    """The token that stands for a hidden one, where the vocabulary has such."""
+    return next((i for i in map(tokenizer.token_to_id, (_HIDDEN, "<mask>", _UNKNOWN)) if i is not None), None)
+
+
+def _learn(vocabulary: int, rows: Iterable[Sequence[str]]) -> Tokenizer:
+    """WordPiece from the texts; the same from the same texts.
+
+    By itself the trainer numbers inner letters (##a) in the order of a hash map, another one each time, and draws
+    between equally frequent pieces by number. Given as special tokens they have their numbers before it starts.
+    """
+    texts = [text for row in rows for text in row]
+    normalizer = normalizers.BertNormalizer()
+    letters = Counter(chain.from_iterable(map(normalizer.normalize_str, texts)))
+    kept = sorted(letters, key=lambda letter: (-letters[letter], letter))[:_MOST_LETTERS]
+    alphabet = sorted(letter for letter in kept if not letter.isspace())
+    special = [_PAD, _UNKNOWN, _START, _SEPARATOR, _HIDDEN]
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=vocabulary,
+        min_frequency=2,
+        special_tokens=[*special, *(f"##{letter}" for letter in alphabet)],
+        initial_alphabet=alphabet,
+        limit_alphabet=len(alphabet),
+        show_progress=False,
+    )
+    learnt = _bert(models.WordPiece(unk_token=_UNKNOWN), normalizer)
+    learnt.train_from_iterator(texts, trainer)
+
+    tokenizer = _bert(models.WordPiece(learnt.get_vocab(), unk_token=_UNKNOWN), normalizer)
+    tokenizer.add_special_tokens(special)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{_START} $A {_SEPARATOR}",
+        pair=f"{_START} $A {_SEPARATOR} $B:1 {_SEPARATOR}:1",
+        special_tokens=[(token, special.index(token)) for token in (_START, _SEPARATOR)],
+    )
+    tokenizer.enable_padding(pad_id=special.index(_PAD), pad_token=_PAD)
+    return tokenizer
+
+
+def _bert(model: models.WordPiece, normalizer: normalizers.Normalizer) -> Tokenizer:
+    tokenizer = Tokenizer(model)
+    tokenizer.normalizer = normalizer
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return tokenizer
+
+
+def _pretrained(name: str) -> Tokenizer:
+    from transformers import AutoTokenizer
+
+    if is_bundle(name):
+        return Tokenizer.from_file(str(Path(name) / FILE))
+    found = loaded(name, lambda: AutoTokenizer.from_pretrained(located(name)))
+    tokenizer: Tokenizer | None = getattr(found, "backend_tokenizer", None)
+    if tokenizer is None:
+        raise UserError(f"model.name={name}: it has no fast tokenizer (tokenizer.json), which serving needs")
+    tokenizer.enable_padding(pad_id=found.pad_token_id or 0, pad_token=found.pad_token or _PAD)
+    return tokenizer

@@ -1,0 +1,55 @@
+"""What names a model and one of its versions, and where that lies."""
+
+from dataclasses import dataclass
+
+from boatyard.bundle.manifest import NAME, VERSION
+from boatyard.config.errors import UserError
+
+ROOT = "models/"
+DEFAULT_ALIAS = "production"
+REFERENCE = f"{NAME.pattern}(@({VERSION.pattern}|{NAME.pattern}))?"
+
+
+class UnknownModel(UserError):  # noqa: N818 - says what happened
+    """No such name, alias or version is published."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A name, and which of its versions: an alias, or a version itself. The two never look alike."""
+
+    name: str
+    selector: str = DEFAULT_ALIAS
+
+    def __post_init__(self) -> None:
+        checked(self.name, "a model name")
+        if not VERSION.fullmatch(self.selector):
+            checked(self.selector, "an alias or version")
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.selector}"
+
+
+def parse_reference(text: str) -> Reference:
+    """`inbox`, `inbox@staging` or `inbox@20260102T030405Z-0a1b2c3d`."""
+    name, at, selector = text.partition("@")
+    return Reference(name, selector) if at else Reference(name)
+
+
+def checked(name: str, what: str) -> str:
+    """The name, which may be one. Raises UserError, with `what` it should be."""
+    if not NAME.fullmatch(name):
+        raise UserError(f"{name[:80]!r} is not {what}: up to 64 of a-z, 0-9, '-' and '_', the first a letter or digit")
+    return name
+
+
+def exact(name: str, version: str) -> Reference:
+    """To that version, and to no alias. Raises UserError."""
+    if not VERSION.fullmatch(version):
+        raise UserError(f"{version!r} is not a version: it reads like 20260102T030405Z-0a1b2c3d")
+    return Reference(name, version)
+
+
+def home(name: str, version: str) -> str:
+    """Where the version's bundle lies in the storage."""
+    return f"{ROOT}{checked(name, 'a model name')}/{version}"
