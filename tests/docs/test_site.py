@@ -96,7 +96,7 @@ def test_every_module_has_a_page_with_its_docstrings(site: Path, checkout: Path)
     modules = {path.stem for path in (checkout / "src" / "boatyard").iterdir() if not path.name.startswith("_")}
     assert {path.name for path in (site / "reference" / "package").iterdir()} == modules
     assert "compare-and-swap" in page(site, "reference/package/registry")
-    assert "ServedModel" in page(site, "reference/package/kinds")
+    assert "ServedModel" in page(site, "reference/package/inputs")
 
 
 def test_the_benchmarks_are_the_reports_themselves(site: Path, checkout: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 from bundles import Publish
 
 from boatyard import registry
+from boatyard.registry.__main__ import main
 from boatyard.storage import Storage
 
 pytestmark = pytest.mark.integration
@@ -21,14 +22,14 @@ def test_models_lists_versions_with_what_points_at_them(
 ) -> None:
     first = publish(metrics={"served": {"accuracy": 0.91}}).version
     registry.promote(storage, "inbox", first)
-    assert registry.main(["models"]) == 0
+    assert main(["models"]) == 0
     name, line = capsys.readouterr().out.splitlines()
     assert name == "inbox"
     assert line.split() == [first, "accuracy", "0.9100", "@production"]
 
 
 def test_an_empty_registry_says_what_fills_it(capsys: pytest.CaptureFixture[str]) -> None:
-    assert registry.main(["models"]) == 0
+    assert main(["models"]) == 0
     assert "invoke pipeline" in capsys.readouterr().out
 
 
@@ -37,14 +38,14 @@ def test_promote_and_roll_back_move_the_alias(
 ) -> None:
     first, second = publish().version, publish(bias=(1, 0, 0)).version
     for version in (first, second):
-        assert registry.main(["promote", "inbox", version]) == 0
-    assert registry.main(["rollback", "inbox"]) == 0
+        assert main(["promote", "inbox", version]) == 0
+    assert main(["rollback", "inbox"]) == 0
     assert registry.aliases(storage, "inbox") == {"production": first}
     assert capsys.readouterr().out.splitlines()[-1] == f"inbox@production is {first}"
 
 
 def test_what_cannot_be_moved_is_one_sentence_and_status_2(capsys: pytest.CaptureFixture[str]) -> None:
-    assert registry.main(["promote", "inbox", "newest"]) == 2
+    assert main(["promote", "inbox", "newest"]) == 2
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err.startswith("promote: 'newest' is not a version")
@@ -55,13 +56,13 @@ def test_an_alias_moves_only_from_the_version_that_is_expected(
     storage: Storage, publish: Publish, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first, second = publish().version, publish(bias=(1, 0, 0)).version
-    assert registry.main(["promote", "inbox", first, "--expected=none"]) == 0
+    assert main(["promote", "inbox", first, "--expected=none"]) == 0
     for words in (["promote", "inbox", second], ["rollback", "inbox"]):
-        assert registry.main([*words, f"--expected={second}"]) == 2
-        assert registry.main([*words, "--expected=none"]) == 2
+        assert main([*words, f"--expected={second}"]) == 2
+        assert main([*words, "--expected=none"]) == 2
     assert f"points at {first} now, and not at {second}" in capsys.readouterr().err
     assert registry.aliases(storage, "inbox") == {"production": first}
-    assert registry.main(["promote", "inbox", second, f"--expected={first}"]) == 0
+    assert main(["promote", "inbox", second, f"--expected={first}"]) == 0
     assert registry.aliases(storage, "inbox") == {"production": second}
 
 
@@ -78,7 +79,7 @@ def test_what_no_server_could_answer_with_is_not_promoted(
     storage: Storage, publish: Publish, capsys: pytest.CaptureFixture[str], changes: dict[str, object], said: str
 ) -> None:
     good = publish(bias=(1, 0, 0)).version
-    assert registry.main(["promote", "inbox", good]) == 0
-    assert registry.main(["promote", "inbox", publish(**changes).version]) == 2
+    assert main(["promote", "inbox", good]) == 0
+    assert main(["promote", "inbox", publish(**changes).version]) == 2
     assert said in capsys.readouterr().err
     assert registry.aliases(storage, "inbox") == {"production": good}

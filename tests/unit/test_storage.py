@@ -123,8 +123,8 @@ def test_google_s_client_is_loaded_and_missed_only_where_a_bucket_is_named(root:
     code = """
 import sys
 sys.modules["google.cloud.storage"] = None  # as where it is not installed
-from boatyard import registry
-sys.exit(registry.main(["models"]))
+from boatyard.registry.__main__ import main
+sys.exit(main(["models"]))
 """
     environment = {**os.environ, "BOATYARD_STORAGE": root}
     ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)

@@ -122,4 +122,4 @@ def test_wandb_prints_a_definition_whose_command_trains(
 def test_a_sweep_must_be_chosen(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["sweep"])
     assert main() == 2
-    assert capsys.readouterr().err == "sweep: sweep=NAME must be given: a file in configs/sweep\n"
+    assert capsys.readouterr().err == "pipeline.sweep: sweep=NAME must be given: a file in configs/sweep\n"

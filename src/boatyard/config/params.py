@@ -9,4 +9,4 @@ from boatyard.config.compose import write_params
 if __name__ == "__main__":
     words = sys.argv[1:]
     purpose = "Compose params.yaml, which DVC's stages read, from configs/ and the overrides."
-    sys.exit(run("params", purpose, lambda _: write_params(words, Path("params.yaml")), words))
+    sys.exit(run("config.params", purpose, lambda _: write_params(words, Path("params.yaml")), words))

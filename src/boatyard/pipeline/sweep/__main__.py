@@ -32,7 +32,7 @@ def main() -> int:
 
             search(config, config.sweep, overrides)
 
-    return run("sweep", _PURPOSE, job, overrides, ("processed", "runs", "reports"))
+    return run("pipeline.sweep", _PURPOSE, job, overrides, ("processed", "runs", "reports"))
 
 
 if __name__ == "__main__":
