@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, TypeAdapter, ValidationError
 
-from boatyard.inputs.texts import VISIBLE, is_blank, look, normal_label, words
+from boatyard.inputs.texts import VISIBLE, is_blank, look, normal_form, words
 
 pytestmark = pytest.mark.unit
 
@@ -28,7 +28,7 @@ VISIBLE_TEXTS = ["a", ".", "\u0301", "\u00e9", "\ufffd", "\ufffc", "😀", "日"
 @pytest.mark.parametrize("text", [*BLANK, "".join(BLANK)])
 def test_what_cannot_be_seen_is_blank(text: str) -> None:
     assert is_blank(text)
-    assert normal_label(f"{text}card{text}") == "card"
+    assert normal_form(f"{text}card{text}") == "card"
 
 
 @pytest.mark.parametrize("text", VISIBLE_TEXTS)

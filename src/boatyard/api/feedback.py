@@ -11,7 +11,7 @@ from boatyard.api.answers import Feedback
 from boatyard.api.ids import is_of
 from boatyard.api.problems import Fault, Problem
 from boatyard.bundle.manifest import BundleError, Card
-from boatyard.inputs.texts import LONGEST_LABEL, normal_label
+from boatyard.inputs.texts import LONGEST_LABEL, normal_form
 from boatyard.registry import Reference, UnknownModel
 from boatyard.storage import Storage
 
@@ -56,7 +56,7 @@ class Truths:
         yield from self._published
 
     def _label(self, label: str, models: list[Reference]) -> str:
-        wanted = normal_label(label)
+        wanted = normal_form(label)
         for model in models:
             if (spelling := self._labels_of(model).get(wanted)) is not None:
                 return spelling
@@ -82,7 +82,7 @@ class Truths:
         if (known := self._labels.get(model)) is None:
             if len(self._labels) >= MOST_KNOWN:
                 self._labels = {}
-            known = self._labels[model] = {normal_label(label): label for label in card.labels}
+            known = self._labels[model] = {normal_form(label): label for label in card.labels}
         return known
 
 

@@ -1,6 +1,6 @@
-"""The bundle: the one contract between training and serving.
+"""The manifest: what a bundle's files are, what each one's checksum is, and what may be known of the model.
 
-A folder with a model's files and `bundle.json`, which says what they are and what each one's checksum is.
+A bundle is a folder with a model's files and `bundle.json`: the one contract between training and serving.
 """
 
 import hashlib
@@ -14,12 +14,14 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
+from boatyard.bundle import format_1
 from boatyard.bundle.checksums import FileEntry, damage, describe, difference
 from boatyard.config.errors import UserError
 from boatyard.storage import check_key, write_atomically
+from boatyard.tasks.score import Score
 
 MANIFEST = "bundle.json"
-FORMAT = 1
+FORMAT = 2
 REFERENCE = "reference.parquet"
 LEAST_REFERENCE_ROWS = 100
 """With fewer nothing is compared: they tell too little."""
@@ -32,17 +34,25 @@ class BundleError(UserError):
     """The folder is no bundle that this version of Boatyard can trust."""
 
 
-def _unique(labels: list[str]) -> list[str]:
-    if len(set(labels)) < len(labels):
-        raise ValueError("a label is named twice")
-    return labels
-
-
 def _file_name(name: str) -> str:
     try:
         return check_key(name)
     except UserError as wrong:  # pydantic reports ValueErrors only
         raise ValueError(str(wrong)) from None
+
+
+class Metrics(BaseModel):
+    """What the model was accepted on; of each list of scores the first is the one that decides."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
+
+    split: str = ""
+    rows: int = 0
+    trained: list[Score] = []
+    served: list[Score] = []
+    """By the graph that is served, which may be quantised."""
+    baseline: list[Score] = []
+    baseline_name: str = ""
 
 
 class Card(BaseModel):
@@ -54,19 +64,30 @@ class Card(BaseModel):
     name: str = Field(pattern=f"^{NAME.pattern}$")
     version: str = Field(pattern=f"^{VERSION.pattern}$")
     created: str
-    kind: str
-    labels: Annotated[list[str], Field(min_length=1), AfterValidator(_unique)]
-    input_schema: dict[str, Any]
+    input: str
+    """What a row is: a folder of `boatyard.inputs`."""
+    task: str
+    """What is asked of it: a folder of `boatyard.tasks`."""
+    target: dict[str, Any]
+    """The task's facts, such as its labels."""
+    request_schema: dict[str, Any]
     """JSON Schema of one request."""
-    output_schema: dict[str, Any]
+    answer_schema: dict[str, Any]
+    """JSON Schema of the task's part of an answer."""
+    truth_schema: dict[str, Any]
+    """JSON Schema of what feedback says, less its id."""
     limits: dict[str, int]
     git_commit: str | None
     data_fingerprint: str
     packages: dict[str, str]
     examples: list[dict[str, Any]]
-    """A few inputs, as requests."""
-    metrics: dict[str, Any]
-    """What the model was accepted on."""
+    """A few requests."""
+    metrics: Metrics
+
+    @property
+    def accepted(self) -> Score | None:
+        """The primary score of what is served; None where nothing was measured."""
+        return self.metrics.served[0] if self.metrics.served else None
 
 
 class Manifest(Card):
@@ -126,7 +147,7 @@ def _read_manifest(folder: Path) -> Manifest:
 
 
 def parse_manifest(written: bytes, path: str) -> Manifest:
-    """What `bundle.json` says; raises BundleError, which names the `path` that it was read from."""
+    """What `bundle.json` says, of this format or the one before; raises BundleError, which names the `path`."""
     try:
         content = from_json(written)
     except ValueError as wrong:
@@ -139,7 +160,7 @@ def parse_manifest(written: bytes, path: str) -> Manifest:
             "update Boatyard, or export the model again"
         )
     try:
-        return Manifest.model_validate(content)
+        return Manifest.model_validate(format_1.upgraded(content) if content["format"] == 1 else content)
     except ValidationError as wrong:
         raise BundleError(f"{path} is not a Boatyard manifest: {_first(wrong)}") from None
 

@@ -1,59 +1,46 @@
-"""Answers rows with an opened bundle: encode, run the graph, read off the labels."""
+"""Answers rows with an opened bundle: the input encodes, the graph runs, the task decodes."""
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnxruntime as ort
+from numpy.typing import NDArray
+from pydantic import BaseModel
 
-from boatyard import inputs
-from boatyard.bundle.manifest import Bundle, BundleError, Manifest
-from boatyard.inputs.protocol import Encoded, ServedModel
+from boatyard import inputs, tasks
+from boatyard.bundle.manifest import Bundle, BundleError, Card
+from boatyard.inputs.protocol import Encoded, OpenInput
+from boatyard.journal.columns import Column
+from boatyard.tasks.protocol import Answer, OpenTask, Outputs
 
 GRAPH = "model.onnx"
-OUTPUTS = ("logits", "probabilities", "embedding")
+EMBEDDING = "embedding"
+"""The output of every graph, whatever its task: float[rows, width]."""
 RUN_COST = 4
-"""What starting a run costs, in units of a row's length; reports/benchmarks/serving.md has how it was found."""
-
-Floats = npt.NDArray[np.floating[Any]]
+"""What starting a run costs, in units of a row's cost; reports/benchmarks/serving.md has how it was found."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The likeliest label, and the `top_k` likeliest with their probabilities, best first."""
+    """The task's answer to one row, and what is known of the row."""
 
-    label: str
-    score: float
-    top: list[tuple[str, float]]
+    answer: Answer
     truncated: bool
-    length: int
-    """Of the input, in the kind's unit."""
-
-    def cut(self, top_k: int) -> Self:
-        """With at most so many labels in `top`."""
-        return self if len(self.top) <= top_k else replace(self, top=self.top[:top_k])
+    measured: dict[str, Any]
+    """By column, what the input measures of each row."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outputs:
-    """The graph's outputs, one row of each array for each input row, in the order of the input."""
-
-    logits: Floats
-    probabilities: Floats
-    embedding: Floats
-
-
-def served_files(manifest: Manifest) -> list[str]:
-    """What a Predictor reads of the bundle; the rest is for people, and for who trains on."""
-    return [GRAPH, *inputs.serving(manifest.kind).FILES]
+def served_files(card: Card) -> list[str]:
+    """What a Predictor reads of the bundle; the rest is for people, and for whoever trains on."""
+    return [GRAPH, *inputs.serving(card.input).FILES]
 
 
 class Predictor:
-    """An inference session and its kind's encoder. Threads may share it.
+    """An inference session between its input and its task. Threads may share it.
 
     Once made, it no longer needs the bundle's folder.
     `threads`: of one run, by default as many as there are cores; runs side by side, of one each, get more done.
@@ -61,28 +48,36 @@ class Predictor:
 
     def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
         self.manifest = bundle.manifest
-        self.model: ServedModel[Any, Any] = inputs.serving(self.manifest.kind).open_model(bundle.folder, self.manifest)
+        task = tasks.serving(self.manifest.task)
+        self.input: OpenInput[Any, Any] = inputs.serving(self.manifest.input).open_input(bundle.folder, self.manifest)
+        self.task: OpenTask = task.open_task(self.manifest)
+        self.options_type = task.Options
         self._session = _open_session(bundle.folder / GRAPH, threads or allowed_cores())
         self._inputs = {node.name for node in self._session.get_inputs()}
+        self._outputs = [*task.OUTPUTS, EMBEDDING]
         shapes = {node.name: node.shape for node in self._session.get_outputs()}
-        if missing := set(OUTPUTS) - shapes.keys():
+        if missing := set(self._outputs) - shapes.keys():
             raise BundleError(f"{bundle.folder / GRAPH} has no output named {', '.join(sorted(missing))}")
-        classes, labels = shapes["probabilities"][-1], len(self.manifest.labels)
-        if isinstance(classes, int) and classes != labels:
-            raise BundleError(f"{bundle.folder / GRAPH} tells {classes} classes apart, but {labels} labels are named")
+        task.check_outputs(self.manifest, shapes)
 
-    def answer(self, rows: Sequence[Any], top_k: int = 3) -> list[Prediction]:
-        """One prediction for each row that `model.parse` made. Raises whatever encoder or graph raise of a row."""
+    @property
+    def columns(self) -> list[Column]:
+        """Of each answered row, what the journal keeps: the task's, then the input's."""
+        return [*self.task.columns, *self.input.measured]
+
+    def answer(self, rows: Sequence[Any], options: BaseModel | None = None) -> list[Prediction]:
+        """One prediction for each row that `input.parse` made. Raises whatever input, graph or task raise of a row."""
         if not rows:
             return []
-        encoded = self.model.encode(rows)
-        probabilities = self.run(encoded).probabilities
-        if not np.isfinite(probabilities).all():
+        encoded = self.input.encode(rows)
+        outputs = self.run(encoded)
+        if not all(np.isfinite(outputs[name]).all() for name in self._outputs[:-1]):
             raise FloatingPointError("the graph answered with what is no number")
-        best = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_k]
-        scores = np.take_along_axis(probabilities, best, axis=1)
-        ranked = zip(encoded, best.tolist(), scores.tolist(), strict=True)
-        return [self._prediction(row, *each) for row, *each in ranked]
+        answers = self.task.decode(outputs, options or self.options_type())
+        return [
+            Prediction(answer, row.truncated, self.input.measure(row))
+            for answer, row in zip(answers, encoded, strict=True)
+        ]
 
     def works(self) -> bool:
         """Whether it still answers its own example; if not, a run that failed says nothing about its rows."""
@@ -94,35 +89,32 @@ class Predictor:
 
     def answer_example(self) -> None:
         """Raises whatever `parse` or `answer` raise of the bundle's first example."""
-        self.answer([self.model.parse(example) for example in self.manifest.examples[:1]])
+        self.answer([self.input.parse(example) for example in self.manifest.examples[:1]])
 
     def outputs(self, rows: Sequence[Any], batch_size: int = 32) -> Outputs:
-        """What the graph says of each row; there must be one."""
-        return self.run(self.model.encode(rows), batch_size)
+        """What the graph says of each row, `embedding` included; there must be one."""
+        return self.run(self.input.encode(rows), batch_size)
 
     def run(self, encoded: Sequence[Encoded], batch_size: int = 32) -> Outputs:
-        """The same of rows that `model.encode` has seen."""
-        batches = _of_like_length([row.length for row in encoded], batch_size)
+        """The same of rows that `input.encode` has seen."""
+        batches = _of_like_cost([row.cost for row in encoded], batch_size)
         ran = [self.run_batch([encoded[index] for index in batch]) for batch in batches]
-        parts = [np.concatenate(each) for each in zip(*ran, strict=True)]
+        if len(batches) == 1 and batches[0] == list(range(len(encoded))):
+            return ran[0]
         back = np.argsort([index for batch in batches for index in batch])
-        return Outputs(*(part[back] for part in parts))
+        return {name: np.concatenate([part[name] for part in ran])[back] for name in self._outputs}
 
-    def run_batch(self, encoded: Sequence[Encoded]) -> tuple[Floats, Floats, Floats]:
-        """One run: OUTPUTS of rows that are all padded to the longest of them."""
-        feeds = self.model.collate(encoded)
-        logits, probabilities, embedding = self._session.run(
-            OUTPUTS, {name: array for name, array in feeds.items() if name in self._inputs}
+    def run_batch(self, encoded: Sequence[Encoded]) -> dict[str, NDArray[Any]]:
+        """One run: the task's outputs and `embedding`, of rows that are all collated together."""
+        feeds = self.input.collate(encoded)
+        arrays = self._session.run(
+            self._outputs, {name: array for name, array in feeds.items() if name in self._inputs}
         )
-        return logits, probabilities, embedding
-
-    def _prediction(self, row: Encoded, best: list[int], scores: list[float]) -> Prediction:
-        top = [(self.manifest.labels[index], score) for index, score in zip(best, scores, strict=True)]
-        return Prediction(label=top[0][0], score=top[0][1], top=top, truncated=row.truncated, length=row.length)
+        return dict(zip(self._outputs, arrays, strict=True))
 
 
 def open_predictor(bundle: Bundle, threads: int | None = None) -> Predictor:
-    """The bundle opened and asked its first example, which its tokenizer, its limits and its graph must agree on.
+    """The bundle opened and asked its first example, on which its input, its limits, its graph and its task must agree.
 
     A server does this before it answers with a bundle, and whoever promotes a version before the alias moves.
 
@@ -137,12 +129,12 @@ def open_predictor(bundle: Bundle, threads: int | None = None) -> Predictor:
     return predictor
 
 
-def _of_like_length(lengths: Sequence[int], most: int) -> list[list[int]]:
+def _of_like_cost(costs: Sequence[int], most: int) -> list[list[int]]:
     """Indices in batches of at most `most`, each with less padding than another run would cost."""
     batches: list[list[int]] = []
-    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
+    for index in sorted(range(len(costs)), key=costs.__getitem__):
         batch = batches[-1] if batches else []
-        grows = lengths[index] - lengths[batch[-1]] if batch else 0
+        grows = costs[index] - costs[batch[-1]] if batch else 0
         if batch and len(batch) < most and grows * len(batch) <= RUN_COST:
             batch.append(index)
         else:

@@ -39,7 +39,7 @@ from boatyard.data.validate import (
 )
 from boatyard.inputs import training
 from boatyard.inputs.protocol import TrainingKind
-from boatyard.inputs.texts import normal_label
+from boatyard.inputs.texts import normal_form
 from boatyard.storage.fingerprint import code_of, file_digest, fingerprint
 from boatyard.storage.folders import alone, replacing
 
@@ -213,7 +213,7 @@ def _read(
 
     Returns, by line of the ledger, the labels of lines inside a row that would be rows by themselves.
     """
-    wanted = [*columns.values(), *(normal_label(c) for c in (data.label_column, data.split_column) if c)]
+    wanted = [*columns.values(), *(normal_form(c) for c in (data.label_column, data.split_column) if c)]
     inputs = len(columns)
     embedded: dict[int, list[str]] = {}
     schema = pa.schema([(name, pa.string()) for name in (*columns, "label")])
@@ -235,7 +235,7 @@ def _read(
                 if problem is None and data.split_column:
                     given, problem = check_split(values[-1], data.split_column)
                 if problem is None:
-                    problem = check_label(normal_label(values[inputs]), data.label_column)
+                    problem = check_label(normal_form(values[inputs]), data.label_column)
                 if problem is not None:
                     findings.add(Issue("error", problem.kind, problem.message, source.name, row.number, problem.column))
                     findings.unreadable += 1
@@ -243,12 +243,12 @@ def _read(
                     cells = [*values, *[""] * inputs][: inputs + 1]  # a row that is malformed has but its text
                     set_aside.writerow([source.name, row.number, why, *cells])
                     continue
-                texts, label = tuple(values[:inputs]), normal_label(values[inputs])
+                texts, label = tuple(values[:inputs]), normal_form(values[inputs])
                 if reason := kind.unservable(texts):
                     message = f"{reason}: it is trained on, and could not be asked"
                     findings.add(Issue("warning", "unservable", message, source.name, row.number, None))
                 if row.embedded:
-                    embedded[len(ledger)] = [normal_label(each[inputs]) for each in row.embedded]
+                    embedded[len(ledger)] = [normal_form(each[inputs]) for each in row.embedded]
                 words = kind.words(texts)
                 ledger.add(
                     number,

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Data, Hub
 from boatyard.inputs.records import Format, Record, Unreadable, check_columns, other_delimiter, read_records
-from boatyard.inputs.texts import normal_label
+from boatyard.inputs.texts import normal_form
 from boatyard.storage import open_storage
 from boatyard.storage.fingerprint import file_digest, fingerprint
 
@@ -157,7 +157,7 @@ def _parquet_rows(path: Path, columns: Sequence[str]) -> Rows:
     try:
         with pq.ParquetFile(path) as file:
             names = file.schema_arrow.names
-            header = [normal_label(name) for name in names]
+            header = [normal_form(name) for name in names]
             check_columns(header)
             _check_columns(path.name, header, columns)
             stored = dict(zip(header, names, strict=True))
@@ -227,7 +227,7 @@ def _hub_source(hub: Hub, name: str, split: Any) -> Source:
 
 
 def _check_columns(name: str, header: Sequence[str], columns: Sequence[str]) -> None:
-    named = set(map(normal_label, header))
+    named = set(map(normal_form, header))
     for column in columns:
         if column not in named:
             shown = ", ".join(islice(map(repr, header), 20)) or "none"

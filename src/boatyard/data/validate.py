@@ -15,7 +15,7 @@ import numpy.typing as npt
 from boatyard.data.read import SPLIT_NAMES, SPLITS
 from boatyard.data.summary import Issue
 from boatyard.inputs.records import NOT_UTF_8, TWICE
-from boatyard.inputs.texts import LONGEST_LABEL, UNDECODABLE, composed, is_blank, is_encodable, look, normal_label
+from boatyard.inputs.texts import LONGEST_LABEL, UNDECODABLE, composed, is_blank, is_encodable, look, normal_form
 
 LISTED = 1000  # issues kept with their place; all are counted
 
@@ -58,7 +58,7 @@ def check_label(label: str, column: str) -> Problem | None:
 
 def check_split(value: object, column: str) -> tuple[int, Problem | None]:
     """The split that the cell names, or what is wrong with it."""
-    name = SPLIT_NAMES.get(normal_label(str(value)).lower())
+    name = SPLIT_NAMES.get(normal_form(str(value)).lower())
     if name is None:
         return -1, Problem("unknown_split", column, f"says {value!r}; known are {', '.join(SPLIT_NAMES)}")
     return SPLITS.index(name), None

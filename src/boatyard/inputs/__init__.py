@@ -1,29 +1,34 @@
-"""Kinds of problem: everything that depends on what a row *is* lives in one folder per kind.
+"""Inputs: what a row is. Each is a folder, found by its name.
 
-A kind has two halves that never import each other's libraries. `boatyard.inputs.<kind>.serving` answers
-requests from a bundle; `boatyard.inputs.<kind>.training` turns rows into model inputs and builds the network.
+`serving` turns requests into a graph's inputs, `training` reads, encodes and builds a network's backbone, `page` shows,
+`settings` are the configuration keys it owns. docs/how-to/add-an-input-or-a-task.md builds one.
 """
 
-from importlib import import_module
+from types import ModuleType
 from typing import cast
 
-from boatyard.config.errors import UserError
-from boatyard.inputs.protocol import ServingKind, TrainingKind
+from boatyard.config.plugins import Plugins
+from boatyard.inputs.protocol import ServingInput, TrainingInput
 
-KINDS = ("text",)
-
-
-def serving(kind: str) -> ServingKind:
-    """The half that answers: imports neither torch nor pandas."""
-    return cast(ServingKind, import_module(f"boatyard.inputs.{_known(kind)}.serving"))
+_folders = Plugins(__name__, __path__)
+names = _folders.names
 
 
-def training(kind: str) -> TrainingKind:
-    """The half that learns."""
-    return cast(TrainingKind, import_module(f"boatyard.inputs.{_known(kind)}.training"))
+def serving(input_: str) -> ServingInput:
+    """The part that reads requests: imports neither torch nor pandas."""
+    return cast(ServingInput, _folders.module(input_, "serving"))
 
 
-def _known(kind: str) -> str:
-    if kind not in KINDS:
-        raise UserError(f"unknown kind {kind!r}: this version knows {', '.join(KINDS)}")
-    return kind
+def training(input_: str) -> TrainingInput:
+    """The part that reads data and learns."""
+    return cast(TrainingInput, _folders.module(input_, "training"))
+
+
+def page(input_: str) -> ModuleType:
+    """The part that shows rows in the browser."""
+    return _folders.module(input_, "page")
+
+
+def settings(input_: str) -> ModuleType:
+    """The configuration keys that the input owns."""
+    return _folders.module(input_, "settings")

@@ -1,18 +1,26 @@
-"""What a kind of problem offers to the rest: one half to the server, the other to training."""
+"""What an input owes to the rest: one part to the server, one to training.
+
+The two never import each other's libraries. Signatures, shapes and errors are here; how to write one is told in
+docs/how-to/add-an-input-or-a-task.md.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+
+import numpy as np
 
 from boatyard.config.errors import UserError
+from boatyard.inputs.records import Record
+from boatyard.journal.columns import Column
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
-    from numpy.typing import NDArray
-    from torch import Tensor
+    import pyarrow as pa
+    from torch import Tensor, nn
 
     from boatyard.bundle.manifest import Manifest
     from boatyard.config.schema import Data, Model
@@ -22,7 +30,7 @@ Feeds = dict[str, "np.ndarray[Any, Any]"]
 
 
 class InvalidInput(UserError):  # noqa: N818 - says what happened
-    """A request that is not the kind's; `pointer` is the JSON Pointer of what is wrong in it."""
+    """A request, or feedback, that cannot be; `pointer` is the JSON Pointer of what is wrong in it."""
 
     def __init__(self, detail: str, pointer: str = "") -> None:
         super().__init__(detail)
@@ -30,33 +38,32 @@ class InvalidInput(UserError):  # noqa: N818 - says what happened
         self.pointer = pointer
 
 
+# ---- serving
+
+
 class Encoded(Protocol):
-    """One row as model input, not yet padded."""
+    """One row as a graph reads it, not yet in a batch."""
 
     @property
-    def length(self) -> int:
-        """What a batch is padded to: rows of like length share one cheaply."""
+    def cost(self) -> int:
+        """What a row costs in a batch, such as its tokens: rows of like cost share one. Constant if all cost the same."""
 
     @property
     def truncated(self) -> bool:
-        """Whether the row was longer than the model reads."""
+        """Whether the model reads less than the row has."""
 
 
 RowT = TypeVar("RowT")
 EncodedT = TypeVar("EncodedT", bound=Encoded)
 
 
-class ServedModel(Protocol[RowT, EncodedT]):
-    """How a bundle's requests become its graph's inputs. The row and its encoding are the kind's own affair.
+class OpenInput(Protocol[RowT, EncodedT]):
+    """The input of one bundle. The row and its encoding are its own affair. Threads may share it."""
 
-    The graph of a classifier answers with `logits`, `probabilities` and `embedding`.
-    """
-
-    descriptors: Mapping[str, str]
-    """What drift is measured on besides answer and length: a name, and what it is in the middle of a sentence."""
-
-    def describe(self, rows: Sequence[RowT], encoded: Sequence[EncodedT]) -> dict[str, list[float] | list[str]]:
-        """For each of the `descriptors`, of each row a number or, of all rows, the name of a category."""
+    measured: Sequence[Column]
+    """Of every answered row, in the journal even where its request is not kept."""
+    described: Sequence[Column]
+    """Of a row whose request is kept: worked out by who looks for drift, or exports."""
 
     def parse(self, payload: object) -> RowT:
         """The row in one decoded request; raises InvalidInput."""
@@ -65,103 +72,175 @@ class ServedModel(Protocol[RowT, EncodedT]):
         """All rows at once, in their order."""
 
     def collate(self, encoded: Sequence[EncodedT]) -> Feeds:
-        """One batch, padded to its longest row."""
+        """One batch."""
+
+    def measure(self, encoded: EncodedT) -> dict[str, Any]:
+        """A value for each of the `measured`."""
+
+    def describe(self, rows: Sequence[RowT], encoded: Sequence[EncodedT]) -> dict[str, list[Any]]:
+        """For each of the `described`, of each row a number or, of all rows, the name of a category."""
 
 
-class ServingKind(Protocol):
-    """The module `boatyard.inputs.<kind>.serving`: imports neither torch nor pandas."""
+class ServingInput(Protocol):
+    """The module `boatyard.inputs.<input>.serving`: imports neither torch nor pandas."""
 
     FILES: Sequence[str]
     """What lies beside the graph in a bundle and is read to answer."""
+    MEDIA_TYPES: Mapping[str, Callable[[bytes], object]]
+    """Besides JSON, what a request's body may be, and how it becomes what `parse` takes; raises InvalidInput."""
+    FILE_FORMATS: Mapping[str, Callable[[Iterable[bytes]], Iterator[Record]]]
+    """Besides CSV, TSV and JSON Lines, what a job's file may be by media type, and its records read as it comes in."""
 
-    def open_model(self, folder: Path, manifest: Manifest) -> ServedModel[Any, Any]:
-        """Reads `FILES` from a verified bundle, whose folder may be gone afterwards."""
-
-
-class Baseline(Protocol):
-    """A simple model to compare with, fitted."""
-
-    @property
-    def name(self) -> str:
-        """What it is, in a word or three."""
-
-    @property
-    def description(self) -> str:
-        """What it is, for a reader of the report."""
-
-    @property
-    def rows_used(self) -> int:
-        """How many training rows it was fitted on."""
-
-    @property
-    def seconds(self) -> float:
-        """What fitting took."""
-
-    def predict(self, rows: Sequence[Any]) -> NDArray[np.int64]:
-        """A class for each row."""
+    def open_input(self, folder: Path, manifest: Manifest) -> OpenInput[Any, Any]:
+        """Reads `FILES` from a verified bundle, whose folder may be gone afterwards. Raises BundleError."""
 
 
-class Inputs(Protocol):
-    """Turns rows into network inputs."""
+# ---- training
 
-    def encode(self, rows: Sequence[Any]) -> dict[str, Any]:
-        """Arrow columns with an entry for each row; `length` is what a batch is padded to."""
+
+class Problem(NamedTuple):
+    """Why one row cannot be used; `message` goes on from its place, as in "train.csv:7 *is empty*"."""
+
+    kind: str
+    column: str | None  # None: the whole row
+    message: str
+
+
+class SourceRow(NamedTuple):
+    """A row of a source: its number as an editor shows it, and its cells by column; or what is `wrong`, and its text.
+
+    `embedded`: the cells of its lines that would be rows by themselves, where there are two or more.
+    """
+
+    number: int
+    cells: Mapping[str, Any]
+    wrong: str | None = None
+    text: str = ""
+    embedded: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file, folder or split of a data set. `digest` stands for its content; `split`: where it belongs, if it says.
+
+    `rows()` streams: memory does not grow with the source. It raises UserError where nothing of it can be read.
+    """
+
+    name: str
+    split: str | None
+    digest: str
+    rows: Callable[[], Iterator[SourceRow]]
+
+
+class Encoder(Protocol):
+    """Turns rows into a network's inputs."""
+
+    def encode(self, rows: Sequence[Any]) -> dict[str, pa.Array]:
+        """Arrow columns with an entry for each row; int32 `cost` is what batches are grouped by."""
 
     def collate(self, items: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
-        """Encoded rows to one batch of the network's arguments, with `labels`."""
+        """Encoded rows to one batch of the backbone's arguments."""
 
 
-class Network(Protocol):
-    """A torch module that classifies and can be kept."""
+class Backbone(Protocol):
+    """A torch module: a batch of the encoder's to features, float[batch, width]."""
 
-    def save(self, folder: Path) -> None:
-        """Weights and shape, without pickle."""
+    width: int
+
+    def shape(self) -> dict[str, Any]:
+        """What `restore_backbone` needs besides the weights, as JSON."""
 
 
-class TrainingKind(Protocol):
-    """The module `boatyard.inputs.<kind>.training`."""
+class Features(Protocol):
+    """Simple features of rows, for a baseline; scikit-learn's two methods."""
 
-    LENGTH_UNIT: str
-    """What `words` counts, in the plural."""
+    def fit_transform(self, rows: Sequence[Any]) -> Any:
+        """A matrix, [rows, features], sparse or not."""
 
-    def field_columns(self, data: Data) -> dict[str, str]:
-        """The input fields of a request, in order, and the source's column for each."""
+    def transform(self, rows: Sequence[Any]) -> Any:
+        """The same of other rows."""
 
-    def words(self, row: Sequence[str]) -> list[str]:
-        """What a row says once spelling is ignored: rows with the same words say the same."""
 
-    def unservable(self, row: Sequence[str]) -> str | None:
+class SimpleFeatures(Protocol):
+    """What a baseline sees of rows, and what that costs."""
+
+    most_rows: int
+    """As many are fitted at most."""
+    most_cost: int
+    """Of all rows that are fitted together."""
+
+    def cost(self, rows: Sequence[Any]) -> int:
+        """Of fitting these, in the input's own unit, such as characters."""
+
+    def features(self, *, rich: bool) -> tuple[Features, str]:
+        """New ones, and what they are as a noun phrase. `rich`: all there are; else those that cost little."""
+
+
+class TrainingInput(Protocol):
+    """The module `boatyard.inputs.<input>.training`.
+
+    A row, in training, is a tuple with a value for each field, in the order of `fields`.
+    """
+
+    SIZE_UNIT: str
+    """What `size` counts, in the plural, for the data report."""
+
+    def open_sources(self, data: Data, others: Sequence[str], cache: Path) -> list[Source]:
+        """Where `data` leads. `others`: columns that are wanted besides the input's own: the target's, the split's.
+
+        What comes from elsewhere is kept in `cache`. Raises UserError: there is nothing that can be read.
+        """
+
+    def fields(self, data: Data) -> dict[str, pa.DataType]:
+        """A row's fields in order, as Arrow holds them. Raises UserError where `data` names them wrongly."""
+
+    def read(self, cells: Mapping[str, Any], data: Data) -> tuple[Any, ...] | Problem:
+        """The row in a source's cells, or what is wrong with it."""
+
+    def content_key(self, row: Sequence[Any]) -> bytes:
+        """Equal for rows of equal content: exact duplicates."""
+
+    def group_key(self, row: Sequence[Any]) -> bytes:
+        """Equal for rows that say the same, and so stay on one side of a split."""
+
+    def size(self, row: Sequence[Any]) -> int:
+        """How large the row is, in SIZE_UNIT."""
+
+    def unservable(self, row: Sequence[Any]) -> str | None:
         """Why no server would take the row, which may be trained on, as the end of a sentence; None where it would."""
 
-    def display(self, row: Sequence[str]) -> str:
+    def show(self, row: Sequence[Any]) -> str:
         """The row as a person reads it in a report."""
 
-    def make_inputs(self, model: Model, fields: Sequence[str], rows: Iterable[Any], folder: Path) -> None:
-        """Write what `Inputs` needs, learning it from training rows where nothing is pretrained."""
+    def request(self, fields: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
+        """The row as a client would send it."""
 
-    def Inputs(self, folder: Path) -> Inputs:  # noqa: N802 - a class
-        """What `make_inputs` wrote, at work."""
-
-    def digest_of_start(self, model: Model) -> dict[str, str]:
-        """By file, what lies in the folder that the network starts from: with other content it is another run."""
-
-    def build_network(self, model: Model, classes: int, folder: Path) -> Any:
-        """An untrained network for the inputs in `folder`."""
-
-    def load_network(self, folder: Path) -> Any:
-        """A saved network, ready to answer."""
-
-    def fit_baseline(self, rows: Sequence[Any], targets: NDArray[np.int64], seed: int) -> Baseline:
-        """The simple model that a network must beat."""
-
-    def input_schema(self, fields: list[str]) -> dict[str, Any]:
+    def request_schema(self, fields: Sequence[str]) -> dict[str, Any]:
         """JSON Schema of one request."""
 
     def limits(self, model: Model) -> dict[str, int]:
         """What a served model reads at most, by name."""
 
-    def export_graph(self, network: Path, graph: Path) -> None:
-        """Write a saved network as ONNX in fp32, with the outputs that a ServedModel's graph has."""
+    def make_inputs(self, model: Model, fields: Sequence[str], rows: Iterable[Sequence[Any]], folder: Path) -> None:
+        """Write what an `Encoder` needs, learning it from training rows where nothing is pretrained."""
+
+    def open_encoder(self, folder: Path) -> Encoder:
+        """What `make_inputs` wrote, at work."""
+
+    def digest_of_start(self, model: Model) -> dict[str, str]:
+        """By file, what lies in the folder that the network starts from: with other content it is another run."""
+
+    def build_backbone(self, model: Model, folder: Path) -> nn.Module:
+        """A new Backbone for the inputs in `folder`: pretrained, or of random weights."""
+
+    def restore_backbone(self, shape: Mapping[str, Any], **how: Any) -> nn.Module:
+        """A Backbone of that shape, whose weights will be loaded."""
+
+    def export_graph(self, network: nn.Module, outputs: Sequence[str], graph: Path) -> None:
+        """Write the network as ONNX in fp32. `network(feeds by place)` gives a tuple of the `outputs`."""
 
     def quantize_graph(self, fp32: Path, int8: Path, calibration: Iterable[Feeds]) -> None:
         """Write that graph in int8; a row's answer must not depend on the rest of its batch."""
+
+    def simple_features(self) -> SimpleFeatures:
+        """What a baseline is fitted on."""

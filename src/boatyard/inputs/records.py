@@ -14,7 +14,7 @@ from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 from boatyard.config.errors import UserError
-from boatyard.inputs.texts import UNDECODABLE, is_blank, normal_label
+from boatyard.inputs.texts import UNDECODABLE, is_blank, normal_form
 
 MOST_BYTES = 2**20  # of a record
 MOST_LINES = 10_000  # of one too: each line that opens a quote costs a look at so many
@@ -183,9 +183,9 @@ def _json_record(line: _Line) -> Record:
 
 
 def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = {normal_label(name): value for name, value in pairs}
+    fields = {normal_form(name): value for name, value in pairs}
     if len(fields) < len(pairs):
-        twice = next(name for name, count in Counter(normal_label(name) for name, _ in pairs).items() if count > 1)
+        twice = next(name for name, count in Counter(normal_form(name) for name, _ in pairs).items() if count > 1)
         raise _Malformed(f"names {twice[:40]!r} more than once")
     return fields
 
@@ -208,7 +208,7 @@ def _header(lines: _Lines, delimiter: str) -> list[str]:
         raise Unreadable(f"names its columns in bytes that are {NOT_UTF_8}")
     if any(map(_CONTROL.search, cells)):
         raise Unreadable("names its columns with control characters: it is no text in UTF-8, or damaged")
-    header = [normal_label(cell) for cell in cells]
+    header = [normal_form(cell) for cell in cells]
     check_columns(header)
     return header
 

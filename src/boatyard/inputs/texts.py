@@ -60,9 +60,9 @@ def composed(text: str) -> str:
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
-def normal_label(label: str) -> str:
-    """The label as training stores it and feedback is compared, or a column's name: NFC, nothing blank around it."""
-    return _edges.sub("", composed(label))
+def normal_form(text: str) -> str:
+    """A label or a column's name as training stores it and feedback is compared: NFC, nothing blank around it."""
+    return _edges.sub("", composed(text))
 
 
 def look(label: str) -> str:

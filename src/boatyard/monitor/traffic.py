@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from boatyard.inputs.texts import normal_label
+from boatyard.inputs.texts import normal_form
 from boatyard.journal import JournalError, read_object, shipped
 from boatyard.journal.corrections import which_count
 from boatyard.storage import Storage
@@ -72,7 +72,7 @@ class Names:
 
     def numbers(self, labels: Iterable[str]) -> list[int]:
         """Of the normal form of each."""
-        return [self.number(normal_label(label)) for label in labels]
+        return [self.number(normal_form(label)) for label in labels]
 
     def normal(self) -> NDArray[np.intp]:
         """By number, that of the name's normal form."""

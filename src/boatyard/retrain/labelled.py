@@ -8,7 +8,7 @@ from typing import Any
 
 from boatyard.config.errors import UserError
 from boatyard.data.validate import check_texts, content_hash, folded
-from boatyard.inputs.texts import normal_label
+from boatyard.inputs.texts import normal_form
 from boatyard.journal.corrections import which_count
 
 Row = tuple[str, ...]
@@ -96,7 +96,7 @@ def _truth(lines: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     if not said:
         return {}
     ids, times, labels = zip(*said, strict=True)
-    return {ids[position]: normal_label(labels[position]) for position in which_count(ids, times, labels)}
+    return {ids[position]: normal_form(labels[position]) for position in which_count(ids, times, labels)}
 
 
 def _known(known: Mapping[str, Sequence[tuple[Row, str]]], words: Callable[[Row], Sequence[str]]) -> dict[str, str]:

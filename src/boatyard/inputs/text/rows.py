@@ -17,13 +17,13 @@ def field_columns(data: Data) -> dict[str, str]:
     One column is called `text` whatever the file calls it, so that every such model answers the same request;
     two keep their names.
     """
-    columns = [texts.normal_label(column) for column in data.text_columns]
+    columns = [texts.normal_form(column) for column in data.text_columns]
     targets = {"label_column": data.label_column, "split_column": data.split_column}
     for column in columns:
         if not column:
             raise UserError("data.text_columns: a column without a name cannot be read; name it in the file's header")
         for key, other in targets.items():
-            if other is not None and texts.normal_label(other) == column:
+            if other is not None and texts.normal_form(other) == column:
                 raise UserError(f"data.text_columns: {column!r} is data.{key} too; a text and it are two columns")
     if len(columns) == 1:
         return {"text": columns[0]}

@@ -2,20 +2,27 @@
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tokenizers import Tokenizer
 
 from boatyard.bundle.manifest import BundleError, Manifest
 from boatyard.inputs.protocol import Feeds, InvalidInput
+from boatyard.inputs.records import Record
 from boatyard.inputs.texts import UNDECODABLE, VISIBLE, is_blank, is_encodable
+from boatyard.journal.columns import Column
+
+if TYPE_CHECKING:
+    from boatyard.config.schema import Model
 
 FILES = ("tokenizer.json",)
+MEDIA_TYPES: Mapping[str, Callable[[bytes], object]] = {}
+FILE_FORMATS: Mapping[str, Callable[[Iterable[bytes]], Iterator[Record]]] = {}
 MOST_CHARACTERS = 20_000
 _ECHOED_CHARACTERS = 40
 Row = tuple[str, ...]
@@ -34,7 +41,7 @@ class EncodedText:
     truncated: bool
 
     @property
-    def length(self) -> int:
+    def cost(self) -> int:
         """In tokens."""
         return len(self.ids)
 
@@ -58,13 +65,13 @@ class _Slot:
 Frame = list[_Specials | _Slot]
 
 
-def open_model(folder: Path, manifest: Manifest) -> "TextModel":
+def open_input(folder: Path, manifest: Manifest) -> "TextInput":
     """Reads `tokenizer.json`, and the fields and limits from the manifest."""
     # or each call waits for a pool of threads, on cores that are busy, to do what takes one thread microseconds
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    fields = manifest.input_schema.get("required")
+    fields = manifest.request_schema.get("required")
     if not isinstance(fields, list) or len(fields) not in (1, 2) or not all(isinstance(f, str) for f in fields):
-        raise BundleError(f"the input schema of {manifest.name} must require one text field or two")
+        raise BundleError(f"the request schema of {manifest.name} must require one text field or two")
     try:
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     except Exception as wrong:  # the Rust side raises nothing narrower
@@ -72,10 +79,10 @@ def open_model(folder: Path, manifest: Manifest) -> "TextModel":
     if (max_tokens := manifest.limits.get("max_tokens")) is None:
         raise BundleError(f"the manifest of {manifest.name} states no limits.max_tokens")
     max_characters = manifest.limits.get("max_characters", MOST_CHARACTERS)
-    return TextModel(tokenizer, fields, max_tokens, max_characters)
+    return TextInput(tokenizer, fields, max_tokens, max_characters)
 
 
-def input_schema(fields: list[str], max_characters: int = MOST_CHARACTERS) -> dict[str, Any]:
+def request_schema(fields: Sequence[str], max_characters: int = MOST_CHARACTERS) -> dict[str, Any]:
     """The JSON Schema of one request. `required` lists the fields in the order that the model reads."""
     text = {"type": "string", "minLength": 1, "maxLength": max_characters, "pattern": VISIBLE}
     return {
@@ -86,16 +93,24 @@ def input_schema(fields: list[str], max_characters: int = MOST_CHARACTERS) -> di
     }
 
 
-class TextModel:
+def limits(model: "Model") -> dict[str, int]:
+    """What a served model reads at most of one request."""
+    return {"max_tokens": model.text.max_tokens, "max_characters": MOST_CHARACTERS}
+
+
+class TextInput:
     """A tokenizer and the limits of a bundle."""
 
-    descriptors: ClassVar = {
-        "unknown_share": "the share of tokens that the vocabulary does not have",
-        "fragment_share": "the share of tokens that are pieces of words, as misspelt and foreign words have them",
-        "capital_share": "the share of letters that are capitals",
-        "foreign_letter_share": "the share of letters that are not Latin",
-        "language": "the language that is guessed",
-    }
+    measured = (Column("length", "the length of the input"),)
+    described = (
+        Column("unknown_share", "the share of tokens that the vocabulary does not have"),
+        Column(
+            "fragment_share", "the share of tokens that are pieces of words, as misspelt and foreign words have them"
+        ),
+        Column("capital_share", "the share of letters that are capitals"),
+        Column("foreign_letter_share", "the share of letters that are not Latin"),
+        Column("language", "the language that is guessed", category=True),
+    )
 
     def __init__(
         self, tokenizer: Tokenizer, fields: list[str], max_tokens: int, max_characters: int = MOST_CHARACTERS
@@ -135,19 +150,23 @@ class TextModel:
 
     def collate(self, encoded: Sequence[EncodedText]) -> Feeds:
         """int64 `input_ids`, `attention_mask` and `token_type_ids`."""
-        longest = max(row.length for row in encoded)
+        longest = max(row.cost for row in encoded)
         shape = (len(encoded), max(longest, 1))  # a text may have no token at all, and no graph takes that
         ids = np.full(shape, self._pad, dtype=np.int64)
         mask = np.zeros(shape, dtype=np.int64)
         type_ids = np.zeros(shape, dtype=np.int64)
         for index, row in enumerate(encoded):
-            ids[index, : row.length] = row.ids
-            mask[index, : row.length] = 1
-            type_ids[index, : row.length] = row.type_ids
+            ids[index, : row.cost] = row.ids
+            mask[index, : row.cost] = 1
+            type_ids[index, : row.cost] = row.type_ids
         return {"input_ids": ids, "attention_mask": mask, "token_type_ids": type_ids}
 
-    def describe(self, rows: Sequence[Row], encoded: Sequence[EncodedText]) -> dict[str, list[float] | list[str]]:
-        """Of each row, what `descriptors` names."""
+    def measure(self, encoded: EncodedText) -> dict[str, Any]:
+        """`length`, in tokens."""
+        return {"length": encoded.cost}
+
+    def describe(self, rows: Sequence[Row], encoded: Sequence[EncodedText]) -> dict[str, list[Any]]:
+        """Of each row, what `described` names."""
         from boatyard.inputs.text.language import guess_language  # not installed where a model is served
 
         unknown, pieces = _ids_of_unknown(self._tokenizer), _ids_of_pieces(self._tokenizer)
@@ -232,6 +251,6 @@ def _ids_of_pieces(tokenizer: Tokenizer) -> set[int]:
     return set()
 
 
-def _share(found: Iterable[bool]) -> float:
-    each = list(found)
+def _share(flags: Iterable[bool]) -> float:
+    each = list(flags)
     return sum(each) / len(each) if each else 0.0

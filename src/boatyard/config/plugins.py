@@ -1,0 +1,46 @@
+"""Folders of a package as plug-ins: each is found by its name, and nothing lists them."""
+
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
+from pkgutil import iter_modules
+from types import ModuleType
+from typing import Any
+
+from boatyard.config.errors import UserError
+
+
+class Plugins:
+    """The sub-packages of `package`, such as `boatyard.inputs`, each with modules of agreed names."""
+
+    def __init__(self, package: str, path: Iterable[str]) -> None:
+        self._package = package
+        self._path = path
+        self._what = package.rpartition(".")[2].removesuffix("s")
+
+    def names(self) -> list[str]:
+        """All there are, sorted."""
+        return sorted(module.name for module in iter_modules(self._path) if module.ispkg)
+
+    def module(self, name: str, part: str) -> ModuleType:
+        """The module `part` of a plug-in.
+
+        Raises:
+            UserError: there is no such plug-in.
+        """
+        if name not in (names := self.names()):
+            raise UserError(f"unknown {self._what} {name!r}: there are {', '.join(names)}")
+        return import_module(f"{self._package}.{name}.{part}")
+
+
+def lazily(package: str, members: Mapping[str, str]) -> Callable[[str], Any]:
+    """A module's `__getattr__`: each member's module in `package` is imported when it is first asked for.
+
+    So a plug-in's `training` names all that it owes, and whoever prepares rows loads no torch.
+    """
+
+    def attribute(name: str) -> Any:
+        if name not in members:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return getattr(import_module(f"{package}.{members[name]}"), name)
+
+    return attribute

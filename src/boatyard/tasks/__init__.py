@@ -1,0 +1,34 @@
+"""Tasks: what is asked of a row. Each is a folder, found by its name.
+
+`serving` answers from a bundle's graph, `training` learns and measures, `page` shows, `settings` are the
+configuration keys it owns. docs/how-to/add-an-input-or-a-task.md builds one.
+"""
+
+from types import ModuleType
+from typing import cast
+
+from boatyard.config.plugins import Plugins
+from boatyard.tasks.protocol import ServingTask, TrainingTask
+
+_folders = Plugins(__name__, __path__)
+names = _folders.names
+
+
+def serving(task: str) -> ServingTask:
+    """The part that answers: imports neither torch nor pandas."""
+    return cast(ServingTask, _folders.module(task, "serving"))
+
+
+def training(task: str) -> TrainingTask:
+    """The part that learns and measures."""
+    return cast(TrainingTask, _folders.module(task, "training"))
+
+
+def page(task: str) -> ModuleType:
+    """The part that shows answers in the browser."""
+    return _folders.module(task, "page")
+
+
+def settings(task: str) -> ModuleType:
+    """The configuration keys that the task owns."""
+    return _folders.module(task, "settings")

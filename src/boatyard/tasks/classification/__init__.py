@@ -1,0 +1,1 @@
+"""One of some labels for each row, with its probability."""

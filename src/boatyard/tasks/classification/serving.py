@@ -1,0 +1,125 @@
+"""Answers with a label: probabilities to the likeliest labels, and what feedback may say of them."""
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from boatyard.bundle.manifest import BundleError, Card
+from boatyard.inputs.protocol import InvalidInput
+from boatyard.inputs.texts import normal_form
+from boatyard.journal.columns import Column
+from boatyard.tasks.protocol import Answer, Outputs, Target, Truth
+from boatyard.tasks.score import Losses, Score
+
+OUTPUTS = ("logits", "probabilities")
+LONGEST_LABEL = 200
+"""In characters: what training takes, feedback can name."""
+
+_ECHOED_CHARACTERS = 60
+_COLUMNS = (
+    Column("label", "the answer", category=True, group="prediction", weight=3.0),  # it looks at each label
+    Column("score", "the model's confidence", group="confidence", buckets=[tenth / 10 for tenth in range(1, 11)]),
+)
+
+
+class Options(BaseModel):
+    """How much of the ranking is wanted."""
+
+    top_k: int = Field(3, ge=1, le=100, description="capped at the number of labels")
+
+
+def open_task(card: Card) -> "Classification":
+    """The labels, in the order of the graph's classes. Raises BundleError."""
+    labels = card.target.get("labels")
+    if not isinstance(labels, list) or not labels or not all(isinstance(label, str) for label in labels):
+        raise BundleError(f"the manifest of {card.name} names no target.labels")
+    if len(set(labels)) < len(labels):
+        raise BundleError(f"the manifest of {card.name} names a label twice")
+    return Classification(labels)
+
+
+def check_outputs(card: Card, shapes: Mapping[str, Sequence[Any]]) -> None:
+    """Raises BundleError where the graph tells another number of classes apart."""
+    classes, labels = shapes["probabilities"][-1], len(card.target["labels"])
+    if isinstance(classes, int) and classes != labels:
+        raise BundleError(f"the graph of {card.name} tells {classes} classes apart, but {labels} labels are named")
+
+
+def answer_schema(target: Target) -> dict[str, Any]:
+    """`label`, its probability `score`, and the `top` labels, best first."""
+    label = {"type": "string", "enum": target["labels"]}
+    score = {"type": "number", "minimum": 0, "maximum": 1}
+    choice = {"type": "object", "properties": {"label": label, "score": score}, "required": ["label", "score"]}
+    return {
+        "type": "object",
+        "properties": {"label": label, "score": score, "top": {"type": "array", "items": choice, "minItems": 1}},
+        "required": ["label", "score", "top"],
+    }
+
+
+def truth_schema(target: Target) -> dict[str, Any]:  # noqa: ARG001 - every task's signature
+    """The right `label`; one that the model has, which may be spelt in another Unicode form."""
+    return {
+        "type": "object",
+        "properties": {"label": {"type": "string", "minLength": 1}},
+        "required": ["label"],
+        "additionalProperties": False,
+    }
+
+
+class Classification:
+    """The labels of a bundle."""
+
+    columns = _COLUMNS
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        self.labels = labels
+        self._by_normal_form = {normal_form(label): label for label in labels}
+
+    def decode(self, outputs: Outputs, options: BaseModel) -> list[Answer]:
+        """The likeliest label of each row, and the `top_k` likeliest with their probabilities."""
+        assert isinstance(options, Options)
+        probabilities = outputs["probabilities"]
+        best = np.argsort(-probabilities, axis=1, kind="stable")[:, : options.top_k]
+        scores = np.take_along_axis(probabilities, best, axis=1)
+        return [self._answer(*row) for row in zip(best.tolist(), scores.tolist(), strict=True)]
+
+    def _answer(self, best: list[int], scores: list[float]) -> Answer:
+        top = [{"label": self.labels[index], "score": score} for index, score in zip(best, scores, strict=True)]
+        return {**top[0], "top": top}
+
+    def parse_truth(self, payload: Mapping[str, Any]) -> Truth:
+        """`label` as the model spells it; raises InvalidInput, which names the nearest that it has."""
+        for field in payload:
+            if field != "label":
+                raise InvalidInput('besides its "id", feedback has a "label", and nothing else')
+        label = payload.get("label")
+        if not isinstance(label, str) or not label:
+            raise InvalidInput('"label" must be a string that says something', "/label")
+        wanted = normal_form(label)
+        if (spelling := self._by_normal_form.get(wanted)) is not None:
+            return {"label": spelling}
+        known = {each.casefold(): each for each in self.labels}
+        # no label is longer, and each comparison takes as long as what it compares
+        near = get_close_matches(wanted[:LONGEST_LABEL].casefold(), known, n=1, cutoff=0)
+        nearest = f"; the nearest that it has is {known[near[0]]!r}" if near else ""
+        raise InvalidInput(f"the model has no label {label[:_ECHOED_CHARACTERS]!r}{nearest}", "/label")
+
+    def loss(self, answer: Mapping[str, Any], truth: Truth) -> float:
+        """0 where the label is right, else 1."""
+        return float(answer["label"] != truth["label"])
+
+    def score(self, losses: Losses) -> Score:
+        """Accuracy, with Wilson's interval."""
+        return accuracy(int(losses.size - losses.sum()), losses.size)
+
+
+def accuracy(right: int, rows: int) -> Score:
+    """The share right / rows, with its 95% interval by Wilson (1927), which stays within 0 to 1."""
+    from scipy.stats import binomtest  # not installed where a model is served, and not asked there
+
+    interval = binomtest(right, rows).proportion_ci(method="wilson")
+    return Score("accuracy", right / rows, float(interval.low), float(interval.high))

@@ -1,0 +1,259 @@
+"""What a task owes to the rest: one part to the server, one to training.
+
+Signatures, shapes and errors are here; how to write one is told in docs/how-to/add-an-input-or-a-task.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from boatyard.inputs.protocol import Problem
+from boatyard.journal.columns import Column
+from boatyard.tasks.score import Losses, Score, Scores
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow as pa
+    from torch import Tensor, nn
+
+    from boatyard.bundle.manifest import Card
+    from boatyard.config.schema import Config, Data, Model
+    from boatyard.data.summary import DataSummary
+    from boatyard.data.validate import Findings, Ledger
+    from boatyard.inputs.protocol import SimpleFeatures
+
+Outputs = Mapping[str, NDArray[Any]]
+"""A graph's outputs by name; of each array a row for each input row."""
+
+Answer = dict[str, Any]
+"""What a client is told of one row, as JSON."""
+
+Truth = dict[str, Any]
+"""What would have been right, as JSON; `parse_truth` makes it of feedback."""
+
+Target = dict[str, Any]
+"""What a bundle's manifest says of the task: its labels, its unit and the like, as JSON."""
+
+
+# ---- serving
+
+
+class OpenTask(Protocol):
+    """The task of one bundle. Threads may share it."""
+
+    columns: Sequence[Column]
+    """Of an answer, each one of its keys: what the journal counts, drift compares and /metrics shows."""
+
+    def decode(self, outputs: Outputs, options: BaseModel) -> list[Answer]:
+        """An answer for each row. `options`: an instance of the module's Options."""
+
+    def parse_truth(self, payload: Mapping[str, Any]) -> Truth:
+        """What feedback says, less its id, in normal form; raises InvalidInput where it cannot be."""
+
+    def loss(self, answer: Mapping[str, Any], truth: Truth) -> float:
+        """Of one row, 0 where it is right. Of the answer only the `columns` need be there."""
+
+    def score(self, losses: Losses) -> Score:
+        """The primary score of rows with these losses, with its interval. There must be one."""
+
+
+class ServingTask(Protocol):
+    """The module `boatyard.tasks.<task>.serving`: imports neither torch nor pandas."""
+
+    OUTPUTS: Sequence[str]
+    """Of a graph, what `decode` reads; every graph has `embedding` besides."""
+    Options: type[BaseModel]
+    """What a client may ask for in the query, each with a default."""
+
+    def open_task(self, card: Card) -> OpenTask:
+        """By the card's `target`. Raises BundleError."""
+
+    def check_outputs(self, card: Card, shapes: Mapping[str, Sequence[Any]]) -> None:
+        """Raises BundleError where a graph with OUTPUTS of these shapes cannot answer for the card."""
+
+    def answer_schema(self, target: Target) -> dict[str, Any]:
+        """JSON Schema of an answer."""
+
+    def truth_schema(self, target: Target) -> dict[str, Any]:
+        """JSON Schema of what feedback says, less its id."""
+
+
+# ---- training
+
+
+class Targets(Protocol):
+    """The targets of the rows that are being prepared, one after another."""
+
+    values: NDArray[Any]
+    """[rows] once closed: equal where the targets are."""
+
+    def read(self, cells: Mapping[str, Any]) -> Any | Problem:
+        """The target in a source's cells, or what is wrong with it."""
+
+    def append(self, target: Any) -> None:
+        """Keep it for the row that is next."""
+
+    def close(self) -> None:
+        """There are no more."""
+
+    def knows(self, cells: Mapping[str, Any]) -> bool:
+        """Whether these cells hold a target that some row has, or might: then they are a row's."""
+
+    def shown(self, index: int) -> str:
+        """A row's target in a message."""
+
+    def cell(self, index: int) -> Any:
+        """A row's target as a source holds it."""
+
+    def check(self, ledger: Ledger, findings: Findings, usable: NDArray[np.bool_]) -> dict[int, str]:
+        """Find what is wrong with them all together. Returns the rows to set aside, each with the reason."""
+
+    def essential(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Places in `rows` of those that no sample of them may lack, such as one of each label."""
+
+    def facts(self, usable: NDArray[np.bool_]) -> Target:
+        """What the usable rows say of the target, as JSON: `labels` and the like."""
+
+    def stored(self, target: Target) -> pa.Array:
+        """Of all rows, as training reads them; what is not usable may be anything."""
+
+    def group(self, index: int) -> str:
+        """Under which of a few headings the report shows a row, such as its label."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a report: Markdown below a heading, which may show the pictures by their file names."""
+
+    heading: str
+    parts: Sequence[str]
+
+
+class Head(Protocol):
+    """A torch module: features, float[batch, width], to raw outputs by name."""
+
+    def loss(self, raw: Mapping[str, Tensor], targets: Tensor) -> Tensor:
+        """The mean over the batch."""
+
+    def served(self, raw: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        """What the graph answers, in the order of OUTPUTS."""
+
+    def divergence(self, first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> Tensor:
+        """How far two readings of the same rows are apart, the mean over the batch: what `train.r_drop` weighs."""
+
+    def start_at(self, features: Tensor, targets: Tensor) -> None:
+        """Set the weights where the training rows' features put them: `model.head=fitted`."""
+
+    def shape(self) -> dict[str, Any]:
+        """What `restore_head` needs besides the weights, as JSON."""
+
+
+class Estimator(Protocol):
+    """A fitted simple model on an input's simple features."""
+
+    name: str
+    """In a word or three."""
+    description: str
+    """For a reader of the report, as a noun phrase."""
+
+    def outputs(self, rows: Sequence[Any]) -> Outputs:
+        """What `score` reads, as far as a simple model has it."""
+
+
+class TrainingTask(Protocol):
+    """The module `boatyard.tasks.<task>.training`."""
+
+    VALIDATION: Mapping[str, bool]
+    """What `validation_scores` holds, the primary first, and whether higher is better."""
+    SMOOTHED: bool
+    """Whether transformers' label smoothing has a meaning for the targets."""
+    DOCUMENTS: Sequence[str]
+    """The names of the pictures that `report` draws."""
+
+    def open_targets(self, data: Data) -> Targets:
+        """For rows that are about to be read. Raises UserError where `data` names the target wrongly."""
+
+    def target_columns(self, data: Data) -> list[str]:
+        """The columns of a source that hold the target."""
+
+    def refusal(self, target: Target) -> str | None:
+        """Why nothing can be learnt from rows with these targets, as a sentence; None where something can."""
+
+    def data_section(self, summary: DataSummary, folder: Path) -> list[Section]:
+        """The data report's part on the targets; its pictures are drawn into `folder`."""
+
+    def data_facts(self, summary: DataSummary) -> dict[str, Any]:
+        """The same in numbers."""
+
+    def tensor(self, targets: Sequence[Any]) -> Tensor:
+        """A batch of stored targets."""
+
+    def build_head(self, width: int, target: Target, model: Model) -> nn.Module:
+        """A new Head of random weights."""
+
+    def restore_head(self, width: int, shape: Mapping[str, Any]) -> nn.Module:
+        """A Head of that shape, whose weights will be loaded."""
+
+    def validation_scores(self, raw: NDArray[Any], targets: NDArray[Any]) -> dict[str, float]:
+        """While training goes on. `raw`: the head's first raw output."""
+
+    def fit_after(self, outputs: Outputs, targets: NDArray[Any]) -> Target:
+        """What is learnt from the answers on validation and goes into the manifest's target, such as a quantile."""
+
+    def score(self, outputs: Outputs, targets: NDArray[Any], target: Target, config: Config) -> Scores:
+        """How good the outputs are."""
+
+    def losses(self, outputs: Outputs, targets: NDArray[Any]) -> Losses:
+        """Of each row, as the serving part's `loss` has it."""
+
+    def truth(self, stored: Any, target: Target) -> Truth:
+        """What feedback would say of a row with this stored target."""
+
+    def cell(self, truth: Truth) -> Any:
+        """What a source would hold for it."""
+
+    def report(
+        self, scores: Scores, outputs: Outputs, targets: NDArray[Any], shown: ShownRows, config: Config, folder: Path
+    ) -> list[Section]:
+        """The evaluation report's part below the headline; its pictures are drawn into `folder`."""
+
+    def fit_baseline(
+        self, simple: SimpleFeatures, rows: Sequence[Any], targets: NDArray[Any], target: Target, seed: int
+    ) -> Estimator:
+        """The simple model that a network must beat, fitted on all these rows."""
+
+    def fallback(self, targets: NDArray[Any], target: Target) -> Estimator:
+        """What needs no features, such as the most frequent label: where no other can be fitted."""
+
+    def sample(self, targets: NDArray[Any], random: np.random.Generator, size: int) -> NDArray[np.int64]:
+        """Row numbers in ascending order, some `size` of them, for a baseline that cannot be fitted on all."""
+
+    def parity(self, exact: Outputs, served: Outputs, targets: NDArray[Any], config: Config) -> Parity:
+        """How a quantised graph compares with the exact one."""
+
+    def card_parts(self, target: Target) -> list[Section]:
+        """Of the model card: what it answers, and what that leaves open."""
+
+
+@dataclass(frozen=True)
+class ShownRows:
+    """Rows of a report: where each comes from (file:row), and how a person reads it."""
+
+    sources: Sequence[str]
+    texts: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Parity:
+    """What quantising changed. `refusal`: why the quantised graph must not be served; None where it may be."""
+
+    figures: dict[str, float]
+    sentence: str
+    refusal: str | None

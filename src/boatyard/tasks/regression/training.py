@@ -1,0 +1,32 @@
+"""The part that learns and measures. Torch and scikit-learn are loaded by what needs them."""
+
+from boatyard.config.plugins import lazily
+
+__getattr__ = lazily(
+    __package__,
+    {
+        "open_targets": "targets",
+        "target_columns": "targets",
+        "refusal": "targets",
+        "truth": "targets",
+        "cell": "targets",
+        "data_section": "data_report",
+        "data_facts": "data_report",
+        "VALIDATION": "head",
+        "SMOOTHED": "head",
+        "tensor": "head",
+        "build_head": "head",
+        "restore_head": "head",
+        "validation_scores": "head",
+        "fit_after": "metrics",
+        "score": "metrics",
+        "losses": "metrics",
+        "DOCUMENTS": "report",
+        "report": "report",
+        "card_parts": "report",
+        "fit_baseline": "baseline",
+        "fallback": "baseline",
+        "sample": "baseline",
+        "parity": "parity",
+    },
+)

@@ -1,0 +1,115 @@
+"""How good a model is: one number with its interval, which way is better, and whether two models differ."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Losses = NDArray[np.float64]
+"""[rows]: how wrong each answer is; 0 where it is right. Less is better, whatever the task."""
+
+_DRAWS = 10_000
+_CELLS = 2**22  # drawn at once
+
+
+@dataclass(frozen=True)
+class Score:
+    """A measure of a model on some rows. `low` and `high`: a 95% interval, where one is known."""
+
+    name: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    higher_is_better: bool = True
+
+    @property
+    def title(self) -> str:
+        """The name as people read it."""
+        return self.name.replace("_", " ")
+
+    @property
+    def shown(self) -> str:
+        """The value as people read it."""
+        return shown(self.value)
+
+    def is_better_than(self, other: "Score") -> bool:
+        """Which is strictly so; both must be of one name."""
+        return self.value > other.value if self.higher_is_better else self.value < other.value
+
+    def shortfall(self, other: "Score") -> float:
+        """By how much this is worse than `other`, in the score's unit; negative where it is better."""
+        return other.value - self.value if self.higher_is_better else self.value - other.value
+
+
+def shown(value: float) -> str:
+    """Four decimals of a small number, fewer of a large one."""
+    return f"{value:,.4f}" if abs(value) < 10 else f"{value:,.2f}" if abs(value) < 10_000 else f"{value:,.0f}"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a task measures of answers to `rows` rows. The first of `all` is the one that decides.
+
+    `detail`: further figures by name, which only the task's own report and page read.
+    """
+
+    rows: int
+    all: Sequence[Score]
+    detail: dict[str, Any]
+
+    @property
+    def primary(self) -> Score:
+        """What gates, sweeps and checkpoints go by."""
+        return self.all[0]
+
+    def by_name(self) -> dict[str, float]:
+        """For trackers."""
+        return {score.name: score.value for score in self.all}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two models on `rows` rows. `low` and `high` bound the mean of what `after` loses less than `before`.
+
+    `before` and `after`: the primary scores there.
+    """
+
+    name: str
+    rows: int
+    before: Score
+    after: Score
+    low: float
+    high: float
+
+    @property
+    def better(self) -> bool:
+        """By more than chance."""
+        return self.low > 0
+
+    @property
+    def worse(self) -> bool:
+        """By more than chance."""
+        return self.high < 0
+
+
+def paired_interval(before: Losses, after: Losses, confidence: float = 0.95, seed: int = 0) -> tuple[float, float]:
+    """Paired bootstrap of mean(before - after) (Efron and Tibshirani 1993, percentile interval).
+
+    Above 0: `after` loses less. Rows are drawn by the values that their differences have: where losses are 0 or 1,
+    these are three.
+
+    Raises ValueError when the two are not of the same rows.
+    """
+    if before.shape != after.shape or not before.size:
+        raise ValueError("both must answer the same rows, and there must be one")
+    rows = before.size
+    values, counts = np.unique(before - after, return_counts=True)
+    random, at_once = np.random.default_rng(seed), max(1, _CELLS // len(values))
+    means = [
+        random.multinomial(rows, counts / rows, size=min(at_once, _DRAWS - start)) @ values / rows
+        for start in range(0, _DRAWS, at_once)
+    ]
+    low, high = np.quantile(np.concatenate(means), [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
