@@ -59,7 +59,7 @@ def tracked(config: Config, job: str) -> Iterator[None]:
         )
     except wandb.errors.Error as error:
         raise UserError(f"tracking=wandb: {error}; run `wandb login`, or choose tracking=offline or none") from None
-    try:  # W&B's own `with` prints a traceback, of a wrong input too
+    try:  # W&B's own `with` prints a traceback, even for a UserError
         yield
     except BaseException:
         run.finish(exit_code=1)
@@ -109,20 +109,20 @@ def git_commit(folder: Path = Path(__file__).parent) -> str | None:
             return None
         commit = _git(folder, "rev-parse", "--verify", "HEAD")
         changed = _git(Path(root), "status", "--porcelain")
-    except (OSError, subprocess.CalledProcessError):  # no git, no repository, no commit, or one that git distrusts
+    except (OSError, subprocess.CalledProcessError):  # no git, no repository, no commit, or one that git does not trust
         return None
     return f"{commit}+changes" if changed else commit
 
 
 def _git(folder: Path, *words: str) -> str:
-    # git sets them for its hooks, and they name the repository that the hook runs in
+    # git sets these for its hooks, and they point at the repository that the hook runs in
     environment = {name: value for name, value in os.environ.items() if name not in _OF_ONE_REPOSITORY}
     ran = subprocess.run(["git", *words], cwd=folder, env=environment, capture_output=True, check=True)  # noqa: S603
     return os.fsdecode(ran.stdout).strip()
 
 
 def _get_key() -> None:
-    """Put the API key into this process's environment, where only its name in Secret Manager is given."""
+    """Fetch the API key into this process's environment, where only its name in Secret Manager is known."""
     name = os.environ.get("WANDB_API_KEY_SECRET")
     if not name or os.environ.get("WANDB_API_KEY"):
         return

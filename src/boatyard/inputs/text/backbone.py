@@ -127,5 +127,5 @@ def _of_shape(shape: Mapping[str, Any]) -> PreTrainedModel:
 
 
 def _without_pooler(encoder: PreTrainedModel) -> PreTrainedModel:
-    encoder.pooler = None  # nothing would train its weights
+    encoder.register_module("pooler", None)  # nothing would train its weights
     return encoder
