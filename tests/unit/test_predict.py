@@ -166,6 +166,21 @@ def test_a_graph_and_labels_that_disagree_are_refused(tmp_path: Path) -> None:
         Predictor(open_bundle(bundle_with(tmp_path, graph(), target={"labels": LABELS[:2]})))
 
 
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ({"labels": [*LABELS[:2], LABELS[0]]}, "names a label twice"),
+        ({"labels": []}, r"names no target\.labels"),
+        ({}, r"names no target\.labels"),
+    ],
+)
+def test_labels_that_cannot_be_answered_with_are_refused(tmp_path: Path, target: dict[str, Any], said: str) -> None:
+    write_bundle(tmp_path)
+    bundle = open_bundle(tmp_path)
+    with pytest.raises(BundleError, match=said):
+        Predictor(replace(bundle, manifest=bundle.manifest.model_copy(update={"target": target})))
+
+
 @pytest.mark.parametrize("changes", [{"input": "smells"}, {"task": "divination"}])
 def test_an_unknown_input_or_task_is_refused(tmp_path: Path, changes: dict[str, str]) -> None:
     write_bundle(tmp_path)

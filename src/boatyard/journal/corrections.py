@@ -8,14 +8,15 @@ from numpy.typing import NDArray
 
 
 def which_count(
-    ids: NDArray[Any] | Sequence[str], times: NDArray[Any] | Sequence[float], labels: Sequence[str]
+    ids: NDArray[Any] | Sequence[str], times: NDArray[Any] | Sequence[float], truths: Sequence[str]
 ) -> NDArray[np.intp]:
     """The positions of what counts, ordered by id: of each answer's corrections the latest.
 
-    `times`: in seconds. At equal times the label that sorts last counts, so the order of reading does not matter.
+    `times`: in seconds. `truths`: each in one spelling; at equal times the one that sorts last counts, so the order of
+    reading does not matter.
     """
-    names = {label: rank for rank, label in enumerate(sorted(set(labels)))}
-    ranks = np.fromiter((names[label] for label in labels), np.int64, len(labels))
+    by_truth = {truth: rank for rank, truth in enumerate(sorted(set(truths)))}
+    ranks = np.fromiter((by_truth[truth] for truth in truths), np.int64, len(truths))
     answers = np.asarray(ids)
     order = np.lexsort((ranks, np.asarray(times, float), answers))
     answers = answers[order]
