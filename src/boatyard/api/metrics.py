@@ -158,8 +158,8 @@ class _AnsweredNumbers(Collector):
         family = HistogramMetricFamily(
             "boatyard_answer_number", "Numbers that were answered.", labels=["model", "column"]
         )
-        for labels, histogram in self._histograms.items():
-            family.add_metric(labels, histogram.cumulative(), histogram.sum)
+        for key, histogram in self._histograms.items():
+            family.add_metric(key, histogram.cumulative(), histogram.sum)
         yield family
 
 

@@ -78,7 +78,7 @@ async def named_model(models: Models, model: str | None) -> Predictor:
     except UnknownModel as why:
         raise Problem(404, str(why)) from None
     except ModelUnavailable as why:
-        if isinstance(why.__cause__, OSError):  # where the storage is and what it said is for the log
+        if isinstance(why.__cause__, OSError):  # where the storage is, and its own message, belong in the log
             raise why.__cause__ from None
         raise Problem(503, str(why)) from None
     except UserError as wrong:
@@ -105,7 +105,7 @@ def _read_options(request: Request, predictor: Predictor) -> BaseModel:
     if not request.scope["query_string"]:
         return predictor.default_options
     check_query(request, {MODEL, *predictor.options_type.model_fields})
-    options = {name: text for name, text in request.query_params.items() if name != MODEL}
+    options = {name: sent for name, sent in request.query_params.items() if name != MODEL}
     try:
         return predictor.options_type.model_validate(options) if options else predictor.default_options
     except ValidationError as wrong:

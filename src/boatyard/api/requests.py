@@ -62,7 +62,7 @@ def media_type(request: Request, taken: Collection[str]) -> str:
 
 
 async def read_pieces(request: Request) -> AsyncIterator[bytes]:
-    """The body as it comes in, however long it takes, unless nothing comes for a while."""
+    """The body as it comes in, however long that takes, unless it pauses for too long."""
     pieces = request.stream()
     while True:
         try:
@@ -122,7 +122,7 @@ async def patiently(request: Request, answer: "asyncio.Future[_Answer]", seconds
     listening: list[asyncio.Task[None]] = []
 
     def give_up(cause: Exception) -> None:
-        if answer.cancel():  # nothing else did, and there was no answer yet
+        if answer.cancel():  # False if it is done or was cancelled before
             causes.append(cause)
 
     def listen() -> None:
@@ -130,7 +130,7 @@ async def patiently(request: Request, answer: "asyncio.Future[_Answer]", seconds
         task.add_done_callback(lambda _: give_up(ClientDisconnect()))
 
     late = Problem(504, "the answer was not ready within the time that the request allows")
-    # a clock would not tell why it was cancelled: uvloop's timers may fire a little early
+    # the time alone cannot say why it was cancelled: uvloop's timers may fire a little early
     timers = [loop.call_later(max(seconds, 0), give_up, late), loop.call_later(LISTEN_AFTER_SECONDS, listen)]
     try:
         return await answer

@@ -278,7 +278,7 @@ class Journal:
     def _write_once(self, key: str, lines: bytes) -> None:
         try:
             self._storage.write_once(key, gzip.compress(lines, _COMPRESSION, mtime=0))
-        except AlreadyExists:  # whoever shipped it died, or was given up, before it was deleted here
+        except AlreadyExists:  # whoever shipped it ended before it was deleted here
             shipped = gzip.decompress(self._storage.read(key))
             if len(lines) > len(shipped) and lines.startswith(
                 shipped

@@ -74,7 +74,7 @@ def _accepted(storage: Storage, name: str, version: str) -> str:
     """The score that the version was accepted with."""
     try:
         score = read_manifest(storage, name, version).accepted
-    except BundleError:  # a later Boatyard's, or damaged: whoever would use it is told why
+    except BundleError:  # of a later format, or damaged: using it raises the reason
         return "unreadable"
     return f"{score.title} {score.shown}" if score else ""
 

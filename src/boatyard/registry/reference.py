@@ -30,9 +30,9 @@ class Reference:
         return f"{self.name}@{self.selector}"
 
 
-def parse_reference(text: str) -> Reference:
+def parse_reference(written: str) -> Reference:
     """`inbox`, `inbox@staging` or `inbox@20260102T030405Z-0a1b2c3d`."""
-    name, at, selector = text.partition("@")
+    name, at, selector = written.partition("@")
     return Reference(name, selector) if at else Reference(name)
 
 
