@@ -78,7 +78,7 @@ class Traffic:
         """As canonical JSON."""
         self.versions = Names()
         self.rows_read = 0
-        self._plugins = {"input": card.input, "task": card.task}
+        self._plugins = (card.input, card.task)
         self._storage = storage
         self._days = days
         self._sample_size = sample
@@ -98,8 +98,7 @@ class Traffic:
 
     def serves(self, card: Card, columns: Sequence[Column]) -> bool:
         """Whether a version with this card and these columns can be watched by what was read."""
-        same_plugins = self._plugins == {"input": card.input, "task": card.task}
-        return same_plugins and _kinds(self.columns) == _kinds(columns)
+        return self._plugins == (card.input, card.task) and _kinds(self.columns) == _kinds(columns)
 
     def refresh(self, now: datetime | None = None) -> int:
         """Read the new objects and drop the old ones; returns how many were read. Raises JournalError."""
@@ -215,7 +214,7 @@ class Traffic:
 
     def _values(self, line: Mapping[str, Any]) -> list[Any]:
         """In the order of the columns; NaN or an empty string where the answer lacks one."""
-        own = all(line.get(key) in (None, name) for key, name in self._plugins.items())  # lines of old name no task
+        own = (line["input"], line["task"]) == self._plugins
         values = {**line["answer"], **line["measured"]} if own else {}
         return [
             (MISSING_CATEGORY if column.category else math.nan)
