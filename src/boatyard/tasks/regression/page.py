@@ -1,0 +1,62 @@
+"""How numbers are shown and corrected."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import altair as alt
+import streamlit as st
+
+from boatyard.frontend import charts
+from boatyard.frontend.protocol import Answer, Card, Truth
+from boatyard.frontend.showing import figures as show_figures
+from boatyard.frontend.showing import literal, number
+
+OPTIONS: Mapping[str, str | int] = {}
+
+
+def summary(card: Card) -> str:
+    """One number, and its unit."""
+    unit = card["target"].get("unit")
+    return f"One number in {unit}" if unit else "One number"
+
+
+def headline(answer: Answer) -> str:
+    """The number with its unit."""
+    return _with_unit(answer["value"], answer["unit"])
+
+
+def figures(answer: Answer) -> dict[str, str]:
+    """The interval."""
+    return {"90% interval": f"{number(answer['low'])} to {number(answer['high'])}"}
+
+
+def draw(answer: Answer, card: Card) -> None:
+    """The number in its interval, on the scale of the targets that the model has learnt from."""
+    row = {"name": "", "value": answer["value"], "low": answer["low"], "high": answer["high"], "chosen": True}
+    charts.draw(
+        charts.intervals([row], answer["unit"] or "", domain=card["target"]["buckets"]),
+        f"{headline(answer)}, between {number(answer['low'])} and {number(answer['high'])}",
+    )
+    st.caption("For nine rows in ten like those of its data, the truth lies in the interval.")
+
+
+def agreement(answer: Answer) -> Truth | None:  # noqa: ARG001 - every task's signature
+    """None: nobody knows a number to its last digit by looking at the model's."""
+    return None
+
+
+def correction(answer: Answer, card: Card) -> Truth | None:
+    """A number that is typed."""
+    unit = card["target"].get("unit")
+    name = f"What would be right, in {literal(unit)}?" if unit else "What would be right?"
+    value = st.number_input(name, value=None, key=f"truth-of-{answer['id']}", format="%g", placeholder="A number")
+    return None if value is None else {"value": value}
+
+
+def describe(truth: Truth, card: Card) -> str:
+    """The number with its unit."""
+    return _with_unit(truth["value"], card["target"].get("unit"))
+
+
+def _with_unit(value: float, unit: str | None) -> str:
+    return f"{number(value)} {unit}" if unit else number(value)
