@@ -145,7 +145,7 @@ def _file(api: Service, file_help: str) -> None:
                 job = api.upload("/jobs", file, media_type)
         except Trouble as trouble:
             return explain(trouble)
-        st.query_params["job"] = job["id"]  # so that it is found again when the page is loaded anew
+        st.query_params["job"] = job["id"]  # so that reloading the page finds the job again
     if job_id := st.query_params.get("job"):
         if not _JOB_ID.fullmatch(job_id):  # anybody may write an address
             del st.query_params["job"]

@@ -1,4 +1,4 @@
-"""What is asked, how fast it is answered, and how often the answer is right."""
+"""What is answered, how fast, and how good the answers are."""
 
 from math import inf
 from typing import Any
