@@ -110,7 +110,8 @@ def percent(share: float | None) -> str:
 
 
 def number(value: float | None) -> str:
-    """A whole number without decimals; nothing is known of None."""
+    """As many decimals as it has and a person reads; nothing is known of None."""
     if value is None:
         return "n/a"
-    return f"{value:,.0f}" if float(value).is_integer() else shown(value)
+    rounded = shown(value)
+    return rounded.rstrip("0").rstrip(".") if "." in rounded else rounded

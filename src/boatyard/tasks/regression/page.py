@@ -1,6 +1,6 @@
 """How numbers are shown and corrected."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import altair as alt
@@ -8,7 +8,6 @@ import streamlit as st
 
 from boatyard.frontend import charts
 from boatyard.frontend.protocol import Answer, Card, Truth
-from boatyard.frontend.showing import figures as show_figures
 from boatyard.frontend.showing import literal, number
 
 OPTIONS: Mapping[str, str | int] = {}
@@ -60,3 +59,56 @@ def describe(truth: Truth, card: Card) -> str:
 
 def _with_unit(value: float, unit: str | None) -> str:
     return f"{number(value)} {unit}" if unit else number(value)
+
+
+# ---- how far off it is
+
+
+def mistakes(metrics: Mapping[str, Any]) -> None:
+    """Answers against truths, and the error by the size of the truth."""
+    detail = metrics["detail"]
+    st.markdown("**Answers against truths**")
+    charts.draw(_scatter(detail["points"]), "Each answer against its truth")
+    st.caption(
+        f"{metrics['rows']:,} rows of the {literal(metrics['split'])} split, as trained, of which "
+        f"{len(detail['points']):,} are drawn. On the line an answer is right."
+    )
+    st.markdown("**Error, by the truth**")
+    st.table(
+        [
+            {
+                "truth": f"{number(part['low'])} to {number(part['high'])}",
+                "rows": f"{part['rows']:,}",
+                "mean absolute error": number(part["mean_absolute_error"]),
+                "mean error": number(part["mean_error"]),
+            }
+            for part in detail["ranges"]
+        ]
+    )
+    st.caption("A mean error above 0: the model answers with too much there.")
+
+
+def _scatter(points: Sequence[Mapping[str, float]]) -> Any:
+    """`value` of each `truth`."""
+    ends = [point[end] for point in points for end in ("truth", "value")]
+    scale, axis = alt.Scale(zero=False, nice=True), alt.Axis(tickCount=5)
+    answered = (
+        alt.Chart(charts.data(points))
+        .mark_point(filled=True, opacity=0.5, size=30, color=charts.accent())
+        .encode(
+            x=alt.X("truth:Q", scale=scale, axis=axis, title="truth"),
+            y=alt.Y("value:Q", scale=scale, axis=axis, title="answer"),
+            tooltip=["truth:Q", "value:Q"],
+        )
+    )
+    return (charts.diagonal(min(ends), max(ends)) + answered).properties(height=300)
+
+
+# ---- the data
+
+
+def data(facts: Mapping[str, Any]) -> None:
+    """How the targets are spread, by split."""
+    st.markdown("**Targets**")
+    rows = [{"split": split, **points} for split, points in facts["targets"].items() if points]
+    st.dataframe(rows, hide_index=True)
