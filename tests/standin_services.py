@@ -77,7 +77,7 @@ def drawn(page: AppTest) -> AppTest:
 
 
 def content(page: AppTest) -> str:
-    """What is on the page, as Markdown, without charts and tables."""
+    """What is on the page without charts and tables, as Markdown without its escapes."""
     metrics = [f"{metric.label}: {metric.value}" for metric in page.metric]
     kinds = ("info", "success", "caption", "markdown", "subheader", "text")
-    return "\n".join([element.value for kind in kinds for element in page.get(kind)] + metrics)
+    return "\n".join([*(element.value for kind in kinds for element in page.get(kind)), *metrics]).replace("\\", "")

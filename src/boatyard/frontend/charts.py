@@ -129,9 +129,12 @@ def reports(rows: Rows) -> Any:
 
 
 def over_time(rows: Rows, order: Sequence[str], others: str) -> Any:
-    """`count` in each `hour`, stacked by `name` in that order; `others` in grey."""
+    """`count` in each `hour`, stacked by `name` in that order; `others` in grey. A single name is not shown."""
     shown = [name for name in order if name != others]
     long = any(len(name) > BESIDE for name in order)
+    legend = alt.Legend(
+        title=None, orient="bottom", columns=1 if long else 2, labelLimit=300 if long else 150, padding=0
+    )
     shades = [*_shades(len(shown)), *([_mixed(GREY, 0.45)] if others in order else [])]
     return (
         alt.Chart(data(rows))
@@ -142,13 +145,7 @@ def over_time(rows: Rows, order: Sequence[str], others: str) -> Any:
             color=alt.Color(
                 "name:N",
                 scale=alt.Scale(domain=list(order), range=shades),
-                legend=alt.Legend(
-                    title=None,
-                    orient="bottom",
-                    columns=1 if long else 2,
-                    labelLimit=300 if long else 150,
-                    padding=0,
-                ),
+                legend=legend if len(order) > 1 else None,
             ),
             order=alt.Order("rank:Q"),
             tooltip=["name:N", "count:Q"],

@@ -21,7 +21,7 @@ def summary(card: Card) -> str:
 
 def headline(answer: Answer) -> str:
     """The number with its unit."""
-    return _with_unit(answer["value"], answer["unit"])
+    return _with_unit(number(answer["value"]), answer["unit"])
 
 
 def figures(answer: Answer) -> dict[str, str]:
@@ -53,12 +53,12 @@ def correction(answer: Answer, card: Card) -> Truth | None:
 
 
 def describe(truth: Truth, card: Card) -> str:
-    """The number with its unit."""
-    return _with_unit(truth["value"], card["target"].get("unit"))
+    """The number as it was typed, with its unit."""
+    return _with_unit(f"{truth['value']:,.15g}", card["target"].get("unit"))
 
 
-def _with_unit(value: float, unit: str | None) -> str:
-    return f"{number(value)} {unit}" if unit else number(value)
+def _with_unit(value: str, unit: str | None) -> str:
+    return f"{value} {unit}" if unit else value
 
 
 # ---- how far off it is
