@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from bundles import publish_in_production
+from bundles import publish_in_production, write_regression_bundle
 from frontends import ADMIN_KEY, HOSTILE_EXAMPLE, HOSTILE_LABEL, FrontendProcess, Stack
 from references import messages
 from servers import ServerProcess, free_port
 
 from boatyard import registry
 from boatyard.inputs.text.serving import request_schema
+from boatyard.storage import open_storage
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -294,6 +295,27 @@ def test_a_model_of_titles_and_texts_is_asked_for_both(visit: "Visit", tmp_path:
         page.get_by_label("Title", exact=True).fill("a transfer")
         ask(page, "what is the iban")
         expect(page.get_by_role("heading", name="transfer")).to_be_visible()
+
+
+def test_a_number_is_answered_in_its_interval_and_corrected_by_the_right_one(
+    visit: "Visit", tmp_path: Path, expect: Any
+) -> None:
+    storage = open_storage(str(tmp_path / "storage"))
+    write_regression_bundle(tmp_path / "sealed")
+    registry.promote(storage, "prices", registry.publish(storage, tmp_path / "sealed").version)
+    with (
+        ServerProcess(tmp_path / "storage", tmp_path / "api.log", BOATYARD_MODEL="prices") as api,
+        FrontendProcess(tmp_path / "log", BOATYARD_API=api.url) as frontend,
+    ):
+        page = visit(frontend.url)
+        ask(page, "fee iban")
+        expect(page.get_by_role("heading", name="55 EUR")).to_be_visible()
+        expect(page.get_by_text("52.5 to 57.5")).to_be_visible()
+        page.get_by_role("spinbutton", name="What would be right, in EUR?").fill("54.125")
+        page.get_by_role("button", name="Send").click()
+        expect(page.get_by_text("It is kept that 54.125 EUR is right.")).to_be_visible()
+    truths = [line["truth"] for line in journal(tmp_path) if line["event"] == "feedback"]
+    assert truths == [{"value": 54.125}]
 
 
 def test_an_api_with_keys_is_asked_with_the_one_that_was_typed(visit: "Visit", tmp_path: Path, expect: Any) -> None:
