@@ -18,7 +18,7 @@ from boatyard import registry
 from boatyard.evaluate.markdown import escape
 from boatyard.evaluate.metrics import BaselineScore, score
 from boatyard.evaluate.report import write_report
-from boatyard.inputs.text.serving import input_schema
+from boatyard.inputs.text.serving import request_schema
 from boatyard.storage import open_storage
 
 ADMIN_KEY = "an-admin-key-that-nobody-guesses"
@@ -97,14 +97,14 @@ class Stack:
         }
         (sealed / "data.json").write_text(json.dumps(facts))
         _evaluate(sealed)
-        served = {"rows": 100, "accuracy": 0.9 + bias[2] / 1000, "accuracy_low": 0.85, "accuracy_high": 0.97}
+        accuracy = {"name": "accuracy", "value": 0.9 + bias[2] / 1000, "low": 0.85, "high": 0.97}
         bundle: dict[str, Any] = {
             "bias": bias,
-            "labels": LABELS,
-            "input_schema": input_schema(["text"], max_characters=60_000),
+            "target": {"labels": LABELS},
+            "request_schema": request_schema(["text"], max_characters=60_000),
             "limits": {**fields()["limits"], "max_characters": 60_000},
             "examples": [{"text": "my card was stolen"}, {"text": HOSTILE_EXAMPLE}],
-            "metrics": {"served": served, "graph_bytes": 1_000_000, "precision": "fp32"},
+            "metrics": {"rows": 100, "served": [accuracy], "graph_bytes": 1_000_000, "precision": "fp32"},
         }
         write_reference(sealed, messages(600, seed=0), **bundle)
         write_bundle(sealed, **bundle)
