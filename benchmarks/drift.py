@@ -1,4 +1,6 @@
-"""How often the monitor raises a false alarm, and how soon it notices a change:  python benchmarks/drift.py BANKING77 NEWS
+"""How often the monitor raises a false alarm, and how soon it notices a change.
+
+    python benchmarks/drift.py BANKING77 NEWS
 
 BANKING77 is a folder with train.csv and test.csv, NEWS a CSV file with a column `title`. Three fifths of all messages
 are held out of training: references and windows are drawn from them, with replacement. Runs the pipeline; what is done
