@@ -1,5 +1,6 @@
 """A model, its journal and its reports as the version before inputs and tasks wrote them."""
 
+import gzip
 import json
 import shutil
 from datetime import UTC, datetime, timedelta
@@ -105,12 +106,25 @@ def test_an_alarm_of_the_version_before_goes_on_while_its_verdict_is_suspicious(
     storage: Storage, tmp_path: Path
 ) -> None:
     shutil.copytree(FIXTURE, tmp_path / "storage", dirs_exist_ok=True)
-    version = json.loads(storage.read("models/moorings/aliases/production.json"))["version"]
+    lines = list(map(json.loads, gzip.decompress(next(FIXTURE.glob("journal/*/*.gz")).read_bytes()).splitlines()))
+    answers = {line["id"]: line["label"] for line in lines if line["event"] == "prediction"}
+    right = [line for line in lines if line["event"] == "feedback" and line["label"] == answers[line["id"]]]
+    mistakes = [
+        line | {"label": "fuel" if line["label"] != "fuel" else "berth", "time": THEN.isoformat()}
+        for line in right[:10]
+    ]
+    content = gzip.compress("".join(json.dumps(line) + "\n" for line in mistakes).encode())
+    storage.write_once("journal/date=2026-11-28/corrections-1.jsonl.gz", content)
     before = report(feedback=60, accuracy=0.7, low=0.58, high=0.8, accepted=0.9, unknown=0)
-    before |= {"model": "moorings", "version": version, "time": (THEN - timedelta(seconds=1)).isoformat()}
+    before |= {"model": "moorings", "version": right[0]["version"], "time": (THEN - timedelta(seconds=1)).isoformat()}
     storage.write_once("monitor/moorings/20261128T065959-000000Z.json", json.dumps(before).encode())
     storage.write_once("monitor/moorings/days/2026-11-28", b"")
     monitor = Monitor(Settings(storage=str(tmp_path / "storage"), model=Reference("moorings", "production")), days=1)
-    quality = monitor.run(THEN)[0].verdicts[-1]
-    assert (quality.name, quality.drifted) == ("quality", quality.suspicious)
+    findings = monitor.run(THEN)[0]
+    quality = findings.verdicts[-1]
+    assert quality.suspicious
+    assert quality.p is not None
+    assert findings.level is not None
+    assert quality.p > findings.level, "by itself it would not raise the alarm"
+    assert quality.drifted
     assert monitor.history()[0].drifted == ["label", "missing_score", "quality"]

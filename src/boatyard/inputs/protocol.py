@@ -60,10 +60,13 @@ EncodedT = TypeVar("EncodedT", bound=Encoded)
 class OpenInput(Protocol[RowT, EncodedT]):
     """The input of one bundle. The row and its encoding are its own affair. Threads may share it."""
 
-    measured: Sequence[Column]
-    """Of every answered row, in the journal even where its request is not kept."""
-    described: Sequence[Column]
-    """Of a row whose request is kept: worked out by who looks for drift, or exports."""
+    @property
+    def measured(self) -> Sequence[Column]:
+        """Of every answered row, in the journal even where its request is not kept."""
+
+    @property
+    def described(self) -> Sequence[Column]:
+        """Of a row whose request is kept: worked out by who looks for drift, or exports."""
 
     def parse(self, payload: object) -> RowT:
         """The row in one decoded request; raises InvalidInput."""
