@@ -309,13 +309,13 @@ def test_a_number_is_answered_in_its_interval_and_corrected_by_the_right_one(
     ):
         page = visit(frontend.url)
         ask(page, "fee iban")
-        expect(page.get_by_role("heading", name="55 EUR")).to_be_visible()
-        expect(page.get_by_text("52.5 to 57.5")).to_be_visible()
-        page.get_by_role("spinbutton", name="What would be right, in EUR?").fill("54.125")
+        expect(page.get_by_role("heading", name="27.5 EUR")).to_be_visible()
+        expect(page.get_by_text("25 to 30")).to_be_visible()
+        page.get_by_role("spinbutton", name="What would be right, in EUR?").fill("26.125")
         page.get_by_role("button", name="Send").click()
-        expect(page.get_by_text("It is kept that 54.125 EUR is right.")).to_be_visible()
+        expect(page.get_by_text("It is kept that 26.125 EUR is right.")).to_be_visible()
     truths = [line["truth"] for line in journal(tmp_path) if line["event"] == "feedback"]
-    assert truths == [{"value": 54.125}]
+    assert truths == [{"value": 26.125}]
 
 
 def test_an_api_with_keys_is_asked_with_the_one_that_was_typed(visit: "Visit", tmp_path: Path, expect: Any) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,7 +29,7 @@ ANSWERS = {
     "classification": {"label": "fuel", "score": 0.75, "top": [{"label": "fuel", "score": 0.75}]},
     "regression": {"value": 1234.5, "low": 1232.0, "high": 1237.0, "unit": "EUR"},
 }
-METRICS = {
+DETAILS = {
     "classification": {
         "labels": LABELS,
         "confusion": [[5, 0, 0], [2, 3, 0], [0, 0, 4]],
@@ -39,6 +40,7 @@ METRICS = {
         "ranges": [{"low": 1.0, "high": 9.0, "rows": 14, "mean_absolute_error": 1.25, "mean_error": 0.25}],
     },
 }
+FORMAT_1 = Path(__file__).parents[1] / "fixtures" / "format-1" / "storage" / "models" / "moorings"
 
 
 def published(task: str) -> Services:
@@ -57,7 +59,7 @@ def published(task: str) -> Services:
         "data_fingerprint": "0" * 16,
         "packages": {},
     }
-    measured = {"split": "test", "rows": 14, "scores": card["metrics"]["served"], "detail": METRICS[task]}
+    measured = {"split": "test", "rows": 14, "scores": card["metrics"]["served"], "detail": DETAILS[task]}
     services = Services()
     services.answers = {
         "/model": card,
@@ -138,6 +140,15 @@ def test_models_are_compared_by_their_own_scores(services: Services, title: str,
     assert title in page.dataframe[0].value.columns
     assert page.table[0].value.to_numpy().tolist() == [[title, interval]]
     assert mistake in content(page)
+
+
+@pytest.mark.parametrize("services", ["classification"], indirect=True)
+def test_mistakes_of_a_model_in_format_1_are_drawn(services: Services) -> None:
+    (metrics,) = FORMAT_1.glob("*/metrics.json")
+    services.answers["/models/m/v/files/metrics.json"] = metrics.read_bytes()
+    page = open_page("models")
+    assert "130 rows of the test split, as trained." in content(page)
+    assert page.table[1].value.to_numpy().tolist()[0] == ["4 of 39", "fuel", "berth"]
 
 
 def quality(score: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from boatyard.config.plugins import Plugins
 
-if TYPE_CHECKING:  # the web page needs pages alone, and has not what the others import
+if TYPE_CHECKING:  # the web page loads pages alone: its image lacks what the other parts need
     from boatyard.frontend.protocol import InputPage
     from boatyard.inputs.protocol import ServingInput, TrainingInput
 

@@ -65,7 +65,11 @@ def _with_unit(value: str, unit: str | None) -> str:
 
 
 def mistakes(metrics: Mapping[str, Any]) -> None:
-    """Answers against truths, and the error by the size of the truth."""
+    """Answers against truths, and the error by the size of the truth.
+
+    Of the detail: `points`, some rows with their `truth` and `value`; `ranges` of the truth from `low` to `high`, with
+    their `rows`, `mean_absolute_error` and `mean_error` (of value - truth).
+    """
     detail = metrics["detail"]
     st.markdown("**Answers against truths**")
     charts.draw(_scatter(detail["points"]), "Each answer against its truth")
@@ -108,7 +112,7 @@ def _scatter(points: Sequence[Mapping[str, float]]) -> Any:
 
 
 def data(facts: Mapping[str, Any]) -> None:
-    """How the targets are spread, by split."""
+    """How the targets are spread: of `targets`, by split, percentiles by name, or None where the split has no row."""
     st.markdown("**Targets**")
     rows = [{"split": split, **points} for split, points in facts["targets"].items() if points]
     st.dataframe(rows, hide_index=True)
