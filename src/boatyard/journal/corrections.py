@@ -1,6 +1,7 @@
 """Which feedback counts where several people judge one answer: the same in retraining and in the monitor."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ def which_count(
 ) -> NDArray[np.intp]:
     """The positions of what counts, ordered by id: of each answer's corrections the latest.
 
-    `times`: in seconds. `truths`: each in one spelling; at equal times the one that sorts last counts, so the order of
+    `times`: in seconds. `truths`: each `canonical`; at equal times the one that sorts last counts, so the order of
     reading does not matter.
     """
     by_truth = {truth: rank for rank, truth in enumerate(sorted(set(truths)))}
@@ -21,3 +22,8 @@ def which_count(
     order = np.lexsort((ranks, np.asarray(times, float), answers))
     answers = answers[order]
     return order[np.append(answers[1:] != answers[:-1], True)] if len(order) else order
+
+
+def canonical(truth: Mapping[str, Any]) -> str:
+    """One spelling in JSON of what is equal."""
+    return json.dumps(dict(truth), sort_keys=True, ensure_ascii=False)
