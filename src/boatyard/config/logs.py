@@ -15,7 +15,7 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 
 def endpoint(scope: Mapping[str, Any]) -> tuple[str, str]:
-    """Method and route of a request for logs and metrics; an unknown one is `other`, since clients choose them freely."""
+    """Method and route of a request for logs and metrics; unknown ones are `other`, as clients may send any."""
     method = scope["method"] if scope["method"] in _METHODS else "other"
     return method, getattr(scope.get("route"), "path", "other")
 

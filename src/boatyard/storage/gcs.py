@@ -176,7 +176,7 @@ class BucketStorage(Storage):
         return check_key(f"{self._prefix}{key}")
 
     def _blobs(self, prefix: str) -> dict[str, Blob]:
-        """By key. Objects whose names are not keys are skipped, such as the console's placeholders for empty folders."""
+        """By key. Objects whose names are no keys are skipped, such as the console's placeholders for empty folders."""
         folder, slash, _ = prefix.rpartition("/")
         if slash:
             check_key(folder)

@@ -76,8 +76,8 @@ def update(root: Path, source: str | None, ref: str | None) -> str:
         if not (files := git(root, "diff", "--name-only", "--diff-filter=U").splitlines()):
             raise
         raise Failed(
-            f"you and the template both changed {', '.join(files)}: resolve the conflicts between <<<<<<< and >>>>>>>, then "
-            "`git add` and `git commit`; `git merge --abort` goes back"
+            f"you and the template both changed {', '.join(files)}: resolve the conflicts between <<<<<<< and >>>>>>>, "
+            "then `git add` and `git commit`; `git merge --abort` goes back"
         ) from None
 
 
