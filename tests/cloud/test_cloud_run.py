@@ -205,7 +205,7 @@ def test_a_revision_that_does_not_start_or_answer_gets_no_traffic(
 
 def test_what_the_doctor_finds_wrong_stops_a_deployment(cloud: CloudRun, command: Commands, google: Google) -> None:
     google.state.billing = False
-    assert "billing: off: no account is charged" in command("deploy", status=2)
+    assert "billing: off: no billing account is linked" in command("deploy", status=2)
     assert not [request for request in cloud.requests if request[0] != "GET"]
 
 

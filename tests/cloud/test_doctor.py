@@ -201,15 +201,15 @@ FLAWS = {
         f"gcloud artifacts repositories create boatyard-images {CREATE_REPOSITORY}",
     ),
     "GPUs": Flaw(
-        lambda s: s.quotas[T4].update({REGION: 0}), "GPU quota", "1 t4 are asked for, and 0 allowed in europe-west1",
+        lambda s: s.quotas[T4].update({REGION: 0}), "GPU quota", "1 t4 requested, but 0 allowed in europe-west1",
         "--preferred-value=1", overrides=ONE_T4,
     ),
     "GPUs of several workers": Flaw(
-        lambda _: None, "GPU quota", "4 t4 are asked for, and 1 allowed", "--preferred-value=4",
+        lambda _: None, "GPU quota", "4 t4 requested, but 1 allowed", "--preferred-value=4",
         overrides=(*ONE_T4, "cloud.train.gpus=2", "cloud.train.workers=2"),
     ),
     "spot GPUs": Flaw(
-        lambda s: s.quotas[SPOT_T4].update({None: 0}), "GPU quota", "1 t4 (spot) are asked for, and 0 allowed",
+        lambda s: s.quotas[SPOT_T4].update({None: 0}), "GPU quota", "1 t4 (spot) requested, but 0 allowed",
         f"--filter='metric={SPOT_T4}'", overrides=(*ONE_T4, "cloud.train.spot=true"),
     ),
     "unknown GPUs": Flaw(

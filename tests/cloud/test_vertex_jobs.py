@@ -205,7 +205,7 @@ def test_ctrl_c_leaves_the_job_alone_and_says_how_to_go_on(cloud: Cloud, capsys:
     _, told = following.communicate(timeout=30)
     assert following.returncode == 130
     job = cloud.job()
-    for hint in ("stopped", f"job {job.id} goes on", f"invoke cloud.cancel {job.id}", f"stream-logs {job.id}"):
+    for hint in ("stopped", f"job {job.id} continues", f"invoke cloud.cancel {job.id}", f"stream-logs {job.id}"):
         assert hint in told
     assert job.state == "JOB_STATE_RUNNING"
     assert main(["jobs"]) == 0

@@ -234,9 +234,6 @@ def secret(name: str, required: bool = True) -> Check[Cloud]:
     return Check(name, partial(_judge_secret, name, required))
 
 
-API_KEYS = secret(API_KEYS_SECRET, required=False)
-
-
 def _judge_secret(name: str, required: bool, cloud: Cloud) -> Verdict:
     path = access.secret(cloud.where, name).path
     words = f"{name} --project={cloud.where.project} --data-file=-"  # typed into the terminal: no history keeps it
@@ -251,6 +248,9 @@ def _judge_secret(name: str, required: bool, cloud: Cloud) -> Verdict:
         state = str(newest.get("state")).lower()
         return wrong(f"its newest version is {state}", f"gcloud secrets versions add {words}")
     return ok("enabled")
+
+
+API_KEYS = secret(API_KEYS_SECRET, required=False)
 
 
 def _create_bucket(where: Place, name: str) -> str:
