@@ -18,10 +18,10 @@ from boatyard.storage import Storage, open_storage
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """`python -m boatyard.registry models | promote NAME VERSION | rollback NAME`, on BOATYARD_STORAGE."""
+    """Run a command."""
     parser = argparse.ArgumentParser(prog="python -m boatyard.registry")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("models", help="what is published, and what each alias points at")
+    commands.add_parser("models", help="list the published versions, and what each alias points at")
     moving = {
         "promote": commands.add_parser("promote", help="point an alias at a version"),
         "rollback": commands.add_parser("rollback", help="point an alias at what it pointed at before"),
@@ -30,33 +30,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.add_argument("name")
         command.add_argument("--alias", default=DEFAULT_ALIAS)
         command.add_argument(
-            "--expected", metavar="VERSION", default=ANYWHERE, help="move it only from there; 'none': only a new alias"
+            "--expected", metavar="VERSION", default=ANYWHERE, help="move it only from there; 'none': only if it is new"
         )
     moving["promote"].add_argument("version")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
         storage = open_storage(os.environ.get("BOATYARD_STORAGE") or ".")
-        if given.command == "models":
-            lines = list(_listing(storage)) or ["nothing is published yet: `invoke pipeline` does it"]
+        if options.command == "models":
+            lines = list(_listing(storage)) or ["nothing is published yet: run `invoke pipeline`"]
         else:
-            if given.command == "promote":
-                _try(storage, given.name, given.version)
-            expected = None if given.expected == "none" else given.expected
+            if options.command == "promote":
+                _verify(storage, options.name, options.version)
+            expected = None if options.expected == "none" else options.expected
             moved = (
-                promote(storage, given.name, given.version, given.alias, expected=expected)
-                if given.command == "promote"
-                else rollback(storage, given.name, given.alias, expected=expected)
+                promote(storage, options.name, options.version, options.alias, expected=expected)
+                if options.command == "promote"
+                else rollback(storage, options.name, options.alias, expected=expected)
             )
-            lines = [f"{given.name}@{given.alias} is {moved.version}"]
-    except (OSError, UserError) as wrong:
-        return refuse(given.command, wrong)
+            lines = [f"{options.name}@{options.alias} is {moved.version}"]
+    except (OSError, UserError) as error:
+        return refuse(options.command, error)
     say("\n".join(lines))
     return 0
 
 
-def _try(storage: Storage, name: str, version: str) -> None:
-    """Raises UserError: there is no such version, or no server could answer with it."""
-    from boatyard.bundle.predict import open_predictor  # a second, which nothing else here needs
+def _verify(storage: Storage, name: str, version: str) -> None:
+    """Raises UserError: there is no such version, or a server could not open it."""
+    from boatyard.bundle.predict import open_predictor  # takes a second to import
 
     with TemporaryDirectory() as cache:
         open_predictor(fetch(storage, exact(name, version), Path(cache)))
