@@ -30,7 +30,7 @@ class Team:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The pipeline's exit status; does not return where torchrun replaces this process."""
-    words = [*overrides(os.environ), *(sys.argv[1:] if arguments is None else arguments)]
+    command_line = [*overrides(os.environ), *(sys.argv[1:] if arguments is None else arguments)]
 
     def start(config: Config) -> None:
         import torch
@@ -40,10 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             pipeline(config)
             return
         sys.stdout.flush()
-        launcher = [sys.executable, "-m", "torch.distributed.run", *torchrun, "-m", "boatyard.pipeline", *words]
+        launcher = [sys.executable, "-m", "torch.distributed.run", *torchrun, "-m", "boatyard.pipeline", *command_line]
         os.execv(sys.executable, launcher)  # noqa: S606 - so that signals and the exit status are this worker's own
 
-    return run("pipeline", PURPOSE, start, words, WRITES)
+    return run("pipeline", PURPOSE, start, command_line, WRITES)
 
 
 def overrides(environment: Mapping[str, str]) -> list[str]:
