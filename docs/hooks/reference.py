@@ -7,7 +7,8 @@ import runpy
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
@@ -17,11 +18,13 @@ from boatyard.api import create_app
 from boatyard.api.openapi import describe
 from boatyard.api.settings import Settings
 from boatyard.bundle.manifest import Manifest
+from boatyard.bundle.predict import Predictor
 from boatyard.config.compose import CONFIGS, options
 from boatyard.config.schema import Config
-from boatyard.inputs.text.serving import input_schema
+from boatyard.inputs.text.serving import request_schema
 from boatyard.monitor.service import create_app as create_monitor
 from boatyard.monitor.settings import Settings as MonitorSettings
+from boatyard.tasks.classification import serving as classification
 
 ROOT = Path(__file__).parents[2]
 Schema = dict[str, Any]
@@ -206,11 +209,16 @@ def _takes(schema: Schema) -> str:
 
 
 def _document() -> Schema:
+    target = {"labels": ["card_lost", "transfer", "fees"]}
     manifest = Manifest.model_construct(
-        input_schema=input_schema(["text"]), examples=[{"text": "my card was stolen on the bus"}]
+        request_schema=request_schema(["text"]),
+        answer_schema=classification.answer_schema(target),
+        truth_schema=classification.truth_schema(target),
+        examples=[{"text": "my card was stolen on the bus"}],
     )
+    served = SimpleNamespace(manifest=manifest, options_type=classification.Options, media_types={}, file_formats={})
     with TemporaryDirectory() as folder:
-        return describe(create_app(Settings(storage=folder)), manifest)
+        return describe(create_app(Settings(storage=folder)), cast(Predictor, served))
 
 
 def _monitor_document() -> Schema:
