@@ -9,7 +9,7 @@ from typing import Any
 from boatyard.evaluate.baseline import Baseline
 from boatyard.evaluate.markdown import escape, table
 from boatyard.tasks.protocol import Section, Target
-from boatyard.tasks.score import Score, Scores, shown
+from boatyard.tasks.score import Scores, shown
 
 _ABSENT = "n/a"
 _DECIMALS = 3
@@ -57,11 +57,6 @@ def losing_sentence(model: Scores, baseline: Scores) -> str | None:
     return f"The model loses to the baseline by {', '.join(first)}{' and ' if first else ''}{last}."
 
 
-def heading(score: Score) -> str:
-    """The score's name as the heading of a row or column."""
-    return score.title[:1].upper() + score.title[1:]
-
-
 def _gap(gap: float) -> str:
     return shown(gap) if gap >= 0.0001 else "less than 0.0001"
 
@@ -74,7 +69,7 @@ def _parts(
     yield _headline(scores, baseline.scores)
     if sentence := losing_sentence(scores, baseline.scores):
         yield f"**{sentence}**"
-    interval = "" if scores.primary.low is None else f"{heading(scores.primary)} with its 95% interval. "
+    interval = "" if scores.primary.low is None else f"{scores.primary.heading} with its 95% interval. "
     yield f"{interval}The baseline: {escape(baseline.description)}. Fitting it took {baseline.seconds:.1f} s."
     for section in sections:
         yield f"## {section.heading}"
@@ -83,5 +78,5 @@ def _parts(
 
 def _headline(model: Scores, baseline: Scores) -> str:
     theirs = {score.name: score.with_interval(_DECIMALS) for score in baseline.all}
-    rows = [(heading(score), score.with_interval(_DECIMALS), theirs.get(score.name, _ABSENT)) for score in model.all]
+    rows = [(score.heading, score.with_interval(_DECIMALS), theirs.get(score.name, _ABSENT)) for score in model.all]
     return table(("", "Model", "Baseline"), rows, align="lrr")
