@@ -5,7 +5,6 @@ some tens of megabytes: of the requests, only those that a look may still draw a
 """
 
 import heapq
-import json
 import math
 from bisect import bisect
 from collections import defaultdict
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from boatyard.bundle.manifest import Card
 from boatyard.journal import JournalError, read_object, shipped
 from boatyard.journal.columns import Column
-from boatyard.journal.corrections import which_count
+from boatyard.journal.corrections import canonical, which_count
 from boatyard.storage import Storage
 
 _FEEDBACK = np.dtype([("id", "S32"), ("time", "f8"), ("truth", "i4")])
@@ -175,7 +174,7 @@ class Traffic:
             for line in read_object(self._storage, key):
                 lines += 1
                 if line["event"] == "feedback":
-                    feedback.append((line["id"], _seconds(line["time"]), self.truths.number(_canonical(line["truth"]))))
+                    feedback.append((line["id"], _seconds(line["time"]), self.truths.number(canonical(line["truth"]))))
                 elif line["event"] == "prediction" and line["model"] == self.model:
                     predictions.append(self._record(line))
                     kept.append((line["id"], line))
@@ -231,11 +230,6 @@ def _kinds(columns: Sequence[Column]) -> list[tuple[str, bool]]:
 
 def _is_missing(cell: str | float) -> bool:
     return cell == MISSING_CATEGORY if isinstance(cell, str) else math.isnan(cell)
-
-
-def _canonical(truth: Mapping[str, Any]) -> str:
-    """One spelling in JSON of what is equal."""
-    return json.dumps(dict(truth), sort_keys=True, ensure_ascii=False)
 
 
 def _seconds(time: str) -> float:
