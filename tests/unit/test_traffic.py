@@ -231,8 +231,8 @@ def test_the_monitor_counts_the_correction_that_retraining_learns(storage: Stora
     seen.refresh(NOW)
     counted = {one["id"].decode(): json.loads(seen.truths.all[one["truth"]])["label"] for one in seen.feedback}
     reader = Reader(
-        served=SimpleNamespace(parse=lambda request: (request["text"],)),  # type: ignore[arg-type]
-        training=SimpleNamespace(  # type: ignore[arg-type]
+        served=SimpleNamespace(parse=lambda request: (request["text"],)),
+        training=SimpleNamespace(
             read=lambda cells, _: cells, request=lambda _, row: {"text": row[0]}, group_key=lambda row: row[0].encode()
         ),
         task=Classification(["card", "fees"]),
