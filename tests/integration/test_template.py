@@ -175,8 +175,8 @@ def test_a_password_in_the_templates_address_is_not_recorded(with_a_long_name: P
         ("json", "Python imports another module"),
         ("fastapi", "Python imports another module"),
         ("models", "Python imports another module"),
-        ("docker", " has this word already"),
-        ("inbox", " has this word already"),
+        ("docker", " already has this word"),
+        ("inbox", " already has this word"),
         ("boatyard", "Python imports another module"),
     ],
 )
@@ -282,7 +282,7 @@ def test_a_conflict_is_left_to_the_user_and_nothing_is_lost(project: Path, later
     commit(later)
     done = run(project, f"{NAME}.template", "update", str(later))
     assert done.returncode == 1
-    assert done.stderr.startswith("update: you and the template both changed docs/storage.md: mend ")
+    assert done.stderr.startswith("update: you and the template both changed docs/storage.md: resolve ")
     assert (
         (project / "docs" / "storage.md")
         .read_text()
