@@ -241,12 +241,12 @@ def test_later_changes_come_under_the_projects_name_beside_its_own(project: Path
     assert page.startswith(f"# Storage of {NAME.capitalize()}\n")
     assert page.endswith("\nOurs is in Oslo.\n")
     assert (project / "src" / NAME / "sails.py").read_text() == (
-        f'"""Of {NAME.upper()}."""\n\nfrom {NAME} import errors\n'
+        f'"""Of {NAME.upper()}."""\n\nfrom {NAME}.config import errors\n'
     )
     assert (project / "src" / NAME / "ours.py").exists()
     assert not (project / "docs" / "vertex.md").exists()
     assert not (project / "docs" / "frontend.md").exists()
-    assert not (project / "src" / NAME / "markdown.py").exists()
+    assert not (project / "src" / NAME / "evaluate" / "markdown.py").exists()
     assert (project / "src" / NAME / "tables.py").exists()
     assert not (project / "src" / "boatyard").exists()
     assert git(project, "status", "--porcelain") == ""
