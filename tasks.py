@@ -147,7 +147,10 @@ def stage(context, name, version, override):
     _module(context, "boatyard.registry.staging", name, version, *override)
 
 
-_MOVING = {"alias": "the alias to move", "expected": "move it only if it points at this version; none: only if it is new"}
+_MOVING = {
+    "alias": "the alias to move",
+    "expected": "move it only if it points at this version; none: only if it is new",
+}
 
 
 @task(help=_MOVING)
