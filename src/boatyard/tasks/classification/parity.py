@@ -1,9 +1,9 @@
 """Whether a quantised classifier may be served in place of the exact one."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
-
-from typing import Any
 
 from boatyard.config.schema import Config
 from boatyard.tasks.classification.metrics import predicted
