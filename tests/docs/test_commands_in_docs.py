@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 import pytest
 from needs import needs
-from servers import free_port
+from processes import free_port
 
 pytestmark = pytest.mark.docs
 

@@ -165,19 +165,19 @@ def test_a_password_in_the_templates_address_is_not_recorded(with_a_long_name: P
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("Shipshape", "all small"),
-        ("ship-shape", "all small"),
-        ("ship_shape", "all small"),
+        ("Shipshape", "lower-case"),
+        ("ship-shape", "lower-case"),
+        ("ship_shape", "lower-case"),
         ("9lives", "the first a letter"),
         ("s", "2 to 20"),
         ("s" * 21, "2 to 20"),
-        ("lambda", "Python imports something else"),
-        ("json", "Python imports something else"),
-        ("fastapi", "Python imports something else"),
-        ("models", "Python imports something else"),
-        ("docker", " has this word already"),
-        ("inbox", " has this word already"),
-        ("boatyard", "Python imports something else"),
+        ("lambda", "Python imports another module"),
+        ("json", "Python imports another module"),
+        ("fastapi", "Python imports another module"),
+        ("models", "Python imports another module"),
+        ("docker", " already has this word"),
+        ("inbox", " already has this word"),
+        ("boatyard", "Python imports another module"),
     ],
 )
 def test_a_name_that_cannot_be_had_is_refused_in_one_sentence(
@@ -223,7 +223,7 @@ def test_adopting_is_done_once_and_the_template_itself_takes_no_updates(
     template: Path, adopted: Path, run: Run
 ) -> None:
     again = run(adopted, f"{NAME}.template", "adopt", "seaworthy")
-    assert (again.returncode, again.stderr) == (2, f"adopt: this is a project of its own already, {NAME}\n")
+    assert (again.returncode, again.stderr) == (2, f"adopt: this already is a project of its own, {NAME}\n")
     own = run(template, "boatyard.template", "update", str(template))
     assert own.returncode == 2
     assert own.stderr.startswith("update: this is the template itself")
@@ -241,12 +241,12 @@ def test_later_changes_come_under_the_projects_name_beside_its_own(project: Path
     assert page.startswith(f"# Storage of {NAME.capitalize()}\n")
     assert page.endswith("\nOurs is in Oslo.\n")
     assert (project / "src" / NAME / "sails.py").read_text() == (
-        f'"""Of {NAME.upper()}."""\n\nfrom {NAME} import errors\n'
+        f'"""Of {NAME.upper()}."""\n\nfrom {NAME}.config import errors\n'
     )
     assert (project / "src" / NAME / "ours.py").exists()
     assert not (project / "docs" / "vertex.md").exists()
     assert not (project / "docs" / "frontend.md").exists()
-    assert not (project / "src" / NAME / "markdown.py").exists()
+    assert not (project / "src" / NAME / "evaluate" / "markdown.py").exists()
     assert (project / "src" / NAME / "tables.py").exists()
     assert not (project / "src" / "boatyard").exists()
     assert git(project, "status", "--porcelain") == ""
@@ -282,7 +282,7 @@ def test_a_conflict_is_left_to_the_user_and_nothing_is_lost(project: Path, later
     commit(later)
     done = run(project, f"{NAME}.template", "update", str(later))
     assert done.returncode == 1
-    assert done.stderr.startswith("update: you and the template both changed docs/storage.md: mend ")
+    assert done.stderr.startswith("update: you and the template both changed docs/storage.md: resolve ")
     assert (
         (project / "docs" / "storage.md")
         .read_text()
