@@ -71,12 +71,8 @@ def config_type(input_: str, task: str) -> type[Config]:
         nested = {path.partition(".")[2]: section for path, section in owned if path.startswith(f"{name}.")}
         if beside or nested:
             assert isinstance(field.annotation, type)
-            extended = create_model(
-                field.annotation.__name__,
-                __base__=(*beside, field.annotation),
-                **{key: (section, ...) for key, section in nested.items()},
-            )
-            fields[name] = (extended, ...)
+            own: dict[str, Any] = {key: (section, ...) for key, section in nested.items()}
+            fields[name] = (create_model(field.annotation.__name__, __base__=(*beside, field.annotation), **own), ...)
     return create_model("Config", __base__=Config, **fields)
 
 
