@@ -21,7 +21,7 @@ ROWS: list[dict[str, str]] = []
 @events.init_command_line_parser.add_listener
 def _options(parser: ArgumentParser) -> None:
     parser.add_argument("--rows", default="data/raw/inbox.csv", help="a CSV file with the model's fields as columns")
-    parser.add_argument("--label-column", default="label", help="of --rows, for feedback; may be missing")
+    parser.add_argument("--target", default="label", help="a column of --rows, for feedback; may be missing")
 
 
 @events.init.add_listener
@@ -46,19 +46,22 @@ class Customer(FastHttpUser):
             if answer.status_code != 200:
                 answer.failure(f"/model says {answer.status_code}: is the server ready, and BOATYARD_API_KEY right?")
                 raise StopUser
-            schema = answer.json()["input_schema"]
-        self._fields: list[str] = schema["required"]
+            card = answer.json()
+        self._fields: list[str] = card["request_schema"]["required"]
+        (self._truth,) = card["truth_schema"]["required"]
+        self._is_number = card["truth_schema"].get("properties", {}).get(self._truth, {}).get("type") == "number"
         if missing := set(self._fields) - ROWS[0].keys():
             raise SystemExit(f"load-test: --rows has no column {', '.join(sorted(missing))}, which the model reads")
-        self._label = self.environment.parsed_options.label_column
+        self._target = self.environment.parsed_options.target
 
     @task(20)
     def ask(self) -> None:
         """One row; one time in ten, what would have been right."""
         row = random.choice(ROWS)  # noqa: S311
         answer = self._post("/predict", self._input(row))
-        if answer is not None and row.get(self._label) and random.random() < 0.1:  # noqa: S311
-            self._post("/feedback", {"id": answer["id"], "label": row[self._label]})
+        if answer is not None and row.get(self._target) and random.random() < 0.1:  # noqa: S311
+            right = row[self._target]
+            self._post("/feedback", {"id": answer["id"], self._truth: float(right) if self._is_number else right})
 
     @task(1)
     def ask_several(self) -> None:

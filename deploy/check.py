@@ -63,8 +63,8 @@ def problems(root: Path) -> Iterator[str]:
 
 def _files(root: Path) -> Iterator[Path]:
     for covered in (root / part for part in COVERED):
-        found = covered.rglob("*") if covered.is_dir() else [covered]
-        yield from (path for path in found if path.suffix in SUFFIXES and path.is_file())
+        paths = covered.rglob("*") if covered.is_dir() else [covered]
+        yield from (path for path in paths if path.suffix in SUFFIXES and path.is_file())
 
 
 def _mistakes(content: Any, schema: str) -> Iterator[str]:

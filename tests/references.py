@@ -1,7 +1,7 @@
 """What a monitor compares with, for the bundle of bundles.py."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +9,13 @@ import pyarrow.parquet as pq
 from bundles import write_bundle
 
 from boatyard import registry
-from boatyard.bundle.manifest import open_bundle
+from boatyard.bundle.manifest import Manifest, open_bundle
 from boatyard.bundle.predict import Predictor
 from boatyard.export.reference import reference
 from boatyard.storage import Storage
+from boatyard.tasks.score import Score
 
+ACCURACY = Score("accuracy", 0.95, 0.93, 0.97)
 BEGINNINGS = ("please help", "hello", "today", "good morning", "i ask you", "sorry")
 MIDDLES = ("my card was lost", "my card was stolen", "send the transfer", "the fee", "what does it cost", "iban")
 ENDINGS = ("now", "in the shop", "since monday", "on the train", "for my son", "again")
@@ -25,19 +27,30 @@ def messages(count: int, seed: int) -> list[str]:
     return [" ".join(map(draw.choice, (BEGINNINGS, MIDDLES, ENDINGS))) for _ in range(count)]
 
 
-def publish_watchable(storage: Storage, folder: Path, texts: Sequence[str], **bundle: Any) -> str:
-    """inbox@production, whose reference is how it answers `texts`; its version. `folder` is new."""
-    write_reference(folder / "sealed", texts, **bundle)
-    accuracy = {"accuracy": 0.95, "accuracy_low": 0.93, "accuracy_high": 0.97}
-    write_bundle(folder / "sealed", metrics={"served": accuracy}, **bundle)
-    version = registry.publish(storage, folder / "sealed").version
-    registry.promote(storage, "inbox", version)
-    return version
+def publish_watchable(
+    storage: Storage,
+    folder: Path,
+    texts: Sequence[str],
+    write: Callable[..., Manifest] = write_bundle,
+    accepted: Score = ACCURACY,
+    **bundle: Any,
+) -> str:
+    """A bundle in production, inbox by default, whose reference is how it answers `texts`; its version.
+
+    `folder` is new. `write` seals the bundle.
+    """
+    write_reference(folder / "sealed", texts, write, **bundle)
+    write(folder / "sealed", metrics={"served": [accepted]}, **bundle)
+    published = registry.publish(storage, folder / "sealed")
+    registry.promote(storage, published.name, published.version)
+    return published.version
 
 
-def write_reference(folder: Path, texts: Sequence[str], **bundle: Any) -> None:
+def write_reference(
+    folder: Path, texts: Sequence[str], write: Callable[..., Manifest] = write_bundle, **bundle: Any
+) -> None:
     """reference.parquet in `folder`: how that bundle answers `texts`."""
     folder.mkdir(parents=True, exist_ok=True)
     draft = folder.with_name(f"{folder.name}-draft")
-    write_bundle(draft, **bundle)
+    write(draft, **bundle)
     pq.write_table(reference([(text,) for text in texts], Predictor(open_bundle(draft))), folder / "reference.parquet")

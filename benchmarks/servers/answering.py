@@ -33,7 +33,7 @@ def answerer(engine: str) -> Callable[[Sequence[str]], list[Answer]]:
         }
         probabilities = run(feeds)
         return [
-            {"label": bundle.manifest.labels[best], "score": float(row[best])}
+            {"label": bundle.manifest.target["labels"][best], "score": float(row[best])}
             for row, best in zip(probabilities, probabilities.argmax(1), strict=True)
         ]
 

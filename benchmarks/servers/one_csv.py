@@ -35,8 +35,8 @@ class Message(BaseModel):
 @app.post("/predict")
 def predict(message: Message) -> dict[str, Any]:
     """Answers it."""
-    (found,) = predictor.answer([predictor.model.parse({"text": message.text})])
-    answer = {"id": uuid4().hex, "label": found.label, "score": found.score}
+    (prediction,) = predictor.answer([predictor.input.parse({"text": message.text})])
+    answer = {"id": uuid4().hex, **{key: prediction.answer[key] for key in ("label", "score")}}
     append({"time": datetime.now(UTC).isoformat(), "text": message.text, **answer})
     return answer
 

@@ -33,7 +33,7 @@ def predict(question: Question) -> dict[str, object]:
     with torch.inference_mode():
         probabilities = network(encoded["input_ids"], encoded["attention_mask"])["logits"].softmax(-1)[0]
     best = int(probabilities.argmax())
-    return {"label": bundle.manifest.labels[best], "score": float(probabilities[best])}
+    return {"label": bundle.manifest.target["labels"][best], "score": float(probabilities[best])}
 
 
 if __name__ == "__main__":

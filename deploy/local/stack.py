@@ -39,8 +39,8 @@ class Part:
 def parts() -> list[Part]:
     """Ports may be named: API_PORT, MONITOR_PORT, FRONTEND_PORT, PROMETHEUS_PORT. Raises UserError: one is none."""
 
-    def module(name: str, default: int, *words: str) -> Part:
-        return Part(name, (sys.executable, "-m", f"boatyard.{name}", *words), _port(name, default))
+    def module(name: str, default: int, *arguments: str) -> Part:
+        return Part(name, (sys.executable, "-m", f"boatyard.{name}", *arguments), _port(name, default))
 
     api, monitor, frontend = module("api", 8000), module("monitor", 8001, "serve"), module("frontend", 8501)
     if binary := shutil.which("prometheus"):
@@ -58,21 +58,21 @@ def _port(name: str, default: int) -> int:
 def _configure(api: Part, monitor: Part) -> Path:
     """Prometheus' configuration, with the ports of this stack."""
     source = ROOT / "deploy" / "prometheus"
-    text = (source / "prometheus.yml").read_text(encoding="utf-8")
-    for found, put in (
+    configuration = (source / "prometheus.yml").read_text(encoding="utf-8")
+    for default, own in (
         ("localhost:8000", f"localhost:{api.port}"),
         ("localhost:8001", f"localhost:{monitor.port}"),
         ("alerts.yml", str(source / "alerts.yml")),
     ):
-        text = text.replace(found, put)
+        configuration = configuration.replace(default, own)
     written = ROOT / "runs" / "prometheus" / "prometheus.yml"
     written.parent.mkdir(parents=True, exist_ok=True)
-    written.write_text(text, encoding="utf-8")
+    written.write_text(configuration, encoding="utf-8")
     return written
 
 
 def main() -> int:
-    """0 when told to stop; 1 where a part ended by itself; 2 where a port is wrong."""
+    """0 when it was stopped; 1 where a part ended by itself; 2 where a port is wrong."""
     stop = threading.Event()
     for number in ending_signals():
         signal.signal(number, lambda *_: stop.set())

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from boatyard.journal.columns import Column
 from boatyard.monitor.drift import Columns, compare
 from boatyard.monitor.page import page
 from boatyard.monitor.results import Findings, Quality, Window
@@ -20,18 +21,28 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
+COLUMNS = [
+    Column("label", "the answer", category=True, group="prediction"),
+    Column("score", "the model's confidence", group="confidence"),
+    Column("length", "the length of the input"),
+    Column("language", "the language", category=True),
+]
 HOSTILE = "</script><script>document.title = 'owned'</script><body>"
 
 
 def columns(rows: int, seed: int) -> Columns:
     draw = np.random.default_rng(seed)
-    labels = [str(label) for label in draw.choice([HOSTILE, "fees"], rows)]
-    described = {"length": draw.poisson(12, rows).astype(float), "language": draw.choice([HOSTILE, "en"], rows)}
-    return Columns(labels, draw.beta(8, 2, rows), described, None)
+    values = {
+        "label": draw.choice([HOSTILE, "fees"], rows),
+        "score": draw.beta(8, 2, rows),
+        "length": draw.poisson(12, rows).astype(float),
+        "language": draw.choice([HOSTILE, "en"], rows),
+    }
+    return Columns(values, None)
 
 
 @pytest.fixture(scope="module", params=[(300, "no drift"), (5, "too little to compare")], ids=["measured", "too few"])
-def told(request: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+def report(request: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     """Where a report lies, and what its heading must say."""
     rows, conclusion = request.param
     reference, window = columns(500, 0), columns(rows, 1)
@@ -41,8 +52,8 @@ def told(request: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, s
         time="",
         window=Window(rows=len(window), sampled=len(window), from_="", to=""),
         alarm=False,
-        verdicts=compare(reference, window, {"language": "the language"}, 100),
-        quality=Quality(feedback=0, accuracy=None, low=None, high=None, accepted=None),
+        verdicts=compare(reference, window, COLUMNS, 100),
+        quality=Quality(feedback=0, score=None, accepted=None),
     )
     file: Path = tmp_path_factory.mktemp("page") / "drift.html"
     file.write_text(page(findings, reference, window), encoding="utf-8")
@@ -51,9 +62,9 @@ def told(request: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, s
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_report_can_be_read_on_its_ground_and_runs_nothing_that_it_shows(
-    told: tuple[str, str], visit: "Visit", scheme: str
+    report: tuple[str, str], visit: "Visit", scheme: str
 ) -> None:
-    address, conclusion = told
+    address, conclusion = report
     opened = visit(address, color_scheme=scheme, viewport={"width": 390, "height": 800})
     opened.wait_for_load_state("networkidle")
     assert opened.title() == f"inbox: {conclusion}"

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from bundles import publish_in_production
+from bundles import publish_in_production, write_regression_bundle
 from frontends import ADMIN_KEY, HOSTILE_EXAMPLE, HOSTILE_LABEL, FrontendProcess, Stack
 from references import messages
 from servers import ServerProcess, free_port
 
 from boatyard import registry
-from boatyard.inputs.text.serving import input_schema
+from boatyard.inputs.text.serving import request_schema
+from boatyard.storage import open_storage
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -71,9 +72,9 @@ def test_a_message_is_answered_and_the_right_label_told_is_in_the_journal(
     page.get_by_role("button", name="Send").click()
     expect(page.get_by_text(f"It is kept that {HOSTILE_LABEL} is right.")).to_be_visible()
     lines = list(journal(stack.root))
-    asked = [line["id"] for line in lines if line.get("input") == {"text": "my card was stolen yesterday"}]
-    told = [line["label"] for line in lines if line["event"] == "feedback" and line["id"] in asked]
-    assert told == [HOSTILE_LABEL]
+    asked = [line["id"] for line in lines if line.get("request") == {"text": "my card was stolen yesterday"}]
+    truths = [line["truth"] for line in lines if line["event"] == "feedback" and line["id"] in asked]
+    assert truths == [{"label": HOSTILE_LABEL}]
 
 
 def test_an_example_is_asked_by_a_click_and_agreed_with_by_another(visit: "Visit", stack: Stack, expect: Any) -> None:
@@ -223,8 +224,8 @@ def test_traffic_shows_what_the_server_counted_and_what_the_journal_tells(
     visit: "Visit", stack: Stack, expect: Any
 ) -> None:
     for number, answer in enumerate(stack.ask(messages(40, seed=2))):
-        told = {"id": answer["id"], "label": "transfer" if number % 4 == 0 else answer["label"]}
-        httpx.post(f"{stack.api.url}/feedback", json=told).raise_for_status()
+        feedback = {"id": answer["id"], "label": "transfer" if number % 4 == 0 else answer["label"]}
+        httpx.post(f"{stack.api.url}/feedback", json=feedback).raise_for_status()
     stack.ship()
     asking = visit(stack.page.url)
     ask(asking, "card")
@@ -232,11 +233,11 @@ def test_traffic_shows_what_the_server_counted_and_what_the_journal_tells(
     page = visit(f"{stack.page.url}/traffic")
     expect(page.get_by_text("How long /predict took")).to_be_visible()
     lines = list(journal(stack.root / "storage"))
-    answers = {line["id"]: line["label"] for line in lines if line["event"] == "prediction"}
-    told = {line["id"]: line["label"] for line in lines if line["event"] == "feedback"}
-    right = sum(answers[id_] == label for id_, label in told.items())
+    answers = {line["id"]: line["answer"]["label"] for line in lines if line["event"] == "prediction"}
+    truths = {line["id"]: line["truth"]["label"] for line in lines if line["event"] == "feedback"}
+    right = sum(answers[id_] == label for id_, label in truths.items())
     # one by this server, which started a moment ago
-    for figure in ("Predictions1", f"Predictions{len(answers):,}", f"Live accuracy{right / len(told):.1%}"):
+    for figure in ("Predictions1", f"Predictions{len(answers):,}", f"Live accuracy{right / len(truths):.4f}"):
         expect(page.get_by_test_id("stMetric").filter(has_text=re.compile(f"^{figure}$"))).to_be_visible()
     expect(page.get_by_text("Predictions in each hour, by label")).to_be_visible()
     page.get_by_text("By route and status").click()
@@ -280,7 +281,7 @@ def test_a_page_that_waits_for_its_api_goes_on_when_it_is_there(visit: "Visit", 
 def test_a_model_of_titles_and_texts_is_asked_for_both(visit: "Visit", tmp_path: Path, expect: Any) -> None:
     publish_in_production(
         tmp_path,
-        input_schema=input_schema(["title", "text"], max_characters=200),
+        request_schema=request_schema(["title", "text"], max_characters=200),
         examples=[{"title": "my card", "text": "was stolen"}],
     )
     with (
@@ -294,6 +295,27 @@ def test_a_model_of_titles_and_texts_is_asked_for_both(visit: "Visit", tmp_path:
         page.get_by_label("Title", exact=True).fill("a transfer")
         ask(page, "what is the iban")
         expect(page.get_by_role("heading", name="transfer")).to_be_visible()
+
+
+def test_a_number_is_answered_in_its_interval_and_corrected_by_the_right_one(
+    visit: "Visit", tmp_path: Path, expect: Any
+) -> None:
+    storage = open_storage(str(tmp_path / "storage"))
+    write_regression_bundle(tmp_path / "sealed")
+    registry.promote(storage, "prices", registry.publish(storage, tmp_path / "sealed").version)
+    with (
+        ServerProcess(tmp_path / "storage", tmp_path / "api.log", BOATYARD_MODEL="prices") as api,
+        FrontendProcess(tmp_path / "log", BOATYARD_API=api.url) as frontend,
+    ):
+        page = visit(frontend.url)
+        ask(page, "fee iban")
+        expect(page.get_by_role("heading", name="27.5 EUR")).to_be_visible()
+        expect(page.get_by_text("25 to 30")).to_be_visible()
+        page.get_by_role("spinbutton", name="What would be right, in EUR?").fill("26.125")
+        page.get_by_role("button", name="Send").click()
+        expect(page.get_by_text("It is kept that 26.125 EUR is right.")).to_be_visible()
+    truths = [line["truth"] for line in journal(tmp_path) if line["event"] == "feedback"]
+    assert truths == [{"value": 26.125}]
 
 
 def test_an_api_with_keys_is_asked_with_the_one_that_was_typed(visit: "Visit", tmp_path: Path, expect: Any) -> None:

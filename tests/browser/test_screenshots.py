@@ -43,10 +43,10 @@ PICTURES = [
 
 @pytest.fixture
 def folder(request: pytest.FixtureRequest) -> Path:
-    given = request.config.getoption("--screenshots", default=None)
-    if given is None:
+    wanted = request.config.getoption("--screenshots", default=None)
+    if wanted is None:
         pytest.skip("they are taken with --screenshots=FOLDER")
-    return Path(given)
+    return Path(wanted)
 
 
 @pytest.fixture
@@ -68,7 +68,11 @@ def rows() -> list[tuple[str, str]]:
     from boatyard.config.compose import load_config
     from boatyard.data.prepare import prepare
 
-    return [(texts[0], label) for texts, label in prepare(load_config()).labelled("test")]
+    prepared = prepare(load_config())
+    labels = prepared.target["labels"]
+    return [
+        (row[0], labels[target]) for row, target in zip(prepared.rows("test"), prepared.targets("test"), strict=True)
+    ]
 
 
 def test_pictures_of_every_page_are_taken(

@@ -43,7 +43,7 @@ def took(quick: int, slow: int) -> Series:
 
 LAG, REFUSING = "boatyard_journal_lag_seconds", "boatyard_journal_refusing"
 FAILED = "boatyard_default_model_failed"
-DRIFT, ACCURACY = (f'boatyard_drift_drifted{{model="inbox", verdict="{name}"}}' for name in ("label", "accuracy"))
+DRIFT, QUALITY = (f'boatyard_drift_drifted{{model="inbox", verdict="{name}"}}' for name in ("label", "quality"))
 COMPARABLE = 'boatyard_drift_comparable{model="inbox"}'
 FIRES: dict[str, Series] = {
     "Errors": asked("0+95x120", s500="0+5x120"),
@@ -54,7 +54,7 @@ FIRES: dict[str, Series] = {
     "JournalRefusing": {REFUSING: "1x120"},
     "ModelNotLoaded": {FAILED: "1x120"},
     "Drift": {DRIFT: "1x120"},
-    "AccuracyDown": {ACCURACY: "1x120"},
+    "QualityDown": {QUALITY: "1x120"},
     "NothingToCompare": {COMPARABLE: "0x120"},
 }
 STAYS_QUIET: dict[str, list[Series]] = {
@@ -65,8 +65,8 @@ STAYS_QUIET: dict[str, list[Series]] = {
     "JournalNotShipping": [{LAG: "60x120"}, {LAG: "0x56 400x2 0x60"}],
     "JournalRefusing": [{REFUSING: "0x59 1x1 0x60"}, {}],
     "ModelNotLoaded": [{FAILED: "0x120"}],
-    "Drift": [{DRIFT: "0x120"}, {ACCURACY: "1x120"}, {}],
-    "AccuracyDown": [{ACCURACY: "0x120"}, {DRIFT: "1x120"}, {}],
+    "Drift": [{DRIFT: "0x120"}, {QUALITY: "1x120"}, {}],
+    "QualityDown": [{QUALITY: "0x120"}, {DRIFT: "1x120"}, {}],
     "NothingToCompare": [{COMPARABLE: "1x120"}, {}],
 }
 
@@ -117,7 +117,7 @@ def test_rules_and_policies_are_as_their_source_has_them() -> None:
     assert ran.returncode == 0, ran.stderr
 
 
-def test_what_is_stale_is_named_and_made_anew(tmp_path: Path) -> None:
+def test_what_is_stale_is_named_and_written_again(tmp_path: Path) -> None:
     shutil.copytree(DEPLOY, tmp_path / "deploy")
     for name in ("slow", "gone"):
         (tmp_path / "deploy" / "alerts" / f"{name}.json").write_text("{}")

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from bundles import LABELS, Publish, fields, tokenizer, write_bundle
 from problems import assert_problem
+from pydantic import BaseModel
 from servers import Serve
 from starlette.testclient import TestClient
 
@@ -21,7 +22,7 @@ from boatyard import registry
 from boatyard.api import batching, models
 from boatyard.bundle.manifest import seal
 from boatyard.bundle.predict import Prediction, Predictor, allowed_cores
-from boatyard.inputs.text.serving import input_schema
+from boatyard.inputs.text.serving import request_schema
 from boatyard.registry import Reference
 from boatyard.storage import LocalStorage, Storage
 
@@ -81,8 +82,9 @@ def test_a_media_type_with_parameters_is_json_too(client: TestClient) -> None:
 
 def test_the_card_is_the_manifest_less_files_and_config(client: TestClient, promoted: str) -> None:
     card = client.get("/model").json()
-    assert (card["name"], card["version"], card["labels"]) == ("inbox", promoted, LABELS)
-    assert card["metrics"] == {"accuracy": 1.0}
+    assert (card["name"], card["version"], card["target"]) == ("inbox", promoted, {"labels": LABELS})
+    assert (card["format"], card["input"], card["task"]) == (2, "text", "classification")
+    assert [score["name"] for score in card["metrics"]["served"]] == ["accuracy"]
     assert not {"files", "config"} & card.keys()
 
 
@@ -93,7 +95,7 @@ def test_models_lists_versions_and_aliases(client: TestClient, promoted: str) ->
 
 
 def test_a_pair_is_asked_for_by_its_own_fields(storage: Storage, publish: Publish, serve: Serve) -> None:
-    made = publish(name="news", input_schema=input_schema(["title", "text"], 100), examples=[])
+    made = publish(name="news", request_schema=request_schema(["title", "text"], 100), examples=[])
     registry.promote(storage, "news", made.version)
     client = serve(model=Reference("news"))
     assert client.post("/predict", json={"text": "fee", "title": "fee"}).json()["label"] == "fees"
@@ -185,7 +187,7 @@ def test_no_more_inputs_are_run_at_once_than_there_are_cores(
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
     client = serve()
     running, most = 0, 0
-    original = Predictor.answer
+    original = Predictor.answer_each
 
     def counted(self: Predictor, *arguments: Any) -> list[Prediction]:
         nonlocal running, most
@@ -195,7 +197,7 @@ def test_no_more_inputs_are_run_at_once_than_there_are_cores(
         running -= 1
         return original(self, *arguments)
 
-    monkeypatch.setattr(Predictor, "answer", counted)
+    monkeypatch.setattr(Predictor, "answer_each", counted)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: client.post("/predict", json={"text": "card"}), range(8)))
     assert most == 1
@@ -208,14 +210,14 @@ def test_no_more_inputs_are_run_at_once_than_there_are_cores(
 def stuck(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:  # noqa: ARG001 - started first
     """Every run waits until the test ends; what it was to answer."""
     gate, asked = threading.Event(), []
-    original = Predictor.answer
+    original = Predictor.answer_each
 
-    def held(self: Predictor, rows: Sequence[Any], top_k: int) -> list[Prediction]:
+    def held(self: Predictor, rows: Sequence[Any], options: Sequence[BaseModel]) -> list[Prediction]:
         asked.extend(text for (text,) in rows)
         gate.wait(20)
-        return original(self, rows, top_k)
+        return original(self, rows, options)
 
-    monkeypatch.setattr(Predictor, "answer", held)
+    monkeypatch.setattr(Predictor, "answer_each", held)
     yield asked
     gate.set()
 
@@ -342,10 +344,14 @@ def test_metrics_count_requests_predictions_and_models(client: TestClient, promo
         'boatyard_requests_total{route="/predict",status="405"} 1.0',
         'boatyard_requests_total{route="other",status="404"} 1.0',
         'boatyard_request_duration_seconds_count{route="/predict"} 3.0',
-        'boatyard_predictions_total{label="card_lost",model="inbox"} 1.0',
-        'boatyard_predictions_total{label="fees",model="inbox"} 1.0',
+        'boatyard_predictions_total{model="inbox"} 2.0',
+        'boatyard_answers_total{category="card_lost",column="label",model="inbox"} 1.0',
+        'boatyard_answers_total{category="fees",column="label",model="inbox"} 1.0',
+        'boatyard_answer_number_bucket{column="score",le="0.1",model="inbox"} 0.0',
+        'boatyard_answer_number_bucket{column="score",le="+Inf",model="inbox"} 2.0',
+        'boatyard_answer_number_count{column="score",model="inbox"} 2.0',
         'boatyard_truncated_total{model="inbox"} 1.0',
-        f'boatyard_model_info{{kind="text",name="inbox",version="{promoted}"}} 1.0',
+        f'boatyard_model_info{{input="text",name="inbox",task="classification",version="{promoted}"}} 1.0',
     ]:
         assert line in response.text
 

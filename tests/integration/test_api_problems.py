@@ -26,7 +26,7 @@ from starlette.testclient import TestClient
 from boatyard import registry
 from boatyard.api.jobs.store import Submission
 from boatyard.api.problems import handle_problems
-from boatyard.inputs.text.serving import TextModel
+from boatyard.inputs.text.serving import TextInput
 from boatyard.storage import Refused, Storage, Unavailable
 from boatyard.storage.local import LocalStorage
 
@@ -175,7 +175,7 @@ def test_an_unexpected_error_tells_the_client_only_where_to_look(
     def fail(*_: object) -> None:
         raise RuntimeError("a secret")
 
-    monkeypatch.setattr("boatyard.bundle.predict.Predictor.answer", fail)
+    monkeypatch.setattr("boatyard.bundle.predict.Predictor.answer_each", fail)
     response = client.post("/predict", json={"text": "card"})
     document = assert_problem(response, 500)
     assert "secret" not in response.text
@@ -414,14 +414,14 @@ def test_inputs_at_which_the_model_fails_are_named_and_fail_no_other_request(
 def test_whatever_raises_while_an_input_is_answered_is_not_the_servers_failure(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    whole = getattr(TextModel, where)
+    whole = getattr(TextInput, where)
 
-    def failing(model: TextModel, rows: Any) -> Any:
-        if any(row == ("arsenic",) or getattr(row, "length", 0) == 8 for row in rows):
+    def failing(model: TextInput, rows: Any) -> Any:
+        if any(row == ("arsenic",) or getattr(row, "cost", 0) == 8 for row in rows):
             raise ValueError("arsenic")
         return whole(model, rows)
 
-    monkeypatch.setattr(TextModel, where, failing)
+    monkeypatch.setattr(TextInput, where, failing)
     text = "arsenic" if where == "encode" else "card " * 8
     assert_problem(client.post("/predict", json={"text": text}), 422, "cannot answer this input")
     assert client.post("/predict", json={"text": "card"}).status_code == 200

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 from types import SimpleNamespace
+from typing import cast
 from uuid import uuid4
 
 import pytest
@@ -18,8 +19,10 @@ from boatyard.api.answers import Feedback
 from boatyard.api.feedback import Truths
 from boatyard.api.ids import new_id
 from boatyard.api.problems import Problem
+from boatyard.bundle.predict import Predictor
 from boatyard.journal import read
 from boatyard.storage import Storage
+from boatyard.tasks.classification.serving import Classification
 
 pytestmark = pytest.mark.integration
 
@@ -39,7 +42,7 @@ def test_a_label_is_kept_as_the_model_spells_it(client: TestClient, answered: st
 
 def test_labels_that_are_equal_to_the_eye_are_one(storage: Storage, publish: Publish, serve: Serve) -> None:
     labels = ["cafe\u0301", " spaced ", "fees"]  # as a model may have them that is older than their normal form
-    registry.promote(storage, "inbox", publish(labels=labels).version)
+    registry.promote(storage, "inbox", publish(target={"labels": labels}).version)
     client = serve()
     answer = client.post("/predict", json={"text": "card"}).json()["id"]
     for said, kept in [("caf\u00e9", labels[0]), ("spaced", labels[1])]:
@@ -60,11 +63,12 @@ def test_a_label_that_the_model_does_not_have_is_refused_with_the_nearest(
 
 def test_a_label_as_long_as_a_body_may_be_is_refused_at_once(storage: Storage) -> None:
     model = registry.Reference("many", "20270101T000000Z-00000000")
-    card = SimpleNamespace(name=model.name, version=model.selector, labels=[f"label number {n}" for n in range(500)])
+    manifest = SimpleNamespace(name=model.name, version=model.selector)
+    default = SimpleNamespace(manifest=manifest, task=Classification([f"label number {n}" for n in range(500)]))
     correction = Feedback(id=new_id(model), label="".join(chr(ord("a") + n * 577 % 1200) for n in range(400_000)))
     started = perf_counter()
     with pytest.raises(Problem, match="the nearest that it has"):
-        Truths(storage).check(correction, card)
+        Truths(storage).check(correction, cast(Predictor, default))
     assert perf_counter() - started < 1
 
 
@@ -95,28 +99,31 @@ def test_an_id_that_no_answer_can_have_is_refused(
 @pytest.mark.parametrize(
     ("body", "at"),
     [
-        ({"id": "0" * 32}, "#/label"),
-        ({"id": "0" * 32, "label": ""}, "#/label"),
-        ({"id": "0" * 32, "label": "fees", "why": "so"}, "#"),
+        ({}, "#/label"),
+        ({"label": ""}, "#/label"),
+        ({"label": 1}, "#/label"),
+        ({"label": "fees", "why": "so"}, "#"),
+        ({"id": 1, "label": "fees"}, "#/id"),
         ([], "#/"),
     ],
 )
-def test_what_is_no_feedback_is_refused(client: TestClient, body: object, at: str) -> None:
-    document = assert_problem(client.post("/feedback", json=body), 422)
+def test_what_is_no_feedback_is_refused(client: TestClient, answered: str, body: object, at: str) -> None:
+    named = {"id": answered, **body} if isinstance(body, dict) else body
+    document = assert_problem(client.post("/feedback", json=named), 422)
     assert [error["pointer"] for error in document["errors"]] == [at]
 
 
 def test_any_server_takes_feedback_on_what_another_model_answered_with_its_labels(
     client: TestClient, serve: Serve, tmp_path: Path, storage: Storage, publish: Publish
 ) -> None:
-    other = publish(labels=["one", "two", "three"], bias=(0, 0, 1))
+    other = publish(target={"labels": ["one", "two", "three"]}, bias=(0, 0, 1))
     asked = client.post(f"/predict?model=inbox@{other.version}", json={"text": "card"}).json()
     beside = serve(spool=str(tmp_path / "beside"))
     assert_problem(beside.post("/feedback", json={"id": asked["id"], "label": "fees"}), 422)
     assert beside.post("/feedback", json={"id": asked["id"], "label": "two"}).status_code == 202
     beside.__exit__(None, None, None)
     (line,) = [line for line in read(storage) if line["event"] == "feedback"]
-    assert (line["model"], line["version"], line["label"]) == ("inbox", other.version, "two")
+    assert (line["model"], line["version"], line["truth"]) == ("inbox", other.version, {"label": "two"})
 
 
 def test_ids_from_before_they_told_the_model_are_taken_where_a_model_is_as_old(

@@ -94,16 +94,17 @@ def test_a_jobs_answers_are_journalled_and_counted_as_any_others(
     assert client.post("/feedback", json={"id": second["id"], "label": "transfer"}).status_code == 202
     counted = client.get("/metrics").text
     for label in ("card_lost", "fees"):
-        assert f'boatyard_predictions_total{{label="{label}",model="inbox"}} 1.0' in counted
+        assert f'boatyard_answers_total{{category="{label}",column="label",model="inbox"}} 1.0' in counted
     client.__exit__(None, None, None)
     lines = [line for line in read(storage) if line["event"] == "prediction"]
     assert [(line["id"], line["job"], line["row"]) for line in lines] == [(first["id"], job, 1), (second["id"], job, 3)]
-    assert [line.get("input") for line in lines] == (
+    assert [line.get("request") for line in lines] == (
         [{"text": "card"}, {"text": "fee"}] if keep == "stored" else [None] * 2
     )
-    assert ["input_sha256" in line for line in lines] == [keep == "hashed"] * 2
+    assert ["request_sha256" in line for line in lines] == [keep == "hashed"] * 2
     for line, answer in zip(lines, (first, second), strict=True):
-        assert (line["label"], line["version"], line["truncated"]) == (answer["label"], promoted, answer["truncated"])
+        assert line["answer"] == {key: answer[key] for key in ("label", "score", "top")}
+        assert (line["version"], line["truncated"]) == (promoted, answer["truncated"])
         assert line["duration_ms"] > 0
 
 

@@ -52,7 +52,7 @@ def test_people_ask_and_the_report_has_what_they_asked(publish: Publish, tmp_pat
     assert asked["/predict"] > 5
     assert "<html" in (tmp_path / "reports" / "report.html").read_text()
     lines = list(journal.read(open_storage(str(tmp_path / "storage"))))
-    assert {line["input"]["text"] for line in lines if line["event"] == "prediction"} == {
+    assert {line["request"]["text"] for line in lines if line["event"] == "prediction"} == {
         "my card is lost",
         "what are the fees",
     }
@@ -70,7 +70,7 @@ class Full(BaseHTTPRequestHandler):
     """A server that has too much to do."""
 
     def do_GET(self) -> None:
-        self._answer(200, {"input_schema": {"required": ["text"]}})
+        self._answer(200, {"request_schema": {"required": ["text"]}, "truth_schema": {"required": ["label"]}})
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["content-length"]))

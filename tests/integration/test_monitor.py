@@ -29,7 +29,7 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def ask(home: Path, texts: list[str], *, judged: bool = False, **environment: str) -> None:
+def send(home: Path, texts: list[str], *, judged: bool = False, **environment: str) -> None:
     """A server answers, and has shipped its journal when this returns. `judged`: a third of 60 answers was wrong."""
     answers: list[dict[str, str]] = []
     with ServerProcess(home / "storage", home / "api.log", **environment) as server:
@@ -65,19 +65,19 @@ def look(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
 
 
 def test_the_job_is_quiet_on_like_messages_and_exits_with_3_on_others(home: Path, look: Look) -> None:
-    ask(home, messages(400, seed=1))
-    quiet, *said = look()
-    assert quiet == 0, said
-    ask(home, ["ПЕРЕВОД ГДЕ МОЙ", "WHERE IS MY STOLEN CARD?!"] * 200)
+    send(home, messages(400, seed=1))
+    quiet, *output = look()
+    assert quiet == 0, output
+    send(home, ["ПЕРЕВОД ГДЕ МОЙ", "WHERE IS MY STOLEN CARD?!"] * 200)
     command = [sys.executable, "-m", "boatyard.monitor"]
-    rang = subprocess.run(command, capture_output=True, text=True, check=False)  # as a scheduler starts it
-    assert rang.returncode == 3, rang.stdout + rang.stderr
-    told = json.loads((home / "reports/drift/inbox.json").read_text())
-    assert told["alarm"]
-    assert told["window"]["rows"] == 800
-    drifted = {verdict["name"] for verdict in told["verdicts"] if verdict["drifted"]}
+    alarm = subprocess.run(command, capture_output=True, text=True, check=False)  # as a scheduler starts it
+    assert alarm.returncode == 3, alarm.stdout + alarm.stderr
+    report = json.loads((home / "reports/drift/inbox.json").read_text())
+    assert report["alarm"]
+    assert report["window"]["rows"] == 800
+    drifted = {verdict["name"] for verdict in report["verdicts"] if verdict["drifted"]}
     assert {"capital_share", "foreign_letter_share", "language"} <= drifted, "in the day's second look"
-    assert "embedding" in {verdict["name"] for verdict in told["verdicts"] if verdict["suspicious"]}
+    assert "embedding" in {verdict["name"] for verdict in report["verdicts"] if verdict["suspicious"]}
     page = (home / "reports/drift/inbox.html").read_text()
     assert "inbox: drift" in page
     assert "foreign_letter_share" in page
@@ -86,33 +86,33 @@ def test_the_job_is_quiet_on_like_messages_and_exits_with_3_on_others(home: Path
 
 
 def test_a_reports_folder_that_is_none_is_said_before_the_look(look: Look) -> None:
-    status, _, told = look("--reports=s3://bucket")
+    status, _, message = look("--reports=s3://bucket")
     assert status == 2
-    assert told == "boatyard.monitor: storage 's3://bucket' is neither a folder nor gs://BUCKET/PREFIX\n"
+    assert message == "boatyard.monitor: storage 's3://bucket' is neither a folder nor gs://BUCKET/PREFIX\n"
 
 
 def test_a_journal_without_inputs_is_compared_by_the_answers(home: Path, look: Look) -> None:
-    ask(home, ["my card was stolen"] * 200, BOATYARD_JOURNAL_INPUT="dropped")
+    send(home, ["my card was stolen"] * 200, BOATYARD_JOURNAL_INPUT="dropped")
     assert look()[0] == 3
-    told = json.loads((home / "reports/drift/inbox.json").read_text())
-    verdicts = {verdict["name"]: verdict for verdict in told["verdicts"]}
+    report = json.loads((home / "reports/drift/inbox.json").read_text())
+    verdicts = {verdict["name"]: verdict for verdict in report["verdicts"]}
     assert verdicts["label"]["drifted"]
     assert verdicts["embedding"]["value"] is None
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "said"),
+    ("variable", "value", "reason"),
     [
         ("BOATYARD_MODEL", "nothing", "there is no model 'nothing'"),
         ("BOATYARD_DRIFT_ROWS", "5", "BOATYARD_DRIFT_ROWS: '5' is not a number from 100 to 10000"),
         ("BOATYARD_HOST", "0.0.0.0", "BOATYARD_HOST: on 0.0.0.0 anybody could ask"),  # noqa: S104
     ],
 )
-def test_a_wrong_setting_is_one_sentence(look: Look, variable: str, value: str, said: str) -> None:
-    status, _, told = look(**{variable: value})
+def test_a_wrong_setting_is_one_sentence(look: Look, variable: str, value: str, reason: str) -> None:
+    status, _, message = look(**{variable: value})
     assert status == 2
-    assert told.count("\n") == 1
-    assert said in told
+    assert message.count("\n") == 1
+    assert reason in message
 
 
 @pytest.fixture
@@ -124,46 +124,48 @@ def service(home: Path) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_the_service_tells_the_latest_report_its_history_and_figures(
+def test_the_service_has_the_latest_report_its_history_and_figures(
     home: Path, service: httpx.Client, look: Look
 ) -> None:
     assert service.get("/healthz").json() == {"status": "ok"}
     assert_problem(service.get("/drift"), 404, "there is no report yet")
     assert_problem(service.get("/drift.json"), 404, "there is no report yet")
     assert service.get("/history.json").json() == []
-    ask(home, messages(300, seed=1), judged=True)
+    send(home, messages(300, seed=1), judged=True)
 
-    told = service.post("/drift/run").raise_for_status().json()
-    assert told["model"] == "inbox"
-    assert told["window"].keys() >= {"rows", "from", "to"}
-    assert told["window"]["rows"] == 300
-    assert told["quality"]["feedback"] == 60
-    assert told["quality"]["accuracy"] == pytest.approx(2 / 3)
-    assert told["quality"]["accepted"] == 0.95
-    assert told["alarm"], "a third of the judged answers was wrong"
-    assert [verdict["name"] for verdict in told["verdicts"] if verdict["drifted"]] == ["accuracy"]
-    assert service.get("/drift.json").json() == told
+    report = service.post("/drift/run").raise_for_status().json()
+    assert report["model"] == "inbox"
+    assert report["window"].keys() >= {"rows", "from", "to"}
+    assert report["window"]["rows"] == 300
+    assert report["quality"]["feedback"] == 60
+    assert report["quality"]["score"]["name"] == "accuracy"
+    assert report["quality"]["score"]["value"] == pytest.approx(2 / 3)
+    assert report["quality"]["accepted"]["value"] == 0.95
+    assert report["alarm"], "a third of the judged answers was wrong"
+    assert [verdict["name"] for verdict in report["verdicts"] if verdict["drifted"]] == ["quality"]
+    assert service.get("/drift.json").json() == report
     assert "inbox: drift" in service.get("/drift").text
     past = service.get("/history.json").json()
-    assert [(one["alarm"], one["drifted"]) for one in past] == [(True, ["accuracy"])]
+    assert [(one["alarm"], one["drifted"]) for one in past] == [(True, ["quality"])]
 
     figures = service.get("/statistics").json()
     assert figures["rows"] == sum(figures["counts"]) == 300
-    assert sum(map(sum, figures["labels"].values())) == 300
+    assert sum(map(sum, figures["categories"]["label"].values())) == 300
     assert figures["latency_ms"]["p50"] > 0
     assert figures["quality"]["feedback"] == 60
 
     scraped = service.get("/metrics").text
     for line in (
         'boatyard_drift_alarm{model="inbox"} 1.0',
-        'boatyard_drift_drifted{group="live quality",model="inbox",verdict="accuracy"} 1.0',
+        'boatyard_drift_drifted{group="live quality",model="inbox",verdict="quality"} 1.0',
         'boatyard_drift_drifted{group="prediction",model="inbox",verdict="label"} 0.0',
-        'boatyard_drift_suspicious{group="live quality",model="inbox",verdict="accuracy"} 1.0',
+        'boatyard_drift_suspicious{group="live quality",model="inbox",verdict="quality"} 1.0',
         'boatyard_drift_comparable{model="inbox"} 1.0',
         "boatyard_monitor_rows_total 360.0",
     ):
         assert line in scraped
-    assert "boatyard_live_accuracy" in scraped
+    assert 'boatyard_live_score{model="inbox",score="accuracy"} 0.66' in scraped
+    assert 'boatyard_accepted_score{model="inbox",score="accuracy"} 0.95' in scraped
 
     look()  # a report of the job's is the service's latest, too
     assert len(service.get("/history.json").json()) == 2
@@ -171,7 +173,7 @@ def test_the_service_tells_the_latest_report_its_history_and_figures(
 
 def test_one_run_at_a_time(service: httpx.Client) -> None:
     with ThreadPoolExecutor(4) as clients:
-        asked = [clients.submit(service.post, "/drift/run") for _ in range(4)]
-    statuses = sorted(each.result().status_code for each in asked)
+        runs = [clients.submit(service.post, "/drift/run") for _ in range(4)]
+    statuses = sorted(each.result().status_code for each in runs)
     assert statuses[0] == 200
     assert set(statuses) <= {200, 409}

@@ -46,12 +46,13 @@ def test_predictions_and_feedback_are_in_the_storage_once_the_server_has_stopped
     answers = served(tmp_path, use)
     first, second, feedback = read(storage)
     assert [first["id"], second["id"]] == [answer["id"] for answer in answers]
-    assert (first["input"], first["label"], first["version"]) == ({"text": "card"}, "card_lost", promoted)
-    assert (first["event"], first["kind"], first["model"], first["truncated"]) == ("prediction", "text", "inbox", False)
-    assert first["score"] == answers[0]["score"]
-    assert second["length"] > first["length"]
+    assert (first["request"], first["version"]) == ({"text": "card"}, promoted)
+    assert (first["event"], first["input"], first["task"]) == ("prediction", "text", "classification")
+    assert (first["model"], first["truncated"]) == ("inbox", False)
+    assert first["answer"] == {key: answers[0][key] for key in ("label", "score", "top")}
+    assert second["measured"]["length"] > first["measured"]["length"]
     assert second["truncated"] is True
-    assert (feedback["event"], feedback["id"], feedback["label"]) == ("feedback", first["id"], "fees")
+    assert (feedback["event"], feedback["id"], feedback["truth"]) == ("feedback", first["id"], {"label": "fees"})
 
 
 @pytest.mark.usefixtures("promoted")
@@ -61,7 +62,7 @@ def test_what_clients_sent_need_not_be_kept(tmp_path: Path, storage: Storage, ke
     served(tmp_path, lambda client: client.post("/predict", json={"inputs": inputs}), journal_input=keep)
     lines = list(read(storage))
     assert "secret" not in str(lines)
-    hashes = [line.get("input_sha256") for line in lines]
+    hashes = [line.get("request_sha256") for line in lines]
     assert (hashes[0] == hashes[1] != hashes[2]) if keep == "hashed" else hashes == [None] * 3
 
 

@@ -29,9 +29,10 @@ def admin(promoted: str, serve: Serve) -> TestClient:  # noqa: ARG001 - publishe
 
 
 def test_any_version_has_its_card(client: TestClient, publish: Publish, promoted: str) -> None:
-    other = publish(bias=(0, 0, 50), metrics={"accuracy": 0.5}).version
+    other = publish(bias=(0, 0, 50), metrics={"served": [{"name": "accuracy", "value": 0.5}]}).version
     assert client.get(f"/models/inbox/{promoted}").json() == client.get("/model").json()
-    assert client.get(f"/models/inbox/{other}").json()["metrics"] == {"accuracy": 0.5}
+    (score,) = client.get(f"/models/inbox/{other}").json()["metrics"]["served"]
+    assert (score["name"], score["value"]) == ("accuracy", 0.5)
     assert_problem(client.get(f"/models/inbox/{UNKNOWN}"), 404, promoted)
     assert_problem(client.get("/models/inbox/newest"), 422)
 
@@ -42,7 +43,8 @@ def test_what_people_read_of_a_bundle_is_served_and_nothing_else_of_it(
     sealed = tmp_path / "with-documents"
     sealed.mkdir()
     (sealed / "MODEL_CARD.md").write_text("# A card\n")
-    (sealed / "confusion.png").write_bytes(b"\x89PNG")
+    for picture in ("residuals.png", ".hidden.png"):
+        (sealed / picture).write_bytes(b"\x89PNG")
     (sealed / "metrics.json").write_text("{}\n")
     write_bundle(sealed, bias=(1, 0, 0))
     version = registry.publish(storage, sealed).version
@@ -50,10 +52,12 @@ def test_what_people_read_of_a_bundle_is_served_and_nothing_else_of_it(
     card = client.get(f"{files}/MODEL_CARD.md")
     assert (card.text, card.headers["content-type"]) == ("# A card\n", "text/markdown; charset=utf-8")
     assert card.headers["x-content-type-options"] == "nosniff"
-    assert client.get(f"{files}/confusion.png").headers["content-type"] == "image/png"
+    assert client.get(f"{files}/residuals.png").headers["content-type"] == "image/png"
     assert client.get(f"{files}/metrics.json").json() == {}
-    assert_problem(client.get(f"{files}/data.json"), 404, r"published without data\.json")
-    for other in ("model.onnx", "bundle.json", "..%2Fbundle.json"):
+    for absent in ("data.json", "confusion.png"):
+        assert_problem(client.get(f"{files}/{absent}"), 404, f"published without {absent}")
+    storage.write("models/inbox/beside.png", b"\x89PNG")
+    for other in ("model.onnx", "bundle.json", "..%2Fbundle.json", "..%2Fbeside.png", ".hidden.png", "..png"):
         assert client.get(f"{files}/{other}").status_code in {404, 422}
 
 

@@ -20,7 +20,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_models_lists_versions_with_what_points_at_them(
     storage: Storage, publish: Publish, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    first = publish(metrics={"served": {"accuracy": 0.91}}).version
+    first = publish(metrics={"served": [{"name": "accuracy", "value": 0.91}]}).version
     registry.promote(storage, "inbox", first)
     assert main(["models"]) == 0
     name, line = capsys.readouterr().out.splitlines()
@@ -72,7 +72,7 @@ def test_an_alias_moves_only_from_the_version_that_is_expected(
         ({"examples": [{"text": "x" * 201}]}, "has 201 characters"),
         ({"examples": [{"body": "card"}]}, "unknown field"),
         ({"bias": (float("nan"), 0, 0)}, "no number"),
-        ({"kind": "sound"}, "unknown kind"),
+        ({"input": "sound"}, "unknown input 'sound'"),
     ],
 )
 def test_what_no_server_could_answer_with_is_not_promoted(

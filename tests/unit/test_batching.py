@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from pydantic import BaseModel
 
 from boatyard.api import batching
 from boatyard.api.batching import Batcher, QueueFull, Unanswerable
@@ -30,13 +31,22 @@ class Gated:
     def works(self) -> bool:
         return not self.broken
 
-    def answer(self, rows: Sequence[Any], top_k: int) -> list[Prediction]:
+    def answer_each(self, rows: Sequence[Any], options: Sequence[BaseModel]) -> list[Prediction]:
         self.runs.append(list(rows))
         self.began.release()
         assert self.gate.wait(10)
         if self.broken or any(row.startswith("broken") for row in rows):
             raise RuntimeError(f"the graph failed at {rows}")
-        return [Prediction(row, 1.0, [(row, 1.0)] * top_k, truncated=False, length=1) for row in rows]
+        return [
+            Prediction({"row": row, **chosen.model_dump()}, truncated=False, measured={})
+            for row, chosen in zip(rows, options, strict=True)
+        ]
+
+
+class Chosen(BaseModel):
+    """What a request may ask for."""
+
+    most: int = 1
 
 
 @pytest.fixture
@@ -57,8 +67,8 @@ def serve(use: Callable[[Batcher], Awaitable[None]], workers: int = 1) -> None:
     asyncio.run(main())
 
 
-def ask(batcher: Batcher, model: Gated, *rows: str, top_k: int = 1) -> asyncio.Future[list[Prediction]]:
-    return batcher.submit(cast(Predictor, model), rows, top_k)
+def ask(batcher: Batcher, model: Gated, *rows: str, most: int = 1) -> asyncio.Future[list[Prediction]]:
+    return batcher.submit(cast(Predictor, model), rows, Chosen(most=most))
 
 
 async def busy(batcher: Batcher, model: Gated) -> asyncio.Future[list[Prediction]]:
@@ -71,11 +81,11 @@ async def busy(batcher: Batcher, model: Gated) -> asyncio.Future[list[Prediction
 def test_what_waits_together_runs_together_and_each_gets_its_own(model: Gated) -> None:
     async def use(batcher: Batcher) -> None:
         first = await busy(batcher, model)
-        answers = [ask(batcher, model, "a"), ask(batcher, model, "b", "c", top_k=3), ask(batcher, model, "d")]
+        answers = [ask(batcher, model, "a"), ask(batcher, model, "b", "c", most=3), ask(batcher, model, "d")]
         model.gate.set()
         found = await asyncio.gather(first, *answers)
-        assert [[one.label for one in each] for each in found] == [["first"], ["a"], ["b", "c"], ["d"]]
-        assert [len(each[0].top) for each in found] == [1, 1, 3, 1]
+        assert [[one.answer["row"] for one in each] for each in found] == [["first"], ["a"], ["b", "c"], ["d"]]
+        assert [each[0].answer["most"] for each in found] == [1, 1, 3, 1]
 
     serve(use)
     assert model.runs == [["first"], ["a", "b", "c", "d"]]
@@ -121,7 +131,7 @@ def test_two_models_share_no_run_and_the_oldest_request_goes_first(model: Gated)
         answers = [ask(batcher, other, "b"), ask(batcher, model, "a"), ask(batcher, other, "c")]
         order: list[str] = []
         for answer in answers:
-            answer.add_done_callback(lambda done: order.append(done.result()[0].label))
+            answer.add_done_callback(lambda done: order.append(done.result()[0].answer["row"]))
         model.gate.set()
         await asyncio.gather(first, *answers)
         assert order == ["b", "c", "a"]
@@ -173,19 +183,23 @@ def test_rows_at_which_the_model_fails_are_named_and_fail_nobody_elses(
         answers = [
             ask(batcher, model, "a"),
             ask(batcher, model, "broken 1"),
-            ask(batcher, model, "b", "broken 2", "c", top_k=2),
+            ask(batcher, model, "b", "broken 2", "c", most=2),
             ask(batcher, model, *"defg"),
         ]
         model.gate.set()
         await first
         found = await asyncio.gather(*answers, return_exceptions=True)
-        assert [one.label for one in cast(list[Prediction], found[0])] == ["a"]
-        assert [one.label for one in cast(list[Prediction], found[3])] == [*"defg"]
+        assert [one.answer["row"] for one in cast(list[Prediction], found[0])] == ["a"]
+        assert [one.answer["row"] for one in cast(list[Prediction], found[3])] == [*"defg"]
         alone, among = found[1], found[2]
         assert isinstance(alone, Unanswerable)
         assert alone.predictions == [None]
         assert isinstance(among, Unanswerable)
-        assert [one and (one.label, len(one.top)) for one in among.predictions] == [("b", 2), None, ("c", 2)]
+        assert [one and one.answer for one in among.predictions] == [
+            {"row": "b", "most": 2},
+            None,
+            {"row": "c", "most": 2},
+        ]
 
     serve(use)
     assert len(model.runs) <= 2 + 2 * 2 * 4, "by halves, not one by one"
@@ -200,7 +214,7 @@ def test_a_model_that_fails_at_its_own_example_fails_the_run_and_blames_no_row(m
         with pytest.raises(RuntimeError, match="the graph failed"):
             await ask(batcher, model, *"abcdefgh")
         model.broken = False
-        assert (await ask(batcher, model, "whole"))[0].label == "whole"
+        assert (await ask(batcher, model, "whole"))[0].answer["row"] == "whole"
 
     serve(use)
     assert len(model.runs) == 5, "and does not try each"

@@ -10,6 +10,8 @@ from boatyard.bundle.manifest import VERSION, BundleError, open_bundle, seal
 
 pytestmark = pytest.mark.unit
 
+FORMAT_1 = Path(__file__).parents[1] / "fixtures" / "format-1" / "storage"
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -29,7 +31,7 @@ def test_a_sealed_folder_opens_as_what_it_was_sealed_as(tmp_path: Path) -> None:
     bundle = open_bundle(tmp_path / "bundle")
     assert bundle.manifest == sealed
     assert set(sealed.files) == {"model.onnx", "tokenizer.json"}
-    assert sealed.format == 1
+    assert sealed.format == 2
 
 
 def test_the_version_is_a_time_and_the_contents_hash(tmp_path: Path) -> None:
@@ -87,12 +89,12 @@ def set_key(key: str, value: object) -> Callable[[Path], None]:
         (lambda folder: (folder / "bundle.json").write_text('{"name": "x"}'), "not written by Boatyard"),
         (set_key("format", "1"), "not written by Boatyard"),
         (set_key("format", True), "not written by Boatyard"),
-        (set_key("format", 2), "format 2 .* reads 1"),
-        (lambda folder: edit(folder, lambda manifest: manifest.pop("labels")), "labels"),
+        (set_key("format", 3), "format 3 .* reads 2"),
+        (lambda folder: edit(folder, lambda manifest: manifest.pop("target")), "target"),
         (set_key("surprise", 1), "surprise"),
         (set_key("name", "../x"), "name"),
-        (set_key("labels", []), "labels"),
-        (set_key("labels", ["a", "a"]), "label is named twice"),
+        (set_key("target", []), "target"),
+        (set_key("metrics", {"served": [{"name": "accuracy"}]}), "value"),
         (set_key("version", "20260101T000000Z-00000000"), "its files are not those of"),
     ],
 )
@@ -100,6 +102,20 @@ def test_a_harmed_bundle_is_refused_with_the_reason(folder: Path, harm: Callable
     harm(folder)
     with pytest.raises(BundleError, match=said):
         open_bundle(folder)
+
+
+def test_a_bundle_of_format_1_is_read_as_one_of_format_2() -> None:
+    (folder,) = FORMAT_1.glob("models/moorings/2*")
+    manifest = open_bundle(folder).manifest
+    assert (manifest.format, manifest.input, manifest.task) == (2, "text", "classification")
+    assert manifest.target == {"labels": ["berth", "fuel", "repair"]}
+    assert manifest.request_schema["required"] == ["text"]
+    assert manifest.accepted is not None
+    assert (manifest.accepted.name, manifest.accepted.shown, manifest.metrics.rows) == ("accuracy", "0.9462", 130)
+    assert manifest.accepted.low is not None
+    assert manifest.accepted.low < manifest.accepted.value
+    assert [score.name for score in manifest.metrics.trained][:2] == ["accuracy", "macro_f1"]
+    assert manifest.metrics.baseline_name == "TF-IDF, linear"
 
 
 @pytest.mark.parametrize("name", ["../outside", "/etc/passwd", "a/../../outside", ".hidden"])
@@ -124,7 +140,7 @@ def test_a_newer_bundle_is_called_newer_even_if_nothing_else_is_understood(folde
 
 @pytest.mark.parametrize(
     ("changes", "said"),
-    [({"name": "In Box"}, "name"), ({"labels": ["a", "a"]}, "twice"), ({"limits": {"a": "x"}}, "a")],
+    [({"name": "In Box"}, "name"), ({"git_commit": 1}, "git_commit"), ({"limits": {"a": "x"}}, "a")],
 )
 def test_what_would_not_open_cannot_be_sealed(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
     (tmp_path / "model.onnx").touch()

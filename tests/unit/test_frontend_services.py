@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import boatyard.frontend
+import boatyard
 from boatyard.config.errors import UserError
 from boatyard.frontend.services import Trouble, addresses
 
@@ -18,16 +18,36 @@ pytestmark = pytest.mark.unit
 
 def test_the_page_imports_nothing_of_the_package_but_what_is_small() -> None:
     imported = set()
-    for file in Path(boatyard.frontend.__file__).parent.glob("*.py"):
+    package = Path(boatyard.__file__).parent
+    for file in (*package.glob("frontend/*.py"), *package.glob("inputs/*/page.py"), *package.glob("tasks/*/page.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom):
-                imported.add(node.module)
+                imported |= {f"{node.module}.{alias.name}" for alias in node.names}
             elif isinstance(node, ast.Import):
                 imported |= {alias.name for alias in node.names}
-    ours = {name for name in imported if name and name.split(".")[0] == "boatyard"}
-    assert {name for name in ours if not name.startswith("boatyard.frontend")} <= {
+    ours = {name for name in imported if name.split(".")[0] == "boatyard" and not name.startswith("boatyard.frontend")}
+    modules = {name if name in {"boatyard.inputs", "boatyard.tasks"} else name.rpartition(".")[0] for name in ours}
+    assert modules <= {
         *("boatyard.config.addresses", "boatyard.config.console", "boatyard.config.errors"),
+        *("boatyard.inputs", "boatyard.tasks", "boatyard.tasks.score"),
     }
+
+
+def test_all_pages_come_without_what_serves_and_what_learns() -> None:
+    """The page's image has none of these."""
+    script = """
+import sys
+from boatyard import inputs, tasks
+from boatyard.frontend import about, drift, models, predict, traffic
+for package in (inputs, tasks):
+    for name in package.names():
+        package.page(name)
+print(sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+    roots = set(ast.literal_eval(ran.stdout))
+    assert not roots & {"fastapi", "onnxruntime", "tokenizers", "torch", "transformers", "scipy", "sklearn", "hydra"}
 
 
 def test_addresses_are_read_from_the_environment() -> None:

@@ -127,6 +127,48 @@ def spool(tmp_path: Path) -> Path:
     return tmp_path / "spool"
 
 
+FORMAT_1 = Path(__file__).parents[1] / "fixtures" / "format-1" / "storage"
+
+
+def test_lines_of_the_version_before_are_read_as_the_present_one_writes_them() -> None:
+    lines = list(read(LocalStorage(FORMAT_1)))
+    predictions = [line for line in lines if line["event"] == "prediction"]
+    first = predictions[0]
+    assert {key: first[key] for key in ("input", "task", "model", "request", "measured", "truncated")} == {
+        "input": "text",
+        "task": "classification",
+        "model": "moorings",
+        "request": {"text": "tie when is you mooring our we"},
+        "measured": {"length": 9},
+        "truncated": False,
+    }
+    assert first["answer"].keys() == {"label", "score", "top"}
+    assert first["answer"]["label"] == "berth"
+    assert first.keys().isdisjoint({"kind", "label", "score", "top", "length"})
+    assert {len(line) for line in predictions} == {12}
+    feedback = next(line for line in lines if line["event"] == "feedback")
+    assert feedback.keys() == {"event", "id", "time", "model", "version", "truth"}
+    assert feedback["truth"] == {"label": "berth"}
+
+
+def test_older_lines_of_jobs_and_of_hashed_requests_keep_what_they_have(storage: Storage) -> None:
+    old = {"event": "prediction", "id": "1", "kind": "text", "input_sha256": "ab", "label": "a", "job": "j", "row": 1}
+    storage.write_once("journal/date=2026-01-01/a-1.jsonl.gz", gzip.compress(json.dumps(old).encode()))
+    assert list(read(storage)) == [
+        {
+            "event": "prediction",
+            "id": "1",
+            "input": "text",
+            "task": "classification",
+            "request_sha256": "ab",
+            "measured": {},
+            "answer": {"label": "a"},
+            "job": "j",
+            "row": 1,
+        }
+    ]
+
+
 def test_what_is_appended_is_read(storage: Storage, spool: Path) -> None:
     lines = [{"id": 1, "text": "naïve\n\u2028\r\0", "top": [["a", 0.5]]}, {"id": 2, "kind": "feedback"}]
     journal = Journal(storage, spool)

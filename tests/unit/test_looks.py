@@ -58,7 +58,7 @@ def test_what_is_too_small_to_matter_does_not_ring_however_sure_it_is() -> None:
 
 
 def test_what_is_no_matter_of_chance_rings_in_any_look() -> None:
-    assert ringing(level(daily=False, since=timedelta(0)), verdict("missing_scores", 0.0)) == ["missing_scores"]
+    assert ringing(level(daily=False, since=timedelta(0)), verdict("missing_score", 0.0)) == ["missing_score"]
 
 
 def test_an_alarm_lasts_while_its_verdict_is_suspicious() -> None:
@@ -83,15 +83,17 @@ class Watched:
                 "event": "prediction",
                 "id": id_,
                 "time": at,
+                "input": "text",
+                "task": "classification",
                 "model": "inbox",
                 "version": self.version,
-                "length": 3,
                 "truncated": False,
-                "label": LABELS[0],
-                "score": 0.9,
+                "measured": {"length": 3},
+                "answer": {"label": LABELS[0], "score": 0.9},
                 "duration_ms": 1.0,
             }
-            lines += [answer, {"event": "feedback", "id": id_, "time": at, "label": LABELS[number < wrong]}]
+            truth = {"label": LABELS[number < wrong]}
+            lines += [answer, {"event": "feedback", "id": id_, "time": at, "truth": truth}]
         content = gzip.compress("".join(json.dumps(line) + "\n" for line in lines).encode())
         self.storage.write_once(f"journal/date={time:%Y-%m-%d}/a-{self.shipped}.jsonl.gz", content)
 
@@ -105,8 +107,8 @@ def watched(storage: Storage, tmp_path: Path) -> Watched:
     return Watched(storage, tmp_path)
 
 
-def states(found: Findings) -> str:
-    return next(one.state for one in found.verdicts if one.name == "accuracy")
+def state(findings: Findings) -> str:
+    return next(one.state for one in findings.verdicts if one.name == "quality")
 
 
 def test_the_days_first_look_rings_where_another_is_only_suspicious_and_restarts_change_nothing(
@@ -119,13 +121,13 @@ def test_the_days_first_look_rings_where_another_is_only_suspicious_and_restarts
     assert watched.look(MORNING, root).level == pytest.approx(level(daily=True, since=2 * HOUR))
     watched.judged(MORNING + 2 * HOUR, wrong)
     later = watched.look(MORNING + 2 * HOUR, root)
-    assert (states(later), later.alarm, later.conclusion) == ("suspicious", False, "one look is suspicious")
+    assert (state(later), later.alarm, later.conclusion) == ("suspicious", False, "one look is suspicious")
     assert later.level == pytest.approx(level(daily=False, since=2 * HOUR))
     watched.judged(MORNING + DAY, wrong)
     tomorrow = watched.look(MORNING + DAY, root)
-    assert (states(tomorrow), tomorrow.alarm) == ("drifted", True)
+    assert (state(tomorrow), tomorrow.alarm) == ("drifted", True)
     held = watched.look(MORNING + DAY + MINUTE / 2, root)
-    assert (states(held), held.alarm) == ("drifted", True), "suspicious yet"
+    assert (state(held), held.alarm) == ("drifted", True), "suspicious yet"
     watched.judged(MORNING + DAY + 3 * HOUR, wrong=0)
     assert not watched.look(MORNING + DAY + 3 * HOUR, root).alarm, "it is over"
 
@@ -136,8 +138,8 @@ def test_another_version_does_not_inherit_the_alarm(watched: Watched, storage: S
     assert watched.look(MORNING, root).alarm
     watched.version = publish_watchable(storage, tmp_path / "second", ["what is the fee"], bias=(1, 0, 0))
     watched.judged(MORNING + HOUR / 2, wrong=13)
-    found = watched.look(MORNING + HOUR / 2, root)
-    assert (found.version, states(found), found.alarm) == (watched.version, "suspicious", False)
+    findings = watched.look(MORNING + HOUR / 2, root)
+    assert (findings.version, state(findings), findings.alarm) == (watched.version, "suspicious", False)
 
 
 def test_overwhelming_evidence_need_not_wait_for_tomorrow(watched: Watched, tmp_path: Path) -> None:
@@ -150,13 +152,13 @@ def test_overwhelming_evidence_need_not_wait_for_tomorrow(watched: Watched, tmp_
 
 def test_a_reference_of_one_row_is_said_to_be_too_small(watched: Watched, tmp_path: Path) -> None:
     watched.judged(MORNING, wrong=0)
-    found = watched.look(MORNING, str(tmp_path / "storage"))
-    assert not found.comparable
-    assert found.conclusion == "the reference is too small to compare with"
-    assert found.verdicts[0].sentence.startswith("Cannot compare: the reference has 1 row, and 100 are needed")
+    findings = watched.look(MORNING, str(tmp_path / "storage"))
+    assert not findings.comparable
+    assert findings.conclusion == "the reference is too small to compare with"
+    assert findings.verdicts[0].sentence.startswith("Cannot compare: the reference has 1 row, and 100 are needed")
     with TestClient(create_app(Settings(storage=str(tmp_path / "storage")))) as client:
         ready = client.get("/readyz").json()
-        assert (ready["status"], ready["reason"]) == ("limited", found.verdicts[0].sentence)
+        assert (ready["status"], ready["reason"]) == ("limited", findings.verdicts[0].sentence)
         assert 'boatyard_drift_comparable{model="inbox"} 0.0' in client.get("/metrics").text
 
 
@@ -166,12 +168,12 @@ def test_a_reference_that_is_large_enough_is_ready(storage: Storage, tmp_path: P
         assert client.get("/readyz").json()["status"] == "ready"
 
 
-@pytest.mark.parametrize("least", ["1", "-0.1", "much", "1e-3", "0.", "nan"])
-def test_a_least_size_that_is_no_share_is_one_sentence(least: str) -> None:
+@pytest.mark.parametrize("share", ["1", "-0.1", "much", "1e-3", "0.", "nan"])
+def test_a_smallest_effect_that_is_no_share_is_one_sentence(share: str) -> None:
     with pytest.raises(UserError, match=r"BOATYARD_DRIFT_LEAST: .* is not a share"):
-        Settings.from_environment({"BOATYARD_DRIFT_LEAST": least})
+        Settings.from_environment({"BOATYARD_DRIFT_LEAST": share})
 
 
-@pytest.mark.parametrize(("given", "least"), [("", 0.01), ("0", 0.0), (".02", 0.02), ("0.1", 0.1)])
-def test_the_least_size_is_a_setting(given: str, least: float) -> None:
-    assert Settings.from_environment({"BOATYARD_DRIFT_LEAST": given}).least == least
+@pytest.mark.parametrize(("share", "min_effect"), [("", 0.01), ("0", 0.0), (".02", 0.02), ("0.1", 0.1)])
+def test_the_smallest_relevant_effect_is_a_setting(share: str, min_effect: float) -> None:
+    assert Settings.from_environment({"BOATYARD_DRIFT_LEAST": share}).min_effect == min_effect

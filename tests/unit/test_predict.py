@@ -1,16 +1,22 @@
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
-from bundles import LABELS, fields, graph, tokenizer, write_bundle
+from bundles import LABELS, fields, graph, tokenizer, write_bundle, write_regression_bundle
+from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from boatyard.bundle.manifest import BundleError, open_bundle, seal
-from boatyard.bundle.predict import Floats, Predictor, allowed_cores
+from boatyard.bundle.predict import Predictor, allowed_cores
 from boatyard.config.errors import UserError
 from boatyard.inputs.protocol import Encoded
+from boatyard.tasks.classification.serving import Options
+from boatyard.tasks.protocol import Answer, Outputs
 
 pytestmark = pytest.mark.unit
 
@@ -31,39 +37,41 @@ def predictor(tmp_path: Path) -> Predictor:
 
 
 def rows(predictor: Predictor, texts: list[str]) -> list[object]:
-    return [predictor.model.parse({"text": text}) for text in texts]
+    return [predictor.input.parse({"text": text}) for text in texts]
 
 
 def test_the_likeliest_labels_come_first(predictor: Predictor) -> None:
-    (prediction,) = predictor.answer(rows(predictor, ["card stolen fee"]), top_k=2)
-    assert prediction.label == "card_lost"
-    assert [label for label, _ in prediction.top] == ["card_lost", "fees"]
-    assert prediction.score == prediction.top[0][1] > prediction.top[1][1]
+    (prediction,) = predictor.answer(rows(predictor, ["card stolen fee"]), Options(top_k=2))
+    top = prediction.answer["top"]
+    assert [choice["label"] for choice in top] == ["card_lost", "fees"]
+    assert prediction.answer == {"label": "card_lost", "score": top[0]["score"], "top": top}
+    assert top[0]["score"] > top[1]["score"]
 
 
 def test_more_labels_than_there_are_gives_all(predictor: Predictor) -> None:
-    (prediction,) = predictor.answer(rows(predictor, ["card"]), top_k=100)
-    assert sorted(label for label, _ in prediction.top) == sorted(LABELS)
-    assert sum(score for _, score in prediction.top) == pytest.approx(1)
+    (prediction,) = predictor.answer(rows(predictor, ["card"]), Options(top_k=100))
+    top = prediction.answer["top"]
+    assert sorted(choice["label"] for choice in top) == sorted(LABELS)
+    assert sum(choice["score"] for choice in top) == pytest.approx(1)
 
 
 def test_a_batch_answers_as_each_alone_in_the_order_of_the_rows(predictor: Predictor) -> None:
     together = predictor.answer(rows(predictor, TEXTS))
     alone = [predictor.answer(rows(predictor, [text]))[0] for text in TEXTS]
     for batched, single in zip(together, alone, strict=True):
-        assert batched.label == single.label
-        assert batched.score == pytest.approx(single.score, abs=1e-6)
-        assert batched.truncated == single.truncated
+        assert batched.answer["label"] == single.answer["label"]
+        assert batched.answer["score"] == pytest.approx(single.answer["score"], abs=1e-6)
+        assert (batched.truncated, batched.measured) == (single.truncated, single.measured)
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 1000])
 def test_outputs_keep_the_order_whatever_the_batch_size(predictor: Predictor, batch_size: int) -> None:
     outputs = predictor.outputs(rows(predictor, TEXTS), batch_size)
-    assert outputs.logits.shape == outputs.probabilities.shape == (len(TEXTS), len(LABELS))
-    for text, probabilities, embedding in zip(TEXTS, outputs.probabilities, outputs.embedding, strict=True):
-        alone = predictor.outputs(rows(predictor, [text]))
-        np.testing.assert_allclose(probabilities, alone.probabilities[0], atol=1e-6)
-        np.testing.assert_allclose(embedding, alone.embedding[0], atol=1e-6)
+    assert outputs.keys() == {"logits", "probabilities", "embedding"}
+    for index, text in enumerate(TEXTS):
+        for name, row in predictor.outputs(rows(predictor, [text])).items():
+            assert outputs[name].shape == (len(TEXTS), len(LABELS))
+            np.testing.assert_allclose(outputs[name][index], row[0], atol=1e-6)
 
 
 def test_rows_share_a_run_only_where_padding_costs_less_than_another_run(
@@ -72,16 +80,41 @@ def test_rows_share_a_run_only_where_padding_costs_less_than_another_run(
     runs: list[list[int]] = []
     run_batch = predictor.run_batch
 
-    def recorded(encoded: Sequence[Encoded]) -> tuple[Floats, Floats, Floats]:
-        runs.append([row.length for row in encoded])
+    def recorded(encoded: Sequence[Encoded]) -> dict[str, NDArray[Any]]:
+        runs.append([row.cost for row in encoded])
         return run_batch(encoded)
 
     monkeypatch.setattr(predictor, "run_batch", recorded)
     texts = ["card " * words for words in (14, 1, 2, 1, 13, 1)]
-    lengths = [row.length for row in predictor.model.encode(rows(predictor, texts))]
+    lengths = [row.cost for row in predictor.input.encode(rows(predictor, texts))]
     predictor.outputs(rows(predictor, texts), batch_size=2)
     assert sorted(length for run in runs for length in run) == sorted(lengths)
     assert runs == [[lengths[1]] * 2, [lengths[1], lengths[2]], [lengths[4], lengths[0]]]
+
+
+def test_each_row_may_have_options_of_its_own(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[int] = []
+    decode = predictor.task.decode
+
+    def counted(outputs: Outputs, options: BaseModel) -> list[Answer]:
+        answers = decode(outputs, options)
+        decoded.append(len(answers))
+        return answers
+
+    monkeypatch.setattr(predictor.task, "decode", counted)
+    options = [Options(top_k=most) for most in (1, 1, 3, 2)]
+    each = predictor.answer_each(rows(predictor, ["card", "fee", "iban", "cost"]), options)
+    assert [len(prediction.answer["top"]) for prediction in each] == [1, 1, 3, 2]
+    assert [prediction.answer["label"] for prediction in each] == ["card_lost", "fees", "transfer", "fees"]
+    assert decoded == [2, 1, 1], "neighbours with equal options together"
+
+
+def test_a_number_is_answered_with_its_interval(tmp_path: Path) -> None:
+    write_regression_bundle(tmp_path)
+    predictor = Predictor(open_bundle(tmp_path))
+    (prediction,) = predictor.answer(rows(predictor, ["iban iban"]))
+    assert prediction.answer == {"value": 5.0, "low": 2.5, "high": 7.5, "unit": "EUR"}
+    assert [column.name for column in predictor.columns] == ["value", "length"]
 
 
 def test_a_long_row_is_answered_as_truncated(predictor: Predictor) -> None:
@@ -103,7 +136,7 @@ def test_what_is_no_number_is_no_answer(tmp_path: Path) -> None:
 
 def test_a_model_works_while_it_answers_its_own_example(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
     assert predictor.works()
-    monkeypatch.setattr(predictor.model, "encode", None)
+    monkeypatch.setattr(predictor.input, "encode", None)
     assert not predictor.works()
 
 
@@ -130,12 +163,31 @@ def test_a_graph_without_an_embedding_is_refused(tmp_path: Path) -> None:
 
 def test_a_graph_and_labels_that_disagree_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="tells 3 classes apart, but 2 labels"):
-        Predictor(open_bundle(bundle_with(tmp_path, graph(), labels=LABELS[:2])))
+        Predictor(open_bundle(bundle_with(tmp_path, graph(), target={"labels": LABELS[:2]})))
 
 
-def test_an_unknown_kind_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="unknown kind 'smells'"):
-        Predictor(open_bundle(bundle_with(tmp_path, graph(), kind="smells")))
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ({"labels": [*LABELS[:2], LABELS[0]]}, "names a label twice"),
+        ({"labels": []}, r"names no target\.labels"),
+        ({}, r"names no target\.labels"),
+    ],
+)
+def test_labels_that_cannot_be_answered_with_are_refused(tmp_path: Path, target: dict[str, Any], said: str) -> None:
+    write_bundle(tmp_path)
+    bundle = open_bundle(tmp_path)
+    with pytest.raises(BundleError, match=said):
+        Predictor(replace(bundle, manifest=bundle.manifest.model_copy(update={"target": target})))
+
+
+@pytest.mark.parametrize("changes", [{"input": "smells"}, {"task": "divination"}])
+def test_an_unknown_input_or_task_is_refused(tmp_path: Path, changes: dict[str, str]) -> None:
+    write_bundle(tmp_path)
+    bundle = open_bundle(tmp_path)
+    ((what, name),) = changes.items()
+    with pytest.raises(UserError, match=f"unknown {what} '{name}': there are "):
+        Predictor(replace(bundle, manifest=bundle.manifest.model_copy(update=changes)))
 
 
 def test_a_containers_quota_bounds_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -259,7 +259,7 @@ def test_what_is_not_needed_is_neither_fetched_nor_verified_and_the_rest_is(stor
     storage.write(f"{home}/model.safetensors", b"changed")
     assert fetch().manifest.version == version
     storage.remove([f"{home}/model.safetensors"])
-    assert Predictor(fetch()).model
+    assert Predictor(fetch()).works()
     storage.write(f"{home}/tokenizer.json", b"changed")
     with pytest.raises(BundleError, match=r"tokenizer\.json has 7 bytes"):
         fetch()

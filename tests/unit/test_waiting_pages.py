@@ -1,94 +1,50 @@
 """What the pages say while the journal in the storage does not have what a server answered a moment ago."""
 
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 from prometheus_client import Gauge
-from streamlit.testing.v1 import AppTest
+from standin_services import Services, content, open_page, running
 
 from boatyard.api.metrics import Metrics
 
 pytestmark = pytest.mark.unit
 
-QUALITY = {"feedback": 0, "accuracy": None, "low": None, "high": None, "accepted": 0.9}
-NOTHING = {"rows": 0, "hours": [], "labels": {}, "quality": QUALITY}
+QUALITY = {"feedback": 0, "score": None, "accepted": None, "unknown": 0}
+NOTHING = {"rows": 0, "hours": [], "counts": [], "categories": {}, "numbers": {}, "quality": QUALITY}
 SOME = {
     "rows": 30,
     "hours": ["2026-01-02T03:00:00+00:00"],
-    "labels": {"card_lost": [30]},
+    "counts": [30],
+    "categories": {"label": {"card_lost": [30]}},
+    "numbers": {"score": {"p50": 0.9}, "length": {"p50": 4}},
     "latency_ms": {"p95": 2.0},
-    "length": {"p50": 4},
-    "score": {"p50": 0.9},
     "quality": QUALITY,
 }
 
 
-class Services:
-    """Both services at one address. A route that is not in `answers` is unknown."""
-
-    def __init__(self) -> None:
-        self.metrics = Metrics()
-        self.answers: dict[str, Any] = {"/statistics": NOTHING}
-
-    def answered_a_moment_ago(self, label: str, seconds: float) -> None:
-        self.metrics.predictions.labels("inbox", label).inc()
-        self.metrics.answered("/predict", 200, 0.002)
-        self.metrics.answered("/feedback", 202, 0.002)
-        Gauge("boatyard_journal_lag_seconds", "of a journal", registry=self.metrics.registry).set(seconds)
-
-    def read(self, path: str) -> bytes | None:
-        if path == "/metrics":
-            return self.metrics.page()
-        return json.dumps(self.answers[path]).encode() if path in self.answers else None
+def answered_a_moment_ago(services: Services, label: str, seconds: float) -> None:
+    metrics = Metrics()
+    metrics.predictions.labels("inbox").inc()
+    metrics.answers.labels("inbox", "label", label).inc()
+    metrics.answered("/predict", 200, 0.002)
+    metrics.answered("/feedback", 202, 0.002)
+    Gauge("boatyard_journal_lag_seconds", "of a journal", registry=metrics.registry).set(seconds)
+    services.answers["/metrics"] = metrics.page()
 
 
 @pytest.fixture
-def services(monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
+def services() -> Iterator[Services]:
     made = Services()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            content = made.read(self.path)
-            self.send_response(404 if content is None else 200)
-            self.end_headers()
-            self.wfile.write(content or b"")
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        for variable in ("BOATYARD_API", "BOATYARD_MONITOR"):
-            monkeypatch.setenv(variable, f"http://127.0.0.1:{server.server_port}")
-        # its colours are in a file that only Streamlit's server reads
-        monkeypatch.setattr("boatyard.frontend.charts.theme", lambda _: "#ffffff")
+    made.answers = {"/statistics": NOTHING, "/metrics": Metrics().page()}
+    with running(made):
         yield made
-        server.shutdown()
-
-
-def said(page: str) -> str:
-    """The text of the page, as Markdown."""
-
-    def script(page: str) -> None:
-        from importlib import import_module
-
-        from boatyard.frontend.services import addresses
-
-        import_module(f"boatyard.frontend.{page}").show(*addresses())
-
-    ran = AppTest.from_function(script, args=(page,)).run()
-    assert not ran.exception
-    metrics = [f"{metric.label}: {metric.value}" for metric in ran.metric]
-    return "\n".join([element.value for kind in ("info", "caption", "markdown") for element in ran.get(kind)] + metrics)
 
 
 def test_traffic_shows_at_once_what_the_server_answered_and_when_the_journal_has_it(services: Services) -> None:
-    services.answered_a_moment_ago("card_lost", seconds=7)
-    text = said("traffic")
+    answered_a_moment_ago(services, "card_lost", seconds=7)
+    text = content(open_page("traffic"))
     for part in (
         "Predictions: 1",
         "Feedback: 1",
@@ -99,15 +55,15 @@ def test_traffic_shows_at_once_what_the_server_answered_and_when_the_journal_has
 
 
 def test_traffic_of_a_server_that_nobody_asked_promises_nothing(services: Services) -> None:  # noqa: ARG001
-    text = said("traffic")
+    text = content(open_page("traffic"))
     assert "The journal has no predictions yet." in text
     assert "on its way" not in text
 
 
 def test_the_latest_answers_are_missed_beside_older_ones_too(services: Services) -> None:
-    services.answered_a_moment_ago("card_lost", seconds=7)
+    answered_a_moment_ago(services, "card_lost", seconds=7)
     services.answers["/statistics"] = SOME
-    text = said("traffic")
+    text = content(open_page("traffic"))
     assert "Predictions: 30" in text
     assert "in the last 7 s is on its way to the journal" in text
 
@@ -119,9 +75,9 @@ def test_the_latest_answers_are_missed_beside_older_ones_too(services: Services)
 def test_a_drift_page_without_a_report_says_what_there_is(
     services: Services, statistics: dict[str, Any], sentence: str
 ) -> None:
-    services.answered_a_moment_ago("card_lost", seconds=7)
+    answered_a_moment_ago(services, "card_lost", seconds=7)
     services.answers["/statistics"] = statistics
-    text = said("drift")
+    text = content(open_page("drift"))
     assert sentence in text
     assert "in the last 7 s is on its way to the journal" in text
 
@@ -141,5 +97,5 @@ def test_a_report_on_too_few_rows_says_how_many_are_needed(services: Services) -
     services.answers["/history.json"] = [
         {"time": "2026-01-03T03:00:00+00:00", "rows": 30, "alarm": False, "suspicious": [], "drifted": []}
     ]
-    (info,) = [line for line in said("drift").splitlines() if "too little traffic to compare" in line]
+    (info,) = [line for line in content(open_page("drift")).splitlines() if "too little traffic to compare" in line]
     assert "100 are needed" in info

@@ -1,52 +1,39 @@
 """The shapes of what the API answers, and how predictions become them."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from time import perf_counter
-from typing import Annotated
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from boatyard.bundle.manifest import Manifest
 from boatyard.bundle.predict import Prediction
 
-
-@dataclass(slots=True)
-class Choice:
-    """A label and its probability."""
-
-    label: str
-    score: float
+Answer = dict[str, Any]
+"""The task's answer to one input, and what Envelope adds to it."""
 
 
-@dataclass(slots=True)
-class Answer:
-    """The answer to one input."""
+class Envelope(BaseModel):
+    """What every answer has, whatever its task."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     id: str
-    label: str
-    score: float
-    top: list[Choice]
+    """What feedback names the answer by."""
     model: str
     version: str
-    truncated: Annotated[bool, Field(description="the input was longer than the model reads")]
-    duration_ms: Annotated[float, Field(description="from the request's arrival to this answer")]
-
-
-@dataclass(slots=True)
-class Answers:
-    """The answers to a list of inputs, in its order."""
-
-    predictions: list[Answer]
+    truncated: bool
+    """The input was longer than the model reads."""
+    duration_ms: float
+    """From the request's arrival to this answer."""
 
 
 class Feedback(BaseModel):
-    """The right label of an earlier prediction."""
+    """The truth about an earlier prediction: its id, and what the model's task takes."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True)
 
     id: str = Field(pattern=r"^[0-9a-f]{32}$")
-    label: str = Field(min_length=1)
 
 
 class PublishedModel(BaseModel):
@@ -81,15 +68,13 @@ def answers(manifest: Manifest, ids: Iterable[str], predictions: Sequence[Predic
     """Each prediction with its id. `started` is the `perf_counter` at the request's arrival."""
     duration_ms = round(1000 * (perf_counter() - started), 3)
     return [
-        Answer(
-            id=name,
-            label=prediction.label,
-            score=prediction.score,
-            top=[Choice(label, score) for label, score in prediction.top],
-            model=manifest.name,
-            version=manifest.version,
-            truncated=prediction.truncated,
-            duration_ms=duration_ms,
-        )
-        for name, prediction in zip(ids, predictions, strict=True)
+        {
+            "id": id_,
+            **prediction.answer,
+            "model": manifest.name,
+            "version": manifest.version,
+            "truncated": prediction.truncated,
+            "duration_ms": duration_ms,
+        }
+        for id_, prediction in zip(ids, predictions, strict=True)
     ]

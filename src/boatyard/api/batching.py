@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
+from pydantic import BaseModel
+
 from boatyard.api.metrics import Metrics
 from boatyard.bundle.predict import Prediction, Predictor
 
@@ -18,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 MOST_WAITING = 1024  # inputs
 UNANSWERABLE = "the model cannot answer this input"
-MOST_TOGETHER = 64  # inputs that a worker takes at once; the predictor splits them by length
+MOST_TOGETHER = 64  # inputs that a worker takes at once; the predictor groups them by what they cost
 
 
 class QueueFull(Exception):  # noqa: N818 - says what happened
@@ -41,7 +43,7 @@ class Unanswerable(Exception):  # noqa: N818 - says what happened
 class _Waiting:
     predictor: Predictor
     rows: Sequence[Any]
-    top_k: int
+    options: BaseModel
     since: float
     answer: asyncio.Future[list[Prediction]]
 
@@ -49,8 +51,8 @@ class _Waiting:
 class Batcher:
     """Runs predictors in threads, one for each of `workers`, off the event loop that everything else here belongs to.
 
-    A free worker takes its share of what waits, for the model of the oldest request; what its client gave up is dropped
-    unbegun. It asks nobody for work but the queue, so the event loop may be busy meanwhile.
+    A free worker takes its share of the queue, for the model of the oldest request; cancelled requests are dropped
+    before they run. Workers wait on the queue alone, so the event loop may be busy meanwhile.
     """
 
     def __init__(self, workers: int, metrics: Metrics) -> None:
@@ -69,7 +71,7 @@ class Batcher:
         if self._waiting and self._inputs + inputs > MOST_WAITING:
             raise QueueFull(max(1, math.ceil(self._inputs / self._rate)))
 
-    def submit(self, predictor: Predictor, rows: Sequence[Any], top_k: int) -> asyncio.Future[list[Prediction]]:
+    def submit(self, predictor: Predictor, rows: Sequence[Any], options: BaseModel) -> asyncio.Future[list[Prediction]]:
         """A prediction for each row, in their order, or Unanswerable. Cancelled before it began, it is not run.
 
         Raises QueueFull.
@@ -77,7 +79,7 @@ class Batcher:
         answer: asyncio.Future[list[Prediction]] = asyncio.get_running_loop().create_future()
         with self._changed:
             self.admit(len(rows))
-            self._waiting.append(_Waiting(predictor, rows, top_k, perf_counter(), answer))
+            self._waiting.append(_Waiting(predictor, rows, options, perf_counter(), answer))
             self._count(len(rows))
             self._changed.notify()
         return answer
@@ -97,19 +99,19 @@ class Batcher:
     def _work(self) -> None:
         while batch := self._next():
             started = perf_counter()
-            found: list[Prediction | None] | Exception
+            outcome: list[Prediction | None] | Exception
             try:
-                rows = [row for waiting in batch for row in waiting.rows]
-                found = _run(batch[0].predictor, rows, max(waiting.top_k for waiting in batch))
+                rows = [row for one in batch for row in one.rows]
+                outcome = _run(batch[0].predictor, rows, [one.options for one in batch for _ in one.rows])
             except Exception as failure:  # it is the model's, or the machine's
-                found = failure
+                outcome = failure
             else:
                 seconds = perf_counter() - started
                 with self._changed:
-                    self._rate += 0.1 * (len(found) / seconds - self._rate)
-                self._metrics.ran(len(found), seconds)
+                    self._rate += 0.1 * (len(outcome) / seconds - self._rate)
+                self._metrics.ran(len(outcome), seconds)
             with suppress(RuntimeError):  # the loop has ended, and nobody waits any more
-                batch[0].answer.get_loop().call_soon_threadsafe(_deliver, batch, found)
+                batch[0].answer.get_loop().call_soon_threadsafe(_deliver, batch, outcome)
 
     def _next(self) -> list[_Waiting]:
         """What to run together, once there is something; nothing when the work is over."""
@@ -127,7 +129,7 @@ class Batcher:
         share = min(MOST_TOGETHER, math.ceil(self._inputs / len(self._workers)))
         while self._waiting:
             waiting = self._waiting.popleft()
-            if waiting.answer.done():  # given up
+            if waiting.answer.done():  # cancelled
                 self._count(-len(waiting.rows))
             elif batch and waiting.predictor is not batch[0].predictor:
                 others.append(waiting)
@@ -144,34 +146,34 @@ class Batcher:
         return batch
 
 
-def _run(predictor: Predictor, rows: Sequence[Any], top_k: int) -> list[Prediction | None]:
-    """A row at which the model fails must not fail its company: what fails runs again by halves, down to that row.
+def _run(predictor: Predictor, rows: Sequence[Any], options: Sequence[BaseModel]) -> list[Prediction | None]:
+    """A row at which the model fails must not fail its neighbours: what fails runs again by halves, down to that row.
 
-    Raises what ails the model where it answers nothing at all.
+    Raises the model's own failure where it answers nothing at all.
     """
     try:
-        return [*predictor.answer(rows, top_k)]
+        return [*predictor.answer_each(rows, options)]
     except Exception as failure:
         if len(rows) > 1:
             half = len(rows) // 2
-            return _run(predictor, rows[:half], top_k) + _run(predictor, rows[half:], top_k)
+            return _run(predictor, rows[:half], options[:half]) + _run(predictor, rows[half:], options[half:])
         if not predictor.works():
             raise
-        # the kind alone: what it says may quote the row
+        # the type alone: the message may quote the row
         logger.warning("%s fails at a row: %s", predictor.manifest.version, type(failure).__name__)
         return [None]
 
 
-def _deliver(batch: list[_Waiting], found: list[Prediction | None] | Exception) -> None:
+def _deliver(batch: list[_Waiting], outcome: list[Prediction | None] | Exception) -> None:
     start = 0
     for waiting in batch:
         end = start + len(waiting.rows)
         if not waiting.answer.done():
-            if isinstance(found, Exception):
-                waiting.answer.set_exception(found)
+            if isinstance(outcome, Exception):
+                waiting.answer.set_exception(outcome)
             else:
-                own = [one and one.cut(waiting.top_k) for one in found[start:end]]
-                answered = [one for one in own if one is not None]
+                own = outcome[start:end]
+                answered = [prediction for prediction in own if prediction is not None]
                 if len(answered) == len(own):
                     waiting.answer.set_result(answered)
                 else:

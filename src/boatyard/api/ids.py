@@ -8,24 +8,24 @@ from secrets import token_hex
 
 from boatyard.registry import Reference
 
-_DRAWN = 24
+_RANDOM = 24
 _TAG = 8
 
 
 def new_id(model: Reference) -> str:
-    """A random one. `model`: the exact version that answered."""
-    return _tagged(token_hex(_DRAWN // 2), model)
+    """A random id. `model`: the exact version that answered."""
+    return _tagged(token_hex(_RANDOM // 2), model)
 
 
 def row_id(job: str, row: int, model: Reference) -> str:
-    """The same for a row of a job, whoever answers it and however often."""
-    return _tagged(sha256(f"{job}/{row}".encode()).hexdigest()[:_DRAWN], model)
+    """The id of a job's row: the same whichever server answers it, and however often."""
+    return _tagged(sha256(f"{job}/{row}".encode()).hexdigest()[:_RANDOM], model)
 
 
 def is_of(answer: str, model: Reference) -> bool:
-    """Whether the model can have given the answer."""
-    return answer == _tagged(answer[:_DRAWN], model)
+    """Whether the model can have given the answer with this id."""
+    return answer == _tagged(answer[:_RANDOM], model)
 
 
-def _tagged(drawn: str, model: Reference) -> str:
-    return drawn + sha256(f"{drawn} {model}".encode()).hexdigest()[:_TAG]
+def _tagged(start: str, model: Reference) -> str:
+    return start + sha256(f"{start} {model}".encode()).hexdigest()[:_TAG]

@@ -13,6 +13,7 @@ from boatyard.bundle.manifest import Manifest
 from boatyard.bundle.predict import Prediction
 from boatyard.journal import Journal, JournalError
 from boatyard.registry import Reference
+from boatyard.tasks.protocol import Truth
 
 logger = logging.getLogger(__name__)
 
@@ -30,42 +31,45 @@ def append(journal: Journal, lines: Sequence[Mapping[str, Any]]) -> None:
 
 
 def prediction_lines(
-    manifest: Manifest, inputs: Iterable[Any], predictions: Iterable[Prediction], answers: Iterable[Answer], keep: Keep
+    manifest: Manifest,
+    requests: Iterable[Any],
+    predictions: Iterable[Prediction],
+    answers: Iterable[Answer],
+    keep: Keep,
 ) -> list[dict[str, Any]]:
-    """One line for each answer. `inputs`: as the client sent them; `keep`: what becomes of them."""
+    """One line for each answer. `requests`: as the client sent them; `keep`: what becomes of them."""
     time = _now()
     return [
         {
             "event": "prediction",
-            "id": answer.id,
+            "id": answer["id"],
             "time": time,
-            "kind": manifest.kind,
-            "model": answer.model,
-            "version": answer.version,
-            **_kept(given, keep),
-            "length": prediction.length,
-            "truncated": answer.truncated,
-            "label": answer.label,
-            "score": answer.score,
-            "top": prediction.top,
-            "duration_ms": answer.duration_ms,
+            "input": manifest.input,
+            "task": manifest.task,
+            "model": manifest.name,
+            "version": manifest.version,
+            **_kept(request, keep),
+            "truncated": prediction.truncated,
+            "measured": prediction.measured,
+            "answer": prediction.answer,
+            "duration_ms": answer["duration_ms"],
         }
-        for given, prediction, answer in zip(inputs, predictions, answers, strict=True)
+        for request, prediction, answer in zip(requests, predictions, answers, strict=True)
     ]
 
 
-def feedback_line(prediction: str, model: Reference | None, label: str) -> dict[str, Any]:
+def feedback_line(prediction: str, model: Reference | None, truth: Truth) -> dict[str, Any]:
     """The truth about an earlier prediction, by its id; `model`: what gave it, where that is known."""
     named = {} if model is None else {"model": model.name, "version": model.selector}
-    return {"event": "feedback", "id": prediction, "time": _now(), **named, "label": label}
+    return {"event": "feedback", "id": prediction, "time": _now(), **named, "truth": truth}
 
 
-def _kept(given: Any, keep: Keep) -> dict[str, Any]:
+def _kept(request: Any, keep: Keep) -> dict[str, Any]:
     if keep == "stored":
-        return {"input": given}
-    if keep == "hashed":  # equal inputs can still be told to be equal
-        content = json.dumps(given, sort_keys=True, ensure_ascii=False).encode()
-        return {"input_sha256": hashlib.sha256(content).hexdigest()}
+        return {"request": request}
+    if keep == "hashed":  # equal requests still have equal hashes
+        content = json.dumps(request, sort_keys=True, ensure_ascii=False).encode()
+        return {"request_sha256": hashlib.sha256(content).hexdigest()}
     return {}
 
 

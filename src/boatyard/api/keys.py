@@ -20,24 +20,24 @@ _ENTRY = re.compile(r"([A-Za-z0-9._-]{1,64}):([0-9a-f]{64})")
 
 @dataclass
 class _Bucket:
-    """Tokens: one a request, `rate` new ones a second, at most a second's worth."""
+    """A token bucket: a request takes one, `rate` are added a second, at most a second's worth is kept."""
 
-    tokens: float
+    level: float
     filled_at: float = field(default_factory=lambda: monotonic())
 
     def take(self, rate: float) -> float:
-        """0 where a token was left, else the seconds until one is."""
+        """0 where the request may pass, else the seconds until it may."""
         now = monotonic()
-        self.tokens = min(max(rate, 1.0), self.tokens + (now - self.filled_at) * rate)
+        self.level = min(max(rate, 1.0), self.level + (now - self.filled_at) * rate)
         self.filled_at = now
-        if self.tokens < 1:
-            return (1 - self.tokens) / rate
-        self.tokens -= 1
+        if self.level < 1:
+            return (1 - self.level) / rate
+        self.level -= 1
         return 0.0
 
 
 class Keys:
-    """The keys that are let in, by their SHA-256; of random keys that is enough, they cannot be guessed from it."""
+    """The accepted keys, by their SHA-256; of random keys no slower hash is needed: they cannot be guessed from it."""
 
     def __init__(self, entries: Iterable[str], requests_per_second: float) -> None:
         """`entries`: `name:sha256` each. Raises UserError."""
@@ -59,25 +59,25 @@ class Keys:
     def __bool__(self) -> bool:
         return bool(self._hashes)
 
-    def check(self, given: str | None) -> str:
-        """The name of the key that was given. Raises Problem: 401 without one, 403 with a wrong one, 429 too often."""
-        if given is None:
+    def check(self, key: str | None) -> str:
+        """The name of the key. Raises Problem: 401 without one, 403 with a wrong one, 429 too often."""
+        if key is None:
             raise Problem(401, f"the request needs a key in {HEADER}", headers={"www-authenticate": "ApiKey"})
-        digest = hashlib.sha256(given.encode()).hexdigest()
-        found = None
-        for name, known in self._hashes.items():  # all of them, so that time tells nothing
+        digest = hashlib.sha256(key.encode()).hexdigest()
+        matching = None
+        for name, known in self._hashes.items():  # all of them, in constant time
             if hmac.compare_digest(digest, known):
-                found = name
-        if found is None:
+                matching = name
+        if matching is None:
             raise Problem(403, f"the key in {HEADER} is not known")
-        if seconds := self._buckets[found].take(self._rate):
+        if seconds := self._buckets[matching].take(self._rate):
             wait = {"retry-after": str(math.ceil(seconds))}
             raise Problem(429, f"the key may ask {self._rate:g} times a second", headers=wait)
-        return found
+        return matching
 
 
 def main() -> int:
-    """Prints a new key once, and what the server is told of it."""
+    """Prints a new key once, and the entry that makes a server accept it."""
     if len(sys.argv) != 2 or not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", sys.argv[1]):
         print("usage: python -m boatyard.api.keys NAME (letters, digits, '.', '_', '-')", file=sys.stderr)  # noqa: T201
         return 2

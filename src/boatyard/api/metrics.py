@@ -1,20 +1,24 @@
-"""What Prometheus may read: requests, latency, predictions and the loaded models."""
+"""What Prometheus may read: requests, latency, answers and the loaded models."""
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from boatyard.bundle.manifest import Manifest
-from boatyard.bundle.predict import Prediction
+from boatyard.bundle.predict import Prediction, Predictor
 from boatyard.journal import Journal
+from boatyard.journal.columns import Column
 
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
 class Metrics:
-    """One registry for each app. No label's value comes from a client, so their number stays bounded."""
+    """One registry for each app. No dimension's value comes from a client, so the number of series stays bounded."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -29,8 +33,12 @@ class Metrics:
             buckets=LATENCY_BUCKETS,
             registry=self.registry,
         )
-        self.predictions = Counter(
-            "boatyard_predictions_total", "Answered inputs.", ["model", "label"], registry=self.registry
+        self.predictions = Counter("boatyard_predictions_total", "Answered inputs.", ["model"], registry=self.registry)
+        self.answers = Counter(
+            "boatyard_answers_total",
+            "Answers by category.",
+            ["model", "column", "category"],
+            registry=self.registry,
         )
         self.truncated = Counter(
             "boatyard_truncated_total",
@@ -47,7 +55,7 @@ class Metrics:
         )
         self.inference = Histogram(
             "boatyard_inference_duration_seconds",
-            "What a run took, tokenising included.",
+            "What a run took, encoding included.",
             buckets=LATENCY_BUCKETS,
             registry=self.registry,
         )
@@ -57,20 +65,14 @@ class Metrics:
             buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
             registry=self.registry,
         )
-        self.scores = Histogram(
-            "boatyard_prediction_score",
-            "Probability of the label that was answered.",
-            ["model"],
-            buckets=[tenth / 10 for tenth in range(1, 11)],
-            registry=self.registry,
-        )
+        self.numbers = _AnsweredNumbers()
+        self.registry.register(self.numbers)
         self.models = Gauge(
             "boatyard_model_info",
             "1 for each loaded model.",
-            ["name", "version", "kind"],
+            ["name", "version", "input", "task"],
             registry=self.registry,
         )
-
         self.default_failed = Gauge(
             "boatyard_default_model_failed",
             "1 while what the default model's alias means cannot be loaded, and an older version serves or none.",
@@ -81,13 +83,19 @@ class Metrics:
         """Shows the journal as it is at each scrape."""
         self.registry.register(_JournalState(journal))
 
-    def count(self, model: str, predictions: Iterable[Prediction]) -> None:
+    def count(self, predictor: Predictor, predictions: Sequence[Prediction]) -> None:
         """Counts what one request was answered with."""
-        for prediction in predictions:
-            self.predictions.labels(model, prediction.label).inc()
-            self.scores.labels(model).observe(prediction.score)
-            if prediction.truncated:
-                self.truncated.labels(model).inc()
+        model = predictor.manifest.name
+        self.predictions.labels(model).inc(len(predictions))
+        if truncated := sum(prediction.truncated for prediction in predictions):
+            self.truncated.labels(model).inc(truncated)
+        for column in predictor.task.columns:
+            values = [prediction.answer[column.name] for prediction in predictions]
+            if column.category:
+                for category in values:
+                    self.answers.labels(model, column.name, category).inc()
+            elif column.buckets:
+                self.numbers.observe(model, column, values)
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """A request has its answer. `route`: the template of its path, or `other`."""
@@ -101,15 +109,58 @@ class Metrics:
 
     def loaded(self, manifest: Manifest) -> None:
         """The model is in memory."""
-        self.models.labels(manifest.name, manifest.version, manifest.kind).set(1)
+        self.models.labels(*_identity(manifest)).set(1)
 
     def unloaded(self, manifest: Manifest) -> None:
         """The model gave way to another."""
-        self.models.remove(manifest.name, manifest.version, manifest.kind)
+        self.models.remove(*_identity(manifest))
 
     def page(self) -> bytes:
         """The text that Prometheus scrapes."""
         return generate_latest(self.registry)
+
+
+def _identity(manifest: Manifest) -> tuple[str, str, str, str]:
+    return manifest.name, manifest.version, manifest.input, manifest.task
+
+
+@dataclass
+class _Histogram:
+    bounds: Sequence[float]
+    counts: list[int] = field(init=False)
+    sum: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.counts = [0] * (len(self.bounds) + 1)
+
+    def cumulative(self) -> list[tuple[str, float]]:
+        """Each bucket's upper bound, and how many values are no larger."""
+        bounds = [*map(str, map(float, self.bounds)), "+Inf"]
+        return list(zip(bounds, map(float, accumulate(self.counts)), strict=True))
+
+
+class _AnsweredNumbers(Collector):
+    """Histograms of one name, each with the buckets of its column: prometheus_client's own have the same for all.
+
+    A later version's other buckets count from the next start on: a histogram that changes them midway misleads.
+    """
+
+    def __init__(self) -> None:
+        self._histograms: dict[tuple[str, str], _Histogram] = {}
+
+    def observe(self, model: str, column: Column, values: Sequence[float]) -> None:
+        histogram = self._histograms.setdefault((model, column.name), _Histogram(column.buckets))
+        for value in values:
+            histogram.counts[bisect_left(histogram.bounds, value)] += 1
+            histogram.sum += value
+
+    def collect(self) -> Iterator[Metric]:
+        family = HistogramMetricFamily(
+            "boatyard_answer_number", "Numbers that were answered.", labels=["model", "column"]
+        )
+        for key, histogram in self._histograms.items():
+            family.add_metric(key, histogram.cumulative(), histogram.sum)
+        yield family
 
 
 class _JournalState(Collector):
@@ -126,7 +177,7 @@ class _JournalState(Collector):
         )
         yield CounterMetricFamily("boatyard_journal_failures", "Times that shipping failed.", journal.failures)
         yield CounterMetricFamily(
-            "boatyard_journal_repairs", "Times that a part of the spool was gone and was made anew.", journal.repairs
+            "boatyard_journal_repairs", "Times that a part of the spool was gone and was made again.", journal.repairs
         )
         yield GaugeMetricFamily(
             "boatyard_journal_refusing",

@@ -36,7 +36,7 @@ class _Failure(NamedTuple):
 
 
 class Models:
-    """Finds, loads and keeps models; what an alias means is asked anew every `watch_seconds`.
+    """Finds, loads and keeps models; what an alias means is looked up again after `watch_seconds`.
 
     Whatever clients name, what is kept of it is bounded: a few models in memory, nothing on the disk.
     """
@@ -48,20 +48,20 @@ class Models:
         self._metrics = metrics
         self._watch_seconds = watch_seconds
         self._loaded: OrderedDict[Reference, Predictor] = OrderedDict()  # by exact version, oldest use first
-        # when it was asked, and the exact version or why there is none
-        self._meant: dict[Reference, tuple[float, Reference | str]] = {}
+        # when it was resolved, and to which exact version, or why there is none
+        self._resolved: dict[Reference, tuple[float, Reference | str]] = {}
         self._failed: dict[Reference, _Failure] = {}
         self._loading = anyio.Lock()  # one at a time, which bounds the memory that loading takes
         self._complaint = f"model {default} is not loaded yet"
 
     async def get(self, reference: Reference) -> Predictor:
         """The model that the reference means now. Raises UnknownModel or ModelUnavailable."""
-        asked, meant = self._meant.get(reference, (0.0, None))
-        if meant is None or time.monotonic() - asked >= self._watch_seconds:
+        resolved_at, exact = self._resolved.get(reference, (0.0, None))
+        if exact is None or time.monotonic() - resolved_at >= self._watch_seconds:
             return await self._get_newest(reference)
-        if isinstance(meant, str):
-            raise UnknownModel(meant)
-        return await self._get_exact(meant)
+        if isinstance(exact, str):
+            raise UnknownModel(exact)
+        return await self._get_exact(exact)
 
     def get_default(self) -> Predictor:
         """The default model: the version last loaded while its newest cannot be. Raises ModelUnavailable."""
@@ -70,7 +70,7 @@ class Models:
         return self.default
 
     async def follow_default(self) -> None:
-        """Load what the default means now, beside the one that serves; where that fails, the old one goes on."""
+        """Loads what the default means now, beside the version that serves, which goes on where that fails."""
         try:
             newest = await self._get_newest(self._default_reference)
         except (UnknownModel, ModelUnavailable) as why:
@@ -90,7 +90,7 @@ class Models:
             try:
                 await self.follow_default()
             except Exception:  # whatever it was, it may be gone in a second
-                logger.exception("the default model could not be looked for")
+                logger.exception("the default model could not be looked up")
 
     async def _get_newest(self, reference: Reference) -> Predictor:
         """As the registry has it now, whatever is remembered."""
@@ -105,15 +105,15 @@ class Models:
         self._remember(reference, exact)
         return await self._get_exact(exact)
 
-    def _remember(self, reference: Reference, meant: Reference | str) -> None:
-        if len(self._meant) >= MOST_REMEMBERED:
-            self._meant.clear()
-        self._meant[reference] = time.monotonic(), meant
+    def _remember(self, reference: Reference, exact: Reference | str) -> None:
+        if len(self._resolved) >= MOST_REMEMBERED:
+            self._resolved.clear()
+        self._resolved[reference] = time.monotonic(), exact
 
     async def _get_exact(self, exact: Reference) -> Predictor:
         if exact not in self._loaded:
             async with self._loading:
-                if exact not in self._loaded:  # nor loaded while this request waited
+                if exact not in self._loaded:  # another request may have loaded it meanwhile
                     await self._load(exact)
         self._loaded.move_to_end(exact)
         return self._loaded[exact]

@@ -30,7 +30,7 @@ class ObservedRequests:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         name = _trace(Headers(scope=scope)) or uuid4().hex
-        token, started, status = request_id.set(name), perf_counter(), 500
+        previous, started, status = request_id.set(name), perf_counter(), 500
 
         async def watched(message: Message) -> None:
             nonlocal status
@@ -52,7 +52,7 @@ class ObservedRequests:
                 "duration_ms": round(1000 * seconds, 3),
             }
             access.info("%s %s %s", method, route, status, extra={"fields": fields})
-            request_id.reset(token)
+            request_id.reset(previous)
 
 
 def _trace(headers: Headers) -> str | None:

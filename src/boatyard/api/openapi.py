@@ -1,67 +1,76 @@
-"""The API's description. What /predict takes is what the loaded default model's manifest says."""
+"""The API's description. What /predict and /feedback take and answer is what the default model's manifest says."""
 
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 
-from boatyard.api.answers import Answer, Answers, Feedback
+from boatyard.api.answers import Envelope, Feedback
 from boatyard.api.jobs.routes import FORMATS
-from boatyard.api.predicting import TIMEOUT, Parameters, predict
+from boatyard.api.predicting import MODEL, ModelName, Patience, predict
 from boatyard.api.problems import ProblemDocument, documented
 from boatyard.api.published import Promotion
-from boatyard.api.requests import MOST_INPUTS
+from boatyard.api.requests import JSON, MOST_INPUTS
 from boatyard.bundle.manifest import Manifest
+from boatyard.bundle.predict import Predictor
 
 REFERENCES = "#/components/schemas/{model}"
 
 
-def describe(app: FastAPI, manifest: Manifest | None) -> dict[str, Any]:
-    """The OpenAPI document; while no model is loaded, /predict is said to take any object."""
+def describe(app: FastAPI, predictor: Predictor | None) -> dict[str, Any]:
+    """The OpenAPI document; while no model is loaded, what its input and its task decide is any object."""
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-    problem = ProblemDocument.model_json_schema(ref_template=REFERENCES)
-    schemas = document["components"]["schemas"]
-    schemas |= problem.pop("$defs", {}) | {ProblemDocument.__name__: problem}
-    answered = TypeAdapter(Answer | Answers).json_schema(ref_template=REFERENCES)
-    schemas |= answered.pop("$defs")
-    guarded = document["paths"]["/model"]["get"]
-    document["paths"]["/predict"] = {
-        "post": {
-            "operationId": predict.__name__,
-            "summary": "Predict",
-            "description": predict.__doc__,
-            "parameters": [*_parameters(), *guarded["parameters"]],
-            "requestBody": {"required": True, "content": {"application/json": _body(manifest)}},
-            "responses": guarded["responses"]
-            | {str(status): said for status, said in documented(400, 404, 408, 413, 415, 422, 500, 503, 504).items()}
-            | {"200": {"description": "Successful Response", "content": {"application/json": {"schema": answered}}}},
-        }
-    }
-    for path, body in (("/feedback", Feedback), ("/models/{name}/aliases/{alias}", Promotion)):
-        schemas[body.__name__] = body.model_json_schema(ref_template=REFERENCES)
-        document["paths"][path]["post"]["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": {"$ref": REFERENCES.format(model=body.__name__)}}},
-        }
-    document["paths"]["/jobs"]["post"]["requestBody"] = {
-        "required": True,
-        "content": {sent: {"schema": {"type": "string"}} for sent in FORMATS},
-    }
+    schemas, paths = document["components"]["schemas"], document["paths"]
+    _add(schemas, ProblemDocument)
+    manifest = predictor.manifest if predictor else None
+    paths["/predict"] = {"post": _predict(schemas, paths["/model"]["get"], predictor)}
+    schemas[Feedback.__name__] = _feedback(manifest)
+    feedback = {JSON: {"schema": {"$ref": REFERENCES.format(model=Feedback.__name__)}}}
+    paths["/feedback"]["post"]["requestBody"] = _required(feedback)
+    promotion = {JSON: {"schema": _add(schemas, Promotion)}}
+    paths["/models/{name}/aliases/{alias}"]["post"]["requestBody"] = _required(promotion)
+    formats = [*FORMATS, *(predictor.file_formats if predictor else ())]
+    paths["/jobs"]["post"]["requestBody"] = _required({sent: {"schema": {"type": "string"}} for sent in formats})
     return document
 
 
-def _parameters() -> list[dict[str, Any]]:
+def _predict(schemas: dict[str, Any], guarded: dict[str, Any], predictor: Predictor | None) -> dict[str, Any]:
+    """`guarded`: an operation that takes a key, too."""
+    manifest = predictor.manifest if predictor else None
+    raw = {sent: {"schema": {"type": "string"}} for sent in (predictor.media_types if predictor else ())}
+    answered = {"description": "Successful Response", "content": {JSON: {"schema": _answers(schemas, manifest)}}}
+    problems = documented(400, 404, 408, 413, 415, 422, 500, 503, 504)
+    return {
+        "operationId": predict.__name__,
+        "summary": "Predict",
+        "description": predict.__doc__,
+        "parameters": [*_parameters(schemas, predictor), *guarded["parameters"]],
+        "requestBody": _required({JSON: _questions(manifest)} | raw),
+        "responses": guarded["responses"]
+        | {str(status): response for status, response in problems.items()}
+        | {"200": answered},
+    }
+
+
+def _parameters(schemas: dict[str, Any], predictor: Predictor | None) -> list[dict[str, Any]]:
+    query = {MODEL: TypeAdapter(ModelName).json_schema()}
+    if predictor:
+        options = predictor.options_type.model_json_schema(ref_template=REFERENCES)
+        schemas |= options.get("$defs", {})
+        query |= options.get("properties", {})
+    header = Patience.model_json_schema()["properties"]
     return [
-        {"name": name, "in": "header" if name == TIMEOUT else "query", "required": False, "schema": schema}
-        for name, schema in Parameters.model_json_schema()["properties"].items()
+        {"name": name, "in": place, "required": False, "schema": schema}
+        for place, parameters in (("query", query), ("header", header))
+        for name, schema in parameters.items()
     ]
 
 
-def _body(manifest: Manifest | None) -> dict[str, Any]:
+def _questions(manifest: Manifest | None) -> dict[str, Any]:
     if manifest is None:
         return {"schema": {"type": "object"}}
-    one = manifest.input_schema
+    one = manifest.request_schema
     many = {
         "type": "object",
         "properties": {"inputs": {"type": "array", "items": one, "minItems": 1, "maxItems": MOST_INPUTS}},
@@ -72,3 +81,41 @@ def _body(manifest: Manifest | None) -> dict[str, Any]:
     if examples:
         examples["a list of inputs"] = {"value": {"inputs": manifest.examples}}
     return {"schema": {"anyOf": [one, many]}, "examples": examples}
+
+
+def _answers(schemas: dict[str, Any], manifest: Manifest | None) -> dict[str, Any]:
+    """One answer, or a list of them: the task's part in an envelope."""
+    envelope = _add(schemas, Envelope)
+    schemas["Answer"] = {"allOf": [manifest.answer_schema, envelope]} if manifest else envelope
+    answer = {"$ref": REFERENCES.format(model="Answer")}
+    schemas["Answers"] = {
+        "type": "object",
+        "properties": {"predictions": {"type": "array", "items": answer}},
+        "required": ["predictions"],
+    }
+    return {"anyOf": [answer, {"$ref": REFERENCES.format(model="Answers")}]}
+
+
+def _feedback(manifest: Manifest | None) -> dict[str, Any]:
+    """The id of the answer that is judged, and the truth as the default model's task takes it."""
+    named = Feedback.model_json_schema()
+    if manifest is None:
+        return named
+    truth = manifest.truth_schema
+    return truth | {
+        "title": named["title"],
+        "description": named["description"],
+        "properties": named["properties"] | truth.get("properties", {}),
+        "required": [*named["required"], *truth.get("required", [])],
+    }
+
+
+def _required(content: dict[str, Any]) -> dict[str, Any]:
+    return {"required": True, "content": content}
+
+
+def _add(schemas: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """The model's schema among the others, and a reference to it."""
+    schema = model.model_json_schema(ref_template=REFERENCES)
+    schemas |= schema.pop("$defs", {}) | {model.__name__: schema}
+    return {"$ref": REFERENCES.format(model=model.__name__)}

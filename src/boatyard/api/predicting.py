@@ -8,65 +8,66 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from boatyard.api.answers import Answers, answers
+from boatyard.api.answers import answers
 from boatyard.api.batching import Batcher, QueueFull, Unanswerable
 from boatyard.api.ids import new_id
 from boatyard.api.journalled import append, prediction_lines
 from boatyard.api.keys import HEADER
 from boatyard.api.models import Models, ModelUnavailable
 from boatyard.api.problems import Fault, Problem, invalid
-from boatyard.api.requests import parse_question, patiently, read_json
-from boatyard.api.routes import check_query
+from boatyard.api.requests import patiently, read_question
+from boatyard.api.routes import check_query, single_parameter
 from boatyard.api.shedding import refusal
 from boatyard.bundle.predict import Predictor
 from boatyard.config.errors import UserError
 from boatyard.registry import REFERENCE, Reference, UnknownModel, parse_reference
 
 TIMEOUT = "X-Request-Timeout-Ms"
+MODEL = "model"
 
 ModelName = Annotated[
     str, Field(description="name, name@alias or name@version", json_schema_extra={"pattern": f"^{REFERENCE}$"})
 ]
 
 
-class Parameters(BaseModel):
-    """What a request says beside its body: in its query, and of its patience in a header."""
+class Patience(BaseModel):
+    """How long the client waits, which it says in a header."""
 
-    top_k: int = Field(3, ge=1, le=100)
-    model: ModelName | None = None
-    patience: Annotated[
+    milliseconds: Annotated[
         int, Field(ge=1, le=600_000, alias=TIMEOUT, description="past it the answer is 504, and not worked on")
     ] = 10_000
 
 
-QUERY = Parameters.model_fields.keys() - {"patience"}
+_DEFAULT_PATIENCE = Patience()
 
 
 async def predict(request: Request) -> Response:
-    """Answers one input, or a list of them under `inputs`. `top_k` is capped at the number of labels."""
+    """Answers one input, or a list of them under `inputs`. Other parameters are those of the model's task."""
     started, state = perf_counter(), request.app.state
     if state.keys:
         state.keys.check(request.headers.get(HEADER))
     batcher: Batcher = state.batcher
+    patience = _read_patience(request)
+    predictor = await _named_model(request)
+    options = _read_options(request, predictor)
+    question = await read_question(request, predictor)
     try:
-        asked = _parameters(request)
-        predictor = await named_model(state.models, asked.model)
-        question = parse_question(await read_json(request), predictor.model)
-        pending = batcher.submit(predictor, question.rows, asked.top_k)
+        pending = batcher.submit(predictor, question.rows, options)
     except QueueFull as full:
         raise refusal(full) from None
     try:
-        predictions = await patiently(request, pending, started + asked.patience / 1000 - perf_counter())
+        predictions = await patiently(request, pending, started + patience / 1000 - perf_counter())
     except Unanswerable as failed:
-        wrong = [index for index, one in enumerate(failed.predictions) if one is None]
-        pointers = [f"#/inputs/{index}" if question.listed else "#" for index in wrong]
+        failing = [index for index, one in enumerate(failed.predictions) if one is None]
+        pointers = [f"#/inputs/{index}" if question.listed else "#" for index in failing]
         raise Problem(422, str(failed), [Fault(detail=str(failed), pointer=pointer) for pointer in pointers]) from None
-    state.metrics.count(predictor.manifest.name, predictions)
-    model = Reference(predictor.manifest.name, predictor.manifest.version)
-    answered = answers(predictor.manifest, [new_id(model) for _ in predictions], predictions, started)
+    state.metrics.count(predictor, predictions)
+    manifest = predictor.manifest
+    model = Reference(manifest.name, manifest.version)
+    answered = answers(manifest, [new_id(model) for _ in predictions], predictions, started)
     keep = state.settings.journal_input
-    append(state.journal, prediction_lines(predictor.manifest, question.inputs, predictions, answered, keep))
-    content = to_json(Answers(answered) if question.listed else answered[0])
+    append(state.journal, prediction_lines(manifest, question.inputs, predictions, answered, keep))
+    content = to_json({"predictions": answered} if question.listed else answered[0])
     return Response(content, media_type="application/json")
 
 
@@ -77,19 +78,35 @@ async def named_model(models: Models, model: str | None) -> Predictor:
     except UnknownModel as why:
         raise Problem(404, str(why)) from None
     except ModelUnavailable as why:
-        if isinstance(why.__cause__, OSError):  # where the storage is and what it said is for the log
+        if isinstance(why.__cause__, OSError):  # where the storage is, and its own message, belong in the log
             raise why.__cause__ from None
         raise Problem(503, str(why)) from None
     except UserError as wrong:
-        raise Problem(422, f"model: {wrong}", [Fault(detail=str(wrong), parameter="model")]) from None
+        raise Problem(422, f"model: {wrong}", [Fault(detail=str(wrong), parameter=MODEL)]) from None
 
 
-def _parameters(request: Request) -> Parameters:
-    check_query(request, QUERY)
-    given: dict[str, str] = dict(request.query_params)
-    if (patience := request.headers.get(TIMEOUT)) is not None:
-        given[TIMEOUT] = patience
+async def _named_model(request: Request) -> Predictor:
+    name = single_parameter(request, MODEL) if request.scope["query_string"] else None
+    return await named_model(request.app.state.models, name)
+
+
+def _read_patience(request: Request) -> int:
+    """In milliseconds."""
+    if (patience := request.headers.get(TIMEOUT)) is None:
+        return _DEFAULT_PATIENCE.milliseconds
     try:
-        return Parameters.model_validate(given)
+        return Patience.model_validate({TIMEOUT: patience}).milliseconds
+    except ValidationError as wrong:
+        raise invalid(wrong.errors()) from None
+
+
+def _read_options(request: Request, predictor: Predictor) -> BaseModel:
+    """What the query says beside the model's name, as the task takes it."""
+    if not request.scope["query_string"]:
+        return predictor.default_options
+    check_query(request, {MODEL, *predictor.options_type.model_fields})
+    options = {name: sent for name, sent in request.query_params.items() if name != MODEL}
+    try:
+        return predictor.options_type.model_validate(options) if options else predictor.default_options
     except ValidationError as wrong:
         raise invalid(wrong.errors()) from None

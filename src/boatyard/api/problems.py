@@ -152,7 +152,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 class _UnexpectedErrors:
     """Logs what no route foresaw and tells the client nothing but where to look it up.
 
-    Whoever still waits when the server stops is told so.
+    A client that still waits when the server stops gets 503.
     """
 
     def __init__(self, app: ASGIApp) -> None:

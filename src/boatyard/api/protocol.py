@@ -102,7 +102,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _expire(self) -> None:
         if self._head_bytes and not self.transport.is_closing():
             self._refuse(408, f"the request's head was not complete within {HEAD_SECONDS:g} seconds")
-        else:  # it said nothing, or was answered already
+        else:  # no request came, or it was answered already
             self.transport.close()
 
     def _refuse(self, status: int, detail: str) -> None:

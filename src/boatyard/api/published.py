@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated, Literal, get_args
+from typing import Annotated
 
 from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -19,11 +19,12 @@ from boatyard.storage import NotFound, Storage
 Name = Annotated[str, Path(pattern=f"^{NAME.pattern}$")]
 Version = Annotated[str, Path(pattern=f"^{VERSION.pattern}$")]
 From = Annotated[str | None, Query(pattern=f"^{VERSION.pattern}$", description="move it only from there")]
-Document = Literal["MODEL_CARD.md", "calibration.png", "confusion.png", "data.json", "metrics.json"]
-"""What there is to read about a bundle; its other files are for who serves it or trains on."""
+_PICTURE = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.png"
+Document = Annotated[str, Path(pattern=rf"^(MODEL_CARD\.md|data\.json|metrics\.json|{_PICTURE})$")]
+"""What there is to read in a bundle: three files, and its pictures. The others are for serving and training."""
 
-_TYPES: Mapping[str, str] = {"md": "text/markdown", "png": "image/png", "json": "application/json"}
-TYPES = {document: _TYPES[document.rpartition(".")[2]] for document in get_args(Document)}
+TYPES: Mapping[str, str] = {"md": "text/markdown", "png": "image/png", "json": "application/json"}
+"""Media types by a document's suffix."""
 
 logger = logging.getLogger(__name__)
 
@@ -45,37 +46,37 @@ class Promotion(BaseModel):
 
 def card(storage: Storage, name: str, version: str) -> Card:
     """Any version's manifest, of which the route's type shows the card. Raises Problem."""
-    with _told():
+    with _as_problems():
         return registry.read_manifest(storage, name, version)
 
 
-def document(storage: Storage, name: str, version: str, document: Document) -> Response:
-    """The file as it was published. Raises Problem."""
-    with _told():
+def document(storage: Storage, name: str, version: str, document: str) -> Response:
+    """The file as it was published; it must be one of those that the version's manifest names. Raises Problem."""
+    with _as_problems():
         content = registry.read_file(storage, name, version, document)
     # a published version never changes
     headers = {"cache-control": "private, max-age=86400, immutable", "x-content-type-options": "nosniff"}
-    return Response(content, headers=headers, media_type=TYPES[document])
+    return Response(content, headers=headers, media_type=TYPES[document.rpartition(".")[2]])
 
 
-def promote(storage: Storage, name: str, wanted: Promotion, alias: str, by: str) -> Alias:
+def promote(storage: Storage, name: str, promotion: Promotion, alias: str, by: str) -> Alias:
     """`by`: the name of the key that asks. Raises Problem."""
-    with _told():
-        moved = registry.promote(storage, name, wanted.version, alias, expected=wanted.expects())
+    with _as_problems():
+        moved = registry.promote(storage, name, promotion.version, alias, expected=promotion.expects())
     logger.info("%s has promoted: %s@%s is %s", by, name, alias, moved.version)
     return moved
 
 
 def rollback(storage: Storage, name: str, alias: str, expected: str | None, by: str) -> Alias:
     """`by`: the name of the key that asks. Raises Problem."""
-    with _told():
+    with _as_problems():
         moved = registry.rollback(storage, name, alias, expected=expected or ANYWHERE)
     logger.info("%s has rolled back: %s@%s is %s", by, name, alias, moved.version)
     return moved
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _as_problems() -> Iterator[None]:
     try:
         yield
     except OSError:  # the storage's own, which are UserErrors too

@@ -1,7 +1,7 @@
 """From a request's bytes to a model's rows; what is wrong with them becomes a problem."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -12,8 +12,10 @@ from pydantic_core import from_json
 from starlette.requests import ClientDisconnect
 
 from boatyard.api.problems import Fault, Problem
-from boatyard.inputs.protocol import InvalidInput, ServedModel
+from boatyard.bundle.predict import Predictor
+from boatyard.inputs.protocol import InvalidInput, OpenInput
 
+JSON = "application/json"
 MOST_BYTES = 1024 * 1024
 MOST_INPUTS = 256
 LISTEN_AFTER_SECONDS = 0.02  # for clients that hang up: most are answered before it pays to listen
@@ -24,33 +26,43 @@ _Answer = TypeVar("_Answer")
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a client asks: its inputs as they came, the model's rows for them, and whether it sent a list."""
+
+    inputs: list[Any]
+    rows: list[Any]
+    listed: bool
+
+
 async def read_json(request: Request) -> object:
     """The decoded body. Nested over 200 deep, or with NaN in it, it is no JSON to this server."""
-    media_type(request, ["application/json"])
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            body = await _read_body(request)
-    except TimeoutError:
-        raise _too_slow(f"the body was not complete within {BODY_SECONDS:g} seconds") from None
-    try:
-        return from_json(body, allow_inf_nan=False)
-    except ValueError as wrong:
-        raise Problem(400, f"the body is not JSON: {wrong}") from None
+    media_type(request, [JSON])
+    return _decode(await _read_in_time(request))
+
+
+async def read_question(request: Request, predictor: Predictor) -> Question:
+    """What a request asks of the model: JSON, or one input in a media type that the model's input takes as it is."""
+    sent = media_type(request, [JSON, *predictor.media_types])
+    body = await _read_in_time(request)
+    if sent == JSON:
+        return parse_question(_decode(body), predictor.input)
+    return parse_raw(body, predictor.media_types[sent], predictor.input)
 
 
 def media_type(request: Request, taken: Collection[str]) -> str:
     """What the body is, of the types that are taken. Raises Problem, also where it comes compressed."""
-    sent = request.headers.get("content-type", "")
-    if (kind := sent.partition(";")[0].strip().lower()) not in taken:
-        raise Problem(415, f"the body must be {', '.join(taken)}, not {sent[:100] or 'untyped'}")
-    for header in request.headers.getlist("content-encoding"):
-        if header.strip().lower() not in ("", "identity"):
-            raise Problem(415, f"the body must come as it is, and its content-encoding is {header[:100]}")
-    return kind
+    header = request.headers.get("content-type", "")
+    if (sent := header.partition(";")[0].strip().lower()) not in taken:
+        raise Problem(415, f"the body must be {', '.join(taken)}, not {header[:100] or 'untyped'}")
+    for encoding in request.headers.getlist("content-encoding"):
+        if encoding.strip().lower() not in ("", "identity"):
+            raise Problem(415, f"the body must come as it is, and its content-encoding is {encoding[:100]}")
+    return sent
 
 
 async def read_pieces(request: Request) -> AsyncIterator[bytes]:
-    """The body as it comes in, however long it takes, unless nothing comes for a while."""
+    """The body as it comes in, however long that takes, unless it pauses for too long."""
     pieces = request.stream()
     while True:
         try:
@@ -63,28 +75,28 @@ async def read_pieces(request: Request) -> AsyncIterator[bytes]:
         yield piece
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What a client asks: its inputs as they came, the model's rows for them, and whether it sent a list."""
-
-    inputs: list[Any]
-    rows: list[Any]
-    listed: bool
-
-
-def parse_question(payload: object, model: ServedModel[Any, Any]) -> Question:
+def parse_question(payload: object, model_input: OpenInput[Any, Any]) -> Question:
     """One input, or a list under `inputs`. All wrong inputs are reported at once."""
     if not (isinstance(payload, dict) and "inputs" in payload):
-        return Question([payload], _parse_all([("", payload)], model), listed=False)
+        return Question([payload], _parse_all([("", payload)], model_input), listed=False)
     inputs = payload["inputs"]
     if len(payload) > 1:
-        raise _unprocessable([Fault(detail='"inputs" stands alone', pointer="#")])
+        raise unprocessable([Fault(detail='"inputs" stands alone', pointer="#")])
     if not isinstance(inputs, list) or not 1 <= len(inputs) <= MOST_INPUTS:
-        found = f"{len(inputs)} inputs" if isinstance(inputs, list) else "something else"
-        detail = f'"inputs" must be a list of 1 to {MOST_INPUTS} inputs, not {found}'
-        raise _unprocessable([Fault(detail=detail, pointer="#/inputs")])
-    rows = _parse_all([(f"/inputs/{index}", item) for index, item in enumerate(inputs)], model)
+        sent = f"{len(inputs)} inputs" if isinstance(inputs, list) else "something else"
+        detail = f'"inputs" must be a list of 1 to {MOST_INPUTS} inputs, not {sent}'
+        raise unprocessable([Fault(detail=detail, pointer="#/inputs")])
+    rows = _parse_all([(f"/inputs/{index}", item) for index, item in enumerate(inputs)], model_input)
     return Question(inputs, rows, listed=True)
+
+
+def parse_raw(body: bytes, decode: Callable[[bytes], object], model_input: OpenInput[Any, Any]) -> Question:
+    """One input, which is the whole body. `decode` makes of it what the input parses."""
+    try:
+        payload = decode(body)
+    except InvalidInput as refused:
+        raise unprocessable([fault(refused)]) from None
+    return Question([payload], _parse_all([("", payload)], model_input), listed=False)
 
 
 def parse(payload: object, model: type[_Model]) -> _Model:
@@ -93,7 +105,7 @@ def parse(payload: object, model: type[_Model]) -> _Model:
         return model.model_validate(payload)
     except ValidationError as wrong:
         fields = " and ".join(f'"{name}"' for name in model.model_fields)
-        raise _unprocessable(
+        raise unprocessable(
             [
                 Fault(detail=error["msg"], pointer="#/" + quote("/".join(map(str, error["loc"])), errors="replace"))
                 if error["type"] != "extra_forbidden"
@@ -110,7 +122,7 @@ async def patiently(request: Request, answer: "asyncio.Future[_Answer]", seconds
     listening: list[asyncio.Task[None]] = []
 
     def give_up(cause: Exception) -> None:
-        if answer.cancel():  # nothing else did, and there was no answer yet
+        if answer.cancel():  # False if it is done or was cancelled before
             causes.append(cause)
 
     def listen() -> None:
@@ -118,7 +130,7 @@ async def patiently(request: Request, answer: "asyncio.Future[_Answer]", seconds
         task.add_done_callback(lambda _: give_up(ClientDisconnect()))
 
     late = Problem(504, "the answer was not ready within the time that the request allows")
-    # a clock would not tell why it was cancelled: uvloop's timers may fire a little early
+    # the time alone cannot say why it was cancelled: uvloop's timers may fire a little early
     timers = [loop.call_later(max(seconds, 0), give_up, late), loop.call_later(LISTEN_AFTER_SECONDS, listen)]
     try:
         return await answer
@@ -138,21 +150,34 @@ async def _hung_up(request: Request) -> None:
         pass
 
 
-def _parse_all(items: list[tuple[str, object]], model: ServedModel[Any, Any]) -> list[Any]:
+def fault(refused: InvalidInput, at: str = "") -> Fault:
+    """`at`: the JSON Pointer of what was refused in the body."""
+    return Fault(detail=refused.detail, pointer="#" + quote(at + refused.pointer, errors="replace"))
+
+
+def unprocessable(faults: list[Fault]) -> Problem:
+    """All that is wrong with one body."""
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    return Problem(422, f"{faults[0].detail}{more}", faults)
+
+
+def _parse_all(items: list[tuple[str, object]], model_input: OpenInput[Any, Any]) -> list[Any]:
     rows, faults = [], []
     for at, item in items:
         try:
-            rows.append(model.parse(item))
-        except InvalidInput as wrong:
-            faults.append(Fault(detail=wrong.detail, pointer="#" + quote(at + wrong.pointer, errors="replace")))
+            rows.append(model_input.parse(item))
+        except InvalidInput as refused:
+            faults.append(fault(refused, at))
     if faults:
-        raise _unprocessable(faults)
+        raise unprocessable(faults)
     return rows
 
 
-def _unprocessable(faults: list[Fault]) -> Problem:
-    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-    return Problem(422, f"{faults[0].detail}{more}", faults)
+def _decode(body: bytes) -> object:
+    try:
+        return from_json(body, allow_inf_nan=False)
+    except ValueError as wrong:
+        raise Problem(400, f"the body is not JSON: {wrong}") from None
 
 
 def _too_large() -> Problem:
@@ -161,6 +186,14 @@ def _too_large() -> Problem:
 
 def _too_slow(detail: str) -> Problem:
     return Problem(408, detail, headers={"connection": "close"})
+
+
+async def _read_in_time(request: Request) -> bytes:
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _read_body(request)
+    except TimeoutError:
+        raise _too_slow(f"the body was not complete within {BODY_SECONDS:g} seconds") from None
 
 
 async def _read_body(request: Request) -> bytes:

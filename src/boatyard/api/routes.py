@@ -44,20 +44,33 @@ async def read_no_more(request: Request) -> None:
 
 def check_query(request: Request, known: Collection[str]) -> None:
     """Raises a Problem that names each parameter which is not `known`, with the nearest that is, or comes twice."""
-    faults = []
-    for name, times in Counter(name for name, _ in request.query_params.multi_items()).items():
-        shown = name[:_ECHOED_CHARACTERS]
-        if name in known:
-            if times > 1:
-                faults.append(Fault(detail=f"{shown!r} is given {times} times", parameter=shown))
-        elif not known:
-            faults.append(Fault(detail=f"{shown!r} is unknown: no query parameters are taken here", parameter=shown))
-        elif nearest := get_close_matches(name.lower().replace("-", "_"), known, n=1):
-            faults.append(Fault(detail=f"{shown!r} is unknown: did you mean {nearest[0]!r}?", parameter=shown))
-        else:
-            faults.append(Fault(detail=f"{shown!r} is unknown: there are {', '.join(sorted(known))}", parameter=shown))
+    counts = Counter(name for name, _ in request.query_params.multi_items())
+    wrong = {name: why for name, times in counts.items() if (why := _what_is_wrong(name, times, known)) is not None}
+    faults = [
+        Fault(detail=f"{name[:_ECHOED_CHARACTERS]!r} {why}", parameter=name[:_ECHOED_CHARACTERS])
+        for name, why in wrong.items()
+    ]
     if faults:
         raise Problem(422, "; ".join(fault.detail for fault in faults[:3]), faults[:10])
+
+
+def single_parameter(request: Request, name: str) -> str | None:
+    """The value of a parameter that must not come twice. Raises Problem."""
+    values = request.query_params.getlist(name)
+    if len(values) > 1:
+        fault = Fault(detail=f"{name!r} is given {len(values)} times", parameter=name)
+        raise Problem(422, fault.detail, [fault])
+    return values[0] if values else None
+
+
+def _what_is_wrong(name: str, times: int, known: Collection[str]) -> str | None:
+    if name in known:
+        return None if times == 1 else f"is given {times} times"
+    if not known:
+        return "is unknown: no query parameters are taken here"
+    if nearest := get_close_matches(name.lower().replace("-", "_"), known, n=1):
+        return f"is unknown: did you mean {nearest[0]!r}?"
+    return f"is unknown: there are {', '.join(sorted(known))}"
 
 
 def _query_names(dependant: Dependant) -> Iterator[str]:

@@ -16,9 +16,9 @@ FINISH_SECONDS = 5  # for requests in flight; with the drain and the journal's l
 
 
 class DrainingServer(uvicorn.Server):
-    """Told to stop, it is not ready any more but answers on, so that whoever balances load turns away; then it ends.
+    """After the first signal it still answers but is no longer ready, so that load balancers turn away; then it ends.
 
-    Exits with 0: being told to stop is no failure. Told twice, it does not wait.
+    Exits with 0: a signal to stop is no failure. After a second signal it ends at once.
     """
 
     def __init__(self, config: uvicorn.Config, state: State, drain_seconds: float) -> None:
@@ -41,7 +41,7 @@ class DrainingServer(uvicorn.Server):
 
 
 class LastAnswers:
-    """Middleware that, once the server was told to stop, has each client open its next connection elsewhere."""
+    """Middleware that, once the server is draining, has each client open its next connection elsewhere."""
 
     def __init__(self, app: ASGIApp, state: State) -> None:
         self._app = app
@@ -73,7 +73,7 @@ def make_server(app: FastAPI, settings: Settings) -> DrainingServer:
 
 
 def serve(app: FastAPI, settings: Settings) -> int:
-    """Listens until told to stop; the exit status."""
+    """Listens until it is stopped; the exit status."""
     server = make_server(app, settings)
     server.run()
     return 0 if server.started else 1

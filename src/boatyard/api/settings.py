@@ -26,7 +26,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000
     watch_seconds: float = 1.0
-    """How often the default model's alias is looked at."""
+    """How often the default model's alias is resolved again."""
     spool: str = "spool"
     """A folder of this machine's: what the journal has not shipped to the storage yet."""
     journal_input: Keep = "stored"
@@ -38,7 +38,7 @@ class Settings:
     requests_per_second: float = 100.0
     """By one key, at most."""
     drain_seconds: float = 1.0
-    """How long a server that was told to stop still answers, and says at /readyz that it is not ready."""
+    """How long a server still answers after the signal to stop, while /readyz says that it is not ready."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:

@@ -1,4 +1,4 @@
-"""Middleware: past what may wait, predictions are refused before anything is done for them."""
+"""Middleware: where the queue is full, predictions are refused before any work is done for them."""
 
 from functools import cache
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+TASK = "classification"
+
 
 def upgraded(content: Mapping[str, Any]) -> dict[str, Any]:
     """The manifest as format 2 says it; what is not as format 1 had it is left for validation to find."""
@@ -13,7 +15,7 @@ def upgraded(content: Mapping[str, Any]) -> dict[str, Any]:
     truth = {"label": {"type": "string", "minLength": 1}}
     return upgraded | {
         "format": 2,
-        "task": "classification",
+        "task": TASK,
         "target": {"labels": labels},
         "truth_schema": {
             "type": "object",

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +49,13 @@ class Predictor:
 
     def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
         self.manifest = bundle.manifest
-        task = tasks.serving(self.manifest.task)
-        self.input: OpenInput[Any, Any] = inputs.serving(self.manifest.input).open_input(bundle.folder, self.manifest)
+        input_, task = inputs.serving(self.manifest.input), tasks.serving(self.manifest.task)
+        self.input: OpenInput[Any, Any] = input_.open_input(bundle.folder, self.manifest)
         self.task: OpenTask = task.open_task(self.manifest)
+        self.media_types = input_.MEDIA_TYPES
+        self.file_formats = input_.FILE_FORMATS
         self.options_type = task.Options
+        self.default_options = task.Options()
         self._session = _open_session(bundle.folder / GRAPH, threads or allowed_cores())
         self._inputs = {node.name for node in self._session.get_inputs()}
         self._outputs = [*task.OUTPUTS, EMBEDDING]
@@ -67,13 +71,20 @@ class Predictor:
 
     def answer(self, rows: Sequence[Any], options: BaseModel | None = None) -> list[Prediction]:
         """One prediction for each row that `input.parse` made. Raises whatever input, graph or task raise of a row."""
+        return self.answer_each(rows, [options or self.default_options] * len(rows))
+
+    def answer_each(self, rows: Sequence[Any], options: Sequence[BaseModel]) -> list[Prediction]:
+        """The same where each row has options of its own: neighbours with equal ones are decoded together."""
         if not rows:
             return []
         encoded = self.input.encode(rows)
         outputs = self.run(encoded)
         if not all(np.isfinite(outputs[name]).all() for name in self._outputs[:-1]):
             raise FloatingPointError("the graph answered with what is no number")
-        answers = self.task.decode(outputs, options or self.options_type())
+        answers: list[Answer] = []
+        for chosen, neighbours in groupby(options):
+            part = slice(len(answers), len(answers) + len(list(neighbours)))
+            answers += self.task.decode({name: array[part] for name, array in outputs.items()}, chosen)
         return [
             Prediction(answer, row.truncated, self.input.measure(row))
             for answer, row in zip(answers, encoded, strict=True)

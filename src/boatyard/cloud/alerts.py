@@ -36,9 +36,9 @@ class Alert(BaseModel):
 
     @field_validator("seconds", mode="before")
     @classmethod
-    def _of_words(cls, given: object) -> int:
-        found = re.fullmatch(r"(\d{1,3})([smh])", str(given))
-        if found is None or (seconds := int(found[1]) * _UNITS[found[2]]) % _INTERVAL:
+    def _in_seconds(cls, written: object) -> int:
+        parts = re.fullmatch(r"(\d{1,3})([smh])", str(written))
+        if parts is None or (seconds := int(parts[1]) * _UNITS[parts[2]]) % _INTERVAL:
             raise ValueError(f"must be a multiple of {_INTERVAL}s, such as 30s, 5m or 1h")
         return seconds
 
@@ -108,11 +108,11 @@ def files(deploy: Path = DEPLOY) -> dict[Path, str]:
     alerts = read_alerts(deploy / "alerts" / "alerts.yaml")
     made = {deploy / "prometheus" / "alerts.yml": rules(alerts)}
     for alert in alerts:
-        made[deploy / "alerts" / f"{_words(alert.name)}.json"] = json.dumps(policy(alert), indent=2) + "\n"
+        made[deploy / "alerts" / f"{_hyphenated(alert.name)}.json"] = json.dumps(policy(alert), indent=2) + "\n"
     return made
 
 
-def _words(name: str) -> str:
+def _hyphenated(name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name).lower()
 
 
@@ -127,14 +127,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Writes them; with `--check` only says whether they are as the source has them: 1 where they are not."""
     parser = argparse.ArgumentParser(prog="python -m boatyard.cloud.alerts")
     parser.add_argument("--check", action="store_true", help="write nothing")
-    given = parser.parse_args(arguments)
+    chosen = parser.parse_args(arguments)
     try:
         made = files()
     except UserError as wrong:
         complain(f"alerts: {wrong}")
         return 2
     stale = sorted(_stale(made, DEPLOY))
-    if given.check:
+    if chosen.check:
         if stale:
             complain(f"alerts: {', '.join(stale)} not as the source has it: run `invoke alerts`")
         return bool(stale)

@@ -5,14 +5,16 @@ from typing import Any
 
 import streamlit as st
 
+from boatyard import tasks
 from boatyard.frontend import charts
+from boatyard.frontend.protocol import TaskPage
 from boatyard.frontend.services import Service, Trouble
 from boatyard.frontend.showing import figures, literal
 
 PICTURE = """
 digraph {{
   bgcolor="transparent"; nodesep=0.3; ranksep=0.35; margin=0
-  node [shape=box style="rounded" fontname="sans-serif" fontsize=12 color="{grey}" fontcolor="{text}"]
+  node [shape=box style="rounded" fontname="sans-serif" fontsize=12 color="{grey}" fontcolor="{ink}"]
   edge [color="{grey}" arrowsize=0.6]
   rows [shape=cylinder]
   journal [shape=cylinder]
@@ -36,10 +38,10 @@ def show(api: Service, _: Service) -> None:
     st.title("About")
     st.markdown(
         "Boatyard takes rows of data to a model that answers over HTTP and is watched. Training and serving meet in "
-        "one place, the *bundle*: a folder with the graph, the tokenizer, the numbers it was accepted on and a "
+        "one place, the *bundle*: a folder with the graph, what its input needs, the numbers it was accepted on and a "
         "checksum of every file. Whatever is answered is in the *journal* first; the *monitor* reads it there."
     )
-    colours = {"accent": charts.accent(), "text": charts.theme("textColor"), "grey": charts.GREY}
+    colours = {"accent": charts.accent(), "ink": charts.theme("textColor"), "grey": charts.GREY}
     with st.container(horizontal_alignment="center"):
         st.graphviz_chart(PICTURE.format(**colours), width="content", alt="From rows to the registry, the api and back")
     st.subheader("The data")
@@ -51,37 +53,21 @@ def show(api: Service, _: Service) -> None:
             raise
         st.info(literal(trouble), icon=":material/info:")
         return
-    _data(facts)
+    _data(facts, tasks.page(card["task"]))
 
 
-def _data(facts: dict[str, Any]) -> None:
-    splits = facts["split_rows"]
+def _data(facts: dict[str, Any], task_page: TaskPage) -> None:
     with st.container(border=True):
-        figures(**{split.capitalize(): f"{rows:,}" for split, rows in splits.items()})
-        imbalance = f"{facts['imbalance']:.1f}"
-        st.text(
-            f"Rows of {', '.join(facts['sources'])}, {len(facts['labels']):,} labels, fingerprint "
-            f"{facts['fingerprint']}. "
-            + (
-                "All labels have about as many rows."
-                if imbalance == "1.0"
-                else f"The largest label has {imbalance} times the rows of the smallest."
-            )
-        )
+        figures({split.capitalize(): f"{rows:,}" for split, rows in facts["split_rows"].items()})
+        st.text(f"Rows of {', '.join(facts['sources'])}, fingerprint {facts['fingerprint']}.")
     st.markdown(f"**Lengths, in {literal(facts['length_unit'])}**")
     lengths = [{"split": split, **points} for split, points in facts["lengths"].items() if points]
     st.dataframe(lengths, hide_index=True)
     if facts["issue_counts"]:
         st.markdown("**Findings**")
-        found = [
+        findings = [
             dict(zip(("severity", "kind"), key.split(":", 1), strict=True)) | {"rows": count}
             for key, count in facts["issue_counts"].items()
         ]
-        st.dataframe(found, hide_index=True)
-    st.markdown("**Rows of each label**")
-    rows = [
-        {"label": label, "split": split, "rows": count, "rank": rank}
-        for rank, (split, counts) in enumerate(facts["label_counts"].items())
-        for label, count in zip(facts["labels"], counts, strict=True)
-    ]
-    charts.draw(charts.counts(rows, list(splits)), "Rows of each label, by split")
+        st.dataframe(findings, hide_index=True)
+    task_page.data(facts)

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import streamlit as st
 
+from boatyard.config.errors import UserError
 from boatyard.frontend import about, drift, models, predict, traffic
 from boatyard.frontend.mark import MARK, wordmark
 from boatyard.frontend.services import Service, Trouble, addresses
-from boatyard.frontend.showing import explain
+from boatyard.frontend.showing import explain, literal
 
 Show = Callable[[Service, Service], None]
 
@@ -20,6 +21,8 @@ def _page(show: Show, title: str, icon: str, *, default: bool = False) -> st.Pag
             show(replace(api, key=st.session_state.get("api-key", "").strip()), monitor)
         except Trouble as trouble:
             explain(trouble)
+        except UserError as wrong:  # a model of an input or a task that this page does not have
+            st.error(literal(wrong), icon=":material/error:")
 
     return st.Page(page, title=title, icon=f":material/{icon}:", url_path=title.lower(), default=default)
 

@@ -7,7 +7,7 @@ import streamlit as st
 from boatyard.frontend import charts
 from boatyard.frontend.exposition import read_traffic
 from boatyard.frontend.services import Service, Trouble
-from boatyard.frontend.showing import explain, figures, judged, literal, percent, underway, when
+from boatyard.frontend.showing import explain, figures, judged, literal, live, underway, when
 
 RUN_SECONDS = 300.0
 MOST_REPORTS = 10
@@ -83,9 +83,11 @@ def _verdict(report: dict[str, Any]) -> None:
             st.success("All is well: the traffic looks like the reference.", icon=":material/check_circle:")
         window = report["window"]
         figures(
-            Rows=f"{window['rows']:,}",
-            Drifted=f"{len(drifted)} of {len(report['verdicts'])}",
-            Live_accuracy=percent(report["quality"]["accuracy"]),
+            {
+                "Rows": f"{window['rows']:,}",
+                "Drifted": f"{len(drifted)} of {len(report['verdicts'])}",
+                **live(report["quality"]),
+            }
         )
         st.caption(judged(report["quality"]))
         st.caption(
@@ -104,12 +106,12 @@ def _columns(verdicts: list[dict[str, Any]]) -> None:
             "Bars end at three times that; in colour: the alarm rings."
         )
     steady = [verdict for verdict in verdicts if not verdict["suspicious"] and verdict["value"] is not None]
-    told = [verdict for verdict in verdicts if verdict not in steady]
-    for verdict in sorted(told, key=lambda verdict: (not verdict["drifted"], not verdict["suspicious"])):
+    others = [verdict for verdict in verdicts if verdict not in steady]
+    for verdict in sorted(others, key=lambda verdict: (not verdict["drifted"], not verdict["suspicious"])):
         with st.container(border=True):
             _column(verdict)
     if steady:
-        with st.expander(f"{len(steady)} steady", expanded=not any(one["suspicious"] for one in told)):
+        with st.expander(f"{len(steady)} steady", expanded=not any(one["suspicious"] for one in others)):
             for verdict in steady:
                 _column(verdict)
 

@@ -3,9 +3,14 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import inf
 
-from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client import parser
+from prometheus_client.samples import Sample
+
+Buckets = dict[float, float]
+"""A histogram: how many are at most so large, by that upper bound; the last bound is infinite."""
 
 
 @dataclass
@@ -13,8 +18,8 @@ class Requests:
     """Answered requests of one route."""
 
     by_status: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    buckets: dict[float, float] = field(default_factory=dict)
-    """How many took at most so many seconds."""
+    buckets: Buckets = field(default_factory=dict)
+    """By the seconds that they took."""
 
     @property
     def answered(self) -> int:
@@ -45,7 +50,11 @@ class Traffic:
     """What one server has done since it started."""
 
     routes: dict[str, Requests] = field(default_factory=lambda: defaultdict(Requests))
-    labels: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    predictions: int = 0
+    categories: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(int)))
+    """By column, answers of each category."""
+    numbers: dict[tuple[str, str], Buckets] = field(default_factory=lambda: defaultdict(dict))
+    """By model and column: what two models answer with need not be in the same unit."""
     truncated: int = 0
     gauges: dict[str, float] = field(default_factory=dict)
 
@@ -66,20 +75,38 @@ class Traffic:
         return joined
 
 
-def read_traffic(text: str) -> Traffic:
-    """From the text of /metrics. Raises ValueError."""
+def read_traffic(exposition: str) -> Traffic:
+    """From what /metrics answers. Raises ValueError."""
     traffic = Traffic()
-    for family in text_string_to_metric_families(text):
+    for family in parser.text_string_to_metric_families(exposition):
         for sample in family.samples:
-            named, value = sample.labels, sample.value
-            if sample.name == "boatyard_requests_total":
-                traffic.routes[named["route"]].by_status[named["status"]] += int(value)
-            elif sample.name == "boatyard_request_duration_seconds_bucket":
-                traffic.routes[named["route"]].buckets[float(named["le"])] = value
-            elif sample.name == "boatyard_predictions_total":
-                traffic.labels[named["label"]] += int(value)
-            elif sample.name == "boatyard_truncated_total":
-                traffic.truncated += int(value)
-            elif family.type == "gauge" and not named:
-                traffic.gauges[sample.name] = value
+            if family.type == "gauge" and not sample.labels:
+                traffic.gauges[sample.name] = sample.value
+            else:
+                _add(traffic, sample)
     return traffic
+
+
+def _add(traffic: Traffic, sample: Sample) -> None:
+    of, value = sample.labels, sample.value
+    match sample.name:
+        case "boatyard_requests_total":
+            traffic.routes[of["route"]].by_status[of["status"]] += int(value)
+        case "boatyard_request_duration_seconds_bucket":
+            traffic.routes[of["route"]].buckets[float(of["le"])] = value
+        case "boatyard_predictions_total":
+            traffic.predictions += int(value)
+        case "boatyard_answers_total":
+            traffic.categories[of["column"]][of["category"]] += int(value)
+        case "boatyard_answer_number_bucket":
+            traffic.numbers[of["model"], of["column"]][float(of["le"])] = value
+        case "boatyard_truncated_total":
+            traffic.truncated += int(value)
+
+
+def counts(buckets: Buckets) -> list[tuple[float, float, int]]:
+    """Of each bucket from the first that holds something to the last: its bounds and how many it holds."""
+    edges = [(-inf, 0.0), *sorted(buckets.items())]
+    each = [(low, high, int(upto - below)) for (low, below), (high, upto) in pairwise(edges)]
+    filled = [index for index, (_, _, count) in enumerate(each) if count]
+    return each[filled[0] : filled[-1] + 1] if filled else []

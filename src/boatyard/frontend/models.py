@@ -7,13 +7,15 @@ from typing import Any
 
 import streamlit as st
 
+from boatyard import tasks
 from boatyard.frontend import charts
+from boatyard.frontend.protocol import Card
 from boatyard.frontend.services import Service, Trouble
-from boatyard.frontend.showing import explain, literal, percent, plain_markdown, when
+from boatyard.frontend.showing import explain, literal, plain_markdown, when
+from boatyard.tasks.score import Score, shown
 
 MOST_VERSIONS = 20  # cards that are read for the overview
-MOST_LABELS = 40  # that a chart on a page shows
-MOST_PAIRS = 10
+MOST_SCORES = 2  # in the overview
 
 
 def show(api: Service, _: Service) -> None:
@@ -36,18 +38,17 @@ def show(api: Service, _: Service) -> None:
     _move(api, name, list(cards), model["aliases"])
 
 
-def _card(api: Service, name: str, version: str) -> dict[str, Any]:
+def _card(api: Service, name: str, version: str) -> Card:
     """Read once in a session: a published version never changes. Not shared among sessions, whose keys differ."""
-    known: dict[tuple[str, str], dict[str, Any]] = st.session_state.setdefault("cards", {})
+    known: dict[tuple[str, str], Card] = st.session_state.setdefault("cards", {})
     if (name, version) not in known:
         known[name, version] = api.get(f"/models/{name}/{version}")
     return known[name, version]
 
 
-def _served(card: dict[str, Any]) -> dict[str, Any]:
-    metrics = card["metrics"]
-    served: dict[str, Any] = metrics.get("served", metrics)
-    return served
+def _scores(card: Card, part: str = "served") -> list[Score]:
+    """The primary first."""
+    return [Score(**score) for score in card["metrics"][part]]
 
 
 def _pointing(aliases: dict[str, str], version: str) -> str:
@@ -59,126 +60,101 @@ def _short(aliases: dict[str, str], version: str) -> str:
     return " @".join(filter(None, (version.rpartition("-")[2], _pointing(aliases, version))))
 
 
-def _overview(cards: dict[str, dict[str, Any]], aliases: dict[str, str]) -> None:
+def _overview(cards: dict[str, Card], aliases: dict[str, str]) -> None:
+    headline = {
+        version: {score.title: score.value for score in _scores(card)[:MOST_SCORES]} for version, card in cards.items()
+    }
+    titles = list(dict.fromkeys(title for scores in headline.values() for title in scores))
     rows = [
         {
             "version": version,
             "alias": _pointing(aliases, version),
-            "accuracy": _served(card).get("accuracy"),
-            "macro f1": _served(card).get("macro_f1"),
+            **{title: headline[version].get(title) for title in titles},
             "MB": card["metrics"].get("graph_bytes", 0) / 1e6 or None,
             "made": when(card["created"]),
         }
         for version, card in cards.items()
     ]
-    shares = {name: st.column_config.NumberColumn(format="%.4f") for name in ("accuracy", "macro f1")}
-    st.dataframe(rows, hide_index=True, column_config={**shares, "MB": st.column_config.NumberColumn(format="%.1f")})
+    formats = {**dict.fromkeys(titles, "%.4f"), "MB": "%.1f"}
+    columns = {title: st.column_config.NumberColumn(format=format_) for title, format_ in formats.items()}
+    st.dataframe(rows, hide_index=True, column_config=columns)
 
 
-def _compare(cards: dict[str, dict[str, Any]], aliases: dict[str, str]) -> None:
+def _compare(cards: dict[str, Card], aliases: dict[str, str]) -> None:
     st.subheader("Side by side")
     default = list(dict.fromkeys([*(at for at in aliases.values() if at in cards), *cards]))[:3]
     chosen = st.multiselect("Versions", list(cards), default=default, max_selections=4)
-    served = {version: _served(cards[version]) for version in chosen}
-    names = list(dict.fromkeys(name for scores in served.values() for name in scores if name != "rows"))
+    served = {version: _scores(cards[version]) for version in chosen}
+    by_title = {version: {score.title: score for score in scores} for version, scores in served.items()}
     rows = [
         {
-            "metric": literal(name.replace("_", " ")),
-            **{literal(_short(aliases, version)): _shown(scores.get(name)) for version, scores in served.items()},
+            "metric": literal(title),
+            **{literal(_short(aliases, version)): _interval(scores.get(title)) for version, scores in by_title.items()},
         }
-        for name in names
+        for title in dict.fromkeys(title for scores in by_title.values() for title in scores)
     ]
     if rows:
         st.table(rows)
-    points = [
-        {
-            "version": _short(aliases, version),
-            "accuracy": scores["accuracy"],
-            "low": scores["accuracy_low"],
-            "high": scores["accuracy_high"],
-            "chosen": version in aliases.values(),
-        }
-        for version, scores in served.items()
-        if "accuracy_low" in scores
-    ]
-    if points:
-        charts.draw(charts.accuracies(points), "Accuracy of the chosen versions")
-        st.caption("In colour: what an alias points at. Where intervals overlap, the difference may be chance.")
+    primary = {version: scores[0] for version, scores in served.items() if scores}
+    for title in dict.fromkeys(score.title for score in primary.values()):
+        points = [
+            {
+                "name": _short(aliases, version),
+                "value": score.value,
+                "low": score.low,
+                "high": score.high,
+                "chosen": version in aliases.values(),
+            }
+            for version, score in primary.items()
+            if score.title == title and score.low is not None
+        ]
+        if points:
+            chart = charts.intervals(points, f"{title}, with its 95% interval")
+            charts.draw(chart, f"{title.capitalize()} of the chosen versions")
+            st.caption("In colour: what an alias points at. Where intervals overlap, the difference may be chance.")
 
 
-def _shown(score: float | None) -> str:
-    return "" if score is None else f"{score:.4f}"
+def _interval(score: Score | None) -> str:
+    if score is None:
+        return ""
+    if score.low is None or score.high is None:
+        return score.shown
+    return f"{score.shown} ({shown(score.low)} to {shown(score.high)})"
 
 
-def _one(api: Service, name: str, versions: list[str], cards: dict[str, dict[str, Any]]) -> None:
+def _one(api: Service, name: str, versions: list[str], cards: dict[str, Card]) -> None:
     st.subheader("One version")
     version = st.selectbox("Version", versions, label_visibility="collapsed")
+    facts, files = cards[version], f"/models/{name}/{version}/files"
+    task_page = tasks.page(facts["task"])
     card, mistakes, made = st.tabs(["Card", "Mistakes", "How it was made"])
-    files = f"/models/{name}/{version}/files"
     with card:
-        if (text := _document(api, f"{files}/MODEL_CARD.md")) is not None:
+        if (document := _document(api, f"{files}/MODEL_CARD.md")) is not None:
             with st.container(border=True):
-                st.markdown(plain_markdown(_below(text.decode(errors="replace"))))
+                st.markdown(plain_markdown(_below(document.decode(errors="replace"))))
     with mistakes:
-        if (content := _document(api, f"{files}/metrics.json")) is not None:
-            _mistakes(json.loads(content))
+        if (document := _document(api, f"{files}/metrics.json")) is not None:
+            task_page.mistakes(json.loads(document))
     with made:
-        facts = cards[version]
-        baseline = facts["metrics"].get("baseline", {}).get("accuracy")
-        st.dataframe(
-            [
-                {"": "labels", " ": f"{len(facts['labels']):,}"},
-                {"": "baseline's accuracy", " ": percent(baseline)},
-                {"": "precision", " ": str(facts["metrics"].get("precision", "n/a"))},
-                {"": "git commit", " ": facts["git_commit"] or "n/a"},
-                {"": "data", " ": facts["data_fingerprint"]},
-                *(
-                    {"": f"limit, {limit.replace('_', ' ')}", " ": f"{most:,}"}
-                    for limit, most in facts["limits"].items()
-                ),
-                *({"": package, " ": of} for package, of in facts["packages"].items()),
-            ],
-            hide_index=True,
-        )
+        baseline = [(f"baseline's {score.title}", score.shown) for score in _scores(facts, "baseline")[:1]]
+        limits = [(f"limit, {limit.replace('_', ' ')}", f"{most:,}") for limit, most in facts["limits"].items()]
+        lines = [
+            ("input", facts["input"]),
+            ("task", facts["task"]),
+            ("answers", task_page.summary(facts)),
+            *baseline,
+            ("precision", str(facts["metrics"].get("precision", "n/a"))),
+            ("git commit", facts["git_commit"] or "n/a"),
+            ("data", facts["data_fingerprint"]),
+            *limits,
+            *facts["packages"].items(),
+        ]
+        st.dataframe([{"": name, " ": fact} for name, fact in lines], hide_index=True)
 
 
-def _mistakes(measured: dict[str, Any]) -> None:
-    labels, confusion = measured["detail"]["labels"], measured["detail"]["confusion"]
-    wrong = [
-        (count, truth, answer)
-        for truth, counts in enumerate(confusion)
-        for answer, count in enumerate(counts)
-        if count and truth != answer
-    ]
-    often = [sum(count for count, *pair in wrong if index in pair) for index in range(len(labels))]
-    drawn = sorted(sorted(range(len(labels)), key=lambda index: -often[index])[:MOST_LABELS])
-    st.markdown("**What is taken for what**")
-    few = f" Drawn are the {MOST_LABELS} labels with the most of them." if len(labels) > MOST_LABELS else ""
-    st.caption(
-        f"{measured['rows']:,} rows of the {literal(measured['split'])} split, as trained. In colour: mistakes, the "
-        f"fuller the more of the label's rows.{few}"
-    )
-    counted = [[confusion[truth][answer] for answer in drawn] for truth in drawn]
-    charts.draw(charts.confusion(counted, [labels[index] for index in drawn]), "Rows by their label and the answer")
-    if wrong:
-        st.table(
-            [
-                {
-                    "rows": f"{count:,} of {sum(confusion[truth]):,}",
-                    "of": literal(labels[truth]),
-                    "taken for": literal(labels[answer]),
-                }
-                for count, truth, answer in sorted(wrong, key=lambda one: -one[0])[:MOST_PAIRS]
-            ]
-        )
-    st.markdown("**How often it is right, by how sure it is**")
-    charts.draw(charts.calibration(measured["detail"]["calibration"]), "Accuracy by confidence")
-    st.caption("A larger point has more rows. Below the line the model is surer than it should be.")
-
-
-def _below(text: str) -> str:
+def _below(document: str) -> str:
     """Markdown without its title, and with smaller headings: the page has its own."""
-    return re.sub("^## ", "#### ", re.sub(r"\A# .*\n", "", text), flags=re.MULTILINE)
+    return re.sub("^## ", "#### ", re.sub(r"\A# .*\n", "", document), flags=re.MULTILINE)
 
 
 def _document(api: Service, path: str) -> bytes | None:
@@ -216,7 +192,7 @@ def _move(api: Service, name: str, versions: list[str], aliases: dict[str, str])
         if promote:
             _moved(name, alias, admin.post(path, {"version": version, "expected": at}))
         if rollback and at:
-            _moved(name, alias, admin.post(f"{path}/rollback", expected=at))
+            _moved(name, alias, admin.post(f"{path}/rollback", query={"expected": at}))
     except Trouble as trouble:
         explain(trouble)
 

@@ -1,149 +1,151 @@
-"""Ask the model one thing, tell it what would have been right, or have a whole file answered."""
+"""Ask the model one thing, say what would have been right, or have a whole file answered."""
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 
-from boatyard.frontend import charts
+from boatyard import inputs, tasks
+from boatyard.frontend.protocol import Answer, Card, InputPage, Request, TaskPage, Truth
 from boatyard.frontend.services import Service, Trouble
-from boatyard.frontend.showing import explain, figures, literal, percent
+from boatyard.frontend.showing import explain, figures, literal
 
-TOP_K = 5
-_JOB_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
-KINDS = {
+MEDIA_TYPES = {
     "csv": "text/csv",
     "tsv": "text/tab-separated-values",
     "jsonl": "application/jsonl",
     "ndjson": "application/x-ndjson",
 }
+_JOB_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """An answer stays on the page as the model of its time gave it, whichever is served by then."""
+
+    card: Card
+    request: Request
+    answer: Answer
 
 
 def show(api: Service, _: Service) -> None:
     """The page."""
     card = api.get("/model")
+    input_page, task_page = inputs.page(card["input"]), tasks.page(card["task"])
     st.title(f"Ask {literal(card['name'])}")
-    st.caption(f"{len(card['labels'])} labels, version {literal(card['version'])}")
-    one, file = st.tabs(["One message", "A file"])
+    st.caption(f"{literal(task_page.summary(card))}, version {literal(card['version'])}")
+    one, file = st.tabs([f"One {literal(input_page.NOUN)}", "A file"])
     with one:
-        _one(api, card)
+        _one(api, card, input_page, task_page)
     with file:
-        _file(api, card)
+        _file(api, input_page.file_help(card))
 
 
-# ---- one message
+# ---- one request
 
 
-def _one(api: Service, card: dict[str, Any]) -> None:
-    fields = card["input_schema"].get("required", [])
-    _examples(card["examples"], fields)
+def _one(api: Service, card: Card, input_page: InputPage, task_page: TaskPage) -> None:
+    _examples(card["examples"], input_page)
     with st.form("question", border=False):
-        asked = {field: _input(field, card["input_schema"]["properties"][field]) for field in fields}
+        request = input_page.form(card)
         submitted = st.form_submit_button("Predict", type="primary", icon=":material/send:")
     if submitted or st.session_state.pop("example", False):
-        st.session_state.pop("answer", None)
+        st.session_state.pop("answered", None)
         try:
             with st.spinner("Asking"):
-                answer = api.post("/predict", asked, top_k=TOP_K)
+                answer = api.post("/predict", request, task_page.OPTIONS)
         except Trouble as trouble:
             return explain(trouble)
-        st.session_state["answer"] = asked, answer
-    if "answer" in st.session_state:
-        _answer(api, card, *st.session_state["answer"])
+        st.session_state["answered"] = _Answered(card, request, answer)
+    if "answered" in st.session_state:
+        _answer(api, st.session_state["answered"])
     return None
 
 
-def _examples(examples: list[dict[str, Any]], fields: list[str]) -> None:
-    def choose(example: dict[str, Any]) -> None:
-        for field in fields:
-            st.session_state[f"field-{field}"] = example[field]
+def _examples(examples: list[Request], input_page: InputPage) -> None:
+    def choose(example: Request) -> None:
+        input_page.fill(example)
         st.session_state["example"] = True
 
     if examples:
         st.caption("Try one of these, or write your own.")
     with st.container(horizontal=True, gap="small"):
         for number, example in enumerate(examples):
-            shown = literal(" / ".join(str(example[field]) for field in fields), limit=48)
-            st.button(shown, key=f"example-{number}", on_click=choose, args=(example,))
+            caption = literal(input_page.caption(example), limit=48)
+            st.button(caption, key=f"example-{number}", on_click=choose, args=(example,))
 
 
-def _input(field: str, schema: dict[str, Any]) -> Any:
-    label, key = literal(field.replace("_", " ").capitalize()), f"field-{field}"
-    if "enum" in schema:
-        return st.selectbox(label, schema["enum"], key=key)
-    if schema.get("type") in ("number", "integer"):
-        return st.number_input(label, key=key, step=1 if schema["type"] == "integer" else None)
-    return st.text_area(label, key=key, height=68 if field == "title" else 120)
-
-
-def _answer(api: Service, card: dict[str, Any], asked: dict[str, Any], answer: dict[str, Any]) -> None:
+def _answer(api: Service, answered: _Answered) -> None:
+    card, answer = answered.card, answered.answer
+    input_page, task_page = inputs.page(card["input"]), tasks.page(card["task"])
     with st.container(border=True):
-        for value in asked.values():
-            st.text(_shortened(str(value)))
-        st.subheader(literal(answer["label"]))
+        input_page.show(answered.request)
+        st.subheader(literal(task_page.headline(answer)))
         figures(
-            Confidence=percent(answer["score"]),
-            Took=f"{answer['duration_ms']:.1f} ms",
-            Read="in part" if answer["truncated"] else "whole",
+            {
+                **task_page.figures(answer),
+                "Took": f"{answer['duration_ms']:.1f} ms",
+                "Read": "in part" if answer["truncated"] else "whole",
+            }
         )
         if answer["truncated"]:
-            limit = card["limits"].get("max_tokens", 0)
-            st.warning(
-                f"It was cut: the model reads {limit:,} tokens, and what came after them had no say.",
-                icon=":material/content_cut:",
-            )
-        charts.draw(charts.choices(answer["top"]), f"The {len(answer['top'])} most likely labels")
-        _feedback(api, card["labels"], answer)
+            st.warning(input_page.cut(card), icon=":material/content_cut:")
+        task_page.draw(answer, card)
+        _feedback(api, card, answer, task_page)
 
 
-def _shortened(text: str, limit: int = 300) -> str:
-    return text if len(text) <= limit else f"{text[:limit]}… ({len(text):,} characters)"
-
-
-def _feedback(api: Service, labels: list[str], answer: dict[str, Any]) -> None:
-    told: dict[str, str] = st.session_state.setdefault("told", {})
-    if answer["id"] in told:
-        st.success(f"Thank you. It is kept that {literal(told[answer['id']])} is right.", icon=":material/check:")
-        return
-
-    def tell(label: str) -> None:
+def _feedback(api: Service, card: Card, answer: Answer, task_page: TaskPage) -> None:
+    kept: dict[str, Truth] = st.session_state.setdefault("feedback", {})
+    if (truth := kept.get(answer["id"])) is not None:
+        described = literal(task_page.describe(truth, card))
+        st.success(f"Thank you. It is kept that {described} is right.", icon=":material/check:")
+    elif (truth := _ask_for_truth(card, answer, task_page)) is not None:
         try:
-            api.post("/feedback", {"id": answer["id"], "label": label})
+            api.post("/feedback", {"id": answer["id"], **truth})
         except Trouble as trouble:
             explain(trouble)
         else:
-            told[answer["id"]] = label
+            kept[answer["id"]] = truth
             st.rerun()
 
-    st.markdown("**Was this right?**")
-    with st.container(horizontal=True):
-        yes = st.button("Yes", icon=":material/thumb_up:")
-        if st.button("No", icon=":material/thumb_down:"):
-            st.session_state["wrong"] = answer["id"]
-    if yes:
-        tell(answer["label"])
-    if st.session_state.get("wrong") == answer["id"]:
-        others = [label for label in labels if label != answer["label"]]
-        right = st.selectbox("What would be right?", others, index=None, placeholder="Choose a label")
-        if st.button("Send", type="primary", disabled=right is None) and right is not None:
-            tell(right)
+
+def _ask_for_truth(card: Card, answer: Answer, task_page: TaskPage) -> Truth | None:
+    """What was sent by this click, if anything was."""
+    if (agreement := task_page.agreement(answer)) is not None:
+        st.markdown("**Was this right?**")
+        with st.container(horizontal=True):
+            yes = st.button("Yes", icon=":material/thumb_up:")
+            if st.button("No", icon=":material/thumb_down:"):
+                st.session_state["wrong"] = answer["id"]
+        if yes:
+            return agreement
+        if st.session_state.get("wrong") != answer["id"]:
+            return None
+    with st.form(f"truth-{answer['id']}", border=False):
+        truth = task_page.correction(answer, card)
+        sent = st.form_submit_button("Send", type="primary")
+    if not sent:
+        return None
+    if truth is None:
+        st.caption("Say first what would be right.")
+    return truth
 
 
 # ---- a file
 
 
-def _file(api: Service, card: dict[str, Any]) -> None:
-    columns = " and ".join(f"**{literal(field)}**" for field in card["input_schema"].get("required", []))
-    st.markdown(f"A CSV or TSV with a header or JSON Lines, with {columns} in each row; other columns are passed over.")
-    given = st.file_uploader("File", type=list(KINDS), label_visibility="collapsed")
-    if given is not None and st.button("Start", type="primary", icon=":material/play_arrow:"):
-        kind = KINDS[given.name.rpartition(".")[2].lower()]
+def _file(api: Service, file_help: str) -> None:
+    st.markdown(file_help)
+    file = st.file_uploader("File", type=list(MEDIA_TYPES), label_visibility="collapsed")
+    if file is not None and st.button("Start", type="primary", icon=":material/play_arrow:"):
+        media_type = MEDIA_TYPES[file.name.rpartition(".")[2].lower()]
         try:
             with st.spinner("Sending"):
-                job = api.upload("/jobs", given, kind)
+                job = api.upload("/jobs", file, media_type)
         except Trouble as trouble:
             return explain(trouble)
-        st.query_params["job"] = job["id"]  # so that it is found again when the page is loaded anew
+        st.query_params["job"] = job["id"]  # so that reloading the page finds the job again
     if job_id := st.query_params.get("job"):
         if not _JOB_ID.fullmatch(job_id):  # anybody may write an address
             del st.query_params["job"]
@@ -155,7 +157,7 @@ def _file(api: Service, card: dict[str, Any]) -> None:
 
 def _job(api: Service, job_id: str) -> None:
     try:
-        job = api.get(f"/jobs/{job_id}")
+        job: dict[str, Any] = api.get(f"/jobs/{job_id}")
     except Trouble as trouble:
         return explain(trouble)
     with st.container(border=True):

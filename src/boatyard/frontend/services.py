@@ -52,32 +52,34 @@ class Service:
     identity: str = ""
     """Google's metadata server, whose token for this service, and no other, is sent along."""
 
-    def get(self, path: str, **query: str | int) -> Any:
+    def get(self, path: str) -> Any:
         """What JSON it answers. Raises Trouble, as all of these do."""
-        return self._json(self._send("GET", path, params=query))
+        return self._json(self._send("GET", path))
 
     def read(self, path: str) -> bytes:
         """What it answers, as it came."""
         return self._send("GET", path).content
 
-    def post(self, path: str, body: object = None, seconds: float = SECONDS, **query: str | int) -> Any:
+    def post(
+        self, path: str, body: object = None, query: Mapping[str, str | int] = {}, seconds: float = SECONDS
+    ) -> Any:
         """Sends JSON, or nothing; what JSON it answers."""
         timeout = httpx.Timeout(seconds, connect=3)
         return self._json(self._send("POST", path, params=query, timeout=timeout, json=body))
 
-    def upload(self, path: str, file: IO[bytes], kind: str) -> Any:
+    def upload(self, path: str, file: IO[bytes], media_type: str) -> Any:
         """Sends a file; what JSON it answers."""
-        return self._json(self._send("POST", path, content=file, headers={"content-type": kind}))
+        return self._json(self._send("POST", path, content=file, headers={"content-type": media_type}))
 
-    def _send(self, method: str, path: str, headers: Mapping[str, str] = {}, **given: Any) -> httpx.Response:
+    def _send(self, method: str, path: str, headers: Mapping[str, str] = {}, **options: Any) -> httpx.Response:
         if self.key:
             if not (self.key.isascii() and self.key.isprintable()):
                 raise Trouble("The key has characters that no key has.", self, 403)
             headers = {**headers, "X-API-Key": self.key}
         if self.identity:
-            headers = {**headers, "Authorization": f"Bearer {self._token()}"}
+            headers = {**headers, "Authorization": self._authorization()}
         try:
-            answer = _client.request(method, f"{self.url}{path}", headers=headers, **given)
+            answer = _client.request(method, f"{self.url}{path}", headers=headers, **options)
         except httpx.ReadTimeout:
             raise Trouble(f"The {self.name} has not answered in time.", self, 504) from None
         except (httpx.TransportError, httpx.InvalidURL):
@@ -86,12 +88,12 @@ class Service:
             return answer
         raise Trouble(_detail(answer), self, answer.status_code)
 
-    def _token(self) -> str:
-        """The metadata server keeps it for as long as it holds."""
+    def _authorization(self) -> str:
+        """Of a token that the metadata server keeps for as long as it is valid."""
         url = f"http://{self.identity}/computeMetadata/v1/instance/service-accounts/default/identity"
         try:
-            asked = _client.get(url, params={"audience": self.url}, headers={"Metadata-Flavor": "Google"})
-            return asked.raise_for_status().text.strip()
+            answer = _client.get(url, params={"audience": self.url}, headers={"Metadata-Flavor": "Google"})
+            return f"Bearer {answer.raise_for_status().text.strip()}"
         except (httpx.HTTPError, httpx.InvalidURL):
             raise Trouble(f"Google gives no identity token for the {self.name}.", self) from None
 
@@ -117,20 +119,19 @@ def addresses(environment: Mapping[str, str] = os.environ) -> tuple[Service, Ser
 
 
 def _url(environment: Mapping[str, str], variable: str, default: str) -> str:
-    given = environment.get(variable) or default
+    address = environment.get(variable) or default
     try:
-        read = httpx.URL(given)
+        url = httpx.URL(address)
     except httpx.InvalidURL:
-        read = httpx.URL("")
-    if read.scheme not in ("http", "https") or not read.host:
-        raise UserError(f"{variable}: {given!r} is not an address such as {default}")
-    return given.rstrip("/")
+        url = httpx.URL("")
+    if url.scheme not in ("http", "https") or not url.host:
+        raise UserError(f"{variable}: {address!r} is not an address such as {default}")
+    return address.rstrip("/")
 
 
 def _detail(answer: httpx.Response) -> str:
-    """A problem document's sentence, or what the status says."""
+    """A problem document's sentence, or what the status means."""
     try:
-        said = answer.json()["detail"]
+        return str(answer.json()["detail"])
     except (ValueError, KeyError, TypeError):
-        said = f"{answer.status_code} {answer.reason_phrase}"
-    return str(said)
+        return f"{answer.status_code} {answer.reason_phrase}"

@@ -1,12 +1,14 @@
-"""What all pages share: text that stays text, and what to say when a service is in trouble."""
+"""What all pages share: text that stays text, numbers, and what to say when a service is in trouble."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
 
 from boatyard.frontend.exposition import Traffic
 from boatyard.frontend.services import Trouble
+from boatyard.tasks.score import Score, shown
 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")  # ASCII's, which Markdown lets one escape
 # Streamlit replaces icons, emoji, arrows and addresses after it has read the escapes, each inside one piece of text
@@ -17,14 +19,14 @@ _NOTHING = ":small[]"  # ends a piece of text, and shows nothing
 _EXTENSIONS = re.compile(r"(?P<kept>(`+).*?\2|\]\([^)\s]*)|(?P<colon>:)(?=[\w+-])|&#(?:60|62|126);", re.DOTALL)
 
 
-def literal(text: object, limit: int = 1000) -> str:
-    """`text` on one line as Markdown that shows just it: for labels and messages, which Streamlit reads as Markdown."""
-    line = " ".join(str(text).split())
+def literal(content: object, limit: int = 1000) -> str:
+    """One line of Markdown that shows `content` as it is: Streamlit reads names and messages as Markdown."""
+    line = " ".join(str(content).split())
     pieces = _REPLACED.split(line if len(line) <= limit else _cut(line, limit))
     return _NOTHING.join(_PUNCTUATION.sub(r"\\\1", piece) for piece in pieces)
 
 
-def plain_markdown(text: str) -> str:
+def plain_markdown(document: str) -> str:
     """A Markdown document without what Streamlit adds to the language, which its author did not mean."""
 
     def unread(match: re.Match[str]) -> str:
@@ -32,7 +34,7 @@ def plain_markdown(text: str) -> str:
             return match[0]
         return f"\\:{_NOTHING}" if match["colon"] else f"{_NOTHING}{match[0]}{_NOTHING}"
 
-    return _EXTENSIONS.sub(unread, text)
+    return _EXTENSIONS.sub(unread, document)
 
 
 def _cut(line: str, limit: int) -> str:
@@ -59,21 +61,33 @@ def explain(trouble: Trouble) -> None:
         st.button("Try again", icon=":material/refresh:", key=f"again-{service.name}")
 
 
-def figures(**numbers: str) -> None:
-    """A few numbers side by side, on a phone too; an underscore in a name is shown as a space."""
+def figures(numbers: Mapping[str, str]) -> None:
+    """A few numbers side by side, on a phone too."""
     with st.container(horizontal=True, gap="small"):
         for name, number in numbers.items():
-            st.metric(literal(name.replace("_", " ")), number)
+            st.metric(literal(name), number)
+
+
+def live(quality: dict[str, Any]) -> dict[str, str]:
+    """The score of the answers that have feedback, as a figure by its name."""
+    measured = quality["score"] or quality["accepted"]
+    title = Score(**measured).title if measured else "quality"
+    return {f"Live {title}": Score(**quality["score"]).shown if quality["score"] else "n/a"}
 
 
 def judged(quality: dict[str, Any]) -> str:
     """What the monitor knows of live quality."""
-    if not quality["feedback"]:
+    if not quality["score"]:
         return "No answer has feedback yet."
-    return (
-        f"Answers with feedback: {quality['feedback']:,}. Accuracy is between {percent(quality['low'])} and "
-        f"{percent(quality['high'])}; the model was accepted at {percent(quality['accepted'])}."
-    )
+    score = Score(**quality["score"])
+    sentence = f"Answers with feedback: {quality['feedback']:,}."
+    if score.low is not None and score.high is not None:
+        title = literal(score.title.capitalize())
+        sentence += f" {title} is between {shown(score.low)} and {shown(score.high)}"
+        if quality["accepted"]:
+            sentence += f"; the model was accepted at {Score(**quality['accepted']).shown}"
+        sentence += "."
+    return sentence
 
 
 def underway(traffic: Traffic) -> str:
@@ -94,3 +108,11 @@ def when(time: str) -> str:
 def percent(share: float | None) -> str:
     """0.724 as 72.4%; nothing is known of None."""
     return "n/a" if share is None else f"{share:.1%}"
+
+
+def number(value: float | None) -> str:
+    """As many decimals as it has and a person reads; nothing is known of None."""
+    if value is None:
+        return "n/a"
+    rounded = shown(value)
+    return rounded.rstrip("0").rstrip(".") if "." in rounded else rounded

@@ -1,16 +1,18 @@
-"""What is asked, how fast it is answered, and how often the answer is right."""
+"""What is answered, how fast, and how good the answers are."""
 
+from math import inf
 from typing import Any
 
 import streamlit as st
 
 from boatyard.frontend import charts
-from boatyard.frontend.exposition import Traffic, read_traffic
+from boatyard.frontend.exposition import Buckets, Traffic, counts, read_traffic
 from boatyard.frontend.services import Service, Trouble
-from boatyard.frontend.showing import explain, figures, judged, percent, underway
+from boatyard.frontend.showing import explain, figures, judged, literal, live, number, percent, underway
 
-MOST_LABELS = 5  # shades that an eye tells apart; the others are drawn as one
+MOST_CATEGORIES = 5  # shades that an eye tells apart; the others are drawn as one
 OTHERS = "all others"
+ALL = "all"
 WAIT_SECONDS = 3
 PROBES = ("/healthz", "/readyz", "/metrics")
 
@@ -41,29 +43,30 @@ def show(api: Service, monitor: Service) -> None:
 
 
 def _server(traffic: Traffic) -> None:
-    asked = traffic.requests(route for route in list(traffic.routes) if route not in PROBES)
+    everything = traffic.requests(route for route in list(traffic.routes) if route not in PROBES)
     predict = traffic.requests(["/predict"])
     feedback = traffic.requests(["/feedback"])
     with st.container(border=True):
         figures(
-            Requests=f"{asked.answered:,}",
-            Predictions=f"{sum(traffic.labels.values()):,}",
-            Feedback=f"{feedback.by_status['202']:,}",
-            Server_errors=percent(asked.failed / asked.answered if asked.answered else None),
+            {
+                "Requests": f"{everything.answered:,}",
+                "Predictions": f"{traffic.predictions:,}",
+                "Feedback": f"{feedback.by_status['202']:,}",
+                "Server errors": percent(everything.failed / everything.answered if everything.answered else None),
+            }
         )
         st.caption("How long /predict took")
-        figures(**{f"p{share}": _seconds(predict.quantile(share / 100)) for share in (50, 95, 99)})
+        figures({f"p{share}": _milliseconds(predict.quantile(share / 100)) for share in (50, 95, 99)})
         st.caption(
             f"{traffic.gauges.get('boatyard_queue_inputs', 0):,.0f} inputs wait, {traffic.truncated:,} were cut. "
             "Probes are left out."
         )
-    if traffic.labels:
-        st.markdown("**Predictions, by label**")
-        series = _most_frequent({label: [count] for label, count in traffic.labels.items()})
-        charts.draw(
-            charts.totals([{"label": label, "count": count} for label, (count,) in series.items()]),
-            "Predictions since this server started, by label",
-        )
+    for column, categories in traffic.categories.items():
+        series = _most_frequent({category: [count] for category, count in categories.items()})
+        _totals(column, [{"name": category, "count": count} for category, (count,) in series.items()])
+    models = {model for model, _ in traffic.numbers}
+    for (model, column), buckets in traffic.numbers.items():
+        _totals(column if len(models) == 1 else f"{column} of {model}", _ranges(buckets))
     rows = [
         {"route": route, "status": status, "requests": count}
         for route, requests in sorted(traffic.routes.items())
@@ -71,6 +74,23 @@ def _server(traffic: Traffic) -> None:
     ]
     with st.expander("By route and status"):
         st.dataframe(rows, hide_index=True)
+
+
+def _totals(column: str, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        by = column.replace("_", " ")
+        st.markdown(f"**Predictions, by {literal(by)}**")
+        charts.draw(charts.totals(rows), f"Predictions since this server started, by {by}")
+
+
+def _ranges(buckets: Buckets) -> list[dict[str, Any]]:
+    return [{"name": _range(low, high), "count": count} for low, high, count in counts(buckets)]
+
+
+def _range(low: float, high: float) -> str:
+    if low == -inf:
+        return f"up to {number(high)}"
+    return f"over {number(low)}" if high == inf else f"{number(low)} to {number(high)}"
 
 
 def _wait(monitor: Service) -> None:
@@ -87,38 +107,42 @@ def _journal(statistics: dict[str, Any]) -> None:
     quality = statistics["quality"]
     with st.container(border=True):
         figures(
-            Predictions=f"{statistics['rows']:,}",
-            p95=_seconds(statistics["latency_ms"]["p95"] / 1000),
-            Live_accuracy=percent(quality["accuracy"]),
+            {
+                "Predictions": f"{statistics['rows']:,}",
+                "p95": _milliseconds(statistics["latency_ms"]["p95"] / 1000),
+                **live(quality),
+            }
         )
         st.caption(judged(quality))
-    _by_label(statistics["hours"], statistics["labels"])
-    st.markdown("**Length of the inputs**")
-    figures(**{share: f"{length:,.0f}" for share, length in statistics["length"].items()})
-    st.markdown("**Confidence**")
-    figures(**{share: percent(score) for share, score in statistics["score"].items()})
+    for column, categories in statistics["categories"].items():
+        by = column.replace("_", " ")
+        _over_time(f"Predictions in each hour, by {by}", statistics["hours"], _most_frequent(categories))
+    if not statistics["categories"]:
+        _over_time("Predictions in each hour", statistics["hours"], {ALL: statistics["counts"]})
+    for column, shares in statistics["numbers"].items():
+        st.markdown(f"**{literal(column.replace('_', ' ').capitalize())}**")
+        figures({share: number(value) for share, value in shares.items()})
 
 
-def _seconds(seconds: float | None) -> str:
+def _milliseconds(seconds: float | None) -> str:
     return "n/a" if seconds is None else f"{1000 * seconds:,.1f} ms"
 
 
-def _by_label(hours: list[str], labels: dict[str, list[int]]) -> None:
-    series = _most_frequent(labels)
+def _over_time(title: str, hours: list[str], series: dict[str, list[int]]) -> None:
     rows = [
-        {"hour": hour, "label": label, "count": count, "rank": rank}
-        for rank, (label, counts) in enumerate(series.items())
-        for hour, count in zip(hours, counts, strict=True)
+        {"hour": hour, "name": name, "count": count, "rank": rank}
+        for rank, (name, counted) in enumerate(series.items())
+        for hour, count in zip(hours, counted, strict=True)
     ]
     if rows:
-        st.markdown("**Predictions in each hour, by label**")
-        charts.draw(charts.over_time(rows, list(series), OTHERS), "Predictions in each hour, by label")
+        st.markdown(f"**{literal(title)}**")
+        charts.draw(charts.over_time(rows, list(series), OTHERS), title)
 
 
-def _most_frequent(labels: dict[str, list[int]]) -> dict[str, list[int]]:
-    """The counts of the labels that come most often, and in the end of all others together."""
-    ranked = sorted(labels, key=lambda label: -sum(labels[label]))
-    series = {label: labels[label] for label in ranked[:MOST_LABELS]}
-    if rest := ranked[MOST_LABELS:]:
-        series[OTHERS] = [sum(counts) for counts in zip(*(labels[label] for label in rest), strict=True)]
+def _most_frequent(categories: dict[str, list[int]]) -> dict[str, list[int]]:
+    """The counts of the categories that come most often, and in the end of all others together."""
+    ranked = sorted(categories, key=lambda category: -sum(categories[category]))
+    series = {category: categories[category] for category in ranked[:MOST_CATEGORIES]}
+    if rest := ranked[MOST_CATEGORIES:]:
+        series[OTHERS] = [sum(each) for each in zip(*(categories[category] for category in rest), strict=True)]
     return series

@@ -5,28 +5,31 @@
 """
 
 from types import ModuleType
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from boatyard.config.plugins import Plugins
-from boatyard.inputs.protocol import ServingInput, TrainingInput
+
+if TYPE_CHECKING:  # the web page loads pages alone: its image lacks what the other parts need
+    from boatyard.frontend.protocol import InputPage
+    from boatyard.inputs.protocol import ServingInput, TrainingInput
 
 _folders = Plugins(__name__, __path__)
 names = _folders.names
 
 
-def serving(input_: str) -> ServingInput:
+def serving(input_: str) -> "ServingInput":
     """The part that reads requests: imports neither torch nor pandas."""
-    return cast(ServingInput, _folders.module(input_, "serving"))
+    return cast("ServingInput", _folders.module(input_, "serving"))
 
 
-def training(input_: str) -> TrainingInput:
+def training(input_: str) -> "TrainingInput":
     """The part that reads data and learns."""
-    return cast(TrainingInput, _folders.module(input_, "training"))
+    return cast("TrainingInput", _folders.module(input_, "training"))
 
 
-def page(input_: str) -> ModuleType:
+def page(input_: str) -> "InputPage":
     """The part that shows rows in the browser."""
-    return _folders.module(input_, "page")
+    return cast("InputPage", _folders.module(input_, "page"))
 
 
 def settings(input_: str) -> ModuleType:

@@ -58,7 +58,7 @@ EncodedT = TypeVar("EncodedT", bound=Encoded)
 
 
 class OpenInput(Protocol[RowT, EncodedT]):
-    """The input of one bundle. The row and its encoding are its own affair. Threads may share it."""
+    """The input of one bundle. What a field's value and an encoded row are is its own affair. Threads may share it."""
 
     measured: Sequence[Column]
     """Of every answered row, in the journal even where its request is not kept."""
@@ -66,7 +66,7 @@ class OpenInput(Protocol[RowT, EncodedT]):
     """Of a row whose request is kept: worked out by who looks for drift, or exports."""
 
     def parse(self, payload: object) -> RowT:
-        """The row in one decoded request; raises InvalidInput."""
+        """The row in one decoded request, as training has it: a tuple of the fields' values. Raises InvalidInput."""
 
     def encode(self, rows: Sequence[RowT]) -> list[EncodedT]:
         """All rows at once, in their order."""
@@ -164,6 +164,8 @@ class Features(Protocol):
 class SimpleFeatures(Protocol):
     """What a baseline sees of rows, and what that costs."""
 
+    name: str
+    """In a word or two."""
     most_rows: int
     """As many are fitted at most."""
     most_cost: int
@@ -214,6 +216,9 @@ class TrainingInput(Protocol):
 
     def request(self, fields: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
         """The row as a client would send it."""
+
+    def stored_data(self, data: Data) -> dict[str, Any]:
+        """The input's own keys of `data`, with the values by which `read` finds a row in its `request`."""
 
     def request_schema(self, fields: Sequence[str]) -> dict[str, Any]:
         """JSON Schema of one request."""

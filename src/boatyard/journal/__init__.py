@@ -7,7 +7,13 @@ A segment's name says what its object will be called, whoever ships it. So shipp
 that starts takes over what dead ones left in the spool by moving their segments into its own folder.
 
 A segment stays open until it is shipped. So what something else removes from the spool, as cleaners of temporary files
-do, is read back from the open file and written anew.
+do, is read back from the open file and written again.
+
+A line is one prediction or one feedback:
+
+    {"event": "prediction", "id", "time", "input", "task", "model", "version", "request" or "request_sha256",
+     "truncated", "measured": {by the input's columns}, "answer": {the task's}, "duration_ms"; of a job: "job", "row"}
+    {"event": "feedback", "id", "time", "model", "version", "truth": {the task's}}
 """
 
 from boatyard.journal.reading import read, read_object, shipped

@@ -1,4 +1,7 @@
-"""The journal as it was shipped: every line, or the lines of one object."""
+"""The journal as it was shipped: every line, or the lines of one object.
+
+Lines that an older version wrote are read as the present one would have written them.
+"""
 
 import gzip
 import re
@@ -10,8 +13,14 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from boatyard.bundle import format_1
 from boatyard.journal.segment import ROOT, JournalError
 from boatyard.storage import Storage
+
+_ENVELOPE = frozenset(("event", "id", "time", "model", "version", "truncated", "duration_ms", "job", "row"))
+"""What a line of any version says beside the request, the answer and the truth."""
+_RENAMED = {"kind": "input", "input": "request", "input_sha256": "request_sha256"}
+_MEASURED = "length"
 
 _OBJECT = re.compile(rf"{ROOT}date=(\d{{4}}-\d\d-\d\d)/[^/]+\.jsonl\.gz")
 
@@ -36,7 +45,7 @@ def shipped(storage: Storage, *, since: date | None = None) -> list[str]:
 
 
 def read_object(storage: Storage, key: str) -> Iterator[dict[str, Any]]:
-    """The lines of one object, as `read` tells them."""
+    """The lines of one object, each with its keys as the present version names them. Raises JournalError, as `read`."""
     data = storage.read(key)
     try:
         lines = gzip.decompress(data).splitlines()
@@ -49,7 +58,32 @@ def read_object(storage: Storage, key: str) -> Iterator[dict[str, Any]]:
             raise JournalError(f"{key}, line {number} is not JSON: {wrong}") from None
         if not isinstance(content, dict):
             raise JournalError(f"{key}, line {number} is not a JSON object")
-        yield content
+        yield _upgraded(content)
+
+
+def _upgraded(line: dict[str, Any]) -> dict[str, Any]:
+    """Before there were inputs and tasks, a line held the answer's keys, or the truth's, among its own."""
+    event = line.get("event")
+    if event == "prediction" and "answer" not in line:
+        return _upgraded_prediction(line)
+    if event == "feedback" and "truth" not in line:
+        return _envelope(line) | {"truth": {key: value for key, value in line.items() if key not in _ENVELOPE}}
+    return line
+
+
+def _upgraded_prediction(line: dict[str, Any]) -> dict[str, Any]:
+    others = {*_ENVELOPE, *_RENAMED, _MEASURED}
+    return {
+        **_envelope(line),
+        **{new: line[old] for old, new in _RENAMED.items() if old in line},
+        "task": format_1.TASK,
+        "measured": {_MEASURED: line[_MEASURED]} if _MEASURED in line else {},
+        "answer": {key: value for key, value in line.items() if key not in others},
+    }
+
+
+def _envelope(line: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in line.items() if key in _ENVELOPE}
 
 
 def _add(numbers: bytearray, number: int) -> bool:

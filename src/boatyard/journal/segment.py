@@ -13,7 +13,7 @@ NEW = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY",
 
 
 class JournalError(UserError):
-    """The journal could not take or give a line. One that could not be taken must not be answered."""
+    """The journal could not take a line, which must then not be answered, or could not be read."""
 
 
 Identity = tuple[int, int]
@@ -22,7 +22,7 @@ Identity = tuple[int, int]
 
 @dataclass(eq=False)
 class Segment:
-    """Some lines of one process. `file`: what holds it open, or -1."""
+    """Some lines of one process. `file`: the descriptor that holds it open, or -1."""
 
     path: Path
     file: int = -1
@@ -47,7 +47,7 @@ class Segment:
         with suppress(OSError):
             self._hold(os.open(self.path, os.O_RDWR | getattr(os, "O_BINARY", 0)))
 
-    def let_go(self) -> None:
+    def close(self) -> None:
         """From here on there is only what lies at the path."""
         if self.file >= 0:
             with suppress(OSError):
@@ -55,7 +55,7 @@ class Segment:
             self.file, self._identity = -1, None
 
     def read(self) -> bytes:
-        """All of it, once the disk has it."""
+        """All of it, synced to the disk."""
         if self.file < 0:
             with self.path.open("r+b") as file:
                 os.fsync(file.fileno())
@@ -65,7 +65,7 @@ class Segment:
             file.seek(0)
             return file.read()
 
-    def write_anew(self) -> None:
+    def rewrite(self) -> None:
         """Puts a copy at the path, and holds that open instead. Raises OSError."""
         data = self.read()
         self.path.unlink(missing_ok=True)
@@ -77,14 +77,14 @@ class Segment:
             os.close(copy)
             self.path.unlink(missing_ok=True)
             raise
-        self.let_go()
+        self.close()
         self._hold(copy)
 
     def remove(self) -> None:
         """Once it is shipped."""
         gone = self.is_gone()
-        self.let_go()
-        if not gone:  # what lies there else is not ours
+        self.close()
+        if not gone:  # else what lies there is not ours
             self.path.unlink(missing_ok=True)
 
     def _hold(self, file: int) -> None:

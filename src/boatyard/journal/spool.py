@@ -4,7 +4,6 @@ import errno
 import gzip
 import logging
 import os
-import re
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -15,10 +14,10 @@ from secrets import token_hex
 from time import monotonic, time
 from typing import Any
 
-from filelock import FileLock, Timeout
 from pydantic_core import to_json
 
-from boatyard.journal.segment import NEW, Identity, JournalError, Segment, identity
+from boatyard.journal.folder import INSTANCE, MOST_OPEN, SpoolFolder
+from boatyard.journal.segment import NEW, JournalError, Segment
 from boatyard.storage import AlreadyExists, Storage
 
 SEGMENT_BYTES = 8 * 2**20
@@ -28,14 +27,8 @@ LOOK_SECONDS = 5.0
 """How often the spool is looked after where nothing is appended."""
 _FIRST_PAUSE = 0.1  # seconds, doubled by each failure in a row
 _MOST_PAUSE = 30.0
-_MOST_OPEN = 256  # files that segments which wait are held open by; the server's connections need some, too
-_PROBE_BYTES = 2**16  # that a disk must still take
 _COMPRESSION = 3  # 6 saves another 7 % of the bytes, takes twice the time, and requests wait for the same cores
-_LOCK = ".lock"
-_PROBE = ".probe"
 _STAMP = "%Y-%m-%dT%H%M%S-%fZ"
-_INSTANCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}-[0-9a-f]{16}")
-_SEGMENT = re.compile(rf"\d{{4}}-\d\d-\d\dT\d{{6}}-\d{{6}}Z\.{_INSTANCE.pattern}-\d+\.jsonl")
 
 logger = logging.getLogger(__name__)
 
@@ -47,8 +40,8 @@ class JournalFull(JournalError):  # noqa: N818 - says what happened
 class Journal:
     """One process's journal. Threads may share it; a forked child may not use it.
 
-    `instance` is what people call this process; a random part is added, because of two segments with one name the
-    later would pass for shipped. `most_spooled_bytes` bounds what this process holds, not the spool that it shares.
+    `instance` is what people call this process; a random part is added, because of two segments with the same name the
+    later would be taken for shipped. `most_spooled_bytes` bounds what this process holds, not the spool that it shares.
     Raises JournalError if the spool cannot be used.
     """
 
@@ -62,43 +55,32 @@ class Journal:
         segment_seconds: float = SEGMENT_SECONDS,
         most_spooled_bytes: int = MOST_SPOOLED_BYTES,
     ) -> None:
-        self.instance = f"{instance or datetime.now(UTC).strftime('%Y%m%dT%H%M%SZ')}-{token_hex(8)}"
-        if not _INSTANCE.fullmatch(self.instance):
-            raise JournalError(f"{instance!r} is no name for an instance: up to 64 of A-Z, a-z, 0-9, '-' and '_'")
+        self.instance = _new_name(instance)
         self.failures = 0
-        self.repairs = 0
-        """How often a part of the spool was gone and was made anew."""
         self.trouble: str | None = None
         """Why no line can be taken, as far as is known."""
         self._storage = storage
-        self._spool = spool.absolute()
-        self._folder = self._spool / self.instance
         self._segment_bytes = segment_bytes
         self._segment_seconds = segment_seconds
         self._most_spooled_bytes = most_spooled_bytes
-        self._spooled_bytes = 0
         self._opened = 0  # segments, so far
         self._open: Segment | None = None
         self._due = 0.0  # when the open segment closes
-        self._waiting: deque[Segment] = deque()  # closed, not yet shipped
-        self._changed = threading.Condition(threading.Lock())  # guards all of the above
+        self._changed = threading.Condition(threading.Lock())  # guards the segments, the counts and the trouble
         self._pause = _FIRST_PAUSE
         self._retry_at = 0.0
         self._closed = False
         self._given_up = False
-        self._locked: Identity | None = None  # the lock's file
-        self._alive = FileLock(self._folder / _LOCK, timeout=0, thread_local=False)
-        # held while folders come, go or are taken over, which takes no time: so that none is seen half made
-        self._scanning = FileLock(self._spool / _LOCK, timeout=10, poll_interval=0.01, thread_local=False)
-        try:
-            self._spool.mkdir(parents=True, exist_ok=True)
-            with self._scanning:
-                self._make_folder()
-                self._take_over()
-        except OSError as wrong:
-            raise JournalError(f"the journal's spool {self._spool} cannot be used: {wrong}") from wrong
+        self._folder = SpoolFolder(spool.absolute(), self.instance)
+        self._waiting = deque(self._folder.open())  # closed segments that are not shipped yet
+        self._spooled_bytes = sum(segment.size for segment in self._waiting)
         self._shipper = threading.Thread(target=self._work, name="journal", daemon=True)
         self._shipper.start()
+
+    @property
+    def repairs(self) -> int:
+        """How often a part of the spool was gone and was written again."""
+        return self._folder.repairs
 
     @property
     def spooled_bytes(self) -> int:
@@ -131,7 +113,7 @@ class Journal:
                     raise OSError(errno.ENOSPC, f"only {written} of {len(data)} bytes could be written")
                 segment.size += len(data)
                 self._spooled_bytes += len(data)
-            except BaseException as stopped:  # what a signal raises, too, must leave no half line for the next to end
+            except BaseException as stopped:  # a signal's, too: half a line must not be left for the next to complete
                 self._cut_back()
                 if isinstance(stopped, OSError):
                     raise self._unwritable(stopped) from stopped
@@ -141,24 +123,20 @@ class Journal:
                 self._end_segment()
 
     def check(self) -> None:
-        """Raises JournalError where a line could not be taken now. It looks at the disk, and mends what it can."""
+        """Raises JournalError where a line could not be taken now. It probes the disk, and repairs what it can."""
         with self._changed:
             self._check_room(self._most_spooled_bytes // 1000)  # more than any request brings
             try:
                 self._end_segment_if_over()
-                self._make_folder()
-                probe = self._folder / _PROBE
-                try:
-                    probe.write_bytes(bytes(_PROBE_BYTES))
-                finally:
-                    probe.unlink(missing_ok=True)
+                self._folder.ensure()
+                self._folder.probe()
             except OSError as wrong:
                 raise self._unwritable(wrong) from wrong
             self.trouble = None
 
     @property
     def is_crowded(self) -> bool:
-        """Over half of what may wait does: the rest is for those who cannot wait themselves."""
+        """Over half of what may wait does: the rest is reserved for requests, whose clients cannot wait."""
         return 2 * self._spooled_bytes > self._most_spooled_bytes
 
     def close(self, timeout: float) -> bool:
@@ -179,26 +157,6 @@ class Journal:
         self._shipper.join(0.5)
         return not self._waiting
 
-    def _take_over(self) -> None:
-        """Moves what dead instances left into this one's folder, oldest first."""
-        for folder in self._spool.iterdir():
-            if folder == self._folder or not _INSTANCE.fullmatch(folder.name):
-                continue
-            try:
-                with FileLock(folder / _LOCK, timeout=0):
-                    for path in [path for path in folder.iterdir() if _SEGMENT.fullmatch(path.name)]:
-                        moved = path.rename(self._folder / path.name)
-                        self._waiting.append(Segment(moved, size=moved.stat().st_size))
-                        if len(self._waiting) <= _MOST_OPEN:
-                            self._waiting[-1].reopen()
-                _remove(folder)
-            except Timeout:  # it lives
-                continue
-            except OSError as wrong:
-                logger.warning("the journal of the dead instance %s cannot be taken over: %s", folder, wrong)
-        self._waiting = deque(sorted(self._waiting, key=lambda segment: segment.path.name))
-        self._spooled_bytes = sum(segment.size for segment in self._waiting)
-
     def _check_room(self, size: int) -> None:
         if self._closed:
             raise JournalError("the journal is closed")
@@ -207,24 +165,11 @@ class Journal:
             raise JournalFull(self.trouble)
 
     def _unwritable(self, wrong: OSError) -> JournalError:
-        self.trouble = f"the journal's spool {self._spool} cannot be written: {wrong}"
+        self.trouble = f"the journal's spool {self._folder.spool} cannot be written: {wrong}"
         return JournalError(self.trouble)
 
-    def _make_folder(self) -> None:
-        """This process's folder and the lock that says it lives, if they are not there, or no longer."""
-        lock = self._folder / _LOCK
-        if self._locked is not None:
-            if identity(lock) == self._locked:
-                return
-            self._alive.release()
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # what people sent may be private
-        self._alive.acquire()
-        if self._locked is not None:
-            self._repaired(self._folder)
-        self._locked = identity(lock)
-
     def _begin_segment(self) -> Segment:
-        self._make_folder()
+        self._folder.ensure()
         path = self._new_path()
         self._open = Segment(path, os.open(path, NEW, 0o600))
         self._due = monotonic() + self._segment_seconds
@@ -234,24 +179,20 @@ class Journal:
     def _new_path(self) -> Path:
         stamp = datetime.fromtimestamp(time(), UTC).strftime(_STAMP)
         self._opened += 1
-        return self._folder / f"{stamp}.{self.instance}-{self._opened:06}.jsonl"  # zeros: sorted as they came
+        return self._folder.path / f"{stamp}.{self.instance}-{self._opened:06}.jsonl"  # zeros: sorted as they came
 
     def _end_segment_if_over(self) -> None:
-        """Its time has come, or its file is not where the next start would look for it."""
+        """Its time is over, or its file is not where the next start would look for it."""
         if self._open is not None and (monotonic() >= self._due or self._open.is_gone()):
             self._end_segment()
 
     def _end_segment(self) -> None:
         if self._open is not None:
             self._waiting.append(self._open)
-            if len(self._waiting) > _MOST_OPEN:
-                self._open.let_go()
+            if len(self._waiting) > MOST_OPEN:
+                self._open.close()
             self._open = None
             self._changed.notify()
-
-    def _repaired(self, path: Path) -> None:
-        self.repairs += 1
-        logger.warning("%s was removed while it was in use, and is made anew: nothing of it is lost", path)
 
     def _cut_back(self) -> None:
         if self._open is not None:
@@ -270,7 +211,7 @@ class Journal:
                 continue
             try:
                 self._ship(segment)
-            except Exception as error:  # whatever it is, it is tried again
+            except Exception as error:  # whatever it is, shipping is retried
                 logger.warning("%s is not shipped yet, again in %g s: %s", segment.path, self._pause, error)
                 with self._changed:
                     self.failures += 1
@@ -281,20 +222,17 @@ class Journal:
                     self._waiting.popleft()
                     self._spooled_bytes -= segment.size
                     self._retry_at, self._pause = 0.0, _FIRST_PAUSE
-        self._look_after_spool()  # what waits is the next start's
+        self._look_after_spool()  # what still waits is left to the next start
         for segment in self._waiting:
-            segment.let_go()
-        with suppress(OSError), self._scanning:
-            self._alive.release()
-            if not self._waiting:
-                _remove(self._folder)
+            segment.close()
+        self._folder.close(empty=not self._waiting)
 
     def _is_over(self) -> bool:
         with self._changed:
             return self._given_up or (self._closed and not self._waiting)
 
     def _next(self) -> Segment | None:
-        """The segment to ship, if its time has come; where there is none, it waits a while for one."""
+        """The segment to ship, if one is due; else None, after a wait for one."""
         with self._changed:
             now = monotonic()
             if self._open is not None and now >= self._due:
@@ -307,16 +245,16 @@ class Journal:
             return None
 
     def _look_after_spool(self) -> None:
-        """Writes anew what is gone; where that cannot be, it is still shipped from the open files."""
+        """Writes again what was removed; where that fails, it is still shipped from the open files."""
         try:
             with self._changed:
                 self._end_segment_if_over()
-                self._make_folder()
-                os.utime(self._folder / _LOCK)  # cleaners go by age
+                self._folder.ensure()
+                self._folder.touch()
                 gone = [segment for segment in self._waiting if segment.is_gone()]
-            for segment in gone:  # only this thread has to do with what waits, so no append waits for it
-                segment.write_anew()
-                self._repaired(segment.path)
+            for segment in gone:  # without the lock, which appends need: only this thread uses what waits
+                segment.rewrite()
+                self._folder.repaired(segment.path)
         except OSError as wrong:
             if self.trouble is None:
                 logger.error("%s", self._unwritable(wrong))
@@ -327,7 +265,7 @@ class Journal:
     def _ship(self, segment: Segment) -> None:
         try:
             data = segment.read()
-        except FileNotFoundError:  # more waited than can be held open
+        except FileNotFoundError:  # more segments waited than can be held open
             logger.error("%s was removed before it was shipped: its lines are lost", segment.path)
             return
         lines = data[: data.rfind(b"\n") + 1]
@@ -340,16 +278,18 @@ class Journal:
     def _write_once(self, key: str, lines: bytes) -> None:
         try:
             self._storage.write_once(key, gzip.compress(lines, _COMPRESSION, mtime=0))
-        except AlreadyExists:  # whoever shipped it died, or was given up, before it was deleted here
+        except AlreadyExists:  # whoever shipped it ended before it was deleted here
             shipped = gzip.decompress(self._storage.read(key))
-            if len(lines) > len(shipped) and lines.startswith(shipped):  # it was taken away while lines were added
+            if len(lines) > len(shipped) and lines.startswith(
+                shipped
+            ):  # another process took it while lines were added
                 with self._changed:
                     rest = Segment(self._new_path())
                 self._write_once(rest.key(), lines[len(shipped) :])
 
 
-def _remove(folder: Path) -> None:
-    with suppress(OSError):  # something else lies in it
-        for name in (_LOCK, _PROBE):
-            (folder / name).unlink(missing_ok=True)
-        folder.rmdir()
+def _new_name(instance: str | None) -> str:
+    name = f"{instance or datetime.now(UTC).strftime('%Y%m%dT%H%M%SZ')}-{token_hex(8)}"
+    if not INSTANCE.fullmatch(name):
+        raise JournalError(f"{instance!r} is no name for an instance: up to 64 of A-Z, a-z, 0-9, '-' and '_'")
+    return name

@@ -1,1 +1,1 @@
-"""Watches a model at work: is what it is asked still like what it was accepted on, and is it still right?"""
+"""Watches a model in production: is its traffic still like the data it was accepted on, and is it still as good?"""

@@ -1,4 +1,4 @@
-"""`python -m boatyard.monitor` looks once, as a scheduled job; `python -m boatyard.monitor serve` answers over HTTP."""
+"""`python -m boatyard.monitor` looks once, as a scheduled job; `python -m boatyard.monitor serve` serves HTTP."""
 
 import argparse
 import sys
@@ -15,8 +15,8 @@ DRIFT = 3  # the exit status
 
 _HELP = """BOATYARD_MODEL says which model is watched, BOATYARD_STORAGE where its journal lies.
 
-Exit status of one look: 0 no alarm, though something may be suspicious in this one look; 3 drift: the alarm rings;
-2 the input is wrong, and standard error says how to mend it."""
+Exit status of one look: 0 no alarm, though this one look may be suspicious; 3 drift: the alarm is raised;
+2 the input is wrong, and standard error says how to correct it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,18 +31,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="FOLDER",
         help="for NAME.html and NAME.json, or gs://BUCKET/PREFIX (default: %(default)s)",
     )
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     reach_this_machine_directly()
     try:
         settings = Settings.from_environment()
-        if given.command == "serve":
+        if options.command == "serve":
             from boatyard.monitor.service import serve
 
             log_as_json()
             return serve(settings)
-        return _look(settings, given.reports)
-    except (UserError, OSError) as wrong:
-        return refuse("boatyard.monitor", wrong)
+        return _look(settings, options.reports)
+    except (UserError, OSError) as error:
+        return refuse("boatyard.monitor", error)
 
 
 def _look(settings: Settings, folder: str) -> int:

@@ -1,7 +1,7 @@
-"""Is what the model is asked now still like what its accuracy was accepted on?"""
+"""Does the traffic still look like the rows that the model was accepted on?"""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,153 +12,165 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from boatyard.bundle.manifest import LEAST_REFERENCE_ROWS, REFERENCE
-from boatyard.bundle.predict import Predictor
+from boatyard.bundle.predict import EMBEDDING, Predictor
 from boatyard.config.errors import UserError
 from boatyard.inputs.protocol import InvalidInput
+from boatyard.journal.columns import Column
 from boatyard.monitor.looks import INPUTS, SUSPICIOUS
 from boatyard.monitor.results import Verdict
-from boatyard.monitor.statistics import DEALS, LEAST_ROWS, Deals, Statistic, Tested, deal, judge
+from boatyard.monitor.statistics import MIN_ROWS, PERMUTATIONS, Permutations, Statistic, Tested, judge, permute
 from boatyard.monitor.traffic import Sampled
 
-LEAST = 0.01
-"""A change of fewer inputs than this is none, by default."""
-_GENERAL = {"length": "the length of the input", "truncated": "the share of inputs that were cut off"}
+MIN_EFFECT = 0.01
+"""By default, a change of a smaller share of the inputs is irrelevant."""
+_TRUNCATED = Column("truncated", "the share of inputs that were cut off")
+_EMBEDDING = Column(EMBEDDING, "the mean embedding", group="embedding")
 _OLD_BUNDLE = f"Not measured: the bundle's {REFERENCE} does not hold it; export the model again."
-_CHANCE = "as chance has it, or too little to matter"
-_GROUPS = {"label": "prediction", "score": "confidence", "embedding": "embedding"}
-WEIGHTS = {"label": 3.0}  # it looks at each label, and so has most to lose
+_NOT_SUSPICIOUS = "as chance has it, or too little to matter"
 
 
 @dataclass(frozen=True)
 class Columns:
-    """What is compared, a row for each prediction. `described` and `embedding` need the input."""
+    """Rows by column, of the reference or of a window.
 
-    label: list[str]
-    score: NDArray[np.floating]
-    described: dict[str, NDArray[Any]]
-    """Numbers, or categories as strings."""
+    `values`: by name an array with an entry for each row: float64, where NaN is a missing number, or strings.
+    `embedding`: float32[rows, width]; None where it is not known.
+    """
+
+    values: dict[str, NDArray[Any]]
     embedding: NDArray[np.floating] | None
 
     def __len__(self) -> int:
-        return len(self.label)
+        return len(next(iter(self.values.values()), ()))
 
 
-def read_reference(folder: Path, described: Mapping[str, str]) -> Columns:
-    """What the bundle holds of it; columns that an earlier version of Boatyard did not write are absent.
+def compared_columns(predictor: Predictor) -> list[Column]:
+    """What is compared besides the embedding, in the order of the report."""
+    return [*predictor.columns, _TRUNCATED, *predictor.input.described]
 
-    Raises UserError: there is none, or it cannot be read.
+
+def read_reference(folder: Path, columns: Sequence[Column]) -> Columns:
+    """The bundle's reference, less the columns that an earlier version of Boatyard did not write.
+
+    Raises UserError: there is none, it cannot be read, or it lacks a column of the answer.
     """
     path = folder / REFERENCE
     if not path.is_file():
         raise UserError(f"{folder} has no {REFERENCE}, so there is nothing to compare with: export the model again")
     try:
         table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as wrong:
-        raise UserError(f"{path} cannot be read: {_line(wrong)}; export the model again") from None
-    there = set(table.column_names)
-    if missing := {"label", "score"} - there:
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}; export the model again") from None
+    present = set(table.column_names)
+    if missing := {column.name for column in columns if _is_of_answer(column)} - present:
         raise UserError(f"{path} has no column {' or '.join(sorted(missing))}: export the model again")
-    label = table["label"]
-    if len(label) and (label.null_count or not pa.types.is_string(label.type)):
-        raise UserError(f"{path}: column label must hold a string in each row; export the model again")
-    columns = {name: _column(path, table, name) for name in (*_GENERAL, *described) if name in there}
-    embedding = _embedding(path, table["embedding"]) if "embedding" in there else None
-    return Columns(label.to_pylist(), _column(path, table, "score", float), columns, embedding)
+    values = {}
+    for column in columns:
+        cells = _read_column(table[column.name], column) if column.name in present else None
+        if cells is not None:
+            values[column.name] = cells
+        elif _is_of_answer(column):
+            why = "must hold a string in each row" if column.category else "holds no numbers"
+            raise UserError(f"{path}: column {column.name} {why}; export the model again")
+    return Columns(values, _read_embedding(path, table[EMBEDDING]) if EMBEDDING in present else None)
 
 
 def why_incomparable(reference: Columns) -> str | None:
     """Why nothing is ever compared with it, in a sentence; None where something is."""
     if len(reference) >= LEAST_REFERENCE_ROWS:
         return None
+    rows = "1 row" if len(reference) == 1 else f"{len(reference)} rows"
     return (
-        f"Cannot compare: the reference has {_rows(len(reference))}, and {LEAST_REFERENCE_ROWS} are needed; export "
+        f"Cannot compare: the reference has {rows}, and {LEAST_REFERENCE_ROWS} are needed; export "
         "the model again with more test rows, or name a file of such rows (export.reference)."
     )
 
 
 def look_at(sample: Sequence[Sampled], predictor: Predictor) -> Columns:
-    """The sampled predictions in the form of the reference: the graph runs once more over their inputs.
+    """The sampled predictions in the form of the reference.
 
-    The journal holds no embeddings. Where it holds too few inputs either (they are hashed or dropped, by a setting of
-    the server), embeddings and what describes inputs are absent.
+    The journal holds no embeddings, so the graph runs again. Where the journal holds too few requests, because the
+    server hashes or drops them, there is no embedding and no `described` column.
     """
     readable, rows = [], []
-    for one in sample:
-        if one.input is not None:
+    for prediction in sample:
+        if prediction.request is not None:
             try:
-                rows.append(predictor.model.parse(one.input))
-            except InvalidInput:  # a version of this name that reads other fields
+                rows.append(predictor.input.parse(prediction.request))
+            except InvalidInput:  # from a version of this name that reads other fields
                 continue
-            readable.append(one)
-    kept = readable if len(readable) >= LEAST_ROWS else list(sample)
-    described = {
-        "length": np.array([one.length for one in kept], dtype=float),
-        "truncated": np.array([one.truncated for one in kept], dtype=float),
+            readable.append(prediction)
+    kept = readable if len(readable) >= MIN_ROWS else list(sample)
+    values = {
+        column.name: np.array([one.values[column.name] for one in kept], dtype=str if column.category else float)
+        for column in predictor.columns
     }
-    embedding = None
-    if kept is readable:
-        encoded = predictor.model.encode(rows)
-        described |= {name: np.array(each) for name, each in predictor.model.describe(rows, encoded).items()}
-        embedding = np.asarray(predictor.run(encoded).embedding, dtype=np.float32)
-    scores = np.array([one.score for one in kept], dtype=float)
-    return Columns([one.label for one in kept], scores, described, embedding)
+    values[_TRUNCATED.name] = np.array([one.truncated for one in kept], dtype=float)
+    if kept is not readable:
+        return Columns(values, None)
+    encoded = predictor.input.encode(rows)
+    values |= {name: np.array(each) for name, each in predictor.input.describe(rows, encoded).items()}
+    return Columns(values, np.asarray(predictor.run(encoded)[EMBEDDING], dtype=np.float32))
 
 
 def compare(
-    reference: Columns, window: Columns, described: Mapping[str, str], deals: int = DEALS, least: float = LEAST
+    reference: Columns,
+    window: Columns,
+    columns: Sequence[Column],
+    permutations: int = PERMUTATIONS,
+    min_effect: float = MIN_EFFECT,
 ) -> list[Verdict]:
-    """A verdict on each aspect; the more there are, the more each must show, so that suspicions stay as rare.
+    """A verdict on each column and the embedding, under one family-wise error rate.
 
-    `least`: what is too small to matter, as a share of inputs that are other than before. None of them has `drifted`:
+    `min_effect`: what is too small to matter, as a share of inputs that differ. No verdict has `drifted`:
     `boatyard.monitor.looks` decides that.
     """
-    if why := why_incomparable(reference):
-        return [_unmeasured("label", why)]
-    if len(window) < LEAST_ROWS:
-        few = f"Not enough rows: {len(window)} predictions, and {LEAST_ROWS} are needed to say anything."
-        return [_unmeasured("label", few)]
-    statistics, without = measure(reference, window, deal(len(reference), len(window), deals), least)
-    tested = judge(statistics, WEIGHTS, SUSPICIOUS * INPUTS)
-    phrases = {"label": "the answer", "score": "the model's confidence", **_GENERAL, **described, "embedding": ""}
-    before, now = _by_name(reference), _by_name(window)
+    if why := why_incomparable(reference) or _why_too_few(window):
+        return [_unmeasured(columns[0], why)]
+    shared_permutations = permute(len(reference), len(window), permutations)
+    statistics, reasons = measure(reference, window, columns, shared_permutations, min_effect)
+    tested = judge_columns(statistics, columns)
     verdicts = [
-        _verdict(name, what, tested[name], before.get(name), now.get(name))
-        if name in tested
-        else _unmeasured(name, without[name])
-        for name, what in phrases.items()
-        if name in tested or name in without
+        _verdict(column, tested[column.name], reference, window)
+        if column.name in tested
+        else _unmeasured(column, reasons[column.name])
+        for column in (*columns, _EMBEDDING)
+        if column.name in tested or column.name in reasons
     ]
-    missing = int(np.isnan(window.score).sum())
-    verdicts.append(
-        Verdict(
-            name="missing_scores",
-            group="data quality",
-            statistic="share of predictions",
-            value=missing / len(window),
-            threshold=0.0,
-            p=0.0 if missing else 1.0,
-            suspicious=missing > 0,
-            sentence=f"{missing} of {len(window)} predictions have no number for a score.",
-        )
-    )
-    return verdicts
+    return verdicts + [
+        _missing(column, window.values[column.name])
+        for column in columns
+        if _is_of_answer(column) and not column.category
+    ]
 
 
 def measure(
-    reference: Columns, window: Columns, dealt: Deals, least: float
+    reference: Columns, window: Columns, columns: Sequence[Column], permutations: Permutations, min_effect: float
 ) -> tuple[dict[str, Statistic], dict[str, str]]:
-    """By name the statistics of what can be compared, and why the others cannot."""
-    before, now = _by_name(reference), _by_name(window)
-    without = {name: why for name in now if (why := _why_not(before.get(name), now[name]))}
-    statistics = {}
-    for name in (name for name in now if name not in without):
-        values = np.concatenate([before[name], now[name]])
-        statistics[name] = (dealt.growth if are_categories(values) else dealt.shift)(values, least)
+    """By column, the statistics of what can be compared; and of the others, why they cannot."""
+    statistics: dict[str, Statistic] = {}
+    reasons: dict[str, str] = {}
+    for column in columns:
+        name = column.name
+        if name not in window.values:
+            continue
+        if why := _why_unmeasured(column, reference):
+            reasons[name] = why
+            continue
+        pooled = np.concatenate([reference.values[name], window.values[name]])
+        statistics[name] = (permutations.growth if column.category else permutations.shift)(pooled, min_effect)
     if why := _why_no_embedding(reference, window):
-        without["embedding"] = why
+        reasons[EMBEDDING] = why
     else:
-        statistics["embedding"] = dealt.distance(np.concatenate([reference.embedding, window.embedding]), least)
-    return statistics, without
+        points = np.concatenate([reference.embedding, window.embedding])
+        statistics[EMBEDDING] = permutations.distance(points, min_effect)
+    return statistics, reasons
+
+
+def judge_columns(statistics: dict[str, Statistic], columns: Sequence[Column]) -> dict[str, Tested]:
+    """Each statistic tested, so that a look at unchanged inputs is suspicious as rarely as it may be."""
+    weights = {column.name: column.weight for column in columns}
+    return judge(statistics, weights, SUSPICIOUS * INPUTS) if statistics else {}
 
 
 def are_categories(values: NDArray[Any]) -> bool:
@@ -166,70 +178,42 @@ def are_categories(values: NDArray[Any]) -> bool:
     return values.dtype.kind == "U"
 
 
-def _column(path: Path, table: pa.Table, name: str, kind: type | None = None) -> NDArray[Any]:
-    """Numbers or, unless `kind` says otherwise, categories; what is missing is no number, or an empty category."""
-    column = table[name]
-    kind = kind or (str if pa.types.is_string(column.type) else float)
+def _is_of_answer(column: Column) -> bool:
+    return column.group != "input"
+
+
+def _read_column(cells: pa.ChunkedArray, column: Column) -> NDArray[Any] | None:
+    """None where they are not the column's kind of value."""
+    if len(cells) and column.category != pa.types.is_string(cells.type):
+        return None
+    if column.category:
+        if cells.null_count and _is_of_answer(column):
+            return None
+        return np.array(["" if cell is None else cell for cell in cells.to_pylist()], dtype=str)
     try:
-        return np.array(["" if kind is str and value is None else value for value in column.to_pylist()], dtype=kind)
+        return np.array(cells.to_pylist(), dtype=float)
     except (TypeError, ValueError):
-        raise UserError(f"{path}: column {name} holds no numbers; export the model again") from None
+        return None
 
 
-def _embedding(path: Path, column: pa.ChunkedArray) -> NDArray[np.floating]:
-    if column.null_count or not pa.types.is_fixed_size_list(column.type):
+def _read_embedding(path: Path, cells: pa.ChunkedArray) -> NDArray[np.floating]:
+    if cells.null_count or not pa.types.is_fixed_size_list(cells.type):
         raise UserError(f"{path}: column embedding must hold as many numbers in each row; export the model again")
-    flat = np.asarray(column.combine_chunks().flatten(), dtype=np.float32)
-    return flat.reshape(len(column), column.type.list_size)
+    flat = np.asarray(cells.combine_chunks().flatten(), dtype=np.float32)
+    return flat.reshape(len(cells), cells.type.list_size)
 
 
-def _line(wrong: Exception) -> str:
-    return " ".join(str(wrong).split())
+def _why_too_few(window: Columns) -> str | None:
+    if len(window) >= MIN_ROWS:
+        return None
+    return f"Not enough rows: {len(window)} predictions, and {MIN_ROWS} are needed to say anything."
 
 
-def _rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{count} rows"
-
-
-def _by_name(columns: Columns) -> dict[str, NDArray[Any]]:
-    return {"label": np.array(columns.label, dtype=str), "score": columns.score, **columns.described}
-
-
-def _verdict(name: str, what: str, seen: Tested, before: NDArray[Any] | None, now: NDArray[Any] | None) -> Verdict:
-    """`before` and `now`: the column in the reference and in the window; of embeddings None."""
-    if before is None or now is None:
-        statistic = "distance of the means"
-        sentence = f"The mean input lies {seen.value:.3f} of the reference's spread from the reference's"
-    elif are_categories(now):
-        statistic = "growth of one value, -log10 p"
-        value, then, share = _grown(before.tolist(), now.tolist())
-        sentence = f"{_subject(what)} is {value} in {share:.1%} of cases, in the reference in {then:.1%}"
-    else:
-        statistic = "Kolmogorov-Smirnov distance"
-        sentence = f"{_subject(what)} is {_mean(now)} on average, in the reference {_mean(before)}"
-    return Verdict(
-        name=name,
-        group=_GROUPS.get(name, "input"),
-        statistic=statistic,
-        value=seen.value,
-        threshold=seen.threshold,
-        p=min(1.0, seen.p / INPUTS),
-        suspicious=seen.suspicious,
-        sentence=f"{sentence}: {'more than chance explains' if seen.suspicious else _CHANCE}.",
-    )
-
-
-def _unmeasured(name: str, why: str) -> Verdict:
-    return Verdict(
-        name=name, group=_GROUPS.get(name, "input"), statistic="none", value=None, threshold=None, sentence=why
-    )
-
-
-def _why_not(reference: NDArray[Any] | None, window: NDArray[Any]) -> str | None:
-    """Why the column is not compared."""
-    if reference is None or are_categories(reference) != are_categories(window):
+def _why_unmeasured(column: Column, reference: Columns) -> str | None:
+    values = reference.values.get(column.name)
+    if values is None:
         return _OLD_BUNDLE
-    if not are_categories(reference) and np.isnan(reference).all():
+    if not column.category and np.isnan(values).all():
         return f"Not measured: the bundle's {REFERENCE} holds no number for it; export the model again."
     return None
 
@@ -245,16 +229,60 @@ def _why_no_embedding(reference: Columns, window: Columns) -> str | None:
     return None
 
 
-def _grown(reference: Sequence[str], window: Sequence[str]) -> tuple[str, float, float]:
-    """What stands out most from what chance does to a value of its frequency; its share before, and now."""
-    ours, theirs = Counter(window), Counter(reference)
-    shares = {value: (theirs[value] / len(reference), ours[value] / len(window)) for value in ours}
+def _verdict(column: Column, tested: Tested, reference: Columns, window: Columns) -> Verdict:
+    name = column.name
+    if column is _EMBEDDING:
+        statistic = "distance of the means"
+        finding = f"The mean input lies {tested.value:.3f} of the reference's spread from the reference's"
+    elif column.category:
+        statistic = "growth of one value, -log10 p"
+        category, before, now = _most_grown(reference.values[name].tolist(), window.values[name].tolist())
+        finding = f"{_subject(column)} is {category} in {now:.1%} of cases, in the reference in {before:.1%}"
+    else:
+        statistic = "Kolmogorov-Smirnov distance"
+        before_mean, now_mean = _mean(reference.values[name]), _mean(window.values[name])
+        finding = f"{_subject(column)} is {now_mean} on average, in the reference {before_mean}"
+    return Verdict(
+        name=name,
+        group=column.group,
+        statistic=statistic,
+        value=tested.value,
+        threshold=tested.threshold,
+        p=min(1.0, tested.p / INPUTS),
+        suspicious=tested.suspicious,
+        sentence=f"{finding}: {'more than chance explains' if tested.suspicious else _NOT_SUSPICIOUS}.",
+    )
+
+
+def _unmeasured(column: Column, why: str) -> Verdict:
+    return Verdict(name=column.name, group=column.group, statistic="none", value=None, threshold=None, sentence=why)
+
+
+def _missing(column: Column, values: NDArray[np.floating]) -> Verdict:
+    """An answer always has its numbers, so one that is missing is an error and not chance."""
+    missing = int(np.isnan(values).sum())
+    return Verdict(
+        name=f"missing_{column.name}",
+        group="data quality",
+        statistic="share of predictions",
+        value=missing / len(values),
+        threshold=0.0,
+        p=0.0 if missing else 1.0,
+        suspicious=missing > 0,
+        sentence=f"{missing} of {len(values)} predictions have no number for {column.phrase}.",
+    )
+
+
+def _most_grown(reference: Sequence[str], window: Sequence[str]) -> tuple[str, float, float]:
+    """The category whose share grew most by the standard of its frequency; its share before, and now."""
+    counts, counts_before = Counter(window), Counter(reference)
+    shares = {value: (counts_before[value] / len(reference), counts[value] / len(window)) for value in counts}
     grown = max(shares, key=lambda value: (shares[value][1] - shares[value][0]) / (shares[value][0] + 0.01) ** 0.5)
     return grown, *shares[grown]
 
 
-def _subject(what: str) -> str:
-    return what[0].upper() + what[1:]
+def _subject(column: Column) -> str:
+    return column.phrase[0].upper() + column.phrase[1:]
 
 
 def _mean(values: NDArray[np.floating]) -> str:

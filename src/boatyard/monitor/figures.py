@@ -1,55 +1,67 @@
-"""Figures of the traffic, for people who look on."""
+"""Figures of the traffic: counts by hour, percentiles, live quality."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from boatyard.monitor.quality import is_right, live_quality
-from boatyard.monitor.traffic import Traffic
+from boatyard.monitor.quality import live_losses, live_quality
+from boatyard.monitor.traffic import MISSING_CATEGORY, Traffic
+from boatyard.tasks.protocol import OpenTask
+from boatyard.tasks.score import Score
 
 _HOUR = 3600
+_PERCENTILES = (5, 25, 50, 75, 95, 99)
 
 
-def figures(traffic: Traffic, since: float, accepted: float | None, known: Iterable[str]) -> dict[str, Any]:
-    """What `GET /statistics` answers: of each hour from `since` on, and of all of them together.
-
-    `known`: the model's labels.
-    """
+def figures(traffic: Traffic, since: float, task: OpenTask, accepted: Score | None) -> dict[str, Any]:
+    """What `GET /statistics` answers: of each hour from `since` on, and of all of them together."""
     rows = traffic.predictions
     rows = rows[rows["time"] >= since]
     hours = (rows["time"] // _HOUR).astype(int)
     first, last = (int(hours.min()), int(hours.max())) if len(rows) else (0, -1)
-    width = last - first + 1
-    labels = {}
-    for number in np.unique(rows["label"]):
-        counts = np.bincount(hours[rows["label"] == number] - first, minlength=width)
-        labels[traffic.labels.all[number]] = counts.tolist()
-    right, unknown = is_right(rows, traffic.feedback, traffic.labels, known)
+    categories = [column.name for column in traffic.columns if column.category]
+    numbers = [column.name for column in traffic.columns if not column.category]
+    losses, unknown = live_losses(traffic, rows, task)
     return {
         "model": traffic.model,
         "rows": len(rows),
-        "hours": [_told(hour * _HOUR) for hour in range(first, last + 1)],
-        "counts": np.bincount(hours - first, minlength=max(width, 0)).tolist() if len(rows) else [],
-        "labels": labels,
+        "hours": [_as_time(hour * _HOUR) for hour in range(first, last + 1)],
+        "counts": _by_hour(hours, first, last),
+        "categories": {name: _by_category(traffic, rows["columns"][name], hours, first, last) for name in categories},
+        "numbers": {name: _percentiles(rows["columns"][name], _PERCENTILES) for name in numbers},
+        "truncated": int(rows["truncated"].sum()),
         "versions": {
             traffic.versions.all[number]: int(count)
             for number, count in zip(*np.unique(rows["version"], return_counts=True), strict=True)
         },
         "latency_ms": _percentiles(rows["duration_ms"], (50, 95, 99)),
-        "length": _percentiles(rows["length"], (5, 50, 95, 99)),
-        "score": _percentiles(rows["score"], (5, 25, 50, 75, 95)),
-        "quality": live_quality(right, accepted, unknown).model_dump(),
+        "quality": live_quality(losses, task, accepted, unknown).model_dump(mode="json"),
     }
 
 
-def _percentiles(values: NDArray[Any], which: Sequence[int]) -> dict[str, float | None]:
-    there = values[~np.isnan(values)] if values.dtype.kind == "f" else values
-    found = np.percentile(there, which).tolist() if len(there) else [None] * len(which)
-    return {f"p{share}": value for share, value in zip(which, found, strict=True)}
+def _by_hour(hours: NDArray[np.int64], first: int, last: int) -> list[int]:
+    counts: list[int] = np.bincount(hours - first, minlength=last - first + 1).tolist()
+    return counts
 
 
-def _told(seconds: float) -> str:
+def _by_category(
+    traffic: Traffic, numbers: NDArray[np.int32], hours: NDArray[np.int64], first: int, last: int
+) -> dict[str, list[int]]:
+    counts = {
+        traffic.categories.all[number]: _by_hour(hours[numbers == number], first, last) for number in np.unique(numbers)
+    }
+    counts.pop(MISSING_CATEGORY, None)
+    return counts
+
+
+def _percentiles(values: NDArray[np.floating], which: Sequence[int]) -> dict[str, float | None]:
+    present = values[~np.isnan(values)]
+    percentiles = np.percentile(present, which).tolist() if len(present) else [None] * len(which)
+    return {f"p{share}": value for share, value in zip(which, percentiles, strict=True)}
+
+
+def _as_time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

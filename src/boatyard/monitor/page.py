@@ -1,6 +1,6 @@
-"""The report as a page: our verdicts, and below them Evidently's report on the same columns.
+"""The report as a page: the verdicts, and below them Evidently's report on the same columns.
 
-What drifted is decided in `boatyard.monitor.statistics`. Evidently draws the distributions and sums up the data.
+`boatyard.monitor.statistics` decides what drifted. Evidently draws the distributions and summarises the data.
 """
 
 from collections.abc import Mapping
@@ -31,24 +31,24 @@ _STYLE = """<style>
 
 
 def page(findings: Findings, reference: Columns, window: Columns) -> str:
-    """One file with no other: Evidently's scripts are in it."""
+    """HTML that needs no other file: it contains Evidently's scripts."""
     measured = {verdict.name: verdict for verdict in findings.verdicts if verdict.value is not None}
-    ours, theirs = _frame(window), _frame(reference)
-    columns = [name for name in theirs if name in ours and name in measured]
+    now, before = _frame(window), _frame(reference)
+    columns = [name for name in before if name in now and name in measured]
     head = f"<title>{escape(_title(findings))}</title>{_STYLE}"
     if not columns:
         return (
             '<!DOCTYPE html><html lang="en" style="color-scheme: light dark"><head><meta charset="utf-8">'
             f'<meta name="viewport" content="width=device-width">{head}</head><body>{_summary(findings)}</body></html>'
         )
-    categories = [name for name in columns if ours[name].dtype == object]
+    categories = [name for name in columns if now[name].dtype == object]
     definition = DataDefinition(
         numerical_columns=[name for name in columns if name not in categories], categorical_columns=categories
     )
-    _tell_evidently(measured)
+    _register_with_evidently(measured)
     drift = [ValueDrift(column=name, method=_METHOD, threshold=measured[name].threshold) for name in columns]
     shown = Report([*drift, DataSummaryPreset()], include_tests=False).run(
-        Dataset.from_pandas(ours[columns], definition), Dataset.from_pandas(theirs[columns], definition)
+        Dataset.from_pandas(now[columns], definition), Dataset.from_pandas(before[columns], definition)
     )
     html: str = shown.get_html_str(as_iframe=False)
     return html.replace("<head>", f"<head>{head}", 1).replace("<body>", f"<body>{_summary(findings)}", 1)
@@ -57,21 +57,22 @@ def page(findings: Findings, reference: Columns, window: Columns) -> str:
 _METHOD = "boatyard"
 
 
-def _tell_evidently(measured: Mapping[str, Verdict]) -> None:
-    """Has Evidently show our statistic and threshold: by its own, its page would contradict the verdicts."""
+def _register_with_evidently(measured: Mapping[str, Verdict]) -> None:
+    """Make Evidently show our statistics and thresholds: its own tests would contradict the verdicts."""
 
-    def seen(_: pd.Series, current: pd.Series, __: ColumnType, ___: float) -> tuple[float, bool]:
+    def result(_: pd.Series, current: pd.Series, __: ColumnType, ___: float) -> tuple[float, bool]:
         verdict = measured[str(current.name)]
         return verdict.value or 0.0, verdict.suspicious
 
     test = StatTest(_METHOD, "compared with chance (Boatyard)", [ColumnType.Numerical, ColumnType.Categorical])
-    register_stattest(test, seen)
+    register_stattest(test, result)
 
 
 def _frame(columns: Columns) -> pd.DataFrame:
-    values = {"label": np.array(columns.label), "score": columns.score, **columns.described}
     # Evidently puts categories into a script as they are
-    return pd.DataFrame({name: _harmless(each) if are_categories(each) else each for name, each in values.items()})
+    return pd.DataFrame(
+        {name: _harmless(each) if are_categories(each) else each for name, each in columns.values.items()}
+    )
 
 
 def _harmless(categories: NDArray[np.str_]) -> list[str]:
@@ -96,7 +97,7 @@ def _summary(findings: Findings) -> str:
     )
     return (
         f'<div class="boatyard"><h1>{escape(_title(findings))}</h1>'
-        f"<p>Version {escape(findings.version)}. {drawn}, drawn by chance, are compared with the bundle's reference. "
+        f"<p>Version {escape(findings.version)}. {drawn}, drawn at random, are compared with the bundle's reference. "
         "The verdicts are Boatyard's; below, Evidently shows the same columns, and these values and thresholds.</p>"
         f"<p>{escape(findings.rule)}</p>"
         f"<div><table><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>{rows}</table></div></div>"

@@ -1,6 +1,17 @@
-"""What a run of the monitor finds: the shape of `drift.json`, which does not change but by additions."""
+"""What a look of the monitor reports: the shape of `drift.json`.
 
-from pydantic import BaseModel, ConfigDict
+Reports are kept for good, so those of the version before are read as well.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from boatyard.tasks.score import Score
+
+QUALITY = "quality"
+"""The name of the verdict on live quality."""
 
 
 class _Result(BaseModel):
@@ -8,7 +19,7 @@ class _Result(BaseModel):
 
 
 class Verdict(_Result):
-    """One aspect. Whatever the statistic is, more of it is worse."""
+    """One column, or one aspect of the traffic. Whatever the statistic is, more of it is worse."""
 
     name: str
     group: str
@@ -17,13 +28,13 @@ class Verdict(_Result):
     value: float | None
     """None where it was not measured; the sentence says why."""
     threshold: float | None
-    """What passes for chance in a single look, or for too little to matter."""
+    """The largest value that is neither significant in a single look nor relevant."""
     p: float | None = None
-    """How often chance alone brings any verdict of one look so far."""
+    """Adjusted for all verdicts of one look: how often any of them is as extreme by chance alone."""
     suspicious: bool = False
     """Above the threshold: one look in fifty has such a verdict though nothing changed."""
     drifted: bool = False
-    """It rings the alarm, by `boatyard.monitor.looks`."""
+    """It raises the alarm, by `boatyard.monitor.looks`."""
     sentence: str
 
     @property
@@ -36,7 +47,7 @@ class Window(_Result):
     """The predictions that were looked at."""
 
     rows: int
-    """Of this version, in this time; the statistics are taken of a sample of them."""
+    """Of this version, in this time; a sample of them is compared."""
     sampled: int
     from_: str
     to: str
@@ -45,16 +56,16 @@ class Window(_Result):
 
 
 class Quality(_Result):
-    """How often people who said what was right agreed; `low` and `high` are a 95% interval."""
+    """The model's primary score by feedback."""
 
     feedback: int
-    accuracy: float | None
-    low: float | None
-    high: float | None
-    accepted: float | None
+    """How many answers were judged."""
+    score: Score | None
+    """None where no answer was."""
+    accepted: Score | None
     """On the test rows, when the model was exported."""
     unknown: int = 0
-    """Feedback that names a label which the model does not have: it is not counted."""
+    """Feedback that names what cannot be the truth for this model: it is not counted."""
 
 
 class Findings(_Result):
@@ -68,9 +79,18 @@ class Findings(_Result):
     comparable: bool = True
     """False where the model's reference is too small to compare anything with."""
     level: float | None = None
-    """A suspicious verdict rings the alarm in this look where its `p` is at most that."""
+    """A suspicious verdict raises the alarm in this look where its `p` is at most that."""
     verdicts: list[Verdict]
     quality: Quality
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_earlier(cls, report: Any) -> Any:
+        """As it is, or as the version before wrote it: with one figure and its interval for live quality."""
+        if isinstance(report, Mapping) and isinstance(report.get("quality"), Mapping) and "low" in report["quality"]:
+            verdicts = [verdict | {"name": _current_name(verdict)} for verdict in report["verdicts"]]
+            return {**report, "verdicts": verdicts, "quality": _current_quality(report["quality"])}
+        return report
 
     @property
     def conclusion(self) -> str:
@@ -91,8 +111,8 @@ class Findings(_Result):
             return ""
         return (
             "A verdict is suspicious where it shows more than chance explains in one look: one look in fifty has one "
-            f"though nothing changed. It rings the alarm where chance has a share of at most {self.level:.2g} in it, "
-            "so that a year of looks expects one false alarm at most, or where it rang in the look before."
+            f"though nothing changed. It raises the alarm where its p-value is at most {self.level:.2g}, so that a "
+            "year of looks expects one false alarm at most, or where it raised it in the look before."
         )
 
     def as_json(self) -> bytes:
@@ -101,7 +121,7 @@ class Findings(_Result):
 
 
 class Past(_Result):
-    """What is told of a report that is not the latest."""
+    """A line of the history: one report."""
 
     time: str
     version: str
@@ -110,3 +130,19 @@ class Past(_Result):
     drifted: list[str]
     suspicious: list[str]
     """Those that drifted among them."""
+
+
+def _current_name(verdict: Mapping[str, Any]) -> str:
+    name: str = verdict["name"]
+    if verdict["group"] == "live quality":
+        return QUALITY
+    return name.removesuffix("s") if verdict["group"] == "data quality" else name
+
+
+def _current_quality(earlier: Mapping[str, Any]) -> dict[str, Any]:
+    counts = {key: earlier[key] for key in ("feedback", "unknown") if key in earlier}
+    name = next(iter(earlier.keys() - {*counts, "low", "high", "accepted"}))
+    return counts | {
+        "score": None if earlier[name] is None else Score(name, earlier[name], earlier["low"], earlier["high"]),
+        "accepted": None if earlier["accepted"] is None else Score(name, earlier["accepted"]),
+    }

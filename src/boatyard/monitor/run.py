@@ -1,13 +1,13 @@
-"""One look at the traffic: read what is new, compare, keep the report in the storage.
+"""One look at the traffic: read the new journal objects, compare, keep the report in the storage.
 
 monitor/<name>/<time>.json    a report: written once
-monitor/<name>/latest.html    the latest one, as a page
-monitor/<name>/days/<date>    the day's first look that compared something
+monitor/<name>/latest.html    the latest report as a page
+monitor/<name>/days/<date>    marks the day's first look that compared something
 """
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,11 +17,11 @@ from typing import Any
 from boatyard import registry
 from boatyard.bundle.manifest import REFERENCE, Manifest
 from boatyard.bundle.predict import Predictor, served_files
-from boatyard.monitor.drift import Columns, compare, look_at, read_reference, why_incomparable
+from boatyard.monitor.drift import Columns, compare, compared_columns, look_at, read_reference, why_incomparable
 from boatyard.monitor.figures import figures
 from boatyard.monitor.looks import level, ring
 from boatyard.monitor.page import page
-from boatyard.monitor.quality import accepted_accuracy, is_right, live_quality, quality_verdict
+from boatyard.monitor.quality import live_losses, live_quality, quality_verdict
 from boatyard.monitor.results import Findings, Past, Verdict, Window
 from boatyard.monitor.settings import Settings
 from boatyard.monitor.traffic import Traffic
@@ -30,7 +30,7 @@ from boatyard.storage import AlreadyExists, NotFound, open_storage
 ROOT = "monitor/"
 PAGE = "latest.html"
 HISTORY_DAYS = 7
-"""Of which the service tells figures."""
+"""The service has figures of so many days."""
 _MOST_PAST = 200
 
 logger = logging.getLogger(__name__)
@@ -38,25 +38,22 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Watched:
-    """A version, opened."""
+    """A version, opened, with the traffic in its columns."""
 
     predictor: Predictor
     reference: Columns
-
-    @property
-    def described(self) -> Mapping[str, str]:
-        return self.predictor.model.descriptors
+    traffic: Traffic
 
 
 class Monitor:
-    """Watches one model. Threads may share it; two runs at once are kept apart by whoever starts them."""
+    """Watches one model. Threads may share it, but only one may `run` at a time."""
 
     def __init__(self, settings: Settings, *, days: float) -> None:
-        """`days`: of which the journal is read."""
+        """`days`: how much of the journal is read."""
         self.settings = settings
         self._storage = open_storage(settings.storage)
         self._home = f"{ROOT}{settings.model.name}/"
-        self._traffic = Traffic(self._storage, settings.model.name, days=days, sample=settings.rows)
+        self._days = days
         self._reading = threading.Lock()
         self._opening = threading.Lock()
         self._watched: _Watched | None = None
@@ -64,30 +61,30 @@ class Monitor:
 
     @property
     def rows_read(self) -> int:
-        """Of the journal, so far."""
-        return self._traffic.rows_read
+        """Lines of the journal that were read so far."""
+        return self._watched.traffic.rows_read if self._watched else 0
 
     def run(self, now: datetime | None = None) -> tuple[Findings, str]:
-        """Looks now; the findings, which are kept in the storage, and the page."""
+        """Look now; returns the findings, which are kept in the storage, and the page."""
         until = now or datetime.now(UTC)
         since = until - timedelta(hours=self.settings.hours)
         watched = self._open()
-        manifest = watched.predictor.manifest
+        predictor, traffic = watched.predictor, watched.traffic
+        manifest, task = predictor.manifest, predictor.task
         with self._reading:
-            self._traffic.refresh(until)
-            sample = self._traffic.sample(manifest.version, since.timestamp(), until.timestamp(), self.settings.rows)
-            rows = self._traffic.predictions
+            traffic.refresh(until)
+            sample = traffic.sample(manifest.version, since.timestamp(), until.timestamp(), self.settings.rows)
+            rows = traffic.predictions
             rows = rows[(rows["time"] >= since.timestamp()) & (rows["time"] <= until.timestamp())]
-            rows = rows[rows["version"] == self._traffic.versions.number(manifest.version)]
-            right, unknown = is_right(rows, self._traffic.feedback, self._traffic.labels, manifest.labels)
+            rows = rows[rows["version"] == traffic.versions.number(manifest.version)]
+            losses, unknown = live_losses(traffic, rows, task)
         logger.info("drift: %d predictions of %s, %d of them compared", len(rows), manifest.version, len(sample))
-        window = look_at(sample, watched.predictor)
-        accepted, low = accepted_accuracy(manifest)
-        quality = live_quality(right, accepted, unknown)
-        least = self.settings.least
+        window = look_at(sample, predictor)
+        quality = live_quality(losses, task, manifest.accepted, unknown)
+        min_effect = self.settings.min_effect
         verdicts = [
-            *compare(watched.reference, window, watched.described, least=least),
-            quality_verdict(quality, low, least),
+            *compare(watched.reference, window, compared_columns(predictor), min_effect=min_effect),
+            quality_verdict(quality, losses, task, min_effect),
         ]
         before = self.latest()
         at = self._spend(verdicts, before, until)
@@ -96,8 +93,8 @@ class Monitor:
         findings = Findings(
             model=manifest.name,
             version=manifest.version,
-            time=_told(until),
-            window=Window(rows=len(rows), sampled=len(window), from_=_told(since), to=_told(until)),
+            time=_as_time(until),
+            window=Window(rows=len(rows), sampled=len(window), from_=_as_time(since), to=_as_time(until)),
             alarm=any(verdict.drifted for verdict in verdicts),
             comparable=why_incomparable(watched.reference) is None,
             level=at,
@@ -110,7 +107,7 @@ class Monitor:
         return findings, shown
 
     def latest(self) -> Findings | None:
-        """The latest report, whoever made it."""
+        """The latest report, whichever process made it."""
         keys = self._keys()
         return self._report(keys[-1]) if keys else None
 
@@ -136,16 +133,16 @@ class Monitor:
         ]
 
     def figures(self, now: datetime | None = None) -> dict[str, Any]:
-        """Of the traffic of the last days, by hour."""
+        """Of the traffic of the last HISTORY_DAYS, by hour."""
         until = now or datetime.now(UTC)
-        manifest = self._open().predictor.manifest
-        accepted, _ = accepted_accuracy(manifest)
+        watched = self._open()
+        since = (until - timedelta(days=HISTORY_DAYS)).timestamp()
         with self._reading:
-            self._traffic.refresh(until)
-            return figures(self._traffic, (until - timedelta(days=HISTORY_DAYS)).timestamp(), accepted, manifest.labels)
+            watched.traffic.refresh(until)
+            return figures(watched.traffic, since, watched.predictor.task, watched.predictor.manifest.accepted)
 
     def model(self) -> tuple[str, str]:
-        """The name and the version that the setting means now. Raises UserError."""
+        """The name and the version that the setting refers to now. Raises UserError."""
         return self.settings.model.name, registry.resolve(self._storage, self.settings.model)
 
     def why_incomparable(self) -> str | None:
@@ -153,11 +150,11 @@ class Monitor:
         return why_incomparable(self._open().reference)
 
     def _spend(self, verdicts: Sequence[Verdict], before: Findings | None, now: datetime) -> float:
-        """The level of a look that found these; the day's first such look has more to spend."""
+        """The level of a look with these verdicts; the day's first look that compared something has more to spend."""
         daily = any(verdict.p is not None for verdict in verdicts)
         if daily:
             try:
-                self._storage.write_once(f"{self._home}days/{now.astimezone(UTC):%Y-%m-%d}", _told(now).encode())
+                self._storage.write_once(f"{self._home}days/{now.astimezone(UTC):%Y-%m-%d}", _as_time(now).encode())
             except AlreadyExists:
                 daily = False
         return level(daily=daily, since=None if before is None else now - datetime.fromisoformat(before.time))
@@ -169,8 +166,16 @@ class Monitor:
                 with TemporaryDirectory(prefix="boatyard-monitor-") as folder:
                     bundle = registry.fetch(self._storage, self.settings.model, Path(folder), _needed)
                     predictor = Predictor(bundle)
-                    self._watched = _Watched(predictor, read_reference(bundle.folder, predictor.model.descriptors))
+                    reference = read_reference(bundle.folder, compared_columns(predictor))
+                    self._watched = _Watched(predictor, reference, self._traffic_for(predictor))
             return self._watched
+
+    def _traffic_for(self, predictor: Predictor) -> Traffic:
+        """What was read for the version before, or new traffic where that was in other columns."""
+        card, columns = predictor.manifest, predictor.columns
+        if self._watched is not None and self._watched.traffic.serves(card, columns):
+            return self._watched.traffic
+        return Traffic(self._storage, card, columns, days=self._days, sample=self.settings.rows)
 
     def _keys(self) -> list[str]:
         return [key for key in self._storage.list(self._home) if key.endswith(".json")]
@@ -185,5 +190,5 @@ def _needed(manifest: Manifest) -> list[str]:
     return [*served_files(manifest), *({REFERENCE} & manifest.files.keys())]
 
 
-def _told(time: datetime) -> str:
+def _as_time(time: datetime) -> str:
     return time.isoformat(timespec="seconds")

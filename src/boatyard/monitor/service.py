@@ -45,9 +45,9 @@ def drift_page(request: Request) -> HTMLResponse:
 @router.get("/drift.json", responses=documented(404, 500, 503))
 def drift(request: Request) -> Findings:
     """The latest report, for programs."""
-    if (found := _monitor(request).latest()) is None:
+    if (report := _monitor(request).latest()) is None:
         raise Problem(404, _NONE_YET)
-    return found
+    return report
 
 
 @router.post("/drift/run", responses=documented(409, 500, 503))
@@ -55,7 +55,7 @@ def drift_run(request: Request) -> Findings:
     """Looks at the traffic now; one look at a time."""
     running: threading.Lock = request.app.state.running
     if not running.acquire(blocking=False):
-        raise Problem(409, "a run is under way: its report comes at /drift.json")
+        raise Problem(409, "a run is in progress: its report will be at /drift.json")
     try:
         return _monitor(request).run()[0]
     finally:
@@ -114,7 +114,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(
         title="Boatyard's monitor",
         version=__version__,
-        description="Whether a served model is still asked what it was made for, and still right.",
+        description="Whether a model's traffic is still like its test data, and its answers are still as good.",
         lifespan=lifespan,
         redoc_url=None,
         redirect_slashes=False,
@@ -123,71 +123,77 @@ def create_app(settings: Settings) -> FastAPI:
     handle_problems(app)
     app.add_middleware(HeadRequests)
 
-    async def cannot(_: Request, raised: UserError) -> Response:
-        logger.error("%s", raised)
-        return Problem(503, str(raised), headers={"retry-after": "10"}).response()
+    async def unavailable(_: Request, error: UserError) -> Response:
+        logger.error("%s", error)
+        return Problem(503, str(error), headers={"retry-after": "10"}).response()
 
-    app.add_exception_handler(UserError, cannot)  # type: ignore[arg-type]  # Starlette's type knows Exception only
+    app.add_exception_handler(UserError, unavailable)  # type: ignore[arg-type]  # Starlette's type knows Exception only
     return app
 
 
 def serve(settings: Settings) -> int:
-    """Listens until told to stop; the exit status."""
+    """Listen until a signal stops it; returns the exit status."""
     server = uvicorn.Server(
         uvicorn.Config(create_app(settings), settings.host, settings.port, log_config=None, access_log=False)
     )
-    with suppress(KeyboardInterrupt):  # which uvicorn raises anew once it has ended in order
+    with suppress(KeyboardInterrupt):  # uvicorn raises it again after a clean shutdown
         server.run()
     return 0 if server.started else 1
 
 
 class _Latest(Collector):
-    """The latest report as it is at each scrape, whoever made it."""
+    """The latest report at the time of each scrape, whichever process made it."""
 
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor
 
     def describe(self) -> list[Metric]:
-        """Nothing: it need not be collected to be registered."""
+        """Nothing, so that registering collects nothing."""
         return []
 
     def collect(self) -> Iterator[Metric]:
         yield CounterMetricFamily("boatyard_monitor_rows", "Journal rows that were read.", self._monitor.rows_read)
-        found = self._monitor.latest()
-        if found is None:
+        report = self._monitor.latest()
+        if report is None:
             return
-        model = found.model
-        each = ["model", "verdict", "group"]
-        value = GaugeMetricFamily("boatyard_drift_value", "A verdict's statistic.", labels=each)
-        threshold = GaugeMetricFamily("boatyard_drift_threshold", "What passes for chance in one look.", labels=each)
-        suspicious = GaugeMetricFamily("boatyard_drift_suspicious", "1 where the value is above.", labels=each)
-        drifted = GaugeMetricFamily("boatyard_drift_drifted", "1 where it rings the alarm.", labels=each)
-        for verdict in found.verdicts:
-            labels = [model, verdict.name, verdict.group]
-            drifted.add_metric(labels, verdict.drifted)
-            suspicious.add_metric(labels, verdict.suspicious)
+        model = report.model
+        keys = ["model", "verdict", "group"]
+        value = GaugeMetricFamily("boatyard_drift_value", "A verdict's statistic.", labels=keys)
+        threshold = GaugeMetricFamily("boatyard_drift_threshold", "The largest unsuspicious value.", labels=keys)
+        suspicious = GaugeMetricFamily("boatyard_drift_suspicious", "1 where the value is above.", labels=keys)
+        drifted = GaugeMetricFamily("boatyard_drift_drifted", "1 where it raises the alarm.", labels=keys)
+        for verdict in report.verdicts:
+            key = [model, verdict.name, verdict.group]
+            drifted.add_metric(key, verdict.drifted)
+            suspicious.add_metric(key, verdict.suspicious)
             if verdict.value is not None and verdict.threshold is not None:
-                value.add_metric(labels, verdict.value)
-                threshold.add_metric(labels, verdict.threshold)
+                value.add_metric(key, verdict.value)
+                threshold.add_metric(key, verdict.threshold)
         yield from (value, threshold, suspicious, drifted)
         of_model = {
-            "boatyard_drift_alarm": ("1 where any verdict rings.", float(found.alarm)),
-            "boatyard_drift_comparable": ("0 where the reference is too small.", float(found.comparable)),
+            "boatyard_drift_alarm": ("1 where any verdict raises the alarm.", float(report.alarm)),
+            "boatyard_drift_comparable": ("0 where the reference is too small.", float(report.comparable)),
             "boatyard_drift_report_timestamp_seconds": (
                 "When the latest report was made.",
-                datetime.fromisoformat(found.time).timestamp(),
+                datetime.fromisoformat(report.time).timestamp(),
             ),
-            "boatyard_drift_window_rows": ("Predictions in the report's window.", float(found.window.rows)),
-            "boatyard_live_feedback": ("Judged answers in the window.", float(found.quality.feedback)),
+            "boatyard_drift_window_rows": ("Predictions in the report's window.", float(report.window.rows)),
+            "boatyard_live_feedback": ("Judged answers in the window.", float(report.quality.feedback)),
             "boatyard_live_feedback_unknown": (
-                "More of them, which name a label that the model does not have.",
-                float(found.quality.unknown),
+                "Further feedback, which names what the model cannot answer.",
+                float(report.quality.unknown),
             ),
-            "boatyard_live_accuracy": ("Share of these that are right.", found.quality.accuracy),
-            "boatyard_accepted_accuracy": ("On the test rows, at export.", found.quality.accepted),
         }
         for name, (help_, number) in of_model.items():
-            if number is not None:
-                gauge = GaugeMetricFamily(name, help_, labels=["model"])
-                gauge.add_metric([model], number)
+            gauge = GaugeMetricFamily(name, help_, labels=["model"])
+            gauge.add_metric([model], number)
+            yield gauge
+        scores = {
+            "boatyard_live_score": ("The model's primary score on judged answers.", report.quality.score),
+            "boatyard_accepted_score": ("The same on the test rows, at export.", report.quality.accepted),
+        }
+        for name, (help_, score) in scores.items():
+            if score is not None:
+                gauge = GaugeMetricFamily(name, help_, labels=["model", "score"])
+                gauge.add_metric([model, score.name], score.value)
                 yield gauge

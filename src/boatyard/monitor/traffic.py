@@ -1,13 +1,15 @@
 """What the journal holds of one model, read once and kept in columns.
 
-An object of the journal never changes, so each is read once, and is forgotten when it is too old. A million rows take
-some tens of megabytes: of what clients sent, only what a look may still draw is kept.
+An object of the journal never changes, so each is read once, and is dropped when it is too old. A million rows take
+some tens of megabytes: of the requests, only those that a look may still draw are kept.
 """
 
 import heapq
+import json
+import math
 from bisect import bisect
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,37 +17,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from boatyard.inputs.texts import normal_form
+from boatyard.bundle.manifest import Card
 from boatyard.journal import JournalError, read_object, shipped
-from boatyard.journal.corrections import which_count
+from boatyard.journal.columns import Column
+from boatyard.journal.corrections import canonical, which_count
 from boatyard.storage import Storage
 
-_COLUMNS = np.dtype(
-    [
-        ("id", "S32"),
-        ("time", "f8"),  # seconds since 1970
-        ("version", "i4"),
-        ("label", "i4"),
-        ("score", "f4"),
-        ("length", "i4"),
-        ("duration_ms", "f4"),
-    ]
-)
-_FEEDBACK = np.dtype([("id", "S32"), ("time", "f8"), ("label", "i4")])
+_FEEDBACK = np.dtype([("id", "S32"), ("time", "f8"), ("truth", "i4")])
+MISSING_CATEGORY = ""
 
 
 @dataclass(frozen=True)
 class Sampled:
-    """A prediction that a look may draw, with what the client sent; None where it is not kept."""
+    """A prediction that a look may draw. `values`: by column; `request`: None where the journal does not keep it."""
 
     id: str
     time: float
     version: str
-    label: str
-    score: float
-    length: int
     truncated: bool
-    input: Any
+    values: dict[str, Any]
+    request: Any
 
 
 @dataclass(frozen=True)
@@ -61,45 +52,56 @@ class Names:
 
     def __init__(self) -> None:
         self.all: list[str] = []
-        self._number: dict[str, int] = {}
+        self._numbers: dict[str, int] = {}
 
     def number(self, name: str) -> int:
-        """Of the name; a new one gets the next."""
-        if (found := self._number.get(name)) is None:
-            found = self._number[name] = len(self.all)
+        """The name's number; a new name gets the next."""
+        if (number := self._numbers.get(name)) is None:
+            number = self._numbers[name] = len(self.all)
             self.all.append(name)
-        return found
-
-    def numbers(self, labels: Iterable[str]) -> list[int]:
-        """Of the normal form of each."""
-        return [self.number(normal_form(label)) for label in labels]
-
-    def normal(self) -> NDArray[np.intp]:
-        """By number, that of the name's normal form."""
-        return np.array(self.numbers(tuple(self.all)), dtype=np.intp)
+        return number
 
 
 class Traffic:
-    """The predictions of `model` and the feedback of the last `days`.
+    """The predictions of the last `days` by the model of that name, and the feedback.
 
-    `sample`: how many inputs a look draws at most. Ids are random, so the rows with the least ids are a fair draw, and
-    the least of several objects are one of all of them.
+    `card` and `columns`: of the watched version. Answers of another input or task under the same name have none of its
+    columns. `sample`: how many predictions a look draws at most. Ids are random, so the rows with the smallest ids are
+    a random sample, and the smallest of several objects are one of all of them.
     """
 
-    def __init__(self, storage: Storage, model: str, *, days: float, sample: int) -> None:
-        self.model = model
-        self.labels = Names()
+    def __init__(self, storage: Storage, card: Card, columns: Sequence[Column], *, days: float, sample: int) -> None:
+        self.model = card.name
+        self.columns = columns
+        self.categories = Names()
+        self.truths = Names()
+        """As canonical JSON."""
         self.versions = Names()
         self.rows_read = 0
+        self._plugins = (card.input, card.task)
         self._storage = storage
         self._days = days
-        self._most = sample
+        self._sample_size = sample
+        self._row = np.dtype(
+            [
+                ("id", "S32"),
+                ("time", "f8"),  # seconds since 1970
+                ("version", "i4"),
+                ("truncated", "?"),
+                ("duration_ms", "f4"),
+                ("columns", [(column.name, "i4" if column.category else "f4") for column in columns]),
+            ]
+        )
         self._read: dict[str, _Read] = {}
         self._sample: list[Sampled] = []
         self._joined: NDArray[np.void] | None = None
 
+    def serves(self, card: Card, columns: Sequence[Column]) -> bool:
+        """Whether a version with this card and these columns can be watched by what was read."""
+        return self._plugins == (card.input, card.task) and _kinds(self.columns) == _kinds(columns)
+
     def refresh(self, now: datetime | None = None) -> int:
-        """Reads what is new and forgets what is old; how many objects were read. Raises JournalError."""
+        """Read the new objects and drop the old ones; returns how many were read. Raises JournalError."""
         oldest = (now or datetime.now(UTC)) - timedelta(days=self._days)
         keys = shipped(self._storage, since=oldest.date() - timedelta(days=1))
         old = self._read.keys() - set(keys)
@@ -114,41 +116,51 @@ class Traffic:
             self._sample += sample
             if len(self._sample) > most:
                 self._sample = self._needed(oldest.timestamp())
-                most = 4 * len(self._sample)  # seldom: it sorts
+                most = 4 * len(self._sample)  # pruning sorts, so it is done rarely
         return len(new)
 
     @property
     def predictions(self) -> NDArray[np.void]:
-        """Columns `id`, `time`, `version`, `label`, `score`, `length` and `duration_ms`; ordered by id, each once.
+        """A record for each id, ordered by it: `id`, `time`, `version`, `truncated`, `duration_ms` and `columns`.
 
-        A row of a job that two servers began is in the journal twice, with one id.
+        `columns` has a field for each column: a float32, or a category's number in `categories`. A row of a job that
+        two servers began is in the journal twice, with one id.
         """
         if self._joined is None:
-            rows = np.concatenate([np.empty(0, _COLUMNS), *(read.predictions for read in self._read.values())])
+            rows = np.concatenate([np.empty(0, self._row), *(read.predictions for read in self._read.values())])
             self._joined = rows[np.unique(rows["id"], return_index=True)[1]]
         return self._joined
 
     @property
     def feedback(self) -> NDArray[np.void]:
-        """Columns `id`, `time` and `label`: of one id the latest that was said, ordered by id."""
-        said = np.concatenate([np.empty(0, _FEEDBACK), *(read.feedback for read in self._read.values())])
-        return said[which_count(said["id"], said["time"], [self.labels.all[number] for number in said["label"]])]
+        """Records of `id`, `time` and `truth`, a number in `truths`: for each id the latest, ordered by id."""
+        rows = np.concatenate([np.empty(0, _FEEDBACK), *(read.feedback for read in self._read.values())])
+        return rows[which_count(rows["id"], rows["time"], [self.truths.all[number] for number in rows["truth"]])]
+
+    def values(self, predictions: NDArray[np.void]) -> Iterator[dict[str, Any]]:
+        """For each prediction its values by column; a column that its answer lacks is absent."""
+        for row in predictions["columns"].tolist():
+            yield {
+                column.name: self.categories.all[value] if column.category else value
+                for column, value in zip(self.columns, row, strict=True)
+                if (self.categories.all[value] != MISSING_CATEGORY if column.category else not math.isnan(value))
+            }
 
     def sample(self, version: str, since: float, until: float, rows: int) -> list[Sampled]:
-        """At most so many predictions of the version, drawn from the time between; ordered by id."""
+        """At most so many predictions of the version, drawn at random from that time; ordered by id."""
         distinct = {one.id: one for one in self._sample if one.version == version and since <= one.time <= until}
         return heapq.nsmallest(rows, distinct.values(), key=lambda one: one.id)
 
     def _needed(self, oldest: float) -> list[Sampled]:
-        """What a look may still draw: a row is out once so many newer ones of its version have lesser ids."""
-        least: dict[str, list[str]] = defaultdict(list)  # by version, the ids of so many, sorted
+        """What a look may still draw: not a row that enough newer ones of its version precede by their ids."""
+        smallest: dict[str, list[str]] = defaultdict(list)  # by version the ids of that many rows, sorted
         needed = []
         for one in sorted(self._sample, key=lambda one: one.time, reverse=True):
-            ids = least[one.version]
+            ids = smallest[one.version]
             place = bisect(ids, one.id)
-            if place < self._most and one.time >= oldest:
+            if place < self._sample_size and one.time >= oldest:
                 ids.insert(place, one.id)
-                del ids[self._most :]
+                del ids[self._sample_size :]
                 needed.append(one)
         return needed
 
@@ -162,46 +174,58 @@ class Traffic:
             for line in read_object(self._storage, key):
                 lines += 1
                 if line["event"] == "feedback":
-                    feedback.append((line["id"], _seconds(line["time"]), self.labels.number(line["label"])))
+                    feedback.append((line["id"], _seconds(line["time"]), self.truths.number(canonical(line["truth"]))))
                 elif line["event"] == "prediction" and line["model"] == self.model:
-                    predictions.append(
-                        (
-                            line["id"],
-                            _seconds(line["time"]),
-                            self.versions.number(line["version"]),
-                            self.labels.number(line["label"]),
-                            _number(line["score"]),
-                            line["length"],
-                            line["duration_ms"],
-                        )
-                    )
+                    predictions.append(self._record(line))
                     kept.append((line["id"], line))
-                    if len(kept) >= 4 * self._most:  # so that not all of a large object is held
-                        kept = heapq.nsmallest(self._most, kept, key=lambda pair: pair[0])
-            read = _Read(np.array(predictions, _COLUMNS), np.array(feedback, _FEEDBACK))
-            drawn = heapq.nsmallest(self._most, kept, key=lambda pair: pair[0])
-            sample = [_sampled(line) for _, line in drawn]
-        except (KeyError, TypeError, ValueError) as wrong:
-            raise JournalError(f"{key}, up to line {lines}, holds what no server wrote: {wrong!r}") from None
+                    if len(kept) >= 4 * self._sample_size:  # so that not all of a large object is held
+                        kept = heapq.nsmallest(self._sample_size, kept, key=lambda pair: pair[0])
+            read = _Read(np.array(predictions, self._row), np.array(feedback, _FEEDBACK))
+            drawn = heapq.nsmallest(self._sample_size, kept, key=lambda pair: pair[0])
+            sample = [self._sampled(line) for _, line in drawn]
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise JournalError(f"{key}, up to line {lines}, holds what no server wrote: {error!r}") from None
         self.rows_read += lines
         return read, sample
 
+    def _record(self, line: Mapping[str, Any]) -> tuple[Any, ...]:
+        values = self._values(line)
+        return (
+            line["id"],
+            _seconds(line["time"]),
+            self.versions.number(line["version"]),
+            line["truncated"],
+            line["duration_ms"],
+            tuple(
+                self.categories.number(value) if column.category else value
+                for column, value in zip(self.columns, values, strict=True)
+            ),
+        )
 
-def _sampled(line: Mapping[str, Any]) -> Sampled:
-    return Sampled(
-        id=line["id"],
-        time=_seconds(line["time"]),
-        version=line["version"],
-        label=line["label"],
-        score=_number(line["score"]),
-        length=line["length"],
-        truncated=line["truncated"],
-        input=line.get("input"),
-    )
+    def _sampled(self, line: Mapping[str, Any]) -> Sampled:
+        return Sampled(
+            id=line["id"],
+            time=_seconds(line["time"]),
+            version=line["version"],
+            truncated=line["truncated"],
+            values={column.name: value for column, value in zip(self.columns, self._values(line), strict=True)},
+            request=line.get("request"),
+        )
+
+    def _values(self, line: Mapping[str, Any]) -> list[Any]:
+        """In the order of the columns; NaN or an empty string where the answer lacks one."""
+        own = (line["input"], line["task"]) == self._plugins
+        values = {**line["answer"], **line["measured"]} if own else {}
+        return [
+            (MISSING_CATEGORY if column.category else math.nan)
+            if (value := values.get(column.name)) is None  # JSON has no word for NaN
+            else value
+            for column in self.columns
+        ]
 
 
-def _number(score: float | None) -> float:
-    return float("nan") if score is None else score  # JSON has no word for it
+def _kinds(columns: Sequence[Column]) -> list[tuple[str, bool]]:
+    return [(column.name, column.category) for column in columns]
 
 
 def _seconds(time: str) -> float:

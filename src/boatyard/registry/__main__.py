@@ -1,19 +1,18 @@
 """python -m boatyard.registry models | promote NAME VERSION | rollback NAME, on BOATYARD_STORAGE."""
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from boatyard.bundle.manifest import MANIFEST
+from boatyard.bundle.manifest import BundleError
 from boatyard.config.console import refuse, say
 from boatyard.config.errors import UserError
 from boatyard.registry.alias import ANYWHERE, aliases, promote, rollback
-from boatyard.registry.reference import DEFAULT_ALIAS, exact, home
-from boatyard.registry.version import fetch, names, versions
+from boatyard.registry.reference import DEFAULT_ALIAS, exact
+from boatyard.registry.version import fetch, names, read_manifest, versions
 from boatyard.storage import Storage, open_storage
 
 
@@ -33,23 +32,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "--expected", metavar="VERSION", default=ANYWHERE, help="move it only from there; 'none': only a new alias"
         )
     moving["promote"].add_argument("version")
-    given = parser.parse_args(arguments)
+    chosen = parser.parse_args(arguments)
     try:
         storage = open_storage(os.environ.get("BOATYARD_STORAGE") or ".")
-        if given.command == "models":
+        if chosen.command == "models":
             lines = list(_listing(storage)) or ["nothing is published yet: `invoke pipeline` does it"]
         else:
-            if given.command == "promote":
-                _try(storage, given.name, given.version)
-            expected = None if given.expected == "none" else given.expected
+            if chosen.command == "promote":
+                _try(storage, chosen.name, chosen.version)
+            expected = None if chosen.expected == "none" else chosen.expected
             moved = (
-                promote(storage, given.name, given.version, given.alias, expected=expected)
-                if given.command == "promote"
-                else rollback(storage, given.name, given.alias, expected=expected)
+                promote(storage, chosen.name, chosen.version, chosen.alias, expected=expected)
+                if chosen.command == "promote"
+                else rollback(storage, chosen.name, chosen.alias, expected=expected)
             )
-            lines = [f"{given.name}@{given.alias} is {moved.version}"]
+            lines = [f"{chosen.name}@{chosen.alias} is {moved.version}"]
     except (OSError, UserError) as wrong:
-        return refuse(given.command, wrong)
+        return refuse(chosen.command, wrong)
     say("\n".join(lines))
     return 0
 
@@ -67,11 +66,17 @@ def _listing(storage: Storage) -> Iterator[str]:
         pointed = aliases(storage, name)
         yield name
         for version in versions(storage, name):
-            content = json.loads(storage.read(f"{home(name, version)}/{MANIFEST}"))
-            accuracy = content.get("metrics", {}).get("served", {}).get("accuracy")
-            shown = "" if accuracy is None else f"accuracy {accuracy:.4f}"
             here = ", ".join(f"@{alias}" for alias, at in pointed.items() if at == version)
-            yield f"  {version}  {shown:15}  {here}".rstrip()
+            yield f"  {version}  {_accepted(storage, name, version):15}  {here}".rstrip()
+
+
+def _accepted(storage: Storage, name: str, version: str) -> str:
+    """The score that the version was accepted with."""
+    try:
+        score = read_manifest(storage, name, version).accepted
+    except BundleError:  # of a later format, or damaged: using it raises the reason
+        return "unreadable"
+    return f"{score.title} {score.shown}" if score else ""
 
 
 if __name__ == "__main__":

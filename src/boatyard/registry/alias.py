@@ -22,7 +22,7 @@ class _Anywhere(Enum):
 
 
 ANYWHERE = _Anywhere.ANYWHERE
-"""Wherever the alias points, it is to move."""
+"""The alias is to move wherever it points."""
 
 Expected = str | None | _Anywhere
 """The version that a decision to move an alias was made on; None: there was no such alias."""
@@ -51,8 +51,8 @@ class Alias(BaseModel):
 def aliases(storage: Storage, name: str) -> dict[str, str]:
     """Each alias and the version it points at."""
     stems = _alias_names(storage, checked(name, "a model name"))
-    found = ((stem, _read_alias(storage, name, stem)) for stem in stems)
-    return {stem: read[0].version for stem, read in found if read is not None}
+    each = ((stem, _read_alias(storage, name, stem)) for stem in stems)
+    return {stem: read[0].version for stem, read in each if read is not None}
 
 
 def resolve(storage: Storage, reference: Reference) -> str:
@@ -114,11 +114,12 @@ def _alias_names(storage: Storage, name: str) -> list[str]:
 
 def _read_alias(storage: Storage, name: str, alias: str) -> tuple[Alias, str] | None:
     key = f"{ROOT}{name}/aliases/{alias}.json"
-    found = storage.read_versioned(key)
-    if found is None:
+    stored = storage.read_versioned(key)
+    if stored is None:
         return None
+    content, generation = stored
     try:
-        return Alias.model_validate_json(found[0]), found[1]
+        return Alias.model_validate_json(content), generation
     except ValidationError as wrong:
         raise UserError(f"{key} is not an alias: {wrong.errors()[0]['msg']}") from None
 
@@ -156,7 +157,7 @@ def _move(
 def what_exists(storage: Storage, reference: Reference) -> str:
     """Why a reference is unknown: the wrong part, and what lies nearest to it.
 
-    Anybody may ask for what is not there, so nothing here lists all that is.
+    Anybody may ask for a model that does not exist, so the answer never lists all that do.
     """
     name, selector = reference.name, reference.selector
     there = [version for version in reversed(storage.folders(f"{ROOT}{name}/")) if VERSION.fullmatch(version)]

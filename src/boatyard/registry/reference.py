@@ -30,21 +30,21 @@ class Reference:
         return f"{self.name}@{self.selector}"
 
 
-def parse_reference(text: str) -> Reference:
+def parse_reference(written: str) -> Reference:
     """`inbox`, `inbox@staging` or `inbox@20260102T030405Z-0a1b2c3d`."""
-    name, at, selector = text.partition("@")
+    name, at, selector = written.partition("@")
     return Reference(name, selector) if at else Reference(name)
 
 
 def checked(name: str, what: str) -> str:
-    """The name, which may be one. Raises UserError, with `what` it should be."""
+    """The name, if it can be one. Raises UserError, which says `what` it should be."""
     if not NAME.fullmatch(name):
         raise UserError(f"{name[:80]!r} is not {what}: up to 64 of a-z, 0-9, '-' and '_', the first a letter or digit")
     return name
 
 
 def exact(name: str, version: str) -> Reference:
-    """To that version, and to no alias. Raises UserError."""
+    """A reference to a version, never to an alias. Raises UserError."""
     if not VERSION.fullmatch(version):
         raise UserError(f"{version!r} is not a version: it reads like 20260102T030405Z-0a1b2c3d")
     return Reference(name, version)

@@ -65,14 +65,14 @@ def fetch(
 def read_manifest(storage: Storage, name: str, version: str) -> Manifest:
     """What the version's bundle says of itself; nothing else of it is read. Raises UnknownModel or BundleError."""
     key = f"{home(name, version)}/{MANIFEST}"
-    found = storage.read_versioned(key)
-    if found is None:
+    stored = storage.read_versioned(key)
+    if stored is None:
         raise UnknownModel(what_exists(storage, Reference(name, version)))
-    return parse_manifest(found[0], key)
+    return parse_manifest(stored[0], key)
 
 
 def read_file(storage: Storage, name: str, version: str, file: str) -> bytes:
-    """One file of the version's bundle, verified, for what need not fetch all. Raises NotFound where it has none."""
+    """One file of the version's bundle, verified. Raises NotFound where its manifest names no such file."""
     entry = read_manifest(storage, name, version).files.get(file)
     if entry is None:
         raise NotFound(f"{name}@{version} was published without {file}")
@@ -92,9 +92,9 @@ def _published(storage: Storage, prefix: str) -> Iterator[tuple[str, str]]:
 
 
 def _same_is_published(storage: Storage, home: str, described: bytes) -> bool:
-    found = storage.read_versioned(f"{home}/{MANIFEST}")
-    if found is None:
+    stored = storage.read_versioned(f"{home}/{MANIFEST}")
+    if stored is None:
         return False
-    if found[0] != described:
+    if stored[0] != described:
         raise UserError(f"{home} is already published with another {MANIFEST}: seal the bundle again")
     return True

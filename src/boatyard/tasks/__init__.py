@@ -5,28 +5,31 @@ configuration keys it owns. docs/how-to/add-an-input-or-a-task.md builds one.
 """
 
 from types import ModuleType
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from boatyard.config.plugins import Plugins
-from boatyard.tasks.protocol import ServingTask, TrainingTask
+
+if TYPE_CHECKING:  # the web page loads pages alone: its image lacks what the other parts need
+    from boatyard.frontend.protocol import TaskPage
+    from boatyard.tasks.protocol import ServingTask, TrainingTask
 
 _folders = Plugins(__name__, __path__)
 names = _folders.names
 
 
-def serving(task: str) -> ServingTask:
+def serving(task: str) -> "ServingTask":
     """The part that answers: imports neither torch nor pandas."""
-    return cast(ServingTask, _folders.module(task, "serving"))
+    return cast("ServingTask", _folders.module(task, "serving"))
 
 
-def training(task: str) -> TrainingTask:
+def training(task: str) -> "TrainingTask":
     """The part that learns and measures."""
-    return cast(TrainingTask, _folders.module(task, "training"))
+    return cast("TrainingTask", _folders.module(task, "training"))
 
 
-def page(task: str) -> ModuleType:
+def page(task: str) -> "TaskPage":
     """The part that shows answers in the browser."""
-    return _folders.module(task, "page")
+    return cast("TaskPage", _folders.module(task, "page"))
 
 
 def settings(task: str) -> ModuleType:

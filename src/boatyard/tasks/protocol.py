@@ -220,7 +220,14 @@ class TrainingTask(Protocol):
         """What a source would hold for it."""
 
     def report(
-        self, scores: Scores, outputs: Outputs, targets: NDArray[Any], shown: ShownRows, config: Config, folder: Path
+        self,
+        scores: Scores,
+        outputs: Outputs,
+        targets: NDArray[Any],
+        target: Target,
+        shown: ShownRows,
+        config: Config,
+        folder: Path,
     ) -> list[Section]:
         """The evaluation report's part below the headline; its pictures are drawn into `folder`."""
 

@@ -34,6 +34,13 @@ class Score:
         """The value as people read it."""
         return shown(self.value)
 
+    def with_interval(self, decimals: int = 4) -> str:
+        """The value and its interval, if it has one: 0.654 (0.607 to 0.698)."""
+        value = shown(self.value, decimals)
+        if self.low is None or self.high is None:
+            return value
+        return f"{value} ({shown(self.low, decimals)} to {shown(self.high, decimals)})"
+
     def is_better_than(self, other: "Score") -> bool:
         """Which is strictly so; both must be of one name."""
         return self.value > other.value if self.higher_is_better else self.value < other.value
@@ -43,9 +50,11 @@ class Score:
         return other.value - self.value if self.higher_is_better else self.value - other.value
 
 
-def shown(value: float) -> str:
-    """Four decimals of a small number, fewer of a large one."""
-    return f"{value:,.4f}" if abs(value) < 10 else f"{value:,.2f}" if abs(value) < 10_000 else f"{value:,.0f}"
+def shown(value: float, decimals: int = 4) -> str:
+    """So many `decimals` of a small number, fewer of a large one."""
+    if abs(value) < 10:
+        return f"{value:,.{decimals}f}"
+    return f"{value:,.2f}" if abs(value) < 10_000 else f"{value:,.0f}"
 
 
 @dataclass(frozen=True)
@@ -65,8 +74,12 @@ class Scores:
         return self.all[0]
 
     def by_name(self) -> dict[str, float]:
-        """For trackers."""
-        return {score.name: score.value for score in self.all}
+        """For trackers: `rows`, each score, and as `<name>_low` and `<name>_high` the interval of those that have one."""
+        numbers: dict[str, float] = {"rows": self.rows}
+        for score in self.all:
+            ends = {"": score.value, "_low": score.low, "_high": score.high}
+            numbers |= {f"{score.name}{end}": number for end, number in ends.items() if number is not None}
+        return numbers
 
 
 @dataclass(frozen=True)

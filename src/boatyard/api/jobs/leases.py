@@ -16,7 +16,7 @@ FIRST_PAUSE, PAUSE_GROWS = 5.0, 4  # 5 s after the first attempt that failed, 32
 
 @dataclass(frozen=True)
 class Lease:
-    """Who works on a job, until when (seconds since 1970), and how often its next chunk was begun in vain.
+    """Who works on a job, until when (seconds since 1970), and how many attempts at its next chunk have failed.
 
     Every attempt counts, one that took the process down too, unless it made progress or was given back unharmed.
     """

@@ -1,4 +1,4 @@
-"""What the routes of jobs do: take a file, tell how the job is doing, send its answers."""
+"""What the routes of jobs do: take a file, say how the job is doing, send its answers."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import suppress
@@ -49,11 +49,11 @@ class JobState(BaseModel):
 
 async def submit(request: Request, storage: Storage, predictor: Predictor) -> Job:
     """Takes a file as it comes in. Raises Problem."""
-    sent = media_type(request, FORMATS)
+    sent = media_type(request, [*FORMATS, *predictor.file_formats])
     if len(await to_thread.run_sync(store.open_ids, storage)) >= MOST_OPEN:
         raise Problem(429, f"{MOST_OPEN} jobs are open already", headers={"retry-after": "60"})
     manifest = predictor.manifest
-    submission = Submission(storage, manifest.name, manifest.version, FORMATS[sent])
+    submission = Submission(storage, manifest.name, manifest.version, FORMATS.get(sent, sent))
     try:
         async for data in read_pieces(request):
             due = submission.add(data)

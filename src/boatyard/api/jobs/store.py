@@ -2,18 +2,19 @@
 
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from secrets import token_hex
 from time import monotonic, time
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Literal, cast, get_args
 
 from pydantic_core import to_json
 
 from boatyard.config.errors import UserError
-from boatyard.inputs.records import Format, Unreadable, check_start, other_delimiter, read_records
+from boatyard.inputs.records import Format, Record, Unreadable, check_start, other_delimiter, read_records
 from boatyard.storage import AlreadyExists, NotFound, Storage
 
 CHUNK = 1024  # rows, at most
@@ -23,6 +24,10 @@ MOST_BYTES = 100 * 2**20
 MOST_ROWS = 1_000_000
 UPLOAD_SECONDS = 3600.0
 ID = r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{16}"
+
+FORMATS: tuple[str, ...] = get_args(Format)
+"""Of files that every input takes."""
+Reader = Callable[[Iterable[bytes]], Iterator[Record]]
 
 _STAMP = "%Y%m%dT%H%M%SZ"
 _RESULT = re.compile(r"result/(\d{6})\.(\d+)\.(\d+)\.(\d+)\.jsonl")
@@ -43,7 +48,8 @@ class Job:
     id: str
     model: str
     version: str
-    format: Format
+    format: str
+    """One of those that every input takes, or the media type of one that the model's own input reads."""
     bytes: int
     parts: int
     submitted: str
@@ -84,7 +90,7 @@ class Submission:
     storage: Storage
     model: str
     version: str
-    format: Format
+    format: str
     id: str = field(default_factory=lambda: f"{datetime.now(UTC):{_STAMP}}-{token_hex(8)}")
     _part: bytearray = field(default_factory=bytearray)
     _parts: int = 0
@@ -101,7 +107,7 @@ class Submission:
     @property
     def unreadable(self) -> str | None:
         """Why the file cannot be read, as far as its first bytes tell."""
-        if self._parts:
+        if self._parts or self.format not in FORMATS:
             return None
         try:
             check_start(self._part)
@@ -120,8 +126,8 @@ class Submission:
         return monotonic() - self._since > UPLOAD_SECONDS
 
     def store(self) -> None:
-        """Brings what came since to the storage."""
-        if not self._begun:  # first, so that parts are found again whatever becomes of this process
+        """Writes what has come since the last call to the storage."""
+        if not self._begun:  # first, so that the parts can be cleaned up even if this process ends
             self.storage.write_once(_open_key(self.id), b"")
             self._begun = True
         while self._part:
@@ -145,12 +151,12 @@ class Submission:
 
 def open_ids(storage: Storage) -> list[str]:
     """Jobs that are being sent or not over, the oldest first."""
-    found = (key.removeprefix(_open_key("")) for key in storage.list(_open_key("")))
-    return [name for name in found if re.fullmatch(ID, name)]
+    ids = (key.removeprefix(_open_key("")) for key in storage.list(_open_key("")))
+    return [id_ for id_ in ids if re.fullmatch(ID, id_)]
 
 
 def forget_if_cut_off(storage: Storage, job: str) -> None:
-    """Removes what came of an open job that is none yet, if nobody can be sending it any more."""
+    """Removes the parts of an unfinished submission, if nobody can be sending it any more."""
     begun = datetime.strptime(job.partition("-")[0], _STAMP).replace(tzinfo=UTC)
     if time() - begun.timestamp() > 2 * UPLOAD_SECONDS:  # twice, for clocks differ
         storage.remove([*storage.list(f"jobs/{job}/input/"), _open_key(job)])
@@ -200,35 +206,48 @@ def write_end(storage: Storage, job: Job, how: End) -> None:
     storage.remove([_open_key(job.id)])
 
 
-def chunks(storage: Storage, job: Job, required: Collection[str] = ()) -> Iterator[list[InputRow]]:
-    """All rows of the file, cut the same way each time. `required`: the columns that its header must name, if any.
+def chunks(
+    storage: Storage, job: Job, required: Collection[str] = (), others: Mapping[str, Reader] = MappingProxyType({})
+) -> Iterator[list[InputRow]]:
+    """All rows of the file, cut the same way each time.
+
+    `required`: the columns that a header, where the format has one, must name. `others`: readers of formats that are
+    not among `FORMATS`.
 
     Raises:
         JobFailed: no more can be read.
     """
     chunk: list[InputRow] = []
     begun = 0
-    for row in _rows(storage, job, required):
-        if row.number > MOST_ROWS:
-            raise JobFailed(f"the file has more than {MOST_ROWS:,} rows")
-        chunk.append(row)
-        if len(chunk) == CHUNK or row.end - begun >= CHUNK_BYTES:
-            yield chunk
-            chunk, begun = [], row.end
+    try:
+        for row in _rows(_records(storage, job, required, others)):
+            if row.number > MOST_ROWS:
+                raise JobFailed(f"the file has more than {MOST_ROWS:,} rows")
+            chunk.append(row)
+            if len(chunk) == CHUNK or row.end - begun >= CHUNK_BYTES:
+                yield chunk
+                chunk, begun = [], row.end
+    except Unreadable as why:
+        raise JobFailed(f"the file {why}") from None
     if chunk:
         yield chunk
 
 
-def _rows(storage: Storage, job: Job, required: Collection[str]) -> Iterator[InputRow]:
+def _records(storage: Storage, job: Job, required: Collection[str], others: Mapping[str, Reader]) -> Iterator[Record]:
     parts = (storage.read(_part_key(job.id, number)) for number in range(1, job.parts + 1))
-    try:
-        header, records = read_records(parts, job.format)
-    except Unreadable as what:
-        raise JobFailed(f"the file {what}") from None
+    if job.format not in FORMATS:
+        if (read := others.get(job.format)) is None:
+            raise JobFailed(f"{job.model} reads no files of {job.format}")
+        return read(parts)
+    header, records = read_records(parts, cast(Format, job.format))
     if (separated := other_delimiter(header)) is not None:
         raise JobFailed(f"the file seems to be separated by {separated}, and was sent as {job.format.upper()}")
     if job.format != "jsonl" and (missing := [name for name in required if name not in header]):
         raise JobFailed(f"the header names no column {' and no column '.join(map(repr, missing))}")
+    return records
+
+
+def _rows(records: Iterator[Record]) -> Iterator[InputRow]:
     for number, record in enumerate(records, 1):
         if record.wrong is None:
             yield InputRow(number, record.end, record.fields)

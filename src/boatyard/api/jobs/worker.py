@@ -1,4 +1,4 @@
-"""The worker that every server lends to jobs."""
+"""The worker with which every server answers jobs."""
 
 import asyncio
 import logging
@@ -11,7 +11,7 @@ from typing import Any
 
 from anyio import to_thread
 
-from boatyard.api.answers import Answer, answers
+from boatyard.api.answers import answers
 from boatyard.api.batching import MOST_TOGETHER, UNANSWERABLE, Batcher, QueueFull, Unanswerable
 from boatyard.api.ids import row_id
 from boatyard.api.jobs import leases, store
@@ -28,7 +28,6 @@ from boatyard.journal import Journal, JournalError
 from boatyard.registry import Reference, UnknownModel
 from boatyard.storage import Storage
 
-TOP_K = 3
 LOOK_SECONDS = 5.0  # for jobs that another server took and left
 YIELD_SECONDS = 0.2  # to whoever waits for an answer
 ROOM_SECONDS = 1.0  # between two looks for room in the journal
@@ -69,23 +68,23 @@ class Worker:
         while True:
             self._submitted.clear()
             try:
-                names = await to_thread.run_sync(store.open_ids, self._storage)
+                open_ids = await to_thread.run_sync(store.open_ids, self._storage)
             except Exception as why:  # the storage may be back in a moment
-                _log("jobs could not be looked for", why)
-                names = []
-            for name in names:
+                _log("jobs could not be listed", why)
+                open_ids = []
+            for id_ in open_ids:
                 try:
-                    await self._take(name)
+                    await self._take(id_)
                 except Exception as why:  # the others are not held up
-                    _log(f"job {name} could not be worked on", why)
+                    _log(f"job {id_} could not be worked on", why)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._submitted.wait(), LOOK_SECONDS)
 
-    async def _take(self, name: str) -> None:
+    async def _take(self, id_: str) -> None:
         try:
-            job = await to_thread.run_sync(store.find, self._storage, name)
+            job = await to_thread.run_sync(store.find, self._storage, id_)
         except store.UnknownJob:  # it is being submitted, or was
-            await to_thread.run_sync(store.forget_if_cut_off, self._storage, name)
+            await to_thread.run_sync(store.forget_if_cut_off, self._storage, id_)
             return
         lease = await to_thread.run_sync(leases.take, self._storage, job, self._holder)
         if lease is None:
@@ -116,8 +115,8 @@ class Worker:
     async def _answer(self, job: Job) -> End | None:
         predictor = await self._models.get(Reference(job.model, job.version))
         at = await to_thread.run_sync(store.progress, self._storage, job)
-        done, required = at.chunks, predictor.manifest.input_schema.get("required", [])
-        chunks = store.chunks(self._storage, job, required)
+        done, required = at.chunks, predictor.manifest.request_schema.get("required", [])
+        chunks = store.chunks(self._storage, job, required, predictor.file_formats)
         while (chunk := await to_thread.run_sync(next, chunks, None)) is not None:
             if done:  # by whoever worked on it before
                 done -= 1
@@ -127,7 +126,7 @@ class Worker:
             answered = await self._answer_chunk(predictor, job, chunk)
             if not await self._journalled(job, answered.journal):
                 return None
-            self._metrics.count(job.model, answered.predictions)
+            self._metrics.count(predictor, answered.predictions)
             bad = len(answered.result) - len(answered.predictions)
             at = Progress(at.chunks + 1, chunk[-1].number, at.bad + bad, chunk[-1].end)
             await to_thread.run_sync(store.write_chunk, self._storage, job, at, answered.result)
@@ -137,17 +136,17 @@ class Worker:
         answered = _Answered([], [], [])
         for start in range(0, len(chunk), MOST_TOGETHER):
             started, few = perf_counter(), chunk[start : start + MOST_TOGETHER]
-            inputs = [_parse(predictor, row) for row in few]
-            answered_inputs = iter(await self._ask(predictor, [each.parsed for each in inputs if each.wrong is None]))
-            predictions = [next(answered_inputs) if each.wrong is None else None for each in inputs]
-            for row, each, prediction in zip(few, inputs, predictions, strict=True):
+            parsed = [_parse(predictor, row) for row in few]
+            answers_in_order = iter(await self._ask(predictor, [each.row for each in parsed if each.wrong is None]))
+            predictions = [next(answers_in_order) if each.wrong is None else None for each in parsed]
+            for row, each, prediction in zip(few, parsed, predictions, strict=True):
                 if prediction is None:
                     answered.result.append({"row": row.number, "error": each.wrong or UNANSWERABLE})
                     continue
-                name = row_id(job.id, row.number, Reference(job.model, job.version))
-                own = answers(predictor.manifest, [name], [prediction], started)
-                (line,) = prediction_lines(predictor.manifest, [each.input], [prediction], own, self._keep)
-                answered.result.append({"row": row.number, **_lasting(own[0])})
+                id_ = row_id(job.id, row.number, Reference(job.model, job.version))
+                own = answers(predictor.manifest, [id_], [prediction], started)
+                (line,) = prediction_lines(predictor.manifest, [each.request], [prediction], own, self._keep)
+                answered.result.append(_result_line(row.number, id_, prediction))
                 answered.journal.append({**line, "job": job.id, "row": row.number})
                 answered.predictions.append(prediction)
         return answered
@@ -157,14 +156,14 @@ class Worker:
             return []
         while True:
             try:
-                return await self._batcher.submit(predictor, rows, TOP_K)
+                return await self._batcher.submit(predictor, rows, predictor.default_options)
             except Unanswerable as failed:
                 return failed.predictions
             except QueueFull:
                 await asyncio.sleep(YIELD_SECONDS)
 
     async def _journalled(self, job: Job, lines: list[dict[str, Any]]) -> bool:
-        """Journals what nobody can read yet, once there is room; False if another server has the job by then."""
+        """Journals answers before anybody can read them, once there is room; False if another server has the job."""
         while True:
             if not self._journal.is_crowded:
                 with suppress(JournalError):
@@ -179,41 +178,34 @@ class Worker:
 
 
 @dataclass(frozen=True, slots=True)
-class _Input:
-    """A row of a file: what of it the model reads, as it came and parsed, or what is wrong with it."""
+class _Parsed:
+    """A row of a file: the request that it stands for and the model's row, or what is wrong with it."""
 
-    input: Any = None
-    parsed: Any = None
+    request: Any = None
+    row: Any = None
     wrong: str | None = None
 
 
-def _parse(predictor: Predictor, row: InputRow) -> _Input:
+def _parse(predictor: Predictor, row: InputRow) -> _Parsed:
     if row.wrong is not None:
-        return _Input(wrong=row.wrong)
-    fields = row.fields
-    if isinstance(fields, dict):  # a file may have more columns than the model reads
-        wanted = predictor.manifest.input_schema.get("properties", {})
-        fields = {name: value for name, value in fields.items() if name in wanted}
+        return _Parsed(wrong=row.wrong)
+    request = row.fields
+    if isinstance(request, dict):  # a file may have more columns than the model reads
+        known = predictor.manifest.request_schema.get("properties", {})
+        request = {name: value for name, value in request.items() if name in known}
     try:
-        return _Input(fields, predictor.model.parse(fields))
+        return _Parsed(request, predictor.input.parse(request))
     except InvalidInput as refused:
-        return _Input(wrong=refused.detail)
+        return _Parsed(wrong=refused.detail)
 
 
-def _lasting(answer: Answer) -> dict[str, Any]:
-    """What depends on the row and the model alone, and so is the same whoever answers."""
-    top = [{"label": choice.label, "score": choice.score} for choice in answer.top]
-    return {
-        "id": answer.id,
-        "label": answer.label,
-        "score": answer.score,
-        "top": top,
-        "truncated": answer.truncated,
-    }
+def _result_line(row: int, id_: str, prediction: Prediction) -> dict[str, Any]:
+    """What depends on the row and the model alone, and so is the same whichever server answers."""
+    return {"row": row, "id": id_, **prediction.answer, "truncated": prediction.truncated}
 
 
 def _log(sentence: str, why: Exception) -> None:
-    """With a traceback where nobody foresaw it."""
+    """With a traceback where the failure is unexpected."""
     if isinstance(why, OSError | UserError):
         logger.warning("%s: %s", sentence, refusal(why))
     else:
@@ -221,7 +213,7 @@ def _log(sentence: str, why: Exception) -> None:
 
 
 def _failure(why: Exception) -> str:
-    """For who sent the job."""
+    """What whoever sent the job may know of it."""
     if isinstance(why, OSError):
         return storage_problem(why).document.detail
     return str(why) if isinstance(why, UserError) else "the server failed; its log says why"

@@ -1,0 +1,197 @@
+"""The routes of the API, less /predict."""
+
+from typing import Annotated
+
+from anyio import to_thread
+from fastapi import APIRouter, Depends, Header, Query, Request
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.responses import Response, StreamingResponse
+
+from boatyard import registry
+from boatyard.api import published
+from boatyard.api.answers import Feedback, Health, PublishedModel, PublishedModels, Readiness
+from boatyard.api.jobs import routes as job_routes
+from boatyard.api.jobs import store
+from boatyard.api.jobs.routes import JobState
+from boatyard.api.jobs.store import Job
+from boatyard.api.journalled import append, feedback_line
+from boatyard.api.keys import HEADER, Keys
+from boatyard.api.predicting import ModelName, named_model
+from boatyard.api.problems import Problem, documented
+from boatyard.api.published import Document, From, Name, Promotion, Version
+from boatyard.api.requests import parse, read_json
+from boatyard.api.routes import read_no_more
+from boatyard.bundle.manifest import Card
+from boatyard.bundle.predict import Predictor
+from boatyard.journal import JournalError
+from boatyard.registry import Alias
+from boatyard.storage import Storage
+
+
+async def _let_in(request: Request, key: Annotated[str | None, Header(alias=HEADER)] = None) -> None:
+    keys: Keys = request.app.state.keys
+    if keys:
+        keys.check(key)
+
+
+async def _administrator(request: Request, key: Annotated[str | None, Header(alias=HEADER)] = None) -> str:
+    """The key's name."""
+    keys: Keys = request.app.state.admin_keys
+    if not keys:
+        raise Problem(403, "this server has no admin keys: BOATYARD_ADMIN_KEYS names them")
+    return keys.check(key)
+
+
+Administrator = Annotated[str, Depends(_administrator)]
+
+router = APIRouter(dependencies=[Depends(read_no_more)], responses=documented(422))
+guarded = APIRouter(dependencies=[Depends(_let_in), Depends(read_no_more)], responses=documented(401, 403, 422, 429))
+administered = APIRouter(
+    dependencies=[Depends(_administrator), Depends(read_no_more)],
+    responses=documented(401, 403, 404, 409, 422, 429, 500, 503),
+)
+
+
+async def _default_model(request: Request) -> Predictor:
+    return await named_model(request.app.state.models, None)
+
+
+async def _named_model(request: Request, model: Annotated[ModelName | None, Query()] = None) -> Predictor:
+    return await named_model(request.app.state.models, model)
+
+
+DefaultModel = Annotated[Predictor, Depends(_default_model)]
+NamedModel = Annotated[Predictor, Depends(_named_model)]
+
+
+@guarded.post("/feedback", status_code=202, responses=documented(400, 408, 413, 415, 422, 500, 503))
+async def feedback(request: Request) -> Feedback:
+    """Takes the truth about an earlier prediction: the `id` it was answered with, and what would have been right.
+
+    What that is depends on the model's task, and must be possible for the model; it is kept, and answered with, in the
+    model's own spelling.
+    """
+    state, sent = request.app.state, parse(await read_json(request), Feedback)
+    model, truth = await to_thread.run_sync(state.truths.check, sent, state.models.default)
+    append(state.journal, [feedback_line(sent.id, model, truth)])
+    return Feedback(id=sent.id, **truth)
+
+
+@guarded.post("/jobs", status_code=202, responses=documented(404, 408, 413, 415, 422, 429, 500, 503))
+async def submit_job(request: Request, response: Response, predictor: NamedModel) -> JobState:
+    """Takes a file of inputs, such as CSV or JSON Lines, to be answered row by row: ask at `location` for its state."""
+    storage: Storage = request.app.state.storage
+    job = await job_routes.submit(request, storage, predictor)
+    request.app.state.worker.wake()
+    response.headers["location"] = f"/jobs/{job.id}"
+    return await to_thread.run_sync(job_routes.state, storage, job)
+
+
+def _job(request: Request, job: str) -> Job:
+    try:
+        return store.find(request.app.state.storage, job)
+    except store.UnknownJob as why:
+        raise Problem(404, str(why)) from None
+
+
+NamedJob = Annotated[Job, Depends(_job)]
+
+
+@guarded.get("/jobs/{job}", responses=documented(404, 422, 500, 503))
+def job_state(request: Request, job: NamedJob) -> JobState:
+    """How the job is doing."""
+    return job_routes.state(request.app.state.storage, job)
+
+
+@guarded.get(
+    "/jobs/{job}/result",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/jsonl": {}}}, **documented(404, 409, 422, 500, 503)},
+)
+async def job_result(request: Request, job: NamedJob) -> Response:
+    """A line of JSON for each row, in the file's order: `row` and what a prediction has, or `error`."""
+    storage: Storage = request.app.state.storage
+    state = await to_thread.run_sync(job_routes.state, storage, job)
+    if state.state == "running":
+        raise Problem(409, f"the job is not finished: {state.rows:,} rows are answered")
+    keys = await to_thread.run_sync(store.result_keys, storage, job)
+    return StreamingResponse(job_routes.result(storage, keys), media_type="application/jsonl")
+
+
+@router.get("/healthz")
+async def healthz() -> Health:
+    """The process is alive."""
+    return Health()
+
+
+@router.get("/readyz", responses=documented(500, 503))
+async def readyz(request: Request, predictor: DefaultModel) -> Readiness:
+    """The server answers predictions, and is not about to stop; if not, the problem says why."""
+    if request.app.state.draining:
+        raise Problem(503, "the server is about to stop")
+    try:
+        request.app.state.journal.check()
+    except JournalError as why:
+        raise Problem(503, str(why)) from None
+    return Readiness(model=predictor.manifest.name, version=predictor.manifest.version)
+
+
+@guarded.get("/model", responses=documented(500, 503))
+async def model_card(predictor: DefaultModel) -> Card:
+    """The default model's card."""
+    return predictor.manifest
+
+
+@guarded.get("/models", responses=documented(500, 503))
+def published_models(request: Request) -> PublishedModels:
+    """What the registry holds."""
+    storage: Storage = request.app.state.storage
+    return PublishedModels(
+        models=[
+            PublishedModel(
+                name=name,
+                versions=registry.versions(storage, name),
+                aliases=registry.aliases(storage, name),
+            )
+            for name in registry.names(storage)
+        ]
+    )
+
+
+@guarded.get("/models/{name}/{version}", responses=documented(404, 422, 500, 503))
+def published_card(request: Request, name: Name, version: Version) -> Card:
+    """The card of one version."""
+    return published.card(request.app.state.storage, name, version)
+
+
+@guarded.get(
+    "/models/{name}/{version}/files/{document}",
+    response_class=Response,
+    responses={200: {"content": {sent: {} for sent in published.TYPES.values()}}, **documented(404, 422, 500, 503)},
+)
+def published_document(request: Request, name: Name, version: Version, document: Document) -> Response:
+    """What people read of one version: its card, its pictures, what was measured, the facts about its data."""
+    return published.document(request.app.state.storage, name, version, document)
+
+
+@administered.post("/models/{name}/aliases/{alias}", responses=documented(400, 408, 413, 415))
+async def promote(request: Request, name: Name, alias: Name, by: Administrator) -> Alias:
+    """Points the alias at the `version`, once this server has opened it and tried it. It needs an admin key."""
+    promotion = parse(await read_json(request), Promotion)
+    await named_model(request.app.state.models, f"{name}@{promotion.version}")
+    return await to_thread.run_sync(published.promote, request.app.state.storage, name, promotion, alias, by)
+
+
+@administered.post("/models/{name}/aliases/{alias}/rollback")
+def rollback(request: Request, name: Name, alias: Name, by: Administrator, expected: From = None) -> Alias:
+    """Points the alias at what it pointed at before its last promotion. It needs an admin key.
+
+    A repeated request goes back two versions, unless `expected` names the one to leave.
+    """
+    return published.rollback(request.app.state.storage, name, alias, expected, by)
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+async def metrics(request: Request) -> Response:
+    """For Prometheus."""
+    return Response(request.app.state.metrics.page(), headers={"content-type": CONTENT_TYPE_LATEST})

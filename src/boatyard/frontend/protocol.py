@@ -1,0 +1,75 @@
+"""What an input and a task owe to the web page: modules that import Streamlit, and nothing that learns or serves.
+
+A card is what `GET /model` answers, a request what `POST /predict` takes. How to write a page is in
+docs/how-to/add-an-input-or-a-task.md.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+Card = Mapping[str, Any]
+"""The manifest of a bundle in format 2, less its files and its training config."""
+
+Request = Mapping[str, Any]
+Answer = Mapping[str, Any]
+Truth = Mapping[str, Any]
+"""What feedback says, less its id."""
+
+
+class InputPage(Protocol):
+    """The module `boatyard.inputs.<input>.page`."""
+
+    NOUN: str
+    """What one request is called, such as "message"."""
+
+    def form(self, card: Card) -> Request:
+        """Draw the widgets that make one request, inside a form; the request that they make now."""
+
+    def fill(self, example: Request) -> None:
+        """Put an example into the widgets, which are drawn afterwards."""
+
+    def caption(self, example: Request) -> str:
+        """The example as its button names it; what is too long is cut."""
+
+    def show(self, request: Request) -> None:
+        """Draw a request that was answered, above its answer."""
+
+    def cut(self, card: Card) -> str:
+        """The sentence on an answer to a request of which the model read a part."""
+
+    def file_help(self, card: Card) -> str:
+        """What a file of many requests holds, as Markdown."""
+
+
+class TaskPage(Protocol):
+    """The module `boatyard.tasks.<task>.page`."""
+
+    OPTIONS: Mapping[str, str | int]
+    """The task's Options that the page sends with each request, where the defaults do not suit it."""
+
+    def summary(self, card: Card) -> str:
+        """What the model answers with, such as "77 labels"."""
+
+    def headline(self, answer: Answer) -> str:
+        """The answer itself, in a few words."""
+
+    def figures(self, answer: Answer) -> dict[str, str]:
+        """A few numbers of the answer by name."""
+
+    def draw(self, answer: Answer, card: Card) -> None:
+        """Draw the rest of the answer, such as a chart."""
+
+    def agreement(self, answer: Answer) -> Truth | None:
+        """The truth if the answer is exactly right; None where nobody could say that it is."""
+
+    def correction(self, answer: Answer, card: Card) -> Truth | None:
+        """Draw the widgets that ask for the truth, inside a form; the truth that they hold now, if any."""
+
+    def describe(self, truth: Truth, card: Card) -> str:
+        """A truth, in a few words."""
+
+    def mistakes(self, metrics: Mapping[str, Any]) -> None:
+        """Draw where the model is wrong, by a bundle's metrics.json."""
+
+    def data(self, facts: Mapping[str, Any]) -> None:
+        """Draw the targets that it was trained on, by a bundle's data.json."""

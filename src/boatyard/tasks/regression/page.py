@@ -1,0 +1,118 @@
+"""How numbers are shown and corrected."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+import streamlit as st
+
+from boatyard.frontend import charts
+from boatyard.frontend.protocol import Answer, Card, Truth
+from boatyard.frontend.showing import literal, number
+
+OPTIONS: Mapping[str, str | int] = {}
+
+
+def summary(card: Card) -> str:
+    """One number, and its unit."""
+    unit = card["target"].get("unit")
+    return f"One number in {unit}" if unit else "One number"
+
+
+def headline(answer: Answer) -> str:
+    """The number with its unit."""
+    return _with_unit(number(answer["value"]), answer["unit"])
+
+
+def figures(answer: Answer) -> dict[str, str]:
+    """The interval."""
+    return {"90% interval": f"{number(answer['low'])} to {number(answer['high'])}"}
+
+
+def draw(answer: Answer, card: Card) -> None:
+    """The number in its interval, on the scale of the targets that the model has learnt from."""
+    row = {"name": "", "value": answer["value"], "low": answer["low"], "high": answer["high"], "chosen": True}
+    charts.draw(
+        charts.intervals([row], answer["unit"] or "", domain=card["target"]["buckets"]),
+        f"{headline(answer)}, between {number(answer['low'])} and {number(answer['high'])}",
+    )
+    st.caption("For nine rows in ten like those of its data, the truth lies in the interval.")
+
+
+def agreement(answer: Answer) -> Truth | None:  # noqa: ARG001 - every task's signature
+    """None: nobody knows a number to its last digit by looking at the model's."""
+    return None
+
+
+def correction(answer: Answer, card: Card) -> Truth | None:
+    """A number that is typed."""
+    unit = card["target"].get("unit")
+    name = f"What would be right, in {literal(unit)}?" if unit else "What would be right?"
+    value = st.number_input(name, value=None, key=f"truth-of-{answer['id']}", format="%g", placeholder="A number")
+    return None if value is None else {"value": value}
+
+
+def describe(truth: Truth, card: Card) -> str:
+    """The number as it was typed, with its unit."""
+    return _with_unit(f"{truth['value']:,.15g}", card["target"].get("unit"))
+
+
+def _with_unit(value: str, unit: str | None) -> str:
+    return f"{value} {unit}" if unit else value
+
+
+# ---- how far off it is
+
+
+def mistakes(metrics: Mapping[str, Any]) -> None:
+    """Answers against truths, and the error by the size of the truth.
+
+    Of the detail: `points`, some rows with their `truth` and `value`; `ranges` of the truth from `low` to `high`, with
+    their `rows`, `mean_absolute_error` and `mean_error` (of value - truth).
+    """
+    detail = metrics["detail"]
+    st.markdown("**Answers against truths**")
+    charts.draw(_scatter(detail["points"]), "Each answer against its truth")
+    st.caption(
+        f"{metrics['rows']:,} rows of the {literal(metrics['split'])} split, as trained, of which "
+        f"{len(detail['points']):,} are drawn. On the line an answer is right."
+    )
+    st.markdown("**Error, by the truth**")
+    st.table(
+        [
+            {
+                "truth": f"{number(part['low'])} to {number(part['high'])}",
+                "rows": f"{part['rows']:,}",
+                "mean absolute error": number(part["mean_absolute_error"]),
+                "mean error": number(part["mean_error"]),
+            }
+            for part in detail["ranges"]
+        ]
+    )
+    st.caption("A mean error above 0: the model answers with too much there.")
+
+
+def _scatter(points: Sequence[Mapping[str, float]]) -> Any:
+    """`value` of each `truth`."""
+    ends = [point[end] for point in points for end in ("truth", "value")]
+    scale, axis = alt.Scale(zero=False, nice=True), alt.Axis(tickCount=5)
+    answered = (
+        alt.Chart(charts.data(points))
+        .mark_point(filled=True, opacity=0.5, size=30, color=charts.accent())
+        .encode(
+            x=alt.X("truth:Q", scale=scale, axis=axis, title="truth"),
+            y=alt.Y("value:Q", scale=scale, axis=axis, title="answer"),
+            tooltip=["truth:Q", "value:Q"],
+        )
+    )
+    return (charts.diagonal(min(ends), max(ends)) + answered).properties(height=300)
+
+
+# ---- the data
+
+
+def data(facts: Mapping[str, Any]) -> None:
+    """How the targets are spread: of `targets`, by split, percentiles by name, or None where the split has no row."""
+    st.markdown("**Targets**")
+    rows = [{"split": split, **points} for split, points in facts["targets"].items() if points]
+    st.dataframe(rows, hide_index=True)

@@ -1,0 +1,199 @@
+"""Each task's part of the web page, before services that answer as the api and the monitor do."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from standin_services import Services, content, drawn, open_page, running
+from streamlit.testing.v1 import AppTest
+
+from boatyard import inputs, tasks
+from boatyard.tasks.score import Score
+
+pytestmark = pytest.mark.unit
+
+TIME = {"id": "1", "model": "m", "version": "v", "truncated": False, "duration_ms": 1.5}
+LABELS = ["berth", "fuel", "repair"]
+ACCURACY = {"name": "accuracy", "value": 0.9, "low": 0.85, "high": 0.94, "higher_is_better": True}
+ERROR = {"name": "mean_absolute_error", "value": 1.5, "low": 1.25, "high": 1.75, "higher_is_better": False}
+CARDS: dict[str, dict[str, Any]] = {
+    "classification": {"target": {"labels": LABELS}, "metrics": {"served": [ACCURACY], "baseline": [ACCURACY]}},
+    "regression": {
+        "target": {"unit": "EUR", "margin": 2.5, "buckets": [1.0, 10.0, 100.0]},
+        "metrics": {"served": [ERROR], "baseline": []},
+    },
+}
+ANSWERS = {
+    "classification": {"label": "fuel", "score": 0.75, "top": [{"label": "fuel", "score": 0.75}]},
+    "regression": {"value": 1234.5, "low": 1232.0, "high": 1237.0, "unit": "EUR"},
+}
+DETAILS = {
+    "classification": {
+        "labels": LABELS,
+        "confusion": [[5, 0, 0], [2, 3, 0], [0, 0, 4]],
+        "calibration": [{"low": 0.6, "high": 0.8, "rows": 14, "confidence": 0.7, "accuracy": 0.8}],
+    },
+    "regression": {
+        "points": [{"truth": 1.0, "value": 2.5}, {"truth": 9.0, "value": 8.0}],
+        "ranges": [{"low": 1.0, "high": 9.0, "rows": 14, "mean_absolute_error": 1.25, "mean_error": 0.25}],
+    },
+}
+FORMAT_1 = Path(__file__).parents[1] / "fixtures" / "format-1" / "storage" / "models" / "moorings"
+
+
+def published(task: str) -> Services:
+    """An api with one version of a model that has been asked something, and its monitor."""
+    card = {
+        **CARDS[task],
+        "name": "m",
+        "version": "v",
+        "created": "2026-01-02T03:04:05Z",
+        "input": "text",
+        "task": task,
+        "request_schema": {"required": ["text"], "properties": {"text": {"type": "string"}}},
+        "limits": {"max_tokens": 8},
+        "examples": [{"text": "an example"}],
+        "git_commit": None,
+        "data_fingerprint": "0" * 16,
+        "packages": {},
+    }
+    measured = {"split": "test", "rows": 14, "scores": card["metrics"]["served"], "detail": DETAILS[task]}
+    services = Services()
+    services.answers = {
+        "/model": card,
+        "/models": {"models": [{"name": "m", "versions": ["v"], "aliases": {"production": "v"}}]},
+        "/models/m/v": card,
+        "/models/m/v/files/MODEL_CARD.md": b"# m\n\nThe card.\n",
+        "/models/m/v/files/metrics.json": json.dumps(measured).encode(),
+        "/predict": {**TIME, **ANSWERS[task]},
+        "/feedback": {"id": "1"},
+    }
+    return services
+
+
+@pytest.fixture
+def services(request: pytest.FixtureRequest) -> Iterator[Services]:
+    made = published(request.param)
+    with running(made):
+        yield made
+
+
+def press(page: AppTest, label: str) -> None:
+    (button,) = [button for button in page.button if button.label == label]
+    drawn(button.click().run())
+
+
+def test_every_input_and_task_has_a_page_that_owes_nothing() -> None:
+    from boatyard.frontend.protocol import InputPage, TaskPage
+
+    for package, protocol in ((inputs, InputPage), (tasks, TaskPage)):
+        owed = {name for name in (*vars(protocol), *protocol.__annotations__) if not name.startswith("_")}
+        for name in package.names():
+            assert not {member for member in owed if not hasattr(package.page(name), member)}, name
+
+
+@pytest.mark.parametrize("services", ["classification"], indirect=True)
+def test_a_label_is_agreed_with_or_another_is_chosen(services: Services) -> None:
+    page = open_page("predict")
+    assert "3 labels, version v" in content(page)
+    press(page, "an example")
+    assert services.posted == [("/predict?top_k=5", {"text": "an example"})]
+    assert page.subheader[0].value == "fuel"
+    assert "Confidence: 75.0%" in content(page)
+    press(page, "No")
+    assert page.selectbox[0].options == ["berth", "repair"]
+    press(page, "Send")
+    assert "Say first what would be right." in content(page)
+    page.selectbox[0].select("repair")
+    press(page, "Send")
+    assert services.posted[1:] == [("/feedback", {"id": "1", "label": "repair"})]
+    assert "It is kept that repair is right." in content(page)
+
+
+@pytest.mark.parametrize("services", ["regression"], indirect=True)
+def test_a_number_is_shown_in_its_interval_and_corrected_by_another(services: Services) -> None:
+    page = open_page("predict")
+    assert "One number in EUR, version v" in content(page)
+    press(page, "an example")
+    assert services.posted == [("/predict", {"text": "an example"})]
+    assert "1,234.5 EUR" in content(page)
+    assert "90% interval: 1,232 to 1,237" in content(page)
+    assert "Was this right?" not in content(page)
+    page.number_input[0].set_value(1200.25)
+    press(page, "Send")
+    assert services.posted[1:] == [("/feedback", {"id": "1", "value": 1200.25})]
+    assert "It is kept that 1,200.25 EUR is right." in content(page)
+
+
+@pytest.mark.parametrize(
+    ("services", "title", "interval", "mistake"),
+    [
+        ("classification", "accuracy", "0.9000 (0.8500 to 0.9400)", "What is taken for what"),
+        ("regression", "mean absolute error", "1.5000 (1.2500 to 1.7500)", "Error, by the truth"),
+    ],
+    indirect=["services"],
+)
+def test_models_are_compared_by_their_own_scores(services: Services, title: str, interval: str, mistake: str) -> None:  # noqa: ARG001
+    page = open_page("models")
+    assert title in page.dataframe[0].value.columns
+    assert page.table[0].value.to_numpy().tolist() == [[title, interval]]
+    assert mistake in content(page)
+
+
+@pytest.mark.parametrize("services", ["classification"], indirect=True)
+def test_mistakes_of_a_model_in_format_1_are_drawn(services: Services) -> None:
+    (metrics,) = FORMAT_1.glob("*/metrics.json")
+    services.answers["/models/m/v/files/metrics.json"] = metrics.read_bytes()
+    page = open_page("models")
+    assert "130 rows of the test split, as trained." in content(page)
+    assert page.table[1].value.to_numpy().tolist()[0] == ["4 of 39", "fuel", "berth"]
+
+
+def quality(score: dict[str, Any]) -> dict[str, Any]:
+    worse = {**score, "value": 2 * score["value"], "low": 1.0, "high": 20_000.0}
+    return {"feedback": 7, "score": worse, "accepted": score, "unknown": 0}
+
+
+@pytest.mark.parametrize("services", ["regression"], indirect=True)
+def test_traffic_of_numbers_is_shown_without_categories(services: Services) -> None:
+    services.answers["/metrics"] = (
+        b"# TYPE boatyard_answer_number histogram\n"
+        b'boatyard_answer_number_bucket{column="value",le="1.0",model="m"} 0.0\n'
+        b'boatyard_answer_number_bucket{column="value",le="10.0",model="m"} 3.0\n'
+        b'boatyard_answer_number_bucket{column="value",le="+Inf",model="m"} 5.0\n'
+    )
+    services.answers["/statistics"] = {
+        "rows": 30,
+        "hours": ["2026-01-02T03:00:00+00:00"],
+        "counts": [30],
+        "categories": {},
+        "numbers": {"value": {"p5": 0.5, "p95": 1234567.8}, "length": {"p5": 4.0, "p95": None}},
+        "latency_ms": {"p95": 2.0},
+        "quality": quality(ERROR),
+    }
+    page = content(open_page("traffic"))
+    for part in (
+        "**Predictions, by value**",
+        "**Predictions in each hour**",
+        "**Value**",
+        "p5: 0.5",
+        "p95: 1,234,568",
+        "p95: n/a",
+        "Live mean absolute error: 3.0000",
+        "Answers with feedback: 7. Mean absolute error is between 1.0000 and 20,000; the model was accepted at 1.5000.",
+    ):
+        assert part in page
+
+
+def test_live_quality_is_named_by_what_is_known_of_it() -> None:
+    from boatyard.frontend.showing import judged, live
+
+    nothing = {"feedback": 0, "score": None, "accepted": None, "unknown": 0}
+    assert live(nothing) == {"Live quality": "n/a"}
+    assert live({**nothing, "accepted": ACCURACY}) == {"Live accuracy": "n/a"}
+    assert judged(nothing) == "No answer has feedback yet."
+    one = {"name": "mean_absolute_error", "value": 3.0, "low": None, "high": None, "higher_is_better": False}
+    assert Score(**one).title in next(iter(live({**nothing, "feedback": 1, "score": one})))
+    assert judged({**nothing, "feedback": 1, "score": one}) == "Answers with feedback: 1."
