@@ -85,7 +85,7 @@ def test_everything_that_the_dashboard_asks_for_is_exposed(exposed: dict[str, se
 
 
 def test_everything_that_server_and_monitor_expose_is_on_the_dashboard(exposed: dict[str, set[str]]) -> None:
-    assert {"boatyard_requests_total", "boatyard_drift_drifted", "boatyard_live_accuracy"} <= exposed.keys()
+    assert {"boatyard_requests_total", "boatyard_drift_drifted", "boatyard_live_score"} <= exposed.keys()
     shown = set.union(*(metric_names(target["expr"]) for target in TARGETS))
     parts = re.compile(r"_(bucket|sum|count)$")
     ours = {parts.sub("", name) for name in exposed if name.startswith("boatyard_") and not name.endswith("_created")}
