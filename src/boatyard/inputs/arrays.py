@@ -11,15 +11,16 @@ import pyarrow as pa
 from boatyard.inputs.protocol import Features, OpenInput
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from pathlib import Path
+
+    from torch import Tensor, nn
 
 
 class ArrayEncoder:
-    """An Encoder whose columns are the graph's inputs, each array flat."""
+    """An Encoder whose columns are the graph's inputs, each a list."""
 
     def __init__(self, served: OpenInput[Any, Any]) -> None:
         self._served = served
-        self._shapes: dict[str, tuple[int, ...]] = {}
 
     def encode(self, rows: Sequence[Any]) -> dict[str, pa.Array]:
         """A list for each row, and its cost."""
@@ -36,15 +37,31 @@ class ArrayEncoder:
         return {name: torch.tensor([item[name] for item in items]) for name in sorted(names)}
 
 
+def export_arrays(network: nn.Module, example: Mapping[str, Tensor], outputs: Sequence[str], graph: Path) -> None:
+    """For `export_graph`. `example`: the graph's inputs, of two rows or more."""
+    import torch
+
+    torch.onnx.export(
+        network.eval(),
+        tuple(example.values()),
+        str(graph),
+        input_names=list(example),
+        output_names=list(outputs),
+        dynamic_axes={name: {0: "batch"} for name in (*example, *outputs)},
+        opset_version=17,
+        dynamo=False,
+    )
+
+
 class ArrayFeatures:
-    """SimpleFeatures that are the arrays themselves, [rows, numbers]. `description`: a noun phrase."""
+    """SimpleFeatures that are the arrays themselves, [rows, numbers]."""
 
     most_rows = 50_000
     most_cost = 50_000
 
-    def __init__(self, served: OpenInput[Any, Any], description: str) -> None:
+    def __init__(self, served: OpenInput[Any, Any], name: str) -> None:
+        self.name = name
         self._served = served
-        self._description = description
 
     def cost(self, rows: Sequence[Any]) -> int:
         """In rows."""
@@ -54,7 +71,7 @@ class ArrayFeatures:
         """The same, rich or not."""
         from sklearn.preprocessing import FunctionTransformer
 
-        return FunctionTransformer(self._flat), self._description
+        return FunctionTransformer(self._flat), self.name
 
     def _flat(self, rows: Sequence[Any]) -> Any:
         feeds = self._served.collate(self._served.encode(rows))

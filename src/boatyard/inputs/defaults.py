@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from boatyard.inputs.protocol import InvalidInput, OpenInput, Problem
+
 if TYPE_CHECKING:
-    from boatyard.config.schema import Model
+    from boatyard.config.schema import Data, Model
 
 __all__ = [
     "COST_UNIT",
@@ -21,6 +23,7 @@ __all__ = [
     "request",
     "show",
     "size",
+    "stored_data",
     "unservable",
 ]
 
@@ -58,6 +61,11 @@ def request(fields: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
     return dict(zip(fields, row, strict=True))
 
 
+def stored_data(data: Data) -> dict[str, Any]:  # noqa: ARG001 - every input's signature
+    """None: `read` takes a request as it is."""
+    return {}
+
+
 def limits(model: Model) -> dict[str, int]:  # noqa: ARG001 - every input's signature
     """No limits but those of every request."""
     return {}
@@ -70,3 +78,12 @@ def make_inputs(model: Model, fields: Sequence[str], rows: Iterable[Sequence[Any
 def digest_of_start(model: Model) -> dict[str, str]:  # noqa: ARG001 - every input's signature
     """No files: the network starts from random weights."""
     return {}
+
+
+def read_as_served(served: OpenInput[Any, Any], cells: Mapping[str, Any], column: str) -> tuple[Any, ...] | Problem:
+    """For `read`: the row that a server makes of these cells; what it refuses is a problem of the `column`."""
+    try:
+        row: tuple[Any, ...] = served.parse(cells)
+    except InvalidInput as wrong:
+        return Problem("unservable", column, f"cannot be read: {wrong.detail}")
+    return row

@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from boatyard.inputs.protocol import Problem
-from boatyard.tasks.protocol import Outputs, Parity, Section, ShownRows, Target
+from boatyard.tasks.protocol import Outputs, Parity, Section, ShownRows, Target, Truth
 from boatyard.tasks.score import Losses, Scores, mean_score, paired_interval
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ __all__ = [
     "DOCUMENTS",
     "SMOOTHED",
     "card_parts",
+    "cell",
     "data_facts",
     "data_section",
     "fit_after",
@@ -67,6 +68,11 @@ def tensor(targets: Sequence[Any]) -> Tensor:
     return torch.as_tensor(targets, dtype=torch.float32)
 
 
+def cell(truth: Truth) -> Any:
+    """The value of its first field."""
+    return next(iter(truth.values()))
+
+
 def fit_after(outputs: Outputs, targets: NDArray[Any]) -> Target:  # noqa: ARG001 - every task's signature
     """Nothing: the network's outputs are answered as they are."""
     return {}
@@ -76,6 +82,7 @@ def report(
     scores: Scores,  # noqa: ARG001 - every task's signature
     outputs: Outputs,  # noqa: ARG001
     targets: NDArray[Any],  # noqa: ARG001
+    target: Target,  # noqa: ARG001
     shown: ShownRows,  # noqa: ARG001
     config: Config,  # noqa: ARG001
     folder: Path,  # noqa: ARG001
@@ -102,7 +109,7 @@ def target_column(data: Data) -> str:
     raise NotImplementedError
 
 
-def parity(name: str, exact: Losses, served: Losses) -> Parity:
+def parity_of_means(name: str, exact: Losses, served: Losses) -> Parity:
     """By the mean of the losses, which is called `name`: refused where it grew by more than chance."""
     before, after = mean_score(name, exact), mean_score(name, served)
     worse = paired_interval(exact, served)[1] < 0
@@ -117,6 +124,22 @@ class Fitted:
     name: str
     description: str
     outputs: Callable[[Sequence[Any]], Outputs]
+
+
+class PlainHead:
+    """What a Head needs not say of itself where it has one raw output, and nothing but its width to keep."""
+
+    def divergence(self, first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> Tensor:
+        """The mean squared difference."""
+        (before,), (after,) = first.values(), second.values()
+        return (before - after).square().mean()
+
+    def start_at(self, features: Tensor, targets: Tensor) -> None:
+        """At random weights, whatever the rows."""
+
+    def shape(self) -> dict[str, Any]:
+        """Nothing."""
+        return {}
 
 
 class Values:

@@ -23,29 +23,28 @@ class Visit(NamedTuple):
 
 
 class Clicks:
-    measured = (Column("clicks", "the number of clicks"),)
+    measured = (Column("clicks_read", "the number of clicks that are read"),)
     described = (Column("first_page", "the page that a visit begins with", category=True),)
 
     def parse(self, payload):
         clicks = payload.get("clicks") if isinstance(payload, dict) else None
-        clicks = clicks.split() if isinstance(clicks, str) else clicks  # as a cell of a file has them
-        if (
-            not isinstance(clicks, list)
-            or not clicks
-            or not all(isinstance(p, str) and is_encodable(p) for p in clicks)
-        ):
+        clicks = clicks.split() if isinstance(clicks, str) else clicks  # as a line or a cell of a file has them
+        if not (isinstance(clicks, list) and clicks and all(isinstance(p, str) and is_encodable(p) for p in clicks)):
             raise InvalidInput('"clicks" must be a list with the names of one page or more', "/clicks")
         return (clicks,)
 
     def encode(self, rows):
-        places = [[crc32(page.encode()) % PAGES for page in clicks[:MOST_CLICKS]] for (clicks,) in rows]
-        return [Visit(np.bincount(p, minlength=PAGES), len(row[0]) > MOST_CLICKS) for p, row in zip(places, rows)]
+        return [self._encoded(clicks) for (clicks,) in rows]
+
+    def _encoded(self, clicks):
+        places = [crc32(page.encode()) % PAGES for page in clicks[:MOST_CLICKS]]
+        return Visit(np.bincount(places, minlength=PAGES), truncated=len(clicks) > MOST_CLICKS)
 
     def collate(self, encoded):
         return {"pages": np.stack([visit.pages for visit in encoded]).astype(np.float32)}
 
     def measure(self, encoded):
-        return {"clicks": int(encoded.pages.sum())}
+        return {"clicks_read": int(encoded.pages.sum())}
 
     def describe(self, rows, encoded):
         return {"first_page": [clicks[0] for (clicks,) in rows]}

@@ -1,12 +1,12 @@
-"""Visits from files to a network's features."""
+"""Visits from files, and the network's part that reads them."""
 
 import pyarrow as pa
 import torch
-from sklearn.preprocessing import FunctionTransformer
+from boatyard.inputs.clicks.serving import PAGES, Clicks
 
-from boatyard.inputs.clicks.serving import PAGES, Clicks, InvalidInput
+from boatyard.inputs.arrays import ArrayEncoder, ArrayFeatures, export_arrays
 from boatyard.inputs.defaults import *  # noqa: F403
-from boatyard.inputs.protocol import Problem
+from boatyard.inputs.defaults import read_as_served
 
 
 def fields(data):
@@ -14,10 +14,7 @@ def fields(data):
 
 
 def read(cells, data):
-    try:
-        return Clicks().parse(cells)
-    except InvalidInput as wrong:
-        return Problem("no_visit", "clicks", f"cannot be read: {wrong.detail}")
+    return read_as_served(Clicks(), cells, "clicks")
 
 
 def request_schema(fields):
@@ -25,17 +22,8 @@ def request_schema(fields):
     return {"type": "object", "properties": {"clicks": clicks}, "required": ["clicks"]}
 
 
-class Encoder:
-    def encode(self, rows):
-        pages = Clicks().collate(Clicks().encode(rows))["pages"]
-        return {"pages": pa.array(list(pages)), "cost": pa.array([1] * len(rows), pa.int32())}
-
-    def collate(self, items):
-        return {"pages": torch.tensor([item["pages"] for item in items])}
-
-
 def open_encoder(folder):
-    return Encoder()
+    return ArrayEncoder(Clicks())
 
 
 class Backbone(torch.nn.Linear):
@@ -57,21 +45,8 @@ def restore_backbone(shape):
 
 
 def export_graph(network, outputs, graph):
-    names = {"input_names": ["pages"], "output_names": list(outputs)}
-    axes = {name: {0: "batch"} for name in ["pages", *outputs]}
-    torch.onnx.export(network, (torch.zeros(2, PAGES),), str(graph), **names, dynamic_axes=axes, dynamo=False)
-
-
-class SimpleFeatures:
-    most_rows = most_cost = 100_000
-
-    def cost(self, rows):
-        return len(rows)
-
-    def features(self, *, rich):
-        counts = FunctionTransformer(lambda rows: Clicks().collate(Clicks().encode(rows))["pages"])
-        return counts, "how often each page was clicked on"
+    export_arrays(network, {"pages": torch.zeros(2, PAGES)}, outputs, graph)
 
 
 def simple_features():
-    return SimpleFeatures()
+    return ArrayFeatures(Clicks(), "counted pages")

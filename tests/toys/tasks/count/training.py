@@ -1,15 +1,14 @@
 """Counts from files to a Poisson regression."""
 
-import re
-
 import numpy as np
 import torch
+from boatyard.tasks.count.serving import deviance
 from sklearn.linear_model import PoissonRegressor
 
 from boatyard.inputs.protocol import Problem
-from boatyard.tasks.count.serving import deviance, mean_score
 from boatyard.tasks.defaults import *  # noqa: F403
-from boatyard.tasks.defaults import Fitted, Values
+from boatyard.tasks.defaults import Fitted, PlainHead, Values, parity_of_means
+from boatyard.tasks.score import Scores, mean_score
 
 VALIDATION = {"deviance": False}
 
@@ -18,14 +17,13 @@ class Counts(Values):
     def read(self, cells):
         cell = str(cells.get(self.column))
         wrong = Problem("no_count", self.column, f"holds {cell!r}; expected a whole number")
-        return int(cell) if re.fullmatch(r"\d{1,9}", cell) else wrong
+        return int(cell) if cell.isascii() and cell.isdecimal() and len(cell) < 10 else wrong
 
 
-def open_targets(data):
-    return Counts(data)
+open_targets = Counts
 
 
-class Head(torch.nn.Linear):
+class Head(PlainHead, torch.nn.Linear):
     def forward(self, features):
         return {"log_rate": super().forward(features).squeeze(-1).clamp(-20, 20)}
 
@@ -34,15 +32,6 @@ class Head(torch.nn.Linear):
 
     def served(self, raw):
         return (raw["log_rate"].exp(),)
-
-    def divergence(self, first, second):
-        return (first["log_rate"] - second["log_rate"]).square().mean()
-
-    def start_at(self, features, targets):
-        self.bias.data.fill_(targets.mean().clamp(min=0.01).log())
-
-    def shape(self):
-        return {}
 
 
 def build_head(width, target, model):
@@ -63,6 +52,10 @@ def losses(outputs, targets):
 
 def score(outputs, targets, target, config):
     return Scores(len(targets), [mean_score("deviance", losses(outputs, targets))], {})
+
+
+def parity(exact, served, targets, config):
+    return parity_of_means("deviance", losses(exact, targets), losses(served, targets))
 
 
 def truth(stored, target):
