@@ -18,6 +18,7 @@ from boatyard import inputs, tasks
 
 TOYS = ROOT / "tests" / "toys"
 PLUGINS = {"inputs": "clicks", "tasks": "count"}
+CHOSEN = ("data=clicks", "model=clicks", "data.path=visits.jsonl", "tracking=none")
 PAGES = ("home", "search", "shirt", "shoes", "cart", "help")
 
 
@@ -86,12 +87,22 @@ def write_visits(file: Path, rows: int = 1_500) -> Path:
     return file
 
 
-def run(checkout: Path, *words: str, status: int = 0) -> str:
+def environment(checkout: Path) -> dict[str, str]:
+    """In which processes run the checkout's code, on its storage."""
+    return {"PYTHONPATH": str(checkout / "src"), "BOATYARD_STORAGE": str(checkout), "HF_HUB_OFFLINE": "1"}
+
+
+def run(checkout: Path, *words: str, status: int = 0, **variables: str) -> str:
     """`python -m WORDS` in the checkout; what it printed."""
-    environment = os.environ | {"PYTHONPATH": str(checkout / "src"), "BOATYARD_STORAGE": str(checkout)}
     ran = subprocess.run(
-        [sys.executable, "-m", *words], cwd=checkout, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-m", *words],
+        cwd=checkout,
+        env=os.environ | environment(checkout) | variables,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert ran.returncode == status, ran.stdout + ran.stderr
     assert "Traceback" not in ran.stderr, ran.stderr
-    return ran.stdout
+    return ran.stdout + (ran.stderr if status else "")
