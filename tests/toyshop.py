@@ -106,3 +106,10 @@ def run(checkout: Path, *words: str, status: int = 0, **variables: str) -> str:
     assert ran.returncode == status, ran.stdout + ran.stderr
     assert "Traceback" not in ran.stderr, ran.stderr
     return ran.stdout + (ran.stderr if status else "")
+
+
+def make_shop(folder: Path) -> None:
+    """A checkout with the toys, in which the pipeline ran. Who would change it changes a copy."""
+    copy_with_toys(folder)
+    write_visits(folder / "visits.jsonl")
+    run(folder, "boatyard.pipeline", *CHOSEN)

@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from checkout import make_checkout
 from problems import assert_problem
 from servers import ServerProcess
 from sharing import made_once
-from toyshop import CHOSEN, copy_with_toys, environment, run, visits, write_visits
+from toyshop import CHOSEN, copy_with_toys, environment, make_shop, run, visits, write_visits
 
 from boatyard.registry import aliases, versions
 from boatyard.storage import open_storage
@@ -27,16 +28,9 @@ JUDGED, ASKED = 240, 400
 OWN_FORMAT = "text/x-clicks"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shop(request: pytest.FixtureRequest) -> Path:
-    """A checkout in which the pipeline ran. Who would change it changes a copy."""
-
-    def make(folder: Path) -> None:
-        copy_with_toys(folder)
-        write_visits(folder / "visits.jsonl")
-        run(folder, "boatyard.pipeline", *CHOSEN)
-
-    return made_once(request, "shop", make)
+    return made_once(request, "shop", make_shop)
 
 
 @dataclass(frozen=True)
@@ -58,11 +52,11 @@ class Asked:
 
 
 @pytest.fixture(scope="module")
-def asked(shop: Path) -> Iterator[Asked]:
-    """Told of each of the last year's visits what was bought: half as much again as before."""
-    log = shop / "server.log"
+def asked(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Asked:
+    """Visits like those that were learnt from, by people who buy more."""
+    root = shutil.copytree(shop, tmp_path_factory.mktemp("asked") / "shop")
     now = [(clicks, round(1.5 * bought) + 2) for clicks, bought in visits(ASKED, seed=1)]
-    server = ServerProcess(shop, log, **environment(shop), BOATYARD_MODEL="clicks")
+    server = ServerProcess(root, root / "server.log", **environment(root), BOATYARD_MODEL="clicks")
     with server, httpx.Client(base_url=server.url, timeout=60) as client:
         listed = client.post("/predict", json={"inputs": [{"clicks": clicks} for clicks, _ in now]})
         answers = listed.raise_for_status().json()["predictions"]
@@ -81,7 +75,7 @@ def asked(shop: Path) -> Iterator[Asked]:
         jobs = {form: finished(client, form, content) for form, content in files([clicks for clicks, _ in now[:50]])}
         metrics = client.get("/metrics").text
         assert server.stop() == 0
-    yield Asked(shop, [one, *answers], raw.raise_for_status().json(), refusals, told, jobs, metrics)
+    return Asked(root, [one, *answers], raw.raise_for_status().json(), refusals, told, jobs, metrics)
 
 
 def files(rows: list[list[str]]) -> Iterator[tuple[str, str]]:
@@ -201,7 +195,7 @@ def test_the_monitor_compares_the_columns_of_both_and_judges_by_the_tasks_score(
     assert look["quality"]["score"]["value"] > look["quality"]["accepted"]["value"]
 
 
-def test_retraining_learns_from_the_corrections_and_promotes_what_is_better(asked: Asked, tmp_path: Path) -> None:
+def test_retraining_learns_from_the_corrections_and_promotes_what_is_better(asked: Asked) -> None:
     storage = open_storage(str(asked.root))
     before = aliases(storage, "clicks")["production"]
     run(asked.root, "boatyard.retrain", *CHOSEN, "retrain.min_rows=100")
