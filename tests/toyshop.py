@@ -22,13 +22,21 @@ CHOSEN = ("data=clicks", "model=clicks", "data.path=visits.jsonl", "tracking=non
 PAGES = ("home", "search", "shirt", "shoes", "cart", "help")
 
 
+def in_a_checkout(file: Path) -> str:
+    """Where a file of the toys belongs."""
+    path = file.relative_to(TOYS)
+    return (path if path.parts[0] == "configs" else Path("src", "boatyard", path)).as_posix()
+
+
 def copy_with_toys(folder: Path) -> Path:
-    """What a checkout needs to run, and the toys' folders where inputs, tasks and configurations lie."""
+    """What a checkout needs to run, and the toys' files where they belong."""
     for part in ("src", "configs"):
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-    for part, toy in PLUGINS.items():
-        shutil.copytree(TOYS / part / toy, folder / "src" / "boatyard" / part / toy)
-    shutil.copytree(TOYS / "configs", folder / "configs", dirs_exist_ok=True)
+    for file in TOYS.rglob("*.*"):
+        if file.suffix in {".py", ".yaml"}:
+            place = folder / in_a_checkout(file)
+            place.parent.mkdir(exist_ok=True)
+            shutil.copy(file, place)
     return folder
 
 
