@@ -1,4 +1,6 @@
-"""How often the monitor cries wolf, and how soon it notices what changed:  python benchmarks/drift.py BANKING77 NEWS
+"""How often the monitor raises a false alarm, and how soon it notices a change.
+
+    python benchmarks/drift.py BANKING77 NEWS
 
 BANKING77 is a folder with train.csv and test.csv, NEWS a CSV file with a column `title`. Three fifths of all messages
 are held out of training: references and windows are drawn from them, with replacement. Runs the pipeline; what is done
@@ -29,19 +31,22 @@ from pydantic_core import to_json
 from report import write_report
 from scipy.stats import chi2
 
-from boatyard.bundle.predict import Predictor
+from boatyard.bundle.predict import EMBEDDING, Predictor
 from boatyard.config.cli import run
 from boatyard.config.schema import Config
 from boatyard.data.prepare import prepare
 from boatyard.evaluate.markdown import table
 from boatyard.journal import ROOT
-from boatyard.monitor.drift import LEAST, WEIGHTS, Columns, compare, measure
-from boatyard.monitor.looks import DAILY, DAY, INPUTS, SUSPICIOUS, YEAR, level, ring
+from boatyard.journal.columns import Column
+from boatyard.monitor.drift import MIN_EFFECT, Columns, compare, compared_columns, judge_columns, measure
+from boatyard.monitor.looks import DAILY, DAY, INPUTS, YEAR, level, ring
 from boatyard.monitor.quality import live_quality, quality_verdict
-from boatyard.monitor.results import Verdict
+from boatyard.monitor.results import QUALITY, Verdict
 from boatyard.monitor.settings import Settings
-from boatyard.monitor.statistics import DEALS, Deals, judge
+from boatyard.monitor.statistics import PERMUTATIONS, Permutations
 from boatyard.pipeline.run import run_pipeline
+from boatyard.tasks.protocol import OpenTask
+from boatyard.tasks.score import Score
 
 REFERENCE_ROWS, FEW_ROWS, ROWS = 5_000, 500, Settings.rows
 REFERENCES, DAYS, HOURLY_DAYS = 40, 90, 10
@@ -99,7 +104,7 @@ Der Wechselkurs, den Sie verwendet haben, stimmt nicht.
 """What customers of a bank ask, in Spanish and in German."""
 
 STATE: Any = None
-"""The held-out rows as answered, what describes them, and the changes: for the processes that share the work."""
+"""The held-out rows as answered, the columns to compare, and the changes: for the processes that share the work."""
 
 Indices = NDArray[np.int64]
 Draw = Callable[[np.random.Generator, int], Columns]
@@ -120,14 +125,14 @@ def held_out(folder: Path, work: Path) -> tuple[Predictor, list[str], list[str]]
     def job(config: Config) -> None:
         bundle = run_pipeline(config).bundle
         prepared = prepare(config)
-        truth = [prepared.labels[target] for target in prepared.targets("test")]
-        made.append((Predictor(bundle), [row[0] for row in prepared.rows("test")], truth))
+        intents = [prepared.target["labels"][target] for target in prepared.targets("test")]
+        made.append((Predictor(bundle), [row[0] for row in prepared.rows("test")], intents))
 
-    given = {
+    overrides = {
         "data": "csv",
         "data.path": merged,
         "data.name": "drift",
-        "data.label_column": "intent",
+        "data.target": "intent",
         "data.on_bad_row": "quarantine",
         "data.validation_share": 0.05,
         "data.test_share": 0.6,
@@ -135,7 +140,7 @@ def held_out(folder: Path, work: Path) -> tuple[Predictor, list[str], list[str]]
         "tracking": "none",
         **{f"paths.{part}": work / part for part in ("processed", "runs", "reports", "storage")},
     }
-    if status := run("benchmark", "", job, [f"{key}={value}" for key, value in given.items()]):
+    if status := run("benchmark", "", job, [f"{key}={value}" for key, value in overrides.items()]):
         sys.exit(status)
     return made[0]
 
@@ -143,30 +148,23 @@ def held_out(folder: Path, work: Path) -> tuple[Predictor, list[str], list[str]]
 def answered(predictor: Predictor, texts: Sequence[str]) -> Columns:
     """As the monitor sees them."""
     rows = [(text,) for text in texts]
-    encoded = predictor.model.encode(rows)
-    answers = predictor.run(encoded)
-    described = {
-        "length": [row.length for row in encoded],
-        "truncated": [row.truncated for row in encoded],
-        **predictor.model.describe(rows, encoded),
+    encoded = predictor.input.encode(rows)
+    outputs = predictor.run(encoded)
+    answers = predictor.task.decode(outputs, predictor.options_type())
+    measured = [predictor.input.measure(row) for row in encoded]
+    values = {
+        **{column.name: np.array([answer[column.name] for answer in answers]) for column in predictor.task.columns},
+        **{column.name: np.array([each[column.name] for each in measured]) for column in predictor.input.measured},
+        "truncated": np.array([row.truncated for row in encoded], dtype=float),
+        **{name: np.asarray(column) for name, column in predictor.input.describe(rows, encoded).items()},
     }
-    return Columns(
-        [predictor.manifest.labels[best] for best in answers.probabilities.argmax(1)],
-        np.asarray(answers.probabilities.max(1), dtype=float),
-        {name: np.asarray(column) for name, column in described.items()},
-        np.asarray(answers.embedding, dtype=np.float32),
-    )
+    return Columns(values, np.asarray(outputs[EMBEDDING], dtype=np.float32))
 
 
 def taken(columns: Columns, rows: Indices) -> Columns:
     """Some of its rows."""
     assert columns.embedding is not None
-    return Columns(
-        [columns.label[row] for row in rows],
-        columns.score[rows],
-        {name: column[rows] for name, column in columns.described.items()},
-        columns.embedding[rows],
-    )
+    return Columns({name: column[rows] for name, column in columns.values.items()}, columns.embedding[rows])
 
 
 def joined(first: Columns, second: Columns) -> Columns:
@@ -174,9 +172,7 @@ def joined(first: Columns, second: Columns) -> Columns:
     assert first.embedding is not None
     assert second.embedding is not None
     return Columns(
-        first.label + second.label,
-        np.concatenate([first.score, second.score]),
-        {name: np.concatenate([column, second.described[name]]) for name, column in first.described.items()},
+        {name: np.concatenate([column, second.values[name]]) for name, column in first.values.items()},
         np.concatenate([first.embedding, second.embedding]),
     )
 
@@ -193,7 +189,7 @@ def misspelt(text: str, draw: random.Random) -> str:
 
 
 def windows_of(
-    predictor: Predictor, own: Columns, texts: list[str], truth: list[str], news: list[str]
+    predictor: Predictor, own: Columns, texts: list[str], asked_for: list[str], news: list[str]
 ) -> dict[str, Callable[[np.random.Generator], Draw]]:
     """How the windows of each change are drawn; which intent changes is drawn once for all of a stream's."""
     draw = random.Random(0)  # noqa: S311
@@ -201,7 +197,7 @@ def windows_of(
     loud = answered(predictor, [text.upper() for text in texts])
     other = answered(predictor, news)
     foreign = answered(predictor, ELSEWHERE)
-    intents = np.array(truth)
+    intents = np.array(asked_for)
 
     def drawn(chance: np.random.Generator, rows: int) -> Indices:
         return chance.integers(len(own), size=rows)
@@ -251,25 +247,26 @@ def windows_of(
 class Watch:
     """What the monitor concludes, window after window, of one reference in which nothing changed.
 
-    The deals are those of the first window, so that a look takes milliseconds. Where they come near to the level of the
-    day's look, the window is compared as the monitor does, with deals of its own.
+    The permutations are those of the first window, so that a look takes milliseconds. Where they come near to the level
+    of the day's look, the window is compared as the monitor does, with permutations of its own.
     """
 
-    def __init__(self, reference: Columns, first: Columns, described: dict[str, str]) -> None:
-        self._reference, self._described = reference, described
-        self._dealt, _ = measure(reference, first, Deals(len(reference), len(first)), LEAST)
-        self._seen = Deals(len(reference), len(first), 0)
+    def __init__(self, reference: Columns, first: Columns, columns: Sequence[Column]) -> None:
+        self._reference, self._columns = reference, columns
+        permutations = Permutations(len(reference), len(first))
+        self._permuted, _ = measure(reference, first, columns, permutations, MIN_EFFECT)
+        self._identity = Permutations(len(reference), len(first), 0)
 
     def look(self, window: Columns) -> list[Verdict]:
         """The verdicts that are needed to decide."""
-        seen, _ = measure(self._reference, window, self._seen, LEAST)
+        observed, _ = measure(self._reference, window, self._columns, self._identity, MIN_EFFECT)
         statistics = {
             name: replace(
                 one,
-                dealt=np.concatenate([one.dealt, self._dealt[name].dealt[1:]]),
-                bounds=np.concatenate([one.bounds, self._dealt[name].bounds[1:]]),
+                values=np.concatenate([one.values, self._permuted[name].values[1:]]),
+                bounds=np.concatenate([one.bounds, self._permuted[name].bounds[1:]]),
             )
-            for name, one in seen.items()
+            for name, one in observed.items()
         }
         verdicts = [
             Verdict(
@@ -282,27 +279,27 @@ class Watch:
                 suspicious=one.suspicious,
                 sentence="",
             )
-            for name, one in judge(statistics, WEIGHTS, SUSPICIOUS * INPUTS).items()
+            for name, one in judge_columns(statistics, self._columns).items()
         ]
         near = any(one.suspicious and one.p is not None and one.p <= 3 * DAILY for one in verdicts)
-        return compare(self._reference, window, self._described) if near else verdicts
+        return compare(self._reference, window, self._columns) if near else verdicts
 
 
 def nothing_changes(job: tuple[int, int, int, int]) -> Counter[str]:
     """How often an alarm begins, by rule, of one reference: (its rows, a window's rows, looks a day, the seed)."""
     reference_rows, rows, looks, _ = job
-    own, described, _ = STATE
+    own, columns, _ = STATE
     chance = np.random.default_rng([*job])
     reference = taken(own, chance.integers(len(own), size=reference_rows))
     days = DAYS if looks == 1 else HOURLY_DAYS
     fresh = rows // looks
-    asked = chance.integers(len(own), size=rows + fresh * looks * days)
-    watch = Watch(reference, taken(own, asked[:rows]), described)
+    stream = chance.integers(len(own), size=rows + fresh * looks * days)
+    watch = Watch(reference, taken(own, stream[:rows]), columns)
     rung: Counter[str] = Counter(looks=looks * days)
     rings: dict[str, set[str]] = {"the rule": set(), "each suspicious look": set(), "two in a row": set()}
     before: set[str] = set()
     for look in range(looks * days):
-        verdicts = watch.look(taken(own, asked[look * fresh : look * fresh + rows]))
+        verdicts = watch.look(taken(own, stream[look * fresh : look * fresh + rows]))
         suspicious = {one.name for one in verdicts if one.suspicious}
         at = level(daily=look % looks == 0, since=DAY / looks)
         now = {
@@ -343,12 +340,12 @@ def years(pool: Any) -> Iterator[dict[str, Any]]:
 def found_after(job: tuple[str, int, int]) -> tuple[int | None, str]:
     """The day whose look rings, of a change planted on the first: (the change, a window's rows, the seed)."""
     change, rows, seed = job
-    own, described, kinds = STATE
+    own, columns, kinds = STATE
     chance = np.random.default_rng([rows, seed])
     reference = taken(own, chance.integers(len(own), size=REFERENCE_ROWS))
     draw = kinds[change](chance)
     for day in range(1, MOST_DAYS + 1):
-        verdicts = compare(reference, draw(chance, rows), described)
+        verdicts = compare(reference, draw(chance, rows), columns)
         rung = [one for one in ring(verdicts, level(daily=True, since=DAY), ()) if one.drifted]
         if rung:
             return day, min(rung, key=lambda one: one.p or 0.0).name
@@ -366,38 +363,40 @@ def delays(kinds: Sequence[str], pool: Any) -> Iterator[dict[str, Any]]:
 
 
 def summed_up(name: str, rows: int, days: Sequence[int | None]) -> dict[str, Any]:
-    """Of the days that streams took; None is one that was not found."""
-    found = sorted(day or MOST_DAYS + 1 for day in days)
+    """Of the days that streams took to be noticed; None: never."""
+    ordered = sorted(day or MOST_DAYS + 1 for day in days)
     return {
         "name": name,
         "rows": rows,
-        "streams": len(found),
-        "first_day": sum(day == 1 for day in found) / len(found),
-        "median": found[len(found) // 2],
-        "most": found[int(np.ceil(FOUND * len(found))) - 1],
+        "streams": len(ordered),
+        "first_day": sum(day == 1 for day in ordered) / len(ordered),
+        "median": ordered[len(ordered) // 2],
+        "most": ordered[int(np.ceil(FOUND * len(ordered))) - 1],
     }
 
 
-def feedback(accuracy: float) -> tuple[float, list[dict[str, Any]]]:
+def feedback(task: OpenTask, accuracy: float) -> tuple[float, list[dict[str, Any]]]:
     """Of judged answers alone: alarms a year where accuracy stays, and how soon a fall of it is found."""
     chance = np.random.default_rng(0)
     rows = 3_080  # as the published test split has
-    low = accuracy - 1.96 * (accuracy * (1 - accuracy) / rows) ** 0.5
+    accepted = Score("accuracy", accuracy, accuracy - 1.96 * (accuracy * (1 - accuracy) / rows) ** 0.5)
 
     def rings(now: float, judged: int) -> bool:
-        quality = live_quality(chance.random(judged) < now, accuracy)
-        return any(one.drifted for one in ring([quality_verdict(quality, low)], level(daily=True, since=DAY), ()))
+        losses = (chance.random(judged) >= now).astype(float)
+        verdict = quality_verdict(live_quality(losses, task, accepted), losses, task)
+        return any(one.drifted for one in ring([verdict], level(daily=True, since=DAY), ()))
 
     false = sum(rings(accuracy, JUDGED) for _ in range(20_000)) / 20_000 * (YEAR / DAY)
-    found = []
+    delays_of_falls = []
     for judged, fall in ((JUDGED, 0.2), (4 * JUDGED, 0.1)):
         streams = [
             next((day for day in range(1, MOST_DAYS + 1) if rings(accuracy - fall, judged)), None)
             for _ in range(10 * STREAMS)
         ]
         name = f"feedback: accuracy falls by {100 * fall:.0f} points"
-        found.append(summed_up(name, judged, streams) | {"by": {"accuracy": sum(day is not None for day in streams)}})
-    return false, found
+        rung = {QUALITY: sum(day is not None for day in streams)}
+        delays_of_falls.append(summed_up(name, judged, streams) | {"by": rung})
+    return false, delays_of_falls
 
 
 def write_journal(storage: Path, predictor: Predictor, own: Columns, texts: list[str]) -> None:
@@ -409,7 +408,7 @@ def write_journal(storage: Path, predictor: Predictor, own: Columns, texts: list
         for number in range(first, first + OBJECT_ROWS):
             row = chosen[number]
             time = now - timedelta(hours=23) * (1 - number / JOURNAL_ROWS)
-            label, score = own.label[row], float(own.score[row])
+            label, score = str(own.values["label"][row]), float(own.values["score"][row])
             lines.append(
                 {
                     "event": "prediction",
@@ -421,7 +420,7 @@ def write_journal(storage: Path, predictor: Predictor, own: Columns, texts: list
                     "version": manifest.version,
                     "request": {"text": texts[row]},
                     "truncated": False,
-                    "measured": {"length": int(own.described["length"][row])},
+                    "measured": {"length": int(own.values["length"][row])},
                     "answer": {"label": label, "score": score, "top": [{"label": label, "score": score}] * 3},
                     "duration_ms": 3.5,
                 }
@@ -483,7 +482,7 @@ def write(facts: dict[str, Any]) -> list[str]:
         f"All figures are of one command: {command}, on Banking77, all its messages in one, "
         f"{facts['held_out']:,} of them held out of training (accuracy {facts['accuracy']:.3f}). References and "
         "windows are drawn from these with replacement. The verdicts are those of the monitor with its defaults: "
-        f"{DEALS:,} deals, a least relevant size of {LEAST:.0%}.",
+        f"{PERMUTATIONS:,} permutations, a smallest relevant effect of {MIN_EFFECT:.0%}.",
         "## Alarms in a year in which nothing changed",
         "An alarm is counted when it begins. The goal holds for the rule; beside it, what other rules would do on the "
         "same looks: an alarm whenever a look is suspicious, and when one verdict is suspicious twice in a row.",
@@ -571,18 +570,18 @@ def main() -> None:
     if len(sys.argv) != 3:
         sys.exit(__doc__)
     work = Path("runs/drift")
-    predictor, texts, truth = held_out(Path(sys.argv[1]), work)
+    predictor, texts, intents = held_out(Path(sys.argv[1]), work)
     with Path(sys.argv[2]).open(newline="", encoding="utf-8") as file:
         news = [row["title"] for row in csv.DictReader(file)]
     own = answered(predictor, texts)
-    kinds = windows_of(predictor, own, texts, truth, news)
-    accuracy = float(np.mean([label == right for label, right in zip(own.label, truth, strict=True)]))
+    kinds = windows_of(predictor, own, texts, intents, news)
+    accuracy = float(np.mean(own.values["label"] == np.array(intents)))
     facts: dict[str, Any] = {"held_out": len(texts), "accuracy": accuracy, "reference_rows": REFERENCE_ROWS}
-    STATE = (own, dict(predictor.model.descriptors), kinds)
+    STATE = (own, compared_columns(predictor), kinds)
     with multiprocessing.get_context("fork").Pool(os.cpu_count()) as pool:
         facts["nothing_changes"] = list(shown(years(pool)))
         facts["changes"] = list(shown(delays(list(kinds), pool)))
-    facts["feedback_alarms_a_year"], fallen = feedback(accuracy)
+    facts["feedback_alarms_a_year"], fallen = feedback(predictor.task, accuracy)
     facts["changes"] += fallen
     facts["million"] = million(predictor, own, texts, work / "storage")
     if missed := write(facts):

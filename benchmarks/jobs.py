@@ -1,8 +1,8 @@
 """A job of a million rows on a server that is killed twice:  python benchmarks/jobs.py [ROWS]
 
-Sends a CSV of bundled messages with curl, kills the server with kill -9 twice while it works on it, and checks the
-result line by line. Serves inbox@production. Writes reports/benchmarks/jobs.md and .json; fails where a line is missing
-or the server's memory grew too much.
+Sends a CSV of bundled messages with curl, kills the server with kill -9 twice while it answers the rows, and checks the
+result line by line. Serves inbox@production. Writes reports/benchmarks/jobs.md and .json; fails if a line is missing or
+the server's memory grew too much.
 """
 
 import argparse
@@ -25,13 +25,13 @@ from report import write_report
 from boatyard.evaluate.markdown import table
 
 ROWS = 1_000_000
-LONGEST = 100  # characters: a million such messages are within the 100 MiB that a job may have
+LONGEST = 100  # characters: a million such messages fit into the 100 MiB that a job may have
 KILLS = 2
 MOST_GROWTH = 150  # megabytes, whatever the number of rows
 
 
 def write_rows(path: Path, rows: int) -> None:
-    """Messages in turn; of a thousand rows one is blank and one has a cell too many."""
+    """Write the messages in turn; of a thousand rows one is blank and one has an extra cell."""
     texts = [text for text in messages() if len(text) <= LONGEST]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -42,35 +42,35 @@ def write_rows(path: Path, rows: int) -> None:
 
 
 def is_bad(row: int) -> bool:
-    """As `write_rows` made it."""
+    """Whether `write_rows` made the row blank or gave it an extra cell."""
     return row % 1000 in (250, 750)
 
 
 @dataclass
 class Watch:
-    """Asks how the job is doing, and times each answer."""
+    """Polls the state of a job, and times each response."""
 
     server: Server
     job: str
     client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60))
     seconds: list[float] = field(default_factory=list)
 
-    def look(self) -> dict[str, Any]:
-        """Its state now."""
+    def poll(self) -> dict[str, Any]:
+        """The current state."""
         started = time.perf_counter()
         state: dict[str, Any] = self.client.get(f"{self.server.url}/jobs/{self.job}").json()
         self.seconds.append(time.perf_counter() - started)
         return state
 
     def until(self, rows: float) -> dict[str, Any]:
-        """Its state once so many rows are answered, or it is over."""
-        while (state := self.look())["rows"] < rows and state["state"] == "running":
+        """The state once this many rows are answered, or the job has ended."""
+        while (state := self.poll())["rows"] < rows and state["state"] == "running":
             time.sleep(0.25)
         return state
 
 
 def measure(rows: int, folder: Path) -> dict[str, Any]:
-    """Send, kill, wait, check."""
+    """Send the job, kill the server, wait for the result and check it."""
     source, answers, storage = folder / "rows.csv", folder / "answers.jsonl", storage_with_model(folder)
     write_rows(source, rows)
     draw = random.Random()  # noqa: S311
@@ -78,23 +78,23 @@ def measure(rows: int, folder: Path) -> dict[str, Any]:
     with boatyard(storage) as server:
         httpx.post(f"{server.url}/predict", json={"text": messages()[0]}).raise_for_status()
         before = server.megabytes("VmRSS")
-        server.forget_peak()
+        server.reset_peak()
         started = time.monotonic()
-        sent = ["-T", str(source), "-X", "POST", "-H", "content-type: text/csv", f"{server.url}/jobs"]
-        job = json.loads(curl(*sent))["id"]
+        options = ["-T", str(source), "-X", "POST", "-H", "content-type: text/csv", f"{server.url}/jobs"]
+        job = json.loads(curl(*options))["id"]
         submitted = time.monotonic()
         sending = server.megabytes("VmHWM")
-        server.forget_peak()
+        server.reset_peak()
         watch, peaks, undisturbed = Watch(server, job), [], 0.0
         for moment in moments:
-            at = watch.until(moment * rows)
-            undisturbed = undisturbed or at["rows"] / (time.monotonic() - submitted)
+            state = watch.until(moment * rows)
+            undisturbed = undisturbed or state["rows"] / (time.monotonic() - submitted)
             peaks.append(server.megabytes("VmHWM"))
             server.restart()
         ended = watch.until(float("inf"))
         finished = time.monotonic()
         peaks.append(server.megabytes("VmHWM"))
-        server.forget_peak()
+        server.reset_peak()
         curl("-o", str(answers), f"{server.url}/jobs/{job}/result")
         reading = server.megabytes("VmHWM")
         server.stop()
@@ -118,12 +118,12 @@ def measure(rows: int, folder: Path) -> dict[str, Any]:
 
 
 def curl(*words: str) -> str:
-    """What it prints."""
+    """The output of curl."""
     return subprocess.run(["curl", "-sS", "--fail", *words], check=True, capture_output=True, text=True).stdout
 
 
 def check(answers: Path) -> tuple[int, int]:
-    """The lines of the result, and how many are not their row's: out of order, or bad without reason."""
+    """The number of lines in the result, and of those that are out of order or wrongly marked as good or bad."""
     lines = wrong = 0
     with answers.open(encoding="utf-8") as file:
         for lines, line in enumerate(file, 1):
@@ -133,11 +133,11 @@ def check(answers: Path) -> tuple[int, int]:
 
 
 def write(facts: dict[str, Any]) -> None:
-    """The same figures for people and for programs."""
+    """Write the figures as Markdown and JSON."""
     memory, seconds, look = facts["memory"], facts["seconds"], facts["look_milliseconds"]
     when = {
         "before": "before",
-        "sending": "while the file came in",
+        "sending": "while the file was received",
         "answering": "while its rows were answered",
         "reading": "while the result was read",
     }
@@ -159,8 +159,8 @@ def write(facts: dict[str, Any]) -> None:
                     "seconds to answer, both kills and the waits after them included",
                     f"{seconds['answering_with_kills']:,.0f}",
                 ],
-                ["milliseconds to ask how it is doing", f"{look['median']:,.0f}"],
-                ["the same when nearly all is done", f"{look['at_the_end']:,.0f}"],
+                ["milliseconds to poll its state", f"{look['median']:,.0f}"],
+                ["the same near the end", f"{look['at_the_end']:,.0f}"],
             ],
             align="lr",
         ),
@@ -177,7 +177,7 @@ def write(facts: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Measure, write the report, and say whether all is well."""
+    """Measure and write the report; fail if the result is incomplete or the memory grew too much."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", type=int, nargs="?", default=ROWS, help=f"{ROWS:,} by default")
     rows = parser.parse_args().rows
@@ -186,7 +186,7 @@ def main() -> None:
     print(json.dumps(facts, indent=2))  # noqa: T201
     write(facts)
     if facts["state"] != "finished" or facts["missing_or_wrong_lines"]:
-        sys.exit("the result is not whole")
+        sys.exit("the result is incomplete")
     if max(facts["memory"].values()) - facts["memory"]["before"] > MOST_GROWTH:
         sys.exit(f"the memory grew by more than {MOST_GROWTH} MB")
 

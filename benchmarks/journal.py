@@ -1,9 +1,9 @@
 """What the journal keeps when servers are killed, and what it costs:  python benchmarks/journal.py
 
-200 clients ask two server processes for 20,000 predictions while one of the two is killed with kill -9 twice; then they
-ask two processes of a plain app that keeps one CSV, of which none is killed. Then one server with the journal and one
-whose journal writes nothing take turns. Serves inbox@production. Writes reports/benchmarks/journal.md and .json; fails
-where a goal is missed.
+200 clients request 20,000 predictions from two server processes while one of them is killed with kill -9 twice; then
+from two processes of a plain app that appends to one CSV, without any kill. Then a server with the journal and one whose
+journal writes nothing take turns. Serves inbox@production. Writes reports/benchmarks/journal.md and .json; fails if a
+goal is missed.
 """
 
 import asyncio
@@ -27,19 +27,19 @@ from boatyard.storage import open_storage
 
 CLIENTS, PREDICTIONS = 200, 20_000
 KILLS = 2
-MOST_SECONDS = 180  # that clients go on asking
+MOST_SECONDS = 180  # of load
 ROUNDS, ROUND_SECONDS, CONNECTIONS = 7, 8, 32
 MOST_COST = 0.05  # of the throughput
 
 
-def tell(load: Load, kept: Iterable[str]) -> dict[str, Any]:
-    """What became of the answers that clients received. `kept`: the ids that were stored."""
-    found = Counter(kept)
+def account(load: Load, stored: Iterable[str]) -> dict[str, Any]:
+    """Compare the answers that clients received with the ids that were stored."""
+    times = Counter(stored)
     return {
         "received": len(load.received),
-        "kept": found.total(),
-        "missing": sum(one not in found for one in load.received),
-        "doubled": sum(times > 1 for times in found.values()),
+        "kept": times.total(),
+        "missing": sum(answer not in times for answer in load.received),
+        "doubled": sum(count > 1 for count in times.values()),
         "broken_connections": load.broken,
         "refused": load.refused,
         "seconds": load.took,
@@ -50,61 +50,61 @@ def journal_under_fire(folder: Path) -> dict[str, Any]:
     """Two servers on one storage, the first of them killed at random moments."""
     storage = storage_with_model(folder)
     draw = random.Random()  # noqa: S311
-    # of all answers, one in each half, so that the second comes after the first one's restart
+    # shares of all answers, one in each half, so that the second kill comes after the restart
     moments = [(kill + draw.uniform(0.1, 0.9)) / KILLS for kill in range(KILLS)]
 
     async def attack() -> None:
-        asking = asyncio.ensure_future(load.work())
+        work = asyncio.ensure_future(load.work())
         for moment in moments:
-            while len(load.received) < moment * PREDICTIONS and not asking.done():
+            while len(load.received) < moment * PREDICTIONS and not work.done():
                 await asyncio.sleep(0.001)
             await asyncio.to_thread(first.restart)
-        await asking
+        await work
 
     with boatyard(storage) as first, boatyard(storage) as second:
         load = Load([first, second], CLIENTS, PREDICTIONS // CLIENTS, MOST_SECONDS)
         uvloop.run(attack())
         first.stop()
         second.stop()
-    kept = (line["id"] for line in read(open_storage(str(storage))))
-    return {"killed_after_share": moments, **tell(load, kept)}
+    stored = (line["id"] for line in read(open_storage(str(storage))))
+    return {"killed_after_share": moments, **account(load, stored)}
 
 
 def one_csv(folder: Path) -> dict[str, Any]:
-    """Two processes of the plain app on one file; none is killed."""
-    storage, file = storage_with_model(folder), folder / "predictions.csv"
+    """Two processes of the plain app on one file, without any kill."""
+    storage, file, log = storage_with_model(folder), folder / "predictions.csv", folder / "server.log"
     plain = [sys.executable, str(SERVERS / "one_csv.py")]
-    own = {"BOATYARD_STORAGE": str(storage), "ONE_CSV": str(file)}
-    with Server(plain, storage, **own) as first, Server(plain, storage, **own) as second:
+    settings = {"BOATYARD_STORAGE": str(storage), "ONE_CSV": str(file)}
+    with Server(plain, log, **settings) as first, Server(plain, log, **settings) as second:
         load = Load([first, second], CLIENTS, PREDICTIONS // CLIENTS, MOST_SECONDS).run()
     with file.open(newline="", encoding="utf-8") as rows:
-        return tell(load, (row["id"] for row in csv.DictReader(rows)))
+        return account(load, (row["id"] for row in csv.DictReader(rows)))
 
 
 def cost(folder: Path) -> dict[str, Any]:
-    """Answers a second with the journal and without, in turns, and the median ratio of neighbours."""
+    """Answers a second with and without the journal, in turns, and the median ratio of adjacent rounds."""
     bodies = write_bodies(folder / "bodies.jsonl", messages())
     commands = {"with_journal": BOATYARD, "writing_nothing": (sys.executable, str(SERVERS / "no_journal.py"))}
     storages = {name: storage_with_model(folder / name) for name in commands}
     rounds: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
     for number in range(ROUNDS):
         for name in sorted(commands, reverse=number % 2 == 1):
-            with boatyard(storages[name], commands[name]) as server:  # a new one: no two processes run alike
-                computed = server.cpu_seconds
+            with boatyard(storages[name], commands[name]) as server:  # a new process each time, as processes differ in speed
+                before = server.cpu_seconds
                 rate = wrk(server, bodies, CONNECTIONS, ROUND_SECONDS)["per_second"]
-                computed = 1e6 * (server.cpu_seconds - computed) / (rate * ROUND_SECONDS)
+                microseconds = 1e6 * (server.cpu_seconds - before) / (rate * ROUND_SECONDS)
                 server.stop()
-            rounds[name].append((rate, computed))
-    if not stored(storages["with_journal"]) or stored(storages["writing_nothing"]):
-        sys.exit("one was to write a journal, and the other none")
-    written, free = rounds.values()
-    ratios = [kept / lost for (kept, _), (lost, _) in zip(written, free, strict=True)]
+            rounds[name].append((rate, microseconds))
+    if not has_journal(storages["with_journal"]) or has_journal(storages["writing_nothing"]):
+        sys.exit("only the first server should have written a journal")
+    writing, free = rounds.values()
+    ratios = [rate / free_rate for (rate, _), (free_rate, _) in zip(writing, free, strict=True)]
     ratio = statistics.median(ratios)
     return {
         "connections": CONNECTIONS,
         "rounds": ROUNDS,
         "seconds": ROUND_SECONDS,
-        "with_journal": medians(written),
+        "with_journal": medians(writing),
         "writing_nothing": medians(free),
         "ratios": ratios,
         "ratio": ratio,
@@ -112,27 +112,27 @@ def cost(folder: Path) -> dict[str, Any]:
     }
 
 
-def stored(storage: Path) -> bool:
-    """Something of a journal."""
+def has_journal(storage: Path) -> bool:
+    """Whether anything was journalled."""
     return bool(open_storage(str(storage)).list("journal/"))
 
 
 def medians(rounds: list[tuple[float, float]]) -> dict[str, float]:
-    """Of the rounds' figures."""
-    rates, computed = zip(*rounds, strict=True)
-    return {"answers_per_second": statistics.median(rates), "cpu_microseconds": statistics.median(computed)}
+    """The medians over the rounds."""
+    rates, microseconds = zip(*rounds, strict=True)
+    return {"answers_per_second": statistics.median(rates), "cpu_microseconds": statistics.median(microseconds)}
 
 
 def write(facts: dict[str, Any]) -> list[str]:
-    """The same figures for people and for programs; the goals that are missed."""
+    """Write the figures as Markdown and JSON; returns the goals that are missed."""
     survived, common, price = facts["journal"], facts["one_csv"], facts["cost"]
     rows = [
         [
             name,
-            *(f"{told[figure]:,}" for figure in ("received", "kept", "missing", "doubled")),
-            f"{told['seconds']:,.0f}",
+            *(f"{counts[figure]:,}" for figure in ("received", "kept", "missing", "doubled")),
+            f"{counts['seconds']:,.0f}",
         ]
-        for name, told in [("Boatyard's journal, kill -9 twice", survived), ("one CSV, nothing killed", common)]
+        for name, counts in [("Boatyard's journal, kill -9 twice", survived), ("one CSV, nothing killed", common)]
     ]
     goals = {
         "answers missing from the journal": (survived["missing"], 0, ""),
@@ -193,7 +193,7 @@ def write(facts: dict[str, Any]) -> list[str]:
 
 
 def main() -> None:
-    """Measure, write the report, and say whether the goals are met."""
+    """Measure and write the report; fail if a goal is missed."""
     facts: dict[str, Any] = {"clients": CLIENTS, "predictions": PREDICTIONS}
     phases = {"journal": journal_under_fire, "one_csv": one_csv, "cost": cost}
     for name, measure in phases.items():

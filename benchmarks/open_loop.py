@@ -1,4 +1,4 @@
-"""Asks at a fixed rate, however slow the answers: what wrk, which waits for them, cannot.  Raw sockets on uvloop."""
+"""Open-loop load: requests at a fixed rate, however slow the answers are, which wrk cannot do. Sockets on uvloop."""
 
 import asyncio
 from collections.abc import Sequence
@@ -16,27 +16,27 @@ _HEAD = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application
 
 
 @dataclass
-class Asked:
-    """What became of the requests: by status, the seconds that each answer took; and how many got none."""
+class Outcome:
+    """The seconds that each answer took, by status, and the number of requests without an answer."""
 
     seconds: dict[int, list[float]] = field(default_factory=dict)
     broken: int = 0
     asker_cores: float = 0.0
-    """What asking took itself."""
+    """The cores that sending the requests used."""
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, idle: "list[_Connection]", asked: Asked) -> None:
+    def __init__(self, idle: "list[_Connection]", outcome: Outcome) -> None:
         self._idle = idle
-        self._asked = asked
-        self._began = 0.0
+        self._outcome = outcome
+        self._sent_at = 0.0
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
 
-    def ask(self, request: bytes) -> None:
-        self._began = perf_counter()
+    def send(self, request: bytes) -> None:
+        self._sent_at = perf_counter()
         self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
@@ -48,7 +48,7 @@ class _Connection(asyncio.Protocol):
         _, _, rest = lowered.partition(b"content-length:")
         if len(body) < int(rest.split(b"\r\n", 1)[0]):
             return
-        self._asked.seconds.setdefault(int(head[9:12]), []).append(perf_counter() - self._began)
+        self._outcome.seconds.setdefault(int(head[9:12]), []).append(perf_counter() - self._sent_at)
         self._received = b""
         if b"connection: close" in lowered:
             self._transport.close()
@@ -60,35 +60,35 @@ class _Connection(asyncio.Protocol):
             self._idle.remove(self)
 
 
-def ask_at_rate(port: int, bodies: Sequence[bytes], rate: float, seconds: float) -> Asked:
-    """POST /predict so many times a second; a request for which no connection is idle opens one."""
-    return uvloop.run(_ask(port, bodies, rate, seconds))
+def ask_at_rate(port: int, bodies: Sequence[bytes], rate: float, seconds: float) -> Outcome:
+    """POST /predict `rate` times a second; opens a connection whenever none is idle."""
+    return uvloop.run(_send(port, bodies, rate, seconds))
 
 
-async def _ask(port: int, bodies: Sequence[bytes], rate: float, seconds: float) -> Asked:
+async def _send(port: int, bodies: Sequence[bytes], rate: float, seconds: float) -> Outcome:
     requests = cycle([_HEAD % (len(body), body) for body in bodies])
-    loop, asked = asyncio.get_running_loop(), Asked()
+    loop, outcome = asyncio.get_running_loop(), Outcome()
     idle: list[_Connection] = []
     opening: set[asyncio.Task[None]] = set()
 
-    async def ask_anew(request: bytes) -> None:
+    async def send_anew(request: bytes) -> None:
         with suppress(OSError):
-            _, opened = await loop.create_connection(lambda: _Connection(idle, asked), "127.0.0.1", port)
-            opened.ask(request)
+            _, connection = await loop.create_connection(lambda: _Connection(idle, outcome), "127.0.0.1", port)
+            connection.send(request)
 
-    began, computed, sent = perf_counter(), process_time(), 0
-    while (passed := perf_counter() - began) < seconds:
-        for _ in range(int(passed * rate) - sent):
+    start, cpu_start, sent = perf_counter(), process_time(), 0
+    while (elapsed := perf_counter() - start) < seconds:
+        for _ in range(int(elapsed * rate) - sent):
             if idle:
-                idle.pop().ask(next(requests))
+                idle.pop().send(next(requests))
             else:
-                opening.add(task := asyncio.create_task(ask_anew(next(requests))))
+                opening.add(task := asyncio.create_task(send_anew(next(requests))))
                 task.add_done_callback(opening.discard)
             sent += 1
         await asyncio.sleep(TICK_SECONDS)
-    asked.asker_cores = (process_time() - computed) / seconds
-    limit = perf_counter() + PATIENCE_SECONDS
-    while (answered := sum(map(len, asked.seconds.values()))) < sent and perf_counter() < limit:
+    outcome.asker_cores = (process_time() - cpu_start) / seconds
+    deadline = perf_counter() + PATIENCE_SECONDS
+    while (answered := sum(map(len, outcome.seconds.values()))) < sent and perf_counter() < deadline:
         await asyncio.sleep(0.05)
-    asked.broken = sent - answered
-    return asked
+    outcome.broken = sent - answered
+    return outcome

@@ -1,7 +1,7 @@
 """Rows a second and peak memory of preparing up to a million rows:  python benchmarks/prepare.py
 
 Synthesises rows, runs `python -m boatyard.data` on them (read, check, split, report, learn a vocabulary, tokenise) in a
-process of its own, and writes reports/benchmarks/preparing.md and .json. Fails where a run takes more memory than the
+process of its own, and writes reports/benchmarks/preparing.md and .json. Fails if a run takes more memory than the
 limit.
 """
 
@@ -27,7 +27,7 @@ COMMAND = [sys.executable, "-m", "boatyard.data", "data=csv", "model=tiny"]
 
 
 def write_rows(path: Path, rows: int) -> None:
-    """Distinct messages over a vocabulary with the long tail of a natural one; the same each time."""
+    """Write distinct messages over a vocabulary with a natural long tail; the same each time."""
     draw = random.Random(0)  # noqa: S311
     syllables = ["ba", "co", "di", "fu", "ge", "hy", "ka", "lo", "mi", "nu", "pe", "ri", "sa", "to", "vu", "we"]
     vocabulary = sorted({"".join(draw.choices(syllables, k=draw.randint(1, 5))) for _ in range(30_000)})
@@ -42,13 +42,13 @@ def write_rows(path: Path, rows: int) -> None:
 
 
 def measure(name: str, rows: int) -> dict[str, float]:
-    """Seconds and peak resident memory of the command, on a fresh folder."""
+    """Run time and peak resident memory of the command, in an empty folder."""
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "rows.csv")
         write_rows(source, rows)
-        places = [f"paths.{place}={Path(folder, place)}" for place in ("processed", "reports")]
+        paths = [f"paths.{name}={Path(folder, name)}" for name in ("processed", "reports")]
         started = time.monotonic()
-        process = subprocess.Popen([*COMMAND, f"data.path={source}", f"data.name={name}", *places])
+        process = subprocess.Popen([*COMMAND, f"data.path={source}", f"data.name={name}", *paths])
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.monotonic() - started
         if status:
@@ -65,7 +65,7 @@ def measure(name: str, rows: int) -> dict[str, float]:
 
 
 def write(results: dict[str, dict[str, float]]) -> None:
-    """The same figures for people and for programs."""
+    """Write the figures as Markdown and JSON."""
     command = " ".join(["python", *COMMAND[1:], "data.path=ROWS.csv", "data.name=NAME"])
     rows = [
         [

@@ -1,4 +1,4 @@
-"""Where a benchmark's result goes: figures by name for programs, Markdown for people, the machine in both."""
+"""Writes the result of a benchmark as JSON and Markdown, with a description of the machine in both."""
 
 import json
 import os
@@ -11,17 +11,17 @@ FOLDER = Path("reports/benchmarks")
 
 
 def write_report(name: str, text: list[str], facts: dict[str, Any], packages: list[str]) -> None:
-    """Write NAME.md, whose last paragraph tells of the machine, and NAME.json with the same figures."""
+    """Write NAME.md, whose last paragraph describes the machine, and NAME.json with the same figures."""
     machine = {
         "processor": platform.processor() or platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
         "python": platform.python_version(),
         "packages": {package: version(package) for package in packages},
     }
-    listed = ", ".join(f"{package} {number}" for package, number in machine["packages"].items())
+    packages_text = ", ".join(f"{package} {number}" for package, number in machine["packages"].items())
     measured = (
         f"Measured on {machine['cores']} cores ({machine['processor']}) that were shared with other work, so times are "
-        f"upper bounds; Python {machine['python']}, {listed}."
+        f"upper bounds; Python {machine['python']}, {packages_text}."
     )
     FOLDER.mkdir(parents=True, exist_ok=True)
     FOLDER.joinpath(f"{name}.md").write_text("\n\n".join([*text, measured]) + "\n", encoding="utf-8")

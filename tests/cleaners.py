@@ -1,4 +1,4 @@
-"""What a cleaner of temporary files does to a folder in use."""
+"""What a cleaner of temporary files may do to a folder in use."""
 
 import shutil
 from contextlib import suppress
@@ -7,14 +7,14 @@ from uuid import uuid4
 
 
 def remove_at_once(folder: Path) -> None:
-    """In one step for whoever uses it, who would else fill it again while it is emptied."""
+    """Remove it in one step: otherwise its user could refill it meanwhile."""
     aside = folder.with_name(f"{folder.name}-{uuid4().hex}")
     folder.rename(aside)
     shutil.rmtree(aside)
 
 
 def replace_by_a_file(folder: Path) -> None:
-    """Again where its user has made it anew in between."""
+    """Retries if its user recreates it meanwhile."""
     while not folder.is_file():
         remove_at_once(folder)
         with suppress(IsADirectoryError):

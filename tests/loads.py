@@ -1,4 +1,4 @@
-"""Requests that go on while something else happens."""
+"""Continuous requests in the background of a test."""
 
 import threading
 import time
@@ -10,21 +10,21 @@ import httpx
 
 
 @contextmanager
-def load(ask: Callable[[], httpx.Response], threads: int = 3) -> Iterator[list[httpx.Response]]:
-    """Requests one after another from a few threads; all their answers."""
-    answers: list[httpx.Response] = []
-    over = threading.Event()
+def load(send: Callable[[], httpx.Response], threads: int = 3) -> Iterator[list[httpx.Response]]:
+    """Send requests one after another from a few threads; yields the growing list of responses."""
+    responses: list[httpx.Response] = []
+    stop = threading.Event()
 
     def work() -> None:
-        while not over.is_set():
-            answers.append(ask())
+        while not stop.is_set():
+            responses.append(send())
             time.sleep(0.02)
 
     with ThreadPoolExecutor(threads) as pool:
-        working = [pool.submit(work) for _ in range(threads)]
+        futures = [pool.submit(work) for _ in range(threads)]
         try:
-            yield answers
+            yield responses
         finally:
-            over.set()
-        for each in working:
-            each.result()
+            stop.set()
+        for future in futures:
+            future.result()

@@ -1,4 +1,4 @@
-"""Programs that not every machine has: what needs one is skipped there, by its name."""
+"""Skip tests whose programs are not installed."""
 
 import shutil
 

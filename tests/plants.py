@@ -1,4 +1,4 @@
-"""Rows of a domain that nothing else here knows: questions to a plant nursery."""
+"""Rows of a domain that is used nowhere else: questions to a plant nursery."""
 
 import csv
 from itertools import product
@@ -15,7 +15,7 @@ QUESTIONS = {
     "pests": ("tiny flies sit on my {}", "something eats holes into the {}", "white bugs below the leaves of the {}"),
     "delivery": ("when does the {} that I ordered come", "the parcel with my {} is late", "can you ship a {} abroad"),
 }
-# a training on them takes seconds
+# settings with which training on them takes seconds
 SECONDS = (
     "model=scratch",
     "model.scratch.hidden_size=32",

@@ -1,4 +1,4 @@
-"""What every error of the API must look like."""
+"""The form of every error of the API."""
 
 import re
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 import httpx
 
 
-def assert_problem(response: httpx.Response, status: int, said: str = "") -> dict[str, Any]:
-    """An RFC 9457 document of that status, whose detail says so."""
+def assert_problem(response: httpx.Response, status: int, detail: str = "") -> dict[str, Any]:
+    """It is an RFC 9457 document of this status, whose detail matches the pattern `detail`."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     document: dict[str, Any] = response.json()
     assert document["type"] == "about:blank"
     assert document["title"]
     assert document["status"] == status
-    assert re.search(said, document["detail"])
+    assert re.search(detail, document["detail"])
     return document

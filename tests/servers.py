@@ -1,20 +1,16 @@
-"""Servers for tests, and real processes of them."""
+"""Servers in this process and in processes of their own."""
 
 import asyncio
-import os
-import signal
-import socket
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import httpx
+from processes import Server, free_port
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp
 from uvicorn import Config
@@ -27,26 +23,19 @@ Serve = Callable[..., TestClient]
 
 _T = TypeVar("_T")
 
-# uvloop where there is one: its timers, for one, are not asyncio's
+# uvloop where it is installed: it differs from asyncio, for one in its timers
 _NEW_LOOP = Config("").get_loop_factory()
 
 
 def run_as_served(work: Coroutine[Any, Any, _T]) -> _T:
-    """On the event loop that uvicorn would choose."""
+    """Run it on the event loop that uvicorn would choose."""
     with asyncio.Runner(loop_factory=_NEW_LOOP) as runner:
         return runner.run(work)
 
 
-def client_as_served(app: ASGIApp, **how: Any) -> TestClient:
-    """Likewise."""
-    return TestClient(app, backend_options={"loop_factory": _NEW_LOOP}, **how)
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
+def client_as_served(app: ASGIApp, **options: Any) -> TestClient:
+    """A client on the event loop that uvicorn would choose."""
+    return TestClient(app, backend_options={"loop_factory": _NEW_LOOP}, **options)
 
 
 def is_ready(url: str, path: str = "/readyz") -> bool:
@@ -58,7 +47,7 @@ def is_ready(url: str, path: str = "/readyz") -> bool:
 
 @contextmanager
 def server_here(root: Path, **settings: Any) -> Iterator[str]:
-    """The address of a server on `root`/storage, on a real socket, in a thread of this process."""
+    """The URL of a server on `root`/storage, on a real socket, in a thread of this process."""
     port = free_port()
     own = Settings(storage=str(root / "storage"), spool=str(root / "spool"), port=port, **settings)
     server = make_server(create_app(own), own)
@@ -75,60 +64,17 @@ def server_here(root: Path, **settings: Any) -> Iterator[str]:
     assert not thread.is_alive()
 
 
-class ServiceProcess:
-    """`python -m MODULE` on a port of its own, ready when `with` is entered."""
+class ServiceProcess(Server):
+    """`python -m MODULE` on a port of its own, ready once the path `ready` returns 200."""
+
+    poll_seconds = 0.05  # a request takes longer than a connection
 
     def __init__(self, *module: str, ready: str, log: Path, **environment: str) -> None:
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.log = log
-        self._module = module
+        super().__init__([sys.executable, "-m", *module], log, **environment)
         self._ready = ready
-        self._environment = {"PORT": str(self.port), **environment}
-
-    def launch(self) -> None:
-        with self.log.open("a") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", *self._module], env=os.environ | self._environment, stdout=log, stderr=log
-            )
-
-    def start(self) -> None:
-        self.launch()
-        try:
-            self.wait()
-        except BaseException:
-            self.kill()
-            raise
-
-    def wait(self) -> None:
-        limit = time.monotonic() + 120
-        while not self.is_ready():
-            assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < limit, self.log.read_text()
-            time.sleep(0.05)
 
     def is_ready(self) -> bool:
         return is_ready(self.url, self._ready)
-
-    def stop(self) -> int:
-        """As an operator stops it; the exit status."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
-
-    def kill(self) -> None:
-        """As a crash does."""
-        self.process.kill()
-        self.process.wait(30)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, raised: BaseException | None, at: TracebackType | None
-    ) -> None:
-        if self.process.poll() is None:
-            self.kill()
 
 
 class ServerProcess(ServiceProcess):

@@ -1,4 +1,4 @@
-"""What a test run makes once, whichever of its processes needs it first; and which tests keep to one process."""
+"""Folders that are built once in a test run, by whichever process needs them first; and tests that share a process."""
 
 import shutil
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import pytest
 from filelock import FileLock
 from xdist.scheduler import LoadScopeScheduling
 
-TOGETHER = ("tests/browser/", "tests/images/")  # what all of their tests ask is started once
+TOGETHER = ("tests/browser/", "tests/images/")  # their tests share servers that are started once
 
 Make = Callable[[Path], object]
 
@@ -18,22 +18,22 @@ def group(nodeid: str) -> str:
 
 
 class Scheduling(LoadScopeScheduling):
-    """A file's tests stay in one process, with the fixtures that they share."""
+    """The tests of a file run in one process, with their shared fixtures."""
 
     def _split_scope(self, nodeid: str) -> str:
         return group(nodeid)
 
 
 def made_once(request: pytest.FixtureRequest, name: str, make: Make) -> Path:
-    """The folder that `make` filled, in this process or another. Who would change it changes a copy."""
+    """The folder that `make` filled, in this process or another. Do not change it: copy it first."""
     base = request.getfixturevalue("tmp_path_factory").getbasetemp()
     base = base.parent if hasattr(request.config, "workerinput") else base
-    folder, whole = base / "shared" / name, base / "shared" / f"{name}.whole"
+    folder, complete = base / "shared" / name, base / "shared" / f"{name}.complete"
     folder.parent.mkdir(exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
-        if not whole.exists():
+        if not complete.exists():
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
             make(folder)
-            whole.touch()
+            complete.touch()
     return folder

@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import jsonschema
 
 from boatyard.cloud.schemas import google_schema
-from boatyard.doctor import cloud as doctor
+from boatyard.doctor.google import APIS
 
 YOU = "you"
 Object = dict[str, Any]
@@ -73,7 +73,7 @@ def all_is_well(project: str, bucket: str, tags: set[str]) -> State:
     lent = {f"iam.serviceAccounts.{done}" for done in ("actAs", "getAccessToken", "getOpenIdToken")}
     return State(
         project=project,
-        apis=set(doctor.APIS),
+        apis=set(APIS),
         buckets={bucket: (REGION.upper(), "region")},
         accounts={email(project, role): {} for role in ("train", "run", "build")},
         repositories={f"{REGION}/boatyard": "DOCKER"},

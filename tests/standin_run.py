@@ -27,7 +27,7 @@ from typing import Any, Self
 import httpx
 import uvicorn
 from jsonschema import Draft202012Validator
-from servers import free_port
+from processes import free_port
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response

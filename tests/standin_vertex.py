@@ -23,7 +23,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import psutil
 from jsonschema import Draft202012Validator
-from servers import free_port
+from processes import free_port
 
 import boatyard
 from boatyard.cloud.schemas import google_schema

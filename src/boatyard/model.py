@@ -1,47 +1,134 @@
-"""The network: built, loaded and asked through its kind."""
+"""The network: a task's head on an input's backbone, made new, saved, opened again and asked."""
 
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from datasets import Dataset
-from torch import nn
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import set_seed
 
+from boatyard import inputs, tasks
+from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
 from boatyard.data.encode import Encoded
-from boatyard.inputs import training
+from boatyard.tasks.protocol import Outputs, Target
+
+WEIGHTS, SHAPE = "model.safetensors", "config.json"
+
+_Collate = Callable[[Sequence[Mapping[str, Any]]], dict[str, Tensor]]
 
 
-def new_network(config: Config, classes: int, encoded: Encoded) -> Any:
+class Network(nn.Module):
+    """`head(backbone(batch))`, and the loss where the targets are known."""
+
+    accepts_loss_kwargs = False  # Trainer would infer from **batch that this divides by the number of items itself
+
+    def __init__(self, backbone: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head: Any = head
+        self.config = getattr(backbone, "config", None)  # Trainer reads it, and its trackers record it
+
+    def forward(self, labels: Tensor | None = None, **batch: Tensor) -> dict[str, Tensor]:
+        """The head's raw outputs by name; with `labels`, which is Trainer's word for targets, their `loss` first."""
+        raw: dict[str, Tensor] = self.head(self.backbone(**batch))
+        return raw if labels is None else {"loss": self.head.loss(raw, labels), **raw}
+
+    def activation_checkpointing_enable(self, **how: Any) -> None:
+        """Compute the backbone's activations again in the backward pass instead of keeping them; Trainer calls it.
+
+        Raises:
+            UserError: the backbone cannot.
+        """
+        enable = getattr(self.backbone, "activation_checkpointing_enable", None)
+        if enable is None:
+            raise UserError("train.activation_checkpointing=true: this input's backbone always keeps its activations")
+        enable(**how)
+
+
+class Served(nn.Module):
+    """A network as its graph answers: a batch, by place or by name, to the task's outputs and the embedding."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.backbone = network.backbone
+        self.head = network.head
+        self.eval()
+
+    def forward(self, *batch: Tensor, **named: Tensor) -> tuple[Tensor, ...]:
+        """In the order of the task's OUTPUTS, and then float[batch, width]."""
+        features = self.backbone(*batch, **named)
+        return (*self.head.served(self.head(features)), features)
+
+
+def new_network(config: Config, target: Target, encoded: Encoded) -> Network:
     """An untrained network; the same for the same `train.seed`."""
     set_seed(config.train.seed)
-    return training(config.data.kind).build_network(config.model, classes, encoded.folder)
+    backbone: Any = inputs.training(config.data.input).build_backbone(config.model, encoded.folder)
+    return Network(backbone, tasks.training(config.data.task).build_head(backbone.width, target, config.model))
 
 
-def open_network(config: Config, folder: Path, **how: Any) -> Any:
-    """A trained network, in evaluation mode."""
-    return training(config.data.kind).load_network(folder, **how)
+def save_network(config: Config, network: Network, folder: Path) -> None:
+    """Weights and shape, without pickle."""
+    backbone: Any = network.backbone
+    weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    (folder / WEIGHTS).write_bytes(save(weights))  # `save_file` reports a full disk as an error of its own
+    shape = {
+        "input": config.data.input,
+        "task": config.data.task,
+        "backbone": backbone.shape(),
+        "head": network.head.shape(),
+    }
+    (folder / SHAPE).write_text(json.dumps(shape, indent=2), encoding="utf-8")
 
 
-def predict(
-    config: Config, network: nn.Module, inputs: Path, rows: Dataset, batch_size: int = 64
-) -> npt.NDArray[np.float32]:
-    """Probabilities, float32[rows, classes]; rows of like length share a batch."""
-    collate = training(config.data.kind).Inputs(inputs).collate
-    order = np.argsort(np.asarray(rows.with_format("numpy")["length"][:]), kind="stable")
-    probabilities = np.empty((0, 0), np.float32)
-    device = next(network.parameters()).device
+def open_network(folder: Path) -> Network:
+    """What `save_network` wrote, in evaluation mode."""
+    shape = json.loads((folder / SHAPE).read_text(encoding="utf-8"))
+    backbone: Any = inputs.training(shape["input"]).restore_backbone(shape["backbone"])
+    network = Network(backbone, tasks.training(shape["task"]).restore_head(backbone.width, shape["head"]))
+    network.load_state_dict(load_file(folder / WEIGHTS))
+    return network.eval()
+
+
+def predict(config: Config, network: Network, encoded: Path, rows: Dataset, batch_size: int = 64) -> Outputs:
+    """The task's outputs for encoded rows, in their order. `encoded`: the folder with what encoded them."""
+    served = Served(network)
+    collate = inputs.training(config.data.input).open_encoder(encoded).collate
+    outputs: dict[str, NDArray[Any]] = {}
     with torch.inference_mode():
-        for start in tqdm(range(0, len(order), batch_size), "predicting", leave=False, disable=None):
-            chosen = order[start : start + batch_size]
-            items = rows.select(chosen).to_list()
-            batch = {name: tensor.to(device) for name, tensor in collate(items).items() if name != "labels"}
-            scores = network.eval()(**batch)["logits"].float().softmax(-1).cpu().numpy()
-            if not start:
-                probabilities = np.empty((len(order), scores.shape[1]), np.float32)
-            probabilities[chosen] = scores
-    return probabilities
+        for places, batch in _batches(network, collate, rows, batch_size, "predicting"):
+            for name, tensor in zip(tasks.serving(config.data.task).OUTPUTS, served(**batch), strict=False):
+                answers = tensor.float().cpu().numpy()
+                outputs.setdefault(name, np.empty((len(rows), *answers.shape[1:]), answers.dtype))[places] = answers
+    return outputs
+
+
+def backbone_features(config: Config, network: Network, encoded: Path, rows: Dataset, batch_size: int = 128) -> Tensor:
+    """float32[rows, width], on the CPU: what the head reads of encoded rows, without dropout."""
+    backbone: Any = network.backbone.eval()
+    collate = inputs.training(config.data.input).open_encoder(encoded).collate
+    features = torch.empty(len(rows), backbone.width)
+    with torch.no_grad():
+        for places, batch in _batches(network, collate, rows, batch_size, "reading features"):
+            features[places] = backbone(**batch).float().cpu()
+    return features
+
+
+def _batches(
+    network: Network, collate: _Collate, rows: Dataset, batch_size: int, purpose: str
+) -> Iterator[tuple[NDArray[np.int64], dict[str, Tensor]]]:
+    """Batches of rows of like cost on the network's device, each with its rows' numbers."""
+    order = np.argsort(np.asarray(rows.with_format("numpy")["cost"][:]), kind="stable")
+    device = next(network.parameters()).device
+    for start in tqdm(range(0, len(order), batch_size), purpose, leave=False, disable=None):
+        places = order[start : start + batch_size]
+        batch = collate(rows.select(places).to_list())
+        yield places, {name: tensor.to(device) for name, tensor in batch.items()}

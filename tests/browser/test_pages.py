@@ -13,7 +13,8 @@ import pytest
 from bundles import publish_in_production, write_regression_bundle
 from frontends import ADMIN_KEY, HOSTILE_EXAMPLE, HOSTILE_LABEL, FrontendProcess, Stack
 from references import messages
-from servers import ServerProcess, free_port
+from processes import free_port
+from servers import ServerProcess
 
 from boatyard import registry
 from boatyard.inputs.text.serving import request_schema

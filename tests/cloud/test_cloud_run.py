@@ -192,7 +192,7 @@ def test_a_revision_that_does_not_start_or_answer_gets_no_traffic(
             'value: "1"', f'value: ""\n            - name: BOATYARD_API_KEYS\n              value: ana:{"0" * 64}'
         )
         told = command("deploy", status=1)
-        assert "asked for GET /model it answers 401 the request needs a key in X-API-Key" in told
+        assert "GET /model of the new revision returned 401 the request needs a key in X-API-Key" in told
         assert f"{good} serves as before" in told
     assert {answer.status_code for answer in answers} == {200}
     assert serving(cloud) == good
@@ -205,7 +205,7 @@ def test_a_revision_that_does_not_start_or_answer_gets_no_traffic(
 
 def test_what_the_doctor_finds_wrong_stops_a_deployment(cloud: CloudRun, command: Commands, google: Google) -> None:
     google.state.billing = False
-    assert "billing: off: no account is charged" in command("deploy", status=2)
+    assert "billing: off: no billing account is linked" in command("deploy", status=2)
     assert not [request for request in cloud.requests if request[0] != "GET"]
 
 
@@ -274,7 +274,7 @@ def test_keys_come_from_the_secret_that_the_template_refers_to(
         file = command.folder / "deploy" / "run" / "api.yaml"
         file.write_text(re.sub(r"^( +)# (?=- name|  )", r"\1", file.read_text(), flags=re.M))
         commit(command.folder)
-        assert "asked for GET /model it answers 401" in command("deploy", status=1)
+        assert "GET /model of the new revision returned 401" in command("deploy", status=1)
         command.environment["BOATYARD_API_KEY"] = key
         told = command("deploy")
         assert ask(cloud).status_code == 401
@@ -316,12 +316,12 @@ def test_what_is_wrong_is_one_sentence(tmp_path: Path, cloud: CloudRun, command:
 
     assert "boatyard-api is not deployed" in refused("rollback")
     (command.folder / "new").touch()
-    assert "does not hold what you changed" in refused("deploy")
+    assert "does not hold your later changes" in refused("deploy")
     git(command.folder, "clean", "-fq")
     command.change("containerConcurrency: 80", "containerConcurency: 80")
     assert "containerConcurency" in refused("deploy")
     command.change("containerConcurency: 80", "containerConcurrency: $many")
-    assert "nothing is known by the name of $many" in refused("deploy")
+    assert "unknown placeholder $many" in refused("deploy")
     command.change("containerConcurrency: $many", "containerConcurrency: 80")
     del command.environment["CLOUDSDK_AUTH_DISABLE_CREDENTIALS"]
     command.environment["GOOGLE_APPLICATION_CREDENTIALS"] = str(tmp_path / "none.json")

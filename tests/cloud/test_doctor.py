@@ -24,7 +24,8 @@ from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
 from boatyard.doctor import cloud as doctor
 from boatyard.doctor import machine as local_doctor
-from boatyard.doctor.checks import Check
+from boatyard.doctor.checks import Result
+from boatyard.doctor.google import APIS
 
 pytestmark = pytest.mark.cloud
 
@@ -83,32 +84,32 @@ def google(commit: str, gcloud: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     assert running.mistakes == []
 
 
-def bad(*overrides: str) -> dict[str, Check]:
+def bad(*overrides: str) -> dict[str, Result]:
     """What is not ok, by name."""
-    return {one.name: one for one in doctor.examine(config(*overrides)) if one.state != "ok"}
+    return {result.name: result for result in doctor.examine(config(*overrides)) if result.state != "ok"}
 
 
 @pytest.mark.usefixtures("google")
 def test_nothing_is_wrong_where_all_is_there() -> None:
-    checks = doctor.examine(config("cloud.train.gpu=t4", "tracking=wandb"))
-    assert {one.name: one.state for one in checks} == dict.fromkeys((one.name for one in checks), "ok")
-    assert [one.name for one in checks] == [
+    results = doctor.examine(config("cloud.train.gpu=t4", "tracking=wandb"))
+    assert {result.name: result.state for result in results} == dict.fromkeys((r.name for r in results), "ok")
+    assert [result.name for result in results] == [
         *("gcloud", "credentials", "project", "billing", "APIs", "your roles", "bucket"),
         *("boatyard-train", "boatyard-run", "boatyard-build", "repository"),
         *(f"image {name}" for name in ("trainer", *doctor.SERVICES)),
         *("GPU quota", "wandb-api-key", "boatyard-api-keys"),
     ]
-    assert all(one.mend is None for one in checks)
+    assert all(result.fix is None for result in results)
 
 
 @dataclass
 class Flaw:
-    """A change to the state, and how it shows: which check, what it tells, and what its command holds."""
+    """A change to the state, and how it shows: the check, part of its sentence, and part of its fix."""
 
     change: Callable[[State], object]
     name: str
-    told: str
-    mend: str
+    sentence: str
+    fix: str
     state: str = "wrong"
     overrides: tuple[str, ...] = ()
 
@@ -162,7 +163,7 @@ FLAWS = {
         f"gcloud storage buckets relocate gs://{BUCKET} --location={REGION}", "warning",
     ),
     "no account": Flaw(
-        lambda s: s.accounts.pop(email("build")), "boatyard-build", "not there",
+        lambda s: s.accounts.pop(email("build")), "boatyard-build", "does not exist",
         f"gcloud iam service-accounts create boatyard-build --project={PROJECT}",
     ),
     "disabled account": Flaw(
@@ -200,22 +201,22 @@ FLAWS = {
         f"gcloud artifacts repositories create boatyard-images {CREATE_REPOSITORY}",
     ),
     "GPUs": Flaw(
-        lambda s: s.quotas[T4].update({REGION: 0}), "GPU quota", "1 t4 are asked for, and 0 allowed in europe-west1",
+        lambda s: s.quotas[T4].update({REGION: 0}), "GPU quota", "1 t4 requested, but 0 allowed in europe-west1",
         "--preferred-value=1", overrides=ONE_T4,
     ),
     "GPUs of several workers": Flaw(
-        lambda _: None, "GPU quota", "4 t4 are asked for, and 1 allowed", "--preferred-value=4",
+        lambda _: None, "GPU quota", "4 t4 requested, but 1 allowed", "--preferred-value=4",
         overrides=(*ONE_T4, "cloud.train.gpus=2", "cloud.train.workers=2"),
     ),
     "spot GPUs": Flaw(
-        lambda s: s.quotas[SPOT_T4].update({None: 0}), "GPU quota", "1 t4 (spot) are asked for, and 0 allowed",
+        lambda s: s.quotas[SPOT_T4].update({None: 0}), "GPU quota", "1 t4 (spot) requested, but 0 allowed",
         f"--filter='metric={SPOT_T4}'", overrides=(*ONE_T4, "cloud.train.spot=true"),
     ),
     "unknown GPUs": Flaw(
         lambda s: s.quotas.clear(), "GPU quota", "cannot tell: Google knows no quota", "", "warning", ONE_T4
     ),
     "no secret": Flaw(
-        lambda s: s.secrets.clear(), "wandb-api-key", "not there",
+        lambda s: s.secrets.clear(), "wandb-api-key", "does not exist",
         f"gcloud secrets create wandb-api-key --project={PROJECT} --data-file=-", overrides=ONLINE,
     ),
     "empty secret": Flaw(
@@ -231,90 +232,90 @@ FLAWS = {
 
 
 @pytest.mark.parametrize("flaw", FLAWS.values(), ids=FLAWS)
-def test_a_flaw_is_told_by_its_own_check_alone_with_the_command_that_mends_it(flaw: Flaw, google: Google) -> None:
+def test_a_flaw_is_reported_by_its_own_check_alone_with_the_command_that_fixes_it(flaw: Flaw, google: Google) -> None:
     flaw.change(google.state)
-    found = bad(*flaw.overrides)
-    assert set(found) == {flaw.name}
-    one = found[flaw.name]
-    assert one.state == flaw.state
-    assert flaw.told in one.told
-    assert flaw.mend in (one.mend or "")
+    results = bad(*flaw.overrides)
+    assert set(results) == {flaw.name}
+    result = results[flaw.name]
+    assert result.state == flaw.state
+    assert flaw.sentence in result.sentence
+    assert flaw.fix in (result.fix or "")
 
 
 @pytest.mark.parametrize("flaw", FLAWS.values(), ids=FLAWS)
-def test_gcloud_has_the_commands_that_mend(flaw: Flaw, google: Google, gcloud: Path) -> None:
+def test_gcloud_has_the_commands_that_fix(flaw: Flaw, google: Google, gcloud: Path) -> None:
     flaw.change(google.state)
-    found = bad(*flaw.overrides)
+    results = bad(*flaw.overrides)
     gcloud.unlink()  # the real one, from here on
-    for one in found.values():
-        assert gcloud_commands.mistakes(one.mend or "") == []
+    for result in results.values():
+        assert gcloud_commands.mistakes(result.fix or "") == []
 
 
-def test_who_may_not_hand_an_account_to_a_job_is_told_so(google: Google) -> None:
+def test_a_caller_who_may_not_act_as_an_account_is_warned(google: Google) -> None:
     google.state.granted[YOU] -= {"iam.serviceAccounts.actAs", "iam.serviceAccounts.getOpenIdToken"}
-    found = bad()
-    assert {name: one.state for name, one in found.items()} == {
+    results = bad()
+    assert {name: result.state for name, result in results.items()} == {
         f"boatyard-{r}": "wrong" for r in ("train", "run", "build")
     }
-    assert found["boatyard-train"].mend == f"{ACT_AS_TRAIN} --role=roles/iam.serviceAccountUser"
-    assert "roles/iam.serviceAccountOpenIdTokenCreator" in found["boatyard-run"].told
+    assert results["boatyard-train"].fix == f"{ACT_AS_TRAIN} --role=roles/iam.serviceAccountUser"
+    assert "roles/iam.serviceAccountOpenIdTokenCreator" in results["boatyard-run"].sentence
 
 
-def test_who_may_not_ask_as_an_account_is_told_that_its_roles_are_not_known(google: Google) -> None:
+def test_the_roles_of_an_account_that_cannot_be_impersonated_are_not_known(google: Google) -> None:
     google.state.granted[YOU].remove("iam.serviceAccounts.getAccessToken")
     del google.state.granted[email("train")]
-    found = bad()
-    assert {one.state for one in found.values()} == {"warning"}
-    assert found["boatyard-train"].told == "its roles are not known: you may not ask as it"
-    assert found["boatyard-train"].mend == f"{ACT_AS_TRAIN} --role=roles/iam.serviceAccountTokenCreator"
+    results = bad()
+    assert {result.state for result in results.values()} == {"warning"}
+    assert results["boatyard-train"].sentence == "its roles are not known: you may not impersonate it"
+    assert results["boatyard-train"].fix == f"{ACT_AS_TRAIN} --role=roles/iam.serviceAccountTokenCreator"
 
 
-def test_a_limit_below_nought_is_none(google: Google) -> None:
+def test_a_negative_limit_means_unlimited(google: Google) -> None:
     google.state.quotas[T4] = {None: -1}
     assert bad("cloud.train.gpu=t4", "cloud.train.gpus=8") == {}
 
 
 def test_images_are_those_of_the_commit(google: Google, commit: str, gcloud: Path) -> None:
     google.state.tags = {f"trainer/{commit}"}
-    found = bad()
-    assert set(found) == {f"image {name}" for name in doctor.SERVICES}
-    one = found["image api"]
-    assert one.state == "wrong"
-    assert commit[:12] in one.told
-    assert (one.mend or "").startswith(f"gcloud builds submit --project={PROJECT} --region={REGION} ")
-    assert f'--substitutions="COMMIT_SHA={commit},_REPOSITORY=boatyard"' in (one.mend or "")
+    results = bad()
+    assert set(results) == {f"image {name}" for name in doctor.SERVICES}
+    result = results["image api"]
+    assert result.state == "wrong"
+    assert commit[:12] in result.sentence
+    assert (result.fix or "").startswith(f"gcloud builds submit --project={PROJECT} --region={REGION} ")
+    assert f'--substitutions="COMMIT_SHA={commit},_REPOSITORY=boatyard"' in (result.fix or "")
     gcloud.unlink()
-    assert gcloud_commands.mistakes(one.mend or "") == []
+    assert gcloud_commands.mistakes(result.fix or "") == []
 
 
 def test_files_that_were_changed_since_the_commit_are_warned_of(google: Google) -> None:  # noqa: ARG001
     Path("new.py").write_text("")
-    assert {one.state for one in bad().values()} == {"warning"}
-    assert "changed since" in bad()["image trainer"].told
+    assert {result.state for result in bad().values()} == {"warning"}
+    assert "changed since" in bad()["image trainer"].sentence
 
 
 @pytest.mark.usefixtures("google")
 def test_without_a_commit_no_image_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (empty := tmp_path / "empty").mkdir()
     monkeypatch.chdir(empty)
-    assert {one.told for one in bad().values()} == {"no commit here, and images are named by it"}
+    assert {result.sentence for result in bad().values()} == {"no commit here, but images are tagged by commit"}
 
 
 @pytest.mark.parametrize("api", ["cloudbilling", "serviceusage", "storage", "artifactregistry", "secretmanager", "iam"])
 def test_what_is_hidden_is_a_warning_that_says_how_to_be_let_in(api: str, google: Google) -> None:
     google.state.refusing = {api}
-    found = bad("cloud.train.gpu=t4", "tracking=wandb")
-    assert found
-    for one in found.values():
-        assert one.state == "warning"
-        assert f"Permission denied on {api}" in one.told
-        assert one.mend == f"gcloud projects add-iam-policy-binding {PROJECT} {ME} --role=roles/viewer"
+    results = bad("cloud.train.gpu=t4", "tracking=wandb")
+    assert results
+    for result in results.values():
+        assert result.state == "warning"
+        assert f"Permission denied on {api}" in result.sentence
+        assert result.fix == f"gcloud projects add-iam-policy-binding {PROJECT} {ME} --role=roles/viewer"
 
 
 def test_what_does_not_answer_in_time_is_a_warning(google: Google, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "_SECONDS", 0.3)
     google.state.seconds = 1.0
-    assert {one.told for one in bad().values()} == {"no answer in 0.3 s"}
+    assert {result.sentence for result in bad().values()} == {"no answer in 0.3 s"}
 
 
 @pytest.mark.slow
@@ -341,13 +342,13 @@ def test_gcloud_may_be_absent(google: Google, gcloud: Path, monkeypatch: pytest.
     )
     gcloud.unlink()
     monkeypatch.setenv("PATH", str(gcloud.parent))
-    assert {name: one.state for name, one in bad().items()} == {"gcloud": "warning"}
+    assert {name: result.state for name, result in bad().items()} == {"gcloud": "warning"}
 
 
 @pytest.mark.parametrize("does", ["exit 0", "exit 1"])
 def test_nobody_may_be_logged_in_to_gcloud(does: str, google: Google, gcloud: Path) -> None:  # noqa: ARG001
     gcloud.write_text(f"#!/bin/sh\n{does}\n")
-    assert {name: (one.told, one.mend) for name, one in bad().items()} == {
+    assert {name: (result.sentence, result.fix) for name, result in bad().items()} == {
         "gcloud": ("nobody is logged in", "gcloud auth login")
     }
 
@@ -357,31 +358,33 @@ def test_without_credentials_nothing_else_is_asked(
 ) -> None:
     monkeypatch.delenv("CLOUDSDK_AUTH_DISABLE_CREDENTIALS")
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
-    found = bad()
-    assert {name: (one.state, one.told, one.mend) for name, one in found.items()} == {
+    results = bad()
+    assert {name: (result.state, result.sentence, result.fix) for name, result in results.items()} == {
         "credentials": ("wrong", "there are none", "gcloud auth application-default login")
     }
     assert google.asked == []
 
 
-def test_credentials_that_do_not_work_are_told(google: Google, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_credentials_that_do_not_work_are_wrong(
+    google: Google, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    given = {
+    content = {
         "type": "service_account",
         "client_email": "someone@my-project.iam.gserviceaccount.com",
         "private_key": key.decode(),
         "token_uri": google.environment["CLOUDSDK_API_ENDPOINT_OVERRIDES_IAM"],
     }
-    (file := tmp_path / "key.json").write_text(json.dumps(given))
+    (file := tmp_path / "key.json").write_text(json.dumps(content))
     google.state.refusing = {"iam"}
     monkeypatch.delenv("CLOUDSDK_AUTH_DISABLE_CREDENTIALS")
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
-    one = bad()["credentials"]
-    assert (one.state, one.mend) == ("wrong", "gcloud auth application-default login")
-    assert "Permission denied" in one.told
-    assert "PRIVATE KEY" not in one.told
+    result = bad()["credentials"]
+    assert (result.state, result.fix) == ("wrong", "gcloud auth application-default login")
+    assert "Permission denied" in result.sentence
+    assert "PRIVATE KEY" not in result.sentence
 
 
 def test_a_wrong_check_ends_the_command_with_status_one_and_a_right_one_with_nought(
@@ -412,10 +415,7 @@ def test_the_table_fits_eighty_columns_and_no_command_is_cut(google: Google) -> 
     assert max(len(line) for line in lines if not line.startswith("gcloud ")) <= 80
     assert f"gcloud storage buckets create gs://{BUCKET} {CREATE_BUCKET}" in lines
     assert sum(line.startswith("gcloud builds submit") for line in lines) == 1  # for all images
-    assert (
-        f"gcloud services enable {' '.join(f'{api}.googleapis.com' for api in doctor.APIS)} --project={PROJECT}"
-        in lines
-    )
+    assert f"gcloud services enable {' '.join(f'{api}.googleapis.com' for api in APIS)} --project={PROJECT}" in lines
 
 
 BEFORE_TRAINING = ("billing", "an API", "no bucket", "account's objects", "account's secret", "GPUs", "no secret")
@@ -429,7 +429,7 @@ def test_a_job_is_stopped_by_what_it_needs(name: str, google: Google) -> None:
     with pytest.raises(UserError) as stopped:
         doctor.check_before_training(config(*flaw.overrides))
     assert str(stopped.value).startswith(f"{flaw.name}: ")
-    assert flaw.mend in str(stopped.value)
+    assert flaw.fix in str(stopped.value)
 
 
 def test_a_job_is_stopped_by_a_missing_image_and_not_by_a_service_s(google: Google, commit: str) -> None:
@@ -451,7 +451,7 @@ def test_a_service_is_stopped_by_what_it_needs_and_not_by_what_training_does(goo
         doctor.check_before_deploying(config(), "api")
 
 
-def test_what_cannot_be_told_stops_nothing(google: Google) -> None:
+def test_an_undecided_check_stops_nothing(google: Google) -> None:
     google.state.refusing = {"cloudbilling", "serviceusage", "iam"}
     doctor.check_before_training(config("cloud.train.gpu=t4"))
 
@@ -465,7 +465,7 @@ def test_the_doctor_of_this_machine_reaches_buckets_too(
         (tmp_path / ".dvc" / "config").write_text(f"[core]\n    remote = kept\n['remote \"kept\"']\n    url = {root}\n")
         local = load_config([f"paths.storage={root}"])
         assert [local_doctor.dvc_remote(local).state, local_doctor.storage(local).state] == [state, state]
-    assert "there is no bucket 'no-such-bucket'" in local_doctor.dvc_remote(local).told
+    assert "there is no bucket 'no-such-bucket'" in local_doctor.dvc_remote(local).sentence
 
 
 PAGE = Path(__file__).parents[2] / "docs" / "google-cloud.md"
@@ -474,11 +474,11 @@ PAGE = Path(__file__).parents[2] / "docs" / "google-cloud.md"
 def test_the_page_of_google_cloud_has_every_command_that_makes_what_is_missing(google: Google) -> None:
     text = PAGE.read_text(encoding="utf-8").replace("\\\n", "")
     named = {"PROJECT": PROJECT, "REGION": REGION, "BUCKET": BUCKET}
-    written = " ".join(re.sub(r"\$([A-Z]+)", lambda found: named.get(found[1], found[0]), text).split())
-    told = set[str]()
+    written = " ".join(re.sub(r"\$([A-Z]+)", lambda match: named.get(match[1], match[0]), text).split())
+    fixes = set[str]()
 
     def look() -> None:
-        told.update(one.mend or "" for one in bad("tracking=wandb").values())
+        fixes.update(result.fix or "" for result in bad("tracking=wandb").values())
 
     have = google.state
     there = [set(have.tags), dict(have.accounts), dict(have.repositories), dict(have.buckets), dict(have.secrets)]
@@ -496,9 +496,9 @@ def test_the_page_of_google_cloud_has_every_command_that_makes_what_is_missing(g
     look()
     have.granted[YOU].add("iam.serviceAccounts.getAccessToken")
     look()
-    made = {part for command in told for part in command.split(" && ") if not part.startswith("gcloud builds")}
-    assert len(made) > 20
-    assert [command for command in sorted(made) if command not in written] == []
+    parts = {part for command in fixes for part in command.split(" && ") if not part.startswith("gcloud builds")}
+    assert len(parts) > 20
+    assert [command for command in sorted(parts) if command not in written] == []
 
 
 def test_gcloud_has_the_commands_of_the_page() -> None:

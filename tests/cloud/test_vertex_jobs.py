@@ -205,7 +205,7 @@ def test_ctrl_c_leaves_the_job_alone_and_says_how_to_go_on(cloud: Cloud, capsys:
     _, told = following.communicate(timeout=30)
     assert following.returncode == 130
     job = cloud.job()
-    for hint in ("stopped", f"job {job.id} goes on", f"invoke cloud.cancel {job.id}", f"stream-logs {job.id}"):
+    for hint in ("stopped", f"job {job.id} continues", f"invoke cloud.cancel {job.id}", f"stream-logs {job.id}"):
         assert hint in told
     assert job.state == "JOB_STATE_RUNNING"
     assert main(["jobs"]) == 0
@@ -232,8 +232,8 @@ def test_a_job_that_is_cancelled_ends_the_following(cloud: Cloud, capsys: pytest
     [
         (["train.sed=1"], "unknown key train.sed; did you mean train.seed?"),
         (["cloud.train.gpu=k80"], "cloud.train.gpu='k80'"),
-        (["cloud.train.gpu=l4"], "carries no l4: choose one whose name begins with g2-"),
-        (["cloud.train.machine=a2-highgpu-1g"], "comes with GPUs: give cloud.train.gpu=a100"),
+        (["cloud.train.gpu=l4"], "has no l4: choose one whose name begins with g2-"),
+        (["cloud.train.machine=a2-highgpu-1g"], "comes with GPUs: set cloud.train.gpu=a100"),
         (["data=csv", "data.path=gone.csv", "data.name=gone"], "data.path=gone.csv: there is no such file or folder"),
         (["model=minilm", "model.name=deploy"], "model.name=deploy is a folder of this machine"),
         (["cloud.project=null"], "no project is named: set GOOGLE_CLOUD_PROJECT"),
@@ -268,7 +268,7 @@ def test_what_the_doctor_finds_wrong_stops_a_submit_before_it_costs(
 def test_what_is_not_committed_is_in_no_image(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
     Path("new.py").touch()
     assert main(["train"]) == 2
-    assert "does not hold what you changed since" in capsys.readouterr().err
+    assert "does not hold your later changes" in capsys.readouterr().err
     shutil.rmtree(".git")
     assert main(["train"]) == 2
     assert "run this in the git repository" in capsys.readouterr().err

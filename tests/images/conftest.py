@@ -11,7 +11,7 @@ import pytest
 from buckets import BUCKET, serve_buckets
 from containers import Container, Docker
 from engine import NoEngineError, engine
-from servers import free_port
+from processes import free_port
 
 ROOT = Path(__file__).parents[2]
 

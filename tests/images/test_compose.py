@@ -11,7 +11,7 @@ import httpx
 import pytest
 from containers import Compose, Container, Docker
 from references import publish_watchable
-from servers import free_port
+from processes import free_port
 
 from boatyard.storage import open_storage
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 from bundles import publish_in_production
-from servers import free_port
+from processes import free_port
 
 pytestmark = pytest.mark.integration
 

@@ -165,19 +165,19 @@ def test_a_password_in_the_templates_address_is_not_recorded(with_a_long_name: P
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("Shipshape", "all small"),
-        ("ship-shape", "all small"),
-        ("ship_shape", "all small"),
+        ("Shipshape", "lower-case"),
+        ("ship-shape", "lower-case"),
+        ("ship_shape", "lower-case"),
         ("9lives", "the first a letter"),
         ("s", "2 to 20"),
         ("s" * 21, "2 to 20"),
-        ("lambda", "Python imports something else"),
-        ("json", "Python imports something else"),
-        ("fastapi", "Python imports something else"),
-        ("models", "Python imports something else"),
+        ("lambda", "Python imports another module"),
+        ("json", "Python imports another module"),
+        ("fastapi", "Python imports another module"),
+        ("models", "Python imports another module"),
         ("docker", " has this word already"),
         ("inbox", " has this word already"),
-        ("boatyard", "Python imports something else"),
+        ("boatyard", "Python imports another module"),
     ],
 )
 def test_a_name_that_cannot_be_had_is_refused_in_one_sentence(
@@ -223,7 +223,7 @@ def test_adopting_is_done_once_and_the_template_itself_takes_no_updates(
     template: Path, adopted: Path, run: Run
 ) -> None:
     again = run(adopted, f"{NAME}.template", "adopt", "seaworthy")
-    assert (again.returncode, again.stderr) == (2, f"adopt: this is a project of its own already, {NAME}\n")
+    assert (again.returncode, again.stderr) == (2, f"adopt: this already is a project of its own, {NAME}\n")
     own = run(template, "boatyard.template", "update", str(template))
     assert own.returncode == 2
     assert own.stderr.startswith("update: this is the template itself")

@@ -12,7 +12,7 @@ from urllib.request import urlopen
 import httpx
 import pytest
 import requests
-from servers import free_port
+from processes import free_port
 
 from boatyard.config.addresses import reach_this_machine_directly
 

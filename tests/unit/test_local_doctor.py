@@ -45,9 +45,9 @@ def test_the_python_that_runs_these_tests_and_its_packages_fit() -> None:
 @pytest.mark.parametrize("version", ["3.10.14", "3.14.0"])
 def test_another_python_is_wrong(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "python_version", lambda: version)
-    found = doctor.python(config())
-    assert (found.state, found.mend) == ("wrong", "uv sync --python 3.12")
-    assert version in found.told
+    result = doctor.python(config())
+    assert (result.state, result.fix) == ("wrong", "uv sync --python 3.12")
+    assert version in result.sentence
 
 
 def test_a_package_that_is_missing_or_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,10 +59,10 @@ def test_a_package_that_is_missing_or_too_old_is_named(monkeypatch: pytest.Monke
         return "0.1" if name == "rich" else real(name)
 
     monkeypatch.setattr(metadata, "version", version)
-    found = doctor.packages(config())
-    assert (found.state, found.mend) == ("wrong", "uv sync")
-    assert "torch is missing" in found.told
-    assert "rich is 0.1, not >=" in found.told
+    result = doctor.packages(config())
+    assert (result.state, result.fix) == ("wrong", "uv sync")
+    assert "torch is missing" in result.sentence
+    assert "rich is 0.1, not >=" in result.sentence
 
 
 @pytest.mark.parametrize(("gib", "state"), [(0.5, "wrong"), (3, "warning"), (50, "ok")])
@@ -101,9 +101,9 @@ def test_a_port_that_is_taken_is_wrong_and_a_free_one_is_offered(monkeypatch: py
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         monkeypatch.setenv("PORT", str(taken.getsockname()[1]))
-        found = doctor.port(config())
-        assert found.state == "wrong"
-        words, _, free = (found.mend or "").partition("=")
+        result = doctor.port(config())
+        assert result.state == "wrong"
+        words, _, free = (result.fix or "").partition("=")
         assert words == "uv run invoke serve --port"
         monkeypatch.setenv("PORT", free)
         assert doctor.port(config()).state == "ok"
@@ -112,7 +112,7 @@ def test_a_port_that_is_taken_is_wrong_and_a_free_one_is_offered(monkeypatch: py
 @pytest.mark.parametrize("port", ["http", "0", "65536", "-1"])
 def test_what_is_no_port_is_wrong(port: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORT", port)
-    assert (doctor.port(config()).state, doctor.port(config()).mend) == ("wrong", "unset PORT")
+    assert (doctor.port(config()).state, doctor.port(config()).fix) == ("wrong", "unset PORT")
 
 
 def test_data_that_is_not_versioned_needs_no_remote() -> None:
@@ -120,41 +120,41 @@ def test_data_that_is_not_versioned_needs_no_remote() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "state", "told"),
+    ("url", "state", "sentence"),
     [
         ("remote", "ok", "remote"),
-        ("elsewhere", "warning", "not there yet"),
+        ("elsewhere", "warning", "does not exist yet"),
         ("s3://bucket/prefix", "warning", "only folders and gs://"),
         (None, "wrong", "no default remote"),
     ],
 )
-def test_the_remote_of_dvc_is_looked_at(url: str | None, state: str, told: str, folder: Path) -> None:
+def test_the_remote_of_dvc_is_checked(url: str | None, state: str, sentence: str, folder: Path) -> None:
     (folder / "remote").mkdir()
     (folder / ".dvc").mkdir()
     place = f"[core]\n    remote = kept\n['remote \"kept\"']\n    url = {url if '://' in str(url) else f'../{url}'}\n"
     (folder / ".dvc" / "config").write_text(place if url else "[core]\n    analytics = false\n")
-    found = doctor.dvc_remote(config())
-    assert (found.state, told in found.told) == (state, True)
+    result = doctor.dvc_remote(config())
+    assert (result.state, sentence in result.sentence) == (state, True)
 
 
 def test_a_dvc_that_does_not_run_is_wrong(folder: Path) -> None:
     (folder / ".dvc").mkdir()
     (folder / ".dvc" / "config").write_text("no configuration")
-    found = doctor.dvc_remote(config())
-    assert (found.state, found.told.startswith("dvc does not run: ")) == ("wrong", True)
+    result = doctor.dvc_remote(config())
+    assert (result.state, result.sentence.startswith("dvc does not run: ")) == ("wrong", True)
 
 
 def test_tracking_needs_a_key_only_online(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     online = config("tracking=wandb")
     assert doctor.wandb(config()).state == "ok"
-    assert (doctor.wandb(online).state, doctor.wandb(online).mend) == ("wrong", "uv run wandb login")
+    assert (doctor.wandb(online).state, doctor.wandb(online).fix) == ("wrong", "uv run wandb login")
     (folder / "netrc").write_text("machine api.wandb.ai login user password secret\n")
     assert doctor.wandb(online).state == "ok"
     monkeypatch.setenv("WANDB_BASE_URL", "https://wandb.example.org")
     assert doctor.wandb(online).state == "wrong"
     monkeypatch.setenv("WANDB_API_KEY", "secret")
     assert doctor.wandb(online).state == "ok"
-    assert "secret" not in doctor.wandb(online).told
+    assert "secret" not in doctor.wandb(online).sentence
 
 
 def test_a_storage_is_a_folder_that_may_come_yet_and_no_file(folder: Path) -> None:
@@ -171,33 +171,33 @@ def test_a_storage_that_cannot_be_written_is_wrong(folder: Path) -> None:
     assert doctor.storage(config(f"paths.storage={folder}/kept")).state == "wrong"
 
 
-def test_a_model_that_was_asked_for_must_be_there(publish, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_is_set_must_be_published(publish, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stored = config(f"paths.storage={tmp_path / 'storage'}")
-    assert (doctor.model(stored).state, doctor.model(stored).mend) == ("warning", "uv run invoke pipeline")
+    assert (doctor.model(stored).state, doctor.model(stored).fix) == ("warning", "uv run invoke pipeline")
     monkeypatch.setenv("BOATYARD_MODEL", "inbox@production")
-    assert (doctor.model(stored).state, doctor.model(stored).mend) == ("wrong", "uv run invoke pipeline")
+    assert (doctor.model(stored).state, doctor.model(stored).fix) == ("wrong", "uv run invoke pipeline")
     manifest = publish()
     monkeypatch.setenv("BOATYARD_MODEL", f"{manifest.name}@staging")
-    assert (doctor.model(stored).state, doctor.model(stored).mend) == ("wrong", "uv run invoke models")
+    assert (doctor.model(stored).state, doctor.model(stored).fix) == ("wrong", "uv run invoke models")
     monkeypatch.setenv("BOATYARD_MODEL", f"{manifest.name}@{manifest.version}")
     assert doctor.model(stored).state == "ok"
     monkeypatch.setenv("BOATYARD_MODEL", "no model")
-    assert (doctor.model(stored).state, doctor.model(stored).mend) == ("wrong", "unset BOATYARD_MODEL")
+    assert (doctor.model(stored).state, doctor.model(stored).fix) == ("wrong", "unset BOATYARD_MODEL")
 
 
-def test_the_command_tells_of_everything_and_changes_nothing(folder: Path) -> None:
+def test_the_command_lists_every_check_and_changes_nothing(folder: Path) -> None:
     words = [sys.executable, "-m", "boatyard.doctor", "tracking=wandb"]
     environment = os.environ | {"COLUMNS": "80", "PORT": "0"}
     shown = subprocess.run(words, capture_output=True, text=True, encoding="utf-8", env=environment)
     assert shown.returncode == 1
     assert "wrong: port, W&B" in shown.stderr
-    assert all(one.name in shown.stdout for one in doctor.CHECKS)
+    assert all(check.name in shown.stdout for check in doctor.CHECKS)
     assert max(len(line) for line in shown.stdout.splitlines()) <= 80
     assert {"unset PORT", "uv run wandb login"} <= set(shown.stdout.splitlines())
     assert list(folder.iterdir()) == []
 
 
-def test_nothing_wrong_is_status_nought(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_wrong_is_status_0(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["doctor"])
     monkeypatch.setenv("PORT", str(doctor._listen("127.0.0.1", 0)))
     assert main() == 0

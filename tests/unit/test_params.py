@@ -80,5 +80,5 @@ def test_a_command_takes_the_file_instead_of_overrides(capsys: pytest.CaptureFix
     assert run("train", "", done.append, ["--params", "nowhere.yaml"]) == 2
     assert len(done) == 1
     first, second = capsys.readouterr().err.splitlines()
-    assert first == "train: --params FILE takes the place of overrides: it goes without any"
+    assert first == "train: --params FILE replaces overrides: use it without any"
     assert second == "train: nowhere.yaml: no such file or directory"

@@ -1,1 +1,1 @@
-"""Google Cloud: Vertex AI trains, Cloud Run serves. Only REST, so that what stands in for it can be small."""
+"""Google Cloud: train on Vertex AI, serve on Cloud Run. REST only, so that a stand-in for it stays small."""

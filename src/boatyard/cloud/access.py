@@ -1,4 +1,4 @@
-"""Who may do what: the roles that each account is granted, on what, and the permissions by which they show."""
+"""IAM: the roles that each account needs, on which resource, and the permissions that show whether it has them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,28 +14,28 @@ from boatyard.doctor.checks import Undecided
 WANDB_SECRET = "wandb-api-key"  # noqa: S105 - its name in Secret Manager
 API_KEYS_SECRET = "boatyard-api-keys"  # noqa: S105 - as above
 
-_ME = '"user:$(gcloud config get account)"'
-_OBJECTS = [f"storage.objects.{done}" for done in ("create", "delete", "get", "list", "update")]
+_CALLER = '"user:$(gcloud config get account)"'
+_OBJECT_PERMISSIONS = [f"storage.objects.{verb}" for verb in ("create", "delete", "get", "list", "update")]
 
 
 @dataclass(frozen=True)
 class Resource:
-    """What roles are granted on."""
+    """Something that roles are granted on."""
 
     name: str
     api: str
     path: str
-    words: str
-    """gcloud's, that grant a role on it; whom and which one come after them."""
+    binding: str
+    """gcloud's words that grant a role on it, less the member and the role."""
 
-    def grant(self, role: str, member: str = _ME) -> str:
-        """The command."""
-        return f"gcloud {self.words} --member={member} --role={role}"
+    def grant(self, role: str, member: str = _CALLER) -> str:
+        """The gcloud command that grants the role."""
+        return f"gcloud {self.binding} --member={member} --role={role}"
 
 
 @dataclass(frozen=True)
 class Grant:
-    """A role, and permissions that nobody has without it."""
+    """A role on a resource, and permissions that no account has without it."""
 
     on: Resource
     role: str
@@ -44,37 +44,37 @@ class Grant:
 
 @dataclass(frozen=True)
 class Cloud:
-    """What is asked, and as whom."""
+    """A place on Google Cloud, and the credentials to query it with."""
 
     config: Config
     where: Place
     session: Session
 
     def api(self, name: str) -> Api:
-        """By its name."""
+        """One of Google's APIs."""
         return Api(self.session, name, "storage.googleapis.com/storage/v1" if name == "storage" else None)
 
-    def look(self, api: str, path: str, **parameters: Any) -> dict[str, Any] | None:
-        """What lies there; None where nothing does. Raises Undecided where that is hidden."""
+    def get(self, api: str, path: str, **parameters: Any) -> dict[str, Any] | None:
+        """The resource at `path`; None if there is none. Raises Undecided if access is denied."""
         try:
             return self.api(api).get(path, **parameters)
         except ApiError as error:
-            self._pass_over_nothing(error)
+            self._ignore_missing(error)
             return None
 
-    def may(self, on: Resource, permissions: Sequence[str]) -> set[str] | None:
-        """Those that the session's account has; None where there is no such resource."""
+    def permissions(self, on: Resource, permissions: Sequence[str]) -> set[str] | None:
+        """Those that the session's account has; None if there is no such resource."""
         try:
-            if on.api == "storage":  # older than the custom of the others
-                found = self.api(on.api).get(f"{on.path}/iam/testPermissions", permissions=list(permissions))
+            if on.api == "storage":  # which predates the convention of the other APIs
+                content = self.api(on.api).get(f"{on.path}/iam/testPermissions", permissions=list(permissions))
             else:
-                found = self.api(on.api).post(f"{on.path}:testIamPermissions", {"permissions": list(permissions)})
+                content = self.api(on.api).post(f"{on.path}:testIamPermissions", {"permissions": list(permissions)})
         except ApiError as error:
-            self._pass_over_nothing(error)
+            self._ignore_missing(error)
             return None
-        return set(found.get("permissions", []))
+        return set(content.get("permissions", []))
 
-    def _pass_over_nothing(self, error: ApiError) -> None:
+    def _ignore_missing(self, error: ApiError) -> None:
         if error.status == 403:
             raise Undecided(str(error), project(self.where).grant("roles/viewer")) from None
         if error.status != 404:
@@ -82,48 +82,48 @@ class Cloud:
 
 
 def project(where: Place) -> Resource:
-    """All of it."""
-    words = f"projects add-iam-policy-binding {where.project}"
-    return Resource("the project", "cloudresourcemanager", f"v3/projects/{where.project}", words)
+    """The whole project."""
+    binding = f"projects add-iam-policy-binding {where.project}"
+    return Resource("the project", "cloudresourcemanager", f"v3/projects/{where.project}", binding)
 
 
 def bucket(where: Place) -> Resource:
-    """Where everything is kept."""
-    words = f"storage buckets add-iam-policy-binding gs://{where.bucket}"
-    return Resource(f"gs://{where.bucket}", "storage", f"b/{where.bucket}", words)
+    """The bucket of models, rows, checkpoints and the journal."""
+    binding = f"storage buckets add-iam-policy-binding gs://{where.bucket}"
+    return Resource(f"gs://{where.bucket}", "storage", f"b/{where.bucket}", binding)
 
 
 def repository(where: Place) -> Resource:
-    """Of images."""
+    """The repository of images."""
     path = f"v1/projects/{where.project}/locations/{where.region}/repositories/{where.repository}"
-    words = f"artifacts repositories add-iam-policy-binding {where.repository}"
-    named = f"--location={where.region} --project={where.project}"
-    return Resource(f"the repository {where.repository}", "artifactregistry", path, f"{words} {named}")
+    binding = f"artifacts repositories add-iam-policy-binding {where.repository}"
+    location = f"--location={where.region} --project={where.project}"
+    return Resource(f"the repository {where.repository}", "artifactregistry", path, f"{binding} {location}")
 
 
 def account(where: Place, role: Role) -> Resource:
-    """A service account, as what others may use."""
+    """A service account, as a resource that others may use."""
     email = where.account(role)
-    words = f"iam service-accounts add-iam-policy-binding {email} --project={where.project}"
-    return Resource(email, "iam", f"v1/projects/{where.project}/serviceAccounts/{email}", words)
+    binding = f"iam service-accounts add-iam-policy-binding {email} --project={where.project}"
+    return Resource(email, "iam", f"v1/projects/{where.project}/serviceAccounts/{email}", binding)
 
 
 def secret(where: Place, name: str) -> Resource:
-    """In Secret Manager."""
-    words = f"secrets add-iam-policy-binding {name} --project={where.project}"
-    return Resource(f"the secret {name}", "secretmanager", f"v1/projects/{where.project}/secrets/{name}", words)
+    """A secret in Secret Manager."""
+    binding = f"secrets add-iam-policy-binding {name} --project={where.project}"
+    return Resource(f"the secret {name}", "secretmanager", f"v1/projects/{where.project}/secrets/{name}", binding)
 
 
-def needs(config: Config, where: Place, role: Role) -> list[Grant]:
-    """The least that a service account does its work with."""
-    objects = Grant(bucket(where), "roles/storage.objectUser", _OBJECTS)
+def service_account_grants(config: Config, where: Place, role: Role) -> list[Grant]:
+    """The least privileges that a service account needs."""
+    objects = Grant(bucket(where), "roles/storage.objectUser", _OBJECT_PERMISSIONS)
     log = Grant(project(where), "roles/logging.logWriter", ["logging.logEntries.create"])
     if role == "train":
-        return [objects, log, *([_reads(where, WANDB_SECRET)] if config.tracking.mode == "online" else [])]
-    if role == "run":  # which also asks a new revision before that has traffic
+        return [objects, log, *([_read_secret(where, WANDB_SECRET)] if config.tracking.mode == "online" else [])]
+    if role == "run":  # which also probes a new revision before it has traffic
         invoke = Grant(project(where), "roles/run.invoker", ["run.routes.invoke"])
-        return [objects, invoke, _reads(where, API_KEYS_SECRET)]
-    images = [f"artifactregistry.repositories.{done}Artifacts" for done in ("download", "upload")]
+        return [objects, invoke, _read_secret(where, API_KEYS_SECRET)]
+    images = [f"artifactregistry.repositories.{verb}Artifacts" for verb in ("download", "upload")]
     return [
         Grant(bucket(where), "roles/storage.objectViewer", ["storage.objects.get"]),
         Grant(repository(where), "roles/artifactregistry.writer", images),
@@ -131,17 +131,17 @@ def needs(config: Config, where: Place, role: Role) -> list[Grant]:
     ]
 
 
-def lends(where: Place, role: Role) -> list[Grant]:
-    """What whoever gives the commands needs on a service account: to start what runs as it, and to ask as it."""
+def impersonation_grants(where: Place, role: Role) -> list[Grant]:
+    """What the caller needs on a service account: to start resources that run as it, and to get tokens for it."""
     on = account(where, role)
     grants = [Grant(on, "roles/iam.serviceAccountUser", ["iam.serviceAccounts.actAs"])]
-    if role == "run":  # a new revision is asked as it
+    if role == "run":  # a new revision is probed with its token
         grants.append(Grant(on, "roles/iam.serviceAccountOpenIdTokenCreator", ["iam.serviceAccounts.getOpenIdToken"]))
     return grants
 
 
-def commands(where: Place) -> list[Grant]:
-    """What whoever gives the commands needs in the project."""
+def caller_grants(where: Place) -> list[Grant]:
+    """What the caller of the commands needs in the project."""
     on = project(where)
     return [
         Grant(on, "roles/aiplatform.user", ["aiplatform.customJobs.create", "aiplatform.customJobs.get"]),
@@ -151,18 +151,19 @@ def commands(where: Place) -> list[Grant]:
     ]
 
 
-def lacks(cloud: Cloud, grants: Sequence[Grant]) -> list[Grant]:
-    """Those that the session's account does not have; of what is not there, that is another check's matter."""
-    found = {
-        on: cloud.may(on, [p for g in grants if g.on == on for p in g.permissions]) for on in {g.on for g in grants}
+def missing_grants(cloud: Cloud, grants: Sequence[Grant]) -> list[Grant]:
+    """Those that the session's account lacks; missing resources are ignored, since other checks report them."""
+    held = {
+        on: cloud.permissions(on, [name for grant in grants if grant.on == on for name in grant.permissions])
+        for on in {grant.on for grant in grants}
     }
-    return [one for one in grants if (has := found[one.on]) is not None and not set(one.permissions) <= has]
+    return [grant for grant in grants if (names := held[grant.on]) is not None and not set(grant.permissions) <= names]
 
 
-def mend(grants: Sequence[Grant], *member: str) -> str:
-    """One command that grants all of them, to you unless a member is given."""
-    return " && ".join(one.on.grant(one.role, *member) for one in grants)
+def grant_command(grants: Sequence[Grant], *member: str) -> str:
+    """One command that grants all of them, to the caller unless a member is given."""
+    return " && ".join(grant.on.grant(grant.role, *member) for grant in grants)
 
 
-def _reads(where: Place, name: str) -> Grant:
+def _read_secret(where: Place, name: str) -> Grant:
     return Grant(secret(where, name), "roles/secretmanager.secretAccessor", ["secretmanager.versions.access"])

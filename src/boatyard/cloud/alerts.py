@@ -1,4 +1,4 @@
-"""Alerts from one source, deploy/alerts/alerts.yaml: as rules for Prometheus and as policies for Cloud Monitoring.
+"""Prometheus rules and Cloud Monitoring policies, generated from one source: deploy/alerts/alerts.yaml.
 
 python -m boatyard.cloud.alerts [--check]
 """
@@ -18,12 +18,12 @@ from boatyard.config.console import complain, say
 from boatyard.config.errors import UserError
 
 DEPLOY = Path("deploy")
-_INTERVAL = 30  # seconds between evaluations: of these Cloud Monitoring takes multiples
+_INTERVAL = 30  # seconds between evaluations; Cloud Monitoring takes multiples of 30
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
 class Alert(BaseModel):
-    """One of them. `expression` is PromQL that yields something while it holds."""
+    """An alert. It fires while `expression`, in PromQL, returns anything."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -36,30 +36,30 @@ class Alert(BaseModel):
 
     @field_validator("seconds", mode="before")
     @classmethod
-    def _in_seconds(cls, written: object) -> int:
-        parts = re.fullmatch(r"(\d{1,3})([smh])", str(written))
-        if parts is None or (seconds := int(parts[1]) * _UNITS[parts[2]]) % _INTERVAL:
+    def _parse_duration(cls, duration: object) -> int:
+        match = re.fullmatch(r"(\d{1,3})([smh])", str(duration))
+        if match is None or (seconds := int(match[1]) * _UNITS[match[2]]) % _INTERVAL:
             raise ValueError(f"must be a multiple of {_INTERVAL}s, such as 30s, 5m or 1h")
         return seconds
 
 
 def read_alerts(file: Path) -> list[Alert]:
-    """Raises UserError, which names file and key."""
+    """Raises UserError, which names the file and the key."""
     try:
         alerts = TypeAdapter(list[Alert]).validate_python(yaml.safe_load(file.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as wrong:
-        raise UserError(f"{file}: {' '.join(str(wrong).split())}") from None
-    except ValidationError as wrong:
-        first = wrong.errors()[0]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{file}: {' '.join(str(error).split())}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
         at = ".".join(str(part) for part in first["loc"])
         raise UserError(f"{file}: {at}: {first['msg'].removeprefix('Value error, ')}") from None
     if len({alert.name for alert in alerts}) < len(alerts):
-        raise UserError(f"{file}: two alerts have one name")
+        raise UserError(f"{file}: two alerts have the same name")
     return alerts
 
 
 def rules(alerts: Sequence[Alert]) -> str:
-    """A rule file for Prometheus."""
+    """The rule file for Prometheus."""
     group = {
         "name": "boatyard",
         "interval": f"{_INTERVAL}s",
@@ -74,13 +74,13 @@ def rules(alerts: Sequence[Alert]) -> str:
             for alert in alerts
         ],
     }
-    # where lines break would hang on the length of the project's name
-    written = yaml.safe_dump({"groups": [group]}, sort_keys=False, width=float("inf"), allow_unicode=True)
-    return f"# made of deploy/alerts/alerts.yaml by `invoke alerts`\n{written}"
+    # unlimited width: otherwise line breaks would depend on the length of the project's name
+    text = yaml.safe_dump({"groups": [group]}, sort_keys=False, width=float("inf"), allow_unicode=True)
+    return f"# generated from deploy/alerts/alerts.yaml by `invoke alerts`\n{text}"
 
 
 def policy(alert: Alert) -> dict[str, object]:
-    """An AlertPolicy of Cloud Monitoring, which reads what Managed Service for Prometheus gathers."""
+    """An AlertPolicy of Cloud Monitoring, on the metrics that Managed Service for Prometheus collects."""
     return {
         "displayName": f"Boatyard: {alert.summary}",
         "documentation": {"content": alert.action, "mimeType": "text/markdown"},
@@ -104,45 +104,45 @@ def policy(alert: Alert) -> dict[str, object]:
 
 
 def files(deploy: Path = DEPLOY) -> dict[Path, str]:
-    """What the source makes. Raises UserError."""
+    """The generated files and their contents. Raises UserError."""
     alerts = read_alerts(deploy / "alerts" / "alerts.yaml")
-    made = {deploy / "prometheus" / "alerts.yml": rules(alerts)}
+    generated = {deploy / "prometheus" / "alerts.yml": rules(alerts)}
     for alert in alerts:
-        made[deploy / "alerts" / f"{_hyphenated(alert.name)}.json"] = json.dumps(policy(alert), indent=2) + "\n"
-    return made
+        generated[deploy / "alerts" / f"{_kebab_case(alert.name)}.json"] = json.dumps(policy(alert), indent=2) + "\n"
+    return generated
 
 
-def _hyphenated(name: str) -> str:
+def _kebab_case(name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name).lower()
 
 
-def _stale(made: Mapping[Path, str], deploy: Path) -> Iterator[str]:
-    for file, content in made.items():
+def _stale(generated: Mapping[Path, str], deploy: Path) -> Iterator[str]:
+    for file, content in generated.items():
         if not file.exists() or file.read_text(encoding="utf-8") != content:
             yield str(file)
-    yield from (str(file) for file in (deploy / "alerts").glob("*.json") if file not in made)
+    yield from (str(file) for file in (deploy / "alerts").glob("*.json") if file not in generated)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Writes them; with `--check` only says whether they are as the source has them: 1 where they are not."""
+    """Write the generated files; with `--check` only compare them, with exit status 1 if any is out of date."""
     parser = argparse.ArgumentParser(prog="python -m boatyard.cloud.alerts")
-    parser.add_argument("--check", action="store_true", help="write nothing")
-    chosen = parser.parse_args(arguments)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is out of date")
+    options = parser.parse_args(arguments)
     try:
-        made = files()
-    except UserError as wrong:
-        complain(f"alerts: {wrong}")
+        generated = files()
+    except UserError as error:
+        complain(f"alerts: {error}")
         return 2
-    stale = sorted(_stale(made, DEPLOY))
-    if chosen.check:
+    stale = sorted(_stale(generated, DEPLOY))
+    if options.check:
         if stale:
-            complain(f"alerts: {', '.join(stale)} not as the source has it: run `invoke alerts`")
+            complain(f"alerts: {', '.join(stale)} out of date: run `invoke alerts`")
         return bool(stale)
     for name in stale:
         file = Path(name)
-        if file in made:
+        if file in generated:
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(made[file], encoding="utf-8")
+            file.write_text(generated[file], encoding="utf-8")
         else:
             file.unlink()
     say(f"{len(stale)} files were changed" if stale else "nothing to change")

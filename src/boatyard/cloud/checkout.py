@@ -1,4 +1,4 @@
-"""What is checked out here, since images are named by their commit."""
+"""The commit that is checked out here, by which images are tagged."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,27 +9,27 @@ from boatyard.train.tracking import git_commit
 
 @dataclass(frozen=True)
 class Checkout:
-    """A commit, and whether files differ from it."""
+    """A commit, and whether the working tree differs from it."""
 
     commit: str
     changed: bool
 
     def refuse_changes(self) -> None:
-        """Raises UserError: the commit's image does not hold them."""
+        """Raises UserError if there are any: the commit's image does not hold them."""
         if self.changed:
             raise UserError(
-                f"the image of commit {self.commit[:12]} does not hold what you changed since: commit it and build"
+                f"the image of commit {self.commit[:12]} does not hold your later changes: commit them and build"
             )
 
 
 def read_checkout() -> Checkout | None:
-    """What the working folder is a checkout of; None outside a repository."""
+    """None outside a repository."""
     commit, _, changes = (git_commit(Path.cwd()) or "").partition("+")
     return Checkout(commit, bool(changes)) if commit else None
 
 
 def require_checkout() -> Checkout:
     """Raises UserError outside a repository."""
-    if (found := read_checkout()) is None:
-        raise UserError("the image is the commit's: run this in the git repository that it was built from")
-    return found
+    if (checkout := read_checkout()) is None:
+        raise UserError("images are tagged by commit: run this in the git repository that they are built from")
+    return checkout

@@ -1,4 +1,4 @@
-"""Where on Google Cloud: the project and its names, the same for training, serving and checks."""
+"""The project, region and resource names on Google Cloud, shared by training, serving and checks."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,12 +9,12 @@ from boatyard.config.schema import Config
 Role = Literal["train", "run", "build"]
 ROLES: tuple[Role, ...] = ("train", "run", "build")
 SERVICES = ("api", "monitor", "frontend")
-"""What Cloud Run serves, in the order of deployment: each is a file in deploy/run/ and an image of that name."""
+"""The services on Cloud Run, in the order of deployment: each has a file in deploy/run/ and an image of its name."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """A project, the region where all of it lies, and the storage."""
+    """A project, the region of all its resources, and the storage."""
 
     project: str
     region: str
@@ -24,23 +24,23 @@ class Place:
 
     @property
     def bucket(self) -> str:
-        """Its name."""
+        """The bucket's name."""
         return self.storage.removeprefix("gs://").partition("/")[0]
 
     def account(self, role: Role) -> str:
-        """The service account that trains, runs or builds."""
+        """The email address of the service account for this role."""
         return f"boatyard-{role}@{self.project}.iam.gserviceaccount.com"
 
     def image(self, name: str, tag: str) -> str:
-        """An image in Artifact Registry."""
+        """The address of an image in Artifact Registry."""
         return f"{self.region}-docker.pkg.dev/{self.project}/{self.repository}/{name}:{tag}"
 
 
 def place(config: Config) -> Place:
-    """Raises UserError: the project or the bucket is not named."""
+    """Raises UserError: the project or the bucket is not set."""
     cloud = config.cloud
     if cloud.project is None:
-        raise UserError("no project is named: set GOOGLE_CLOUD_PROJECT, or give cloud.project=PROJECT")
+        raise UserError("no project is named: set GOOGLE_CLOUD_PROJECT or cloud.project=PROJECT")
     if not config.paths.storage.startswith("gs://"):
-        raise UserError("no bucket is named: set BOATYARD_STORAGE=gs://BUCKET/PREFIX, or give paths.storage=...")
+        raise UserError("no bucket is named: set BOATYARD_STORAGE=gs://BUCKET/PREFIX or paths.storage=...")
     return Place(cloud.project, cloud.region, cloud.repository, config.paths.storage.rstrip("/"))

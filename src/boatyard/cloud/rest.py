@@ -1,7 +1,7 @@
-"""Google's REST APIs, with the credentials and the environment variables that gcloud itself takes.
+"""Google's REST APIs, with the credentials and the environment variables that gcloud itself uses.
 
-`CLOUDSDK_API_ENDPOINT_OVERRIDES_<API>` names another address for an API,
-`CLOUDSDK_AUTH_DISABLE_CREDENTIALS` asks without credentials: that is all that a stand-in needs.
+`CLOUDSDK_API_ENDPOINT_OVERRIDES_<API>` sets another address for an API, `CLOUDSDK_AUTH_DISABLE_CREDENTIALS` sends no
+credentials: that is all that a stand-in needs.
 """
 
 import os
@@ -17,13 +17,13 @@ from requests import RequestException, Response, Session
 from boatyard.config.errors import UserError
 
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
-_TIMEOUT = (5.0, 30.0)  # seconds to connect, and to hear something
-_PAUSES = (0.5, 1.0, 2.0, 4.0)  # between what is asked again
-_LATER = {408, 429, 500, 502, 503, 504}
+_TIMEOUT = (5.0, 30.0)  # seconds to connect, and between bytes
+_PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds between retries
+_TRANSIENT = {408, 429, 500, 502, 503, 504}
 
 
 class ApiError(UserError):
-    """What an API answered instead; `status` is HTTP's, None where there was no answer."""
+    """A request failed; `status` is the HTTP status, None if there was no response."""
 
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
@@ -55,18 +55,18 @@ class Api:
         self._session = session
 
     def get(self, path: str, **parameters: Any) -> dict[str, Any]:
-        """Asked again after what may pass. Raises ApiError."""
+        """Retried after transient errors. Raises ApiError."""
         for pause in _PAUSES:
             try:
-                return self._ask("GET", path, parameters, None)
+                return self._request("GET", path, parameters, None)
             except ApiError as error:
-                if error.status is not None and error.status not in _LATER:
+                if error.status is not None and error.status not in _TRANSIENT:
                     raise
                 time.sleep(pause)
-        return self._ask("GET", path, parameters, None)
+        return self._request("GET", path, parameters, None)
 
     def pages(self, path: str, items: str, **parameters: Any) -> Iterator[dict[str, Any]]:
-        """Everything under the key `items`, page by page."""
+        """All elements of the list `items`, page by page."""
         token = None
         while True:
             page = self.get(path, **parameters, **({"pageToken": token} if token else {}))
@@ -75,40 +75,41 @@ class Api:
                 return
 
     def post(self, path: str, body: Any = None, **parameters: Any) -> dict[str, Any]:
-        """Asked once: what was done without an answer must not be done twice. Raises ApiError."""
-        return self._ask("POST", path, parameters, {} if body is None else body)
+        """Sent once, since a retried request may already have succeeded. Raises ApiError."""
+        return self._request("POST", path, parameters, {} if body is None else body)
 
     def put(self, path: str, body: Any) -> dict[str, Any]:
-        """Asked once. Raises ApiError."""
-        return self._ask("PUT", path, {}, body)
+        """Sent once. Raises ApiError."""
+        return self._request("PUT", path, {}, body)
 
     def delete(self, path: str) -> dict[str, Any]:
-        """Asked once. Raises ApiError."""
-        return self._ask("DELETE", path, {}, None)
+        """Sent once. Raises ApiError."""
+        return self._request("DELETE", path, {}, None)
 
-    def _ask(self, method: str, path: str, parameters: dict[str, Any], body: Any) -> dict[str, Any]:
+    def _request(self, method: str, path: str, parameters: dict[str, Any], body: Any) -> dict[str, Any]:
         url = f"{self.address}/{path.lstrip('/')}"
         try:
-            answer = self._session.request(method, url, params=parameters, json=body, timeout=_TIMEOUT)
+            response = self._session.request(method, url, params=parameters, json=body, timeout=_TIMEOUT)
         except GoogleAuthError as error:
-            told = str(error.args[0] if error.args else error).rstrip(".")
-            raise ApiError(f"{self.name}: {told}: run `gcloud auth application-default login`", 401) from None
+            reason = str(error.args[0] if error.args else error).rstrip(".")
+            raise ApiError(f"{self.name}: {reason}: run `gcloud auth application-default login`", 401) from None
         except RequestException as error:
             raise ApiError(f"{self.name}: {self.address} does not answer ({type(error).__name__})") from None
-        if not answer.ok:
-            raise ApiError(f"{self.name}: {_reason(answer)} ({answer.status_code})", answer.status_code)
-        return _object(answer) or {}
+        if not response.ok:
+            raise ApiError(f"{self.name}: {_reason(response)} ({response.status_code})", response.status_code)
+        return json_object(response)
 
 
-def _reason(answer: Response) -> str:
-    error = (_object(answer) or {}).get("error")
-    message = error.get("message") if isinstance(error, dict) else None
-    return str(message or answer.reason or "refused").strip().rstrip(".")
-
-
-def _object(answer: Response) -> dict[str, Any] | None:
+def json_object(response: Response) -> dict[str, Any]:
+    """The response's JSON object; empty if its body is anything else."""
     try:
-        content = answer.json()
+        content = response.json()
     except ValueError:
-        return None
-    return content if isinstance(content, dict) else None
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _reason(response: Response) -> str:
+    error = json_object(response).get("error")
+    message = error.get("message") if isinstance(error, dict) else None
+    return str(message or response.reason or "refused").strip().rstrip(".")

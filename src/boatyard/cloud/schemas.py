@@ -12,16 +12,16 @@ _KEPT = ("type", "enum", "pattern")
 
 
 def google_schema(api: str, message: str) -> dict[str, Any]:
-    """The strict schema of one message, such as `google_schema("run.v1", "Service")`: no key that it does not name."""
+    """The strict schema of a message, such as `google_schema("run.v1", "Service")`: unknown keys are not allowed."""
     messages = _messages(api)
     if message not in messages:
         raise KeyError(f"{api} has no message {message}")
     definitions: dict[str, Any] = {}
-    wanted = [message]
-    while wanted:
-        name = wanted.pop()
+    pending = [message]
+    while pending:
+        name = pending.pop()
         if name not in definitions:
-            definitions[name] = _strict(messages[name], wanted)
+            definitions[name] = _strict(messages[name], pending)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$ref": f"#/$defs/{message}",
@@ -36,21 +36,24 @@ def _messages(api: str) -> dict[str, Any]:
     return messages
 
 
-def _strict(described: dict[str, Any], referred: list[str]) -> dict[str, Any]:
-    """The schema of what is described; the messages that it refers to are added to `referred`."""
-    if "$ref" in described:
-        referred.append(described["$ref"])
-        return {"$ref": f"#/$defs/{described['$ref']}"}
-    if described.get("type") == "any":
+def _strict(description: dict[str, Any], references: list[str]) -> dict[str, Any]:
+    """The schema for Google's description; the messages that it refers to are appended to `references`."""
+    if "$ref" in description:
+        references.append(description["$ref"])
+        return {"$ref": f"#/$defs/{description['$ref']}"}
+    if description.get("type") == "any":
         return {}
-    schema: dict[str, Any] = {key: described[key] for key in _KEPT if key in described}
-    if described.get("format") in {"int64", "uint64"}:  # JSON's numbers are too short for them, but may be given
+    schema: dict[str, Any] = {key: description[key] for key in _KEPT if key in description}
+    if description.get("format") in {
+        "int64",
+        "uint64",
+    }:  # sent as strings, since JSON numbers lose digits; numbers are accepted
         schema = {"anyOf": [{"type": "string", "pattern": "^-?[0-9]+$"}, {"type": "integer"}]}
     elif schema["type"] == "array":
-        schema["items"] = _strict(described["items"], referred)
+        schema["items"] = _strict(description["items"], references)
     elif schema["type"] == "object":
-        properties = described.get("properties", {})
-        schema["properties"] = {key: _strict(value, referred) for key, value in properties.items()}
-        others = described.get("additionalProperties")
-        schema["additionalProperties"] = False if others is None else _strict(others, referred)
+        properties = description.get("properties", {})
+        schema["properties"] = {key: _strict(value, references) for key, value in properties.items()}
+        additional = description.get("additionalProperties")
+        schema["additionalProperties"] = False if additional is None else _strict(additional, references)
     return schema

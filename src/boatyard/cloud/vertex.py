@@ -1,4 +1,4 @@
-"""Vertex AI trains: a custom job of the trainer's image, sent and followed by REST."""
+"""Train on Vertex AI: submit a custom job with the trainer's image, and follow it."""
 
 import json
 import logging
@@ -19,6 +19,7 @@ from rich.table import Table
 
 from boatyard.cloud.access import WANDB_SECRET
 from boatyard.cloud.checkout import require_checkout
+from boatyard.cloud.entries import read_entries
 from boatyard.cloud.place import Place, place
 from boatyard.cloud.rest import Api, ApiError, open_session
 from boatyard.config.console import say, terminal
@@ -33,7 +34,7 @@ Object = dict[str, Any]
 
 TEMPLATE = Path("deploy", "vertex", "job.yaml")
 
-# what Vertex AI calls it, and the machines that carry it
+# the accelerator type on Vertex AI, and the prefix of the machine types that have it
 _GPUS = {
     "t4": ("NVIDIA_TESLA_T4", "n1-"),
     "v100": ("NVIDIA_TESLA_V100", "n1-"),
@@ -43,24 +44,24 @@ _GPUS = {
     "h100": ("NVIDIA_H100_80GB", "a3-highgpu-"),
 }
 _ENDED = {"SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED"}
-_PAUSE, _LONGEST_PAUSE = 1.0, 10.0  # seconds between two looks at a job
-_LATE = timedelta(minutes=1)  # how much later than another a line of the log may come
+_PAUSE, _LONGEST_PAUSE = 1.0, 10.0  # seconds between polls
+_LATENESS = timedelta(minutes=1)  # log entries may arrive out of order by this much
 
 log = logging.getLogger(__name__)
 
 
 def train(config: Config, overrides: Sequence[str], dry_run: bool, detach: bool) -> None:
-    """Submit a job and follow it to its end; `overrides` are what its configuration was composed of.
+    """Submit a job and follow it until it ends; `overrides` are those that `config` was composed from.
 
     Raises:
-        UserError: something is wrong with the configuration or refused; nothing was begun.
+        UserError: the configuration is invalid or was refused; nothing was started.
         Failed: the job failed or was cancelled.
-        Stopped: by Ctrl-C while following; the job goes on.
+        Stopped: by Ctrl-C while following; the job continues.
     """
     where = place(config)
     checkout = require_checkout()
     rows = _Rows(config, where)
-    job = render(config, where, checkout.commit, _passed_on(overrides, rows), _new_name(config))
+    job = render(config, where, checkout.commit, _job_overrides(overrides, rows), _new_name(config))
     vertex = _Vertex(where, Session() if dry_run else open_session())
     if dry_run:
         say(json.dumps({"method": "POST", "url": vertex.url, "body": job}, indent=2))
@@ -77,7 +78,7 @@ def train(config: Config, overrides: Sequence[str], dry_run: bool, detach: bool)
 
 
 def jobs(config: Config) -> None:
-    """A table of the training jobs, the newest first."""
+    """Print a table of the training jobs, newest first."""
     table = Table()
     for column in ("job", "state", "created", "name"):
         table.add_column(column, overflow="fold")
@@ -90,35 +91,35 @@ def jobs(config: Config) -> None:
 
 
 def cancel(config: Config, job: str) -> None:
-    """Ask for a job's end; what it kept as checkpoints stays."""
+    """Request the cancellation of a job; its checkpoints stay."""
     if not re.fullmatch(r"[0-9]+", job):
-        raise UserError(f"{job!r} is no job: `invoke cloud.jobs` lists them, each by its number")
+        raise UserError(f"{job!r} is not a job number: `invoke cloud.jobs` lists them")
     _Vertex(place(config), open_session()).cancel(job)
     log.info("job %s is being cancelled", job)
 
 
 def render(config: Config, where: Place, commit: str, overrides: Sequence[str], name: str) -> Object:
-    """The job as it is sent: `deploy/vertex/job.yaml`, filled in.
+    """The CustomJob to submit, rendered from `deploy/vertex/job.yaml`.
 
     Raises:
-        UserError: the template is not what it should be, or the GPU does not fit the machine.
+        UserError: the template is missing or invalid, or the machine cannot have that GPU.
     """
-    chosen = config.cloud.train
-    accelerator = _accelerator(chosen)
+    settings = config.cloud.train
+    accelerator = _accelerator(settings)
     values = {
         "name": name,
         "model": config.data.name,
         "commit": commit,
-        "machine": chosen.machine,
+        "machine": settings.machine,
         "accelerator": accelerator,
-        "accelerators": chosen.gpus if accelerator else None,
+        "accelerators": settings.gpus if accelerator else None,
         "image": where.image("trainer", commit),
         "overrides": list(overrides),
         "storage": where.storage,
         "secret": f"projects/{where.project}/secrets/{WANDB_SECRET}" if config.tracking.mode == "online" else None,
-        "others": chosen.workers - 1,
-        "timeout": f"{math.ceil(chosen.hours * 3600)}s",
-        "strategy": "SPOT" if chosen.spot else "STANDARD",
+        "others": settings.workers - 1,
+        "timeout": f"{math.ceil(settings.hours * 3600)}s",
+        "strategy": "SPOT" if settings.spot else "STANDARD",
         "account": where.account("train"),
         "output": f"{where.storage}/training/{name}",
     }
@@ -130,8 +131,8 @@ def render(config: Config, where: Place, commit: str, overrides: Sequence[str], 
     except FileNotFoundError:
         raise UserError(f"there is no {TEMPLATE} here: run this in the repository's own folder") from None
     except (KeyError, TypeError, ValueError, yaml.YAMLError) as error:
-        told = " ".join(str(error).split())
-        raise UserError(f"{TEMPLATE} cannot be filled in ({type(error).__name__}: {told})") from None
+        reason = " ".join(str(error).split())
+        raise UserError(f"{TEMPLATE} cannot be filled in ({type(error).__name__}: {reason})") from None
 
 
 def _without_empty(pool: Object) -> Object:
@@ -139,7 +140,10 @@ def _without_empty(pool: Object) -> Object:
     return {
         **pool,
         "machineSpec": {key: value for key, value in machine.items() if value is not None},
-        "containerSpec": {**container, "env": [one for one in container["env"] if one["value"] is not None]},
+        "containerSpec": {
+            **container,
+            "env": [variable for variable in container["env"] if variable["value"] is not None],
+        },
     }
 
 
@@ -148,12 +152,12 @@ def _accelerator(job: Job) -> str | None:
         accelerator, machines = _GPUS[job.gpu]
         if not job.machine.startswith(machines):
             raise UserError(
-                f"cloud.train.machine={job.machine} carries no {job.gpu}: choose one whose name begins with {machines}"
+                f"cloud.train.machine={job.machine} has no {job.gpu}: choose one whose name begins with {machines}"
             )
         return accelerator
     for gpu, (_, machines) in _GPUS.items():
         if machines != "n1-" and job.machine.startswith(machines):
-            raise UserError(f"cloud.train.machine={job.machine} comes with GPUs: give cloud.train.gpu={gpu}")
+            raise UserError(f"cloud.train.machine={job.machine} comes with GPUs: set cloud.train.gpu={gpu}")
     return None
 
 
@@ -162,40 +166,40 @@ def _new_name(config: Config) -> str:
 
 
 class _Rows:
-    """The rows to train on, at an address that the job can reach: local ones go to the bucket, by their content."""
+    """The rows to train on, at an address that the job can reach: local files go to the bucket, keyed by content."""
 
     def __init__(self, config: Config, where: Place) -> None:
-        given = config.data.path
+        source = config.data.path
         self.address: str | None = None
-        """None where the job finds them itself, on the Hub or in a bucket."""
+        """None if the job reads the source itself, from the Hub or a bucket."""
         if config.model.name is not None and Path(config.model.name).is_dir():
             raise UserError(
                 f"model.name={config.model.name} is a folder of this machine, which no job can reach: "
                 "name a model on the Hub or one in encoders/"
             )
-        if given is None or given.startswith("gs://"):
+        if source is None or source.startswith("gs://"):
             return
         sources = find_sources(config.data)
-        path = Path(given)
-        key = f"data/{fingerprint(sorted((source.name, source.digest) for source in sources))}"
+        path = Path(source)
         self._folder = path if path.is_dir() else path.parent
-        self._key, self._names = key, [source.name for source in sources]
+        self._key = f"data/{fingerprint(sorted((file.name, file.digest) for file in sources))}"
+        self._names = [file.name for file in sources]
         self._storage = where.storage
-        self.address = f"{where.storage}/{key}" if path.is_dir() else f"{where.storage}/{key}/{path.name}"
+        self.address = f"{where.storage}/{self._key}" + ("" if path.is_dir() else f"/{path.name}")
 
     def upload(self) -> None:
-        """Copies what is not there yet."""
+        """Copy the files that are not in the bucket yet."""
         if self.address is None:
             return
         storage = open_storage(self._storage)
-        there = {key.removeprefix(f"{self._key}/") for key in storage.list(f"{self._key}/")}
-        if missing := [name for name in self._names if name not in there]:
+        stored = {key.removeprefix(f"{self._key}/") for key in storage.list(f"{self._key}/")}
+        if missing := [name for name in self._names if name not in stored]:
             storage.upload(self._folder, self._key, missing)
             log.info("copied the rows to %s", self.address)
 
 
-def _passed_on(overrides: Sequence[str], rows: _Rows) -> list[str]:
-    """What the job is told: not what concerns this machine and the job itself."""
+def _job_overrides(overrides: Sequence[str], rows: _Rows) -> list[str]:
+    """The overrides without those that concern this machine or the job itself, and with the rows' new address."""
     kept = [word for word in overrides if not word.lstrip("+").startswith(("cloud.", "paths."))]
     if rows.address is not None:
         kept = [word for word in kept if not word.lstrip("+").startswith("data.path=")] + [f"data.path={rows.address}"]
@@ -203,7 +207,7 @@ def _passed_on(overrides: Sequence[str], rows: _Rows) -> list[str]:
 
 
 class _Vertex:
-    """The API, as far as training needs it."""
+    """The custom jobs of a project and region."""
 
     def __init__(self, where: Place, session: Session) -> None:
         self.where = where
@@ -213,7 +217,7 @@ class _Vertex:
         self.url = f"{self._api.address}/{self._path}"
 
     def submit(self, job: Object) -> str:
-        """The name that it was given."""
+        """Returns the name of the new job."""
         return str(self._api.post(self._path, job)["name"])
 
     def job(self, name: str) -> Object:
@@ -226,65 +230,54 @@ class _Vertex:
         self._api.post(f"{self._path}/{number}:cancel")
 
     def page(self, name: str) -> str:
-        """Where a person looks at it."""
+        """The job's page in the console."""
         place_ = f"locations/{self.where.region}/training/{_id(name)}?project={self.where.project}"
         return f"https://console.cloud.google.com/vertex-ai/{place_}"
 
 
-class _Logs:
-    """What a job says, each line once. Who may not read it is told so, once."""
+class _JobLog:
+    """Prints a job's log entries, each once. If reading them is denied, one warning says so."""
 
     def __init__(self, vertex: _Vertex, name: str) -> None:
-        self._api = Api(vertex.session, "logging")
+        self._session = vertex.session
         self._project = vertex.where.project
         self._filter = f'resource.type="ml_job" AND resource.labels.job_id="{_id(name)}"'
         self._newest: datetime | None = None
-        self._seen: set[str] = set()
-        self._refused = False
+        self._printed: set[str] = set()
+        self._denied = False
 
     def show(self) -> bool:
-        """Print what is new; whether anything was."""
-        if self._refused:
+        """Print the new entries; whether there were any."""
+        if self._denied:
             return False
         try:
-            entries = [entry for entry in self._entries() if entry.get("insertId") not in self._seen]
+            entries = [entry for entry in self._entries() if entry.get("insertId") not in self._printed]
         except ApiError as error:  # the job matters more than its log
             if error.status in {401, 403}:
-                self._refused = True
+                self._denied = True
                 log.warning("its log cannot be read (%s); roles/logging.viewer allows it", error)
             return False
         for entry in entries:
-            self._seen.add(entry["insertId"])
+            self._printed.add(entry["insertId"])
             at = datetime.fromisoformat(entry["timestamp"])
             self._newest = max(self._newest or at, at)
             worker = entry.get("resource", {}).get("labels", {}).get("task_name", "")
-            say(f"{worker}  {_told(entry)}".strip())
+            say(f"{worker}  {_message(entry)}".strip())
         return bool(entries)
 
     def _entries(self) -> Iterator[Object]:
-        since = "" if self._newest is None else f' AND timestamp>="{(self._newest - _LATE).isoformat()}"'
-        body = {
-            "resourceNames": [f"projects/{self._project}"],
-            "filter": self._filter + since,
-            "orderBy": "timestamp asc",
-            "pageSize": 1000,
-        }
-        token = None
-        while True:
-            page = self._api.post("v2/entries:list", {**body, **({"pageToken": token} if token else {})})
-            yield from page.get("entries", [])
-            if not (token := page.get("nextPageToken")):
-                return
+        since = "" if self._newest is None else f' AND timestamp>="{(self._newest - _LATENESS).isoformat()}"'
+        return read_entries(self._session, self._project, self._filter + since, "asc", 1000)
 
 
-def _told(entry: Object) -> str:
-    said = entry.get("jsonPayload", {}).get("message", entry.get("textPayload"))
-    return str(said).rstrip() if said is not None else json.dumps(entry.get("jsonPayload", {}))
+def _message(entry: Object) -> str:
+    message = entry.get("jsonPayload", {}).get("message", entry.get("textPayload"))
+    return str(message).rstrip() if message is not None else json.dumps(entry.get("jsonPayload", {}))
 
 
 def _follow(vertex: _Vertex, name: str) -> None:
-    """Tell states and the log until the job ends. Whatever ends the following leaves the job alone."""
-    logs, state, pause = _Logs(vertex, name), "", _PAUSE
+    """Log states and print log entries until the job ends. An error or Ctrl-C here does not affect the job."""
+    entries, state, pause = _JobLog(vertex, name), "", _PAUSE
     try:
         while state not in _ENDED:
             job = vertex.job(name)
@@ -293,8 +286,8 @@ def _follow(vertex: _Vertex, name: str) -> None:
                 state = _state(job)
                 log.info("job %s: %s", _id(name), state.lower())
             if state in _ENDED:
-                time.sleep(_PAUSE)  # the last lines take a moment
-            new = logs.show()
+                time.sleep(_PAUSE)  # the last entries arrive late
+            new = entries.show()
             pause = _PAUSE if changed or new else min(2 * pause, _LONGEST_PAUSE)
             if state not in _ENDED:
                 time.sleep(pause)
@@ -303,14 +296,14 @@ def _follow(vertex: _Vertex, name: str) -> None:
     except ApiError as error:
         raise ApiError(f"{error}; {_hint(vertex.where, name)}", error.status) from None
     if state != "SUCCEEDED":
-        why = job.get("error", {}).get("message", "the API says no more").rstrip(".")
-        raise Failed(f"job {_id(name)} {state.lower().replace('_', ' ')}: {why}; {vertex.page(name)}")
+        reason = job.get("error", {}).get("message", "the API gives no reason").rstrip(".")
+        raise Failed(f"job {_id(name)} {state.lower().replace('_', ' ')}: {reason}; {vertex.page(name)}")
 
 
 def _hint(where: Place, name: str) -> str:
     number = _id(name)
     return (
-        f"job {number} goes on: `gcloud ai custom-jobs stream-logs {number} --project={where.project} "
+        f"job {number} continues: `gcloud ai custom-jobs stream-logs {number} --project={where.project} "
         f"--region={where.region}` follows it, `invoke cloud.jobs` shows its state, "
         f"`invoke cloud.cancel {number}` ends it"
     )

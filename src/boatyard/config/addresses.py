@@ -1,4 +1,4 @@
-"""Ports to listen on, and this machine's own services, which no proxy stands before. Loads nothing heavy."""
+"""Ports to listen on, and direct access to services on this machine. Imports nothing heavy."""
 
 import os
 from collections.abc import Mapping, MutableMapping
@@ -9,12 +9,12 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def is_port(text: str) -> bool:
-    """Whether it is written as a port that can be asked for by number."""
+    """Whether it is a port number from 1 to 65535."""
     return text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 65535
 
 
 def read_port(environment: Mapping[str, str], default: int, variable: str = "PORT") -> int:
-    """The port that the variable names. Raises UserError, which names the variable."""
+    """The port in an environment variable. Raises UserError, which names the variable."""
     port = environment.get(variable) or str(default)
     if not is_port(port):
         raise UserError(f"{variable}: {port!r} is not a port: it is a number from 1 to 65535")
@@ -22,12 +22,12 @@ def read_port(environment: Mapping[str, str], default: int, variable: str = "POR
 
 
 def reach_this_machine_directly(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Put no proxy that the environment names before this machine's own services.
+    """Exempt the loopback addresses from the environment's proxies, through NO_PROXY.
 
-    Every HTTP client here reads NO_PROXY, as do the processes that are started; none exempts the loopback by itself.
+    All HTTP clients used here read it, also in child processes; none exempts the loopback by default.
     """
-    named = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
-    hosts = [host for host in map(str.strip, named.split(",")) if host]
+    value = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
+    hosts = [host for host in map(str.strip, value.split(",")) if host]
     if "*" not in hosts:
         hosts += [host for host in LOOPBACK if host not in hosts]
     environment["no_proxy"] = environment["NO_PROXY"] = ",".join(hosts)

@@ -1,4 +1,4 @@
-"""The command line that every stage shares: Hydra overrides in, one clear sentence out when they are wrong."""
+"""The command line of every stage: Hydra overrides in, one clear sentence out when they are wrong."""
 
 import logging
 import signal
@@ -22,20 +22,20 @@ def run(
     arguments: Sequence[str] | None = None,
     writes: Sequence[str] = (),
 ) -> int:
-    """Compose the configuration from `arguments` (the process's own by default) and do the job.
+    """Compose the configuration from `arguments` (by default the process's own) and run the job.
 
-    `writes` names the keys of `paths` that the job writes to, so that what cannot be written ends it before its work.
-    Returns the exit status: 0; after one sentence on standard error, 2 when the user's input is wrong and 1 when what
-    was tried did not work; 128 and the signal's number where one ended the work.
+    `writes` names the keys of `paths` that the job writes to, so that an unwritable one is refused before the work.
+    Returns the exit status: 0; after one sentence on standard error, 2 for wrong input and 1 for a failure; 128 plus
+    the signal's number if one ended the work.
     """
     reach_this_machine_directly()
     words = list(sys.argv[1:] if arguments is None else arguments)
     if {"-h", "--help"} & set(words):
         say(_help(command, purpose))
         return 0
-    log_plainly(logging.INFO if is_main() else logging.WARNING)  # of torchrun's processes one speaks
+    log_plainly(logging.INFO if is_main() else logging.WARNING)  # only one of torchrun's processes logs
     try:
-        config = _configured([word for word in words if word != "--cfg"])
+        config = _load([word for word in words if word != "--cfg"])
         if "--cfg" in words:
             say(_as_yaml(config))
         else:
@@ -47,19 +47,19 @@ def run(
         number = stop.signal if isinstance(stop, Stopped) else signal.SIGINT
         complain(f"{command}: stopped. {stop}".rstrip())
         return 128 + number
-    except Exception as error:  # of libraries, each of which tells of a full disk in its own way
-        if (why := no_room(error)) is None:
+    except Exception as error:  # libraries wrap the error of a full disk in their own ways
+        if (reason := no_room(error)) is None:
             raise
-        complain(f"{command}: {why}: make room and run the same command again to go on")
+        complain(f"{command}: {reason}: make room and run the same command again to go on")
         return 2
     return 0
 
 
-def _configured(words: list[str]) -> Config:
+def _load(words: list[str]) -> Config:
     if "--params" not in words:
         return load_config(words)
     if len(words) != 2 or words[0] != "--params":
-        raise UserError("--params FILE takes the place of overrides: it goes without any")
+        raise UserError("--params FILE replaces overrides: use it without any")
     return read_config(Path(words[1]))
 
 
@@ -82,16 +82,16 @@ def _help(command: str, purpose: str) -> str:
 Choose:
 {groups}
 
-Set any key, by its path in the configuration (--cfg prints all of them, and stops):
+Set any key by its path in the configuration (--cfg prints them all and exits):
   train.num_train_epochs=5      train.*: the names of transformers' TrainingArguments
   model.name=FOLDER             a local folder instead of a model on the Hub
   data.path=FILE                other rows
-Or take all of them from a file that was composed before: --params params.yaml
+Or read all of them from a composed file: --params params.yaml
 
 Examples:
   python -m boatyard.{command}
   python -m boatyard.{command} data=banking77 data.path=FOLDER model=minilm
   python -m boatyard.{command} data=csv data.path=FILE data.name=NAME data.label_column=topic
 
-Exit status: 0 done; 2 the input is wrong, and standard error says how to mend it; 130 or 143 interrupted or
-terminated, and the same command goes on where it stopped."""
+Exit status: 0 done; 1 it did not work; 2 the input is wrong, and standard error says how to fix it; 130 or 143
+interrupted or terminated, and the same command resumes where it stopped."""

@@ -1,6 +1,7 @@
-"""What a person reads at a terminal: whatever a label, a text or a path holds, it is shown and not obeyed.
+"""Output at a terminal, with all strings shown literally.
 
-Markup, emoji codes and escape sequences stay characters, and what the terminal's encoding lacks is written as `\\xe9`.
+Markup, emoji codes and escape sequences in data have no effect, and characters that the terminal's encoding lacks are
+written as `\\xe9`.
 """
 
 from __future__ import annotations
@@ -16,35 +17,35 @@ from boatyard.config.errors import Failed, UserError, refusal
 if TYPE_CHECKING:
     from rich.console import Console
 
-# line ends and tabs stay; what moves the cursor, changes colours or the reading direction does not
+# all but line ends and tabs: these move the cursor, or change colours or the reading direction
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def literal(text: str, stream: IO[str]) -> str:
-    """`text` as `stream` can show it."""
+    """`text` in printable characters that `stream` can encode."""
     shown = _UNPRINTABLE.sub("\ufffd", text)
     encoding = getattr(stream, "encoding", None) or "utf-8"
     return shown.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def say(text: str) -> None:
-    """A line on standard output."""
+    """Print a line on standard output."""
     print(literal(text, sys.stdout), flush=True)  # noqa: T201
 
 
 def complain(text: str) -> None:
-    """A line on standard error."""
+    """Print a line on standard error."""
     print(literal(text, sys.stderr), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def refuse(command: str, error: Failed | OSError | UserError) -> int:
-    """Says on standard error why the command ends. Returns its exit status: 1 where it was tried, else 2."""
+    """Print on standard error why the command ends. Returns its exit status: 1 for Failed, else 2."""
     complain(f"{command}: {error if isinstance(error, Failed) else refusal(error)}")
     return 1 if isinstance(error, Failed) else 2
 
 
 def terminal() -> Console:
-    """Rich's console for tables, which takes every string literally; a `Text` of ours may have a colour."""
+    """A Rich console for tables that shows strings literally; a `Text` may have a colour."""
     from rich.console import Console
     from rich.text import Text
 
@@ -55,12 +56,12 @@ def terminal() -> Console:
             return plain
 
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # what Rich itself adds, such as an ellipsis
+        sys.stdout.reconfigure(errors="backslashreplace")  # for what Rich itself adds, such as an ellipsis
     return Literal()
 
 
 def log_plainly(level: int = logging.INFO) -> None:
-    """Messages on standard error as they are: boatyard's own from `level` on, and others' warnings."""
+    """Log bare messages to standard error: boatyard's own from `level` up, and warnings of others."""
     handler = logging.StreamHandler()
     handler.setFormatter(_Literal())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])

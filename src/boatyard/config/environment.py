@@ -1,4 +1,4 @@
-"""What every process reads from its environment. An empty variable counts as unset; an error names its variable."""
+"""Settings that every process reads from its environment. An empty variable counts as unset."""
 
 from collections.abc import Mapping
 
@@ -11,24 +11,25 @@ DEFAULT_MODEL = Reference("inbox", DEFAULT_ALIAS)
 
 
 def read_model(environment: Mapping[str, str]) -> tuple[str, Reference]:
-    """BOATYARD_STORAGE, a folder or gs://BUCKET/PREFIX, and BOATYARD_MODEL, a name and which of its versions.
+    """The storage and the model, from BOATYARD_STORAGE and BOATYARD_MODEL.
 
-    The model may be given with its storage, `gs://BUCKET/PREFIX/models/inbox@production`, which then is the storage.
+    The model may include its storage, as in `gs://BUCKET/PREFIX/models/inbox@production`. Raises UserError, which
+    names the variable.
     """
-    given = environment.get("BOATYARD_MODEL") or str(DEFAULT_MODEL)
-    root, _, reference = given.rpartition(f"/{ROOT}")
+    value = environment.get("BOATYARD_MODEL") or str(DEFAULT_MODEL)
+    root, _, reference = value.rpartition(f"/{ROOT}")
     root = root.rstrip("/")
     if "/" in reference:
-        raise UserError(f"BOATYARD_MODEL: {given!r} is neither NAME[@ALIAS] nor STORAGE/{ROOT}NAME[@ALIAS]")
+        raise UserError(f"BOATYARD_MODEL: {value!r} is neither NAME[@ALIAS] nor STORAGE/{ROOT}NAME[@ALIAS]")
     try:
         model = parse_reference(reference)
-    except UserError as wrong:
-        raise UserError(f"BOATYARD_MODEL: {wrong}") from None
+    except UserError as error:
+        raise UserError(f"BOATYARD_MODEL: {error}") from None
     storage = environment.get("BOATYARD_STORAGE") or root or DEFAULT_STORAGE
     if root and storage.rstrip("/") != root:
-        raise UserError(f"BOATYARD_MODEL: it lies in {root}, but BOATYARD_STORAGE is {storage}: give one of the two")
+        raise UserError(f"BOATYARD_MODEL: it is in {root}, but BOATYARD_STORAGE is {storage}: set one of the two")
     try:
         open_storage(storage)
-    except UserError as wrong:
-        raise UserError(f"{'BOATYARD_MODEL' if root else 'BOATYARD_STORAGE'}: {wrong}") from None
+    except UserError as error:
+        raise UserError(f"{'BOATYARD_MODEL' if root else 'BOATYARD_STORAGE'}: {error}") from None
     return storage, model

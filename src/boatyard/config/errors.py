@@ -1,24 +1,24 @@
-"""How a command ends other than well."""
+"""The ways in which a command fails."""
 
 import os
 import shutil
 
-_NO_ROOM = ("No space left on device", "Disk quota exceeded")  # as systems say it
+_NO_ROOM = ("No space left on device", "Disk quota exceeded")  # messages of operating systems
 
 
 class UserError(Exception):
-    """What the user gave is wrong: one sentence that names the file, key or row and what would be right.
+    """The user's input is wrong: one sentence that names the file, key or row and says what would be right.
 
     Commands print it without a traceback and exit with status 2; the API answers with a problem document.
     """
 
 
 class Failed(Exception):  # noqa: N818 - as Stopped
-    """What was asked for was right, was tried, and did not work: one sentence, exit status 1."""
+    """A valid request was tried and did not work: one sentence, exit status 1."""
 
 
 class Stopped(Exception):  # noqa: N818 - nothing is wrong
-    """The work was asked to end, and what it had is kept: exit status 128 and the signal's number."""
+    """A signal ended the work, and its progress is kept: exit status 128 plus the signal's number."""
 
     def __init__(self, signal: int, kept: str) -> None:
         super().__init__(kept)
@@ -26,21 +26,21 @@ class Stopped(Exception):  # noqa: N818 - nothing is wrong
 
 
 def refusal(error: OSError | UserError) -> str:
-    """The error's own sentence; of what the operating system refused: which file, and why."""
+    """The sentence of a UserError; for an OSError the file and the reason."""
     if isinstance(error, UserError):
         return str(error)
-    if isinstance(error, shutil.Error) and isinstance(error.args[0], list):  # of a folder's copy: all that failed
+    if isinstance(error, shutil.Error) and isinstance(error.args[0], list):  # of copytree: all that failed
         return str(error.args[0][0][2])
     names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
-    why = error.strerror.lower() if error.strerror else (str(error).splitlines() or [type(error).__name__])[0]
-    return f"{' to '.join(names)}: {why}" if names else why
+    reason = error.strerror.lower() if error.strerror else (str(error).splitlines() or [type(error).__name__])[0]
+    return f"{' to '.join(names)}: {reason}" if names else reason
 
 
 def no_room(error: BaseException | None) -> str | None:
-    """What the operating system said where a full disk is behind the error, whatever a library made of it; or None."""
+    """The operating system's message if a full disk caused the error, however it is wrapped; else None."""
     while error is not None:
-        for why in _NO_ROOM:
-            if why in str(error):
-                return why.lower()
+        for message in _NO_ROOM:
+            if message in str(error):
+                return message.lower()
         error = error.__cause__ or error.__context__
     return None

@@ -1,4 +1,4 @@
-"""Logs as lines of JSON, each request under an id of its own, with nothing in them that a client sent as text."""
+"""Logs as lines of JSON, with the id of the request, and without any text that a client sent."""
 
 import logging
 from collections.abc import Mapping
@@ -15,13 +15,13 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 
 def endpoint(scope: Mapping[str, Any]) -> tuple[str, str]:
-    """Method and route of a request, to be logged and counted: `other` where a client made one up."""
+    """Method and route of a request for logs and metrics; unknown ones are `other`, as clients may send any."""
     method = scope["method"] if scope["method"] in _METHODS else "other"
     return method, getattr(scope.get("route"), "path", "other")
 
 
 class JsonLines(logging.Formatter):
-    """`severity` and `message` by the names that Cloud Logging reads."""
+    """Formats records as JSON, with the field names that Cloud Logging reads."""
 
     def format(self, record: logging.LogRecord) -> str:  # noqa: D102 - logging's own
         line = {
@@ -38,7 +38,7 @@ class JsonLines(logging.Formatter):
 
 
 def log_as_json() -> None:
-    """From here on every log line of this process is one line of JSON on standard error."""
+    """Log to standard error, one line of JSON for each record."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)

@@ -1,1 +1,1 @@
-"""What the local and the cloud machinery need, checked before the work; nothing is changed."""
+"""Checks of what this machine and Google Cloud must provide, made before the work; nothing is changed."""

@@ -7,11 +7,11 @@ from boatyard.doctor.machine import doctor
 
 
 def main() -> int:
-    """The exit status is 1 where something is wrong."""
+    """Returns the exit status: 1 if something is wrong."""
     try:
         from boatyard.config.cli import run
-    except ImportError as missing:  # what comes before all checks
-        complain(f"doctor: the package {missing.name} is not installed; run `uv sync`")
+    except ImportError as error:  # before any check can run
+        complain(f"doctor: the package {error.name} is not installed; run `uv sync`")
         return 1
     return run("doctor", "Check what this machine needs to train and serve, and change nothing.", doctor)
 

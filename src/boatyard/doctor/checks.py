@@ -1,4 +1,4 @@
-"""Checks that run side by side, each bounded in time, and the table that tells of them."""
+"""Checks that run concurrently, each with a time limit, and the table of their results."""
 
 import threading
 import time
@@ -13,93 +13,94 @@ from boatyard.config.errors import Failed, UserError
 T = TypeVar("T")
 State = Literal["ok", "warning", "wrong"]
 Verdict = tuple[State, str, str | None]
+"""A state, a sentence, and the command that fixes what is wrong."""
 
 _COLOURS: dict[State, str] = {"ok": "green", "warning": "yellow", "wrong": "red"}
 
 
 @dataclass(frozen=True)
-class Check:
-    """What was found, and the command that mends it."""
+class Result:
+    """The verdict of a check."""
 
     name: str
     state: State
-    told: str
-    mend: str | None = None
+    sentence: str
+    fix: str | None = None
 
 
-def ok(told: str) -> Verdict:
+def ok(sentence: str) -> Verdict:
     """As it should be."""
-    return "ok", told, None
+    return "ok", sentence, None
 
 
-def warning(told: str, mend: str | None = None) -> Verdict:
-    """It works without, or it could not be found out."""
-    return "warning", told, mend
+def warning(sentence: str, fix: str | None = None) -> Verdict:
+    """It works without this, or the check could not decide."""
+    return "warning", sentence, fix
 
 
-def wrong(told: str, mend: str) -> Verdict:
-    """It does not work before this is mended."""
-    return "wrong", told, mend
+def wrong(sentence: str, fix: str) -> Verdict:
+    """It does not work until this is fixed."""
+    return "wrong", sentence, fix
 
 
 class Undecided(UserError):  # noqa: N818 - nothing is wrong
-    """What a check must know could not be found out; `mend` makes it visible."""
+    """A check cannot see what it must know; `fix` grants access."""
 
-    def __init__(self, told: str, mend: str | None = None) -> None:
-        super().__init__(told)
-        self.mend = mend
+    def __init__(self, sentence: str, fix: str | None = None) -> None:
+        super().__init__(sentence)
+        self.fix = fix
 
 
 @dataclass(frozen=True)
-class Question(Generic[T]):
-    """A name, and what judges a `T`. Where that cannot tell, the check is a warning."""
+class Check(Generic[T]):
+    """A name, and a function that judges a `T`. A check that raises UserError results in a warning."""
 
     name: str
     judge: Callable[[T], Verdict]
 
-    def __call__(self, subject: T) -> Check:
+    def __call__(self, subject: T) -> Result:
         """Changes nothing."""
         try:
-            return Check(self.name, *self.judge(subject))
+            return Result(self.name, *self.judge(subject))
         except Undecided as error:
-            return Check(self.name, *warning(f"cannot tell: {error}", error.mend))
+            return Result(self.name, *warning(f"cannot tell: {error}", error.fix))
         except UserError as error:
-            return Check(self.name, *warning(f"cannot tell: {error}"))
+            return Result(self.name, *warning(f"cannot tell: {error}"))
 
 
-def check(name: str) -> Callable[[Callable[[T], Verdict]], Question[T]]:
-    """Turns the function that judges into the check of this name."""
-    return lambda judge: Question(name, judge)
+def check(name: str) -> Callable[[Callable[[T], Verdict]], Check[T]]:
+    """A decorator that turns a judging function into the check of this name."""
+    return lambda judge: Check(name, judge)
 
 
-def ask(questions: Sequence[Question[T]], subject: T, seconds: float) -> list[Check]:
-    """Side by side, in their order; what has no answer in time is a warning."""
-    answers: Queue[tuple[int, Check | Exception]] = Queue()
+def run_checks(checks: Sequence[Check[T]], subject: T, seconds: float) -> list[Result]:
+    """Run the checks concurrently; the results are in their order. One without a result in time is a warning."""
+    finished: Queue[tuple[int, Result | Exception]] = Queue()
 
-    def work(place: int, question: Question[T]) -> None:
+    def work(index: int, check: Check[T]) -> None:
         try:
-            answers.put((place, question(subject)))
-        except Exception as error:  # raised where somebody sees it
-            answers.put((place, error))
+            finished.put((index, check(subject)))
+        except Exception as error:  # raised again in the caller's thread
+            finished.put((index, error))
 
-    for place, question in enumerate(questions):
-        threading.Thread(target=work, args=(place, question), daemon=True).start()  # a late one is not waited for
-    found: dict[int, Check] = {}
-    limit = time.monotonic() + seconds
-    while len(found) < len(questions):
+    for index, check in enumerate(checks):
+        threading.Thread(target=work, args=(index, check), daemon=True).start()  # a late one is abandoned
+    results: dict[int, Result] = {}
+    deadline = time.monotonic() + seconds
+    while len(results) < len(checks):
         try:
-            place, answer = answers.get(timeout=max(0.0, limit - time.monotonic()))
+            index, result = finished.get(timeout=max(0.0, deadline - time.monotonic()))
         except Empty:
             break
-        if isinstance(answer, Exception):
-            raise answer
-        found[place] = answer
+        if isinstance(result, Exception):
+            raise result
+        results[index] = result
     late = warning(f"no answer in {seconds:g} s")
-    return [found.get(place) or Check(question.name, *late) for place, question in enumerate(questions)]
+    return [results.get(index) or Result(check.name, *late) for index, check in enumerate(checks)]
 
 
-def tell(checks: Sequence[Check]) -> None:
-    """The table, and below it each command on a line of its own, to be copied.
+def report(results: Sequence[Result]) -> None:
+    """Print the table, and below it each fix on a line of its own, ready to copy.
 
     Raises:
         Failed: something is wrong.
@@ -109,22 +110,22 @@ def tell(checks: Sequence[Check]) -> None:
 
     console = terminal()
     table = Table()
-    for column in ("check", "", "found"):
+    for column in ("check", "", "result"):
         table.add_column(column, overflow="fold", no_wrap=column == "")
-    for one in checks:
-        table.add_row(one.name, Text(one.state, _COLOURS[one.state]), one.told)
+    for result in results:
+        table.add_row(result.name, Text(result.state, _COLOURS[result.state]), result.sentence)
     console.print(table)
-    for mend in dict.fromkeys(one.mend for one in checks if one.mend is not None):
-        mended = [one for one in checks if one.mend == mend]
-        names, state = ", ".join(one.name for one in mended), mended[0].state
+    for fix in dict.fromkeys(result.fix for result in results if result.fix is not None):
+        fixed = [result for result in results if result.fix == fix]
+        names, state = ", ".join(result.name for result in fixed), fixed[0].state
         console.print(f"\n{names} ({state}):", style=_COLOURS[state])
-        say(mend)  # never wrapped
-    if bad := [one.name for one in checks if one.state == "wrong"]:
-        raise Failed(f"wrong: {', '.join(bad)}; the commands above mend it")
+        say(fix)  # never wrapped
+    if bad := [result.name for result in results if result.state == "wrong"]:
+        raise Failed(f"wrong: {', '.join(bad)}; the commands above fix it")
 
 
-def stop_at_wrong(checks: Sequence[Check]) -> None:
-    """Raises UserError: the first thing that is wrong, and what mends it."""
-    for one in checks:
-        if one.state == "wrong":
-            raise UserError(f"{one.name}: {one.told}; run `{one.mend}`")
+def refuse_wrong(results: Sequence[Result]) -> None:
+    """Raises UserError for the first result that is wrong, with its fix."""
+    for result in results:
+        if result.state == "wrong":
+            raise UserError(f"{result.name}: {result.sentence}; run `{result.fix}`")

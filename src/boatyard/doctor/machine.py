@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from boatyard.config.addresses import is_port
 from boatyard.config.errors import UserError
-from boatyard.doctor.checks import Verdict, ask, check, ok, tell, warning, wrong
+from boatyard.doctor.checks import Verdict, check, ok, report, run_checks, warning, wrong
 from boatyard.storage.writable import unwritable
 
 if TYPE_CHECKING:
@@ -27,134 +27,134 @@ _INSTALL_GIT = {"Darwin": "xcode-select --install", "Windows": "winget install -
 
 @check("Python")
 def python(config: "Config") -> Verdict:  # noqa: ARG001
-    """As pyproject.toml asks."""
+    """The version that pyproject.toml requires."""
     from packaging.specifiers import SpecifierSet
 
-    found, asked = platform.python_version(), metadata.metadata("boatyard")["Requires-Python"]
-    if SpecifierSet(asked).contains(found, prereleases=True):
-        return ok(found)
-    return wrong(f"{found}, and {asked} is asked for", "uv sync --python 3.12")
+    version, required = platform.python_version(), metadata.metadata("boatyard")["Requires-Python"]
+    if SpecifierSet(required).contains(version, prereleases=True):
+        return ok(version)
+    return wrong(f"{version}, but {required} is required", "uv sync --python 3.12")
 
 
 @check("packages")
 def packages(config: "Config") -> Verdict:  # noqa: ARG001
-    """Those of the package itself, of training and of the cloud."""
+    """The dependencies of the core, of training and of the cloud."""
     from packaging.requirements import Requirement
 
     bad = []
     for line in metadata.requires("boatyard") or []:
-        asked = Requirement(line)
+        requirement = Requirement(line)
         extras = ({"extra": extra} for extra in ("", "train", "cloud"))
-        if asked.marker and not any(asked.marker.evaluate(extra) for extra in extras):
+        if requirement.marker and not any(requirement.marker.evaluate(extra) for extra in extras):
             continue
         try:
-            version = metadata.version(asked.name)
+            version = metadata.version(requirement.name)
         except metadata.PackageNotFoundError:
-            bad.append(f"{asked.name} is missing")
+            bad.append(f"{requirement.name} is missing")
             continue
-        if not asked.specifier.contains(version, prereleases=True):
-            bad.append(f"{asked.name} is {version}, not {asked.specifier}")
-    return wrong("; ".join(bad), "uv sync") if bad else ok("all there")
+        if not requirement.specifier.contains(version, prereleases=True):
+            bad.append(f"{requirement.name} is {version}, not {requirement.specifier}")
+    return wrong("; ".join(bad), "uv sync") if bad else ok("all installed")
 
 
 @check("disk")
 def disk(config: "Config") -> Verdict:
-    """Where runs are kept: a run of a small network takes tens of megabytes, of a large one gigabytes."""
+    """Room for runs: one of a small network takes tens of megabytes, one of a large network gigabytes."""
     folder = Path(config.paths.runs).absolute()
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free / _GIB
-    told = f"{free:.1f} GiB free in {folder}"
+    sentence = f"{free:.1f} GiB free in {folder}"
     if free < 1:
-        return wrong(told, "uv run invoke clean")
-    return warning(told, "uv run invoke clean") if free < 5 else ok(told)
+        return wrong(sentence, "uv run invoke clean")
+    return warning(sentence, "uv run invoke clean") if free < 5 else ok(sentence)
 
 
 @check("git")
 def git(config: "Config") -> Verdict:  # noqa: ARG001
-    """It names the commit that a model came from, and the images."""
+    """Models and images are labelled with the commit."""
     if shutil.which("git") is None:
-        return wrong("not there", _INSTALL_GIT.get(platform.system(), "sudo apt install git"))
+        return wrong("not installed", _INSTALL_GIT.get(platform.system(), "sudo apt install git"))
     from boatyard.train.tracking import git_commit
 
     commit, _, changes = (git_commit(Path.cwd()) or "").partition("+")
-    if not commit:  # none here, or another project's around it
+    if not commit:  # no repository, or only another project's around it
         return warning("no commit here", 'git init && git add --all && git commit --message "Start from Boatyard"')
-    return ok(f"{commit[:12]}, and changes" if changes else commit[:12])
+    return ok(f"{commit[:12]}, with changes" if changes else commit[:12])
 
 
 @check("port")
 def port(config: "Config") -> Verdict:  # noqa: ARG001
     """Where `invoke serve` listens."""
-    given = os.environ.get("PORT") or "8000"
-    if not is_port(given):
-        return wrong(f"PORT is {given!r}, and a port is a number from 1 to 65535", "unset PORT")
+    setting = os.environ.get("PORT") or "8000"
+    if not is_port(setting):
+        return wrong(f"PORT is {setting!r}, but a port is a number from 1 to 65535", "unset PORT")
     host = os.environ.get("BOATYARD_HOST") or "127.0.0.1"
     try:
-        _listen(host, int(given))
+        _listen(host, int(setting))
     except OSError as error:
-        return wrong(f"{given} on {host}: {error.strerror}", f"uv run invoke serve --port={_listen('127.0.0.1', 0)}")
-    return ok(f"{given} is free")
+        return wrong(f"{setting} on {host}: {error.strerror}", f"uv run invoke serve --port={_listen('127.0.0.1', 0)}")
+    return ok(f"{setting} is free")
 
 
 @check("DVC remote")
 def dvc_remote(config: "Config") -> Verdict:  # noqa: ARG001
-    """Where the data's versions are kept."""
+    """The remote that stores the versions of the data."""
     if not Path(".dvc", "config").is_file():
         return ok("none: data is not versioned here")
-    asked = subprocess.run([sys.executable, "-m", "dvc", "config", "--list"], capture_output=True, text=True)
-    if asked.returncode:
-        return wrong(f"dvc does not run: {(asked.stderr.strip().splitlines() or ['no word'])[-1]}", "uv sync")
-    settings = dict(line.partition("=")[::2] for line in asked.stdout.splitlines())
+    process = subprocess.run([sys.executable, "-m", "dvc", "config", "--list"], capture_output=True, text=True)
+    if process.returncode:
+        return wrong(f"dvc does not run: {(process.stderr.strip().splitlines() or ['no message'])[-1]}", "uv sync")
+    settings = dict(line.partition("=")[::2] for line in process.stdout.splitlines())
     name = settings.get("core.remote")
     if not (url := settings.get(f"remote.{name}.url")):
         return wrong("no default remote", "uv run dvc remote add --default storage ../boatyard-dvc")
     if "://" not in url:
-        return ok(url) if Path(url).is_dir() else warning(f"{url} is not there yet", "uv run dvc push")
+        return ok(url) if Path(url).is_dir() else warning(f"{url} does not exist yet", "uv run dvc push")
     if not url.startswith("gs://"):
-        return warning(f"{name} is {url}: only folders and gs:// are looked at here", "uv run dvc status --cloud")
-    if refusal := _unusable(url):
+        return warning(f"{name} is {url}: only folders and gs:// are checked here", "uv run dvc status --cloud")
+    if reason := _unusable(url):
         bucket = url.removeprefix("gs://").partition("/")[0]
-        return wrong(refusal, f"gcloud storage buckets create gs://{bucket} --uniform-bucket-level-access")
+        return wrong(reason, f"gcloud storage buckets create gs://{bucket} --uniform-bucket-level-access")
     return ok(url)
 
 
 @check("W&B")
 def wandb(config: "Config") -> Verdict:
-    """Recorded on disk unless told otherwise; online needs a key."""
+    """Runs are recorded on disk by default; online needs a key."""
     mode = config.tracking.mode
     if mode != "online":
         return ok(f"{mode}: needs no account")
     host = urlsplit(os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai").hostname or ""
     if os.environ.get("WANDB_API_KEY") or _is_in_netrc(host):
-        return ok("online, and a key is there")
-    return wrong(f"online, and there is no key for {host}", "uv run wandb login")
+        return ok("online, with a key")
+    return wrong(f"online, but there is no key for {host}", "uv run wandb login")
 
 
 @check("storage")
 def storage(config: "Config") -> Verdict:
-    """Where models, the journal and jobs lie: BOATYARD_STORAGE."""
+    """Where models, the journal and jobs are stored: BOATYARD_STORAGE."""
     root = config.paths.storage
-    if refusal := _unusable(root):
-        return wrong(refusal, "uv run invoke cloud.doctor" if root.startswith("gs://") else "unset BOATYARD_STORAGE")
+    if reason := _unusable(root):
+        return wrong(reason, "uv run invoke cloud.doctor" if root.startswith("gs://") else "unset BOATYARD_STORAGE")
     return ok(root)
 
 
 @check("model")
 def model(config: "Config") -> Verdict:
-    """What `invoke serve` answers with: BOATYARD_MODEL."""
+    """The model that `invoke serve` serves: BOATYARD_MODEL."""
     from boatyard.config.environment import DEFAULT_MODEL
     from boatyard.registry import UnknownModel, names, parse_reference, resolve
     from boatyard.storage import open_storage
 
-    given = os.environ.get("BOATYARD_MODEL")
-    kept = open_storage(config.paths.storage)
+    setting = os.environ.get("BOATYARD_MODEL")
+    storage = open_storage(config.paths.storage)
     try:
-        reference = parse_reference(given) if given else DEFAULT_MODEL
-        return ok(f"{reference} is {resolve(kept, reference)}")
+        reference = parse_reference(setting) if setting else DEFAULT_MODEL
+        return ok(f"{reference} is {resolve(storage, reference)}")
     except UnknownModel as error:
-        mend = "uv run invoke models" if names(kept) else "uv run invoke pipeline"
-        return wrong(str(error), mend) if given else warning(str(error), mend)
+        fix = "uv run invoke models" if names(storage) else "uv run invoke pipeline"
+        return wrong(str(error), fix) if setting else warning(str(error), fix)
     except UserError as error:
         return wrong(f"BOATYARD_MODEL: {error}", "unset BOATYARD_MODEL")
 
@@ -163,27 +163,27 @@ CHECKS = (python, packages, disk, git, port, dvc_remote, wandb, storage, model)
 
 
 def doctor(config: "Config") -> None:
-    """Print the table. Raises Failed: something is wrong."""
-    tell(ask(CHECKS, config, _SECONDS))
+    """Print the table of results. Raises Failed: something is wrong."""
+    report(run_checks(CHECKS, config, _SECONDS))
 
 
 def _unusable(root: str) -> str | None:
     try:
-        why = unwritable(root)
+        reason = unwritable(root)
     except UserError as error:
         return str(error)
-    return f"{root} cannot be written: {why}" if why else None
+    return f"{root} cannot be written: {reason}" if reason else None
 
 
 def _listen(host: str, port: int) -> int:
-    """The port, which is free; port 0 finds one. Raises OSError."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as tried:
+    """Bind the port, or any free one for port 0, and return it. Raises OSError: it is taken."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
         if os.name != "nt":  # there it would share a port that is taken
-            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        tried.bind((host, port))
-        tried.listen()
-        found: int = tried.getsockname()[1]
-        return found
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen()
+        bound: int = listener.getsockname()[1]
+        return bound
 
 
 def _is_in_netrc(host: str) -> bool:

@@ -1,4 +1,4 @@
-"""Markdown for reports: whatever a row of data holds, it can break neither the page nor a table."""
+"""Markdown for reports, in which no content of a row can break the page or a table."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -9,12 +9,12 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\
 _MARKUP = re.compile(
     r"[\\`*\[\]{<>&|~$]"
     r"|(?<![^\W_])_|_(?![^\W_])"  # inside a word, as in card_arrival, an underscore is only itself
-    r"|^[-+#=:](?=[-+#=:\s]|$)|^\d(?=\d*[.)](?:\s|$))"  # what would start a heading, a rule or a list
+    r"|^[-+#=:](?=[-+#=:\s]|$)|^\d(?=\d*[.)](?:\s|$))"  # at the start of a line: a heading, a rule or a list
 )
 
 
 def one_line(text: str) -> str:
-    """`text` with white space collapsed and whatever cannot be printed replaced by U+FFFD."""
+    """`text` with white space collapsed and unprintable characters replaced by U+FFFD."""
     return _UNPRINTABLE.sub("\ufffd", " ".join(text.split()))
 
 
@@ -29,11 +29,11 @@ def escape(text: str) -> str:
 
     Character references rather than backslashes: every dialect honours them, in tables too.
     """
-    return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", one_line(text))
+    return _MARKUP.sub(lambda match: f"&#{ord(match[0])};", one_line(text))
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], align: str = "") -> str:
-    """A table of escaped cells; `align` holds an `l` or `r` for each column, all left by default.
+    """A table of escaped cells; `align` has an `l` or `r` for each column, all left by default.
 
     Raises ValueError when a row or `align` does not fit the header.
     """

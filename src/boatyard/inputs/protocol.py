@@ -60,10 +60,13 @@ EncodedT = TypeVar("EncodedT", bound=Encoded)
 class OpenInput(Protocol[RowT, EncodedT]):
     """The input of one bundle. What a field's value and an encoded row are is its own affair. Threads may share it."""
 
-    measured: Sequence[Column]
-    """Of every answered row, in the journal even where its request is not kept."""
-    described: Sequence[Column]
-    """Of a row whose request is kept: worked out by who looks for drift, or exports."""
+    @property
+    def measured(self) -> Sequence[Column]:
+        """Of every answered row, in the journal even where its request is not kept."""
+
+    @property
+    def described(self) -> Sequence[Column]:
+        """Of a row whose request is kept: worked out by who looks for drift, or exports."""
 
     def parse(self, payload: object) -> RowT:
         """The row in one decoded request, as training has it: a tuple of the fields' values. Raises InvalidInput."""
@@ -186,6 +189,8 @@ class TrainingInput(Protocol):
 
     SIZE_UNIT: str
     """What `size` counts, in the plural, for the data report."""
+    COST_UNIT: str
+    """What an encoder's `cost` counts, in the plural, for the profile of a training step."""
 
     def open_sources(self, data: Data, others: Sequence[str], cache: Path) -> list[Source]:
         """Where `data` leads. `others`: columns that are wanted besides the input's own: the target's, the split's.
@@ -238,11 +243,11 @@ class TrainingInput(Protocol):
     def build_backbone(self, model: Model, folder: Path) -> nn.Module:
         """A new Backbone for the inputs in `folder`: pretrained, or of random weights."""
 
-    def restore_backbone(self, shape: Mapping[str, Any], **how: Any) -> nn.Module:
+    def restore_backbone(self, shape: Mapping[str, Any]) -> nn.Module:
         """A Backbone of that shape, whose weights will be loaded."""
 
     def export_graph(self, network: nn.Module, outputs: Sequence[str], graph: Path) -> None:
-        """Write the network as ONNX in fp32. `network(feeds by place)` gives a tuple of the `outputs`."""
+        """Write the network as ONNX in fp32. `network`: a `boatyard.model.Served`, whose `outputs` these are."""
 
     def quantize_graph(self, fp32: Path, int8: Path, calibration: Iterable[Feeds]) -> None:
         """Write that graph in int8; a row's answer must not depend on the rest of its batch."""

@@ -1,4 +1,4 @@
-"""Published bundles and the aliases that point at them, on any storage.
+"""Published bundles and the aliases that point at them, in any storage.
 
 models/<name>/<version>/...           immutable; the version exists once its bundle.json does
 models/<name>/aliases/<alias>.json    moved by compare-and-swap, with its history

@@ -1,26 +1,27 @@
 """python -m boatyard.registry models | promote NAME VERSION | rollback NAME, on BOATYARD_STORAGE."""
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from boatyard.bundle.manifest import BundleError
+from boatyard.bundle.manifest import MANIFEST
 from boatyard.config.console import refuse, say
 from boatyard.config.errors import UserError
 from boatyard.registry.alias import ANYWHERE, aliases, promote, rollback
-from boatyard.registry.reference import DEFAULT_ALIAS, exact
-from boatyard.registry.version import fetch, names, read_manifest, versions
+from boatyard.registry.reference import DEFAULT_ALIAS, exact, home
+from boatyard.registry.version import fetch, names, versions
 from boatyard.storage import Storage, open_storage
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """`python -m boatyard.registry models | promote NAME VERSION | rollback NAME`, on BOATYARD_STORAGE."""
+    """Run a command."""
     parser = argparse.ArgumentParser(prog="python -m boatyard.registry")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("models", help="what is published, and what each alias points at")
+    commands.add_parser("models", help="list the published versions, and what each alias points at")
     moving = {
         "promote": commands.add_parser("promote", help="point an alias at a version"),
         "rollback": commands.add_parser("rollback", help="point an alias at what it pointed at before"),
@@ -29,33 +30,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.add_argument("name")
         command.add_argument("--alias", default=DEFAULT_ALIAS)
         command.add_argument(
-            "--expected", metavar="VERSION", default=ANYWHERE, help="move it only from there; 'none': only a new alias"
+            "--expected", metavar="VERSION", default=ANYWHERE, help="move it only from there; 'none': only if it is new"
         )
     moving["promote"].add_argument("version")
-    chosen = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
         storage = open_storage(os.environ.get("BOATYARD_STORAGE") or ".")
-        if chosen.command == "models":
-            lines = list(_listing(storage)) or ["nothing is published yet: `invoke pipeline` does it"]
+        if options.command == "models":
+            lines = list(_listing(storage)) or ["nothing is published yet: run `invoke pipeline`"]
         else:
-            if chosen.command == "promote":
-                _try(storage, chosen.name, chosen.version)
-            expected = None if chosen.expected == "none" else chosen.expected
+            if options.command == "promote":
+                _verify(storage, options.name, options.version)
+            expected = None if options.expected == "none" else options.expected
             moved = (
-                promote(storage, chosen.name, chosen.version, chosen.alias, expected=expected)
-                if chosen.command == "promote"
-                else rollback(storage, chosen.name, chosen.alias, expected=expected)
+                promote(storage, options.name, options.version, options.alias, expected=expected)
+                if options.command == "promote"
+                else rollback(storage, options.name, options.alias, expected=expected)
             )
-            lines = [f"{chosen.name}@{chosen.alias} is {moved.version}"]
-    except (OSError, UserError) as wrong:
-        return refuse(chosen.command, wrong)
+            lines = [f"{options.name}@{options.alias} is {moved.version}"]
+    except (OSError, UserError) as error:
+        return refuse(options.command, error)
     say("\n".join(lines))
     return 0
 
 
-def _try(storage: Storage, name: str, version: str) -> None:
-    """Raises UserError: there is no such version, or no server could answer with it."""
-    from boatyard.bundle.predict import open_predictor  # a second, which nothing else here needs
+def _verify(storage: Storage, name: str, version: str) -> None:
+    """Raises UserError: there is no such version, or a server could not open it."""
+    from boatyard.bundle.predict import open_predictor  # takes a second to import
 
     with TemporaryDirectory() as cache:
         open_predictor(fetch(storage, exact(name, version), Path(cache)))
@@ -66,17 +67,11 @@ def _listing(storage: Storage) -> Iterator[str]:
         pointed = aliases(storage, name)
         yield name
         for version in versions(storage, name):
+            content = json.loads(storage.read(f"{home(name, version)}/{MANIFEST}"))
+            accuracy = content.get("metrics", {}).get("served", {}).get("accuracy")
+            shown = "" if accuracy is None else f"accuracy {accuracy:.4f}"
             here = ", ".join(f"@{alias}" for alias, at in pointed.items() if at == version)
-            yield f"  {version}  {_accepted(storage, name, version):15}  {here}".rstrip()
-
-
-def _accepted(storage: Storage, name: str, version: str) -> str:
-    """The score that the version was accepted with."""
-    try:
-        score = read_manifest(storage, name, version).accepted
-    except BundleError:  # of a later format, or damaged: using it raises the reason
-        return "unreadable"
-    return f"{score.title} {score.shown}" if score else ""
+            yield f"  {version}  {shown:15}  {here}".rstrip()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Aliases: which version each means, and moving them by compare-and-swap."""
+"""Aliases: which version each points at, and moving them by compare-and-swap."""
 
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -14,7 +14,7 @@ from boatyard.storage import Conflict, Storage
 
 
 class AliasMoved(UserError):  # noqa: N818 - says what happened
-    """The alias no longer points where whoever decided to move it saw it point."""
+    """The alias no longer points at the version that the decision to move it was based on."""
 
 
 class _Anywhere(Enum):
@@ -22,10 +22,10 @@ class _Anywhere(Enum):
 
 
 ANYWHERE = _Anywhere.ANYWHERE
-"""The alias is to move wherever it points."""
+"""Move the alias wherever it points."""
 
 Expected = str | None | _Anywhere
-"""The version that a decision to move an alias was made on; None: there was no such alias."""
+"""The version that an alias must point at to be moved; None: the alias must not exist."""
 
 
 class Move(BaseModel):
@@ -39,7 +39,7 @@ class Move(BaseModel):
 
 
 class Alias(BaseModel):
-    """Where an alias points, and every move that brought it there."""
+    """The version that an alias points at, and all its moves, oldest first."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -50,60 +50,60 @@ class Alias(BaseModel):
 
 def aliases(storage: Storage, name: str) -> dict[str, str]:
     """Each alias and the version it points at."""
-    stems = _alias_names(storage, checked(name, "a model name"))
-    each = ((stem, _read_alias(storage, name, stem)) for stem in stems)
-    return {stem: read[0].version for stem, read in each if read is not None}
+    names = _alias_names(storage, checked(name, "a model name"))
+    stored = ((alias, _read_alias(storage, name, alias)) for alias in names)
+    return {alias: versioned[0].version for alias, versioned in stored if versioned is not None}
 
 
 def resolve(storage: Storage, reference: Reference) -> str:
-    """The version that the reference means now; UnknownModel, with what there is instead, if none."""
+    """The version that the reference points at now. Raises UnknownModel, which suggests existing ones."""
     name, selector = reference.name, reference.selector
     if VERSION.fullmatch(selector):
         if storage.read_versioned(f"{home(name, selector)}/{MANIFEST}") is not None:
             return selector
-    elif (read := _read_alias(storage, name, selector)) is not None:
-        return read[0].version
+    elif (versioned := _read_alias(storage, name, selector)) is not None:
+        return versioned[0].version
     raise UnknownModel(what_exists(storage, reference))
 
 
 def promote(
     storage: Storage, name: str, version: str, alias: str = DEFAULT_ALIAS, *, expected: Expected = ANYWHERE
 ) -> Alias:
-    """Points the alias at the version. Where it already points there, nothing is written.
+    """Points the alias at the version. If it already does, nothing is written.
 
     Raises:
-        AliasMoved: it does not point at `expected` any more.
+        AliasMoved: it no longer points at `expected`.
     """
     resolve(storage, exact(name, version))
-    read = _read_alias(storage, name, checked(alias, "an alias"))
-    if read is not None and read[0].version == version:
-        return read[0]
-    _refuse_moved(Reference(name, alias), read, expected)
-    return _move(storage, name, alias, read, version, "promote")
+    current = _read_alias(storage, name, checked(alias, "an alias"))
+    if current is not None and current[0].version == version:
+        return current[0]
+    _refuse_moved(Reference(name, alias), current, expected)
+    return _move(storage, name, alias, current, version, "promote")
 
 
 def rollback(storage: Storage, name: str, alias: str = DEFAULT_ALIAS, *, expected: Expected = ANYWHERE) -> Alias:
-    """Points the alias at what it pointed at before its last promotion that still stands.
+    """Undoes the last promotion that was not rolled back yet.
 
-    Two people who roll back the same version go back two, unless both name it as `expected`.
+    Two people who roll back the same version go back two, unless both pass it as `expected`.
 
     Raises:
-        AliasMoved: it does not point at `expected` any more.
+        AliasMoved: it no longer points at `expected`.
     """
-    read = _read_alias(storage, checked(name, "a model name"), checked(alias, "an alias"))
-    if read is None:
+    current = _read_alias(storage, checked(name, "a model name"), checked(alias, "an alias"))
+    if current is None:
         raise UnknownModel(what_exists(storage, Reference(name, alias)))
-    _refuse_moved(Reference(name, alias), read, expected)
-    standing: list[str] = []
-    for move in read[0].history:
+    _refuse_moved(Reference(name, alias), current, expected)
+    promoted: list[str] = []
+    for move in current[0].history:
         if move.action == "promote":
-            standing.append(move.version)
+            promoted.append(move.version)
         else:
-            standing = standing[:-1]
-    if len(standing) < 2:
-        raise UserError(f"{name}@{alias} has nothing to go back to: {read[0].version} was its first version")
-    resolve(storage, Reference(name, standing[-2]))
-    return _move(storage, name, alias, read, standing[-2], "rollback")
+            promoted = promoted[:-1]
+    if len(promoted) < 2:
+        raise UserError(f"{name}@{alias} has nothing to go back to: {current[0].version} was its first version")
+    resolve(storage, Reference(name, promoted[-2]))
+    return _move(storage, name, alias, current, promoted[-2], "rollback")
 
 
 def _alias_names(storage: Storage, name: str) -> list[str]:
@@ -113,22 +113,23 @@ def _alias_names(storage: Storage, name: str) -> list[str]:
 
 
 def _read_alias(storage: Storage, name: str, alias: str) -> tuple[Alias, str] | None:
+    """The alias and its generation in the storage."""
     key = f"{ROOT}{name}/aliases/{alias}.json"
-    stored = storage.read_versioned(key)
-    if stored is None:
+    versioned = storage.read_versioned(key)
+    if versioned is None:
         return None
-    content, generation = stored
+    content, generation = versioned
     try:
         return Alias.model_validate_json(content), generation
-    except ValidationError as wrong:
-        raise UserError(f"{key} is not an alias: {wrong.errors()[0]['msg']}") from None
+    except ValidationError as error:
+        raise UserError(f"{key} is not an alias: {error.errors()[0]['msg']}") from None
 
 
-def _refuse_moved(reference: Reference, read: tuple[Alias, str] | None, expected: Expected) -> None:
-    now = None if read is None else read[0].version
-    if expected is not ANYWHERE and now != expected:
+def _refuse_moved(reference: Reference, current: tuple[Alias, str] | None, expected: Expected) -> None:
+    version = None if current is None else current[0].version
+    if expected is not ANYWHERE and version != expected:
         raise AliasMoved(
-            f"{reference} was not moved: it points at {now or 'nothing'} now, and not at {expected or 'nothing'} "
+            f"{reference} was not moved: it points at {version or 'nothing'} now, and not at {expected or 'nothing'} "
             "as when that was decided; look again"
         )
 
@@ -137,43 +138,43 @@ def _move(
     storage: Storage,
     name: str,
     alias: str,
-    read: tuple[Alias, str] | None,
+    current: tuple[Alias, str] | None,
     version: str,
     action: Literal["promote", "rollback"],
 ) -> Alias:
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    history = [] if read is None else read[0].history
+    history = [] if current is None else current[0].history
     moved = Alias(version=version, updated=now, history=[*history, Move(version=version, time=now, action=action)])
     key = f"{ROOT}{name}/aliases/{alias}.json"
     try:
-        storage.swap(key, moved.model_dump_json(indent=2).encode() + b"\n", read[1] if read else None)
-    except Conflict as lost:
+        storage.swap(key, moved.model_dump_json(indent=2).encode() + b"\n", current[1] if current else None)
+    except Conflict as error:
         winner = _read_alias(storage, name, alias)
-        now_at = f"moved meanwhile to {winner[0].version}" if winner else str(lost)
+        now_at = f"moved meanwhile to {winner[0].version}" if winner else str(error)
         raise AliasMoved(f"{name}@{alias} was not moved to {version}: {now_at}; look again") from None
     return moved
 
 
 def what_exists(storage: Storage, reference: Reference) -> str:
-    """Why a reference is unknown: the wrong part, and what lies nearest to it.
+    """Why a reference is unknown: the wrong part, and the existing names nearest to it.
 
-    Anybody may ask for a model that does not exist, so the answer never lists all that do.
+    Any client may request an unknown model, so the sentence does not list all that are published.
     """
     name, selector = reference.name, reference.selector
-    there = [version for version in reversed(storage.folders(f"{ROOT}{name}/")) if VERSION.fullmatch(version)]
-    if not there:
+    versions = [version for version in reversed(storage.folders(f"{ROOT}{name}/")) if VERSION.fullmatch(version)]
+    if not versions:
         others = [other for other in storage.folders(ROOT) if NAME.fullmatch(other) and other != name]
         return f"there is no model {name!r}: {_nearest(name, others, 'published')}"
     if VERSION.fullmatch(selector):
-        others = [version for version in there if version != selector]
+        others = [version for version in versions if version != selector]
         return f"model {name!r} has no version {selector!r}: {_nearest(selector, others, 'published')}"
     return f"model {name!r} has no alias {selector!r}: {_nearest(selector, _alias_names(storage, name), 'set')}"
 
 
-def _nearest(wanted: str, existing: list[str], done: str) -> str:
+def _nearest(name: str, existing: list[str], state: str) -> str:
     if not existing:
-        return f"none is {done} yet"
-    close = get_close_matches(wanted, existing, n=3) or existing[:3]
-    return f"{done} {'is' if len(existing) == 1 else 'are'} {', '.join(close)}" + (
+        return f"none is {state} yet"
+    close = get_close_matches(name, existing, n=3) or existing[:3]
+    return f"{state} {'is' if len(existing) == 1 else 'are'} {', '.join(close)}" + (
         "" if len(existing) <= len(close) else f" and {len(existing) - len(close)} more"
     )

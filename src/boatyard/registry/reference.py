@@ -1,4 +1,4 @@
-"""What names a model and one of its versions, and where that lies."""
+"""References to a version of a model, and the keys of its files in the storage."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ class UnknownModel(UserError):  # noqa: N818 - says what happened
 
 @dataclass(frozen=True)
 class Reference:
-    """A name, and which of its versions: an alias, or a version itself. The two never look alike."""
+    """A model's name, and an alias or a version. The two are never ambiguous."""
 
     name: str
     selector: str = DEFAULT_ALIAS
@@ -30,26 +30,26 @@ class Reference:
         return f"{self.name}@{self.selector}"
 
 
-def parse_reference(written: str) -> Reference:
-    """`inbox`, `inbox@staging` or `inbox@20260102T030405Z-0a1b2c3d`."""
-    name, at, selector = written.partition("@")
+def parse_reference(text: str) -> Reference:
+    """Parse `inbox`, `inbox@staging` or `inbox@20260102T030405Z-0a1b2c3d`. Raises UserError."""
+    name, at, selector = text.partition("@")
     return Reference(name, selector) if at else Reference(name)
 
 
 def checked(name: str, what: str) -> str:
-    """The name, if it can be one. Raises UserError, which says `what` it should be."""
+    """The name, if it is valid. Raises UserError, which says `what` it should be."""
     if not NAME.fullmatch(name):
         raise UserError(f"{name[:80]!r} is not {what}: up to 64 of a-z, 0-9, '-' and '_', the first a letter or digit")
     return name
 
 
 def exact(name: str, version: str) -> Reference:
-    """A reference to a version, never to an alias. Raises UserError."""
+    """A reference to a version rather than an alias. Raises UserError."""
     if not VERSION.fullmatch(version):
         raise UserError(f"{version!r} is not a version: it reads like 20260102T030405Z-0a1b2c3d")
     return Reference(name, version)
 
 
 def home(name: str, version: str) -> str:
-    """Where the version's bundle lies in the storage."""
+    """The prefix of the version's files in the storage."""
     return f"{ROOT}{checked(name, 'a model name')}/{version}"

@@ -1,4 +1,4 @@
-"""Versions: published once, then listed, fetched and read; each is verified by its manifest."""
+"""Versions: published once, then listed, fetched and read, with every file verified against the manifest."""
 
 import hashlib
 from collections.abc import Callable, Collection, Iterator
@@ -14,26 +14,26 @@ from boatyard.storage import AlreadyExists, NotFound, Storage
 def publish(storage: Storage, folder: Path) -> Manifest:
     """Copies a sealed bundle into the registry. Publishing the same bundle again changes nothing."""
     manifest = open_bundle(folder).manifest
-    place = home(manifest.name, manifest.version)
-    described = (folder / MANIFEST).read_bytes()
-    if _same_is_published(storage, place, described):
+    prefix = home(manifest.name, manifest.version)
+    content = (folder / MANIFEST).read_bytes()
+    if _is_published(storage, prefix, content):
         return manifest
-    storage.upload(folder, place, manifest.files)
+    storage.upload(folder, prefix, manifest.files)
     try:
-        storage.write_once(f"{place}/{MANIFEST}", described)
+        storage.write_once(f"{prefix}/{MANIFEST}", content)
     except AlreadyExists:  # another publisher was faster
-        _same_is_published(storage, place, described)
+        _is_published(storage, prefix, content)
     return manifest
 
 
 def published(storage: Storage) -> list[Reference]:
-    """Every version of every model, the newest first."""
+    """All versions of all models, newest first."""
     references = [Reference(name, version) for name, version in _published(storage, ROOT)]
-    return sorted(references, key=lambda each: each.selector, reverse=True)
+    return sorted(references, key=lambda reference: reference.selector, reverse=True)
 
 
 def names(storage: Storage) -> list[str]:
-    """The models that have a version."""
+    """The models that have a published version."""
     return sorted({name for name, _ in _published(storage, ROOT)})
 
 
@@ -49,30 +49,30 @@ def fetch(
     cache: Path,
     needed: Callable[[Manifest], Collection[str]] | None = None,
 ) -> Bundle:
-    """The bundle that the reference means, on this machine and verified: all of it, or the files that are `needed`."""
+    """The bundle that the reference points at, copied to this machine and verified: all files, or those `needed`."""
     version = resolve(storage, reference)
-    place = home(reference.name, version)
+    prefix = home(reference.name, version)
     files = None if needed is None else needed(read_manifest(storage, reference.name, version))
-    bundle = open_bundle(storage.fetch(place, cache, None if files is None else [MANIFEST, *files]), files)
+    bundle = open_bundle(storage.fetch(prefix, cache, None if files is None else [MANIFEST, *files]), files)
     if (bundle.manifest.name, bundle.manifest.version) != (reference.name, version):
         raise BundleError(
             f"{bundle.folder} holds {bundle.manifest.name}@{bundle.manifest.version}, "
-            f"not {reference.name}@{version}: it was not put there by `publish`"
+            f"not {reference.name}@{version}: it was not stored by `publish`"
         )
     return bundle
 
 
 def read_manifest(storage: Storage, name: str, version: str) -> Manifest:
-    """What the version's bundle says of itself; nothing else of it is read. Raises UnknownModel or BundleError."""
+    """The manifest of a version, without reading its other files. Raises UnknownModel or BundleError."""
     key = f"{home(name, version)}/{MANIFEST}"
-    stored = storage.read_versioned(key)
-    if stored is None:
+    versioned = storage.read_versioned(key)
+    if versioned is None:
         raise UnknownModel(what_exists(storage, Reference(name, version)))
-    return parse_manifest(stored[0], key)
+    return parse_manifest(versioned[0], key)
 
 
 def read_file(storage: Storage, name: str, version: str, file: str) -> bytes:
-    """One file of the version's bundle, verified. Raises NotFound where its manifest names no such file."""
+    """One verified file of the version's bundle. Raises NotFound if the bundle does not have it."""
     entry = read_manifest(storage, name, version).files.get(file)
     if entry is None:
         raise NotFound(f"{name}@{version} was published without {file}")
@@ -91,10 +91,11 @@ def _published(storage: Storage, prefix: str) -> Iterator[tuple[str, str]]:
                 yield name, version
 
 
-def _same_is_published(storage: Storage, home: str, described: bytes) -> bool:
-    stored = storage.read_versioned(f"{home}/{MANIFEST}")
-    if stored is None:
+def _is_published(storage: Storage, prefix: str, content: bytes) -> bool:
+    """Whether this manifest is published there. Raises UserError: another one is."""
+    versioned = storage.read_versioned(f"{prefix}/{MANIFEST}")
+    if versioned is None:
         return False
-    if stored[0] != described:
-        raise UserError(f"{home} is already published with another {MANIFEST}: seal the bundle again")
+    if versioned[0] != content:
+        raise UserError(f"{prefix} is already published with another {MANIFEST}: seal the bundle again")
     return True

@@ -21,7 +21,10 @@ __all__ = [
 
 
 def open_storage(root: str) -> Storage:
-    """The storage that BOATYARD_STORAGE names. Touches nothing yet: a folder is made by the first write."""
+    """The storage at `root`, a folder or gs://BUCKET/PREFIX. Nothing is accessed yet; the first write creates a folder.
+
+    Raises UserError: the root is invalid.
+    """
     if root.startswith("gs://"):
         return _open_bucket(root)
     if "://" in root or not root.strip() or "\0" in root:
@@ -35,6 +38,6 @@ def open_storage(root: str) -> Storage:
 def _open_bucket(root: str) -> Storage:
     try:
         from boatyard.storage.gcs import BucketStorage  # Google's client takes half a second to load
-    except ImportError as missing:
-        raise UserError(f"storage {root!r}: install boatyard[cloud] for gs:// ({missing})") from None
+    except ImportError as error:
+        raise UserError(f"storage {root!r}: install boatyard[cloud] for gs:// ({error})") from None
     return BucketStorage(root)

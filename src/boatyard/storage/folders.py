@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all."""
+"""Folders that are replaced atomically."""
 
 import os
 import shutil
@@ -9,19 +9,19 @@ from pathlib import Path
 
 from filelock import FileLock
 
-_ATTEMPTS = 10  # at taking a place that other processes take at the same time
+_ATTEMPTS = 10  # to replace a folder that other processes replace at the same time
 
 
 @contextmanager
 def replacing(folder: Path) -> Iterator[Path]:
-    """A new folder that takes `folder`'s place when the block ends well.
+    """A new folder, which replaces `folder` if the block succeeds.
 
-    Whatever ends the process or the machine, the old one or the new one is whole: in its place, or set aside for
-    `standing` to put back.
+    After a crash at any point the old or the new folder is complete: in its place, or set aside for `standing` to
+    restore.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    staging.chmod(0o755)  # mkdtemp's own is for its owner alone
+    staging.chmod(0o755)  # mkdtemp's default is owner only
     try:
         yield staging
         _sync(staging)
@@ -31,31 +31,32 @@ def replacing(folder: Path) -> Iterator[Path]:
 
 
 def standing(folder: Path) -> Path:
-    """The same path, for who reads what other processes replace. If one of them died between taking the old folder
-    away and putting the new one there, the old one is put back first.
+    """The same path, for readers of a folder that other processes replace.
+
+    If one of them died between setting the old folder aside and moving the new one in, the old one is restored first.
     """
     if not folder.exists():
-        for aside in _aside(folder):
+        for old in _set_aside(folder):
             with suppress(OSError):  # another process was faster
-                aside.rename(folder)
+                old.rename(folder)
     return folder
 
 
 def clear_up(parent: Path) -> None:
-    """Put back what killed processes had set aside here, and remove what they had not finished.
+    """Restore what killed processes had set aside in `parent`, and remove their unfinished folders.
 
-    Only where no other process writes.
+    Only safe while no other process writes there.
     """
-    for left in list(parent.glob(".*~*")):
-        standing(parent / left.name[1:].rpartition("~")[0])
-    for left in list(parent.glob(".*[-~]*")):
-        if left.is_dir():
-            shutil.rmtree(left, ignore_errors=True)
+    for leftover in list(parent.glob(".*~*")):
+        standing(parent / leftover.name[1:].rpartition("~")[0])
+    for leftover in list(parent.glob(".*[-~]*")):
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the names in the folder on the disk."""
-    if not hasattr(os, "O_DIRECTORY"):  # Windows opens no folders
+    """Flush the folder's directory entries to disk."""
+    if not hasattr(os, "O_DIRECTORY"):  # Windows cannot open folders
         return
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -66,32 +67,32 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """No other process is in such a block for this folder: who comes second waits, and finds it made."""
+    """Hold a lock on the folder: a second process waits, and then finds the work done."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f".{folder.name}.lock")):
         yield
 
 
 def _put(staging: Path, folder: Path) -> None:
-    """At each step the old folder or the new one is whole, in its place or beside it."""
+    """At each step the old or the new folder is complete, in its place or beside it."""
     for attempt in range(_ATTEMPTS):
         with suppress(FileNotFoundError):
             standing(folder).rename(folder.with_name(f".{folder.name}~{staging.name.rpartition('-')[2]}{attempt}"))
         try:
             staging.rename(folder)
             break
-        except OSError:  # another process has put one there in between
+        except OSError:  # another process moved one in meanwhile
             standing(folder)
             if attempt == _ATTEMPTS - 1:
                 raise
     sync_folder(folder.parent)
-    for old in _aside(folder):
+    for old in _set_aside(folder):
         with suppress(OSError):
-            old.rename(staging)  # so that what is half removed is never put back
+            old.rename(staging)  # so that a partly removed folder is never restored
             shutil.rmtree(staging)
 
 
-def _aside(folder: Path) -> list[Path]:
+def _set_aside(folder: Path) -> list[Path]:
     if not folder.parent.exists():
         return []
     return sorted(file for file in folder.parent.iterdir() if file.name.startswith(f".{folder.name}~"))
@@ -100,7 +101,7 @@ def _aside(folder: Path) -> list[Path]:
 def _sync(folder: Path) -> None:
     for parent, _, names in os.walk(folder, topdown=False):
         for name in names:
-            # Windows syncs only what it may write, and DVC's copies may be read-only
+            # Windows can only sync writable files, and DVC's copies may be read-only
             with suppress(PermissionError), Path(parent, name).open("r+b" if os.name == "nt" else "rb") as file:
                 os.fsync(file.fileno())
         sync_folder(Path(parent))

@@ -1,7 +1,7 @@
-"""Storage in a bucket of Cloud Storage, by Google's client, its credentials and its environment variables.
+"""Storage in a bucket of Cloud Storage, through Google's client, with its credentials and environment variables.
 
-What is asked again after a failure may have been done the first time. So a write that depends on what lies there
-carries a token, by which it knows its own work; and what is transferred is compared by checksum, then sent again.
+A retried request may already have succeeded. So every upload carries a token, by which a conditional write recognises
+its own earlier attempt. Transfers are verified by checksum and repeated if they differ.
 """
 # `Storage` documents the methods:
 # ruff: noqa: D102
@@ -39,7 +39,7 @@ from boatyard.storage.interface import (
 )
 from boatyard.storage.local import LocalStorage
 
-# or the client asks, in a thread, what the bucket is: at first and after each 404
+# otherwise a thread of the client requests the bucket's metadata, at first and after each 404
 os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
 
 _ROOT = re.compile(r"gs://([a-z0-9][a-z0-9._-]{1,220}[a-z0-9])(?:/(.*?))?/?")
@@ -50,37 +50,37 @@ _MOST_FOLDERS = 1000
 
 # after 408, 429, 5xx and broken connections, for a minute
 _RETRY = DEFAULT_RETRY.with_delay(initial=0.5, maximum=8.0, multiplier=2.0).with_timeout(60.0)
-_ONCE = {"timeout": (5.0, 15.0), "retry": None}  # seconds to connect, and to hear something
+_ONCE = {"timeout": (5.0, 15.0), "retry": None}  # seconds to connect, and between bytes
 
 T = TypeVar("T")
 
 
-class _Garbled(ConnectionError):  # noqa: N818 - a ConnectionError is tried again
+class _Corrupted(ConnectionError):  # noqa: N818 - a ConnectionError is retried
     def __init__(self, name: str) -> None:
-        super().__init__(f"{name} was changed on its way")
+        super().__init__(f"{name} was corrupted in transit")
 
 
 class _Overtaken(Unavailable):
-    pass
+    """Others changed the object, possibly after this write."""
 
 
 class BucketStorage(Storage):
-    """Storage in `gs://BUCKET/PREFIX`. A generation is the object's own.
+    """Storage in `gs://BUCKET/PREFIX`. A generation is that of Cloud Storage.
 
-    Raises UserError: no such root can be, or there are no credentials. The bucket is not looked at.
+    Raises UserError: the root is invalid, or there are no credentials. The bucket is not accessed.
     """
 
     root: str
 
     def __init__(self, root: str) -> None:
-        named = _ROOT.fullmatch(root)
-        if named is None:
+        match = _ROOT.fullmatch(root)
+        if match is None:
             raise UserError(f"storage {root!r} is not gs://BUCKET or gs://BUCKET/PREFIX")
         self.root = root.rstrip("/")
-        self._prefix = f"{check_key(named[2])}/" if named[2] else ""
-        with self._explained():
+        self._prefix = f"{check_key(match[2])}/" if match[2] else ""
+        with self._translated_errors():
             self._client = Client(project=None)
-        self._bucket = self._client.bucket(named[1])
+        self._bucket = self._client.bucket(match[1])
 
     def read_versioned(self, key: str) -> tuple[bytes, str] | None:
         name = self._name(key)
@@ -89,28 +89,28 @@ class BucketStorage(Storage):
             blob = self._bucket.blob(name)
             data: bytes = blob.download_as_bytes(checksum=None, **_ONCE)
             if blob.crc32c != _checksum(data) or blob.generation is None:
-                raise _Garbled(name)
+                raise _Corrupted(name)
             return data, str(blob.generation)
 
         try:
-            return self._ask(attempt)
+            return self._retry(attempt)
         except api.NotFound:
             return None
 
     def download(self, key: str, path: Path) -> None:
-        """What lies whole in the file is not copied again."""
+        """A file with the right checksum is not copied again."""
         missing = NotFound(f"nothing is stored under {key!r} in {self.root}")
-        blob = self._ask(partial(self._bucket.get_blob, self._name(key), **_ONCE))
+        blob = self._retry(partial(self._bucket.get_blob, self._name(key), **_ONCE))
         if blob is None:
             raise missing
         with alone(path):
             if not path.is_file() or _checksum(path) != blob.crc32c:
-                partly = path.with_name(f".{path.name}.part")
+                partial_file = path.with_name(f".{path.name}.part")
                 try:
-                    self._copy(blob, partly)
-                except api.NotFound:  # it was removed or replaced just now
+                    self._copy(blob, partial_file)
+                except api.NotFound:  # it was removed or replaced meanwhile
                     raise missing from None
-                partly.replace(path)
+                partial_file.replace(path)
 
     def write(self, key: str, data: bytes) -> None:
         self._put(key, data)
@@ -123,13 +123,13 @@ class BucketStorage(Storage):
 
     def swap(self, key: str, data: bytes, expected: str | None) -> str:
         check_key(key)
-        moved = f"{key!r} in {self.root} was changed meanwhile"
-        if expected is not None and not _GENERATION.fullmatch(expected):  # of another storage's
-            raise Conflict(moved)
+        changed = f"{key!r} in {self.root} was changed meanwhile"
+        if expected is not None and not _GENERATION.fullmatch(expected):  # a generation of another storage
+            raise Conflict(changed)
         try:
             return self._put(key, data, int(expected or 0))
         except api.PreconditionFailed:
-            raise Conflict(moved) from None
+            raise Conflict(changed) from None
 
     def list(self, prefix: str = "") -> Keys:
         return sorted(self._blobs(prefix))
@@ -141,22 +141,22 @@ class BucketStorage(Storage):
     def remove(self, keys: Iterable[str]) -> None:
         for key in keys:
             with suppress(api.NotFound):
-                self._ask(partial(self._bucket.delete_blob, self._name(key), **_ONCE))
+                self._retry(partial(self._bucket.delete_blob, self._name(key), **_ONCE))
 
     def folders(self, prefix: str = "") -> Keys:
         if prefix:
             check_key(prefix.removesuffix("/"))
-        whole = f"{self._prefix}{prefix}"
-        asked = {"prefix": whole, "delimiter": "/", "max_results": _MOST_FOLDERS, "fields": "prefixes,nextPageToken"}
-        with self._explained(), self._named():
-            pages = self._client.list_blobs(self._bucket, **asked, **_ONCE | {"retry": _RETRY})
-            for _ in pages:  # the prefixes are known once it was walked through
+        start = f"{self._prefix}{prefix}"
+        query = {"prefix": start, "delimiter": "/", "max_results": _MOST_FOLDERS, "fields": "prefixes,nextPageToken"}
+        with self._translated_errors(), self._bucket_required():
+            pages = self._client.list_blobs(self._bucket, **query, **_ONCE | {"retry": _RETRY})
+            for _ in pages:  # iterating collects the prefixes
                 pass
-        names = (name.removeprefix(whole).rstrip("/") for name in pages.prefixes)
+        names = (name.removeprefix(start).rstrip("/") for name in pages.prefixes)
         return sorted(name for name in names if KEY_PART.fullmatch(name))
 
     def fetch(self, prefix: str, cache: Path, names: Collection[str] | None = None) -> Path:
-        """What lies whole in the cache is not copied again."""
+        """A cache with the right checksums is not copied again."""
         key = check_key(prefix.removesuffix("/"))
         blobs = {name.removeprefix(f"{key}/"): blob for name, blob in self._blobs(f"{key}/").items()}
         if names is not None:
@@ -165,7 +165,7 @@ class BucketStorage(Storage):
             raise NotFound(f"nothing is stored under {prefix!r} in {self.root}")
         folder = cache / key
         with alone(folder):
-            if _sums(folder) != {name: blob.crc32c for name, blob in blobs.items()}:
+            if _checksums(folder) != {name: blob.crc32c for name, blob in blobs.items()}:
                 with replacing(folder) as staging:
                     for name, blob in blobs.items():
                         self._copy(blob, staging / name)
@@ -176,33 +176,33 @@ class BucketStorage(Storage):
         return check_key(f"{self._prefix}{key}")
 
     def _blobs(self, prefix: str) -> dict[str, Blob]:
-        """By key. What else lies in the bucket, such as a console's marks of empty folders, is passed over."""
+        """By key. Objects whose names are no keys are skipped, such as the console's placeholders for empty folders."""
         folder, slash, _ = prefix.rpartition("/")
         if slash:
             check_key(folder)
-        asked = {
+        query = {
             "prefix": f"{self._prefix}{prefix}",
             "fields": "items(name,generation,crc32c),nextPageToken",
             **_ONCE,
             "retry": _RETRY,  # each page
         }
-        with self._explained(), self._named():
-            found = {
-                blob.name.removeprefix(self._prefix): blob for blob in self._client.list_blobs(self._bucket, **asked)
+        with self._translated_errors(), self._bucket_required():
+            blobs = {
+                blob.name.removeprefix(self._prefix): blob for blob in self._client.list_blobs(self._bucket, **query)
             }
-        return {key: blob for key, blob in found.items() if all(map(KEY_PART.fullmatch, key.split("/")))}
+        return {key: blob for key, blob in blobs.items() if all(map(KEY_PART.fullmatch, key.split("/")))}
 
     def _put(self, key: str, source: bytes | Path, match: int | None = None) -> str:
-        """Answers the generation. Raises PreconditionFailed unless the key holds generation `match` (0: nothing)."""
+        """Returns the generation. Raises PreconditionFailed unless the key has generation `match` (0: no object)."""
         name, token, failures = self._name(key), token_hex(16), list[Exception]()
         checksum = _checksum(source)
 
         def attempt() -> str:
             nonlocal match
             blob = self._bucket.blob(name)
-            blob.crc32c = checksum  # which Cloud Storage compares before the object is there
+            blob.crc32c = checksum  # which Cloud Storage verifies before it creates the object
             blob.metadata = {_TOKEN: token}
-            with _opened(source) as file:
+            with _open(source) as file:
                 size = file.seek(0, os.SEEK_END)
                 blob.upload_from_file(
                     file,
@@ -214,18 +214,18 @@ class BucketStorage(Storage):
                     **_ONCE,
                 )
             if blob.crc32c != checksum:
-                match = None if match is None else blob.generation  # to be replaced
-                raise _Garbled(name)
+                match = None if match is None else blob.generation  # the next attempt replaces it
+                raise _Corrupted(name)
             return str(blob.generation)
 
         try:
-            with self._named():
-                return self._ask(attempt, failures.append)
+            with self._bucket_required():
+                return self._retry(attempt, failures.append)
         except api.PreconditionFailed:
             if all(isinstance(failure, api.TooManyRequests) for failure in failures):
                 raise
-            # an attempt whose answer was lost may be what changed it
-            blob = self._ask(partial(self._bucket.get_blob, name, **_ONCE))
+            # an earlier attempt whose response was lost may have changed it
+            blob = self._retry(partial(self._bucket.get_blob, name, **_ONCE))
             if blob is not None and (blob.metadata or {}).get(_TOKEN) == token:
                 return str(blob.generation)
             raise _Overtaken(
@@ -236,75 +236,75 @@ class BucketStorage(Storage):
         path.parent.mkdir(parents=True, exist_ok=True)
 
         def attempt() -> None:
-            listed = self._bucket.blob(blob.name, generation=blob.generation)  # and nothing that came since
+            listed = self._bucket.blob(blob.name, generation=blob.generation)  # not a newer one
             with path.open("wb") as file:
                 listed.download_to_file(file, checksum=None, **_ONCE)
             if _checksum(path) != blob.crc32c:
-                raise _Garbled(blob.name)
+                raise _Corrupted(blob.name)
 
-        self._ask(attempt)
+        self._retry(attempt)
 
-    def _ask(
+    def _retry(
         self,
         attempt: Callable[[], T],
         on_failure: Callable[[Exception], None] | None = None,
     ) -> T:
-        """Tries until it succeeds or the time is up. NotFound and PreconditionFailed are for the caller to explain."""
-        with self._explained():
-            answer: T = _RETRY(attempt, on_error=on_failure)()
-            return answer
+        """Retries until it succeeds or the time is up. NotFound and PreconditionFailed are left to the caller."""
+        with self._translated_errors():
+            result: T = _RETRY(attempt, on_error=on_failure)()
+            return result
 
     @contextmanager
-    def _named(self) -> Iterator[None]:
-        """Inside, NotFound can but mean the bucket."""
+    def _bucket_required(self) -> Iterator[None]:
+        """Within this block NotFound can only mean the bucket."""
         try:
             yield
         except api.NotFound:
             raise Refused(f"storage {self.root!r}: there is no bucket {self._bucket.name!r}") from None
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _translated_errors(self) -> Iterator[None]:
         try:
             yield
         except (api.NotFound, api.PreconditionFailed):
             raise
-        except (api.RetryError, RequestException) as failed:
-            raise Unavailable(f"storage {self.root!r} cannot be reached: {_said(failed)}") from failed
-        except (GoogleAuthError, api.Unauthorized) as refused:
+        except (api.RetryError, RequestException) as error:
+            raise Unavailable(f"storage {self.root!r} cannot be reached: {_reason(error)}") from error
+        except (GoogleAuthError, api.Unauthorized) as error:
             raise Refused(
-                f"storage {self.root!r}: no valid Google Cloud credentials ({_said(refused)}): "
-                "`gcloud auth application-default login` makes some"
-            ) from refused
-        except api.Forbidden as refused:
+                f"storage {self.root!r}: no valid Google Cloud credentials ({_reason(error)}): "
+                "run `gcloud auth application-default login`"
+            ) from error
+        except api.Forbidden as error:
             raise Refused(
-                f"storage {self.root!r}: no permission ({_said(refused)}): "
-                "roles/storage.objectUser on the bucket has it"
-            ) from refused
-        except api.GoogleAPIError as refused:
-            raise Refused(f"storage {self.root!r}: Cloud Storage refused ({_said(refused)})") from refused
+                f"storage {self.root!r}: no permission ({_reason(error)}): "
+                "roles/storage.objectUser on the bucket grants it"
+            ) from error
+        except api.GoogleAPIError as error:
+            raise Refused(f"storage {self.root!r}: Cloud Storage refused ({_reason(error)})") from error
 
 
-def _opened(source: bytes | Path) -> IO[bytes]:
+def _open(source: bytes | Path) -> IO[bytes]:
     return source.open("rb") if isinstance(source, Path) else BytesIO(source)
 
 
 def _checksum(source: bytes | Path) -> str:
-    """As Cloud Storage writes it."""
+    """CRC32C, encoded as by Cloud Storage."""
     crc = 0
-    with _opened(source) as file:
+    with _open(source) as file:
         while chunk := file.read(_CHUNK):
             crc = google_crc32c.extend(crc, chunk)
     return b64encode(crc.to_bytes(4, "big")).decode()
 
 
-def _sums(folder: Path) -> dict[str, str]:
+def _checksums(folder: Path) -> dict[str, str]:
     return {name: _checksum(folder / name) for name in LocalStorage(folder).list()}
 
 
-def _said(error: Any) -> str:
-    """What went wrong, in a line: the service's own words if there are any.
+def _reason(error: Any) -> str:
+    """The error in one line, in the service's own words if it has any.
 
-    Without the address that was asked: it holds a key, of which a part may be a client's.
+    The URL is left out: it holds a key, part of which may come from a client.
     """
     cause = getattr(error, "cause", None) or error
     with suppress(AttributeError, KeyError, TypeError, ValueError):
@@ -312,6 +312,6 @@ def _said(error: Any) -> str:
     if isinstance(cause, api.GoogleAPICallError) and cause.code is not None:
         return f"status {int(cause.code)}"
     with suppress(AttributeError, IndexError):
-        cause = cause.args[0].reason  # of what urllib3 tried again and again
-    said = str(cause).strip() or type(cause).__name__
-    return said.splitlines()[0][:300]
+        cause = cause.args[0].reason  # behind the exhausted retries of urllib3
+    message = str(cause).strip() or type(cause).__name__
+    return message.splitlines()[0][:300]

@@ -1,4 +1,4 @@
-"""Storage in a folder of this machine's."""
+"""Storage in a local folder."""
 # `Storage` documents the methods:
 # ruff: noqa: D102
 
@@ -20,18 +20,18 @@ from boatyard.storage.folders import sync_folder
 from boatyard.storage.interface import KEY_PART, AlreadyExists, Conflict, Keys, NotFound, Storage, check_key
 
 _LOCK_SECONDS = 30
-# what FAT, some network folders and some systems answer to a hard link
+# how FAT, some network folders and some systems refuse a hard link
 _NO_LINKS = {errno.EPERM, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK}
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """The file appears whole or not at all, whatever stops the process or the machine."""
-    with _appearing(path) as file:
+    """Write the file so that it is complete or absent, even after a crash."""
+    with _atomic(path) as file:
         file.write(data)
 
 
 class LocalStorage(Storage):
-    """Storage in a folder. A generation is the content's digest: it survives copying the folder elsewhere."""
+    """Storage in a folder. A generation is the digest of the content, so it survives copying the folder."""
 
     root: Path
 
@@ -47,8 +47,8 @@ class LocalStorage(Storage):
 
     def download(self, key: str, path: Path) -> None:
         try:
-            with self._path(key).open("rb") as whole, _appearing(path) as copy:
-                shutil.copyfileobj(whole, copy)
+            with self._path(key).open("rb") as source, _atomic(path) as copy:
+                shutil.copyfileobj(source, copy)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             raise NotFound(f"nothing is stored under {key!r} in {self.root}") from None
 
@@ -62,24 +62,24 @@ class LocalStorage(Storage):
             except FileExistsError:
                 raise AlreadyExists(f"{key!r} is already stored in {self.root}") from None
 
-        with _appearing(self._path(key), move) as file:
+        with _atomic(self._path(key), move) as file:
             file.write(data)
 
     def swap(self, key: str, data: bytes, expected: str | None) -> str:
         path = self._path(key)
-        moved = f"{key!r} in {self.root} was changed meanwhile"
+        changed = f"{key!r} in {self.root} was changed meanwhile"
         if expected is None:
             try:
                 self.write_once(key, data)
             except AlreadyExists:
-                raise Conflict(moved) from None
+                raise Conflict(changed) from None
             return _generation(data)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with _locked(path):
-                found = self.read_versioned(key)
-                if found is None or found[1] != expected:
-                    raise Conflict(moved)
+                versioned = self.read_versioned(key)
+                if versioned is None or versioned[1] != expected:
+                    raise Conflict(changed)
                 write_atomically(path, data)
         except Timeout:
             raise Conflict(f"{key!r} in {self.root} stayed locked for {_LOCK_SECONDS} s") from None
@@ -93,15 +93,15 @@ class LocalStorage(Storage):
 
     def upload(self, folder: Path, prefix: str, names: Iterable[str] | None = None) -> None:
         for name in LocalStorage(folder).list() if names is None else names:
-            source, target = folder / check_key(name), self._path(f"{prefix.rstrip('/')}/{name}")
-            with source.open("rb") as whole, _appearing(target) as copy:
-                shutil.copyfileobj(whole, copy)
+            path, target = folder / check_key(name), self._path(f"{prefix.rstrip('/')}/{name}")
+            with path.open("rb") as source, _atomic(target) as copy:
+                shutil.copyfileobj(source, copy)
 
     def remove(self, keys: Iterable[str]) -> None:
         for key in keys:
             path = self._path(key)
             path.unlink(missing_ok=True)
-            with suppress(OSError):  # other keys lie in it
+            with suppress(OSError):  # it holds other keys
                 for folder in takewhile(lambda folder: folder != self.root, path.parents):
                     folder.rmdir()
 
@@ -133,7 +133,7 @@ def _files_below(folder: Path) -> Iterator[Path]:
 
 
 def _move_once(temporary: Path, path: Path) -> None:
-    """Raises FileExistsError; of several at once exactly one succeeds."""
+    """Raises FileExistsError; of several concurrent calls exactly one succeeds."""
     try:
         os.link(temporary, path)  # unlike a rename, it refuses to replace
     except OSError as error:
@@ -152,7 +152,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _replace(temporary: Path, path: Path, attempts: int = 100) -> None:
-    """Again where Windows refuses it because a reader has the old file open."""
+    """Retries while Windows refuses because a reader has the old file open."""
     try:
         temporary.replace(path)
     except PermissionError:
@@ -163,8 +163,8 @@ def _replace(temporary: Path, path: Path, attempts: int = 100) -> None:
 
 
 @contextmanager
-def _appearing(path: Path, publish: Callable[[Path, Path], None] = _replace) -> Iterator[BinaryIO]:
-    """A file to write to, which `publish` moves to `path` once all of it is on the disk."""
+def _atomic(path: Path, publish: Callable[[Path, Path], None] = _replace) -> Iterator[BinaryIO]:
+    """A file to write to, which `publish` moves to `path` once it is complete on disk."""
     temporary = path.with_name(f".{uuid4().hex}.tmp")
     try:
         with _create(temporary) as file:
@@ -178,7 +178,7 @@ def _appearing(path: Path, publish: Callable[[Path, Path], None] = _replace) -> 
 
 
 def _create(path: Path, attempts: int = 10) -> BinaryIO:
-    """Again where `remove` takes the folder, empty as it is, away in between."""
+    """Retries if a concurrent `remove` deletes the empty folder."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path.open("xb")

@@ -1,4 +1,4 @@
-"""Whether what a command will write can be written, checked before the work rather than discovered after it."""
+"""Whether a command can write its results, checked before the work rather than discovered after it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from boatyard.storage import open_storage
 if TYPE_CHECKING:
     from boatyard.config.schema import Config
 
-_NOTHING = "doctor/"  # a prefix that nothing lies under: to list it is to reach the storage
-_BELOW = {"reports": ("data/{}", "evaluation/{}"), "storage": ("models/{}/aliases", "models/{}", ".")}  # the others: {}
+_UNUSED = "doctor/"  # a prefix without keys: listing it shows whether the bucket can be reached
+_BELOW = {"reports": ("data/{}", "evaluation/{}"), "storage": ("models/{}/aliases", "models/{}", ".")}  # default: {}
 
 
 def require_writable(config: Config, keys: Sequence[str]) -> None:
-    """Try the places that `keys` of `paths` name; nothing is left there.
+    """Try to write below the `keys` of `paths`; nothing is left behind.
 
     Raises:
         UserError: one cannot be written, or a bucket cannot be reached.
@@ -28,29 +28,29 @@ def require_writable(config: Config, keys: Sequence[str]) -> None:
         if root is None:
             continue
         try:
-            why = unwritable(root, [below.format(config.data.name) for below in _BELOW.get(key, ("{}",))])
+            reason = unwritable(root, [below.format(config.data.name) for below in _BELOW.get(key, ("{}",))])
         except (OSError, UserError) as error:
             raise UserError(f"paths.{key}: {refusal(error)}") from None
-        if why:
-            raise UserError(f"paths.{key}={root} cannot be written: {why}")
+        if reason:
+            raise UserError(f"paths.{key}={root} cannot be written: {reason}")
 
 
 def unwritable(root: str, below: Sequence[str] = (".",)) -> str | None:
-    """Why a storage or a folder cannot be used, here or in what lies `below`; None if it can.
+    """Why a storage or the folders `below` it cannot be written; None if they can.
 
-    A bucket is only looked at. Raises UserError: there is no such storage.
+    A bucket is only read. Raises UserError: there is no such storage.
     """
     storage = open_storage(root)
     if root.startswith("gs://"):
-        storage.list(_NOTHING)
+        storage.list(_UNUSED)
         return None
     try:
         for folder in below:
-            there = Path(root).expanduser().absolute() / folder
-            while not there.exists():
-                there = there.parent
-            with TemporaryDirectory(prefix=".boatyard-", dir=there):
+            existing = Path(root).expanduser().absolute() / folder
+            while not existing.exists():
+                existing = existing.parent
+            with TemporaryDirectory(prefix=".boatyard-", dir=existing):
                 pass
     except OSError as error:
-        return f"{there}: {refusal(OSError(error.errno, error.strerror))}"
+        return f"{existing}: {refusal(OSError(error.errno, error.strerror))}"
     return None

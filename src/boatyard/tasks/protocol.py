@@ -48,8 +48,9 @@ Target = dict[str, Any]
 class OpenTask(Protocol):
     """The task of one bundle. Threads may share it."""
 
-    columns: Sequence[Column]
-    """Of an answer, each one of its keys: what the journal counts, drift compares and /metrics shows."""
+    @property
+    def columns(self) -> Sequence[Column]:
+        """Of an answer, each one of its keys: what the journal counts, drift compares and /metrics shows."""
 
     def decode(self, outputs: Outputs, options: BaseModel) -> list[Answer]:
         """An answer for each row. `options`: an instance of the module's Options."""

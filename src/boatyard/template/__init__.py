@@ -1,1 +1,1 @@
-"""The template itself: a project made from it, and what is new in it brought into the project."""
+"""The template itself: make a project from it, and merge its later changes into the project."""

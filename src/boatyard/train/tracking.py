@@ -15,7 +15,7 @@ from boatyard.config.schema import Config
 
 log = logging.getLogger(__name__)
 
-_OF_ONE_REPOSITORY = {
+_GIT_VARIABLES = {
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_COMMON_DIR",
     "GIT_DIR",
@@ -29,10 +29,10 @@ _OF_ONE_REPOSITORY = {
 
 @contextmanager
 def tracked(config: Config, job: str) -> Iterator[None]:
-    """Record what happens inside as one run; inside another `tracked`, it goes on with that run.
+    """Record the block as one run, or as part of the enclosing `tracked` block's run.
 
     Raises:
-        UserError: `tracking=wandb`, and nobody is logged in.
+        UserError: `tracking=wandb` without a login.
     """
     if config.tracking.mode == "disabled" or not is_main():
         yield
@@ -46,7 +46,7 @@ def tracked(config: Config, job: str) -> Iterator[None]:
     runs.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("WANDB_SILENT", "true")
     if config.tracking.mode == "online":
-        _get_key()
+        _load_key()
     try:
         run = wandb.init(
             project=config.tracking.project,
@@ -59,7 +59,7 @@ def tracked(config: Config, job: str) -> Iterator[None]:
         )
     except wandb.errors.Error as error:
         raise UserError(f"tracking=wandb: {error}; run `wandb login`, or choose tracking=offline or none") from None
-    try:  # W&B's own `with` prints a traceback, of a wrong input too
+    try:  # W&B's own context manager prints a traceback even for wrong input
         yield
     except BaseException:
         run.finish(exit_code=1)
@@ -69,14 +69,14 @@ def tracked(config: Config, job: str) -> Iterator[None]:
 
 
 def record(facts: Mapping[str, Any]) -> None:
-    """Put facts beside the run's configuration and results, e.g. the data fingerprint or final metrics."""
+    """Add facts to the run's summary, such as the data fingerprint or final metrics."""
     run = _current()
     if run is not None:
         run.summary.update(dict(facts))
 
 
 def record_plots(folder: Path) -> None:
-    """Show a report's pictures with the run."""
+    """Log a report's plots to the run."""
     run = _current()
     if run is not None:
         import wandb
@@ -85,7 +85,7 @@ def record_plots(folder: Path) -> None:
 
 
 def record_bundle(name: str, version: str, folder: Path) -> None:
-    """Keep the published bundle as an artifact."""
+    """Log the published bundle as an artifact."""
     run = _current()
     if run is not None:
         import wandb
@@ -96,40 +96,40 @@ def record_bundle(name: str, version: str, folder: Path) -> None:
 
 
 def git_commit(folder: Path = Path(__file__).parent) -> str | None:
-    """The commit that the folder, by default this code, is checked out at, with `+changes` when files differ from it.
+    """The commit that the folder, by default this code, is checked out at, with `+changes` if files differ from it.
 
-    An image's own, in an image. None where the repository around the folder is another project's: it neither begins
-    there nor tracks anything in it.
+    In an image it is the image's commit. None if the repository around the folder is another project's: the folder
+    is not its root, and none of its files are tracked.
     """
-    if of_image := os.environ.get("BOATYARD_COMMIT"):
-        return of_image
+    if image_commit := os.environ.get("BOATYARD_COMMIT"):
+        return image_commit
     try:
         root = _git(folder, "rev-parse", "--show-toplevel")
         if not (Path(root).resolve() == folder.resolve() or _git(folder, "ls-files", "--", ".")):
             return None
         commit = _git(folder, "rev-parse", "--verify", "HEAD")
         changed = _git(Path(root), "status", "--porcelain")
-    except (OSError, subprocess.CalledProcessError):  # no git, no repository, no commit, or one that git distrusts
+    except (OSError, subprocess.CalledProcessError):  # no git, no repository, no commit, or "dubious ownership"
         return None
     return f"{commit}+changes" if changed else commit
 
 
 def _git(folder: Path, *words: str) -> str:
-    # git sets them for its hooks, and they name the repository that the hook runs in
-    environment = {name: value for name, value in os.environ.items() if name not in _OF_ONE_REPOSITORY}
-    ran = subprocess.run(["git", *words], cwd=folder, env=environment, capture_output=True, check=True)  # noqa: S603
-    return os.fsdecode(ran.stdout).strip()
+    # git sets them for its hooks, where they point at the repository of the hook
+    environment = {name: value for name, value in os.environ.items() if name not in _GIT_VARIABLES}
+    process = subprocess.run(["git", *words], cwd=folder, env=environment, capture_output=True, check=True)  # noqa: S603
+    return os.fsdecode(process.stdout).strip()
 
 
-def _get_key() -> None:
-    """Put the API key into this process's environment, where only its name in Secret Manager is given."""
+def _load_key() -> None:
+    """Read the API key from Secret Manager into this process's environment, if only the secret's name is set."""
     name = os.environ.get("WANDB_API_KEY_SECRET")
     if not name or os.environ.get("WANDB_API_KEY"):
         return
     from boatyard.cloud.rest import Api, open_session
 
-    answer = Api(open_session(), "secretmanager").get(f"v1/{name}/versions/latest:access")
-    os.environ["WANDB_API_KEY"] = b64decode(answer["payload"]["data"]).decode().strip()
+    secret = Api(open_session(), "secretmanager").get(f"v1/{name}/versions/latest:access")
+    os.environ["WANDB_API_KEY"] = b64decode(secret["payload"]["data"]).decode().strip()
 
 
 def _current() -> Any:

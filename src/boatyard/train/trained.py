@@ -1,4 +1,4 @@
-"""What training leaves behind, for stages that read it: they need not load what trains."""
+"""The outcome of training, for the stages that read it without loading what trains."""
 
 import json
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from boatyard.storage.fingerprint import code_of, fingerprint
 
 @dataclass(frozen=True)
 class Trained:
-    """A fitted network. `folder` holds weights, shape and tokenizer; `run` is the folder around it."""
+    """A fitted network. `folder` holds weights, shape and what encodes its inputs; `run` is the folder around it."""
 
     run: Path
     folder: Path
@@ -21,7 +21,7 @@ class Trained:
 
 
 def open_trained(config: Config, encoded: Encoded) -> Trained:
-    """What `train` left behind for this configuration.
+    """The outcome of `train` for this configuration.
 
     Raises:
         UserError: it was not trained yet.
@@ -34,13 +34,13 @@ def open_trained(config: Config, encoded: Encoded) -> Trained:
 
 
 def run_folder(config: Config, encoded: Encoded) -> Path:
-    """Where this configuration's run lies, made yet or not."""
+    """Where this configuration's run lies, whether it exists or not."""
     key = fingerprint(
         {
             "inputs": encoded.fingerprint,
             "model": config.model.model_dump(),
             "train": config.train.model_dump(exclude={"resume"}),
         },
-        code=code_of("train", config.data.kind),
+        code=code_of("train", config.data.input, config.data.task),
     )
     return Path(config.paths.runs, config.data.name, key)

@@ -1,9 +1,9 @@
-"""transformers' Trainer, made to survive: sealed checkpoints, epochs that can be taken up again, a stop on NaN."""
+"""transformers' Trainer, made robust: sealed checkpoints, epochs that resume exactly, a stop on NaN."""
 
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.utils import SAFE_WEIGHTS_NAME
 
 from boatyard.config.errors import UserError
+from boatyard.model import Network
 from boatyard.train.checkpoints import Checkpoints
 from boatyard.train.layers import decay_by_layer
 from boatyard.train.sampling import EpochSampler
@@ -25,10 +26,11 @@ POSITION = "position"
 
 
 class SteadyTrainer(Trainer):
-    """`describe_rows` names the training rows at some positions, as a user finds them.
+    """`describe_rows` names the training rows at some positions by file and row.
 
     `layer_decay` below 1 lowers the learning rate from layer to layer towards the input. `r_drop` above 0 reads each
-    batch twice and adds that much of how far the two answers, which dropout sets apart, differ (Liang et al. 2021).
+    batch twice, with different dropout, and adds the divergence of the two readings with that weight (Liang et al.
+    2021).
     """
 
     def __init__(
@@ -47,23 +49,27 @@ class SteadyTrainer(Trainer):
         self._r_drop = r_drop
         self._positions: Tensor | None = None
 
+    @property
+    def network(self) -> Network:
+        """What is trained, without what Trainer wraps around it."""
+        return cast(Network, self.model)
+
     def _get_train_sampler(self, train_dataset: Any = None) -> "Sampler[int] | None":
         strategy = self.args.train_sampling_strategy
         if strategy == "sequential":
             return super()._get_train_sampler(train_dataset)
         rows: Any = self.train_dataset if train_dataset is None else train_dataset
-        lengths = rows["length"][:] if strategy == "group_by_length" else None
+        costs = rows["cost"][:] if strategy == "group_by_length" else None
         batch = self.args.train_batch_size * self.args.gradient_accumulation_steps
-        sampler = EpochSampler(len(rows), self.args.seed, batch, lengths)
-        self.add_callback(_TellEpoch(sampler))
+        sampler = EpochSampler(len(rows), self.args.seed, batch, costs)
+        self.add_callback(_SetEpoch(sampler))
         return sampler
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """The same, by layer where asked."""
+        """The same, with layer-wise learning rates."""
         optimizer: torch.optim.Optimizer = super().create_optimizer(model)
         if self._layer_decay < 1:
-            assert isinstance(self.model, nn.Module)
-            decay_by_layer(optimizer, self.model, self._layer_decay)
+            decay_by_layer(optimizer, self.network, self._layer_decay)
         return optimizer
 
     def compute_loss(
@@ -73,13 +79,14 @@ class SteadyTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
-        """The same, on the batch read twice where asked."""
+        """The same, with R-Drop while training."""
         if not (self._r_drop and model.training):
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         twice = {name: torch.cat([tensor, tensor]) for name, tensor in inputs.items()}
         loss, outputs = super().compute_loss(model, twice, True, num_items_in_batch)
-        first, second = outputs["logits"].log_softmax(-1).chunk(2)
-        loss = loss + self._r_drop * (divergence(first, second) + divergence(second, first)) / 2
+        halves = {name: tensor.chunk(2) for name, tensor in outputs.items() if name != "loss"}
+        first, second = ({name: half[i] for name, half in halves.items()} for i in (0, 1))
+        loss = loss + self._r_drop * self.network.head.divergence(first, second)
         return (loss, outputs) if return_outputs else loss
 
     def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -99,13 +106,13 @@ class SteadyTrainer(Trainer):
         return loss
 
     def evaluate(self, *arguments: Any, **named: Any) -> dict[str, float]:
-        """The same, but how often one looks changes nothing of what is learnt: no random number is used up."""
+        """The same, without using up random numbers: how often one evaluates does not change what is learnt."""
         devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
         with torch.random.fork_rng(devices):
             return super().evaluate(*arguments, **named)
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:  # noqa: ARG002 - Trainer's signature
-        states = gather_object([_random_state()])  # this and the next line ask all processes
+        states = gather_object([_random_state()])  # this and the next line involve all processes
         self.store_flos()
         if self.args.should_save:
             best = self._best_kept()
@@ -114,7 +121,7 @@ class SteadyTrainer(Trainer):
         self.accelerator.wait_for_everyone()
 
     def _best_kept(self) -> int | None:
-        """The best step, if it has a checkpoint: one may evaluate where nothing is kept."""
+        """The best step, if it has a checkpoint: an evaluation may fall where none is kept."""
         best = self.state.best_global_step
         return best if best and (best == self.state.global_step or self._checkpoints.path(best).exists()) else None
 
@@ -130,12 +137,7 @@ class SteadyTrainer(Trainer):
         self.state.save_to_json(str(folder / TRAINER_STATE_NAME))
 
 
-def divergence(logarithms: Tensor, from_: Tensor) -> Tensor:
-    """Kullback and Leibler's, of log-probabilities [rows, classes], as the rows' mean."""
-    return nn.functional.kl_div(logarithms, from_, log_target=True, reduction="batchmean")
-
-
-class _TellEpoch(TrainerCallback):
+class _SetEpoch(TrainerCallback):
     def __init__(self, sampler: EpochSampler) -> None:
         self._sampler = sampler
 

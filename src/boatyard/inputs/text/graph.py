@@ -19,46 +19,32 @@ from onnx import helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 from onnxruntime.transformers.fusion_options import FusionOptions
 from onnxruntime.transformers.optimizer import optimize_model
-from torch import Tensor, nn
+from torch import nn
 
 from boatyard.inputs.protocol import Feeds
-from boatyard.inputs.text.network import TextClassifier, load
-
-OUTPUTS = ("logits", "probabilities", "embedding")
+from boatyard.inputs.text.backbone import TextBackbone
 
 _WORD_TABLE = "embeddings.word_embeddings.weight"
 _BLOCK = 128
 
 
-def export_graph(network: Path, graph: Path) -> None:
-    """Write the saved network in fp32, with attention and GELU fused where ONNX Runtime knows how."""
-    classifier = load(network, attention="eager")  # no fusion matches sdpa
-    inputs = ["input_ids", "attention_mask", *(["token_type_ids"] if classifier.takes_types else [])]
-    ids = torch.ones(2, 8, dtype=torch.int64)
-    mask = torch.ones_like(ids)
-    mask[1, 5:] = 0  # with padding, and a batch above 1, so that nothing is traced away
-    example = (ids, mask, torch.zeros_like(ids))[: len(inputs)]
-    axes = {name: {0: "batch", 1: "tokens"} for name in inputs} | {name: {0: "batch"} for name in OUTPUTS}
-    fusions = FusionOptions("bert")
-    fusions.use_multi_head_attention = True  # leaves the projections as MatMuls, which can be quantised
-    fusions.enable_skip_layer_norm = False  # ONNX Runtime 1.31 takes five times as long for it as for its two parts
-    fusions.enable_embed_layer_norm = False  # leaves the word table in a Gather of its own
-    fusions.use_raw_attention_mask(True)
-    config = classifier.encoder.config
+def export_graph(network: nn.Module, outputs: Sequence[str], graph: Path) -> None:
+    """Write the served network in fp32, with attention and GELU fused where ONNX Runtime knows how."""
+    backbone = network.get_submodule("backbone")
+    assert isinstance(backbone, TextBackbone)
+    backbone.encoder.set_attn_implementation("eager")  # no fusion matches sdpa
+    config = backbone.encoder.config
     with tempfile.TemporaryDirectory() as folder, _quiet(), torch.inference_mode():
-        plain = str(Path(folder, "plain.onnx"))
-        torch.onnx.export(  # the tracing exporter: of the newer one's graphs nothing can be fused
-            _Served(classifier).eval(),
-            example,
-            plain,
-            input_names=inputs,
-            output_names=list(OUTPUTS),
-            dynamic_axes=axes,
-            opset_version=17,
-            dynamo=False,
+        plain = Path(folder, "plain.onnx")
+        _trace(network, backbone.takes_types, outputs, plain)
+        fused = optimize_model(
+            str(plain),
+            "bert",
+            config.num_attention_heads,
+            config.hidden_size,
+            opt_level=0,
+            optimization_options=_fusions(),
         )
-        heads, width = config.num_attention_heads, config.hidden_size
-        fused = optimize_model(plain, "bert", heads, width, opt_level=0, optimization_options=fusions)
         fused.save_model_to_file(str(graph))
 
 
@@ -88,9 +74,35 @@ def quantize_graph(fp32: Path, int8: Path, calibration: Iterable[Feeds]) -> None
         )
 
 
+def _trace(network: nn.Module, takes_types: bool, outputs: Sequence[str], graph: Path) -> None:
+    inputs = ["input_ids", "attention_mask", *(["token_type_ids"] if takes_types else [])]
+    ids = torch.ones(2, 8, dtype=torch.int64)
+    mask = torch.ones_like(ids)
+    mask[1, 5:] = 0  # with padding, and a batch above 1, so that nothing is traced away
+    torch.onnx.export(  # the tracing exporter: none of the newer one's graphs can be fused
+        network.eval(),
+        (ids, mask, torch.zeros_like(ids))[: len(inputs)],
+        str(graph),
+        input_names=inputs,
+        output_names=list(outputs),
+        dynamic_axes={name: {0: "batch", 1: "tokens"} for name in inputs} | {name: {0: "batch"} for name in outputs},
+        opset_version=17,
+        dynamo=False,
+    )
+
+
+def _fusions() -> FusionOptions:
+    fusions = FusionOptions("bert")
+    fusions.use_multi_head_attention = True  # leaves the projections as MatMuls, which can be quantised
+    fusions.enable_skip_layer_norm = False  # ONNX Runtime 1.31 takes five times as long for it as for its two parts
+    fusions.enable_embed_layer_norm = False  # leaves the word table in a Gather of its own
+    fusions.use_raw_attention_mask(True)
+    return fusions
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the tracer's and the quantiser's remarks: the parity check says whether it went well."""
+    """Without the warnings of tracer and quantiser: the parity check says whether it went well."""
     logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings():
@@ -98,19 +110,6 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(logging.NOTSET)
-
-
-class _Served(nn.Module):
-    """Arguments by place and a tuple out, which is what the tracer takes."""
-
-    def __init__(self, classifier: TextClassifier) -> None:
-        super().__init__()
-        self.classifier = classifier
-
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, *types: Tensor) -> Sequence[Tensor]:
-        embedding = self.classifier.embed(input_ids, attention_mask, *types)
-        logits = self.classifier.head(embedding)
-        return logits, logits.softmax(-1), embedding
 
 
 class _Batches(CalibrationDataReader):  # type: ignore[misc]

@@ -25,8 +25,8 @@ def is_bundle(name: str) -> bool:
     return (Path(name) / "bundle.json").exists()
 
 
-def digest(model: Model) -> dict[str, str]:
-    """SHA-256 by file of what a local starting point holds; of the Hub's, nothing."""
+def digest_of_start(model: Model) -> dict[str, str]:
+    """SHA-256 by file of a local starting point; empty for one on the Hub."""
     if model.name is None:
         return {}
     files = Path(located(model.name)).glob("*.*")

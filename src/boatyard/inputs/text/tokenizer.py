@@ -20,8 +20,8 @@ def make_tokenizer(model: Model, rows: Iterable[Sequence[str]]) -> Tokenizer:
     """The pretrained model's own tokenizer, or a WordPiece vocabulary learnt from the rows."""
     if model.name is not None:
         return _pretrained(model.name)
-    assert model.scratch is not None  # the configuration sees to it
-    return _learn(model.scratch.vocabulary, rows)
+    assert model.text.scratch is not None  # the configuration sees to it
+    return _learn(model.text.scratch.vocabulary, rows)
 
 
 def hidden_id(tokenizer: Tokenizer) -> int | None:
@@ -32,8 +32,8 @@ def hidden_id(tokenizer: Tokenizer) -> int | None:
 def _learn(vocabulary: int, rows: Iterable[Sequence[str]]) -> Tokenizer:
     """WordPiece from the texts; the same from the same texts.
 
-    By itself the trainer numbers inner letters (##a) in the order of a hash map, another one each time, and draws
-    between equally frequent pieces by number. Given as special tokens they have their numbers before it starts.
+    By itself the trainer numbers inner letters (##a) in the order of a hash map, which differs from run to run, and
+    breaks ties between equally frequent pieces by number. As special tokens, they are numbered before it starts.
     """
     texts = [text for row in rows for text in row]
     normalizer = normalizers.BertNormalizer()
@@ -75,9 +75,9 @@ def _pretrained(name: str) -> Tokenizer:
 
     if is_bundle(name):
         return Tokenizer.from_file(str(Path(name) / FILE))
-    found = loaded(name, lambda: AutoTokenizer.from_pretrained(located(name)))
-    tokenizer: Tokenizer | None = getattr(found, "backend_tokenizer", None)
+    pretrained = loaded(name, lambda: AutoTokenizer.from_pretrained(located(name)))
+    tokenizer: Tokenizer | None = getattr(pretrained, "backend_tokenizer", None)
     if tokenizer is None:
         raise UserError(f"model.name={name}: it has no fast tokenizer (tokenizer.json), which serving needs")
-    tokenizer.enable_padding(pad_id=found.pad_token_id or 0, pad_token=found.pad_token or _PAD)
+    tokenizer.enable_padding(pad_id=pretrained.pad_token_id or 0, pad_token=pretrained.pad_token or _PAD)
     return tokenizer

@@ -17,6 +17,7 @@ __getattr__ = lazily(
         "request": "rows",
         "request_schema": "serving",
         "limits": "serving",
+        "COST_UNIT": "encoder",
         "make_inputs": "encoder",
         "open_encoder": "encoder",
         "digest_of_start": "pretrained",

@@ -25,8 +25,10 @@ def main() -> int:
         check_space(config.sweep, overrides)
         if _AS_WANDB in sys.argv:
             from boatyard.pipeline.sweep.export import wandb_sweep
+            from boatyard.train.metric import metric
 
-            say(wandb_sweep(config.sweep, overrides).rstrip())
+            searched = metric(config.data.task, config.sweep.metric, "sweep.metric")
+            say(wandb_sweep(config.sweep, searched, overrides).rstrip())
         else:
             from boatyard.pipeline.sweep.search import search
 

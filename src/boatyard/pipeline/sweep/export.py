@@ -1,4 +1,4 @@
-"""The same search as a sweep of Weights & Biases, for its agents."""
+"""The same search as a sweep of Weights & Biases, which its agents run."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,15 +7,16 @@ import yaml
 
 from boatyard.config.schema import Choices, Range, Sweep
 from boatyard.pipeline.sweep.space import fixed
+from boatyard.train.metric import Metric
 
 
-def wandb_sweep(sweep: Sweep, overrides: Sequence[str]) -> str:
+def wandb_sweep(sweep: Sweep, metric: Metric, overrides: Sequence[str]) -> str:
     """YAML for `wandb sweep FILE`."""
     always = [*fixed(sweep, overrides), "tracking=wandb"]
     definition = {
         "name": sweep.name,
         "method": "bayes",
-        "metric": {"name": f"eval/{sweep.metric}", "goal": f"{sweep.direction}"},
+        "metric": {"name": f"eval/{metric.name}", "goal": metric.direction},
         "run_cap": sweep.trials,
         "early_terminate": {"type": "hyperband", "min_iter": max(sweep.warmup, 1)},
         "parameters": {key: _distribution(values) for key, values in sweep.space.items()},

@@ -1,4 +1,4 @@
-"""What the search found: a table, a picture, and the line to paste."""
+"""The outcome of a search: a table, a picture, and the command of the best trial."""
 
 import json
 import shlex
@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import optuna
@@ -17,46 +18,39 @@ from boatyard.config.schema import Sweep
 from boatyard.evaluate.markdown import table
 from boatyard.pipeline.sweep.space import assigned, fixed
 from boatyard.storage.folders import replacing
+from boatyard.train.metric import Metric
 
-_SHOWN = 10
+_BEST = 10  # trials in the table
 
 
-def write_sweep_report(folder: Path, study: optuna.Study, sweep: Sweep, overrides: Sequence[str]) -> None:
+def write_sweep_report(
+    folder: Path, study: optuna.Study, sweep: Sweep, metric: Metric, overrides: Sequence[str]
+) -> None:
     """Write report.md, report.json and parallel.png, and print the best trials."""
     trials = [trial for trial in study.trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
     finished = [trial for trial in trials if trial.state is TrialState.COMPLETE]
-    best = sorted(finished, key=lambda trial: trial.value or 0, reverse=sweep.direction == "maximize")
-    heads = ["trial", sweep.metric, *sweep.space]
-    rows = [[str(trial.number + 1), f"{trial.value:.4f}", *_values(trial, sweep)] for trial in best[:_SHOWN]]
-    shown = Table(title=f"{sweep.name}: {len(finished)} trials, {len(trials) - len(finished)} given up")
-    for head in heads:
-        shown.add_column(head)
-    for row in rows:
-        shown.add_row(*row)
+    best = sorted(finished, key=lambda trial: trial.value or 0, reverse=metric.higher_is_better)
+    heads = ["trial", metric.name, *sweep.space]
+    rows = [[str(trial.number + 1), f"{trial.value:.4f}", *_values(trial, sweep)] for trial in best[:_BEST]]
     console = terminal()
-    console.print(shown)
+    console.print(
+        _table_of_trials(f"{sweep.name}: {len(finished)} trials, {len(trials) - len(finished)} given up", heads, rows)
+    )
     if not best:
         return
     command = best_command(best[0], sweep, overrides)
     with replacing(folder) as staging:
-        _draw(study, sweep.metric, staging / "parallel.png")
+        _draw(study, metric.name, staging / "parallel.png")
         text = [
             f"# Sweep {sweep.name}",
             f"{len(finished)} trials ran to their end and {len(trials) - len(finished)} were given up; the best by "
-            f"{sweep.metric} on the validation split. The test split was not looked at.",
+            f"{metric.name} on the validation split. The test split was not looked at.",
             table(heads, rows, align="r" * len(heads)),
             f"    {command}",
             "![Each line is a trial](parallel.png)",
         ]
         (staging / "report.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
-        facts = {
-            "metric": sweep.metric,
-            "best": command,
-            "trials": [
-                {"number": t.number + 1, "state": t.state.name.lower(), "value": t.value, "parameters": t.params}
-                for t in trials
-            ],
-        }
+        facts = _facts(trials, metric, command)
         (staging / "report.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     console.print("The best, to paste:")
     console.print(f"  {command}", soft_wrap=True)
@@ -66,6 +60,24 @@ def best_command(best: FrozenTrial, sweep: Sweep, overrides: Sequence[str]) -> s
     """The pipeline with the user's own overrides and the trial's."""
     words = [*fixed(sweep, overrides), *assigned(best.params)]
     return shlex.join(["uv", "run", "invoke", "pipeline", *chain.from_iterable(("-o", word) for word in words)])
+
+
+def _facts(trials: Sequence[FrozenTrial], metric: Metric, best: str) -> dict[str, Any]:
+    return {
+        "metric": metric.name,
+        "best": best,
+        "trials": [
+            {"number": t.number + 1, "state": t.state.name.lower(), "value": t.value, "parameters": t.params}
+            for t in trials
+        ],
+    }
+
+
+def _table_of_trials(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    trials = Table(*heads, title=title)
+    for row in rows:
+        trials.add_row(*row)
+    return trials
 
 
 def _values(trial: FrozenTrial, sweep: Sweep) -> list[str]:

@@ -23,12 +23,13 @@ from boatyard.pipeline.sweep.space import assigned
 from boatyard.storage.fingerprint import fingerprint
 from boatyard.storage.folders import alone
 from boatyard.train.fit import train
+from boatyard.train.metric import Metric, metric
 from boatyard.train.trained import run_folder
 
 log = logging.getLogger(__name__)
 
-_STARTUP_TRIALS = 4  # before their median says what is hopeless
-_ATTEMPTS = 3  # at a trial that ends its process, as by want of memory
+_STARTUP_TRIALS = 4  # before their median decides which others to prune
+_ATTEMPTS = 3  # at a trial that ends its process, such as for lack of memory
 
 
 def search(config: Config, sweep: Sweep, overrides: Sequence[str]) -> optuna.Study:
@@ -39,43 +40,44 @@ def search(config: Config, sweep: Sweep, overrides: Sequence[str]) -> optuna.Stu
     """
     if several():
         raise UserError("a trial is trained by one process: start the sweep several times, and not under torchrun")
+    searched = metric(config.data.task, sweep.metric, "sweep.metric")
     folder = Path(config.paths.runs, config.data.name, "sweeps")
     folder.mkdir(parents=True, exist_ok=True)
-    study = _open_study(config, prepare(config), sweep, folder)
+    study = _open_study(config, prepare(config), sweep, searched, folder)
     while True:
         with _claimed(study, config, sweep, folder) as trial:
             if trial is None:
                 break
             log.info("sweep: trial %d of %d: %s", trial.number + 1, sweep.trials, trial.params)
-            _run(study, trial, sweep, overrides)
+            _run(study, trial, searched, overrides)
     if {trial.state for trial in study.trials} <= {TrialState.PRUNED, TrialState.FAIL}:
         raise UserError(f"none of the {sweep.trials} trials came to its end: narrow the ranges of sweep={sweep.name}")
     report = Path(config.paths.reports, "sweeps", config.data.name, sweep.name)
     with alone(report):
-        write_sweep_report(report, study, sweep, overrides)
+        write_sweep_report(report, study, sweep, searched, overrides)
     return study
 
 
-def _open_study(config: Config, prepared: Prepared, sweep: Sweep, folder: Path) -> optuna.Study:
-    """The study of just this search: another space, other rows or another fixed setting is another study."""
+def _open_study(config: Config, prepared: Prepared, sweep: Sweep, searched: Metric, folder: Path) -> optuna.Study:
+    """The study of this search and no other: with another space, rows or fixed setting it is another study."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     settings = config.model_dump(include={"data", "model", "train"}, exclude={"train": {"resume"}})
-    searched = {"rows": prepared.fingerprint, "space": sweep.model_dump(exclude={"trials"})}
-    key = fingerprint({**settings, **searched})
-    with FileLock(folder / f".{sweep.name}.lock"):  # two processes must not both make the tables
+    key = fingerprint({**settings, "rows": prepared.fingerprint, "space": sweep.model_dump(exclude={"trials"})})
+    with FileLock(folder / f".{sweep.name}.lock"):  # two processes must not both create the tables
         storage = optuna.storages.RDBStorage(
             f"sqlite:///{folder / sweep.name}.db", engine_kwargs={"connect_args": {"timeout": 60}}
         )
-        study = optuna.create_study(study_name=key, storage=storage, direction=sweep.direction, load_if_exists=True)
+        study = optuna.create_study(study_name=key, storage=storage, direction=searched.direction, load_if_exists=True)
     study.pruner = optuna.pruners.MedianPruner(_STARTUP_TRIALS, n_warmup_steps=sweep.warmup)
     return study
 
 
 @contextmanager
 def _claimed(study: optuna.Study, config: Config, sweep: Sweep, folder: Path) -> Iterator[Trial | None]:
-    """A trial of this process's own, or None where the last has been begun.
+    """A trial for this process alone; None once all have begun.
 
-    Its lock goes with the process, however that ends, so that what a killed one left is known, and proposed again.
+    Its lock is released when the process ends, however it ends: so the trial of a killed process is known, and
+    proposed again.
     """
     with ExitStack() as held:
         with FileLock(folder / f".{sweep.name}.lock"):
@@ -102,14 +104,14 @@ def _retry_lost(study: optuna.Study, folder: Path) -> None:
             study.enqueue_trial(left.params)
 
 
-def _run(study: optuna.Study, trial: Trial, sweep: Sweep, overrides: Sequence[str]) -> None:
+def _run(study: optuna.Study, trial: Trial, searched: Metric, overrides: Sequence[str]) -> None:
     # no copies of checkpoints elsewhere: they end with the trial
     config = load_config([*overrides, *assigned(trial.params), "paths.checkpoints=null"])
     prepared = prepare(config)
     encoded = encode(config, prepared)
     run = run_folder(config, encoded)
-    report = _Report(trial, sweep.metric)
-    with alone(run):  # another process may have drawn the same values: who comes second finds them trained
+    report = _Report(trial, searched.name)
+    with alone(run):  # another process may have drawn the same values: the second one finds them trained
         try:
             trained = train(config, prepared, encoded, callbacks=[report])
         except (optuna.TrialPruned, UserError) as end:
@@ -120,7 +122,7 @@ def _run(study: optuna.Study, trial: Trial, sweep: Sweep, overrides: Sequence[st
             log.info("sweep: trial %d is given up%s", trial.number + 1, f": {end}" if str(end) else "")
         else:
             shutil.rmtree(run / "checkpoints", ignore_errors=True)
-            study.tell(trial, trained.metrics["validation"][sweep.metric])
+            study.tell(trial, trained.metrics["validation"][searched.name])
 
 
 def _suggest(trial: Trial, key: str, values: Range | Choices) -> Any:
@@ -132,7 +134,7 @@ def _suggest(trial: Trial, key: str, values: Range | Choices) -> Any:
 
 
 class _Report(TrainerCallback):
-    """Tells the trial how validation goes, and raises TrialPruned where that is hopeless."""
+    """Reports each validation to the trial, and raises TrialPruned where it is not worth going on."""
 
     def __init__(self, trial: Trial, metric: str) -> None:
         self.training = False
@@ -142,9 +144,9 @@ class _Report(TrainerCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
         self.training = True
 
-    def on_evaluate(self, args: Any, state: Any, control: Any, **given: Any) -> None:  # noqa: ARG002
+    def on_evaluate(self, args: Any, state: Any, control: Any, **event: Any) -> None:  # noqa: ARG002
         step = len([entry for entry in state.log_history if self._metric in entry])
-        self._trial.report(given["metrics"][self._metric], step)
+        self._trial.report(event["metrics"][self._metric], step)
         if self._trial.should_prune() and state.global_step < state.max_steps:
             raise optuna.TrialPruned
 

@@ -16,29 +16,31 @@ from torch import Tensor
 from torch.profiler import record_function, schedule
 from transformers import TrainerCallback
 
+from boatyard import inputs
 from boatyard.config.schema import Config
 from boatyard.data.encode import Encoded
 from boatyard.data.prepare import Prepared
+from boatyard.train.assembly import build_trainer
 from boatyard.train.checkpoints import Checkpoints
-from boatyard.train.fit import build_trainer
 from boatyard.train.trainer import POSITION, SteadyTrainer
 
 DATA, FORWARD, BACKWARD, OPTIMISER, REST = "data wait", "forward", "backward", "optimiser", "rest"
 
 _WARM_UP = 5
-_STEPS = 50  # as many as group_by_length sorts together, so that long rows and short ones have their share
+_STEPS = 50  # as many as group_by_length sorts together, so that both long and short rows take part
 _TRACED = 3
 
 
 @dataclass(frozen=True)
 class Profile:
-    """What `steps` steps took in all. `parts` are seconds; `slots` are tokens with padding."""
+    """What `steps` steps took in all. `parts` are seconds, `slots` the cost with padding, in `cost_unit` as well."""
 
     device: str
     steps: int
     parts: dict[str, float]
     rows: int
-    tokens: int
+    cost: int
+    cost_unit: str
     slots: int
     sampling: str
     workers: int
@@ -51,33 +53,34 @@ class Profile:
     @property
     def padding(self) -> float:
         """Its share of what the network reads."""
-        return 1 - self.tokens / self.slots
+        return 1 - self.cost / self.slots
 
 
 def measure(config: Config, prepared: Prepared, encoded: Encoded, trace: Path) -> Profile:
     """Begin the training of `config` without keeping any of it, and write a Chrome trace of some steps to `trace`.
 
-    The figures come from the steps before, because a trace slows down what it looks at.
+    The figures come from the steps before those, because tracing slows a step down.
     """
-    os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # else the tracer calls it an error that there is no GPU
+    os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # else the tracer reports a missing GPU as an error
     tracing = torch.profiler.profile(
         schedule=schedule(wait=_WARM_UP + _STEPS, warmup=1, active=_TRACED, repeat=1),
         on_trace_ready=lambda traced: traced.export_chrome_trace(str(trace)),
     )
     with TemporaryDirectory() as scratch, tracing:
-        trainer = build_trainer(_in_brief(config), prepared, encoded, Checkpoints(Path(scratch), keep=None))
+        trainer = build_trainer(_shortened(config), prepared, encoded, Checkpoints(Path(scratch), keep=None))
         timer = _StepTimer(trainer)
         trainer.add_callback(timer)
         trainer.add_callback(_TraceSteps(tracing))
         trainer.train()
-    lengths = np.asarray(encoded.splits["train"].with_format("numpy")["length"][:])
-    batches = [lengths[positions.cpu()] for positions in timer.batches]
+    costs = np.asarray(encoded.splits["train"].with_format("numpy")["cost"][:])
+    batches = [costs[positions.cpu()] for positions in timer.batches]
     return Profile(
         device=_name(trainer.args.device),
         steps=_STEPS,
         parts=timer.parts,
         rows=sum(len(batch) for batch in batches),
-        tokens=sum(int(batch.sum()) for batch in batches),
+        cost=sum(int(batch.sum()) for batch in batches),
+        cost_unit=inputs.training(config.data.input).COST_UNIT,
         slots=sum(batch.size * int(batch.max()) for batch in batches),
         sampling=str(trainer.args.train_sampling_strategy),
         workers=trainer.args.dataloader_num_workers,
@@ -85,9 +88,9 @@ def measure(config: Config, prepared: Prepared, encoded: Encoded, trace: Path) -
 
 
 class _StepTimer(TrainerCallback):
-    """Times the calls that a step consists of; in a trace they bear the parts' names.
+    """Times the calls that make up a step; in a trace they have the parts' names.
 
-    On a GPU each call is waited for: what else would overlap adds up.
+    On a GPU it waits for each call to finish, so that what would overlap adds up.
     """
 
     def __init__(self, trainer: SteadyTrainer) -> None:
@@ -104,13 +107,13 @@ class _StepTimer(TrainerCallback):
         self._time(OPTIMISER, trainer.accelerator, "clip_grad_norm_")
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        """From here on there are an optimiser and a scheduler."""
+        """The optimiser and the scheduler exist from here on."""
         self._time(OPTIMISER, self._trainer.optimizer, "step")
         self._time(OPTIMISER, self._trainer.lr_scheduler, "step")
         self._time(OPTIMISER, self._trainer.model_wrapped, "zero_grad")
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        """Begin to count after the warm-up, and end in time."""
+        """Count between the warm-up and the traced steps."""
         if state.global_step == _WARM_UP:
             self._spent.clear()
             self._fetched.clear()
@@ -120,7 +123,7 @@ class _StepTimer(TrainerCallback):
             self.parts = {**self._spent, REST: whole - sum(self._spent.values())}
             self.batches = self._fetched.copy()
 
-    def _time(self, part: str, owner: Any, method: str, look: Callable[[Any], None] | None = None) -> None:
+    def _time(self, part: str, owner: Any, method: str, inspect: Callable[[Any], None] | None = None) -> None:
         call = getattr(owner, method)
 
         @wraps(call)
@@ -129,8 +132,8 @@ class _StepTimer(TrainerCallback):
             with record_function(part):
                 result = call(*arguments, **named)
             self._spent[part] += self._now() - began
-            if look is not None:
-                look(result)
+            if inspect is not None:
+                inspect(result)
             return result
 
         setattr(owner, method, timed)
@@ -153,8 +156,8 @@ class _TraceSteps(TrainerCallback):
         self._tracing.step()
 
 
-def _in_brief(config: Config) -> Config:
-    """The same training, but for its length and what it writes."""
+def _shortened(config: Config) -> Config:
+    """The same training, cut short, and without anything written."""
     steps = _WARM_UP + _STEPS + 1 + _TRACED
     never = {"eval_strategy": "no", "save_strategy": "no", "load_best_model_at_end": False}
     return config.model_copy(

@@ -1,4 +1,4 @@
-"""The profile for people and for programs, with the one thing to do about it."""
+"""The profile for people and for programs, with the one setting that would help most."""
 
 import json
 from collections.abc import Iterator
@@ -34,9 +34,10 @@ def parts_rows(profile: Profile) -> Iterator[tuple[str, str, str]]:
 
 
 def throughput(profile: Profile) -> str:
-    """Rows and tokens a second, padding left out."""
+    """Rows a second, and the cost they have together, without padding."""
     return (
-        f"{profile.rows / profile.seconds:,.0f} rows and {profile.tokens / profile.seconds:,.0f} tokens a second; "
+        f"{profile.rows / profile.seconds:,.0f} rows and {profile.cost / profile.seconds:,.0f} {profile.cost_unit} a "
+        f"second; "
         f"besides, {profile.padding:.1%} of what the network reads is padding."
     )
 
@@ -86,7 +87,8 @@ def _facts(profile: Profile) -> dict[str, object]:
             for part, seconds in profile.parts.items()
         },
         "rows_per_second": profile.rows / profile.seconds,
-        "tokens_per_second": profile.tokens / profile.seconds,
+        "cost_per_second": profile.cost / profile.seconds,
+        "cost_unit": profile.cost_unit,
         "padding_share": profile.padding,
         "bottleneck": bottleneck(profile),
     }

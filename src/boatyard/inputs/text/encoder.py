@@ -1,0 +1,75 @@
+"""Rows to token ids as training stores them, and those to batches."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from boatyard.config.schema import Model
+from boatyard.inputs.text import tokenizer
+from boatyard.inputs.text.serving import TextInput, padding_id
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+COST_UNIT = "tokens"
+
+_FACTS = "inputs.json"
+
+
+def make_inputs(model: Model, fields: Sequence[str], rows: Iterable[Sequence[str]], folder: Path) -> None:
+    """Write the tokenizer, learnt from `rows` or pretrained, and the limits under which it reads."""
+    tokenizer.make_tokenizer(model, rows).save(str(folder / tokenizer.FILE))
+    facts = {"fields": list(fields), "max_tokens": model.text.max_tokens}
+    (folder / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
+
+
+def open_encoder(folder: Path) -> TextEncoder:
+    """By what `make_inputs` wrote."""
+    tokens = Tokenizer.from_file(str(folder / tokenizer.FILE))
+    facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
+    return TextEncoder(tokens, facts["fields"], facts["max_tokens"])
+
+
+class TextEncoder:
+    """Encodes with the very code that serves, so that training sees what serving sees."""
+
+    def __init__(self, tokens: Tokenizer, fields: list[str], max_tokens: int) -> None:
+        self._padding_id = padding_id(tokens)
+        self._served = TextInput(tokens, fields, max_tokens)
+
+    def encode(self, rows: Sequence[tuple[str, ...]]) -> dict[str, pa.Array]:
+        """Arrow columns with an entry for each row: input_ids, token_type_ids for pairs, cost in tokens."""
+        encoded = self._served.encode(rows)
+        costs = np.fromiter((row.cost for row in encoded), np.int32, len(encoded))
+        columns = {"input_ids": _lists(costs, (row.ids for row in encoded), np.int32)}
+        if len(self._served.fields) > 1:
+            columns["token_type_ids"] = _lists(costs, (row.type_ids for row in encoded), np.int8)
+        return {**columns, "cost": pa.array(costs)}
+
+    def collate(self, items: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
+        """A batch, padded to its longest row: int64[batch, tokens] each."""
+        import torch
+
+        lengths = torch.as_tensor([len(item["input_ids"]) for item in items])
+        filled = torch.arange(int(lengths.max())) < lengths.unsqueeze(1)
+        batch = {"attention_mask": filled.long()}
+        for name, padding in (("input_ids", self._padding_id), ("token_type_ids", 0)):
+            if name in items[0]:
+                values = torch.as_tensor(list(chain.from_iterable(item[name] for item in items)))
+                batch[name] = torch.full(filled.shape, padding).masked_scatter(filled, values)
+        return batch
+
+
+def _lists(lengths: NDArray[np.int32], values: Iterable[Sequence[int]], dtype: type[np.integer[Any]]) -> pa.Array:
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    flat = np.fromiter(chain.from_iterable(values), dtype, int(offsets[-1]))
+    return pa.ListArray.from_arrays(offsets, flat)
