@@ -4,7 +4,7 @@ import dataclasses
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, cast, get_type_hints
 
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -17,7 +17,8 @@ from yaml import MarkedYAMLError, YAMLError
 
 from boatyard.config.errors import UserError
 from boatyard.config.overrides import RENAME, literally
-from boatyard.config.schema import Config, Train, keys
+from boatyard.config.owned import adapted, all_keys, config_type, former_keys, owners, refuse_moved
+from boatyard.config.schema import Config, Train
 
 _package = Path(__file__).parents[1]
 CONFIGS = next(folder for folder in (_package.parents[1] / "configs", _package / "configs") if folder.is_dir())
@@ -43,7 +44,7 @@ def load_config(overrides: Sequence[str] = ()) -> Config:
         UserError: an override is malformed, names an unknown key or option, or has a value of a wrong type;
             the sentence gives the nearest valid one.
     """
-    return _checked(_composed("config", overrides))
+    return _check(*_compose("config", overrides))
 
 
 def write_params(overrides: Sequence[str], file: Path) -> None:
@@ -52,11 +53,10 @@ def write_params(overrides: Sequence[str], file: Path) -> None:
     Raises:
         UserError: as of `load_config`, or the rows are no file.
     """
-    composed = _composed("params", overrides)
-    if _checked(composed).data.path is None:
+    config = _check(*_compose("params", overrides))
+    if config.data.path is None:
         raise UserError("data.path must be given: DVC follows files and folders, and no data set on the Hub")
-    OmegaConf.resolve(composed)
-    file.write_text(OmegaConf.to_yaml(composed), encoding="utf-8")
+    file.write_text(OmegaConf.to_yaml(OmegaConf.create(config.model_dump(mode="json"))), encoding="utf-8")
 
 
 def read_config(file: Path) -> Config:
@@ -67,7 +67,7 @@ def read_config(file: Path) -> Config:
     """
     composed = _read_yaml(file)
     try:
-        return _checked(composed)
+        return _check(composed)
     except UserError as error:
         raise UserError(f"{file}: {error}") from None
 
@@ -90,17 +90,18 @@ def _read_yaml(file: Path) -> DictConfig:
     return read
 
 
-def _composed(name: str, overrides: Sequence[str]) -> DictConfig:
+def _compose(name: str, overrides: Sequence[str]) -> tuple[DictConfig, frozenset[str]]:
+    """What Hydra makes of them, and the keys that were overridden."""
     try:
         parsed = OverridesParser.create().parse_overrides([literally(word) for word in overrides])
     except HydraException as error:
         raise UserError(f"not a key=value override: {error}".splitlines()[0]) from None
     for override in parsed:
         _check_key(override)
-    lines = [f"++{o.input_line}" if _is_further(o.key_or_group) else str(o.input_line) for o in parsed]
+    lines = [_forced(o) if _may_be_absent(o.key_or_group) else str(o.input_line) for o in parsed]
     try:
         with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-            return compose(name, lines)
+            return compose(name, lines), frozenset(override.key_or_group for override in parsed)
     except (HydraException, OmegaConfBaseException, YAMLError, UnicodeDecodeError) as error:
         for file in sorted(CONFIGS.rglob("*.yaml")):
             _read_yaml(file)  # one that is no YAML says where, as Hydra does not
@@ -121,14 +122,24 @@ def _check_key(override: Override) -> None:
         value = override.value()
         known = options(key)
         if value not in known:
-            raise UserError(f"{key}={value}: there is no such option{_nearest(str(value), known)}")
+            raise UserError(f"{key}={value}: there is no such option{_hint(str(value), known)}")
         return
     if _is_further(key):
         _check_further(key.removeprefix("train."))
         return
-    known = [name for name, _ in keys()]
-    if key not in known and not key.startswith(RENAME):
-        raise UserError(f"unknown key {key}{_nearest(key, known + groups)}")
+    refuse_moved(key)
+    known = list(all_keys())
+    if key not in known and key not in former_keys() and not key.startswith(RENAME):
+        raise UserError(f"unknown key {key}{_hint(key, known + groups)}")
+
+
+def _may_be_absent(key: str) -> bool:
+    """Whether no file need hold the key: TrainingArguments has it, or an input or a task, with a default."""
+    return _is_further(key) or bool(owners(key)) or key in former_keys()
+
+
+def _forced(override: Override) -> str:
+    return f"++{str(override.input_line).lstrip('+')}"
 
 
 def _is_further(key: str) -> bool:
@@ -141,16 +152,17 @@ def _check_further(name: str) -> None:
         raise UserError(f"train.{name} is set by boatyard itself and cannot be given")
     known = list(_training_arguments())
     if name not in known:
-        raise UserError(f"unknown key train.{name}{_nearest(name, known, 'train.')}")
+        raise UserError(f"unknown key train.{name}{_hint(name, known, 'train.')}")
 
 
-def _checked(composed: DictConfig) -> Config:
+def _check(composed: DictConfig, overridden: frozenset[str] = frozenset()) -> Config:
     try:
         values = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise UserError(_sentence(error)) from None
+    input_, task, values = adapted(cast(dict[str, Any], values), overridden)
     try:
-        config = Config.model_validate(values)
+        config = config_type(input_, task).model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
@@ -175,7 +187,7 @@ def _training_arguments() -> dict[str, Any]:
     return {field.name: hints[field.name] for field in dataclasses.fields(TrainingArguments)}
 
 
-def _nearest(word: str, known: Sequence[str], prefix: str = "") -> str:
+def _hint(word: str, known: Sequence[str], prefix: str = "") -> str:
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     if not near:  # a right name in a wrong section
         near = [key for key in known if key.rpartition(".")[2] == word.rpartition(".")[2]]

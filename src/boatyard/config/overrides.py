@@ -5,7 +5,7 @@ from typing import Any
 
 from hydra.core.override_parser.types import Quote, QuotedString
 
-from boatyard.config.schema import keys
+from boatyard.config.owned import all_keys, former_keys
 
 RENAME = "data.hub.rename."  # any key may follow: a column's name
 _IN_QUOTES = re.compile(r"""\s*('(\\.|[^'\\])*'|"(\\.|[^"\\])*")\s*""")
@@ -32,4 +32,6 @@ def _quoted(text: str) -> str:
 
 def _text_keys() -> dict[str, Any]:
     """The keys that take text, or a list of it, each with its type."""
-    return {key: annotation for key, annotation in keys() if annotation in (str, str | None, list[str])}
+    known = all_keys()
+    typed = known | {former: known[key] for former, key in former_keys().items()}
+    return {key: annotation for key, annotation in typed.items() if annotation in (str, str | None, list[str])}

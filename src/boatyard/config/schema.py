@@ -31,15 +31,17 @@ class Data(Section):
     """Where the rows come from and how they are split."""
 
     name: str = Field(pattern=_NAME)  # the model is published under it
-    kind: str
+    input: str
+    """What a row is: a folder of `boatyard.inputs`."""
+    task: str
+    """What is asked of it: a folder of `boatyard.tasks`."""
     path: str | None
     hub: Hub | None
-    text_columns: list[str] = Field(min_length=1, max_length=2)
-    label_column: str
+    target: str
+    """The column that holds what is to be learnt."""
     split_column: str | None
     validation_share: float = Field(gt=0, lt=1)
     test_share: float = Field(gt=0, lt=1)
-    min_rows_per_label: int = Field(ge=1)
     max_train_rows: int | None = Field(ge=1)
     on_bad_row: Literal["stop", "quarantine"]
 
@@ -57,30 +59,13 @@ class Data(Section):
         return self
 
 
-class Scratch(Section):
-    """The shape of a network that starts from random weights."""
-
-    vocabulary: int = Field(ge=100)
-    hidden_size: int = Field(ge=8)
-    layers: int = Field(ge=1)
-    heads: int = Field(ge=1)
-
-
 class Model(Section):
     """The network: pretrained, from the Hub or the folder `name`, or else from scratch."""
 
     name: str | None
-    max_tokens: int = Field(ge=8, le=8192)
-    word_dropout: float = Field(ge=0, lt=1)
     dropout: float = Field(ge=0, lt=1)
-    head: Literal["random", "centroids"]
-    scratch: Scratch | None
-
-    @model_validator(mode="after")
-    def _starts_somewhere(self) -> Self:
-        if self.name is None and self.scratch is None:
-            raise ValueError("name or scratch must be given")
-        return self
+    head: Literal["random", "fitted"]
+    """Where its head starts: anywhere, or where the training rows' features put it."""
 
 
 class Train(BaseModel):
@@ -106,7 +91,7 @@ class Train(BaseModel):
     save_steps: float = Field(gt=0)
     save_total_limit: int | None = Field(ge=1)
     load_best_model_at_end: bool
-    metric_for_best_model: Literal["accuracy", "macro_f1", "loss"]
+    metric_for_best_model: str
     logging_steps: float = Field(gt=0)
     layer_decay: float = Field(gt=0, le=1)
     r_drop: float = Field(ge=0)
@@ -130,7 +115,6 @@ class Tracking(Section):
 class Evaluate(Section):
     """What the evaluation reports."""
 
-    top_k: int = Field(ge=1)
     mistakes: int = Field(ge=0)
 
 
@@ -138,8 +122,6 @@ class Export(Section):
     """What is served, and how far it may be from what was trained."""
 
     precision: Literal["int8", "fp32"]
-    max_accuracy_loss: float = Field(ge=0, le=1)
-    min_agreement: float = Field(ge=0, le=1)
     reference: str | None
 
 
@@ -162,7 +144,8 @@ class Staging(Section):
 
     max_megabytes: float = Field(gt=0)
     max_slowdown: float = Field(ge=1)
-    max_accuracy_loss: float = Field(ge=0, le=1)
+    max_score_loss: float = Field(ge=0)
+    """In the unit of the task's primary score."""
 
 
 class Range(Section):
@@ -206,14 +189,9 @@ class Sweep(Section):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
     trials: int = Field(ge=1)
-    metric: Literal["accuracy", "macro_f1", "loss"]
+    metric: str
     warmup: int = Field(ge=0)
     space: dict[str, Values] = Field(min_length=1)
-
-    @property
-    def direction(self) -> Literal["minimize", "maximize"]:
-        """Where better lies."""
-        return "minimize" if self.metric == "loss" else "maximize"
 
 
 class Paths(Section):
@@ -264,7 +242,7 @@ class Config(Section):
     cloud: Cloud
 
 
-def keys(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Every key, by its path, with its type."""
     for name, field in model.model_fields.items():
         yield prefix + name, field.annotation

@@ -12,7 +12,6 @@ from torch.nn import functional
 from boatyard.config.schema import Model
 from boatyard.tasks.protocol import Target
 
-VALIDATION = {"mean_absolute_error": False, "root_mean_squared_error": False}
 SMOOTHED = False
 
 _RIDGE = 0.1  # the penalty, in units of the features' mean variance

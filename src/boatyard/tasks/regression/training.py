@@ -12,7 +12,7 @@ __getattr__ = lazily(
         "cell": "targets",
         "data_section": "data_report",
         "data_facts": "data_report",
-        "VALIDATION": "head",
+        "VALIDATION": "settings",
         "SMOOTHED": "head",
         "tensor": "head",
         "build_head": "head",

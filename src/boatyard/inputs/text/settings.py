@@ -1,0 +1,45 @@
+"""The configuration keys of texts."""
+
+from collections.abc import Mapping
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from boatyard.config.schema import Section
+
+
+class Scratch(Section):
+    """The shape of a network that starts from random weights."""
+
+    vocabulary: int = Field(ge=100)
+    hidden_size: int = Field(ge=8)
+    layers: int = Field(ge=1)
+    heads: int = Field(ge=1)
+
+
+class TextData(Section):
+    """Which columns of the source hold the texts."""
+
+    text_columns: list[str] = Field(["text"], min_length=1, max_length=2)
+
+
+class TextModel(Section):
+    """What a network reads of a text; `scratch`: its shape where it starts from random weights."""
+
+    max_tokens: int = Field(128, ge=8, le=8192)
+    word_dropout: float = Field(0.0, ge=0, lt=1)
+    scratch: Scratch | None = None
+
+
+class Start(Section):
+    """A network of texts starts somewhere."""
+
+    @model_validator(mode="after")
+    def _starts_somewhere(self) -> Self:
+        if getattr(self, "name") is None and getattr(self, "text").scratch is None:  # noqa: B009 - of the whole section
+            raise ValueError("name or text.scratch must be given")
+        return self
+
+
+SECTIONS: Mapping[str, type[Section]] = {"data": TextData, "model": Start, "model.text": TextModel}
+MOVED_KEYS: Mapping[str, str] = {f"model.{key}": f"model.text.{key}" for key in TextModel.model_fields}
