@@ -24,7 +24,8 @@ def _train(overrides: list[str], notes: Path, die_at: int, die_writing: int) -> 
     from boatyard.config.compose import load_config
     from boatyard.data.encode import encode
     from boatyard.data.prepare import prepare
-    from boatyard.train import fit
+    from boatyard.train import assembly
+    from boatyard.train.fit import train
     from boatyard.train.trainer import SteadyTrainer
 
     class Doomed(SteadyTrainer):
@@ -42,7 +43,7 @@ def _train(overrides: list[str], notes: Path, die_at: int, die_writing: int) -> 
             if self.state.global_step == die_writing:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    fit.SteadyTrainer = Doomed  # type: ignore[misc]
+    assembly.SteadyTrainer = Doomed  # type: ignore[misc]
     config = load_config(overrides)
     prepared = prepare(config)
-    fit.train(config, prepared, encode(config, prepared))
+    train(config, prepared, encode(config, prepared))

@@ -8,10 +8,10 @@ from boatyard.config.schema import Config
 
 SMALL = (
     "model=scratch",
-    "model.scratch.hidden_size=32",
-    "model.scratch.layers=1",
-    "model.scratch.vocabulary=300",
-    "model.word_dropout=0",
+    "model.text.scratch.hidden_size=32",
+    "model.text.scratch.layers=1",
+    "model.text.scratch.vocabulary=300",
+    "model.text.word_dropout=0",
     "train.num_train_epochs=8",
     "train.per_device_train_batch_size=16",
     "train.learning_rate=0.005",
@@ -35,7 +35,7 @@ def plants_config(root: Path, rows: Path, *overrides: str, small: Sequence[str] 
         f"data.path={rows}",
         "data.name=plants",
         "data.text_columns=[question]",
-        "data.label_column=topic",
+        "data.target=topic",
         *overrides,
         small=small,
     )

@@ -13,7 +13,7 @@ from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
 from boatyard.data.encode import encode
 from boatyard.data.prepare import prepare
-from boatyard.inputs.text.training import Inputs
+from boatyard.inputs.text.encoder import TextEncoder
 from boatyard.train.profile.measure import Profile
 from boatyard.train.profile.run import profile
 
@@ -88,12 +88,12 @@ def test_what_was_trained_before_stays_as_it_was(tmp_path: Path, plants: Path) -
     assert files() == before
 
 
-def test_rows_and_tokens_are_those_of_the_measured_steps(tmp_path: Path, plants: Path) -> None:
+def test_rows_and_their_cost_are_those_of_the_measured_steps(tmp_path: Path, plants: Path) -> None:
     measured = profiled(plants_config(tmp_path, plants, "train.gradient_accumulation_steps=2"))
     # 78 rows make batches of 16, 16 | 16, 16 | 14: three steps an epoch, and the 50 after the first 5 hold 16 epochs,
     # the last step of one and the first of another
     assert measured.rows == 16 * 78 + 14 + 32
-    assert measured.rows < measured.tokens <= measured.slots
+    assert measured.rows < measured.cost <= measured.slots
 
 
 def test_padding_is_told_and_grouping_by_length_lessens_it(tmp_path: Path, plants: Path) -> None:
@@ -106,13 +106,13 @@ def test_padding_is_told_and_grouping_by_length_lessens_it(tmp_path: Path, plant
 def test_a_training_whose_batches_come_slowly_is_told_to_fetch_them_in_other_processes(
     tmp_path: Path, plants: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    collate = Inputs.collate
+    collate = TextEncoder.collate
 
-    def slowly(self: Inputs, items: Any) -> Any:
+    def slowly(self: TextEncoder, items: Any) -> Any:
         time.sleep(0.05)
         return collate(self, items)
 
-    monkeypatch.setattr(Inputs, "collate", slowly)
+    monkeypatch.setattr(TextEncoder, "collate", slowly)
     profiled(plants_config(tmp_path, plants))
     said = capsys.readouterr().out
     assert "The bottleneck is waiting for data" in said

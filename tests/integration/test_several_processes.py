@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 def torchrun(root: Path, *overrides: str, restarts: int = 0, module: str = "boatyard.train") -> "subprocess.Popen[str]":
     rows = write_plants(root / "plants.csv")
     launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node=2", f"--max-restarts={restarts}"]
-    plants = [f"data.path={rows}", "data.name=plants", "data.text_columns=[question]", "data.label_column=topic"]
+    plants = [f"data.path={rows}", "data.name=plants", "data.text_columns=[question]", "data.target=topic"]
     places = [f"paths.{part}={root / part}" for part in ("processed", "runs", "reports", "storage")]
     return subprocess.Popen(
         [sys.executable, "-m", *launcher, "-m", module, *SMALL, "data=csv", *plants, *places, *overrides],

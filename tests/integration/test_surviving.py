@@ -35,7 +35,7 @@ STEPS_AN_EPOCH = 5
 STEPS = 3 * STEPS_AN_EPOCH
 SURVIVING = (
     "train.num_train_epochs=3",
-    "model.word_dropout=0.2",  # so that the state of the random numbers counts
+    "model.text.word_dropout=0.2",  # so that the state of the random numbers counts
     "train.save_strategy=steps",
     "train.save_steps=4",
     "train.eval_strategy=epoch",
@@ -45,7 +45,7 @@ SURVIVING = (
 def overrides(root: Path, *more: str) -> list[str]:
     rows = write_plants(root.parent / "plants.csv")
     places = [f"paths.{place}={root / place}" for place in ("processed", "runs", "reports", "storage")]
-    plants = [f"data.path={rows}", "data.name=plants", "data.text_columns=[question]", "data.label_column=topic"]
+    plants = [f"data.path={rows}", "data.name=plants", "data.text_columns=[question]", "data.target=topic"]
     return [*SMALL, "data=csv", *plants, *places, *SURVIVING, *more]
 
 

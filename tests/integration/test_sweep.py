@@ -22,6 +22,7 @@ from boatyard.config.schema import Sweep
 from boatyard.data.encode import encode
 from boatyard.data.prepare import prepare
 from boatyard.pipeline.sweep.search import _claimed, _open_study, search
+from boatyard.train.metric import primary
 from boatyard.train.trained import open_trained
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -31,7 +32,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 def overrides(tmp_path: Path) -> list[str]:
     rows = write_plants(tmp_path / "plants.csv")
     places = [f"paths.{place}={tmp_path / place}" for place in ("processed", "runs", "reports", "storage")]
-    plants = [f"data.path={rows}", "data.name=plants", "data.text_columns=[question]", "data.label_column=topic"]
+    plants = [f"data.path={rows}", "data.name=plants", "data.text_columns=[question]", "data.target=topic"]
     short = ["train.num_train_epochs=3", "train.eval_strategy=epoch", "sweep=quick", "sweep.trials=4"]
     return [*SMALL, "data=csv", *plants, *places, *short, "sweep.name=plants"]
 
@@ -53,7 +54,7 @@ def claim(root: Path, overrides: list[str]) -> Iterator[Trial]:
     assert config.sweep is not None
     folder = root / "runs/plants/sweeps"
     folder.mkdir(parents=True, exist_ok=True)
-    opened = _open_study(config, prepare(config), config.sweep, folder)
+    opened = _open_study(config, prepare(config), config.sweep, primary("classification"), folder)
     with _claimed(opened, config, config.sweep, folder) as trial:
         assert trial is not None
         yield trial
@@ -190,7 +191,7 @@ def test_a_hopeless_trial_is_given_up_and_leaves_no_run_behind(tmp_path: Path, o
     rates = [0.004, 0.005, 0.006, 0.007, 1e-9]
     sweep = searching(config.sweep, {"train.learning_rate": {"choices": rates}})
     (tmp_path / "runs/plants/sweeps").mkdir(parents=True)
-    queued = _open_study(config, prepare(config), sweep, tmp_path / "runs/plants/sweeps")
+    queued = _open_study(config, prepare(config), sweep, primary("classification"), tmp_path / "runs/plants/sweeps")
     for rate in rates:
         queued.enqueue_trial({"train.learning_rate": rate})
 

@@ -48,7 +48,7 @@ def tokenizer(plants_in_production: Path) -> Tokenizer:
 def test_the_same_seed_gives_the_same_weights_to_the_last_bit_and_another_seed_others(
     tmp_path: Path, plants: Path
 ) -> None:
-    short = "train.max_steps=12", "model.word_dropout=0.2"
+    short = "train.max_steps=12", "model.text.word_dropout=0.2"
     first = fit(plants_config(tmp_path / "first", plants, *short))
     again = fit(plants_config(tmp_path / "again", plants, *short))
     other = fit(plants_config(tmp_path / "other", plants, *short, "train.seed=7"))
@@ -56,7 +56,7 @@ def test_the_same_seed_gives_the_same_weights_to_the_last_bit_and_another_seed_o
     assert first.metrics["validation"] == again.metrics["validation"]
     assert weights(first).keys() == weights(again).keys()
     assert all(torch.equal(tensor, weights(again)[name]) for name, tensor in weights(first).items())
-    assert not torch.equal(weights(first)["head.weight"], weights(other)["head.weight"])
+    assert not torch.equal(weights(first)["head.linear.weight"], weights(other)["head.linear.weight"])
 
 
 def test_another_process_learns_the_same_vocabulary_and_needs_no_torch(tmp_path: Path, plants: Path) -> None:
@@ -74,7 +74,7 @@ def test_another_process_learns_the_same_vocabulary_and_needs_no_torch(tmp_path:
             f"data.path={plants}",
             "data.name=plants",
             "data.text_columns=[question]",
-            "data.label_column=topic",
+            "data.target=topic",
             f"paths.processed={there}",
             f"paths.reports={there}",
         ],
@@ -98,8 +98,8 @@ def test_the_overfit_experiment_learns_its_one_batch_by_heart(tmp_path: Path) ->
 
     from boatyard.model import open_network
 
-    network = open_network(config, trained.folder)
-    probabilities = predict(config, network, encoded.folder, encoded.splits["train"])
+    network = open_network(trained.folder)
+    probabilities = predict(config, network, encoded.folder, encoded.splits["train"])["probabilities"]
     assert len(probabilities) == config.data.max_train_rows == 32
     assert (probabilities.argmax(1) == prepared.targets("train")).mean() > 0.95
 
@@ -122,7 +122,7 @@ def test_an_untrained_configuration_is_named_as_such(tmp_path: Path, plants: Pat
 def test_any_key_of_training_arguments_reaches_the_trainer_and_bad_combinations_are_one_sentence(
     tmp_path: Path, plants: Path
 ) -> None:
-    from boatyard.train.fit import training_arguments
+    from boatyard.train.arguments import training_arguments
 
     config = plants_config(tmp_path, plants, "train.adam_beta2=0.98", "train.warmup_steps=0.25")
     arguments = training_arguments(config, tmp_path)
@@ -152,7 +152,7 @@ def test_accumulated_batches_make_a_step_together(tmp_path: Path, plants: Path) 
 def test_a_precision_that_this_machine_is_slow_at_is_refused_with_the_reason(
     tmp_path: Path, plants: Path, precision: str, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from boatyard.train import fit as module
+    from boatyard.train import arguments as module
 
     monkeypatch.setattr(module, "_multiplies_bf16", lambda: False)
     config = plants_config(tmp_path, plants, f"train.{precision}=true", "train.use_cpu=true")
@@ -180,7 +180,7 @@ def test_a_local_folder_stands_in_for_the_hub(tmp_path: Path, plants: Path, toke
     fitted = weights(fit(config))
     pretrained = AutoModel.from_pretrained(folder).state_dict()
     table = "embeddings.word_embeddings.weight"
-    assert torch.allclose(fitted[f"encoder.{table}"], pretrained[table], atol=1e-6)
+    assert torch.allclose(fitted[f"backbone.encoder.{table}"], pretrained[table], atol=1e-6)
     assert not any("pooler" in name for name in fitted)
 
 
@@ -238,7 +238,7 @@ def test_a_limit_past_what_the_encoder_reads_is_refused(tmp_path: Path, plants: 
     )
     BertModel(shape).save_pretrained(folder)
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]").save_pretrained(folder)  # noqa: S106
-    with pytest.raises(UserError, match=r"model\.max_tokens=128: .* at most 32 tokens"):
+    with pytest.raises(UserError, match=r"model\.text\.max_tokens=128: .* at most 32 tokens"):
         fit(plants_config(tmp_path, plants, f"model.name={folder}"))
 
 

@@ -15,6 +15,7 @@ from boatyard.config.schema import Sweep
 from boatyard.pipeline.sweep.__main__ import main
 from boatyard.pipeline.sweep.export import wandb_sweep
 from boatyard.pipeline.sweep.space import assigned, check_space, fixed
+from boatyard.train.metric import Metric
 
 pytestmark = pytest.mark.unit
 
@@ -35,10 +36,13 @@ def test_every_file_declares_a_space_that_can_be_searched(name: str) -> None:
     ("space", "sentence"),
     [
         ({"train.learning_rat": {"low": 0.1, "high": 0.2}}, "did you mean train.learning_rate?"),
-        ({"model.word_dropuot": {"low": 0.1, "high": 0.2}}, "did you mean model.word_dropout?"),
+        ({"model.text.word_dropuot": {"low": 0.1, "high": 0.2}}, "did you mean model.text.word_dropout?"),
         ({"train.adam_beta3": {"low": 0.1, "high": 0.2}}, "did you mean train.adam_beta2?"),
         ({"model": {"choices": ["tiny", "tinny"]}}, "model=tinny: there is no such option; did you mean tiny?"),
-        ({"model.word_dropout": {"low": 0.5, "high": 1.5}}, "model.word_dropout=1.5: input should be less than 1"),
+        (
+            {"model.text.word_dropout": {"low": 0.5, "high": 1.5}},
+            "model.text.word_dropout=1.5: input should be less than 1",
+        ),
         ({"train.seed": {"low": 0.5, "high": 2.5}}, "train.seed=0.5: input should be a valid integer"),
         ({"train.output_dir": {"choices": ["a", "b"]}}, "set by boatyard itself"),
         ({"sweep.trials": {"low": 1, "high": 5}}, "sweep.trials says how to search"),
@@ -102,7 +106,7 @@ def test_what_is_fixed_is_neither_searched_nor_about_the_search() -> None:
     ],
 )
 def test_wandb_draws_from_the_same_values(values: dict[str, Any], distribution: dict[str, Any]) -> None:
-    definition = yaml.safe_load(wandb_sweep(sweep({"train.seed": values}), []))
+    definition = yaml.safe_load(wandb_sweep(sweep({"train.seed": values}), Metric("loss", False), []))
     assert definition["parameters"] == {"train.seed": distribution}
 
 

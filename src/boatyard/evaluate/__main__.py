@@ -18,8 +18,9 @@ def main(config: Config) -> None:
     prepared = prepare(config)
     encoded = encode(config, prepared)
     evaluation = evaluate(config, prepared, encoded, open_trained(config, encoded))
-    scores = {**evaluation.headline(), "baseline_accuracy": evaluation.metrics["baseline"]["accuracy"]}
-    keep(config, "evaluation", evaluation.folder, scores)
+    scores, baseline = evaluation.scores, evaluation.baseline.primary
+    figures = {**scores.by_name(), f"baseline_{baseline.name}": baseline.value}
+    keep(config, "evaluation", evaluation.folder, figures)
 
 
 if __name__ == "__main__":

@@ -13,16 +13,19 @@ def main(config: Config) -> None:
     from boatyard.evaluate.run import evaluate
     from boatyard.export.run import export, require_reference
     from boatyard.storage.outputs import bring_back, keep
+    from boatyard.tasks.score import Scores
     from boatyard.train.trained import open_trained
 
     bring_back(config)
+    require_reference(config)
     prepared = prepare(config)
-    require_reference(config, prepared)
     encoded = encode(config, prepared)
     trained = open_trained(config, encoded)
     bundle = export(config, prepared, trained, evaluate(config, prepared, encoded, trained))
-    metrics = {name: bundle.manifest.metrics[name] for name in ("served", "precision", "graph_bytes")}
-    keep(config, "bundle", bundle.folder, metrics)
+    metrics = bundle.manifest.metrics
+    served = Scores(metrics.rows, metrics.served, {}).by_name()
+    size = {name: getattr(metrics, name) for name in ("precision", "graph_bytes")}
+    keep(config, "bundle", bundle.folder, {"served": served, **size})
 
 
 if __name__ == "__main__":

@@ -7,51 +7,57 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from boatyard.bundle.predict import Predictor
+from boatyard import inputs
+from boatyard.bundle.predict import EMBEDDING, Predictor
 from boatyard.config.errors import UserError, refusal
-from boatyard.data.read import file_source
-from boatyard.data.validate import check_texts
+from boatyard.config.schema import Config
+from boatyard.data.stored import as_stored
+from boatyard.inputs.protocol import Problem
 
 _MOST_ROWS = 5_000
 
 
-def read_reference_rows(file: Path, fields: Sequence[str]) -> list[tuple[str, ...]]:
-    """The rows of a file, read as those of `data.path` are, that has a column for each field.
+def read_reference_rows(config: Config, file: str) -> list[Any]:
+    """The rows of a file, read as those of `data.path` are, that has what a request has.
 
     Raises:
         UserError: it cannot be read, has no row, lacks a column, or has a row that cannot be used.
     """
+    input_, data = inputs.training(config.data.input), as_stored(config.data, file)
     try:
-        rows = list(file_source(file, None).rows(fields))
+        sources = input_.open_sources(data, [], Path(config.paths.processed, "fetched"))
+        source_rows = [row for source in sources for row in source.rows()]
     except (OSError, UserError) as wrong:
         raise UserError(f"export.reference={file} cannot be read: {refusal(wrong)}") from None
-    for row in rows:
-        problem = check_texts(row.values, fields) if row.wrong is None else None
-        if why := f"column {problem.column!r} {problem.message}" if problem else row.wrong:
-            raise UserError(f"export.reference={file}, row {row.number}: {why}")
+    rows = []
+    for source_row in source_rows:
+        read = source_row.wrong or input_.read(source_row.cells, data)
+        if isinstance(read, Problem):
+            read = f"column {read.column!r} {read.message}" if read.column else read.message
+        if isinstance(read, str):
+            raise UserError(f"export.reference={file}, row {source_row.number}: {read}")
+        rows.append(read)
     if not rows:
         raise UserError(f"export.reference={file} has no rows")
-    return [tuple(row.values) for row in rows]
+    return rows
 
 
 def reference_rows(rows: int) -> list[int]:
-    """Which of so many rows: drawn, because a file may be in the order of its labels."""
+    """Which of so many rows: drawn, because a file may be in the order of its targets."""
     drawn = np.random.default_rng(0).permutation(rows)[:_MOST_ROWS]
     return [int(row) for row in np.sort(drawn)]
 
 
 def reference(rows: Sequence[Any], predictor: Predictor) -> pa.Table:
-    """A row for each: the answer, the length, what the kind describes, the embedding."""
-    encoded = predictor.model.encode(rows)
-    answers = predictor.run(encoded)
-    labels = predictor.manifest.labels
+    """A row for each: the columns of its answer, what the input measures and describes, the embedding."""
+    predictions, encoded = predictor.answer(rows), predictor.input.encode(rows)
+    embedding = predictor.run(encoded)[EMBEDDING]
     return pa.table(
         {
-            "label": [labels[best] for best in answers.probabilities.argmax(1)],
-            "score": answers.probabilities.max(1),
-            "length": [row.length for row in encoded],
-            "truncated": [row.truncated for row in encoded],
-            **predictor.model.describe(rows, encoded),
-            "embedding": pa.FixedSizeListArray.from_arrays(answers.embedding.ravel(), answers.embedding.shape[1]),
+            **{column.name: [each.answer[column.name] for each in predictions] for column in predictor.task.columns},
+            **{column.name: [each.measured[column.name] for each in predictions] for column in predictor.input.measured},
+            "truncated": [each.truncated for each in predictions],
+            **predictor.input.describe(rows, encoded),
+            EMBEDDING: pa.FixedSizeListArray.from_arrays(embedding.ravel(), embedding.shape[1]),
         }
     )

@@ -4,7 +4,6 @@ import json
 import logging
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,19 +11,21 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from boatyard.bundle.manifest import LEAST_REFERENCE_ROWS, REFERENCE, Bundle, open_bundle, seal
-from boatyard.bundle.predict import GRAPH, Predictor
+from boatyard import inputs, tasks
+from boatyard.bundle.manifest import LEAST_REFERENCE_ROWS, REFERENCE, Bundle, Metrics, open_bundle, seal
+from boatyard.bundle.predict import EMBEDDING, GRAPH, Predictor
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
 from boatyard.data.prepare import Prepared
-from boatyard.evaluate.metrics import score
 from boatyard.evaluate.run import SPLIT, Evaluation
 from boatyard.export.card import model_card
 from boatyard.export.reference import read_reference_rows, reference, reference_rows
-from boatyard.inputs import training
+from boatyard.export.schemas import require_fit
 from boatyard.inputs.protocol import Feeds, InvalidInput
+from boatyard.model import Served, open_network
 from boatyard.storage.fingerprint import code_of, file_digest, fingerprint
 from boatyard.storage.folders import replacing
+from boatyard.tasks.protocol import Outputs, Parity
 from boatyard.train.tracking import git_commit, record, tracked
 from boatyard.train.trained import Trained
 
@@ -33,41 +34,7 @@ log = logging.getLogger(__name__)
 _CALIBRATION_ROWS = 512
 _CALIBRATION_BATCH = 32
 _EXAMPLES = 3
-_OUTPUT_SCHEMA = {
-    "type": "object",
-    "properties": {
-        "label": {"type": "string"},
-        "score": {"type": "number", "minimum": 0, "maximum": 1},
-        "top": {"type": "array"},
-    },
-    "required": ["label", "score", "top"],
-}
 _PACKAGES = ("boatyard", "datasets", "numpy", "onnx", "onnxruntime", "tokenizers", "torch", "transformers")
-
-
-@dataclass(frozen=True)
-class Parity:
-    """How the int8 graph compares with the fp32 one on the validation split; shares of 1."""
-
-    fp32_accuracy: float
-    int8_accuracy: float
-    agreement: float
-    noise: float
-    """Standard error of the difference in accuracy, over the rows that only one of them has right."""
-
-    def refusal(self, max_accuracy_loss: float, min_agreement: float) -> str | None:
-        """Why int8 must not be served, or None: of few rows, one or two decide nothing."""
-        loss = self.fp32_accuracy - self.int8_accuracy
-        if loss > max_accuracy_loss + self.noise:
-            return (
-                f"int8 is refused: it loses {loss:.2%} of accuracy on validation, {max_accuracy_loss:.2%} is allowed"
-                f" and {self.noise:.2%} may be chance"
-            )
-        if self.agreement < min_agreement:
-            return (
-                f"int8 is refused: it keeps {self.agreement:.2%} of validation's labels, {min_agreement:.2%} is asked"
-            )
-        return None
 
 
 def export(config: Config, prepared: Prepared, trained: Trained, evaluation: Evaluation) -> Bundle:
@@ -79,7 +46,7 @@ def export(config: Config, prepared: Prepared, trained: Trained, evaluation: Eva
             "evaluation": evaluation.folder.name,
             "reference": _digest(config.export.reference),
         },
-        code=code_of("export", config.data.kind),
+        code=code_of("export", config.data.input, config.data.task),
     )
     folder = trained.run / f"bundle-{key}"
     if folder.exists():
@@ -90,97 +57,102 @@ def export(config: Config, prepared: Prepared, trained: Trained, evaluation: Eva
     return open_bundle(folder)
 
 
-def require_reference(config: Config, prepared: Prepared) -> None:
+def require_reference(config: Config) -> None:
     """Raises UserError where `export.reference` cannot be used: before the network is trained, not after."""
     if config.export.reference is not None:
-        read_reference_rows(Path(config.export.reference), prepared.fields)
+        read_reference_rows(config, config.export.reference)
 
 
 def _export(config: Config, prepared: Prepared, trained: Trained, evaluation: Evaluation, folder: Path) -> None:
+    task = tasks.training(config.data.task)
     for source in (trained.folder, evaluation.folder):
         shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("training.json"))
-    fields = _manifest_fields(config, prepared)
-    precision, parity = _write_graph(config, prepared, trained, folder, fields)
+    fields = _manifest_fields(config, prepared, evaluation)
+    precision, parity, validation = _write_graph(config, prepared, trained, folder, fields)
+    fields["target"] |= task.fit_after(validation, prepared.targets("validation"))
     predictor = _draft(folder, fields)
-    fields["examples"] = _examples(predictor, prepared)
-    _write_reference(folder / REFERENCE, predictor, prepared, config.export.reference)
+    fields["examples"] = _examples(config, predictor, prepared)
+    _require_schemas(config, predictor, prepared, fields)
+    _write_reference(folder / REFERENCE, predictor, prepared, config)
     _write_data_facts(folder / "data.json", prepared)
-    answers = predictor.outputs(prepared.rows(SPLIT))
-    scores = score(prepared.targets(SPLIT), answers.probabilities, prepared.labels, top_k=config.evaluate.top_k)
-    metrics = {
-        "split": SPLIT,
-        "trained": evaluation.headline(),
-        "served": scores.headline(),
-        "baseline": evaluation.metrics["baseline"],
-        "precision": precision,
-        "graph_bytes": (folder / GRAPH).stat().st_size,
-        "parity": None if parity is None else asdict(parity),
-        "parameters": trained.metrics["parameters"],
-        "training_seconds": trained.metrics["seconds"],
-    }
-    (folder / "MODEL_CARD.md").write_text(model_card(config, prepared, metrics, fields["limits"]), encoding="utf-8")
+    outputs = predictor.outputs(prepared.rows(SPLIT))
+    scores = task.score(outputs, prepared.targets(SPLIT), fields["target"], config)
+    metrics = Metrics(
+        split=SPLIT,
+        rows=scores.rows,
+        trained=list(evaluation.scores.all),
+        served=list(scores.all),
+        baseline=list(evaluation.baseline.all),
+        baseline_name=evaluation.metrics["baseline"]["name"],
+        precision=precision,
+        graph_bytes=(folder / GRAPH).stat().st_size,
+        parity=None if parity is None else parity.figures,
+        parameters=trained.metrics["parameters"],
+        training_seconds=trained.metrics["seconds"],
+    )
+    card = model_card(config, prepared, metrics, parity, fields["limits"], task.card_parts(fields["target"]))
+    (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
     manifest = seal(folder, **fields, metrics=metrics)
-    record({f"served/{name}": value for name, value in scores.headline().items()})
-    megabytes = metrics["graph_bytes"] / 1e6
+    record({f"served/{name}": value for name, value in scores.by_name().items()})
     log.info(
-        "export: %s is %s, %.1f MB, accuracy as served %.4f",
+        "export: %s is %s, %.1f MB, %s as served %s",
         manifest.version,
         precision,
-        megabytes,
-        scores.accuracy,
+        (folder / GRAPH).stat().st_size / 1e6,
+        scores.primary.title,
+        scores.primary.shown,
     )
 
 
 def _write_graph(
     config: Config, prepared: Prepared, trained: Trained, folder: Path, fields: dict[str, Any]
-) -> tuple[str, Parity | None]:
-    """Write the graph to be served. Returns its precision, and how int8 compared where it was tried."""
-    kind = training(config.data.kind)
+) -> tuple[str, Parity | None, Outputs]:
+    """Write the graph to be served.
+
+    Returns its precision, how int8 compared where it was tried, and what the graph answers on validation.
+    """
+    input_, task = inputs.training(config.data.input), tasks.training(config.data.task)
+    rows, targets = prepared.rows("validation"), prepared.targets("validation")
     graph, fp32 = folder / GRAPH, folder / "fp32.onnx"
     log.info("export: writing the graph in fp32")
-    kind.export_graph(trained.folder, graph)
-    if config.export.precision == "fp32":
-        return "fp32", None
-    rows, targets = prepared.rows("validation"), prepared.targets("validation")
+    outputs = [*tasks.serving(config.data.task).OUTPUTS, EMBEDDING]
+    input_.export_graph(Served(open_network(trained.folder)), outputs, graph)
     exact = _draft(folder, fields)
-    expected = exact.outputs(rows).probabilities.argmax(1)
+    expected = exact.outputs(rows)
+    if config.export.precision == "fp32":
+        return "fp32", None, expected
     log.info("export: quantising to int8")
     graph.rename(fp32)
-    kind.quantize_graph(fp32, graph, _calibration_batches(exact, prepared))
-    found = _draft(folder, fields).outputs(rows).probabilities.argmax(1)
-    parity = Parity(
-        fp32_accuracy=float((expected == targets).mean()),
-        int8_accuracy=float((found == targets).mean()),
-        agreement=float((found == expected).mean()),
-        noise=float(np.sqrt(((expected == targets) != (found == targets)).sum()) / len(rows)),
-    )
-    refusal = parity.refusal(config.export.max_accuracy_loss, config.export.min_agreement)
-    if refusal is None:
+    input_.quantize_graph(fp32, graph, _calibration_batches(exact, prepared))
+    quantised = _draft(folder, fields).outputs(rows)
+    parity = task.parity(expected, quantised, targets, config)
+    if parity.refusal is None:
         fp32.unlink()
-        return "int8", parity
-    log.warning("export: %s; fp32 is served", refusal)
+        return "int8", parity, quantised
+    log.warning("export: %s; fp32 is served", parity.refusal)
     fp32.replace(graph)
-    return "fp32", parity
+    return "fp32", parity, expected
 
 
 def _draft(folder: Path, fields: dict[str, Any]) -> Predictor:
     """The folder as it stands, answering as it would when served."""
-    return Predictor(Bundle(folder, seal(folder, **fields, metrics={})))
+    return Predictor(Bundle(folder, seal(folder, **fields, metrics=Metrics())))
 
 
 def _calibration_batches(predictor: Predictor, prepared: Prepared) -> Iterator[Feeds]:
     rows = prepared.splits["train"]
     few = np.random.default_rng(0).permutation(len(rows))[:_CALIBRATION_ROWS]
     chosen = rows.select(np.sort(few)).to_list()
-    encoded = predictor.model.encode([tuple(row[field] for field in prepared.fields) for row in chosen])
-    encoded.sort(key=lambda row: row.length)
+    encoded = predictor.input.encode([tuple(row[field] for field in prepared.fields) for row in chosen])
+    encoded.sort(key=lambda row: row.cost)
     for start in range(0, len(encoded), _CALIBRATION_BATCH):
-        yield predictor.model.collate(encoded[start : start + _CALIBRATION_BATCH])
+        yield predictor.input.collate(encoded[start : start + _CALIBRATION_BATCH])
 
 
-def _write_reference(path: Path, predictor: Predictor, prepared: Prepared, given: str | None) -> None:
+def _write_reference(path: Path, predictor: Predictor, prepared: Prepared, config: Config) -> None:
     """What traffic is compared with later: how the model answers rows like it, by default those of the test split."""
-    rows = prepared.rows(SPLIT) if given is None else read_reference_rows(Path(given), prepared.fields)
+    file = config.export.reference
+    rows = prepared.rows(SPLIT) if file is None else read_reference_rows(config, file)
     if len(rows) < LEAST_REFERENCE_ROWS:
         log.warning(
             "export: the reference has %d of the %d rows that the monitor needs: it will compare nothing. "
@@ -207,15 +179,18 @@ def _write_data_facts(path: Path, prepared: Prepared) -> None:
     path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 
-def _manifest_fields(config: Config, prepared: Prepared) -> dict[str, Any]:
-    kind = training(config.data.kind)
+def _manifest_fields(config: Config, prepared: Prepared, evaluation: Evaluation) -> dict[str, Any]:
+    input_, task = inputs.training(config.data.input), tasks.serving(config.data.task)
+    target = {**prepared.target, **evaluation.fitted}
     return {
         "name": config.data.name,
-        "kind": config.data.kind,
-        "labels": prepared.labels,
-        "input_schema": kind.input_schema(prepared.fields),
-        "output_schema": _OUTPUT_SCHEMA,
-        "limits": kind.limits(config.model),
+        "input": config.data.input,
+        "task": config.data.task,
+        "target": target,
+        "request_schema": input_.request_schema(prepared.fields),
+        "answer_schema": task.answer_schema(target),
+        "truth_schema": task.truth_schema(target),
+        "limits": input_.limits(config.model),
         "git_commit": git_commit(),
         "data_fingerprint": prepared.fingerprint,
         "packages": {package: version(package) for package in _PACKAGES},
@@ -224,20 +199,32 @@ def _manifest_fields(config: Config, prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def _examples(predictor: Predictor, prepared: Prepared) -> list[dict[str, str]]:
+def _examples(config: Config, predictor: Predictor, prepared: Prepared) -> list[dict[str, Any]]:
     """The first rows of the test split that a server takes, as requests."""
-    taken: list[dict[str, str]] = []
+    request = inputs.training(config.data.input).request
+    taken: list[dict[str, Any]] = []
     refusal = ""
     for row in prepared.rows(SPLIT):
-        request = dict(zip(prepared.fields, row, strict=True))
+        example = request(prepared.fields, row)
         try:
-            predictor.model.parse(request)
+            predictor.input.parse(example)
         except InvalidInput as wrong:
             refusal = wrong.detail
             continue
-        taken.append(request)
+        taken.append(example)
         if len(taken) == _EXAMPLES:
             break
     if not taken:
         raise UserError(f"no row of the {SPLIT} split could be asked of a server: {refusal}")
     return taken
+
+
+def _require_schemas(config: Config, predictor: Predictor, prepared: Prepared, fields: dict[str, Any]) -> None:
+    """Raises UserError where an example, its answer or a truth does not fit the schema of such."""
+    examples = fields["examples"]
+    predictions = predictor.answer([predictor.input.parse(example) for example in examples])
+    truth = tasks.training(config.data.task).truth(prepared.targets(SPLIT)[0], fields["target"])
+    for number, (example, prediction) in enumerate(zip(examples, predictions, strict=True), 1):
+        require_fit(fields["request_schema"], example, f"example {number} of {config.data.name}")
+        require_fit(fields["answer_schema"], prediction.answer, f"the answer to example {number} of {config.data.name}")
+    require_fit(fields["truth_schema"], truth, f"the first test row's truth of {config.data.name}")

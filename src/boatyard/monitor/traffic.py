@@ -5,7 +5,6 @@ some tens of megabytes: of the requests, only those that a look may still draw a
 """
 
 import heapq
-import json
 import math
 from bisect import bisect
 from collections import defaultdict

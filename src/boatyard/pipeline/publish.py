@@ -8,7 +8,8 @@ from boatyard.bundle.manifest import Bundle, Manifest
 from boatyard.bundle.predict import Predictor, open_predictor
 from boatyard.config.schema import Config
 from boatyard.data.prepare import Prepared
-from boatyard.evaluate.served import served_accuracy
+from boatyard.evaluate.run import SPLIT
+from boatyard.evaluate.served import difference, served_score
 from boatyard.registry import AliasMoved, Reference, aliases, fetch, promote, publish
 from boatyard.storage import Storage, open_storage
 from boatyard.train.tracking import record_bundle
@@ -61,17 +62,16 @@ def publish_bundle(config: Config, prepared: Prepared, bundle: Bundle) -> Publis
 def _better_already(
     config: Config, storage: Storage, prepared: Prepared, manifest: Manifest, current: str
 ) -> str | None:
-    """Why the current version should stay: it is more often right on the same test rows. None if it is not."""
+    """Why the current version should stay: it answers the same test rows better. None if it does not."""
     if current == manifest.version:
         return None
+    all_the_same = f"`invoke promote {manifest.name} {manifest.version}` moves it all the same"
     predictor = Predictor(fetch(storage, Reference(manifest.name, current), Path(config.paths.runs, "fetched")))
-    if predictor.manifest.input_schema != manifest.input_schema:
-        return f"it takes other input; `invoke promote {manifest.name} {manifest.version}` moves it all the same"
-    before = served_accuracy(predictor, prepared)
-    after = manifest.metrics["served"]["accuracy"]
-    if after >= before:
+    if why := difference(predictor.manifest, manifest):
+        return f"it {why}; {all_the_same}"
+    before, after = served_score(predictor, config, prepared, SPLIT), manifest.metrics.served[0]
+    if not before.is_better_than(after):
         return None
     return (
-        f"it is right on {before:.4f} of the same test rows, the new version on {after:.4f}; "
-        f"`invoke promote {manifest.name} {manifest.version}` moves it all the same"
+        f"its {before.title} is {before.shown} on the same test rows, the new version's {after.shown}; {all_the_same}"
     )

@@ -1,55 +1,56 @@
 """All stages, top to bottom; what is done already is not done again."""
 
-import logging
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
-from boatyard.bundle.predict import Prediction, Predictor
+from boatyard import inputs
+from boatyard.bundle.predict import Predictor
 from boatyard.config.console import terminal
 from boatyard.config.schema import Config
 from boatyard.data.encode import encode
 from boatyard.data.prepare import prepare
 from boatyard.evaluate.run import evaluate
 from boatyard.export.run import export, require_reference
+from boatyard.journal.columns import Column
 from boatyard.pipeline.publish import Published, publish_bundle
+from boatyard.tasks.protocol import Answer
+from boatyard.tasks.score import shown
 from boatyard.train.fit import train
 from boatyard.train.tracking import tracked
-
-log = logging.getLogger(__name__)
 
 
 def run_pipeline(config: Config) -> Published:
     """Rows to a published model that has answered one question."""
     started = time.monotonic()
     with tracked(config, "pipeline"):
+        require_reference(config)
         prepared = prepare(config)
-        require_reference(config, prepared)
         encoded = encode(config, prepared)
         trained = train(config, prepared, encoded)
         evaluation = evaluate(config, prepared, encoded, trained)
         bundle = export(config, prepared, trained, evaluation)
         published = publish_bundle(config, prepared, bundle)
-    question = published.bundle.manifest.examples[0]
-    predictor = Predictor(published.bundle)
-    answer = predictor.answer([predictor.model.parse(question)])[0]
-    _show(config, published, question, answer, time.monotonic() - started)
+    _show(config, published, time.monotonic() - started)
     return published
 
 
-def _show(config: Config, published: Published, question: dict[str, str], answer: Prediction, seconds: float) -> None:
-    manifest = published.bundle.manifest
-    trained, served, baseline = (manifest.metrics[part] for part in ("trained", "served", "baseline"))
-    reports = Path(config.paths.reports)
+def _show(config: Config, published: Published, seconds: float) -> None:
+    metrics, reports = published.bundle.manifest.metrics, Path(config.paths.reports)
+    trained, served, baseline = (scores[0] for scores in (metrics.trained, metrics.served, metrics.baseline))
+    question, answer = _ask(config, published)
+    extra: dict[str, Any] = metrics.model_extra or {}
     facts = {
-        "accuracy, as served": f"{served['accuracy']:.4f} ({manifest.metrics['precision']})",
-        "accuracy, as trained": f"{trained['accuracy']:.4f} (fp32)",
-        "accuracy, baseline": f"{baseline['accuracy']:.4f} ({baseline['name']})",
-        "test rows": f"{served['rows']:,}",
-        "size of the graph": f"{manifest.metrics['graph_bytes'] / 1e6:.1f} MB",
-        "asked": " | ".join(question.values()),
-        "answered": f"{answer.label} ({answer.score:.2f})",
+        f"{served.title}, as served": f"{served.shown} ({extra['precision']})",
+        f"{trained.title}, as trained": f"{trained.shown} (fp32)",
+        f"{baseline.title}, baseline": f"{baseline.shown} ({metrics.baseline_name})",
+        "test rows": f"{metrics.rows:,}",
+        "size of the graph": f"{extra['graph_bytes'] / 1e6:.1f} MB",
+        "asked": question,
+        "answered": answer,
         "data report": str(reports / "data" / config.data.name / "report.md"),
         "evaluation report": str(reports / "evaluation" / config.data.name / "report.md"),
         "published": str(published.bundle.folder),
@@ -62,7 +63,7 @@ def _show(config: Config, published: Published, question: dict[str, str], answer
         table.add_row(name, fact)
     console = terminal()
     console.print(table)
-    if baseline["accuracy"] > served["accuracy"]:
+    if baseline.is_better_than(served):
         console.print("The model loses to the simple baseline: more epochs, more rows or a pretrained model may win.")
     console.print("Next:")
     for command, why in (
@@ -74,3 +75,19 @@ def _show(config: Config, published: Published, question: dict[str, str], answer
         ("uv run invoke pipeline -o data=csv -o data.path=FILE -o data.name=NAME", "your own rows"),
     ):
         console.print(f"  {command}\n      {why}", soft_wrap=True)
+
+
+def _ask(config: Config, published: Published) -> tuple[str, str]:
+    """The bundle's first example, and the answer to it, as people read them."""
+    predictor = Predictor(published.bundle)
+    row = predictor.input.parse(published.bundle.manifest.examples[0])
+    (prediction,) = predictor.answer([row])
+    return inputs.training(config.data.input).show(row), _in_short(prediction.answer, predictor.task.columns)
+
+
+def _in_short(answer: Answer, columns: Sequence[Column]) -> str:
+    """What the journal keeps of it: the first, and the others in parentheses."""
+    first, *others = [
+        str(answer[column.name]) if column.category else shown(answer[column.name], decimals=2) for column in columns
+    ]
+    return f"{first} ({', '.join(others)})" if others else first

@@ -1,4 +1,4 @@
-"""Whether a published version may be promoted: its size, speed and accuracy, beside the version in production.
+"""Whether a published version may be promoted: its size, speed and score, beside the version in production.
 
 python -m boatyard.registry.staging NAME VERSION [KEY=VALUE ...]
 """
@@ -22,6 +22,7 @@ from boatyard.config.schema import Config, Staging
 from boatyard.evaluate.markdown import table
 from boatyard.registry import DEFAULT_ALIAS, Reference, aliases, fetch
 from boatyard.storage import open_storage
+from boatyard.tasks.score import Score
 
 _ROUNDS = 3  # the best of each counts: what else the machine does is not the model's fault
 _TIMED_ROWS = 200
@@ -37,12 +38,12 @@ class Speed:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a version was found to be on this machine."""
+    """Of a version, on this machine."""
 
     version: str
     megabytes: float
     speed: Speed
-    accuracy: float
+    score: Score
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def stage(config: Config, name: str, version: str) -> Verdict:
     """
     from boatyard.data.prepare import prepare
     from boatyard.evaluate.run import SPLIT
-    from boatyard.evaluate.served import served_accuracy
+    from boatyard.evaluate.served import difference, mismatch, served_score
 
     if config.data.name != name:
         raise UserError(f"the rows are of {config.data.name}, not of {name}: give data=... and data.name={name}")
@@ -74,11 +75,11 @@ def stage(config: Config, name: str, version: str) -> Verdict:
     cache = Path(config.paths.runs, "fetched")
     candidate = open_predictor(fetch(storage, Reference(name, version), cache))
     prepared = prepare(config)
-    if (takes := candidate.manifest.input_schema.get("required")) != prepared.fields:
-        raise UserError(f"{name}@{version} takes {takes}, and the rows have {prepared.fields}: data=... is another's")
+    if why := mismatch(candidate.manifest, config, prepared):
+        raise UserError(f"{name}@{version} {why}: data=... is another's")
     current = aliases(storage, name).get(config.publish.alias or DEFAULT_ALIAS)
     production = None if current is None else Predictor(fetch(storage, Reference(name, current), cache))
-    foreign = production is not None and production.manifest.input_schema != candidate.manifest.input_schema
+    foreign = production and difference(candidate.manifest, production.manifest)
     compared = [candidate, *([production] if production and not foreign else [])]
     rows = prepared.rows(SPLIT)
     speeds = measure_speed(compared, rows[:: max(1, len(rows) // _TIMED_ROWS)])
@@ -87,12 +88,12 @@ def stage(config: Config, name: str, version: str) -> Verdict:
             predictor.manifest.version,
             sum(file.size for file in predictor.manifest.files.values()) / 1e6,
             speed,
-            served_accuracy(predictor, prepared),
+            served_score(predictor, config, prepared, SPLIT),
         )
         for predictor, speed in zip(compared, speeds, strict=True)
     ]
     before = measured[1] if len(measured) > 1 else None
-    refusals = [*(["it takes other input than production"] if foreign else [])]
+    refusals = [f"it {foreign} than production"] if foreign else []
     refusals += find_refusals(config.staging, measured[0], before)
     return Verdict(measured[0], current, before, refusals)
 
@@ -136,10 +137,10 @@ def find_refusals(limits: Staging, candidate: Measured, production: Measured | N
         yield f"95% of answers take up to {now.p95_ms:.2f} ms, production's {before.p95_ms:.2f} ms; {allowed}"
     if now.rows_per_second * limits.max_slowdown < before.rows_per_second:
         yield f"it answers {now.rows_per_second:.0f} rows a second, production {before.rows_per_second:.0f}; {allowed}"
-    if candidate.accuracy < production.accuracy - limits.max_accuracy_loss:
+    if candidate.score.shortfall(production.score) > limits.max_score_loss:
         yield (
-            f"it is right on {candidate.accuracy:.4f} of the test rows, production on {production.accuracy:.4f}; "
-            f"staging.max_accuracy_loss is {limits.max_accuracy_loss:g}"
+            f"its {candidate.score.title} is {candidate.score.shown} on the test rows, production's "
+            f"{production.score.shown}; staging.max_score_loss is {limits.max_score_loss:g}"
         )
 
 
@@ -148,7 +149,7 @@ def render(name: str, verdict: Verdict) -> str:
     versions = [verdict.candidate, *([verdict.production] if verdict.production else [])]
     rows = [
         ("Version", *(each.version for each in versions)),
-        ("Accuracy", *(f"{each.accuracy:.4f}" for each in versions)),
+        (verdict.candidate.score.heading, *(each.score.shown for each in versions)),
         ("One answer, 95%", *(f"{each.speed.p95_ms:.2f} ms" for each in versions)),
         ("Rows a second", *(f"{each.speed.rows_per_second:.0f}" for each in versions)),
         ("Size", *(f"{each.megabytes:.1f} MB" for each in versions)),
@@ -169,18 +170,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("name")
     parser.add_argument("version")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="data=... unless it is called like the model")
-    given = parser.parse_args(arguments)
-    overrides: list[str] = given.overrides
-    if given.name in options("data") and not any(word.startswith("data=") for word in overrides):
-        overrides = [f"data={given.name}", *overrides]
+    chosen = parser.parse_args(arguments)
+    overrides: list[str] = chosen.overrides
+    if chosen.name in options("data") and not any(word.startswith("data=") for word in overrides):
+        overrides = [f"data={chosen.name}", *overrides]
     refusals: list[str] = []
 
     def job(config: Config) -> None:
-        verdict = stage(config, given.name, given.version)
-        report = Path(config.paths.reports, "staging", given.name, "report.md")
+        verdict = stage(config, chosen.name, chosen.version)
+        report = Path(config.paths.reports, "staging", chosen.name, "report.md")
         report.parent.mkdir(parents=True, exist_ok=True)
-        report.write_text(render(given.name, verdict), encoding="utf-8")
-        say(render(given.name, verdict))
+        report.write_text(render(chosen.name, verdict), encoding="utf-8")
+        say(render(chosen.name, verdict))
         refusals.extend(verdict.refusals)
 
     purpose = "Compare a version with the one in production."

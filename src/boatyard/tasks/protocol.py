@@ -226,7 +226,7 @@ class TrainingTask(Protocol):
         outputs: Outputs,
         targets: NDArray[Any],
         target: Target,
-        shown: ShownRows,
+        rows: ShownRows,
         config: Config,
         folder: Path,
     ) -> list[Section]:

@@ -31,6 +31,11 @@ class Score:
         return self.name.replace("_", " ")
 
     @property
+    def heading(self) -> str:
+        """The title of a row or a column of a table."""
+        return self.title[:1].upper() + self.title[1:]
+
+    @property
     def shown(self) -> str:
         """The value as people read it."""
         return shown(self.value)

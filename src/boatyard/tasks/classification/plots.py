@@ -1,7 +1,6 @@
-"""The plots of an evaluation report, as PNG files drawn without pyplot's global state."""
+"""The pictures of a classifier's evaluation report, as PNG files."""
 
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
-from PIL import Image
 
 from boatyard.evaluate.markdown import shorten
-from boatyard.evaluate.metrics import CalibrationBin, most_confused
+from boatyard.evaluate.pictures import save_picture
+from boatyard.tasks.classification.metrics import CalibrationBin, most_confused
 
 MOST_CLASSES = 100  # more make a picture that no screen shows
 LONGEST_LABEL = 48
@@ -60,7 +59,7 @@ def confusion_png(path: Path, confusion: NDArray[np.integer[Any]], labels: Seque
             color="0.35" if right else "white" if on_dark else "black",
             in_layout=False,  # it lies inside its cell: measuring thousands takes seconds
         )
-    _save(figure, path)
+    save_picture(figure, path)
 
 
 def calibration_png(path: Path, calibration: Sequence[CalibrationBin], error: float) -> None:
@@ -86,7 +85,7 @@ def calibration_png(path: Path, calibration: Sequence[CalibrationBin], error: fl
     lower.xaxis.set_major_formatter(PercentFormatter(xmax=1))
     for axes in (upper, lower):
         axes.spines[["top", "right"]].set_visible(False)
-    _save(figure, path)
+    save_picture(figure, path)
 
 
 def _grid(names: Sequence[str]) -> tuple[Figure, Axes]:
@@ -105,10 +104,3 @@ def _grid(names: Sequence[str]) -> tuple[Figure, Axes]:
     axes.vlines(between, -0.5, len(names) - 0.5, color="0.88", linewidth=0.6)
     return figure, axes
 
-
-def _save(figure: Figure, path: Path) -> None:
-    drawn = BytesIO()
-    figure.savefig(drawn, dpi=100, bbox_inches="tight", pad_inches=0.2)
-    # a palette keeps the text sharp at a third of the size
-    few_colours = Image.open(drawn).convert("RGB").quantize(128, method=Image.Quantize.FASTOCTREE)
-    few_colours.save(path, format="PNG")

@@ -1,0 +1,85 @@
+"""The simple model that stands beside the network, whatever input and task."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boatyard import inputs, tasks
+from boatyard.config.schema import Config
+from boatyard.data.prepare import Prepared
+from boatyard.evaluate.markdown import shorten
+from boatyard.inputs.protocol import SimpleFeatures
+from boatyard.tasks.protocol import Estimator, TrainingTask
+from boatyard.tasks.score import Scores
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What a simple model reaches, and what fitting it took."""
+
+    name: str
+    description: str
+    rows_used: int
+    seconds: float
+    scores: Scores
+
+    def as_json(self) -> dict[str, Any]:
+        """As metrics.json has it."""
+        return {
+            "name": self.name,
+            "description": self.description,
+            "rows_used": self.rows_used,
+            "seconds": self.seconds,
+            "scores": [asdict(score) for score in self.scores.all],
+        }
+
+
+def score_baseline(config: Config, prepared: Prepared, split: str) -> Baseline:
+    """Fit it on training rows and score it on the split; the evaluation does not fail with it."""
+    started = perf_counter()
+    try:
+        return _fitted(config, prepared, split)
+    except Exception as error:  # MemoryError above all
+        why = shorten(f"{type(error).__name__}: {error}".rstrip(": "), 200)
+        return _constant(config, prepared, split, why, perf_counter() - started)
+
+
+def _fitted(config: Config, prepared: Prepared, split: str) -> Baseline:
+    started = perf_counter()
+    task, simple = tasks.training(config.data.task), inputs.training(config.data.input).simple_features()
+    rows, targets = prepared.rows("train"), prepared.targets("train")
+    chosen = _sample(task, simple, rows, targets, config.train.seed)
+    sampled = [rows[row] for row in chosen]
+    estimator = task.fit_baseline(simple, sampled, targets[chosen], prepared.target, config.train.seed)
+    seconds = perf_counter() - started
+    used = "all" if len(chosen) == len(rows) else f"a sample of {len(chosen):,} of"
+    description = f"{estimator.description}, fitted on {used} {len(rows):,} training rows"
+    return Baseline(estimator.name, description, len(chosen), seconds, _score(config, prepared, split, estimator))
+
+
+def _sample(
+    task: TrainingTask, simple: SimpleFeatures, rows: Sequence[Any], targets: NDArray[Any], seed: int
+) -> NDArray[np.int64]:
+    """Row numbers: every row if the features' limits allow."""
+    size = min(len(rows), simple.most_rows, simple.most_cost * len(rows) // max(simple.cost(rows), 1))
+    return task.sample(targets, np.random.default_rng(seed), size)
+
+
+def _constant(config: Config, prepared: Prepared, split: str, why: str, seconds: float) -> Baseline:
+    targets = prepared.targets("train")
+    estimator = tasks.training(config.data.task).fallback(targets, prepared.target)
+    log.warning("evaluate: the baseline could not be fitted (%s); %s takes its place", why, estimator.description)
+    description = f"{estimator.description}, as no other could be fitted ({why})"
+    return Baseline(estimator.name, description, len(targets), seconds, _score(config, prepared, split, estimator))
+
+
+def _score(config: Config, prepared: Prepared, split: str, estimator: Estimator) -> Scores:
+    outputs, targets = estimator.outputs(prepared.rows(split)), prepared.targets(split)
+    return tasks.training(config.data.task).score(outputs, targets, prepared.target, config)

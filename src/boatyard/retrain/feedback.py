@@ -1,0 +1,166 @@
+"""Rows with their truths from the journal: what was asked, with what people said was right."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any
+
+from boatyard.config.errors import UserError
+from boatyard.config.schema import Data
+from boatyard.inputs.protocol import OpenInput, Problem, TrainingInput
+from boatyard.journal.corrections import canonical, which_count
+from boatyard.tasks.protocol import OpenTask, Truth
+
+Row = Sequence[Any]
+Judged = tuple[Row, Truth]
+Lines = Callable[[], Iterable[Mapping[str, Any]]]
+"""Reads the journal from its start, each time it is called."""
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """Rows to learn from and rows to be measured on, which no model has learned from; and why others are neither."""
+
+    train: list[Judged]
+    held_out: list[Judged]
+    set_aside: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How a request and a truth in the journal become a row that can be trained on. `data`: of rows as stored."""
+
+    served: OpenInput[Any, Any]
+    training: TrainingInput
+    task: OpenTask
+    fields: Sequence[str]
+    data: Data
+
+    def row(self, request: object) -> Row | str:
+        """The row, or why it cannot be used."""
+        try:
+            row: Row = self.served.parse(request)
+        except UserError:
+            return "whose input the model no longer takes"
+        if isinstance(self.training.read(self.training.request(self.fields, row), self.data), Problem):
+            return "whose input training does not take"
+        return row
+
+    def truth(self, written: str) -> str | None:
+        """The canonical form of what feedback says, in canonical JSON; None where the model does not know it."""
+        try:
+            return canonical(self.task.parse_truth(json.loads(written)))
+        except UserError:
+            return None
+
+
+def collect(lines: Lines, name: str, reader: Reader, known: Mapping[bytes, str], holdout: float) -> Feedback:
+    """What feedback says of model `name`.
+
+    The journal is read twice, feedback first, so that of all predictions only those are held that somebody judged,
+    whichever lines come first.
+
+    Of several truths for one answer the latest counts. A row that says the same as another (by its group key) counts
+    once; where their truths differ, neither counts. Rows of `known` (the split by group key) are not taken again: what
+    is in a test set must not be learned. A row is held out by a hash of its group key, so it always is.
+
+    Raises:
+        UserError: there is feedback, but the journal does not keep what was asked.
+    """
+    set_aside: Counter[str] = Counter()
+    truths = _truths(lines())
+    groups = _Groups(reader, set_aside)
+    judged: set[str] = set()
+    for id_, request in _requests(lines(), name, truths.keys()):
+        if id_ not in judged:
+            judged.add(id_)
+            groups.add(request, truths[id_])
+    if unasked := len(truths) - len(judged):
+        set_aside["about an answer of another model, or one whose input was not kept"] += unasked
+    return _split(groups.truths_of_rows(), known, holdout, set_aside)
+
+
+def split_by_key(training: TrainingInput, splits: Mapping[str, Sequence[Row]]) -> dict[bytes, str]:
+    """The split in which rows of each group key are; of several the last."""
+    return {training.group_key(row): split for split, rows in splits.items() for row in rows}
+
+
+def _truths(lines: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """By answer, the truth that counts, in canonical JSON."""
+    try:
+        feedback = [
+            (line["id"], datetime.fromisoformat(line["time"]).timestamp(), canonical(line["truth"]))
+            for line in lines
+            if line.get("event") == "feedback"
+        ]
+    except (KeyError, TypeError, ValueError) as wrong:
+        raise UserError(f"the journal holds feedback that no server wrote: {wrong!r}") from None
+    if not feedback:
+        return {}
+    ids, times, truths = zip(*feedback, strict=True)
+    return {ids[position]: truths[position] for position in which_count(ids, times, truths)}
+
+
+def _requests(
+    lines: Iterable[Mapping[str, Any]], name: str, judged: Iterable[str]
+) -> Iterable[tuple[str, object]]:
+    """The id and the request of each prediction by the model that somebody judged."""
+    wanted, kept, dropped = set(judged), 0, 0
+    for line in lines:
+        if line.get("event") == "prediction" and line.get("model") == name and line["id"] in wanted:
+            if "request" in line:
+                kept += 1
+                yield line["id"], line["request"]
+            else:
+                dropped += 1
+    if dropped and not kept:
+        raise UserError(f"the journal holds no inputs of {name}: serve with BOATYARD_JOURNAL_INPUT=stored")
+
+
+class _Groups:
+    """Rows that say the same, with all the truths that they were given."""
+
+    def __init__(self, reader: Reader, set_aside: Counter[str]) -> None:
+        self._reader = reader
+        self._set_aside = set_aside
+        self._rows: dict[bytes, tuple[Row, set[str]]] = {}
+
+    def add(self, request: object, written: str) -> None:
+        """Unless it cannot be used, which is counted."""
+        if (truth := self._reader.truth(written)) is None:
+            self._set_aside["with a truth that the model does not know"] += 1
+        elif isinstance(row := self._reader.row(request), str):
+            self._set_aside[row] += 1
+        else:
+            key = self._reader.training.group_key(row)
+            if key in self._rows:
+                self._set_aside["asked before"] += 1
+            before, truths = self._rows.get(key, (row, set[str]()))
+            self._rows[key] = min(before, row, key=repr), truths | {truth}  # the same in whatever order they are read
+
+    def truths_of_rows(self) -> list[tuple[bytes, Row, set[str]]]:
+        """By group key, so in no order that feedback came in: the data version is the same."""
+        return [(key, *self._rows[key]) for key in sorted(self._rows)]
+
+
+def _split(
+    rows: Iterable[tuple[bytes, Row, set[str]]], known: Mapping[bytes, str], holdout: float, set_aside: Counter[str]
+) -> Feedback:
+    feedback = Feedback([], [], set_aside)
+    for key, row, truths in rows:
+        if key in known:
+            set_aside[f"in the {known[key]} split already"] += 1
+        elif len(truths) > 1:
+            set_aside["with several truths"] += 1
+        else:
+            chosen = feedback.held_out if _share(key) < holdout else feedback.train
+            chosen.append((row, json.loads(next(iter(truths)))))
+    return feedback
+
+
+def _share(key: bytes) -> float:
+    """A number from 0 to 1 that the key decides."""
+    return int.from_bytes(blake2b(key, digest_size=8).digest(), "little") / 2.0**64

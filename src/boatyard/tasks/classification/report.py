@@ -1,0 +1,170 @@
+"""A classifier's part of the evaluation report and of the model card."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from boatyard.config.schema import Config
+from boatyard.evaluate.markdown import escape, shorten, table
+from boatyard.tasks.classification.metrics import (
+    CalibrationBin,
+    ClassScore,
+    Floats,
+    Integers,
+    calibration,
+    calibration_error,
+    confused_pairs,
+    confusion,
+    per_class,
+    predicted,
+)
+from boatyard.tasks.protocol import Outputs, Section, ShownRows, Target
+from boatyard.tasks.score import Scores
+
+DOCUMENTS = ("calibration.png", "confusion.png")
+LONGEST_ROW = 300
+_ABSENT = "n/a"
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A row that the model got wrong; `shown` is the row as a person reads it."""
+
+    source: str
+    shown: str
+    truth: str
+    predicted: str
+    confidence: float
+
+
+def report(
+    scores: Scores,
+    outputs: Outputs,
+    targets: NDArray[Any],
+    target: Target,
+    rows: ShownRows,
+    config: Config,
+    folder: Path,
+) -> list[Section]:
+    """Calibration, labels, confusion and the most confident mistakes."""
+    from boatyard.tasks.classification.plots import calibration_png, confusion_png  # most stages draw nothing
+
+    labels, probabilities = target["labels"], outputs["probabilities"]
+    bins = calibration(targets, probabilities)
+    counts = confusion(targets, predicted(outputs), len(labels))
+    mistakes = confident_mistakes(targets, probabilities, labels, rows, config.evaluate.mistakes)
+    calibration_png(folder / "calibration.png", bins, calibration_error(bins))
+    confusion_png(folder / "confusion.png", counts, labels)
+    return [
+        Section(
+            "Calibration",
+            [
+                _calibration(bins, scores.primary.value),
+                "![Accuracy against confidence, and rows by confidence](calibration.png)",
+            ],
+        ),
+        Section("Labels, worst first", [_labels(per_class(targets, predicted(outputs), labels))]),
+        Section(
+            "Confusion",
+            [_pairs(counts, labels), "![Confusion matrix: truth by row, prediction by column](confusion.png)"],
+        ),
+        Section("The most confident mistakes", [_mistakes(mistakes)]),
+    ]
+
+
+def card_parts(target: Target) -> list[Section]:
+    """The labels, and what follows from there being no others."""
+    labels = target["labels"]
+    return [
+        Section(
+            "Labels",
+            [
+                f"Puts each row into one of {len(labels):,} classes: {', '.join(map(escape, labels))}.",
+                "Always answers with one of its labels, also where none fits: a low score is the only sign of it.",
+            ],
+        )
+    ]
+
+
+def confident_mistakes(
+    targets: Integers, probabilities: Floats, labels: Sequence[str], rows: ShownRows, most: int
+) -> list[Mistake]:
+    """The wrong rows, most confident first."""
+    predictions = probabilities.argmax(axis=1)
+    confidence = probabilities.max(axis=1)
+    wrong = (predictions != targets).nonzero()[0]
+    worst = wrong[(-confidence[wrong]).argsort(kind="stable")][:most]
+    return [
+        Mistake(
+            rows.sources[row],
+            rows.texts[row],
+            labels[targets[row]],
+            labels[predictions[row]],
+            float(confidence[row]),
+        )
+        for row in worst
+    ]
+
+
+def _calibration(bins: Sequence[CalibrationBin], accuracy: float) -> str:
+    claimed = sum(part.rows * part.confidence for part in bins) / sum(part.rows for part in bins)
+    gap = claimed - accuracy
+    verdict = (
+        "is over-confident"
+        if gap > 0.01
+        else "is under-confident"
+        if gap < -0.01
+        else "is neither over- nor under-confident"
+    )
+    return f"The model {verdict}: its confidence averages {claimed:.3f}, and it is right in {accuracy:.3f} of rows."
+
+
+def _labels(classes: Sequence[ClassScore]) -> str:
+    # a label without rows was not measured: it is listed, after the worst
+    worst_first = sorted(classes, key=lambda scores: (scores.rows == 0, scores.f1))
+    return table(
+        ("Label", "Precision", "Recall", "F1", "Rows"),
+        [
+            (
+                scores.label,
+                f"{scores.precision:.3f}",
+                f"{scores.recall:.3f}",
+                f"{scores.f1:.3f}",
+                f"{scores.rows:,}",
+            )
+            if scores.rows
+            else (scores.label, _ABSENT, _ABSENT, _ABSENT, "0")
+            for scores in worst_first
+        ],
+        align="lrrrr",
+    )
+
+
+def _pairs(counts: Integers, labels: Sequence[str]) -> str:
+    pairs = confused_pairs(counts, labels)
+    if not pairs:
+        return "No label was taken for another."
+    rows = [(pair.truth, pair.predicted, f"{pair.rows:,}", f"{pair.share:.1%}") for pair in pairs]
+    return table(("Truth", "Taken for", "Rows", "Share of the label"), rows, align="llrr")
+
+
+def _mistakes(mistakes: Sequence[Mistake]) -> str:
+    if not mistakes:
+        return "None."
+    return table(
+        ("Confidence", "Prediction", "Truth", "Row", "Source"),
+        [
+            (
+                f"{mistake.confidence:.3f}",
+                mistake.predicted,
+                mistake.truth,
+                shorten(mistake.shown, LONGEST_ROW),
+                mistake.source,
+            )
+            for mistake in mistakes
+        ],
+        align="rllll",
+    )

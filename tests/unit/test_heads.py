@@ -1,0 +1,168 @@
+"""The heads of both tasks: where they start, what they learn, and how far apart two readings are."""
+
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from boatyard import tasks
+from boatyard.config.errors import UserError
+from boatyard.config.schema import Model
+from boatyard.tasks.protocol import TrainingTask
+from boatyard.train.metric import metric, primary
+
+pytestmark = pytest.mark.unit
+
+WIDTH = 6
+TARGETS: dict[str, dict[str, Any]] = {
+    "classification": {"labels": ["berth", "fuel", "repair"]},
+    "regression": {"mean": 250_000.0, "std": 40_000.0},
+}
+
+
+class Settings:
+    """As far as a head reads `model`."""
+
+    dropout = 0.0
+
+
+def task(name: str) -> TrainingTask:
+    return tasks.training(name)
+
+
+def new_head(name: str, seed: int = 0) -> Any:
+    torch.manual_seed(seed)
+    return task(name).build_head(WIDTH, TARGETS[name], cast(Model, Settings()))
+
+
+def features(rows: int) -> Tensor:
+    return torch.randn(rows, WIDTH, generator=torch.Generator().manual_seed(1)) + 3
+
+
+def prices(of: Tensor) -> Tensor:
+    """A line, in a unit of its own."""
+    slope = torch.tensor([3.0, -2.0, 1.0, 0.5, 0.0, 1.0])
+    return 250_000 + 10_000 * ((of - 3) @ slope)
+
+
+@pytest.mark.parametrize("name", ["classification", "regression"])
+def test_a_head_is_restored_from_its_shape_and_weights(name: str) -> None:
+    head = new_head(name)
+    restored: Any = task(name).restore_head(WIDTH, head.shape())
+    restored.load_state_dict(head.state_dict())
+    for ours, theirs in zip(head.served(head(features(4))), restored.served(restored(features(4))), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("name", ["classification", "regression"])
+def test_every_output_that_is_served_has_a_row_for_each_input_row(name: str) -> None:
+    head = new_head(name)
+    served = head.served(head(features(4)))
+    assert len(served) == len(tasks.serving(name).OUTPUTS)
+    assert all(len(output) == 4 for output in served)
+
+
+def test_a_fitted_classifier_starts_where_the_labels_lie() -> None:
+    head, targets = new_head("classification"), torch.arange(90) % 3
+    offsets = 4 * torch.eye(3, WIDTH)
+    head.start_at(read := features(90) + offsets[targets], targets)
+    assert task("classification").validation_scores(head(read)["logits"].detach().numpy(), targets.numpy()) == {
+        "accuracy": 1.0,
+        "macro_f1": 1.0,
+    }
+    assert head(read)["logits"].mean(0).detach().numpy() == pytest.approx(np.zeros(3), abs=1e-4), "no label leads"
+
+
+def test_a_fitted_regression_starts_at_the_line_through_the_targets() -> None:
+    head, read = new_head("regression"), features(500)
+    head.start_at(read, prices(read))
+    values = head(read)["value"].detach().numpy()
+    error = task("regression").validation_scores(values, prices(read).numpy())["mean_absolute_error"]
+    assert error < 0.1 * float(prices(read).std())
+    assert values.mean() == pytest.approx(float(prices(read).mean()), rel=1e-3)
+
+
+def test_features_that_are_all_the_same_start_a_regression_at_the_mean() -> None:
+    head = new_head("regression")
+    head.start_at(torch.ones(20, WIDTH), torch.linspace(200_000, 300_000, 20))
+    assert head(torch.ones(1, WIDTH))["value"].item() == pytest.approx(250_000, rel=1e-3)
+
+
+def test_a_regression_learns_a_line_whatever_the_unit() -> None:
+    head, read = new_head("regression"), features(200)
+    optimizer = torch.optim.Adam(head.parameters(), lr=0.05)
+    before = head.loss(head(read), prices(read)).item()
+    for _ in range(200):
+        optimizer.zero_grad()
+        head.loss(head(read), prices(read)).backward()
+        optimizer.step()
+    assert head.loss(head(read), prices(read)).item() < before / 100
+    assert (head(read)["value"] - prices(read)).abs().mean() < 4_000
+
+
+def test_an_outlier_pulls_no_harder_than_a_row_one_deviation_off() -> None:
+    def pull(error: float) -> float:
+        raw = {"value": torch.tensor([250_000.0], requires_grad=True)}
+        new_head("regression").loss(raw, torch.tensor([250_000 + error])).backward()
+        assert raw["value"].grad is not None
+        return float(raw["value"].grad.abs())
+
+    assert pull(4e9) == pytest.approx(pull(40_000.0))
+    assert pull(10_000.0) == pytest.approx(pull(40_000.0) / 4)
+
+
+def test_a_target_that_never_varies_makes_no_number_infinite() -> None:
+    head: Any = task("regression").build_head(WIDTH, {"mean": 5.0, "std": 0.0}, cast(Model, Settings()))
+    assert torch.isfinite(head.loss(head(features(3)), torch.full((3,), 5.0)))
+
+
+@pytest.mark.parametrize("name", ["classification", "regression"])
+def test_divergence_is_none_between_equal_readings_and_the_same_both_ways(name: str) -> None:
+    head = new_head(name)
+    first, second = head(features(5)), new_head(name, seed=1)(features(5))
+    assert head.divergence(first, first).item() == pytest.approx(0, abs=1e-6)
+    assert head.divergence(first, second).item() == pytest.approx(head.divergence(second, first).item(), rel=1e-5)
+    assert head.divergence(first, second).item() > 0
+
+
+def test_a_divergence_does_not_depend_on_the_unit() -> None:
+    weights = nn.Linear(WIDTH, 1).state_dict()
+
+    def divergence(target: dict[str, float]) -> float:
+        head: Any = task("regression").build_head(WIDTH, target, cast(Model, Settings()))
+        head.linear.load_state_dict(weights)
+        return float(head.divergence(head(features(5)), head(features(5) + 1)).detach())
+
+    assert divergence({"mean": 0.0, "std": 1.0}) == pytest.approx(divergence({"mean": 9e5, "std": 3e4}), rel=1e-3)
+
+
+def test_errors_on_validation_are_in_the_targets_unit() -> None:
+    scores = task("regression").validation_scores(np.array([1.0, 5.0], np.float32), np.array([1.0, 1.0], np.float32))
+    assert scores == {"mean_absolute_error": 2.0, "root_mean_squared_error": pytest.approx(8**0.5)}
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "higher_is_better"),
+    [
+        ("classification", "score", True),
+        ("classification", "macro_f1", True),
+        ("classification", "loss", False),
+        ("regression", "score", False),
+        ("regression", "root_mean_squared_error", False),
+    ],
+)
+def test_a_metric_knows_where_better_lies(name: str, asked: str, higher_is_better: bool) -> None:
+    chosen = metric(name, asked, "sweep.metric")
+    assert chosen.higher_is_better is higher_is_better
+    assert chosen.direction == ("maximize" if higher_is_better else "minimize")
+    if asked == "score":
+        assert chosen == primary(name)
+
+
+def test_a_metric_that_the_task_does_not_measure_is_refused_by_the_key() -> None:
+    with pytest.raises(
+        UserError, match=r"^sweep\.metric=accuracy: .*mean_absolute_error, root_mean_squared_error, loss"
+    ):
+        metric("regression", "accuracy", "sweep.metric")

@@ -1,0 +1,142 @@
+"""The network: saved and opened without a difference, continued from a published one, and asked in any order."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from boatyard import inputs, tasks
+from boatyard.config.errors import UserError
+from boatyard.config.schema import Config, Model
+from boatyard.data.encode import Encoded
+from boatyard.inputs.text.backbone import TextBackbone, build_backbone
+from boatyard.inputs.text.encoder import make_inputs, open_encoder
+from boatyard.model import Network, Served, new_network, open_network, predict, save_network
+
+pytestmark = pytest.mark.unit
+
+ROWS = [("the slip is taken",), ("fuel",), ("who repairs a torn sail on a sunday morning",), ("a berth for the night",)]
+TARGETS = {"classification": {"labels": ["berth", "fuel", "repair"]}, "regression": {"mean": 100.0, "std": 20.0}}
+(MOORINGS,) = (Path(__file__).parents[1] / "fixtures/format-1/storage/models/moorings").glob("[0-9]*")
+SCRATCH = SimpleNamespace(vocabulary=200, hidden_size=16, layers=1, heads=2)
+
+
+def model(**changes: Any) -> Model:
+    """As far as a network reads it."""
+    text = SimpleNamespace(max_tokens=32, word_dropout=0.1, scratch=SCRATCH)
+    return cast(Model, SimpleNamespace(**{"name": None, "dropout": 0.1, "text": text, **changes}))
+
+
+def config(task: str, seed: int = 1) -> Config:
+    data = SimpleNamespace(input="text", task=task)
+    return cast(Config, SimpleNamespace(data=data, model=model(), train=SimpleNamespace(seed=seed)))
+
+
+@pytest.fixture(scope="module")
+def encoded(tmp_path_factory: pytest.TempPathFactory) -> Encoded:
+    folder = tmp_path_factory.mktemp("encoded")
+    make_inputs(model(), ["text"], ROWS * 3, folder)
+    columns = open_encoder(folder).encode(ROWS)
+    rows = Dataset.from_dict({name: column.to_pylist() for name, column in columns.items()})
+    return Encoded(folder, "0" * 16, {"test": rows})
+
+
+def batch(encoded: Encoded) -> dict[str, Tensor]:
+    return open_encoder(encoded.folder).collate(encoded.splits["test"].to_list())
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_what_is_saved_opens_as_the_same_network(task: str, encoded: Encoded, tmp_path: Path) -> None:
+    network = new_network(config(task), TARGETS[task], encoded)
+    save_network(config(task), network, tmp_path)
+    opened = open_network(tmp_path)
+    assert opened.state_dict().keys() == network.state_dict().keys()
+    for ours, theirs in zip(Served(network)(**batch(encoded)), Served(opened)(**batch(encoded)), strict=True):
+        assert torch.equal(ours, theirs)
+    assert json.loads((tmp_path / "config.json").read_text()).keys() == {"input", "task", "backbone", "head"}
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["config.json", "model.safetensors"], "no pickle"
+
+
+def test_the_same_seed_makes_the_same_network_and_another_seed_another(encoded: Encoded) -> None:
+    def weights(seed: int) -> Tensor:
+        network = new_network(config("classification", seed), TARGETS["classification"], encoded)
+        return torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
+
+    assert torch.equal(weights(1), weights(1))
+    assert not torch.equal(weights(1), weights(2))
+
+
+def test_a_loss_is_there_where_targets_are_and_its_division_is_left_to_trainer(encoded: Encoded) -> None:
+    network = new_network(config("regression"), TARGETS["regression"], encoded)
+    assert network(**batch(encoded)).keys() == {"value"}
+    assert list(network(**batch(encoded), labels=torch.ones(4))) == ["loss", "value"]
+    assert network.accepts_loss_kwargs is False
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_outputs_come_by_name_and_in_the_rows_order_however_they_are_batched(task: str, encoded: Encoded) -> None:
+    network = new_network(config(task), TARGETS[task], encoded)
+    rows = encoded.splits["test"]
+    together = predict(config(task), network, encoded.folder, rows)
+    assert list(together) == list(tasks.serving(task).OUTPUTS)
+    alone = [predict(config(task), network, encoded.folder, rows.select([index])) for index in range(len(rows))]
+    for name, output in together.items():
+        assert output == pytest.approx(np.concatenate([each[name] for each in alone]), rel=1e-4, abs=1e-5)
+
+
+def test_the_graph_answers_as_the_network_does(encoded: Encoded, tmp_path: Path) -> None:
+    import onnxruntime as ort
+
+    network = new_network(config("regression"), TARGETS["regression"], encoded)
+    expected = [output.detach().numpy() for output in Served(network)(**batch(encoded))]
+    inputs.training("text").export_graph(Served(network), ["value", "embedding"], tmp_path / "model.onnx")
+    session = ort.InferenceSession(tmp_path / "model.onnx")
+    feeds = {node.name: batch(encoded).get(node.name, torch.zeros(0)).numpy() for node in session.get_inputs()}
+    feeds["token_type_ids"] = np.zeros_like(feeds["input_ids"])
+    for ours, theirs in zip(expected, session.run(["value", "embedding"], feeds), strict=True):
+        assert theirs == pytest.approx(ours, rel=1e-3, abs=1e-4)
+
+
+def test_a_backbone_without_checkpointed_activations_says_so() -> None:
+    with pytest.raises(UserError, match=r"train\.activation_checkpointing=true"):
+        Network(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)).activation_checkpointing_enable()
+
+
+def read(backbone: TextBackbone) -> Tensor:
+    with torch.no_grad():
+        embedded: Tensor = backbone.eval()(torch.tensor([[2, 10, 11, 12, 3]]), torch.ones(1, 5, dtype=torch.int64))
+    return embedded[0]
+
+
+def test_a_bundle_of_format_1_is_continued_with_the_backbone_that_it_had() -> None:
+    backbone = build_backbone(model(name=str(MOORINGS)), MOORINGS)
+    by_the_version_before = [0.824381, 0.394268, 0.160775, -0.244317, 0.415852, 0.417098, -0.18205, -0.587508]
+    assert read(backbone)[:8].tolist() == pytest.approx(by_the_version_before, abs=1e-5)
+
+
+def test_a_bundle_is_continued_for_another_task_with_the_same_backbone(encoded: Encoded, tmp_path: Path) -> None:
+    network = new_network(config("classification"), TARGETS["classification"], encoded)
+    save_network(config("classification"), network, tmp_path)
+    (tmp_path / "bundle.json").write_text("{}")
+    tokens = Tokenizer.from_file(str(encoded.folder / "tokenizer.json"))
+    tokens.save(str(tmp_path / "tokenizer.json"))
+    continued = build_backbone(model(name=str(tmp_path)), tmp_path)
+    assert torch.equal(read(continued), read(cast(TextBackbone, network.backbone)))
+    head: Any = tasks.training("regression").build_head(continued.width, TARGETS["regression"], model())
+    assert Network(continued, head)(**batch(encoded))["value"].shape == (4,)
+
+
+def test_a_bundle_of_another_input_is_refused(encoded: Encoded, tmp_path: Path) -> None:
+    (tmp_path / "bundle.json").write_text("{}")
+    (tmp_path / "config.json").write_text(json.dumps({"input": "sequence", "backbone": {}}))
+    save_file({}, tmp_path / "model.safetensors")
+    with pytest.raises(UserError, match="this model reads sequence, not text"):
+        build_backbone(model(name=str(tmp_path)), encoded.folder)
