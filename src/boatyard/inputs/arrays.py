@@ -11,9 +11,7 @@ import pyarrow as pa
 from boatyard.inputs.protocol import Features, OpenInput
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from torch import Tensor, nn
+    from torch import Tensor
 
 
 class ArrayEncoder:
@@ -35,22 +33,6 @@ class ArrayEncoder:
 
         names = items[0].keys() - {"cost", "target"}
         return {name: torch.tensor([item[name] for item in items]) for name in sorted(names)}
-
-
-def export_arrays(network: nn.Module, example: Mapping[str, Tensor], outputs: Sequence[str], graph: Path) -> None:
-    """For `export_graph`. `example`: the graph's inputs, of two rows or more."""
-    import torch
-
-    torch.onnx.export(
-        network.eval(),
-        tuple(example.values()),
-        str(graph),
-        input_names=list(example),
-        output_names=list(outputs),
-        dynamic_axes={name: {0: "batch"} for name in (*example, *outputs)},
-        opset_version=17,
-        dynamo=False,
-    )
 
 
 class ArrayFeatures:

@@ -83,7 +83,7 @@ def report(
     outputs: Outputs,  # noqa: ARG001
     targets: NDArray[Any],  # noqa: ARG001
     target: Target,  # noqa: ARG001
-    shown: ShownRows,  # noqa: ARG001
+    rows: ShownRows,  # noqa: ARG001
     config: Config,  # noqa: ARG001
     folder: Path,  # noqa: ARG001
 ) -> list[Section]:

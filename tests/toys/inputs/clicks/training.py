@@ -4,9 +4,10 @@ import pyarrow as pa
 import torch
 from boatyard.inputs.clicks.serving import PAGES, Clicks
 
-from boatyard.inputs.arrays import ArrayEncoder, ArrayFeatures, export_arrays
+from boatyard.inputs.arrays import ArrayEncoder, ArrayFeatures
 from boatyard.inputs.defaults import *  # noqa: F403
 from boatyard.inputs.defaults import read_as_served
+from boatyard.inputs.graphs import quantize_graph, write_graph  # noqa: F401
 
 
 def fields(data):
@@ -45,7 +46,7 @@ def restore_backbone(shape):
 
 
 def export_graph(network, outputs, graph):
-    export_arrays(network, {"pages": torch.zeros(2, PAGES)}, outputs, graph)
+    write_graph(network, {"pages": torch.zeros(2, PAGES)}, outputs, graph)
 
 
 def simple_features():
