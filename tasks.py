@@ -1,4 +1,4 @@
-"""What a person does with this repository: `uv run invoke --list`. Each task calls the package or one tool."""
+"""The tasks of this repository: `uv run invoke --list`. Each runs a module of the package or one tool."""
 
 import os
 import shlex
@@ -16,28 +16,28 @@ _OVERRIDES = {"override": "a Hydra override such as model=minilm or train.seed=1
 
 
 def _run(context: Context, *words: str, **environment: str) -> None:
-    """Run, and pass on what signals come in and what exit status goes out: who stops the task stops the command.
+    """Run a command, forward signals to it, and exit with its status if it fails.
 
-    A task does not become the command (exec), because another may follow, as in `invoke lint types`.
+    The command does not replace this process (exec), because another task may follow, as in `invoke lint types`.
     """
-    how = context.config.run
-    if how.echo or how.dry:  # invoke's own flags
+    flags = context.config.run
+    if flags.echo or flags.dry:  # invoke's own flags
         print(shlex.join(words), flush=True)
-    if how.dry:
+    if flags.dry:
         return
-    came: list[int] = []
+    pending: list[int] = []
     running: list[subprocess.Popen[bytes]] = []
 
-    def pass_on(number: int, _: object) -> None:
+    def forward(number: int, _: object) -> None:
         if not running:
-            came.append(number)
-        elif number != signal.SIGINT or not _hears_the_keyboard():
+            pending.append(number)
+        elif number != signal.SIGINT or not _receives_ctrl_c():
             running[0].send_signal(number)
 
-    before = {number: signal.signal(number, pass_on) for number in ending_signals()}
+    before = {number: signal.signal(number, forward) for number in ending_signals()}
     try:
         running.append(subprocess.Popen(words, env={**os.environ, **environment}))
-        for number in came:
+        for number in pending:
             running[0].send_signal(number)
         status = running[0].wait()
     finally:
@@ -47,8 +47,8 @@ def _run(context: Context, *words: str, **environment: str) -> None:
         raise Exit(code=status if status > 0 else 128 - status)
 
 
-def _hears_the_keyboard() -> bool:
-    """Whether a terminal sends Ctrl-C to the command itself: passed on, it would count as pressed twice."""
+def _receives_ctrl_c() -> bool:
+    """Whether the terminal sends Ctrl-C to the command itself: forwarded too, it would count twice."""
     if os.name == "nt":
         return True
     try:
@@ -63,13 +63,13 @@ def _module(context: Context, module: str, *words: str, **environment: str) -> N
 
 
 def _tool(name: str) -> str:
-    """A command that was installed beside this Python, whatever the PATH."""
+    """A program installed beside this Python, independently of PATH."""
     return str(Path(sys.executable).with_name(name))
 
 
 @task(iterable=["override"], help=_OVERRIDES)
 def pipeline(context, override):
-    """Everything: prepare, train, evaluate, export, publish, ask the model one question."""
+    """Run all stages: prepare, train, evaluate, export, publish; then ask the model one question."""
     _module(context, "boatyard.pipeline", *override)
 
 
@@ -79,7 +79,7 @@ def data(context, override):
     _module(context, "boatyard.data", *override)
 
 
-@task(iterable=["override"], help={"resume": "go on where such a run stopped, as is the default", **_OVERRIDES})
+@task(iterable=["override"], help={"resume": "resume where such a run stopped, as is the default", **_OVERRIDES})
 def train(context, override, resume=False):
     """Fit the network."""
     _module(context, "boatyard.train", *override, *(["train.resume=auto"] if resume else []))
@@ -87,7 +87,7 @@ def train(context, override, resume=False):
 
 @task(iterable=["override"], help=_OVERRIDES)
 def profile(context, override):
-    """Tell where a training step's time goes."""
+    """Measure where the time of a training step goes."""
     _module(context, "boatyard.train.profile", *override)
 
 
@@ -99,45 +99,45 @@ def sweep(context, override, name="quick"):
 
 @task(iterable=["override"], help=_OVERRIDES)
 def evaluate(context, override):
-    """Score what was trained, beside a simple baseline."""
+    """Score the trained network, beside a simple baseline."""
     _module(context, "boatyard.evaluate", *override)
 
 
 @task(iterable=["override"], help=_OVERRIDES)
 def export(context, override):
-    """Make the bundle that is served: ONNX, int8 where it is as good."""
+    """Make the bundle that is served: ONNX, in int8 where it is as good."""
     _module(context, "boatyard.export", *override)
 
 
 @task(iterable=["override"], help=_OVERRIDES)
 def retrain(context, override):
-    """Learn from feedback in the journal, and promote what is better by more than chance."""
+    """Train on feedback from the journal too, and promote the new model if it is better by more than chance."""
     _module(context, "boatyard.retrain", *override)
 
 
 @task(iterable=["override"], help=_OVERRIDES)
 def repro(context, override):
-    """Redo the stages that something changed for: what DVC keeps."""
+    """Rerun the DVC stages whose inputs changed."""
     _module(context, "boatyard.config.params", *override)
     _module(context, "dvc", "repro")
 
 
 @task
 def push(context):
-    """Copy what DVC keeps to its remote."""
+    """Copy the outputs of DVC stages to the remote."""
     _module(context, "dvc", "push")
 
 
 @task
 def pull(context):
-    """Fetch what DVC keeps from its remote."""
-    unmade = [] if Path("dvc.lock").exists() else ["--allow-missing"]  # no stage was ever run: only rows are kept
-    _module(context, "dvc", "pull", *unmade)
+    """Fetch the outputs of DVC stages from the remote."""
+    missing = [] if Path("dvc.lock").exists() else ["--allow-missing"]  # before the first run there are only rows
+    _module(context, "dvc", "pull", *missing)
 
 
 @task
 def models(context):
-    """List what is published, and what each alias points at."""
+    """List the published versions, and what each alias points at."""
     _module(context, "boatyard.registry", "models")
 
 
@@ -147,7 +147,10 @@ def stage(context, name, version, override):
     _module(context, "boatyard.registry.staging", name, version, *override)
 
 
-_MOVING = {"alias": "the alias to move", "expected": "the version that it must point at now; none: it must be new"}
+_MOVING = {
+    "alias": "the alias to move",
+    "expected": "move it only if it points at this version; none: only if it is new",
+}
 
 
 @task(help=_MOVING)
@@ -168,21 +171,21 @@ def _move(context: Context, *words: str, alias: str, expected: str) -> None:
 
 @task(help={"model": "NAME, NAME@ALIAS or NAME@VERSION", "port": "to listen on"})
 def serve(context, model="", port=""):
-    """Answer over HTTP; the page to try it is at /docs."""
-    given = {"BOATYARD_MODEL": model, "PORT": port}
-    _module(context, "boatyard.api", **{name: value for name, value in given.items() if value})
+    """Serve a model over HTTP; /docs is a page to try it on."""
+    settings = {"BOATYARD_MODEL": model, "PORT": port}
+    _module(context, "boatyard.api", **{name: value for name, value in settings.items() if value})
 
 
 @task(help={"model": "NAME, NAME@ALIAS or NAME@VERSION", "port": "to listen on"})
 def monitor(context, model="", port=""):
-    """Watch a model over HTTP: the latest drift report at /drift, figures at /statistics."""
-    given = {"BOATYARD_MODEL": model, "PORT": port}
-    _module(context, "boatyard.monitor", "serve", **{name: value for name, value in given.items() if value})
+    """Serve the monitor of a model: the latest drift report at /drift, figures at /statistics."""
+    settings = {"BOATYARD_MODEL": model, "PORT": port}
+    _module(context, "boatyard.monitor", "serve", **{name: value for name, value in settings.items() if value})
 
 
 @task(help={"model": "NAME, NAME@ALIAS or NAME@VERSION"})
 def drift(context, model=""):
-    """Compare the last day's traffic with what the model was accepted on; exit status 3 on drift."""
+    """Compare the last day's traffic with the model's reference; exit status 3 on drift."""
     _module(context, "boatyard.monitor", **({"BOATYARD_MODEL": model} if model else {}))
 
 
@@ -194,7 +197,7 @@ def frontend(context, port=""):
 
 @task
 def stack(context):
-    """Start the server, the monitor, the web page and, where it is installed, Prometheus; Ctrl-C ends all of them."""
+    """Start the server, the monitor, the web page and, if installed, Prometheus; Ctrl-C ends them all."""
     _run(context, sys.executable, str(Path("deploy", "local", "stack.py")))
 
 
@@ -207,14 +210,14 @@ def screenshots(context):
 @task(
     help={
         "select": "only tests that match, as pytest's -k",
-        "unit": "only those that need no server and no training",
+        "unit": "only those without servers and training",
         "images": "only those that build and run the images",
-        "all_": "everything, with the coverage, as continuous integration does",
+        "all_": "everything, with coverage, as in continuous integration",
     }
 )
 def test(context, select="", unit=False, images=False, all_=False):
-    """Run the tests of the main job and of all its parts, in minutes; those marked slow only with --all or --select."""
-    parts = ["cloud", "integration", "unit"]  # in this order, so that no long one is alone at the end
+    """Run the tests, in minutes; those marked slow only with --all or --select."""
+    parts = ["cloud", "integration", "unit"]  # in this order no long test runs alone at the end
     chosen = ["-k", select] if select else []
     if unit:
         parts = ["unit"]
@@ -226,19 +229,19 @@ def test(context, select="", unit=False, images=False, all_=False):
     elif not select:
         chosen += ["-m", "not slow"]
     folders = [f"tests/{part}" for part in parts]
-    two = ["--numprocesses=2", "--no-loadscope-reorder"]  # most tests wait for a process that starts
-    _module(context, "pytest", *two, *folders, *chosen, OMP_NUM_THREADS="1")
+    parallel = ["--numprocesses=2", "--no-loadscope-reorder"]  # most tests wait for a process to start
+    _module(context, "pytest", *parallel, *folders, *chosen, OMP_NUM_THREADS="1")
 
 
-@task(help={"check": "write nothing, say what is not as the source has it"})
+@task(help={"check": "write nothing; fail if a file is out of date"})
 def alerts(context, check=False):
-    """Make the alerts of Prometheus and of Cloud Monitoring from deploy/alerts/alerts.yaml."""
+    """Generate the alerts of Prometheus and Cloud Monitoring from deploy/alerts/alerts.yaml."""
     _module(context, "boatyard.cloud.alerts", *(["--check"] if check else []))
 
 
-@task(help={"serve": "show it at http://localhost:8010, and again after each change"})
+@task(help={"serve": "serve it at http://localhost:8010, rebuilt after each change"})
 def docs(context, serve=False):
-    """Build the documentation into site/; a link or a page that is missing is an error."""
+    """Build the documentation into site/; a missing link or page is an error."""
     words = ["serve", "--dev-addr=localhost:8010"] if serve else ["build"]
     _module(context, "mkdocs", *words, "--strict", NO_MKDOCS_2_WARNING="1")
 
@@ -251,7 +254,7 @@ def doctor(context, override):
 
 @task
 def lint(context):
-    """Check style and find likely mistakes, in configuration and workflows too."""
+    """Check style and find likely mistakes, also in configuration and workflows."""
     _module(context, "ruff", "check")
     _module(context, "ruff", "format", "--check")
     _run(context, sys.executable, str(Path("deploy", "check.py")))
@@ -260,21 +263,21 @@ def lint(context):
     lock(context, check=True)
 
 
-@task(help={"check": "change nothing; fail where pyproject.toml says otherwise"})
+@task(help={"check": "change nothing; fail if a file does not match pyproject.toml"})
 def lock(context, check=False):
-    """Pin what the images install, by hash, in requirements/."""
+    """Pin the packages of the images, by hash, in requirements/."""
     _run(context, sys.executable, str(Path("requirements", "lock.py")), *(["--check"] if check else []))
 
 
 @task(help={"name": "only this one of dockerfiles/"})
 def images(context, name=""):
-    """Build the images, as boatyard-NAME:COMMIT and boatyard-NAME:latest; BASE_IMAGE is what they stand on."""
+    """Build the images as boatyard-NAME:COMMIT and boatyard-NAME:latest; BASE_IMAGE sets their base."""
     from boatyard import __version__
     from boatyard.train.tracking import git_commit
 
     commit = git_commit() or "unknown"
-    given = {"COMMIT": commit, "VERSION": __version__, "BASE_IMAGE": os.environ.get("BASE_IMAGE")}
-    arguments = [f"--build-arg={key}={value}" for key, value in given.items() if value]
+    build_arguments = {"COMMIT": commit, "VERSION": __version__, "BASE_IMAGE": os.environ.get("BASE_IMAGE")}
+    arguments = [f"--build-arg={key}={value}" for key, value in build_arguments.items() if value]
     for image in [name] if name else sorted(file.stem for file in Path("dockerfiles").iterdir()):
         tags = [f"--tag=boatyard-{image}:{tag}" for tag in (commit.replace("+", "-"), "latest")]
         file = f"--file=dockerfiles/{image}.dockerfile"
@@ -283,13 +286,13 @@ def images(context, name=""):
 
 @task
 def types(context):
-    """Check the types."""
+    """Check types."""
     _module(context, "mypy")
 
 
 @task(name="format")
 def format_(context):
-    """Mend the style."""
+    """Fix the style."""
     _module(context, "ruff", "check", "--fix-only")
     _module(context, "ruff", "format")
 
@@ -297,7 +300,7 @@ def format_(context):
 @task(
     help={
         "name": "a file in benchmarks/: banking77, drift, inbox, jobs, journal, prepare, serve, start, train",
-        "arguments": "passed on to it",
+        "arguments": "for that file",
     }
 )
 def bench(context, name, arguments=""):
@@ -308,14 +311,14 @@ def bench(context, name, arguments=""):
 @task(
     help={
         "host": "the server",
-        "users": "who ask at the same time",
-        "seconds": "for how long",
-        "rows": "a CSV file of what they ask",
-        "page": "steer it in a browser, at http://localhost:8089",
+        "users": "number of concurrent users",
+        "seconds": "duration",
+        "rows": "a CSV file with their inputs",
+        "page": "control it in a browser, at http://localhost:8089",
     }
 )
 def load_test(context, host="http://localhost:8000", users=50, seconds=60, rows="data/raw/inbox.csv", page=False):
-    """Let many people use a running server; the report, with plots, goes to reports/load/."""
+    """Load a running server with many users; the report, with plots, goes to reports/load/."""
     folder = Path("reports", "load")
     folder.mkdir(parents=True, exist_ok=True)
     words = ["--locustfile", str(Path("benchmarks", "locustfile.py")), f"--host={host}", f"--rows={rows}"]
@@ -326,7 +329,7 @@ def load_test(context, host="http://localhost:8000", users=50, seconds=60, rows=
     _module(context, "locust", *words)
 
 
-@task(help={"name": "one word of small letters and digits"})
+@task(help={"name": "one word of lower-case letters and digits"})
 def adopt(context, name):
     """Make this clone of the template a project of your own, called NAME everywhere (docs/how-to/adopt.md)."""
     _module(context, "boatyard.template", "adopt", name)
@@ -334,18 +337,18 @@ def adopt(context, name):
 
 @task(
     help={
-        "source": "the template's repository; by default where it was last taken from",
+        "source": "the template's repository; by default that of the last update",
         "ref": "a branch or tag of it",
     }
 )
 def update_template(context, source="", ref=""):
-    """Merge what is new in the template into your project, under its name."""
+    """Merge the template's changes into your project, under its name."""
     _module(context, "boatyard.template", "update", *([source] if source else []), *([f"--ref={ref}"] if ref else []))
 
 
 @task
 def clean(context):
-    """Remove prepared data, runs and reports; what is published stays."""
+    """Remove prepared data, runs and reports; published models stay."""
     parts = ("data", "drift", "evaluation", "load", "profile", "staging", "sweeps")
     for folder in ("data/processed", "runs", *(f"reports/{part}" for part in parts)):
         if Path(folder).exists():
@@ -357,7 +360,7 @@ cloud = Collection("cloud")
 
 
 def _cloud(**options):
-    """A task of `invoke cloud.NAME`, by the name of the function without `cloud_`."""
+    """A decorator: `cloud_NAME` becomes the task `cloud.NAME`."""
 
     def add(function):
         cloud.add_task(task(**options)(function), name=function.__name__.removeprefix("cloud_"))
@@ -369,23 +372,23 @@ def _on_cloud(context: Context, command: str, *words: str) -> None:
     _module(context, "boatyard.cloud", command, *words)
 
 
-_SERVICE = "which one: api, monitor or frontend"
+_SERVICE = "api, monitor or frontend"
 _JOB = {
     "machine": "such as n1-standard-8",
     "gpu": "t4, l4, v100, a100, a100-80gb or h100",
-    "spot": "cheaper, and may be taken away at any time",
+    "spot": "cheaper machines, which may be preempted at any time",
     "workers": "machines that train together",
-    "detach": "do not wait for the end",
+    "detach": "do not follow the job",
     "dry_run": "print the request instead",
 }
 
 
 @_cloud(iterable=["override"], help=_JOB | _OVERRIDES)
 def cloud_train(context, override, machine="", gpu="", spot=False, workers=0, detach=False, dry_run=False):
-    """Train on Vertex AI, and follow the job to its end."""
-    chosen = {"machine": machine, "gpu": gpu, "spot": "true" if spot else "", "workers": workers or ""}
-    keys = [f"cloud.train.{key}={value}" for key, value in chosen.items() if value]
-    flags = [flag for flag, given in (("--detach", detach), ("--dry-run", dry_run)) if given]
+    """Train on Vertex AI, and follow the job until it ends."""
+    settings = {"machine": machine, "gpu": gpu, "spot": "true" if spot else "", "workers": workers or ""}
+    keys = [f"cloud.train.{key}={value}" for key, value in settings.items() if value]
+    flags = [flag for flag, is_set in (("--detach", detach), ("--dry-run", dry_run)) if is_set]
     _on_cloud(context, "train", *flags, *keys, *override)
 
 
@@ -406,7 +409,7 @@ def cloud_cancel(context, job):
     help={"service": _SERVICE, "dry_run": "print what would be deployed instead", **_OVERRIDES},
 )
 def cloud_deploy(context, override, service="api", dry_run=False):
-    """Deploy to Cloud Run: traffic moves once the new revision has answered."""
+    """Deploy to Cloud Run; traffic moves once the new revision has answered."""
     _on_cloud(context, "deploy", f"--service={service}", *(["--dry-run"] if dry_run else []), *override)
 
 
@@ -418,19 +421,19 @@ def cloud_status(context):
 
 @_cloud(help={"service": _SERVICE})
 def cloud_logs(context, service="api"):
-    """Print what a service has logged lately."""
+    """Print the newest log entries of a service."""
     _on_cloud(context, "logs", f"--service={service}")
 
 
 @_cloud(help={"service": _SERVICE})
 def cloud_rollback(context, service="api"):
-    """Send a service's traffic to the revision before."""
+    """Send a service's traffic back to the previous revision."""
     _on_cloud(context, "rollback", f"--service={service}")
 
 
 @_cloud(help={"yes": "really"})
 def cloud_destroy(context, yes=False):
-    """Delete the services; what is stored stays."""
+    """Delete the services; the storage stays."""
     _on_cloud(context, "destroy", *(["--yes"] if yes else []))
 
 

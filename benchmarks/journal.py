@@ -1,7 +1,7 @@
 """What the journal keeps when servers are killed, and what it costs:  python benchmarks/journal.py
 
 200 clients request 20,000 predictions from two server processes while one of them is killed with kill -9 twice; then
-from two processes of a plain app that appends to one CSV, without any kill. Then a server with the journal and one whose
+from two processes of a plain app that keeps one CSV, without any kill. Then a server with the journal and one whose
 journal writes nothing take turns. Serves inbox@production. Writes reports/benchmarks/journal.md and .json; fails if a
 goal is missed.
 """
@@ -89,7 +89,7 @@ def cost(folder: Path) -> dict[str, Any]:
     rounds: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
     for number in range(ROUNDS):
         for name in sorted(commands, reverse=number % 2 == 1):
-            with boatyard(storages[name], commands[name]) as server:  # a new process each time, as processes differ in speed
+            with boatyard(storages[name], commands[name]) as server:  # a new process each time
                 before = server.cpu_seconds
                 rate = wrk(server, bodies, CONNECTIONS, ROUND_SECONDS)["per_second"]
                 microseconds = 1e6 * (server.cpu_seconds - before) / (rate * ROUND_SECONDS)

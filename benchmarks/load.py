@@ -24,8 +24,8 @@ from boatyard.config.errors import UserError
 from boatyard.registry import Reference
 from boatyard.storage import open_storage
 
-sys.path.append(str(Path(__file__).parents[1] / "tests"))
-import processes  # noqa: E402 - shared with the tests
+sys.path.append(str(Path(__file__).parents[1] / "tests"))  # shares the server process with the tests
+import processes
 
 BOATYARD = (sys.executable, "-m", "boatyard.api")
 SERVERS = Path(__file__).parent / "servers"

@@ -1,6 +1,6 @@
-"""Holds .github/, cloudbuild.yaml and what lies here against the schemas of those who read it: `invoke lint`.
+"""Validate .github/, cloudbuild.yaml and deploy/ against the schemas of their readers: `invoke lint`.
 
-Templates are checked as they are: a placeholder such as $image may stand for any one value.
+Templates are checked unrendered: a placeholder such as $image is valid as any single value.
 """
 
 import re
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 COVERED = (".github", "deploy", "cloudbuild.yaml")
 SUFFIXES = {".json", ".yaml", ".yml"}
 
-# the first that fits counts; a schema of two words is a Google API's message
+# the first matching pattern applies; a schema of two words is a message of a Google API
 RULES = {
     ".github/workflows/*": ["vendor.github-workflows", "custom.github-workflows-require-timeout"],
     ".github/dependabot.yml": ["vendor.dependabot"],
@@ -38,14 +38,14 @@ RULES = {
     "deploy/alerts/*": ["monitoring.v3 AlertPolicy"],
     "deploy/prometheus/*": [],  # promtool does: tests/integration/test_alerts.py
     "deploy/local/compose.yaml": ["vendor.compose-spec"],
-    "deploy/grafana/*": [],  # no schema is at hand: tests/integration/test_dashboard.py reads them
+    "deploy/grafana/*": [],  # no schema available: tests/integration/test_dashboard.py reads them
 }
 
 _PLACEHOLDER = re.compile(r"\$(\w+|\{\w+\})")
 
 
 def problems(root: Path) -> Iterator[str]:
-    """One line for each thing that is wrong under `root`, with the file and the place in it."""
+    """A line for each mistake under `root`, with the file and the place in it."""
     for path in sorted(_files(root)):
         name = path.relative_to(root).as_posix()
         rule = next((pattern for pattern in RULES if fnmatch(name, pattern)), None)
@@ -53,7 +53,7 @@ def problems(root: Path) -> Iterator[str]:
             yield f"{name}: nothing checks it; add a rule to deploy/check.py"
             continue
         try:
-            content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))  # of which JSON is a part
+            content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))  # YAML includes JSON
         except YAMLError as error:
             yield f"{name}: {' '.join(str(error).split())}"
             continue
@@ -70,18 +70,18 @@ def _files(root: Path) -> Iterator[Path]:
 def _mistakes(content: Any, schema: str) -> Iterator[str]:
     for error in _validator(schema).iter_errors(content):
         if not (isinstance(error.instance, str) and _PLACEHOLDER.fullmatch(error.instance)):
-            nearest = best_match([error])  # of the choices in a schema, what the file comes nearest to
+            nearest = best_match([error])  # among the alternatives in a schema, the most relevant error
             yield f"{nearest.json_path.removeprefix('$.')}: {nearest.message:.200}"
 
 
 @cache
 def _validator(schema: str) -> Validator:
     api, _, message = schema.partition(" ")
-    described = google_schema(api, message) if message else get_builtin_schema(schema)
-    return validator_for(described)(described)
+    definition = google_schema(api, message) if message else get_builtin_schema(schema)
+    return validator_for(definition)(definition)
 
 
 if __name__ == "__main__":
-    wrong = list(problems(ROOT))
-    print("\n".join(wrong) or "configuration: ok")
-    sys.exit(bool(wrong))
+    lines = list(problems(ROOT))
+    print("\n".join(lines) or "configuration: ok")
+    sys.exit(bool(lines))

@@ -1,7 +1,7 @@
-"""Everything on this machine at once, until Ctrl-C or another signal to end: `uv run invoke stack`.
+"""Run all services on this machine until Ctrl-C or another ending signal: `uv run invoke stack`.
 
-The api, the monitor, the web page, and Prometheus where it is installed. What they say comes out line by line under
-their names; where one of them ends by itself, the others are ended too.
+These are the api, the monitor, the web page and, if installed, Prometheus. Each line of their output is prefixed with
+the name; if one of them exits, the others are stopped too.
 """
 
 import os
@@ -24,7 +24,7 @@ GRACE_SECONDS = 15
 
 @dataclass(frozen=True)
 class Part:
-    """A server, and where it listens."""
+    """A server process and its port."""
 
     name: str
     command: tuple[str, ...]
@@ -32,15 +32,15 @@ class Part:
 
     @property
     def url(self) -> str:
-        """For a person, and for the other parts."""
+        """Its address, for people and for the other parts."""
         return f"http://localhost:{self.port}"
 
 
 def parts() -> list[Part]:
-    """Ports may be named: API_PORT, MONITOR_PORT, FRONTEND_PORT, PROMETHEUS_PORT. Raises UserError: one is none."""
+    """The servers, on ports from API_PORT, MONITOR_PORT, FRONTEND_PORT and PROMETHEUS_PORT. Raises UserError."""
 
-    def module(name: str, default: int, *arguments: str) -> Part:
-        return Part(name, (sys.executable, "-m", f"boatyard.{name}", *arguments), _port(name, default))
+    def module(name: str, default: int, *words: str) -> Part:
+        return Part(name, (sys.executable, "-m", f"boatyard.{name}", *words), _port(name, default))
 
     api, monitor, frontend = module("api", 8000), module("monitor", 8001, "serve"), module("frontend", 8501)
     if binary := shutil.which("prometheus"):
@@ -56,37 +56,37 @@ def _port(name: str, default: int) -> int:
 
 
 def _configure(api: Part, monitor: Part) -> Path:
-    """Prometheus' configuration, with the ports of this stack."""
+    """Write Prometheus' configuration with the ports of this stack; returns the file."""
     source = ROOT / "deploy" / "prometheus"
-    configuration = (source / "prometheus.yml").read_text(encoding="utf-8")
-    for default, own in (
+    settings = (source / "prometheus.yml").read_text(encoding="utf-8")
+    for old, new in (
         ("localhost:8000", f"localhost:{api.port}"),
         ("localhost:8001", f"localhost:{monitor.port}"),
         ("alerts.yml", str(source / "alerts.yml")),
     ):
-        configuration = configuration.replace(default, own)
-    written = ROOT / "runs" / "prometheus" / "prometheus.yml"
-    written.parent.mkdir(parents=True, exist_ok=True)
-    written.write_text(configuration, encoding="utf-8")
-    return written
+        settings = settings.replace(old, new)
+    file = ROOT / "runs" / "prometheus" / "prometheus.yml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(settings, encoding="utf-8")
+    return file
 
 
 def main() -> int:
-    """0 when it was stopped; 1 where a part ended by itself; 2 where a port is wrong."""
+    """Returns the exit status: 0 after a signal, 1 if a part ended by itself, 2 if a port is wrong."""
     stop = threading.Event()
     for number in ending_signals():
         signal.signal(number, lambda *_: stop.set())
     try:
-        chosen = parts()
-    except UserError as wrong:
-        print(f"stack: {wrong}", file=sys.stderr)
+        servers = parts()
+    except UserError as error:
+        print(f"stack: {error}", file=sys.stderr)
         return 2
-    where = {f"BOATYARD_{part.name.upper()}": part.url for part in chosen if part.name in ("api", "monitor")}
-    width = max(len(part.name) for part in chosen)
+    addresses = {f"BOATYARD_{part.name.upper()}": part.url for part in servers if part.name in ("api", "monitor")}
+    width = max(len(part.name) for part in servers)
     running: dict[Part, subprocess.Popen[str]] = {}
     try:
-        for part in chosen:
-            running[part] = _start(part, where)
+        for part in servers:
+            running[part] = _start(part, addresses)
             threading.Thread(target=_show, args=(part.name.ljust(width), running[part]), daemon=True).start()
             print(f"{part.name.ljust(width)} | {part.url}", flush=True)
         ended = None
@@ -100,15 +100,15 @@ def main() -> int:
     return 0 if stop.is_set() else 1
 
 
-def _start(part: Part, where: dict[str, str]) -> "subprocess.Popen[str]":
+def _start(part: Part, addresses: dict[str, str]) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         part.command,
         cwd=ROOT,
-        env=os.environ | where | {"PORT": str(part.port), "PYTHONUNBUFFERED": "1"},
+        env=os.environ | addresses | {"PORT": str(part.port), "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        start_new_session=True,  # Ctrl-C is ours alone to pass on
+        start_new_session=True,  # only this process receives Ctrl-C, and forwards it
     )
 
 
@@ -122,10 +122,10 @@ def _end(processes: "list[subprocess.Popen[str]]") -> None:
     for process in processes:
         if process.poll() is None:
             process.terminate()
-    limit = time.monotonic() + GRACE_SECONDS
+    deadline = time.monotonic() + GRACE_SECONDS
     for process in processes:
         try:
-            process.wait(max(0.0, limit - time.monotonic()))
+            process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

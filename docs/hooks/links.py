@@ -1,4 +1,4 @@
-"""Links as they stand in the repository, made to hold on the site."""
+"""Rewrites the pages' links to files of the repository, so that they work on the site."""
 
 import os
 import re
@@ -16,10 +16,9 @@ _CODE_OR_LINK = re.compile(
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files, **_: Any) -> str:
-    """Point at the page that a file became, or at the file in the repository.
+    """Link to the file's page on the site, or to the file in the repository.
 
-    Where nobody knows the repository's address only the link's text is left. What is not there is left to MkDocs,
-    which warns.
+    Without the repository's URL only the link's text is kept. MkDocs warns of links to missing files.
     """
     if page.file.abs_src_path is None:
         return markdown
@@ -28,18 +27,18 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         Path(file.abs_src_path): file.src_uri for file in files if file.abs_src_path and file.inclusion.is_included()
     }
 
-    def held(found: re.Match[str]) -> str:
-        text, to = found["text"], found["to"]
+    def rewrite(match: re.Match[str]) -> str:
+        text, to = match["text"], match["to"]
         if to is None or re.match(r"[a-z]+:|#", to):
-            return found[0]
+            return match[0]
         path, _, anchor = to.partition("#")
         file = Path(os.path.normpath(home / path))
         if file in pages:
             to = os.path.relpath(pages[file], Path(page.file.src_uri).parent).replace(os.sep, "/")
             return f"[{text}]({to}{'#' + anchor if anchor else ''})"
         if not file.exists() or not file.is_relative_to(ROOT):
-            return found[0]
+            return match[0]
         repository = config.extra["repository"].rstrip("/")
         return f"[{text}]({repository}/blob/HEAD/{file.relative_to(ROOT).as_posix()})" if repository else text
 
-    return _CODE_OR_LINK.sub(held, markdown)
+    return _CODE_OR_LINK.sub(rewrite, markdown)

@@ -1,4 +1,4 @@
-"""Pages that are not written in docs/: the reference, made here, and what lies elsewhere in the repository."""
+"""Pages from outside docs/: the generated reference, and Markdown files elsewhere in the repository."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,45 +12,45 @@ ROOT = Path(__file__).parents[2]
 
 
 def on_files(files: Files, config: MkDocsConfig) -> None:
-    """Add them, and name each where the navigation has `FOLDER/*`."""
-    made = {
+    """Add the pages, and expand `FOLDER/*` in the navigation."""
+    generated = {
         "reference/configuration.md": reference.configuration(),
         "reference/commands.md": reference.commands(),
         "reference/http.md": reference.http(),
         "reference/openapi.json": reference.openapi(),
         **{f"reference/package/{name}.md": page for name, page in reference.package().items()},
     }
-    for uri, content in made.items():
+    for uri, content in generated.items():
         files.append(File.generated(config, uri, content=content))
-    kept = {"CONTRIBUTING.md": "CONTRIBUTING.md"}
-    kept |= {f"benchmarks/{page.name}": f"reports/benchmarks/{page.name}" for page in _benchmarks()}
-    for uri, path in kept.items():
+    copied = {"CONTRIBUTING.md": "CONTRIBUTING.md"}
+    copied |= {f"benchmarks/{page.name}": f"reports/benchmarks/{page.name}" for page in _benchmarks()}
+    for uri, path in copied.items():
         files.append(File.generated(config, uri, abs_src_path=str(ROOT / path)))
-    config.nav = _filled(config.nav, sorted(page.src_uri for page in files.documentation_pages()))
+    config.nav = _expand(config.nav, sorted(page.src_uri for page in files.documentation_pages()))
 
 
 def _benchmarks() -> Iterator[Path]:
     return (ROOT / "reports" / "benchmarks").glob("*.md")
 
 
-def _filled(entries: list[Any], pages: list[str]) -> list[Any]:
-    named = set(_named(entries))
+def _expand(entries: list[Any], pages: list[str]) -> list[Any]:
+    listed = set(_listed(entries))
 
-    def fill(entry: Any) -> list[Any]:
+    def expand(entry: Any) -> list[Any]:
         if isinstance(entry, dict):
             return [
-                {title: [part for inner in value for part in fill(inner)] if isinstance(value, list) else value}
+                {title: [part for inner in value for part in expand(inner)] if isinstance(value, list) else value}
                 for title, value in entry.items()
             ]
         if entry.endswith("/*"):
             folder = entry.removesuffix("*")
-            return [page for page in pages if page not in named and page.rpartition("/")[0] + "/" == folder]
+            return [page for page in pages if page not in listed and page.rpartition("/")[0] + "/" == folder]
         return [entry]
 
-    return [part for entry in entries for part in fill(entry)]
+    return [part for entry in entries for part in expand(entry)]
 
 
-def _named(entries: list[Any]) -> Iterator[str]:
+def _listed(entries: list[Any]) -> Iterator[str]:
     for entry in entries:
         for value in entry.values() if isinstance(entry, dict) else [entry]:
-            yield from _named(value) if isinstance(value, list) else [value]
+            yield from _listed(value) if isinstance(value, list) else [value]

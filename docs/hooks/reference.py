@@ -1,4 +1,4 @@
-"""The reference, made of what it describes: the configuration's schema and files, the API's document, the tasks."""
+"""The reference, generated from the configuration's schema and files, the OpenAPI documents and the tasks."""
 
 import json
 import pkgutil
@@ -7,7 +7,8 @@ import runpy
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
@@ -17,36 +18,38 @@ from boatyard.api import create_app
 from boatyard.api.openapi import describe
 from boatyard.api.settings import Settings
 from boatyard.bundle.manifest import Manifest
+from boatyard.bundle.predict import Predictor
 from boatyard.config.compose import CONFIGS, options
 from boatyard.config.schema import Config
-from boatyard.inputs.text.serving import input_schema
+from boatyard.inputs.text.serving import request_schema
 from boatyard.monitor.service import create_app as create_monitor
 from boatyard.monitor.settings import Settings as MonitorSettings
+from boatyard.tasks.classification import serving as classification
 
 ROOT = Path(__file__).parents[2]
 Schema = dict[str, Any]
 
 
 def configuration() -> str:
-    """Each key with its type, its default and the comment beside it; then the files that are chosen from."""
+    """Each key with its type, default and comment; then the files of the config groups."""
     schema = Config.model_json_schema()
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         defaults = OmegaConf.to_container(compose("config"), resolve=False)
     comments = _comments()
     parts = [
         "# Configuration",
-        "Every key: what it takes and its default. `-o KEY=VALUE` sets one for a task, `KEY=VALUE` for a module. The "
-        "defaults are those of `uv run invoke pipeline`; a file that is chosen instead (`-o model=minilm`) brings its "
-        "own. [All files](#the-files) stand below.",
+        "All keys, with their types and defaults. `-o KEY=VALUE` sets one for a task, `KEY=VALUE` for a module. The "
+        "defaults are those of `uv run invoke pipeline`; another file of a group (`-o model=minilm`) has its own. "
+        "[All files](#the-files) are listed below.",
     ]
     for name, field in schema["properties"].items():
         section = _resolved(field, schema)
         parts += [f"## {name}", _text(section["description"])]
         rows = [
-            (f"`{key}`", _takes(leaf), _default(defaults, key), _beyond(leaf, comments.get(key, "")))
+            (f"`{key}`", _takes(leaf), _default(defaults, key), _without_choices(leaf, comments.get(key, "")))
             for key, leaf in _leaves(section, schema, f"{name}.")
         ]
-        parts.append(_table(("key", "takes", "default", "comment"), rows))
+        parts.append(_table(("key", "type", "default", "comment"), rows))
     parts.append("## The files")
     for group in sorted(folder.name for folder in CONFIGS.iterdir() if folder.is_dir()):
         for option in options(group):
@@ -56,16 +59,16 @@ def configuration() -> str:
 
 
 def http() -> str:
-    """Each route of the server and of the monitor, then the shapes of what is sent."""
+    """Each route of the server and of the monitor, then the schemas of requests and answers."""
     document, watching = _document(), _monitor_document()
     parts = [
         "# HTTP",
-        "What the server takes and answers, for a model that reads one text. A model that reads other fields has other "
-        "names in the request: the server's own page, `/docs`, has those of the model that it serves. "
-        "[The same as OpenAPI](openapi.json). [Serving](../serving.md) says how the server behaves.",
+        "The server's routes, for a model that reads one text. For a model with other fields, the request has other names: "
+        "see the page `/docs` of its server. [The same as OpenAPI](openapi.json). [Serving](../serving.md) describes how "
+        "the server behaves.",
     ]
     parts += _routes(dict(sorted(document["paths"].items(), key=lambda route: route[0] != "/predict")), "##")
-    parts += ["## The monitor", "Another server, told in [Monitoring](../monitoring.md)."]
+    parts += ["## The monitor", "A separate server, described in [Monitoring](../monitoring.md)."]
     parts += _routes(watching["paths"], "###")
     parts.append("## Shapes")
     for name, shape in (watching["components"]["schemas"] | document["components"]["schemas"]).items():
@@ -73,8 +76,8 @@ def http() -> str:
         fields = shape.get("properties", {}).items()
         parts.append(
             _table(
-                ("field", "is", "means"),
-                ((f"`{field}`", _takes(told), _text(told.get("description", ""))) for field, told in fields),
+                ("field", "type", "description"),
+                ((f"`{field}`", _takes(schema), _text(schema.get("description", ""))) for field, schema in fields),
             )
         )
     return "\n\n".join(parts) + "\n"
@@ -85,11 +88,11 @@ def _routes(paths: Schema, level: str) -> list[str]:
     for path, methods in paths.items():
         for method, route in methods.items():
             parts += [f"{level} {method.upper()} {path}", _text(route.get("description", route["summary"]))]
-            given = [
+            parameters = [
                 (f"`{field['name']}`", field["in"], _takes(field["schema"])) for field in route.get("parameters", [])
             ]
-            if given:
-                parts.append(_table(("parameter", "in", "takes"), given))
+            if parameters:
+                parts.append(_table(("parameter", "in", "type"), parameters))
             for form, body in route.get("requestBody", {}).get("content", {}).items():
                 parts.append(f"Body, `{form}`: {_takes(body['schema'])}.")
             answers = sorted(route["responses"].items())
@@ -105,7 +108,7 @@ def _routes(paths: Schema, level: str) -> list[str]:
 
 
 def openapi() -> str:
-    """The API's own document."""
+    """The server's OpenAPI document."""
     return json.dumps(_document(), indent=1)
 
 
@@ -114,24 +117,28 @@ def commands() -> str:
     namespace = runpy.run_path(str(ROOT / "tasks.py"))["namespace"]
     parts = [
         "# Commands",
-        "`uv run invoke --list` prints them, `uv run invoke --help NAME` prints one. The exit status is 0: done; 1: it "
-        "did not work; 2: the input is wrong, and one sentence says how to mend it; 130 or 143: interrupted or "
-        "terminated, and the same command goes on where it stopped.",
+        "`uv run invoke --list` lists them, `uv run invoke --help NAME` describes one. The exit status is 0: done; 1: it "
+        "did not work; 2: the input is wrong, and one sentence says how to fix it; 130 or 143: interrupted or "
+        "terminated, and the same command resumes where it stopped.",
         "Each stage is a module too, with the same overrides and no `-o`: `python -m boatyard.train model=minilm`.",
     ]
     for name in sorted(namespace.task_names, key=lambda name: "." in name):
         task = namespace[name]
         arguments = task.get_arguments()
-        words = [given for given in arguments if given.positional and given.kind is not list]
-        usage = " ".join([name, *(given.name.upper() for given in words)])
+        positional = [argument for argument in arguments if argument.positional and argument.kind is not list]
+        usage = " ".join([name, *(argument.name.upper() for argument in positional)])
         parts += [f"## {name}", _text(task.__doc__), f"    uv run invoke {usage}"]
         rows = [
-            (f"`{_flags(given.names)}`", given.help or "", _shown(given.default) if given.kind in (str, int) else "")
-            for given in arguments
-            if given not in words
+            (
+                f"`{_flags(argument.names)}`",
+                argument.help or "",
+                _shown(argument.default) if argument.kind in (str, int) else "",
+            )
+            for argument in arguments
+            if argument not in positional
         ]
         if rows:
-            parts.append(_table(("option", "is", "default"), rows))
+            parts.append(_table(("option", "description", "default"), rows))
     return "\n\n".join(parts) + "\n"
 
 
@@ -142,20 +149,20 @@ def package() -> dict[str, str]:
 
 
 def _comments() -> dict[str, str]:
-    """What stands behind a key in configs/, by the key; the first file that says something counts."""
-    found: dict[str, str] = {}
+    """The comments behind keys in configs/, by key; the first file that has one applies."""
+    comments: dict[str, str] = {}
     for file in [CONFIGS / "config.yaml", *sorted(CONFIGS.glob("*/*.yaml"))]:
         text = file.read_text(encoding="utf-8")
         above = [] if file.parent == CONFIGS or "@package _global_" in text else [(-1, file.parent.name)]
         for spaces, name, comment in re.findall(r"^( *)(\w+):(?:.* # (.*))?", text, re.MULTILINE):
             above = [*(key for key in above if key[0] < len(spaces)), (len(spaces), name)]
             if comment:
-                found.setdefault(".".join(name for _, name in above), comment)
-    return found
+                comments.setdefault(".".join(name for _, name in above), comment)
+    return comments
 
 
-def _beyond(leaf: Schema, comment: str) -> str:
-    """The comment, without the choices that the schema names already."""
+def _without_choices(leaf: Schema, comment: str) -> str:
+    """The comment without the choices that the schema lists."""
     return comment.removeprefix(" | ".join(map(str, leaf.get("enum", [])))).lstrip(":, ")
 
 
@@ -169,11 +176,11 @@ def _leaves(section: Schema, whole: Schema, prefix: str) -> Iterator[tuple[str, 
 
 
 def _resolved(field: Schema, whole: Schema) -> Schema:
-    """The part that a reference, or one that may be null, means."""
+    """The definition behind a reference, also a nullable one."""
     for choice in [field, *field.get("anyOf", [])]:
         if reference := choice.get("$ref"):
-            found: Schema = whole["$defs"][reference.rpartition("/")[2]]
-            return found
+            definition: Schema = whole["$defs"][reference.rpartition("/")[2]]
+            return definition
     return field
 
 
@@ -206,11 +213,16 @@ def _takes(schema: Schema) -> str:
 
 
 def _document() -> Schema:
+    target = {"labels": ["card_lost", "transfer", "fees"]}
     manifest = Manifest.model_construct(
-        input_schema=input_schema(["text"]), examples=[{"text": "my card was stolen on the bus"}]
+        request_schema=request_schema(["text"]),
+        answer_schema=classification.answer_schema(target),
+        truth_schema=classification.truth_schema(target),
+        examples=[{"text": "my card was stolen on the bus"}],
     )
+    served = SimpleNamespace(manifest=manifest, options_type=classification.Options, media_types={}, file_formats={})
     with TemporaryDirectory() as folder:
-        return describe(create_app(Settings(storage=folder)), manifest)
+        return describe(create_app(Settings(storage=folder)), cast(Predictor, served))
 
 
 def _monitor_document() -> Schema:
@@ -240,13 +252,13 @@ def _indented(*lines: str) -> list[str]:
     return [f"    {line}".rstrip() for line in lines]
 
 
-def _text(said: str | None) -> str:
-    return " ".join((said or "").split())
+def _text(text: str | None) -> str:
+    return " ".join((text or "").split())
 
 
 def _cell(text: str) -> str:
-    """With its bars shown as such; in code they are so already."""
-    return re.sub(r"`[^`]*`|\|", lambda found: "&#124;" if found[0] == "|" else found[0], text)
+    """With escaped bars, except in code, where they are literal."""
+    return re.sub(r"`[^`]*`|\|", lambda match: "&#124;" if match[0] == "|" else match[0], text)
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

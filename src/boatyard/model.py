@@ -1,4 +1,4 @@
-"""The network: a task's head on an input's backbone, made new, saved, opened again and asked."""
+"""The network: a task's head on an input's backbone, built, saved, opened again and run."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence

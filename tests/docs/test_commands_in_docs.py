@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 import pytest
 from needs import needs
-from servers import free_port
+from processes import free_port
 from toyshop import TOYS, in_a_checkout
 
 pytestmark = pytest.mark.docs

@@ -366,6 +366,16 @@ def test_openapi_describes_what_the_loaded_model_takes(client: TestClient) -> No
         assert client.post("/predict", json=sample["value"]).status_code == 200
 
 
+def test_openapi_describes_what_the_loaded_models_task_takes_and_answers(client: TestClient) -> None:
+    document = client.get("/openapi.json").json()
+    parameters = {each["name"]: each["schema"] for each in document["paths"]["/predict"]["post"]["parameters"]}
+    assert list(parameters) == ["model", "top_k", "X-Request-Timeout-Ms", "X-API-Key"]
+    assert (parameters["top_k"]["minimum"], parameters["top_k"]["maximum"]) == (1, 100)
+    schemas = document["components"]["schemas"]
+    assert schemas["Answer"]["properties"]["label"]["enum"] == LABELS
+    assert schemas["Feedback"]["required"] == ["id", "label"]
+
+
 def test_openapi_documents_every_problem_as_one(client: TestClient) -> None:
     document = client.get("/openapi.json").json()
     responses = document["paths"]["/predict"]["post"]["responses"]

@@ -175,8 +175,8 @@ def test_a_password_in_the_templates_address_is_not_recorded(with_a_long_name: P
         ("json", "Python imports another module"),
         ("fastapi", "Python imports another module"),
         ("models", "Python imports another module"),
-        ("docker", " has this word already"),
-        ("inbox", " has this word already"),
+        ("docker", " already has this word"),
+        ("inbox", " already has this word"),
         ("boatyard", "Python imports another module"),
     ],
 )
@@ -241,12 +241,12 @@ def test_later_changes_come_under_the_projects_name_beside_its_own(project: Path
     assert page.startswith(f"# Storage of {NAME.capitalize()}\n")
     assert page.endswith("\nOurs is in Oslo.\n")
     assert (project / "src" / NAME / "sails.py").read_text() == (
-        f'"""Of {NAME.upper()}."""\n\nfrom {NAME} import errors\n'
+        f'"""Of {NAME.upper()}."""\n\nfrom {NAME}.config import errors\n'
     )
     assert (project / "src" / NAME / "ours.py").exists()
     assert not (project / "docs" / "vertex.md").exists()
     assert not (project / "docs" / "frontend.md").exists()
-    assert not (project / "src" / NAME / "markdown.py").exists()
+    assert not (project / "src" / NAME / "evaluate" / "markdown.py").exists()
     assert (project / "src" / NAME / "tables.py").exists()
     assert not (project / "src" / "boatyard").exists()
     assert git(project, "status", "--porcelain") == ""
@@ -282,7 +282,7 @@ def test_a_conflict_is_left_to_the_user_and_nothing_is_lost(project: Path, later
     commit(later)
     done = run(project, f"{NAME}.template", "update", str(later))
     assert done.returncode == 1
-    assert done.stderr.startswith("update: you and the template both changed docs/storage.md: mend ")
+    assert done.stderr.startswith("update: you and the template both changed docs/storage.md: resolve ")
     assert (
         (project / "docs" / "storage.md")
         .read_text()

@@ -1,99 +1,140 @@
+"""The evaluation report: the frame, and a classifier's part of it."""
+
 import json
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from boatyard.evaluate import plots, report
-from boatyard.evaluate.metrics import BaselineScore, Metrics, Mistake, score
-from boatyard.evaluate.plots import calibration_png, confusion_png
-from boatyard.evaluate.report import losing_sentence, render, write_report
+from boatyard.evaluate.baseline import Baseline
+from boatyard.evaluate.report import losing_sentence, write_report
+from boatyard.tasks.classification import metrics, plots
+from boatyard.tasks.classification.metrics import calibration, calibration_error, score
+from boatyard.tasks.classification.plots import calibration_png, confusion_png
+from boatyard.tasks.classification.report import DOCUMENTS
+from boatyard.tasks.classification.report import report as classification_report
+from boatyard.tasks.protocol import ShownRows
+from boatyard.tasks.score import Score, Scores
 
 pytestmark = pytest.mark.unit
 
 HOSTILE = "a | b\n\n# c `d` <script>alert(1)</script> $x_{$ \udc80"
+CONFIG: Any = SimpleNamespace(evaluate=SimpleNamespace(top_k=3, mistakes=50))
+TARGETS = np.arange(20) % 2
 
 
-def metrics_of(labels: list[str]) -> Metrics:
-    targets = np.arange(20) % 2
-    probabilities = np.full((20, len(labels)), 0.2 / len(labels))
-    probabilities[np.arange(20), targets] += 0.8
-    probabilities[0] = np.roll(probabilities[0], 1)  # one mistake: truth 0, prediction 1
-    return score(targets, probabilities, labels)
+def probabilities_of(labels: list[str], confidence: float = 0.8) -> np.ndarray:
+    """One mistake in twenty rows: the first's truth is 0, and its prediction 1."""
+    probabilities = np.full((20, len(labels)), (1 - confidence) / len(labels))
+    probabilities[np.arange(20), TARGETS] += confidence
+    probabilities[0] = np.roll(probabilities[0], 1)
+    return probabilities
 
 
-def baseline_of(metrics: Metrics, accuracy: float = 0.0, macro_f1: float = 0.0) -> BaselineScore:
+def scores_of(labels: list[str]) -> Scores:
+    return score({"probabilities": probabilities_of(labels)}, TARGETS, {"labels": labels}, CONFIG)
+
+
+def baseline_of(model: Scores, accuracy: float = 0.0, macro_f1: float = 0.0) -> Baseline:
     """Ahead of the model by so much."""
-    return BaselineScore(
-        name="counted words",
-        description="counting words",
-        rows_used=9,
-        seconds=1.5,
-        accuracy=metrics.accuracy + accuracy,
-        accuracy_interval=(0.1, 0.2),
-        macro_f1=metrics.macro_f1 + macro_f1,
+    of_model = model.by_name()
+    scores = [
+        Score("accuracy", of_model["accuracy"] + accuracy, 0.1, 0.2),
+        Score("macro_f1", of_model["macro_f1"] + macro_f1),
+    ]
+    return Baseline("counted words", "counting words", rows_used=9, seconds=1.5, scores=Scores(20, scores, {}))
+
+
+def write(
+    folder: Path,
+    labels: list[str],
+    *,
+    ahead: float = 0.0,
+    row: str = "x",
+    source: str = "test.csv:2",
+    confidence: float = 0.8,
+) -> str:
+    outputs, target = {"probabilities": probabilities_of(labels, confidence)}, {"labels": labels}
+    scores = score(outputs, TARGETS, target, CONFIG)
+    shown = ShownRows([source] * 20, [row] * 20)
+    write_report(
+        folder,
+        title="inbox",
+        split="test",
+        scores=scores,
+        baseline=baseline_of(scores, ahead),
+        fitted={},
+        sections=classification_report(scores, outputs, TARGETS, target, shown, CONFIG, folder),
     )
-
-
-def report_of(labels: list[str], *, ahead: float = 0.0, mistakes: Sequence[Mistake] = ()) -> str:
-    metrics = metrics_of(labels)
-    baseline = baseline_of(metrics, ahead)
-    return render(title="inbox", split="test", metrics=metrics, baseline=baseline, mistakes=mistakes)
-
-
-def write(folder: Path, labels: list[str], *, mistakes: Sequence[Mistake] = ()) -> str:
-    metrics = metrics_of(labels)
-    baseline = baseline_of(metrics)
-    write_report(folder, title="inbox", split="test", metrics=metrics, baseline=baseline, mistakes=mistakes)
     return (folder / "report.md").read_text(encoding="utf-8")
 
 
-def test_the_report_sets_the_model_beside_the_baseline() -> None:
-    report = report_of(["a", "b", "c", "d"])
+def test_the_report_sets_the_model_beside_the_baseline(tmp_path: Path) -> None:
+    report = write(tmp_path, ["a", "b", "c", "d"])
     assert "| Accuracy | 0.950 (0.764 to 0.991) | 0.950 (0.100 to 0.200) |" in report
-    assert "| Top-3 accuracy | 1.000 | n/a |" in report
+    assert "| Top3 accuracy | 1.000 | n/a |" in report
     assert "counting words" in report
     assert "1.5 s" in report
 
 
-def test_top_k_is_left_out_where_it_is_certain() -> None:
-    assert "Top-3" not in report_of(["a", "b", "c"])
+def test_top_k_is_left_out_where_it_is_certain(tmp_path: Path) -> None:
+    assert "Top" not in write(tmp_path, ["a", "b", "c"])
 
 
-def test_a_model_that_loses_is_reported_as_losing_and_by_how_much() -> None:
-    assert "**The model loses to the baseline by 1.25 points of accuracy.**" in report_of(["a", "b"], ahead=0.0125)
+def test_a_model_that_loses_is_reported_as_losing_and_by_how_much(tmp_path: Path) -> None:
+    report = write(tmp_path, ["a", "b"], ahead=0.0125)
+    assert "**The model loses to the baseline by 0.0125 of accuracy.**" in report
 
 
 @pytest.mark.parametrize("ahead", [0.0, -0.01])
-def test_a_model_that_draws_or_wins_is_not_said_to_lose(ahead: float) -> None:
-    assert "loses" not in report_of(["a", "b"], ahead=ahead)
+def test_a_model_that_draws_or_wins_is_not_said_to_lose(tmp_path: Path, ahead: float) -> None:
+    assert "loses" not in write(tmp_path, ["a", "b"], ahead=ahead)
 
 
 def test_losing_in_macro_f1_alone_is_losing_too() -> None:
-    metrics = metrics_of(["a", "b"])
-    sentence = losing_sentence(metrics, baseline_of(metrics, accuracy=-0.1, macro_f1=0.03))
-    assert sentence == "The model loses to the baseline by 3.00 points of macro-F1."
-    assert losing_sentence(metrics, baseline_of(metrics)) is None
+    scores = scores_of(["a", "b"])
+    sentence = losing_sentence(scores, baseline_of(scores, accuracy=-0.1, macro_f1=0.03).scores)
+    assert sentence == "The model loses to the baseline by 0.0300 of macro f1."
+    assert losing_sentence(scores, baseline_of(scores).scores) is None
+
+
+@pytest.mark.parametrize(
+    ("theirs", "sentence"),
+    [
+        ([4.0, 6.0, 0.5], None),
+        ([2.5, 6.0, 0.5], "The model loses to the baseline by 0.5000 of mean absolute error."),
+        ([2.5, 4.0, 0.5], "The model loses to the baseline by 0.5000 of mean absolute error and 1.0000 of rmse."),
+        ([1, 4, 0.9], "The model loses to the baseline by 2.0000 of mean absolute error, 1.0000 of rmse and 0.2000 of r2."),
+    ],
+)
+def test_where_less_is_better_the_larger_number_loses(theirs: list[float], sentence: str | None) -> None:
+    higher = {"mean_absolute_error": False, "rmse": False, "r2": True}
+
+    def scores(values: list[float]) -> Scores:
+        named = zip(higher.items(), values, strict=True)
+        return Scores(9, [Score(name, value, higher_is_better=up) for (name, up), value in named], {})
+
+    assert losing_sentence(scores([3.0, 5.0, 0.7]), scores(theirs)) == sentence
 
 
 def test_a_hair_is_not_rounded_to_no_loss() -> None:
-    metrics = metrics_of(["a", "b"])
-    sentence = losing_sentence(metrics, baseline_of(metrics, accuracy=0.00001))
-    assert sentence == "The model loses to the baseline by less than 0.01 points of accuracy."
+    scores = scores_of(["a", "b"])
+    sentence = losing_sentence(scores, baseline_of(scores, accuracy=0.00001).scores)
+    assert sentence == "The model loses to the baseline by less than 0.0001 of accuracy."
 
 
-def test_labels_are_listed_worst_first_and_unmeasured_ones_last() -> None:
-    report = report_of(["missed once", "taken once", "absent"])
+def test_labels_are_listed_worst_first_and_unmeasured_ones_last(tmp_path: Path) -> None:
+    report = write(tmp_path, ["missed once", "taken once", "absent"])
     assert report.index("| missed once |") < report.index("| taken once |") < report.index("| absent | n/a")
     assert "| missed once | taken once | 1 | 10.0% |" in report
 
 
-def test_each_mistake_names_its_row_and_place() -> None:
-    mistake = Mistake("test.csv:17", "Where is " + "very " * 200, "card", "rate", 0.987)
-    report = report_of(["a", "b"], mistakes=[mistake])
+def test_each_mistake_names_its_row_and_place(tmp_path: Path) -> None:
+    row = "Where is " + "very " * 200
+    report = write(tmp_path, ["card", "rate"], row=row, source="test.csv:17", confidence=0.974)
     line = next(line for line in report.splitlines() if "test.csv:17" in line)
     assert line.startswith("| 0.987 | rate | card | Where is very")
     assert "…" in line
@@ -101,8 +142,7 @@ def test_each_mistake_names_its_row_and_place() -> None:
 
 
 def test_hostile_rows_and_labels_break_nothing(tmp_path: Path) -> None:
-    mistake = Mistake(HOSTILE, HOSTILE, HOSTILE, HOSTILE, 0.5)
-    report = write(tmp_path, [HOSTILE, "$" + HOSTILE, "c"], mistakes=[mistake])
+    report = write(tmp_path, [HOSTILE, "$" + HOSTILE, "c"], row=HOSTILE, source=HOSTILE)
     assert "<script" not in report
     last = report.rstrip().splitlines()[-1]
     assert last.count("|") == 6
@@ -110,31 +150,34 @@ def test_hostile_rows_and_labels_break_nothing(tmp_path: Path) -> None:
     assert numbers["detail"]["labels"][0] == HOSTILE
 
 
-def test_the_json_leads_with_the_headline_and_keeps_the_detail_below(tmp_path: Path) -> None:
-    write(tmp_path, ["a", "b"])
+def test_the_json_leads_with_the_scores_and_keeps_the_tasks_detail_below(tmp_path: Path) -> None:
+    write(tmp_path, ["a", "b", "c", "d"])
     numbers = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
-    assert numbers["accuracy"] == 0.95
-    assert numbers["top3_accuracy"] == 1
-    assert numbers["baseline"]["accuracy"] == 0.95
+    named = {each["name"]: each["value"] for each in numbers["scores"]}
+    assert next(iter(named)) == "accuracy"
+    assert (named["accuracy"], named["top3_accuracy"]) == (0.95, 1)
+    assert [each["name"] for each in numbers["baseline"]["scores"]] == ["accuracy", "macro_f1"]
+    assert numbers["baseline"]["scores"][0]["value"] == 0.95
     assert "confusion" not in numbers
-    assert numbers["detail"]["confusion"] == [[9, 1], [0, 10]]
-    assert [scores["label"] for scores in numbers["per_class"]] == ["a", "b"]
+    assert [line[:2] for line in numbers["detail"]["confusion"][:2]] == [[9, 1], [0, 10]]
+    assert [scores["label"] for scores in numbers["detail"]["per_class"]] == ["a", "b", "c", "d"]
 
 
 def test_of_too_many_labels_the_json_holds_the_confusion_of_the_most_confused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report, "MOST_LABELS", 2)
+    monkeypatch.setattr(metrics, "MOST_LABELS", 2)
     write(tmp_path, ["a", "b", "never", "nor this"])
     numbers = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
     assert numbers["detail"]["labels"] == ["a", "b"]
     assert numbers["detail"]["confusion"] == [[9, 1], [0, 10]]
-    assert len(numbers["per_class"]) == 4
+    assert len(numbers["detail"]["per_class"]) == 4
 
 
 def test_the_report_embeds_plots_that_exist(tmp_path: Path) -> None:
     report = write(tmp_path, ["a", "b"])
-    for name in ("confusion.png", "calibration.png"):
+    assert {file.name for file in tmp_path.glob("*.png")} == set(DOCUMENTS)
+    for name in DOCUMENTS:
         assert f"({name})" in report
         with Image.open(tmp_path / name) as picture:
             assert picture.format == "PNG"
@@ -179,7 +222,6 @@ def test_of_too_many_classes_those_with_the_most_mistakes_are_drawn(
 
 
 def test_a_calibration_of_a_single_bin_can_be_drawn(tmp_path: Path) -> None:
-    metrics = metrics_of(["a", "b"])
-    one = replace(metrics, calibration=metrics.calibration[:1])
-    calibration_png(tmp_path / "x.png", one.calibration, one.expected_calibration_error)
+    bins = calibration(TARGETS, probabilities_of(["a", "b"]))
+    calibration_png(tmp_path / "x.png", bins[:1], calibration_error(bins[:1]))
     assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -14,6 +13,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from boatyard import inputs, tasks
+from boatyard.config.compose import load_config
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Config, Model
 from boatyard.data.encode import Encoded
@@ -24,20 +24,27 @@ from boatyard.model import Network, Served, new_network, open_network, predict, 
 pytestmark = pytest.mark.unit
 
 ROWS = [("the slip is taken",), ("fuel",), ("who repairs a torn sail on a sunday morning",), ("a berth for the night",)]
-TARGETS = {"classification": {"labels": ["berth", "fuel", "repair"]}, "regression": {"mean": 100.0, "std": 20.0}}
+TARGETS: dict[str, dict[str, Any]] = {
+    "classification": {"labels": ["berth", "fuel", "repair"]},
+    "regression": {"mean": 100.0, "std": 20.0},
+}
 (MOORINGS,) = (Path(__file__).parents[1] / "fixtures/format-1/storage/models/moorings").glob("[0-9]*")
-SCRATCH = SimpleNamespace(vocabulary=200, hidden_size=16, layers=1, heads=2)
+SMALL = (
+    "model=scratch",
+    "model.text.max_tokens=32",
+    "model.text.scratch.vocabulary=200",
+    "model.text.scratch.hidden_size=16",
+    "model.text.scratch.layers=1",
+)
 
 
-def model(**changes: Any) -> Model:
-    """As far as a network reads it."""
-    text = SimpleNamespace(max_tokens=32, word_dropout=0.1, scratch=SCRATCH)
-    return cast(Model, SimpleNamespace(**{"name": None, "dropout": 0.1, "text": text, **changes}))
+def config(task: str, *overrides: str) -> Config:
+    rows = ("data=csv", "data.name=moorings", "data.path=rows.csv", "data.target=answer")
+    return load_config([*SMALL, *rows, f"data.task={task}", *overrides])
 
 
-def config(task: str, seed: int = 1) -> Config:
-    data = SimpleNamespace(input="text", task=task)
-    return cast(Config, SimpleNamespace(data=data, model=model(), train=SimpleNamespace(seed=seed)))
+def model(*overrides: str) -> Model:
+    return config("classification", *overrides).model
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +74,7 @@ def test_what_is_saved_opens_as_the_same_network(task: str, encoded: Encoded, tm
 
 def test_the_same_seed_makes_the_same_network_and_another_seed_another(encoded: Encoded) -> None:
     def weights(seed: int) -> Tensor:
-        network = new_network(config("classification", seed), TARGETS["classification"], encoded)
+        network = new_network(config("classification", f"train.seed={seed}"), TARGETS["classification"], encoded)
         return torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
 
     assert torch.equal(weights(1), weights(1))
@@ -117,7 +124,7 @@ def read(backbone: TextBackbone) -> Tensor:
 
 
 def test_a_bundle_of_format_1_is_continued_with_the_backbone_that_it_had() -> None:
-    backbone = build_backbone(model(name=str(MOORINGS)), MOORINGS)
+    backbone = build_backbone(model(f"model.name={MOORINGS}"), MOORINGS)
     by_the_version_before = [0.824381, 0.394268, 0.160775, -0.244317, 0.415852, 0.417098, -0.18205, -0.587508]
     assert read(backbone)[:8].tolist() == pytest.approx(by_the_version_before, abs=1e-5)
 
@@ -128,7 +135,7 @@ def test_a_bundle_is_continued_for_another_task_with_the_same_backbone(encoded: 
     (tmp_path / "bundle.json").write_text("{}")
     tokens = Tokenizer.from_file(str(encoded.folder / "tokenizer.json"))
     tokens.save(str(tmp_path / "tokenizer.json"))
-    continued = build_backbone(model(name=str(tmp_path)), tmp_path)
+    continued = build_backbone(model(f"model.name={tmp_path}"), tmp_path)
     assert torch.equal(read(continued), read(cast(TextBackbone, network.backbone)))
     head: Any = tasks.training("regression").build_head(continued.width, TARGETS["regression"], model())
     assert Network(continued, head)(**batch(encoded))["value"].shape == (4,)
@@ -139,4 +146,4 @@ def test_a_bundle_of_another_input_is_refused(encoded: Encoded, tmp_path: Path) 
     (tmp_path / "config.json").write_text(json.dumps({"input": "sequence", "backbone": {}}))
     save_file({}, tmp_path / "model.safetensors")
     with pytest.raises(UserError, match="this model reads sequence, not text"):
-        build_backbone(model(name=str(tmp_path)), encoded.folder)
+        build_backbone(model(f"model.name={tmp_path}"), encoded.folder)

@@ -3,6 +3,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from boatyard.monitor.looks import FEEDBACK
 from boatyard.monitor.quality import live_losses, live_quality, quality_verdict
 from boatyard.monitor.results import Verdict
 from boatyard.monitor.traffic import Traffic
-from boatyard.retrain.labelled import labelled_rows
+from boatyard.retrain.feedback import Reader, collect
 from boatyard.storage import Storage
 from boatyard.tasks.classification.serving import Classification
 from boatyard.tasks.protocol import OpenTask
@@ -229,17 +230,18 @@ def test_the_monitor_counts_the_correction_that_retraining_learns(storage: Stora
     seen = traffic(storage)
     seen.refresh(NOW)
     counted = {one["id"].decode(): json.loads(seen.truths.all[one["truth"]])["label"] for one in seen.feedback}
-    learned = labelled_rows(
-        lambda: read(storage),
-        "inbox",
-        parse=lambda payload: (payload["text"],),  # type: ignore[index]
-        words=lambda row: row,
-        labels=["card", "fees"],
-        known={"train": [], "validation": [], "test": []},
-        holdout=0.0,
+    reader = Reader(
+        served=SimpleNamespace(parse=lambda request: (request["text"],)),
+        training=SimpleNamespace(
+            read=lambda cells, _: cells, request=lambda _, row: {"text": row[0]}, group_key=lambda row: row[0].encode()
+        ),
+        task=Classification(["card", "fees"]),
+        fields=["text"],
+        data=None,  # type: ignore[arg-type]
     )
+    learned = collect(lambda: read(storage), "inbox", reader, known={}, holdout=0.0)
     labels = {f"message {number}": counted[prediction(number)["id"]] for number in range(3)}
-    assert {row[0]: label for row, label in learned.train} == labels
+    assert {row[0]: truth["label"] for row, truth in learned.train} == labels
     assert labels == {"message 0": "fees", "message 1": "fees", "message 2": "card"}
 
 

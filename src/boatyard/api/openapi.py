@@ -85,8 +85,7 @@ def _questions(manifest: Manifest | None) -> dict[str, Any]:
 
 def _answers(schemas: dict[str, Any], manifest: Manifest | None) -> dict[str, Any]:
     """One answer, or a list of them: the task's part in an envelope."""
-    envelope = _add(schemas, Envelope)
-    schemas["Answer"] = {"allOf": [manifest.answer_schema, envelope]} if manifest else envelope
+    schemas["Answer"] = _extended(Envelope, manifest.answer_schema if manifest else {}) | {"title": "Answer"}
     answer = {"$ref": REFERENCES.format(model="Answer")}
     schemas["Answers"] = {
         "type": "object",
@@ -98,16 +97,20 @@ def _answers(schemas: dict[str, Any], manifest: Manifest | None) -> dict[str, An
 
 def _feedback(manifest: Manifest | None) -> dict[str, Any]:
     """The id of the answer that is judged, and the truth as the default model's task takes it."""
-    named = Feedback.model_json_schema()
-    if manifest is None:
-        return named
-    truth = manifest.truth_schema
-    return truth | {
-        "title": named["title"],
-        "description": named["description"],
-        "properties": named["properties"] | truth.get("properties", {}),
-        "required": [*named["required"], *truth.get("required", [])],
-    }
+    return _extended(Feedback, manifest.truth_schema if manifest else {})
+
+
+def _extended(model: type[BaseModel], part: dict[str, Any]) -> dict[str, Any]:
+    """The model's schema with the keys of a task's part in it."""
+    own = model.model_json_schema()
+    return (
+        own
+        | part
+        | {
+            "properties": own["properties"] | part.get("properties", {}),
+            "required": [*own["required"], *part.get("required", [])],
+        }
+    )
 
 
 def _required(content: dict[str, Any]) -> dict[str, Any]:

@@ -5,50 +5,45 @@ import csv
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from boatyard.data.read import SPLITS
-from boatyard.data.validate import TRAIN, Ledger
+from boatyard.data.ledger import TRAIN, Ledger
+from boatyard.inputs.sources import SPLITS
+from boatyard.tasks.protocol import Targets
 
-_SAMPLES = 3  # rows of each label shown in the report
+_SAMPLES = 3  # rows of each group shown in the report
 _AS_THEY_CAME = "boatyard.as_they_came"
 
 
 class Writer(Protocol):
-    """What csv.writer gives."""
+    """A csv.writer."""
 
     def writerow(self, row: Iterable[object], /) -> object:
         """Append one row."""
 
 
 @contextmanager
-def open_set_aside(path: Path, fields: Sequence[str]) -> Iterator[Writer]:
+def open_set_aside(path: Path, columns: Sequence[str]) -> Iterator[Writer]:
     """A CSV for rows that cannot be used; bytes that are no UTF-8 come out as they went in."""
     with path.open("w", encoding="utf-8", errors=_AS_THEY_CAME, newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["file", "row", "why", *fields, "label"])
+        writer.writerow(["file", "row", "why", *columns])
         yield writer
 
 
 def write_splits(
-    ledger: Ledger, usable: npt.NDArray[np.bool_], labels: list[str], fields: list[str], folder: Path
-) -> dict[str, list[tuple[str, ...]]]:
-    """Sort the usable rows into an Arrow file a split. Returns a few training rows of each label."""
-    position = {label: i for i, label in enumerate(labels)}
-    label_of = np.array([position.get(label, -1) for label in ledger.labels], np.int32)[ledger.label]
-    schema = pa.schema(
-        [
-            *((field, pa.string()) for field in fields),
-            ("label", pa.int32()),
-            ("source", pa.string()),
-            ("row", pa.int64()),
-        ]
-    )
-    samples: dict[str, list[tuple[str, ...]]] = {label: [] for label in labels}
+    ledger: Ledger, targets: Targets, stored: pa.Array, usable: NDArray[np.bool_], fields: pa.Schema, folder: Path
+) -> dict[str, list[tuple[Any, ...]]]:
+    """Sort the usable rows into an Arrow file a split. `stored`: the target of each row.
+
+    Returns a few training rows of each of the targets' groups.
+    """
+    schema = pa.schema([*fields, ("target", stored.type), ("source", pa.string()), ("row", pa.int64())])
+    samples: dict[str, list[tuple[Any, ...]]] = {}
     names = np.array(ledger.sources, object)
     with ExitStack() as stack:
         streams = [stack.enter_context(pa.ipc.new_stream(folder / f"{split}.arrow", schema)) for split in SPLITS]
@@ -59,9 +54,9 @@ def write_splits(
             here = slice(start, start := start + batch.num_rows)
             whole = pa.record_batch(
                 [
-                    *(batch.column(f) for f in fields),
-                    label_of[here],
-                    names[ledger.source[here]],
+                    *batch.columns,
+                    stored[here.start : here.stop],
+                    pa.array(names[ledger.source[here]], pa.string()),
                     ledger.row[here],
                 ],
                 schema,
@@ -69,15 +64,16 @@ def write_splits(
             for number, stream in enumerate(streams):
                 mask = usable[here] & (ledger.split[here] == number)
                 stream.write_batch(whole.filter(pa.array(mask)))
-            if any(len(rows) < _SAMPLES for rows in samples.values()):
-                for i in np.flatnonzero(usable[here] & (ledger.split[here] == TRAIN)):
-                    rows = samples[labels[label_of[here][i]]]
-                    if len(rows) < _SAMPLES:
-                        rows.append(tuple(batch.column(f)[int(i)].as_py() for f in fields))
-    return samples
+            for i in np.flatnonzero(usable[here] & (ledger.split[here] == TRAIN)).tolist():
+                rows = samples.setdefault(targets.group(here.start + i), [])
+                if len(rows) < _SAMPLES:
+                    rows.append(tuple(column[i].as_py() for column in batch.columns))
+    return {group: samples[group] for group in sorted(samples)}
 
 
-def set_aside_unusable(ledger: Ledger, unusable: dict[int, str], rows: Path, set_aside: Writer) -> None:
+def set_aside_unusable(
+    ledger: Ledger, targets: Targets, unusable: dict[int, str], rows: Path, set_aside: Writer
+) -> None:
     """Write the `unusable` rows, by their line in the ledger, with the reason."""
     start = 0
     with pa.memory_map(str(rows)) as file, pa.ipc.open_stream(file) as batches:
@@ -85,7 +81,7 @@ def set_aside_unusable(ledger: Ledger, unusable: dict[int, str], rows: Path, set
             for index in (i for i in range(start, start + batch.num_rows) if i in unusable):
                 values = [column[index - start].as_py() for column in batch.columns]
                 place = ledger.sources[ledger.source[index]], ledger.row[index]
-                set_aside.writerow([*place, unusable[index], *values])
+                set_aside.writerow([*place, unusable[index], *values, targets.cell(index)])
             start += batch.num_rows
 
 

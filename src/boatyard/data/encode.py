@@ -8,25 +8,25 @@ from pathlib import Path
 import pyarrow as pa
 from datasets import Dataset
 
+from boatyard import inputs
 from boatyard.config.schema import Config
 from boatyard.data.prepare import Prepared
-from boatyard.data.read import SPLITS
-from boatyard.inputs import training
+from boatyard.inputs.sources import SPLITS
 from boatyard.storage.fingerprint import code_of, file_digest, fingerprint
 from boatyard.storage.folders import alone, replacing
 
 log = logging.getLogger(__name__)
 
-_BATCH = 2_000  # rows tokenised at once: enough for the Rust threads, little memory
+_BATCH = 2_000  # rows encoded at once: enough for threads, little memory
 _FINGERPRINT = "fingerprint"
-_LEARNT_FROM = 200_000  # rows are plenty for a vocabulary
+_LEARNT_FROM = 200_000  # rows are plenty
 
 
 @dataclass(frozen=True)
 class Encoded:
     """Network inputs, and the fingerprint of their content and of what the network starts from.
 
-    `folder` holds what made them (a tokenizer); `splits` have the kind's columns and `label`.
+    `folder` holds what made them (a tokenizer); `splits` have the encoder's columns, `cost` and `target`.
     """
 
     folder: Path
@@ -36,14 +36,14 @@ class Encoded:
 
 def encode(config: Config, prepared: Prepared) -> Encoded:
     """Turn every split into network inputs, unless just these are stored already."""
-    kind = training(config.data.kind)
+    input_ = inputs.training(config.data.input)
     key = fingerprint(
         {
             "rows": prepared.fingerprint,
-            "start": kind.digest_of_start(config.model),
-            "model": config.model.model_dump(include={"name": True, "max_tokens": True, "scratch": {"vocabulary"}}),
+            "start": input_.digest_of_start(config.model),
+            "model": config.model.model_dump(include={"name", config.data.input}),
         },
-        code=code_of("encode", config.data.kind),
+        code=code_of("encode", config.data.input, config.data.task),
     )
     folder = prepared.folder / f"inputs-{key}"
     with alone(folder):
@@ -54,14 +54,14 @@ def encode(config: Config, prepared: Prepared) -> Encoded:
 
 
 def _encode(config: Config, prepared: Prepared, folder: Path) -> None:
-    kind = training(config.data.kind)
+    input_ = inputs.training(config.data.input)
     with replacing(folder) as staging:
-        kind.make_inputs(config.model, prepared.fields, _some_rows(prepared), staging)
-        inputs = kind.Inputs(staging)
+        input_.make_inputs(config.model, prepared.fields, _some_rows(prepared), staging)
+        encoder = input_.open_encoder(staging)
 
         def encode_batch(table: pa.Table) -> pa.Table:
             rows = list(zip(*(table.column(field).to_pylist() for field in prepared.fields), strict=True))
-            return pa.table({**inputs.encode(rows), "label": table.column("label")})
+            return pa.table({**encoder.encode(rows), "target": table.column("target")})
 
         for split in SPLITS:
             prepared.splits[split].with_format("arrow").map(
@@ -72,10 +72,10 @@ def _encode(config: Config, prepared: Prepared, folder: Path) -> None:
                 remove_columns=prepared.splits[split].column_names,
                 cache_file_name=str(staging / f"{split}.arrow"),
                 new_fingerprint=f"{prepared.fingerprint}{split}",
-                desc=f"tokenising {split}",
+                desc=f"encoding {split}",
             )
         content = {file.name: file_digest(file) for file in sorted(staging.iterdir())}
-        made = {"inputs": content, "start": kind.digest_of_start(config.model)}
+        made = {"inputs": content, "start": input_.digest_of_start(config.model)}
         (staging / _FINGERPRINT).write_text(fingerprint(made), encoding="utf-8")
 
 

@@ -9,31 +9,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from boatyard import tasks
 from boatyard.data.summary import DataSummary, Issue
 from boatyard.evaluate.markdown import escape, shorten, table
+from boatyard.tasks.protocol import Section
 
 MOST_ISSUES = 100
-MOST_NAMES = 10
 LONGEST_ROW = 200
-UNEVEN = 10  # labels further apart than this make accuracy misleading
 
 
-def write_data_report(folder: Path, summary: DataSummary) -> None:
-    """Write `report.md`, `report.json`, `labels.png` and `lengths.png` into `folder`."""
-    from boatyard.data.plots import labels_png, lengths_png  # most stages draw nothing
+def write_data_report(folder: Path, summary: DataSummary, task: str) -> None:
+    """Write `report.md`, `report.json`, `lengths.png` and the task's own pictures into `folder`."""
+    from boatyard.data.plots import lengths_png  # most stages draw nothing
 
     folder.mkdir(parents=True, exist_ok=True)
-    labels_png(folder / "labels.png", summary.labels, summary.label_counts)
+    of_task = tasks.training(task)
     lengths_png(folder / "lengths.png", summary.lengths, summary.length_unit)
-    facts = json.dumps(_facts(summary), indent=2, ensure_ascii=False)
+    facts = json.dumps(_facts(summary) | of_task.data_facts(summary), indent=2, ensure_ascii=False)
     # a lone surrogate, which UTF-8 cannot hold, is written as the JSON escape that it is
     (folder / "report.json").write_text(facts + "\n", encoding="utf-8", errors="backslashreplace")
-    (folder / "report.md").write_text(render(summary), encoding="utf-8")
+    (folder / "report.md").write_text(render(summary, of_task.data_section(summary, folder)), encoding="utf-8")
 
 
-def render(summary: DataSummary) -> str:
-    """The Markdown of the report, which shows the plots that lie beside it."""
-    return "\n\n".join(_parts(summary)) + "\n"
+def render(summary: DataSummary, sections: Sequence[Section]) -> str:
+    """The Markdown of the report, which shows the plots that lie beside it. `sections`: the task's, on the targets."""
+    return "\n\n".join(_parts(summary, sections)) + "\n"
 
 
 def _facts(summary: DataSummary) -> dict[str, Any]:
@@ -42,17 +42,14 @@ def _facts(summary: DataSummary) -> dict[str, Any]:
         "fingerprint": summary.fingerprint,
         "sources": list(summary.sources),
         "fields": list(summary.fields),
-        "labels": list(summary.labels),
         "split_rows": dict(summary.split_rows),
-        "label_counts": {split: list(counts) for split, counts in summary.label_counts.items()},
-        "imbalance": summary.imbalance(),
         "length_unit": summary.length_unit,
         "lengths": {split: _percentiles(values) for split, values in summary.lengths.items()},
         "issue_counts": dict(summary.issue_counts),
         "issues": [asdict(issue) for issue in summary.issues],
         "quarantined": summary.quarantined,
         "quarantine_file": summary.quarantine_file,
-        "samples": {label: list(rows) for label, rows in summary.samples.items()},
+        "samples": {group: list(rows) for group, rows in summary.samples.items()},
     }
 
 
@@ -64,53 +61,29 @@ def _percentiles(lengths: Sequence[int] | NDArray[np.integer[Any]]) -> dict[str,
     return dict(zip(("p50", "p95", "p99", "max"), map(int, points), strict=True))
 
 
-def _parts(summary: DataSummary) -> Iterator[str]:
+def _parts(summary: DataSummary, sections: Sequence[Section]) -> Iterator[str]:
     yield f"# Data: {escape(summary.name)}"
     yield _overview(summary)
-    yield "## Labels"
-    yield _balance(summary)
-    yield "![Rows of each label](labels.png)"
+    for section in sections:
+        yield f"## {section.heading}"
+        yield from section.parts
     yield "## Lengths"
     yield _lengths(summary)
     yield "![Lengths of the rows](lengths.png)"
     yield "## Findings"
     yield from _findings(summary)
-    yield "## A few rows of each label"
+    yield "## A few rows"
     yield _samples(summary)
 
 
 def _overview(summary: DataSummary) -> str:
     splits = [(f"Rows, {split}", f"{rows:,}") for split, rows in summary.split_rows.items()]
     facts = [
-        ("Labels", f"{len(summary.labels):,}"),
         ("Fields", ", ".join(summary.fields)),
         ("Sources", ", ".join(summary.sources)),
         ("Fingerprint", summary.fingerprint),
     ]
     return table(("", ""), [*splits, *facts])
-
-
-def _balance(summary: DataSummary) -> str:
-    rows = summary.rows_of_labels()
-    if not rows.any():
-        return "There are no rows."
-    ratio = summary.imbalance()
-    sentences = [f"The largest label has {ratio:.1f} times the rows of the smallest."]
-    if ratio > UNEVEN:
-        sentences.append(
-            "That is uneven: accuracy will say little of the small labels, so read macro-F1 and the table per label."
-        )
-    for split, counts in summary.label_counts.items():
-        missing = [label for label, count in zip(summary.labels, counts, strict=True) if not count]
-        if missing and any(counts):
-            sentences.append(f"Without a row in {escape(split)}: {_named(missing)}.")
-    return " ".join(sentences)
-
-
-def _named(labels: Sequence[str]) -> str:
-    named = ", ".join(escape(label) for label in labels[:MOST_NAMES])
-    more = len(labels) - MOST_NAMES
-    return f"{named} and {more:,} more" if more > 0 else named
 
 
 def _lengths(summary: DataSummary) -> str:
@@ -152,8 +125,7 @@ def _place_and_message(issue: Issue) -> tuple[str, str, str]:
 
 def _samples(summary: DataSummary) -> str:
     rows = []
-    for label, samples in summary.samples.items():
+    for group, samples in summary.samples.items():
         for index, sample in enumerate(samples):
-            shown = sample if isinstance(sample, str) else " / ".join(sample)
-            rows.append((label if index == 0 else "", shorten(shown, LONGEST_ROW)))
-    return table(("Label", "Row"), rows) if rows else "None."
+            rows.append((group if index == 0 else "", shorten(sample, LONGEST_ROW)))
+    return table(("Target", "Row"), rows) if rows else "None."

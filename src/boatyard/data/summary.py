@@ -27,33 +27,22 @@ class Issue:
 class DataSummary:
     """One prepared data set.
 
-    `label_counts[split]` is aligned with `labels`; `lengths[split]` holds each row's length in `length_unit`.
-    `issues` may be capped; `issue_counts` counts all, by "severity:kind". `samples[label]` holds a few rows,
-    each as one string or as a string for each field.
+    `targets[split]` and `lengths[split]` hold each row's stored target, and its size in `length_unit`. `issues` may be
+    capped; `issue_counts` counts all, by "severity:kind". `samples` holds a few rows by the targets' groups, each as a
+    person reads it.
     """
 
     name: str
     fingerprint: str
     sources: Sequence[str]
     fields: Sequence[str]
-    labels: Sequence[str]
+    target: Mapping[str, Any]
     split_rows: Mapping[str, int]
-    label_counts: Mapping[str, Sequence[int]]
+    targets: Mapping[str, NDArray[Any]]
     lengths: Mapping[str, Sequence[int] | NDArray[np.integer[Any]]]
     length_unit: str
     issues: Sequence[Issue]
     issue_counts: Mapping[str, int]
-    samples: Mapping[str, Sequence[str | tuple[str, ...]]]
+    samples: Mapping[str, Sequence[str]]
     quarantined: int
     quarantine_file: str | None
-
-    def rows_of_labels(self) -> NDArray[np.int64]:
-        """Rows of each label over all splits, int64[labels]."""
-        counted = (np.asarray(counts, np.int64) for counts in self.label_counts.values())
-        return sum(counted, start=np.zeros(len(self.labels), np.int64))
-
-    def imbalance(self) -> float:
-        """How many times the rows of the smallest label the largest has; labels without a row left out."""
-        rows = self.rows_of_labels()
-        rows = rows[rows > 0]
-        return float(rows.max() / rows.min()) if len(rows) else 1.0

@@ -201,8 +201,11 @@ class TrainingInput(Protocol):
     def fields(self, data: Data) -> dict[str, pa.DataType]:
         """A row's fields in order, as Arrow holds them. Raises UserError where `data` names them wrongly."""
 
-    def read(self, cells: Mapping[str, Any], data: Data) -> tuple[Any, ...] | Problem:
-        """The row in a source's cells, or what is wrong with it."""
+    def columns(self, data: Data) -> list[str]:
+        """Of a source, those by which a row that is set aside is shown: one for each field."""
+
+    def reader(self, data: Data) -> Callable[[Mapping[str, Any]], tuple[Any, ...] | Problem]:
+        """Takes the row out of a source's cells, or says what is wrong with it."""
 
     def content_key(self, row: Sequence[Any]) -> bytes:
         """Equal for rows of equal content: exact duplicates."""
@@ -223,7 +226,7 @@ class TrainingInput(Protocol):
         """The row as a client would send it."""
 
     def stored_data(self, data: Data) -> dict[str, Any]:
-        """The input's own keys of `data`, with the values by which `read` finds a row in its `request`."""
+        """The input's own keys of `data`, with the values by which `reader` finds a row in its `request`."""
 
     def request_schema(self, fields: Sequence[str]) -> dict[str, Any]:
         """JSON Schema of one request."""

@@ -12,9 +12,6 @@ _BLANK = (
 VISIBLE = f"[^{_BLANK}]"
 """A regular expression that finds a character which can be seen; a text without one is blank."""
 
-LONGEST_LABEL = 200
-"""In characters: what training takes, feedback can name."""
-
 UNDECODABLE = re.compile("[\udc80-\udcff]")
 """Finds what `surrogateescape` makes of bytes that are not UTF-8."""
 

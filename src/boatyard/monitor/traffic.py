@@ -138,12 +138,13 @@ class Traffic:
 
     def values(self, predictions: NDArray[np.void]) -> Iterator[dict[str, Any]]:
         """For each prediction its values by column; a column that its answer lacks is absent."""
+        names = [column.name for column in self.columns]
         for row in predictions["columns"].tolist():
-            yield {
-                column.name: self.categories.all[value] if column.category else value
-                for column, value in zip(self.columns, row, strict=True)
-                if (self.categories.all[value] != MISSING_CATEGORY if column.category else not math.isnan(value))
-            }
+            cells = (
+                self.categories.all[cell] if column.category else cell
+                for column, cell in zip(self.columns, row, strict=True)
+            )
+            yield {name: cell for name, cell in zip(names, cells, strict=True) if not _is_missing(cell)}
 
     def sample(self, version: str, since: float, until: float, rows: int) -> list[Sampled]:
         """At most so many predictions of the version, drawn at random from that time; ordered by id."""
@@ -225,6 +226,10 @@ class Traffic:
 
 def _kinds(columns: Sequence[Column]) -> list[tuple[str, bool]]:
     return [(column.name, column.category) for column in columns]
+
+
+def _is_missing(cell: str | float) -> bool:
+    return cell == MISSING_CATEGORY if isinstance(cell, str) else math.isnan(cell)
 
 
 def _seconds(time: str) -> float:

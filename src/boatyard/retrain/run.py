@@ -181,13 +181,14 @@ def _compare(
 
 def _report(config: Config, outcome: Round, feedback: Feedback, name: str, alias: str, before: str) -> None:
     percent = f"{config.retrain.confidence:.0%} interval"
-    table = Table(title=f"{name}: {outcome.version} against {before}", title_justify="left")
-    for column in ("rows", "", outcome.comparisons[0].after.title, "before", "gain", percent):
+    measure = outcome.comparisons[0].after.title
+    table = Table(title=f"{name}: {outcome.version} against {before}, {measure}", title_justify="left")
+    for column in ("rows", "", "before", "after", "gain", percent):
         table.add_column(column, justify="left" if not column else "right")
     for one in outcome.comparisons:
         interval = f"{_signed(one.low)} to {_signed(one.high)}"
         gain = _signed(-one.after.shortfall(one.before))
-        table.add_row(f"{one.rows:,}", one.name, one.after.shown, one.before.shown, gain, interval)
+        table.add_row(f"{one.rows:,}", one.name, one.before.shown, one.after.shown, gain, interval)
     console = terminal()
     console.print(table)
     for why, count in feedback.set_aside.most_common():

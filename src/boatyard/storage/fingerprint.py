@@ -12,25 +12,20 @@ Stage = Literal["prepare", "encode", "train", "evaluate", "export"]
 
 _HOME = Path(__file__).parents[1]
 _PACKAGE = _HOME.name
-# where each stage begins, and what of the kind it reaches by name only: `Kind.training` loads that late
+# where each stage begins; what it asks of its input and its task is found by name, as `training` loads it late
 _BEGINNINGS: dict[Stage, tuple[str, ...]] = {
-    "prepare": ("data.prepare", "{kind}.training"),
-    "encode": ("data.encode", "{kind}.training"),
-    "train": ("train.fit", "{kind}.training", "{kind}.network"),
-    "evaluate": ("evaluate.run", "{kind}.training", "{kind}.network", "{kind}.baseline"),
-    "export": (
-        "export.run",
-        "bundle.manifest",
-        "bundle.checksums",
-        "{kind}.training",
-        "{kind}.network",
-        "{kind}.graph",
-    ),
+    "prepare": ("data.prepare",),
+    "encode": ("data.encode",),
+    "train": ("train.fit",),
+    "evaluate": ("evaluate.run",),
+    "export": ("export.run", "bundle.manifest", "bundle.checksums", "{input}.serving", "{task}.serving"),
 }
+_LATE = ("{input}.training", "{task}.training")
 # what does not change the outcome: it reads settings, opens what an earlier stage made, which has a fingerprint of its
 # own, or stores what was made
 _WITHOUT_SAY = {
     *(modules[0] for modules in _BEGINNINGS.values()),
+    "config.plugins",
     "bundle.checksums",
     "bundle.manifest",
     "config.compose",
@@ -55,12 +50,20 @@ def fingerprint(settings: object, *, code: Iterable[Path] = ()) -> str:
 
 
 @cache
-def code_of(stage: Stage, kind: str) -> tuple[Path, ...]:
-    """The source of all that the stage imports of this package, however deep and late, sorted."""
-    waiting = [name.format(kind=f"inputs.{kind}") for name in _BEGINNINGS[stage]]
+def code_of(stage: Stage, input_: str, task: str) -> tuple[Path, ...]:
+    """The source of all that the stage imports of this package, however deep and late, sorted.
+
+    Of what the input's and the task's `training` load late, it counts what the stage's code has an attribute's name of.
+    """
+    names = {"input": f"inputs.{input_}", "task": f"tasks.{task}"}
+    late = [name.format(**names) for name in _LATE]
+    members = {name: f"{module.rpartition('.')[0]}.{part}" for module in late for name, part in _members(module)}
+    waiting = [*(name.format(**names) for name in _BEGINNINGS[stage]), *late]
     modules = set(waiting)
     while waiting:
-        new = _imports(waiting.pop()) - modules - _WITHOUT_SAY
+        module = waiting.pop()
+        needed = {members[name] for name in _attributes(module) if name in members}
+        new = (_imports(module) | needed) - modules - _WITHOUT_SAY
         modules |= new
         waiting += new
     return tuple(sorted(file for module in modules if (file := _source(module)) is not None))
@@ -75,10 +78,28 @@ def file_digest(path: Path) -> str:
 @cache
 def _imports(module: str) -> set[str]:
     """Modules of this package, named from within it, that the module's code imports, in functions too."""
-    file = _source(module)
-    tree = ast.parse(file.read_bytes()) if file is not None else ast.Module([], [])
     prefix = f"{_PACKAGE}."
-    return {name.removeprefix(prefix) for name in _imported(tree) if name.startswith(prefix)}
+    return {name.removeprefix(prefix) for name in _imported(_tree(module)) if name.startswith(prefix)}
+
+
+@cache
+def _attributes(module: str) -> frozenset[str]:
+    """The names that follow a point in the module's code."""
+    return frozenset(node.attr for node in ast.walk(_tree(module)) if isinstance(node, ast.Attribute))
+
+
+def _members(module: str) -> list[tuple[str, str]]:
+    """What `boatyard.config.plugins.lazily` gives the module: names, and the modules beside it that have them."""
+    for node in ast.walk(_tree(module)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "lazily":
+            return list(ast.literal_eval(node.args[1]).items())
+    return []
+
+
+@cache
+def _tree(module: str) -> ast.Module:
+    file = _source(module)
+    return ast.parse(file.read_bytes()) if file is not None else ast.Module([], [])
 
 
 def _imported(tree: ast.AST) -> Iterator[str]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from boatyard.bundle.manifest import Card
     from boatyard.config.schema import Config, Data, Model
     from boatyard.data.summary import DataSummary
-    from boatyard.data.validate import Findings, Ledger
+    from boatyard.data.ledger import Findings, Ledger
     from boatyard.inputs.protocol import SimpleFeatures
 
 Outputs = Mapping[str, NDArray[Any]]
@@ -92,6 +92,10 @@ class ServingTask(Protocol):
 class Targets(Protocol):
     """The targets of the rows that are being prepared, one after another."""
 
+    column: str
+    """Of the source, as messages name it."""
+    noun: str
+    """What one is called in a message, such as "label"."""
     values: NDArray[Any]
     """[rows] once closed: equal where the targets are."""
 
@@ -116,10 +120,10 @@ class Targets(Protocol):
     def check(self, ledger: Ledger, findings: Findings, usable: NDArray[np.bool_]) -> dict[int, str]:
         """Find what is wrong with them all together. Returns the rows to set aside, each with the reason."""
 
-    def essential(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Places in `rows` of those that no sample of them may lack, such as one of each label."""
+    def essential(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], str]:
+        """Places in `rows` of those that no sample of them may lack, such as one of each label, and why."""
 
-    def facts(self, usable: NDArray[np.bool_]) -> Target:
+    def facts(self, ledger: Ledger, usable: NDArray[np.bool_]) -> Target:
         """What the usable rows say of the target, as JSON: `labels` and the like."""
 
     def stored(self, target: Target) -> pa.Array:

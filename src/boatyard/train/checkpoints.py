@@ -1,4 +1,4 @@
-"""Checkpoints that are whole or not there: sealed by checksums, kept few, copied to storage, found again."""
+"""Checkpoints that are complete or absent: sealed with checksums, pruned, copied to storage, verified on reading."""
 
 import json
 import logging
@@ -7,7 +7,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -22,12 +22,12 @@ log = logging.getLogger(__name__)
 
 MANIFEST = "checkpoint.json"
 _NAME = re.compile(r"checkpoint-([0-9]+)")
-_ATTEMPTS = 5  # to copy one checkpoint to storage
+_ATTEMPTS = 5  # at copying one checkpoint to storage
 _FIRST_PAUSE = 1.0  # seconds before the second attempt; doubled each time
 
 
 class Seal(BaseModel):
-    """What `checkpoint.json` holds. `best` is the step of the best checkpoint until then."""
+    """What `checkpoint.json` holds. `best` is the step of the best checkpoint so far."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -45,58 +45,58 @@ class Checkpoints:
         self._mirror = mirror
 
     def path(self, step: int) -> Path:
-        """Where the checkpoint of a step lies, made yet or not; the name is the one that Trainer knows."""
+        """Where the checkpoint of a step lies, whether it exists or not; Trainer expects this name."""
         return self.folder / f"checkpoint-{step}"
 
     def steps(self) -> list[int]:
-        """The steps that have a checkpoint here, in order; whether it is whole was not looked at."""
+        """The steps that have a checkpoint here, in order, verified or not."""
         return sorted(_steps(file.name for file in self.folder.glob("checkpoint-*")))
 
     @contextmanager
     def writing(self, step: int, best: int | None) -> Iterator[Path]:
-        """A folder that becomes the checkpoint of `step` once the block ends and all of it is on the disk.
+        """A folder that becomes the checkpoint of `step` when the block ends and all of it is on the disk.
 
         Raises:
-            UserError: it could not be written; those before stand as they were.
+            UserError: it could not be written; earlier ones are untouched.
         """
         try:
             with replacing(self.path(step)) as staging:
                 yield staging
                 seal = Seal(step=step, best=best, files=describe(staging, MANIFEST))
                 (staging / MANIFEST).write_text(seal.model_dump_json(indent=2), encoding="utf-8")
-        except (OSError, RuntimeError, SafetensorError) as error:  # each library tells of a full disk in its own way
+        except (OSError, RuntimeError, SafetensorError) as error:  # each library reports a full disk in its own way
             free = shutil.disk_usage(self.folder).free / 1e6
             before = f"the one of step {self.steps()[-1]} is whole" if self.steps() else "there is none before it"
             raise UserError(
                 f"the checkpoint of step {step} could not be written to {self.folder}, where {free:.0f} MB are free "
                 f"({_first_line(error)}); {before}: make room and run the same command again to go on"
             ) from None
-        self._forget_old(best)
+        self._prune(best)
         if self._mirror is not None:
             self._mirror.push(self.path(step))
 
     def newest(self) -> Path | None:
-        """The newest checkpoint that is whole, here or in storage, with its best one beside it."""
+        """The newest complete checkpoint, here or in storage, after making it and the best one available here."""
         clear_up(self.folder)
         stored = self._mirror.steps() if self._mirror is not None else []
         for step in sorted({*self.steps(), *stored}, reverse=True):
-            seal = self._made_whole(step)
+            seal = self._completed(step)
             if seal is not None:
                 if seal.best is not None and seal.best != step:
-                    self._made_whole(seal.best)
+                    self._completed(seal.best)
                 return self.path(step)
         return None
 
-    def bring(self, name: str) -> None:
-        """Have the checkpoint that another machine goes on from here too; raises UserError if it cannot be had."""
-        if self._made_whole(_steps([name])[0]) is None:
+    def fetch(self, name: str) -> None:
+        """Fetch the checkpoint that another machine resumes from; raises UserError if storage does not have it."""
+        if self._completed(_steps([name])[0]) is None:
             raise UserError(
                 f"{name} is on another machine: give a storage that all of them reach with "
                 "paths.checkpoints=gs://BUCKET/PREFIX, or start over with train.resume=never"
             )
 
     def finish(self) -> None:
-        """Wait until storage has what it is to have; raises UserError if it never will."""
+        """Wait until all copies are in storage; raises UserError if one failed for good."""
         if self._mirror is not None:
             self._mirror.finish()
 
@@ -107,8 +107,8 @@ class Checkpoints:
             for step in self._mirror.steps():
                 self._mirror.remove(step)
 
-    def _made_whole(self, step: int) -> Seal | None:
-        """The checkpoint's seal, after copying it from storage if what lies here is not whole."""
+    def _completed(self, step: int) -> Seal | None:
+        """The seal of a checkpoint, which is fetched from storage if it is incomplete here; None if it stays so."""
         path = self.path(step)
         if path.exists():
             seal, wrong = _read(path)
@@ -126,17 +126,17 @@ class Checkpoints:
         log.info("train: copied the checkpoint of step %d from storage", step)
         return seal
 
-    def _forget_old(self, best: int | None) -> None:
-        with self._mirror.at_rest() if self._mirror is not None else _nothing() as busy_with:
+    def _prune(self, best: int | None) -> None:
+        with self._mirror.paused() if self._mirror is not None else nullcontext() as copying:
             for step in set(self.steps()) - kept(self.steps(), self._keep, best):
-                if step != busy_with:
+                if step != copying:
                     shutil.rmtree(self.path(step), ignore_errors=True)
 
 
 class Mirror:
     """Copies sealed checkpoints to `prefix` in storage, one after another, in a thread of its own.
 
-    What was superseded before its turn came is passed over. The seal goes last, so a torn copy has none.
+    One that was pruned before its turn is skipped. The seal is copied last, so that an incomplete copy has none.
     """
 
     def __init__(self, storage: Storage, prefix: str, keep: int | None) -> None:
@@ -145,12 +145,12 @@ class Mirror:
         self._keep = keep
         self._changed = threading.Condition()
         self._waiting: list[Path] = []
-        self._busy_with: int | None = None
+        self._copying: int | None = None
         self._failure: Exception | None = None
         self._thread: threading.Thread | None = None
 
     def steps(self) -> list[int]:
-        """The steps whose checkpoint was copied to its end."""
+        """The steps whose checkpoint was copied completely."""
         keys = [key.removeprefix(f"{self._prefix}/") for key in self._storage.list(f"{self._prefix}/")]
         return sorted(_steps(key.removesuffix(f"/{MANIFEST}") for key in keys if key.endswith(f"/{MANIFEST}")))
 
@@ -162,7 +162,7 @@ class Mirror:
         shutil.rmtree(folder.parent / ".fetched", ignore_errors=True)
 
     def push(self, checkpoint: Path) -> None:
-        """Have a sealed checkpoint copied, soon."""
+        """Queue a sealed checkpoint for copying."""
         with self._changed:
             self._waiting.append(checkpoint)
             if self._thread is None:
@@ -171,24 +171,24 @@ class Mirror:
             self._changed.notify_all()
 
     def finish(self) -> None:
-        """Wait for the copies; raises UserError if the newest could not be made."""
+        """Wait until the queue is empty; raises UserError if the newest copy failed."""
         with self._changed:
-            while self._waiting or self._busy_with is not None:
+            while self._waiting or self._copying is not None:
                 self._changed.wait()
         if self._failure is not None:
             raise UserError(f"the checkpoints could not be copied to storage: {_first_line(self._failure)}")
 
     def remove(self, step: int) -> None:
-        """Remove a copy; its seal first, so that what is left of it counts for nothing."""
+        """Remove a copy; its seal first, so that an interrupted removal leaves an incomplete copy."""
         home = f"{self._prefix}/checkpoint-{step}/"
         keys = self._storage.list(home)
         self._storage.remove(sorted(keys, key=lambda key: key != f"{home}{MANIFEST}"))
 
     @contextmanager
-    def at_rest(self) -> Iterator[int | None]:
-        """The step that is being copied right now; no other is begun inside the block."""
+    def paused(self) -> Iterator[int | None]:
+        """The step that is being copied, if any; no other copy starts inside the block."""
         with self._changed:
-            yield self._busy_with
+            yield self._copying
 
     def _work(self) -> None:
         while True:
@@ -199,19 +199,19 @@ class Mirror:
                 if not checkpoint.exists():
                     self._changed.notify_all()
                     continue
-                self._busy_with = _steps([checkpoint.name])[0]
-            failure = self._copied(checkpoint)
+                self._copying = _steps([checkpoint.name])[0]
+            failure = self._try_to_copy(checkpoint)
             with self._changed:
-                self._failure, self._busy_with = failure, None
+                self._failure, self._copying = failure, None
                 self._changed.notify_all()
 
-    def _copied(self, checkpoint: Path) -> Exception | None:
+    def _try_to_copy(self, checkpoint: Path) -> Exception | None:
         for attempt in range(_ATTEMPTS):
             if attempt:
                 time.sleep(_FIRST_PAUSE * 2 ** (attempt - 1))
             try:
                 self._copy(checkpoint)
-            except Exception as error:  # whatever it is, training must not end by it
+            except Exception as error:  # whatever it is, it must not end the training
                 log.warning("train: %s is not in storage yet: %s", checkpoint.name, _first_line(error))
                 failure = error
             else:
@@ -236,7 +236,7 @@ def kept(steps: Sequence[int], keep: int | None, best: int | None) -> set[int]:
 
 
 def _read(path: Path) -> tuple[Seal | None, str | None]:
-    """The seal, and what is wrong with the checkpoint."""
+    """The seal, and what is wrong with the checkpoint, if anything."""
     try:
         seal = Seal.model_validate(json.loads((path / MANIFEST).read_bytes()))
         return seal, difference(path, MANIFEST, seal.files)
@@ -252,8 +252,3 @@ def _steps(names: "Iterator[str] | Sequence[str]") -> list[int]:
 
 def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield None

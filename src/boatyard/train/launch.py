@@ -1,6 +1,6 @@
 """python -m boatyard.train.launch: the pipeline, as a worker on Vertex AI or in any container runs it.
 
-Alone in this process; with several GPUs or several workers under torchrun, which then is this process.
+With one worker and at most one GPU it runs in this process; otherwise under torchrun, which replaces this process.
 """
 
 import json
@@ -29,8 +29,8 @@ class Team:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The pipeline's exit status; under torchrun its process takes this one's place."""
-    words = [*overrides(os.environ), *(sys.argv[1:] if arguments is None else arguments)]
+    """The pipeline's exit status; does not return where torchrun replaces this process."""
+    command_line = [*overrides(os.environ), *(sys.argv[1:] if arguments is None else arguments)]
 
     def start(config: Config) -> None:
         import torch
@@ -40,14 +40,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             pipeline(config)
             return
         sys.stdout.flush()
-        launcher = [sys.executable, "-m", "torch.distributed.run", *torchrun, "-m", "boatyard.pipeline", *words]
-        os.execv(sys.executable, launcher)  # noqa: S606 - its signals and its exit status are this worker's
+        launcher = [sys.executable, "-m", "torch.distributed.run", *torchrun, "-m", "boatyard.pipeline", *command_line]
+        os.execv(sys.executable, launcher)  # noqa: S606 - so that signals and the exit status are this worker's own
 
-    return run("pipeline", PURPOSE, start, words, WRITES)
+    return run("pipeline", PURPOSE, start, command_line, WRITES)
 
 
 def overrides(environment: Mapping[str, str]) -> list[str]:
-    """Where Vertex AI wants checkpoints, and a model where no BOATYARD_STORAGE is named."""
+    """Where Vertex AI wants checkpoints and, unless BOATYARD_STORAGE is set, the model."""
     places = {"paths.checkpoints": "AIP_CHECKPOINT_DIR"}
     if not environment.get("BOATYARD_STORAGE"):
         places["paths.storage"] = "AIP_MODEL_DIR"
@@ -55,7 +55,7 @@ def overrides(environment: Mapping[str, str]) -> list[str]:
 
 
 def team(environment: Mapping[str, str]) -> Team | None:
-    """The workers that CLUSTER_SPEC names pool by pool; None where there is but one.
+    """The workers that CLUSTER_SPEC lists pool by pool; None if there is only one.
 
     The first of workerpool0 leads, the others are numbered in the pools' order.
 
@@ -78,7 +78,7 @@ def team(environment: Mapping[str, str]) -> Team | None:
 
 
 def torchrun_arguments(team: Team | None, processes: int) -> list[str]:
-    """For `processes` on this worker, one for each GPU; none where one process does it all."""
+    """For `processes` on this worker, one for each GPU; none where a single process is enough."""
     own = f"--nproc-per-node={processes}"
     if team is None:
         return ["--standalone", own] if processes > 1 else []

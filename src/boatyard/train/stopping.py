@@ -1,4 +1,4 @@
-"""An orderly end on a signal: the step in hand, a checkpoint, then the way out."""
+"""An orderly end on a signal: finish the step, keep a checkpoint, exit."""
 
 import logging
 import signal
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class StopOnSignal(TrainerCallback):
-    """Handles the signals while it is entered. A second one, not an echo of the first, ends the process at once."""
+    """Handles ending signals inside its `with` block. A second one, unless it repeats the first at once, kills."""
 
     def __init__(self) -> None:
         self.received = 0
@@ -30,17 +30,17 @@ class StopOnSignal(TrainerCallback):
         self._restore()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Save here, unless the epoch ends here too: its evaluation comes first."""
-        if args.world_size > 1:  # the processes must stop at one step
-            heard = torch.tensor(self.received, device=args.device)
-            torch.distributed.all_reduce(heard, torch.distributed.ReduceOp.MAX)
-            self.received = int(heard)
+        """Save now, unless this step ends the epoch too: its evaluation comes first."""
+        if args.world_size > 1:  # all processes must stop at the same step
+            received = torch.tensor(self.received, device=args.device)
+            torch.distributed.all_reduce(received, torch.distributed.ReduceOp.MAX)
+            self.received = int(received)
         if self.received:
             control.should_training_stop = True
             control.should_save = not _epoch_is_over(state)
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        """Called where the epoch is left early too."""
+        """Trainer also calls this where the epoch is left early."""
         if self.received:
             control.should_save = _epoch_is_over(state)
             control.should_evaluate = control.should_evaluate and _epoch_is_over(state)

@@ -114,10 +114,10 @@ def git_commit(folder: Path = Path(__file__).parent) -> str | None:
     return f"{commit}+changes" if changed else commit
 
 
-def _git(folder: Path, *words: str) -> str:
+def _git(folder: Path, *arguments: str) -> str:
     # git sets them for its hooks, where they point at the repository of the hook
     environment = {name: value for name, value in os.environ.items() if name not in _GIT_VARIABLES}
-    process = subprocess.run(["git", *words], cwd=folder, env=environment, capture_output=True, check=True)  # noqa: S603
+    process = subprocess.run(["git", *arguments], cwd=folder, env=environment, capture_output=True, check=True)  # noqa: S603
     return os.fsdecode(process.stdout).strip()
 
 

@@ -17,6 +17,7 @@ from boatyard.config.schema import Model
 from boatyard.inputs.text import tokenizer
 from boatyard.inputs.text.pretrained import is_bundle, loaded, located
 from boatyard.inputs.text.serving import padding_id
+from boatyard.inputs.text.settings import text_model
 
 
 class TextBackbone(nn.Module):
@@ -63,17 +64,17 @@ def build_backbone(model: Model, folder: Path) -> TextBackbone:
     Raises:
         UserError: `model.name` cannot be loaded, or does not suit the other settings.
     """
-    tokens = Tokenizer.from_file(str(folder / tokenizer.FILE))
+    text, tokens = text_model(model), Tokenizer.from_file(str(folder / tokenizer.FILE))
     if model.name is None:
         encoder = _from_scratch(model, tokens)
     elif is_bundle(model.name):
         encoder = _from_bundle(Path(model.name))
     else:
         encoder = _pretrained(model.name)
-    longest = getattr(encoder.config, "max_position_embeddings", model.text.max_tokens)
-    if model.text.max_tokens > longest:
-        raise UserError(f"model.text.max_tokens={model.text.max_tokens}: {model.name} reads at most {longest} tokens")
-    return TextBackbone(encoder, word_dropout=model.text.word_dropout, hidden_id=tokenizer.hidden_id(tokens))
+    longest = getattr(encoder.config, "max_position_embeddings", text.max_tokens)
+    if text.max_tokens > longest:
+        raise UserError(f"model.text.max_tokens={text.max_tokens}: {model.name} reads at most {longest} tokens")
+    return TextBackbone(encoder, word_dropout=text.word_dropout, hidden_id=tokenizer.hidden_id(tokens))
 
 
 def restore_backbone(shape: Mapping[str, Any]) -> TextBackbone:
@@ -83,7 +84,8 @@ def restore_backbone(shape: Mapping[str, Any]) -> TextBackbone:
 
 
 def _from_scratch(model: Model, tokens: Tokenizer) -> PreTrainedModel:
-    shape = model.text.scratch
+    text = text_model(model)
+    shape = text.scratch
     assert shape is not None  # the configuration sees to it
     if shape.hidden_size % shape.heads:
         raise UserError(f"model.text.scratch.heads={shape.heads}: must divide hidden_size={shape.hidden_size}")
@@ -95,7 +97,7 @@ def _from_scratch(model: Model, tokens: Tokenizer) -> PreTrainedModel:
         intermediate_size=4 * shape.hidden_size,
         hidden_dropout_prob=model.dropout,
         attention_probs_dropout_prob=model.dropout,
-        max_position_embeddings=model.text.max_tokens,
+        max_position_embeddings=text.max_tokens,
         pad_token_id=padding_id(tokens),
     )
     return BertModel(config, add_pooling_layer=False)
@@ -127,5 +129,5 @@ def _of_shape(shape: Mapping[str, Any]) -> PreTrainedModel:
 
 
 def _without_pooler(encoder: PreTrainedModel) -> PreTrainedModel:
-    encoder.pooler = None  # nothing would train its weights
+    encoder.register_module("pooler", None)  # nothing would train its weights
     return encoder

@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 from boatyard.config.schema import Model
 from boatyard.inputs.text import tokenizer
 from boatyard.inputs.text.serving import TextInput, padding_id
+from boatyard.inputs.text.settings import text_model
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,7 +29,7 @@ _FACTS = "inputs.json"
 def make_inputs(model: Model, fields: Sequence[str], rows: Iterable[Sequence[str]], folder: Path) -> None:
     """Write the tokenizer, learnt from `rows` or pretrained, and the limits under which it reads."""
     tokenizer.make_tokenizer(model, rows).save(str(folder / tokenizer.FILE))
-    facts = {"fields": list(fields), "max_tokens": model.text.max_tokens}
+    facts = {"fields": list(fields), "max_tokens": text_model(model).max_tokens}
     (folder / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
 
 

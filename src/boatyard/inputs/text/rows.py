@@ -1,45 +1,118 @@
-"""What a row of text is before any tokenizer: its fields, its words, and when two rows say the same."""
+"""What a row of text is before any tokenizer: its columns, its texts, and when two rows say the same."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
 
 from boatyard.config.errors import UserError
-from boatyard.config.schema import Data
 from boatyard.inputs import texts
+from boatyard.inputs.protocol import Problem, Source
+from boatyard.inputs.records import NOT_UTF_8
+from boatyard.inputs.sources import open_tables
+from boatyard.inputs.text.serving import MOST_CHARACTERS
+from boatyard.inputs.text.settings import TextData
 
-LENGTH_UNIT = "words"
+SIZE_UNIT = "words"
 # of a file's columns and an Arrow table's, and of the API, where `inputs` is a list of them
-RESERVED = ("file", "inputs", "label", "row", "source", "why")
+RESERVED = ("file", "inputs", "label", "row", "source", "target", "why")
 
 
-def field_columns(data: Data) -> dict[str, str]:
-    """The name of each input field, in order, and the column it is read from.
-
-    One column is called `text` whatever the file calls it, so that every such model answers the same request;
-    two keep their names.
-    """
-    columns = [texts.normal_form(column) for column in data.text_columns]
-    targets = {"label_column": data.label_column, "split_column": data.split_column}
-    for column in columns:
-        if not column:
-            raise UserError("data.text_columns: a column without a name cannot be read; name it in the file's header")
-        for key, other in targets.items():
-            if other is not None and texts.normal_form(other) == column:
-                raise UserError(f"data.text_columns: {column!r} is data.{key} too; a text and it are two columns")
-    if len(columns) == 1:
-        return {"text": columns[0]}
-    for column in columns:
-        if column in RESERVED:
-            raise UserError(f"data.text_columns: {column!r} is boatyard's own name; rename the column")
-    if columns[0] == columns[1]:
-        raise UserError(f"data.text_columns: {columns[0]!r} is given twice")
-    return {column: column for column in columns}
+def open_sources(data: Any, others: Sequence[str], cache: Path) -> list[Source]:
+    """Tables with the columns of the texts and the `others`."""
+    return open_tables(data, [*columns(data), *others], cache, "data.text_columns and data.target")
 
 
-def display(row: Sequence[str]) -> str:
+def fields(data: Any) -> dict[str, pa.DataType]:
+    """`text`, or the names of two columns."""
+    names = columns(data)
+    if len(names) == 1:
+        return {"text": pa.string()}
+    for name in names:
+        if name in RESERVED:
+            raise UserError(f"data.text_columns: {name!r} is boatyard's own name; rename the column")
+    if names[0] == names[1]:
+        raise UserError(f"data.text_columns: {names[0]!r} is given twice")
+    return dict.fromkeys(names, pa.string())
+
+
+def reader(data: Any) -> Callable[[Mapping[str, Any]], tuple[str, ...] | Problem]:
+    """Takes the texts out of a source's cells, each of which must say something."""
+    names = columns(data)
+
+    def read(cells: Mapping[str, Any]) -> tuple[str, ...] | Problem:
+        row = tuple(map(cells.get, names))
+        for text, column in zip(row, names, strict=True):
+            if (problem := check_text(text, column)) is not None:
+                return problem
+        return row  # type: ignore[return-value]  # each was checked
+
+    return read
+
+
+def check_text(text: object, column: str) -> Problem | None:
+    """What is wrong with a cell that must hold a text."""
+    if text is None:
+        return Problem("missing_column", column, "has no value; every row needs one")
+    if not isinstance(text, str):
+        return Problem("not_text", column, f"holds a {type(text).__name__}; expected text")
+    if texts.is_blank(text):
+        return Problem("empty", column, "is empty; every row needs a text")
+    if not texts.is_encodable(text):
+        undecoded = texts.UNDECODABLE.search(text) is not None
+        what = f"bytes that are {NOT_UTF_8}" if undecoded else "half of a surrogate pair, which is no character"
+        return Problem("bad_bytes", column, f"holds {what}")
+    return None
+
+
+def stored_data(data: TextData) -> dict[str, Any]:
+    """One text is stored as `text`, two under their names."""
+    return {"text_columns": data.text_columns if len(data.text_columns) > 1 else ["text"]}
+
+
+def content_key(row: Sequence[str]) -> bytes:
+    """The texts to the letter, however accents were typed."""
+    return texts.composed("\0".join(row)).encode()
+
+
+def group_key(row: Sequence[str]) -> bytes:
+    """The words without case, punctuation and space; the texts themselves where they have none."""
+    return " ".join(_words(row)).encode() or content_key(row)
+
+
+def size(row: Sequence[str]) -> int:
+    """In words."""
+    return len(_words(row))
+
+
+def unservable(row: Sequence[str]) -> str | None:
+    """Only the length: what else a server refuses, training refuses too."""
+    longest = max(map(len, row))
+    return None if longest <= MOST_CHARACTERS else f"has {longest:,} characters, and a server takes {MOST_CHARACTERS:,}"
+
+
+def show(row: Sequence[str]) -> str:
     """The texts on one line."""
     return " | ".join(row)
 
 
-def words(row: Sequence[str]) -> list[str]:
-    """The row without case, punctuation and space: rows with the same words say the same."""
+def request(names: Sequence[str], row: Sequence[str]) -> dict[str, str]:
+    """By field."""
+    return dict(zip(names, row, strict=True))
+
+
+def columns(data: Any) -> list[str]:
+    """The texts', in the order in which the model reads them."""
+    names = [texts.normal_form(column) for column in data.text_columns]
+    for column in names:
+        if not column:
+            raise UserError("data.text_columns: a column without a name cannot be read; name it in the file's header")
+        for key, other in (("target", data.target), ("split_column", data.split_column)):
+            if other is not None and texts.normal_form(other) == column:
+                raise UserError(f"data.text_columns: {column!r} is data.{key} too; a text and it are two columns")
+    return names
+
+
+def _words(row: Sequence[str]) -> list[str]:
     return [word for text in row for word in texts.words(text)]

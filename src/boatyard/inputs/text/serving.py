@@ -95,7 +95,9 @@ def request_schema(fields: Sequence[str], max_characters: int = MOST_CHARACTERS)
 
 def limits(model: "Model") -> dict[str, int]:
     """What a served model reads at most of one request."""
-    return {"max_tokens": model.text.max_tokens, "max_characters": MOST_CHARACTERS}
+    from boatyard.inputs.text.settings import text_model  # of the configuration, which no server reads
+
+    return {"max_tokens": text_model(model).max_tokens, "max_characters": MOST_CHARACTERS}
 
 
 class TextInput:

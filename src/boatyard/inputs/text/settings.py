@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from boatyard.config.schema import Section
+from boatyard.config.schema import Model, Section
 
 
 class Scratch(Section):
@@ -43,3 +43,9 @@ class Start(Section):
 
 SECTIONS: Mapping[str, type[Section]] = {"data": TextData, "model": Start, "model.text": TextModel}
 MOVED_KEYS: Mapping[str, str] = {f"model.{key}": f"model.text.{key}" for key in TextModel.model_fields}
+
+
+def text_model(model: Model) -> TextModel:
+    """The section `model.text`, which a configuration for texts has."""
+    section: TextModel = model.text  # type: ignore[attr-defined]
+    return section

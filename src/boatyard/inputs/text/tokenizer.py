@@ -10,6 +10,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Model
 from boatyard.inputs.text.pretrained import is_bundle, loaded, located
+from boatyard.inputs.text.settings import text_model
 
 FILE = "tokenizer.json"
 _PAD, _UNKNOWN, _START, _SEPARATOR, _HIDDEN = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
@@ -20,8 +21,9 @@ def make_tokenizer(model: Model, rows: Iterable[Sequence[str]]) -> Tokenizer:
     """The pretrained model's own tokenizer, or a WordPiece vocabulary learnt from the rows."""
     if model.name is not None:
         return _pretrained(model.name)
-    assert model.text.scratch is not None  # the configuration sees to it
-    return _learn(model.text.scratch.vocabulary, rows)
+    scratch = text_model(model).scratch
+    assert scratch is not None  # the configuration sees to it
+    return _learn(scratch.vocabulary, rows)
 
 
 def hidden_id(tokenizer: Tokenizer) -> int | None:

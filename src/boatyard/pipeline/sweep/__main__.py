@@ -15,7 +15,7 @@ sweep of Weights & Biases instead."""
 
 def main() -> int:
     """Search, or print the search."""
-    overrides = [word for word in sys.argv[1:] if word != _AS_WANDB]
+    overrides = [argument for argument in sys.argv[1:] if argument != _AS_WANDB]
 
     def job(config: Config) -> None:
         if config.sweep is None:

@@ -23,8 +23,8 @@ def wandb_sweep(sweep: Sweep, metric: Metric, overrides: Sequence[str]) -> str:
         "program": "boatyard.train",
         "command": ["${env}", "python", "-m", "${program}", *always, "${args_no_hyphens}"],
     }
-    text: str = yaml.safe_dump(definition, sort_keys=False)
-    return text
+    dumped: str = yaml.safe_dump(definition, sort_keys=False)
+    return dumped
 
 
 def _distribution(values: Range | Choices) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def write_sweep_report(
     command = best_command(best[0], sweep, overrides)
     with replacing(folder) as staging:
         _draw(study, metric.name, staging / "parallel.png")
-        text = [
+        paragraphs = [
             f"# Sweep {sweep.name}",
             f"{len(finished)} trials ran to their end and {len(trials) - len(finished)} were given up; the best by "
             f"{metric.name} on the validation split. The test split was not looked at.",
@@ -49,7 +49,7 @@ def write_sweep_report(
             f"    {command}",
             "![Each line is a trial](parallel.png)",
         ]
-        (staging / "report.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
+        (staging / "report.md").write_text("\n\n".join(paragraphs) + "\n", encoding="utf-8")
         facts = _facts(trials, metric, command)
         (staging / "report.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     console.print("The best, to paste:")
@@ -58,8 +58,9 @@ def write_sweep_report(
 
 def best_command(best: FrozenTrial, sweep: Sweep, overrides: Sequence[str]) -> str:
     """The pipeline with the user's own overrides and the trial's."""
-    words = [*fixed(sweep, overrides), *assigned(best.params)]
-    return shlex.join(["uv", "run", "invoke", "pipeline", *chain.from_iterable(("-o", word) for word in words)])
+    settings = [*fixed(sweep, overrides), *assigned(best.params)]
+    options = chain.from_iterable(("-o", setting) for setting in settings)
+    return shlex.join(["uv", "run", "invoke", "pipeline", *options])
 
 
 def _facts(trials: Sequence[FrozenTrial], metric: Metric, best: str) -> dict[str, Any]:

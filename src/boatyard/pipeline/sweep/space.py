@@ -21,16 +21,14 @@ def check_space(sweep: Sweep, overrides: Sequence[str]) -> None:
 
 
 def assigned(point: Mapping[str, object]) -> list[str]:
-    """The overrides that lead there: to the digit, so that what a trial trained is found again by them."""
+    """The point as overrides, with every digit: they must lead to the run that the trial trained."""
     return [f"{key}={value}" for key, value in point.items()]
 
 
 def fixed(sweep: Sweep, overrides: Sequence[str]) -> list[str]:
     """The user's overrides that hold for every trial."""
-    keys = [word.partition("=")[0].lstrip("+") for word in overrides]
-    return [
-        word for word, key in zip(overrides, keys, strict=True) if key not in sweep.space and not _is_of_the_sweep(key)
-    ]
+    by_key = [(override.partition("=")[0].lstrip("+"), override) for override in overrides]
+    return [override for key, override in by_key if key not in sweep.space and not _is_of_the_sweep(key)]
 
 
 def _is_of_the_sweep(key: str) -> bool:

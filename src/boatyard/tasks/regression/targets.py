@@ -1,0 +1,139 @@
+"""The numbers of the rows that are being prepared: read and checked."""
+
+import math
+import re
+from array import array
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from boatyard.data.ledger import TRAIN, Findings, Ledger
+from boatyard.inputs.protocol import Problem
+from boatyard.inputs.texts import normal_form
+from boatyard.tasks.protocol import Target, Truth
+from boatyard.tasks.regression.serving import LARGEST
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_BUCKETS = 10
+_GROUPS = ("lowest third", "middle third", "highest third")
+_LONGEST_SHOWN = 40  # characters
+
+
+def open_targets(data: Any) -> "Numbers":
+    """Of the column `data.target`."""
+    return Numbers(normal_form(data.target), data.unit)
+
+
+def target_columns(data: Any) -> list[str]:
+    """One."""
+    return [normal_form(data.target)]
+
+
+def refusal(target: Target) -> str | None:
+    """There must be something to tell apart."""
+    if target["minimum"] is None:
+        return "no row has a number to learn"
+    if target["minimum"] == target["maximum"]:
+        return f"every row has the same number, {target['minimum']:g}: there is nothing to learn"
+    return None
+
+
+def truth(stored: Any, target: Target) -> Truth:  # noqa: ARG001 - every task's signature
+    """`stored`: the number."""
+    return {"value": float(stored)}
+
+
+def cell(truth: Truth) -> Any:
+    """The number."""
+    return truth["value"]
+
+
+class Numbers:
+    """One for each row."""
+
+    noun = "number"
+
+    def __init__(self, column: str, unit: str | None) -> None:
+        self.column = column
+        self._unit = unit
+        self._of_rows = array("d")
+        self._thirds: list[float] = []
+        self.values: NDArray[np.float64] = np.zeros(0)
+
+    def read(self, cells: Mapping[str, Any]) -> float | Problem:
+        """A number, or a text that is one in digits, with a point before decimals."""
+        cell = cells.get(self.column)
+        if cell is None or cell == "":
+            return Problem("missing_column", self.column, "has no value; every row needs a number")
+        if isinstance(cell, int | float) and not isinstance(cell, bool):
+            value = float(cell)
+        elif isinstance(cell, str) and _NUMBER.fullmatch(cell.strip()):
+            value = float(cell)
+        else:
+            shown = repr(cell if len(str(cell)) <= _LONGEST_SHOWN else f"{str(cell)[:_LONGEST_SHOWN]}…")
+            return Problem("no_number", self.column, f"holds {shown}; expected a number such as 1234.5")
+        if not math.isfinite(value) or abs(value) > LARGEST:
+            between = f"between {-LARGEST:g} and {LARGEST:g}"
+            return Problem("no_number", self.column, f"holds {value:g}; expected a number {between}")
+        return value
+
+    def append(self, value: float) -> None:
+        """Keep it."""
+        self._of_rows.append(value)
+
+    def close(self) -> None:
+        """Turn the numbers into `values`, float64[rows]."""
+        self.values = np.asarray(self._of_rows)
+        self._thirds = np.quantile(self.values, [1 / 3, 2 / 3]).tolist() if len(self.values) else []
+
+    def knows(self, cells: Mapping[str, Any]) -> bool:
+        """Whether the column holds a number."""
+        return not isinstance(self.read(cells), Problem)
+
+    def shown(self, index: int) -> str:
+        """As briefly as it can be written."""
+        return f"{self.values[index]:g}"
+
+    def cell(self, index: int) -> float:
+        """The number."""
+        return float(self.values[index])
+
+    def group(self, index: int) -> str:
+        """The third in which the number lies."""
+        return _GROUPS[sum(self.values[index] > limit for limit in self._thirds)]
+
+    def check(self, ledger: Ledger, findings: Findings, usable: NDArray[np.bool_]) -> dict[int, str]:  # noqa: ARG002
+        """Nothing is wrong with numbers together that is not wrong with one."""
+        return {}
+
+    def essential(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], str]:
+        """The least and the greatest, which standardising and its report need."""
+        ends = {int(self.values[rows].argmin()), int(self.values[rows].argmax())} if len(rows) else set()
+        return np.array(sorted(ends), np.int64), "the lowest and the highest number are kept"
+
+    def facts(self, ledger: Ledger, usable: NDArray[np.bool_]) -> Target:
+        """Unit, range, and of the training rows mean, standard deviation and rounded deciles (`buckets`)."""
+        learnt = self.values[usable & (ledger.split == TRAIN)]
+        if not len(learnt):
+            return {"unit": self._unit, "minimum": None, "maximum": None, "mean": 0.0, "std": 0.0, "buckets": []}
+        return {
+            "unit": self._unit,
+            "minimum": float(learnt.min()),
+            "maximum": float(learnt.max()),
+            "mean": float(learnt.mean()),
+            "std": float(learnt.std()),
+            "buckets": _buckets(learnt),
+        }
+
+    def stored(self, target: Target) -> pa.Array:  # noqa: ARG002 - every task's signature
+        """The numbers, float64."""
+        return pa.array(self.values)
+
+
+def _buckets(values: NDArray[np.float64]) -> list[float]:
+    """Some ten upper bounds of a histogram, of three digits, each greater than the one before."""
+    deciles = np.quantile(values, np.linspace(0, 1, _BUCKETS + 1)[1:])
+    return sorted({float(f"{decile:.3g}") for decile in deciles})
