@@ -107,7 +107,10 @@ def test_losing_in_macro_f1_alone_is_losing_too() -> None:
         ([4.0, 6.0, 0.5], None),
         ([2.5, 6.0, 0.5], "The model loses to the baseline by 0.5000 of mean absolute error."),
         ([2.5, 4.0, 0.5], "The model loses to the baseline by 0.5000 of mean absolute error and 1.0000 of rmse."),
-        ([1, 4, 0.9], "The model loses to the baseline by 2.0000 of mean absolute error, 1.0000 of rmse and 0.2000 of r2."),
+        (
+            [1, 4, 0.9],
+            "The model loses to the baseline by 2.0000 of mean absolute error, 1.0000 of rmse and 0.2000 of r2.",
+        ),
     ],
 )
 def test_where_less_is_better_the_larger_number_loses(theirs: list[float], sentence: str | None) -> None:

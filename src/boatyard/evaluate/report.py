@@ -16,7 +16,14 @@ _DECIMALS = 3
 
 
 def write_report(
-    folder: Path, *, title: str, split: str, scores: Scores, baseline: Baseline, fitted: Target, sections: Sequence[Section]
+    folder: Path,
+    *,
+    title: str,
+    split: str,
+    scores: Scores,
+    baseline: Baseline,
+    fitted: Target,
+    sections: Sequence[Section],
 ) -> None:
     """Write `report.md` and `metrics.json` into `folder`, where the pictures lie that the sections show.
 
@@ -61,9 +68,7 @@ def _gap(gap: float) -> str:
     return shown(gap) if gap >= 0.0001 else "less than 0.0001"
 
 
-def _parts(
-    title: str, split: str, scores: Scores, baseline: Baseline, sections: Sequence[Section]
-) -> Iterator[str]:
+def _parts(title: str, split: str, scores: Scores, baseline: Baseline, sections: Sequence[Section]) -> Iterator[str]:
     yield f"# {escape(title)}"
     yield f"Measured on {scores.rows:,} rows of the {escape(split)} split."
     yield _headline(scores, baseline.scores)

@@ -55,7 +55,9 @@ def reference(rows: Sequence[Any], predictor: Predictor) -> pa.Table:
     return pa.table(
         {
             **{column.name: [each.answer[column.name] for each in predictions] for column in predictor.task.columns},
-            **{column.name: [each.measured[column.name] for each in predictions] for column in predictor.input.measured},
+            **{
+                column.name: [each.measured[column.name] for each in predictions] for column in predictor.input.measured
+            },
             "truncated": [each.truncated for each in predictions],
             **predictor.input.describe(rows, encoded),
             EMBEDDING: pa.FixedSizeListArray.from_arrays(embedding.ravel(), embedding.shape[1]),

@@ -104,9 +104,7 @@ def _truths(lines: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     return {ids[position]: truths[position] for position in which_count(ids, times, truths)}
 
 
-def _requests(
-    lines: Iterable[Mapping[str, Any]], name: str, judged: Iterable[str]
-) -> Iterable[tuple[str, object]]:
+def _requests(lines: Iterable[Mapping[str, Any]], name: str, judged: Iterable[str]) -> Iterable[tuple[str, object]]:
     """The id and the request of each prediction by the model that somebody judged."""
     wanted, kept, dropped = set(judged), 0, 0
     for line in lines:

@@ -89,7 +89,7 @@ class Scores:
         return self.all[0]
 
     def by_name(self) -> dict[str, float]:
-        """For trackers: `rows`, each score, and as `<name>_low` and `<name>_high` the interval of those that have one."""
+        """For trackers: `rows`, each score, and the ends of its interval as `<name>_low` and `<name>_high`."""
         numbers: dict[str, float] = {"rows": self.rows}
         for score in self.all:
             ends = {"": score.value, "_low": score.low, "_high": score.high}

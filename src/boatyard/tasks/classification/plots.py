@@ -103,4 +103,3 @@ def _grid(names: Sequence[str]) -> tuple[Figure, Axes]:
     axes.hlines(between, -0.5, len(names) - 0.5, color="0.88", linewidth=0.6)
     axes.vlines(between, -0.5, len(names) - 0.5, color="0.88", linewidth=0.6)
     return figure, axes
-
