@@ -75,8 +75,8 @@ def visits(rows: int, seed: int) -> Iterator[tuple[list[str], int]]:
     """Visits, each with what was bought: who sees more shoes and a cart buys more."""
     chance = random.Random(seed)
     for _ in range(rows):
-        clicks = ["home", *chance.choices(PAGES, k=chance.randint(1, 6))]
-        rate = math.exp(0.5 * clicks.count("cart") + 0.3 * clicks.count("shoes") - 0.7 * clicks.count("help"))
+        clicks = ["home", *chance.choices(PAGES, k=chance.randint(8, 16))]  # hardly any twice
+        rate = math.exp(0.3 * clicks.count("cart") + 0.2 * clicks.count("shoes") - 0.4 * clicks.count("help"))
         yield clicks, _poisson(rate, chance)
 
 

@@ -88,9 +88,7 @@ def all_keys() -> dict[str, Any]:
 
 def owners(key: str) -> list[Plugin]:
     """The inputs and tasks that own a key; none for a general one."""
-    return [
-        plugin for plugin in plugins() if key in dict(plugin.keys()) or ("." in key and key in plugin.sections)
-    ]
+    return [plugin for plugin in plugins() if key in dict(plugin.keys()) or ("." in key and key in plugin.sections)]
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +62,7 @@ def request(fields: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
 
 
 def stored_data(data: Data) -> dict[str, Any]:  # noqa: ARG001 - every input's signature
-    """None: `read` takes a request as it is."""
+    """None: `reader` takes a request as it is."""
     return {}
 
 
@@ -80,10 +80,19 @@ def digest_of_start(model: Model) -> dict[str, str]:  # noqa: ARG001 - every inp
     return {}
 
 
-def read_as_served(served: OpenInput[Any, Any], cells: Mapping[str, Any], column: str) -> tuple[Any, ...] | Problem:
-    """For `read`: the row that a server makes of these cells; what it refuses is a problem of the `column`."""
-    try:
-        row: tuple[Any, ...] = served.parse(cells)
-    except InvalidInput as wrong:
-        return Problem("unservable", column, f"cannot be read: {wrong.detail}")
-    return row
+# ---- to be used by name
+
+
+def reader_as_served(
+    served: OpenInput[Any, Any], column: str
+) -> Callable[[Mapping[str, Any]], tuple[Any, ...] | Problem]:
+    """For `reader`: the row that a server makes of the cells; what it refuses is a problem of the `column`."""
+
+    def read(cells: Mapping[str, Any]) -> tuple[Any, ...] | Problem:
+        try:
+            row: tuple[Any, ...] = served.parse(cells)
+        except InvalidInput as wrong:
+            return Problem("unservable", column, f"cannot be used: {wrong.detail}")
+        return row
+
+    return read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from boatyard.inputs.protocol import Problem
+from boatyard.inputs.texts import normal_form
 from boatyard.tasks.protocol import Outputs, Parity, Section, ShownRows, Target, Truth
 from boatyard.tasks.score import Losses, Scores, mean_score, paired_interval
 
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from boatyard.config.schema import Config, Data
+    from boatyard.data.ledger import Findings, Ledger
     from boatyard.data.summary import DataSummary
-    from boatyard.data.validate import Findings, Ledger
 
 __all__ = [
     "DOCUMENTS",
@@ -101,25 +103,29 @@ def sample(targets: NDArray[Any], random: np.random.Generator, size: int) -> NDA
     return np.sort(random.permutation(len(targets))[:size])
 
 
-# ---- to be called
+# ---- to be used by name
 
 
 def target_column(data: Data) -> str:
-    """`data.target`. Raises UserError where it is not given."""
-    raise NotImplementedError
+    """`data.target`, spelt as a source's columns are."""
+    return normal_form(data.target or "")  # the configuration requires it
 
 
 def parity_of_means(name: str, exact: Losses, served: Losses) -> Parity:
     """By the mean of the losses, which is called `name`: refused where it grew by more than chance."""
     before, after = mean_score(name, exact), mean_score(name, served)
-    worse = paired_interval(exact, served)[1] < 0
-    sentence = f"{after.title} {after.shown} as quantised, {before.shown} before"
-    return Parity({"exact": before.value, "quantised": after.value}, sentence, sentence if worse else None)
+    _, high = paired_interval(exact, served)
+    refusal = f"int8 is refused: its {after.title} on validation is {after.shown}, and {before.shown} of fp32"
+    return Parity(
+        {f"fp32_{name}": before.value, f"int8_{name}": after.value},
+        f"On validation the {after.title} of int8 is {after.shown} against {before.shown} of fp32.",
+        refusal if high < 0 else None,
+    )
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """An Estimator."""
+    """An Estimator: a name, a description and a function."""
 
     name: str
     description: str
@@ -127,7 +133,7 @@ class Fitted:
 
 
 class PlainHead:
-    """What a Head needs not say of itself where it has one raw output, and nothing but its width to keep."""
+    """What a Head with one raw output and nothing but weights to keep needs not define."""
 
     def divergence(self, first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> Tensor:
         """The mean squared difference."""
@@ -135,62 +141,63 @@ class PlainHead:
         return (before - after).square().mean()
 
     def start_at(self, features: Tensor, targets: Tensor) -> None:
-        """At random weights, whatever the rows."""
+        """At random weights."""
 
     def shape(self) -> dict[str, Any]:
         """Nothing."""
         return {}
 
 
-class Values:
-    """Targets that are one number each, in one column; `read` is left to each task."""
+class Numbers:
+    """Targets that are one number each, float64, in the column `data.target`. A task defines `read`."""
 
-    values: NDArray[Any]
+    noun = "number"
 
     def __init__(self, data: Data) -> None:
         self.column = target_column(data)
-        self._values: list[Any] = []
+        self._of_rows = array("d")
+        self.values: NDArray[np.float64] = np.zeros(0)
 
-    def read(self, cells: Mapping[str, Any]) -> Any | Problem:
-        """The target in a source's cells, or what is wrong with it."""
+    def read(self, cells: Mapping[str, Any]) -> float | Problem:
+        """The number in a source's cells, or what is wrong with it."""
         raise NotImplementedError
 
-    def append(self, target: Any) -> None:
-        """Keep it for the row that is next."""
-        self._values.append(target)
+    def append(self, value: float) -> None:
+        """Keep it."""
+        self._of_rows.append(value)
 
     def close(self) -> None:
-        """There are no more."""
-        self.values = np.asarray(self._values)
+        """Turn the numbers into `values`."""
+        self.values = np.asarray(self._of_rows)
 
     def knows(self, cells: Mapping[str, Any]) -> bool:
-        """Whether they can be read."""
+        """Whether the column holds a number."""
         return not isinstance(self.read(cells), Problem)
 
     def shown(self, index: int) -> str:
-        """As JSON."""
-        return str(self.values[index])
+        """As briefly as it can be written."""
+        return f"{self.values[index]:g}"
 
-    def cell(self, index: int) -> Any:
+    def cell(self, index: int) -> float:
         """The number."""
-        return self.values[index].item()
+        return float(self.values[index])
+
+    def group(self, index: int) -> str:  # noqa: ARG002 - every task's signature
+        """All under one heading."""
+        return "all"
 
     def check(self, ledger: Ledger, findings: Findings, usable: NDArray[np.bool_]) -> dict[int, str]:  # noqa: ARG002
-        """Each is right by itself."""
+        """Nothing is wrong with numbers together that is not wrong with one."""
         return {}
 
-    def essential(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    def essential(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], str]:
         """None."""
-        return rows[:0]
+        return rows[:0], ""
 
-    def facts(self, usable: NDArray[np.bool_]) -> Target:  # noqa: ARG002 - every task's signature
+    def facts(self, ledger: Ledger, usable: NDArray[np.bool_]) -> Target:  # noqa: ARG002 - every task's signature
         """None."""
         return {}
 
     def stored(self, target: Target) -> pa.Array:  # noqa: ARG002 - every task's signature
         """The numbers."""
         return pa.array(self.values)
-
-    def group(self, index: int) -> str:  # noqa: ARG002 - every task's signature
-        """All under one heading."""
-        return "all"

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from boatyard.bundle.manifest import Card
     from boatyard.config.schema import Config, Data, Model
-    from boatyard.data.summary import DataSummary
     from boatyard.data.ledger import Findings, Ledger
+    from boatyard.data.summary import DataSummary
     from boatyard.inputs.protocol import SimpleFeatures
 
 Outputs = Mapping[str, NDArray[Any]]
@@ -63,6 +63,10 @@ class OpenTask(Protocol):
 
     def score(self, losses: Losses) -> Score:
         """The primary score of rows with these losses, with its interval. There must be one."""
+
+
+class NoOptions(BaseModel):
+    """The Options of a task that has none."""
 
 
 class ServingTask(Protocol):

@@ -11,15 +11,12 @@ from boatyard.bundle.manifest import BundleError, Card
 from boatyard.inputs.protocol import InvalidInput
 from boatyard.journal.columns import Column
 from boatyard.tasks.protocol import Answer, Outputs, Target, Truth
+from boatyard.tasks.protocol import NoOptions as Options  # noqa: F401 - of the contract
 from boatyard.tasks.score import Losses, Score, mean_score
 
 OUTPUTS = ("value",)
 LARGEST = 1e15
 """In magnitude: what training takes, feedback can name."""
-
-
-class Options(BaseModel):
-    """There is nothing to choose."""
 
 
 def open_task(card: Card) -> "Regression":

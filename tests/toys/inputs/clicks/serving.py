@@ -22,6 +22,10 @@ class Visit(NamedTuple):
     cost: int = 1
 
 
+def counted(clicks):
+    return np.bincount([crc32(page.encode()) % PAGES for page in clicks], minlength=PAGES)
+
+
 class Clicks:
     measured = (Column("clicks_read", "the number of clicks that are read"),)
     described = (Column("first_page", "the page that a visit begins with", category=True),)
@@ -34,11 +38,7 @@ class Clicks:
         return (clicks,)
 
     def encode(self, rows):
-        return [self._encoded(clicks) for (clicks,) in rows]
-
-    def _encoded(self, clicks):
-        places = [crc32(page.encode()) % PAGES for page in clicks[:MOST_CLICKS]]
-        return Visit(np.bincount(places, minlength=PAGES), truncated=len(clicks) > MOST_CLICKS)
+        return [Visit(counted(clicks[:MOST_CLICKS]), len(clicks) > MOST_CLICKS) for (clicks,) in rows]
 
     def collate(self, encoded):
         return {"pages": np.stack([visit.pages for visit in encoded]).astype(np.float32)}

@@ -6,16 +6,25 @@ from boatyard.inputs.clicks.serving import PAGES, Clicks
 
 from boatyard.inputs.arrays import ArrayEncoder, ArrayFeatures
 from boatyard.inputs.defaults import *  # noqa: F403
-from boatyard.inputs.defaults import read_as_served
+from boatyard.inputs.defaults import reader_as_served
 from boatyard.inputs.graphs import quantize_graph, write_graph  # noqa: F401
+from boatyard.inputs.sources import open_tables
 
 
 def fields(data):
     return {"clicks": pa.list_(pa.string())}
 
 
-def read(cells, data):
-    return read_as_served(Clicks(), cells, "clicks")
+def columns(data):
+    return ["clicks"]
+
+
+def open_sources(data, others, cache):
+    return open_tables(data, ["clicks", *others], cache, "data.target")
+
+
+def reader(data):
+    return reader_as_served(Clicks(), "clicks")
 
 
 def request_schema(fields):

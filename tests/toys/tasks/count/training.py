@@ -7,13 +7,13 @@ from sklearn.linear_model import PoissonRegressor
 
 from boatyard.inputs.protocol import Problem
 from boatyard.tasks.defaults import *  # noqa: F403
-from boatyard.tasks.defaults import Fitted, PlainHead, Values, parity_of_means
+from boatyard.tasks.defaults import Fitted, Numbers, PlainHead, parity_of_means
 from boatyard.tasks.score import Scores, mean_score
 
 VALIDATION = {"deviance": False}
 
 
-class Counts(Values):
+class Counts(Numbers):
     def read(self, cells):
         cell = str(cells.get(self.column))
         wrong = Problem("no_count", self.column, f"holds {cell!r}; expected a whole number")
