@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
+from importlib.util import find_spec
 from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any
@@ -21,15 +22,16 @@ class Plugins:
         """All there are, sorted."""
         return sorted(module.name for module in iter_modules(self._path) if module.ispkg)
 
-    def module(self, name: str, part: str) -> ModuleType:
-        """The module `part` of a plug-in.
+    def module(self, name: str, part: str, otherwise: str | None = None) -> ModuleType:
+        """The module `part` of a plug-in; where it has none, the module `otherwise`.
 
         Raises:
             UserError: there is no such plug-in.
         """
         if name not in (names := self.names()):
             raise UserError(f"unknown {self._what} {name!r}: there are {', '.join(names)}")
-        return import_module(f"{self._package}.{name}.{part}")
+        module = f"{self._package}.{name}.{part}"
+        return import_module(otherwise if otherwise and find_spec(module) is None else module)
 
 
 def lazily(package: str, members: Mapping[str, str]) -> Callable[[str], Any]:

@@ -28,8 +28,8 @@ def training(input_: str) -> "TrainingInput":
 
 
 def page(input_: str) -> "InputPage":
-    """The part that shows rows in the browser."""
-    return cast("InputPage", _folders.module(input_, "page"))
+    """The part that shows rows in the browser; without a page of its own, by the request schema."""
+    return cast("InputPage", _folders.module(input_, "page", otherwise="boatyard.frontend.input_page"))
 
 
 def settings(input_: str) -> ModuleType:

@@ -28,8 +28,8 @@ def training(task: str) -> "TrainingTask":
 
 
 def page(task: str) -> "TaskPage":
-    """The part that shows answers in the browser."""
-    return cast("TaskPage", _folders.module(task, "page"))
+    """The part that shows answers in the browser; without a page of its own, by the schemas."""
+    return cast("TaskPage", _folders.module(task, "page", otherwise="boatyard.frontend.task_page"))
 
 
 def settings(task: str) -> ModuleType:

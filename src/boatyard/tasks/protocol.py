@@ -65,6 +65,10 @@ class OpenTask(Protocol):
         """The primary score of rows with these losses, with its interval. There must be one."""
 
 
+class NoOptions(BaseModel):
+    """The Options of a task that has none."""
+
+
 class ServingTask(Protocol):
     """The module `boatyard.tasks.<task>.serving`: imports neither torch nor pandas."""
 

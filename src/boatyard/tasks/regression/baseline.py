@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 
 from boatyard.inputs.protocol import Features, SimpleFeatures
+from boatyard.tasks.defaults import sample  # noqa: F401 - for `training`
 from boatyard.tasks.protocol import Outputs, Target
 
 
@@ -55,8 +56,3 @@ def fit_baseline(
 def fallback(targets: NDArray[Any], target: Target) -> Median:  # noqa: ARG001 - every task's signature
     """The median."""
     return Median(float(np.median(targets)))
-
-
-def sample(targets: NDArray[Any], random: np.random.Generator, size: int) -> NDArray[np.int64]:
-    """`size` rows."""
-    return np.sort(random.permutation(len(targets))[:size])
