@@ -1,9 +1,9 @@
-"""How often the monitor cries wolf, and how soon it notices what changed:  python benchmarks/drift.py BANKING77 NEWS
+"""The monitor's false-alarm rate, and its delay in detecting changes:  python benchmarks/drift.py BANKING77 NEWS
 
 BANKING77 is a folder with train.csv and test.csv, NEWS a CSV file with a column `title`. Three fifths of all messages
-are held out of training: references and windows are drawn from them, with replacement. Runs the pipeline; what is done
-already is not done again. Then writes a journal of a million rows and has the monitor look at it. Writes
-reports/benchmarks/drift.md and .json; fails where a goal is missed.
+are held out of training: references and windows are drawn from them, with replacement. Runs the pipeline, unless its
+results exist. Then runs the monitor on a journal of a million rows. Writes reports/benchmarks/drift.md and .json; fails
+if a goal is missed.
 """
 
 import csv
@@ -45,24 +45,24 @@ from boatyard.pipeline.run import run_pipeline
 
 REFERENCE_ROWS, FEW_ROWS, ROWS = 5_000, 500, Settings.rows
 REFERENCES, DAYS, HOURLY_DAYS = 40, 90, 10
-"""Nothing changes: so many references, and for how long one is looked at, each day or each hour."""
+"""Without a change: the number of references, and the days with a report each day or each hour."""
 STREAMS, MOST_DAYS = 30, 30
-"""Something changes: so often it is planted, and for so long it is looked for."""
-MOST_FALSE = 1.0  # alarms in a year
-FOUND, WITHIN_DAYS = 0.95, {FEW_ROWS: 21, ROWS: 2}
+"""With a change: the number of streams, and the days until a change counts as not detected."""
+MOST_FALSE = 1.0  # alarms per year
+DETECTED, WITHIN_DAYS = 0.95, {FEW_ROWS: 21, ROWS: 2}
 JUDGED = 50  # answers a day
 JOURNAL_ROWS, OBJECT_ROWS = 1_000_000, 20_000
 MOST_SECONDS, MOST_MEGABYTES = 60, 2_000
-WEIGHED = """
+MEASURED = """
 import resource, subprocess, sys
 status = subprocess.call(sys.argv[1:])
-used = resource.getrusage(resource.RUSAGE_CHILDREN)
-print(used.ru_utime + used.ru_stime, used.ru_maxrss)
+usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
 sys.exit(status)
 """
-"""A process between: what is started directly is credited with the memory of the one that starts it."""
+"""A process in between, because a child's peak memory includes that of the process that forked it."""
 
-ELSEWHERE = """
+FOREIGN = """
 ¿Dónde está mi tarjeta? Todavía no ha llegado.
 He perdido mi tarjeta, ¿qué debo hacer?
 ¿Cuánto cuesta enviar dinero a otro país?
@@ -96,17 +96,17 @@ Ich möchte mein Konto so bald wie möglich schließen.
 Welche Währungen kann ich einzahlen?
 Der Wechselkurs, den Sie verwendet haben, stimmt nicht.
 """.strip().splitlines()
-"""What customers of a bank ask, in Spanish and in German."""
+"""Messages to a bank in Spanish and German."""
 
 STATE: Any = None
-"""The held-out rows as answered, what describes them, and the changes: for the processes that share the work."""
+"""The held-out rows as answered, their descriptors, and the changes, for the worker processes."""
 
 Indices = NDArray[np.int64]
 Draw = Callable[[np.random.Generator, int], Columns]
 
 
 def held_out(folder: Path, work: Path) -> tuple[Predictor, list[str], list[str]]:
-    """A model of two fifths of the messages; the texts and intents of the others."""
+    """A model trained on two fifths of the messages; the texts and intents of the others."""
     merged = work / "messages.csv"
     work.mkdir(parents=True, exist_ok=True)
     with merged.open("w", newline="", encoding="utf-8") as file:
@@ -115,15 +115,15 @@ def held_out(folder: Path, work: Path) -> tuple[Predictor, list[str], list[str]]
         for name in ("train.csv", "test.csv"):
             with (folder / name).open(newline="", encoding="utf-8") as source:
                 lines.writerows([row["text"], row["category"]] for row in csv.DictReader(source))
-    made: list[tuple[Predictor, list[str], list[str]]] = []
+    results: list[tuple[Predictor, list[str], list[str]]] = []
 
     def job(config: Config) -> None:
         bundle = run_pipeline(config).bundle
         prepared = prepare(config)
         truth = [prepared.labels[target] for target in prepared.targets("test")]
-        made.append((Predictor(bundle), [row[0] for row in prepared.rows("test")], truth))
+        results.append((Predictor(bundle), [row[0] for row in prepared.rows("test")], truth))
 
-    given = {
+    settings = {
         "data": "csv",
         "data.path": merged,
         "data.name": "drift",
@@ -135,13 +135,13 @@ def held_out(folder: Path, work: Path) -> tuple[Predictor, list[str], list[str]]
         "tracking": "none",
         **{f"paths.{part}": work / part for part in ("processed", "runs", "reports", "storage")},
     }
-    if status := run("benchmark", "", job, [f"{key}={value}" for key, value in given.items()]):
+    if status := run("benchmark", "", job, [f"{key}={value}" for key, value in settings.items()]):
         sys.exit(status)
-    return made[0]
+    return results[0]
 
 
 def answered(predictor: Predictor, texts: Sequence[str]) -> Columns:
-    """As the monitor sees them."""
+    """The columns that the monitor compares."""
     rows = [(text,) for text in texts]
     encoded = predictor.model.encode(rows)
     answers = predictor.run(encoded)
@@ -158,8 +158,8 @@ def answered(predictor: Predictor, texts: Sequence[str]) -> Columns:
     )
 
 
-def taken(columns: Columns, rows: Indices) -> Columns:
-    """Some of its rows."""
+def take(columns: Columns, rows: Indices) -> Columns:
+    """A selection of rows."""
     assert columns.embedding is not None
     return Columns(
         [columns.label[row] for row in rows],
@@ -169,7 +169,7 @@ def taken(columns: Columns, rows: Indices) -> Columns:
     )
 
 
-def joined(first: Columns, second: Columns) -> Columns:
+def join(first: Columns, second: Columns) -> Columns:
     """The rows of both."""
     assert first.embedding is not None
     assert second.embedding is not None
@@ -182,7 +182,7 @@ def joined(first: Columns, second: Columns) -> Columns:
 
 
 def misspelt(text: str, draw: random.Random) -> str:
-    """With two neighbouring letters swapped in each third word or so of four letters and more; at least in one."""
+    """Swap two adjacent letters in about a third of the words of four letters or more, at least in one."""
     words = text.split()
     long = [place for place, word in enumerate(words) if len(word) >= 4] or [0]
     for place in draw.sample(long, max(1, len(long) // 3)):
@@ -195,33 +195,33 @@ def misspelt(text: str, draw: random.Random) -> str:
 def windows_of(
     predictor: Predictor, own: Columns, texts: list[str], truth: list[str], news: list[str]
 ) -> dict[str, Callable[[np.random.Generator], Draw]]:
-    """How the windows of each change are drawn; which intent changes is drawn once for all of a stream's."""
+    """Samplers for the windows of each change; the intent that changes is drawn once per stream."""
     draw = random.Random(0)  # noqa: S311
     typos = answered(predictor, [misspelt(text, draw) for text in texts])
     loud = answered(predictor, [text.upper() for text in texts])
     other = answered(predictor, news)
-    foreign = answered(predictor, ELSEWHERE)
+    foreign = answered(predictor, FOREIGN)
     intents = np.array(truth)
 
     def drawn(chance: np.random.Generator, rows: int) -> Indices:
         return chance.integers(len(own), size=rows)
 
     def changed(share: float, by: Columns) -> Draw:
-        """Some of the window's own rows, changed."""
+        """A share of the window's own rows, changed."""
 
         def window(chance: np.random.Generator, rows: int) -> Columns:
             chosen, few = drawn(chance, rows), round(share * rows)
-            return joined(taken(own, chosen[few:]), taken(by, chosen[:few]))
+            return join(take(own, chosen[few:]), take(by, chosen[:few]))
 
         return window
 
     def mixed(share: float, with_: Columns) -> Draw:
-        """Rows from elsewhere among the window's own."""
+        """A share of other rows among the window's own."""
 
         def window(chance: np.random.Generator, rows: int) -> Columns:
             few = round(share * rows)
-            strange = taken(with_, chance.integers(len(with_), size=few))
-            return joined(taken(own, drawn(chance, rows - few)), strange) if few < rows else strange
+            strange = take(with_, chance.integers(len(with_), size=few))
+            return join(take(own, drawn(chance, rows - few)), strange) if few < rows else strange
 
         return window
 
@@ -230,12 +230,12 @@ def windows_of(
         weights = np.where(intents == intent, 3.0, 1.0)
 
         def window(chance: np.random.Generator, rows: int) -> Columns:
-            return taken(own, chance.choice(len(own), rows, p=weights / weights.sum()))
+            return take(own, chance.choice(len(own), rows, p=weights / weights.sum()))
 
         return window
 
     def any_tripled(chance: np.random.Generator) -> Draw:
-        return tripled(chance.choice(intents))  # so that a frequent one is chosen as often as it is asked
+        return tripled(chance.choice(intents))  # in proportion to its frequency
 
     return {
         "one intent tripled": any_tripled,
@@ -249,27 +249,27 @@ def windows_of(
 
 
 class Watch:
-    """What the monitor concludes, window after window, of one reference in which nothing changed.
+    """The monitor's verdicts on successive windows of one reference, without a change.
 
-    The deals are those of the first window, so that a look takes milliseconds. Where they come near to the level of the
-    day's look, the window is compared as the monitor does, with deals of its own.
+    The permutations are those of the first window, so that a report takes milliseconds. If they come near the level of
+    the day's report, the window gets permutations of its own, as in the monitor.
     """
 
     def __init__(self, reference: Columns, first: Columns, described: dict[str, str]) -> None:
         self._reference, self._described = reference, described
         self._dealt, _ = measure(reference, first, Deals(len(reference), len(first)), LEAST)
-        self._seen = Deals(len(reference), len(first), 0)
+        self._observed = Deals(len(reference), len(first), 0)
 
     def look(self, window: Columns) -> list[Verdict]:
-        """The verdicts that are needed to decide."""
-        seen, _ = measure(self._reference, window, self._seen, LEAST)
+        """The verdicts on a window."""
+        observed, _ = measure(self._reference, window, self._observed, LEAST)
         statistics = {
             name: replace(
                 one,
                 dealt=np.concatenate([one.dealt, self._dealt[name].dealt[1:]]),
                 bounds=np.concatenate([one.bounds, self._dealt[name].bounds[1:]]),
             )
-            for name, one in seen.items()
+            for name, one in observed.items()
         }
         verdicts = [
             Verdict(
@@ -289,20 +289,20 @@ class Watch:
 
 
 def nothing_changes(job: tuple[int, int, int, int]) -> Counter[str]:
-    """How often an alarm begins, by rule, of one reference: (its rows, a window's rows, looks a day, the seed)."""
+    """Alarms that start without a change, by rule. `job`: rows of the reference and a window, reports a day, seed."""
     reference_rows, rows, looks, _ = job
     own, described, _ = STATE
     chance = np.random.default_rng([*job])
-    reference = taken(own, chance.integers(len(own), size=reference_rows))
+    reference = take(own, chance.integers(len(own), size=reference_rows))
     days = DAYS if looks == 1 else HOURLY_DAYS
     fresh = rows // looks
-    asked = chance.integers(len(own), size=rows + fresh * looks * days)
-    watch = Watch(reference, taken(own, asked[:rows]), described)
-    rung: Counter[str] = Counter(looks=looks * days)
+    traffic = chance.integers(len(own), size=rows + fresh * looks * days)
+    watch = Watch(reference, take(own, traffic[:rows]), described)
+    alarms: Counter[str] = Counter(looks=looks * days)
     rings: dict[str, set[str]] = {"the rule": set(), "each suspicious look": set(), "two in a row": set()}
     before: set[str] = set()
     for look in range(looks * days):
-        verdicts = watch.look(taken(own, asked[look * fresh : look * fresh + rows]))
+        verdicts = watch.look(take(own, traffic[look * fresh : look * fresh + rows]))
         suspicious = {one.name for one in verdicts if one.suspicious}
         at = level(daily=look % looks == 0, since=DAY / looks)
         now = {
@@ -310,78 +310,78 @@ def nothing_changes(job: tuple[int, int, int, int]) -> Counter[str]:
             "each suspicious look": suspicious,
             "two in a row": suspicious & before,
         }
-        rung.update(name for name, names in now.items() if names and not rings[name])
+        alarms.update(name for name, names in now.items() if names and not rings[name])
         rings, before = now, suspicious
-    return rung
+    return alarms
 
 
 def years(pool: Any) -> Iterator[dict[str, Any]]:
-    """Alarms in which nothing changed, at each size and pace."""
+    """False alarms, for each size and frequency."""
     for reference_rows, rows, looks in (
         (REFERENCE_ROWS, ROWS, 1),
         (REFERENCE_ROWS, FEW_ROWS, 1),
         (200, ROWS, 1),
         (REFERENCE_ROWS, ROWS, 24),
     ):
-        rung: Counter[str] = Counter()
+        alarms: Counter[str] = Counter()
         for one in pool.imap_unordered(
             nothing_changes, [(reference_rows, rows, looks, seed) for seed in range(REFERENCES)]
         ):
-            rung.update(one)
-        simulated = rung.pop("looks") / looks / (YEAR / DAY)
+            alarms.update(one)
+        simulated = alarms.pop("looks") / looks / (YEAR / DAY)
         yield {
             "reference_rows": reference_rows,
             "rows": rows,
             "looks_a_day": looks,
             "years": simulated,
-            "alarms": {name: rung[name] for name in ("each suspicious look", "two in a row", "the rule")},
-            "low": float(chi2.ppf(0.025, 2 * rung["the rule"])) / 2 / simulated if rung["the rule"] else 0.0,
-            "high": float(chi2.ppf(0.975, 2 * rung["the rule"] + 2)) / 2 / simulated,
+            "alarms": {name: alarms[name] for name in ("each suspicious look", "two in a row", "the rule")},
+            "low": float(chi2.ppf(0.025, 2 * alarms["the rule"])) / 2 / simulated if alarms["the rule"] else 0.0,
+            "high": float(chi2.ppf(0.975, 2 * alarms["the rule"] + 2)) / 2 / simulated,
         }
 
 
-def found_after(job: tuple[str, int, int]) -> tuple[int | None, str]:
-    """The day whose look rings, of a change planted on the first: (the change, a window's rows, the seed)."""
+def detection_day(job: tuple[str, int, int]) -> tuple[int | None, str]:
+    """The day of the alarm for a change on day 1, and its verdict. `job`: the change, rows of a window, seed."""
     change, rows, seed = job
     own, described, kinds = STATE
     chance = np.random.default_rng([rows, seed])
-    reference = taken(own, chance.integers(len(own), size=REFERENCE_ROWS))
+    reference = take(own, chance.integers(len(own), size=REFERENCE_ROWS))
     draw = kinds[change](chance)
     for day in range(1, MOST_DAYS + 1):
         verdicts = compare(reference, draw(chance, rows), described)
-        rung = [one for one in ring(verdicts, level(daily=True, since=DAY), ()) if one.drifted]
-        if rung:
-            return day, min(rung, key=lambda one: one.p or 0.0).name
+        drifted = [one for one in ring(verdicts, level(daily=True, since=DAY), ()) if one.drifted]
+        if drifted:
+            return day, min(drifted, key=lambda one: one.p or 0.0).name
     return None, ""
 
 
 def delays(kinds: Sequence[str], pool: Any) -> Iterator[dict[str, Any]]:
-    """How many days each change takes to be found."""
+    """The days until each change is detected."""
     for rows in (FEW_ROWS, ROWS):
         for name in kinds:
-            outcomes = pool.map(found_after, [(name, rows, seed) for seed in range(STREAMS)], chunksize=1)
-            yield summed_up(name, rows, [day for day, _ in outcomes]) | {
+            outcomes = pool.map(detection_day, [(name, rows, seed) for seed in range(STREAMS)], chunksize=1)
+            yield summarise(name, rows, [day for day, _ in outcomes]) | {
                 "by": dict(Counter(verdict for _, verdict in outcomes if verdict).most_common())
             }
 
 
-def summed_up(name: str, rows: int, days: Sequence[int | None]) -> dict[str, Any]:
-    """Of the days that streams took; None is one that was not found."""
-    found = sorted(day or MOST_DAYS + 1 for day in days)
+def summarise(name: str, rows: int, days: Sequence[int | None]) -> dict[str, Any]:
+    """Summary of the days of the streams; None: not detected."""
+    delays = sorted(day or MOST_DAYS + 1 for day in days)
     return {
         "name": name,
         "rows": rows,
-        "streams": len(found),
-        "first_day": sum(day == 1 for day in found) / len(found),
-        "median": found[len(found) // 2],
-        "most": found[int(np.ceil(FOUND * len(found))) - 1],
+        "streams": len(delays),
+        "first_day": sum(day == 1 for day in delays) / len(delays),
+        "median": delays[len(delays) // 2],
+        "most": delays[int(np.ceil(DETECTED * len(delays))) - 1],
     }
 
 
 def feedback(accuracy: float) -> tuple[float, list[dict[str, Any]]]:
-    """Of judged answers alone: alarms a year where accuracy stays, and how soon a fall of it is found."""
+    """For feedback alone: alarms per year at constant accuracy, and the days until a fall is detected."""
     chance = np.random.default_rng(0)
-    rows = 3_080  # as the published test split has
+    rows = 3_080  # the size of the published test split
     low = accuracy - 1.96 * (accuracy * (1 - accuracy) / rows) ** 0.5
 
     def rings(now: float, judged: int) -> bool:
@@ -389,19 +389,19 @@ def feedback(accuracy: float) -> tuple[float, list[dict[str, Any]]]:
         return any(one.drifted for one in ring([quality_verdict(quality, low)], level(daily=True, since=DAY), ()))
 
     false = sum(rings(accuracy, JUDGED) for _ in range(20_000)) / 20_000 * (YEAR / DAY)
-    found = []
+    changes = []
     for judged, fall in ((JUDGED, 0.2), (4 * JUDGED, 0.1)):
         streams = [
             next((day for day in range(1, MOST_DAYS + 1) if rings(accuracy - fall, judged)), None)
             for _ in range(10 * STREAMS)
         ]
         name = f"feedback: accuracy falls by {100 * fall:.0f} points"
-        found.append(summed_up(name, judged, streams) | {"by": {"accuracy": sum(day is not None for day in streams)}})
-    return false, found
+        changes.append(summarise(name, judged, streams) | {"by": {"accuracy": sum(day is not None for day in streams)}})
+    return false, changes
 
 
 def write_journal(storage: Path, predictor: Predictor, own: Columns, texts: list[str]) -> None:
-    """A day of it, in objects as a busy server ships them."""
+    """Write a day's journal, in objects like those of a busy server."""
     manifest, now = predictor.manifest, datetime.now(UTC)
     chosen = np.random.default_rng(0).integers(len(texts), size=JOURNAL_ROWS)
     for first in range(0, JOURNAL_ROWS, OBJECT_ROWS):
@@ -433,25 +433,25 @@ def write_journal(storage: Path, predictor: Predictor, own: Columns, texts: list
 
 
 def million(predictor: Predictor, own: Columns, texts: list[str], storage: Path) -> dict[str, Any]:
-    """What `python -m boatyard.monitor` takes to look at a million rows."""
+    """Time and memory of `python -m boatyard.monitor` on a million rows."""
     with tempfile.TemporaryDirectory() as temporary:
-        there = Path(temporary)
-        (there / "models").symlink_to(storage.absolute() / "models")
-        write_journal(there, predictor, own, texts)
-        megabytes = sum(path.stat().st_size for path in there.glob(f"{ROOT}*/*")) / 1e6
+        root = Path(temporary)
+        (root / "models").symlink_to(storage.absolute() / "models")
+        write_journal(root, predictor, own, texts)
+        megabytes = sum(path.stat().st_size for path in root.glob(f"{ROOT}*/*")) / 1e6
         environment = {"BOATYARD_STORAGE": temporary, "BOATYARD_MODEL": predictor.manifest.name}
-        command = [sys.executable, "-c", WEIGHED, sys.executable, "-m", "boatyard.monitor"]
+        command = [sys.executable, "-c", MEASURED, sys.executable, "-m", "boatyard.monitor"]
         started = time.monotonic()
-        look = subprocess.run(
+        process = subprocess.run(
             [*command, f"--reports={temporary}/reports"],
             env=os.environ | environment,
             stdout=subprocess.PIPE,
             text=True,
         )
         seconds = time.monotonic() - started
-        if look.returncode not in (0, 3):
+        if process.returncode not in (0, 3):
             sys.exit("the monitor failed")
-    processor, peak = map(float, look.stdout.split()[-2:])
+    processor, peak = map(float, process.stdout.split()[-2:])
     return {
         "rows": JOURNAL_ROWS,
         "journal_megabytes": megabytes,
@@ -462,12 +462,12 @@ def million(predictor: Predictor, own: Columns, texts: list[str], storage: Path)
 
 
 def goal_of(change: dict[str, Any]) -> int:
-    """In how many days it must be found."""
+    """The days within which it must be detected."""
     return WITHIN_DAYS.get(change["rows"], 7)
 
 
 def write(facts: dict[str, Any]) -> list[str]:
-    """The same figures for people and for programs; the goals that are missed."""
+    """Write the figures as Markdown and JSON; returns the goals that are missed."""
     quiet, changes, large = facts["nothing_changes"], facts["changes"], facts["million"]
     missed = [
         f"alarms a year, windows of {one['rows']:,}, {one['looks_a_day']} looks a day"
@@ -567,7 +567,7 @@ def days_shown(days: int) -> str:
 
 
 def main() -> None:
-    """Measure, write the report, and say whether the goals are met."""
+    """Measure and write the report; fail if a goal is missed."""
     global STATE
     if len(sys.argv) != 3:
         sys.exit(__doc__)
@@ -591,7 +591,7 @@ def main() -> None:
 
 
 def shown(rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Printed as they come."""
+    """Print the rows as they are measured."""
     for row in rows:
         print(row, flush=True)  # noqa: T201
         yield row

@@ -1,7 +1,7 @@
-"""A common way to keep predictions: one CSV, read, made longer by a row and written back whole for each of them.
+"""A common way to keep predictions: one CSV, which is read, extended by a row and written back for each of them.
 
-Written as kindly as may be: the row is stored before the answer is sent, and the file is replaced in one step, as an
-object in a bucket is, so that nobody reads half of it.
+At its best: the row is stored before the answer is sent, and the file is replaced atomically, as an object in a bucket
+is, so that nobody reads a partial one.
 """
 
 import csv
@@ -27,16 +27,16 @@ predictor = Predictor(fetch(open_storage(os.environ["BOATYARD_STORAGE"]), Refere
 
 
 class Message(BaseModel):
-    """What somebody wrote."""
+    """A request."""
 
     text: str
 
 
 @app.post("/predict")
 def predict(message: Message) -> dict[str, Any]:
-    """Answers it."""
-    (found,) = predictor.answer([predictor.model.parse({"text": message.text})])
-    answer = {"id": uuid4().hex, "label": found.label, "score": found.score}
+    """The label and its probability, once stored."""
+    (prediction,) = predictor.answer([predictor.model.parse({"text": message.text})])
+    answer = {"id": uuid4().hex, "label": prediction.label, "score": prediction.score}
     append({"time": datetime.now(UTC).isoformat(), "text": message.text, **answer})
     return answer
 
