@@ -20,7 +20,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_models_lists_versions_with_what_points_at_them(
     storage: Storage, publish: Publish, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    first = publish(metrics={"served": {"accuracy": 0.91}}).version
+    first = publish(metrics={"served": [{"name": "accuracy", "value": 0.91}]}).version
     registry.promote(storage, "inbox", first)
     assert main(["models"]) == 0
     name, line = capsys.readouterr().out.splitlines()
