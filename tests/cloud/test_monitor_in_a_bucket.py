@@ -22,7 +22,7 @@ def test_the_job_reads_the_journal_there_writes_its_reports_there_and_exits_with
 ) -> None:
     version = publish_watchable(storage, tmp_path, [f"where is my card {number % 7}" for number in range(300)])
     now = datetime.now(UTC)
-    asked = {
+    prediction = {
         "event": "prediction",
         "time": now.isoformat(),
         "model": "inbox",
@@ -34,7 +34,7 @@ def test_the_job_reads_the_journal_there_writes_its_reports_there_and_exits_with
         "score": 0.4,
         "duration_ms": 1.0,
     }
-    lines = "".join(json.dumps(asked | {"id": f"{number:032x}"}) + "\n" for number in range(150))
+    lines = "".join(json.dumps(prediction | {"id": f"{number:032x}"}) + "\n" for number in range(150))
     storage.write_once(f"journal/date={now:%Y-%m-%d}/a-1.jsonl.gz", gzip.compress(lines.encode()))
     looked = subprocess.run(
         [sys.executable, "-m", "boatyard.monitor", f"--reports={bucket_root}/mornings"],
@@ -45,9 +45,9 @@ def test_the_job_reads_the_journal_there_writes_its_reports_there_and_exits_with
         check=False,
     )
     assert looked.returncode == 3, looked.stderr
-    told = json.loads(open_storage(bucket_root).read("mornings/inbox.json"))
-    assert told["alarm"]
-    assert told["window"]["rows"] == 150
+    report = json.loads(open_storage(bucket_root).read("mornings/inbox.json"))
+    assert report["alarm"]
+    assert report["window"]["rows"] == 150
     assert b"capital_share" in storage.read("mornings/inbox.html")
     kept = storage.list("monitor/inbox/")
     assert [key.rpartition(".")[2] for key in kept if "/days/" not in key] == ["json", "html"]
