@@ -1,4 +1,4 @@
-"""The plain way to serve a model, as courses show it: torch, one request a pass, padded to the full length."""
+"""The plain way to serve a model, as in tutorials: torch, one request per pass, padded to the full length."""
 
 import os
 from pathlib import Path
@@ -20,16 +20,16 @@ network = load(bundle.folder)
 app = FastAPI()
 
 
-class Question(BaseModel):
+class Message(BaseModel):
     """One message."""
 
     text: str
 
 
 @app.post("/predict")
-def predict(question: Question) -> dict[str, object]:
+def predict(message: Message) -> dict[str, object]:
     """The label and its probability."""
-    encoded = tokenizer(question.text, padding="max_length", truncation=True, max_length=LONGEST, return_tensors="pt")
+    encoded = tokenizer(message.text, padding="max_length", truncation=True, max_length=LONGEST, return_tensors="pt")
     with torch.inference_mode():
         probabilities = network(encoded["input_ids"], encoded["attention_mask"])["logits"].softmax(-1)[0]
     best = int(probabilities.argmax())

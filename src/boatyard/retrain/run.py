@@ -17,7 +17,7 @@ from boatyard.config.console import terminal
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
 from boatyard.data.prepare import Prepared, prepare
-from boatyard.data.read import SPLITS
+from boatyard.inputs.sources import SPLITS
 from boatyard.data.stored import as_stored, write_rows
 from boatyard.evaluate.run import SPLIT
 from boatyard.evaluate.served import losses_on, mismatch, truths_of
