@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -11,7 +12,7 @@ from boatyard.data.plots import COLOURS
 from boatyard.evaluate.pictures import save_picture
 from boatyard.tasks.regression.metrics import Floats
 
-_POINT = {"s": 9, "alpha": 0.45, "color": "#08519c", "edgecolors": "none"}
+_POINT: dict[str, Any] = {"s": 9, "alpha": 0.45, "color": "#08519c", "edgecolors": "none"}
 
 
 def targets_png(path: Path, targets: Mapping[str, Floats], unit: str | None) -> None:
