@@ -1,9 +1,8 @@
 """What feedback is learned from, and when a model is better by more than chance."""
 
 import tracemalloc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import permutations
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -95,7 +94,7 @@ class Texts:
         return dict(zip(fields, row, strict=True))
 
     @staticmethod
-    def read(cells: dict[str, str], data: object) -> Row | Problem:  # noqa: ARG004 - an input's signature
+    def read(cells: Mapping[str, Any]) -> Row | Problem:
         return (cells["text"],) if cells["text"] else Problem("empty", "text", "is empty")
 
     @staticmethod
@@ -105,7 +104,7 @@ class Texts:
 
 def reader(task: OpenTask = LABELS) -> Reader:
     texts: Any = Texts
-    return Reader(served=texts, training=texts, task=task, fields=["text"], data=SimpleNamespace())  # type: ignore[arg-type]
+    return Reader(served=texts, training=texts, task=task, fields=["text"], read=Texts.read)
 
 
 def read(

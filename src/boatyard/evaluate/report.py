@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from boatyard.evaluate.baseline import Baseline
 from boatyard.evaluate.markdown import escape, table

@@ -1,13 +1,14 @@
 """The pictures of a regression's evaluation report, as PNG files."""
 
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
 
 from boatyard.evaluate.pictures import save_picture
 from boatyard.tasks.regression.metrics import Floats
 
-_POINT = {"s": 9, "alpha": 0.45, "color": "#08519c", "edgecolors": "none"}
+_POINT: dict[str, Any] = {"s": 9, "alpha": 0.45, "color": "#08519c", "edgecolors": "none"}
 
 
 def answers_png(path: Path, answers: Floats, truths: Floats, margin: float | None, unit: str) -> None:
