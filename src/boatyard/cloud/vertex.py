@@ -25,7 +25,7 @@ from boatyard.cloud.rest import Api, ApiError, open_session
 from boatyard.config.console import say, terminal
 from boatyard.config.errors import Failed, Stopped, UserError
 from boatyard.config.schema import Config, Job
-from boatyard.data.read import find_sources
+from boatyard.data.sources import open_sources
 from boatyard.doctor.cloud import check_before_training
 from boatyard.storage import open_storage
 from boatyard.storage.fingerprint import fingerprint
@@ -179,7 +179,7 @@ class _Rows:
             )
         if source is None or source.startswith("gs://"):
             return
-        sources = find_sources(config.data)
+        sources = open_sources(config)
         path = Path(source)
         self._folder = path if path.is_dir() else path.parent
         self._key = f"data/{fingerprint(sorted((file.name, file.digest) for file in sources))}"

@@ -46,10 +46,10 @@ class Plugin:
         moved: Mapping[str, str] = getattr(self.settings, "MOVED_KEYS", {})
         return moved
 
-    def keys(self) -> Iterator[tuple[str, Any]]:
+    @property
+    def keys(self) -> dict[str, Any]:
         """Every key it owns, by its path, with its type."""
-        for path, section in self.sections.items():
-            yield from keys(section, f"{path}.")
+        return {key: kind for path, section in self.sections.items() for key, kind in keys(section, f"{path}.")}
 
 
 @cache
@@ -71,26 +71,20 @@ def config_type(input_: str, task: str) -> type[Config]:
         nested = {path.partition(".")[2]: section for path, section in owned if path.startswith(f"{name}.")}
         if beside or nested:
             assert isinstance(field.annotation, type)
-            extended = create_model(
-                field.annotation.__name__,
-                __base__=(*beside, field.annotation),
-                **{key: (section, ...) for key, section in nested.items()},
-            )
-            fields[name] = (extended, ...)
+            own: dict[str, Any] = {key: (section, ...) for key, section in nested.items()}
+            fields[name] = (create_model(field.annotation.__name__, __base__=(*beside, field.annotation), **own), ...)
     return create_model("Config", __base__=Config, **fields)
 
 
 @cache
 def all_keys() -> dict[str, Any]:
     """Every key that any configuration may have, by its path, with its type."""
-    return dict(keys(Config)) | {key: annotation for plugin in plugins() for key, annotation in plugin.keys()}
+    return dict(keys(Config)) | {key: annotation for plugin in plugins() for key, annotation in plugin.keys.items()}
 
 
 def owners(key: str) -> list[Plugin]:
     """The inputs and tasks that own a key; none for a general one."""
-    return [
-        plugin for plugin in plugins() if key in dict(plugin.keys()) or ("." in key and key in plugin.sections)
-    ]
+    return [plugin for plugin in plugins() if key in plugin.keys or ("." in key and key in plugin.sections)]
 
 
 @cache
@@ -129,9 +123,9 @@ def adapted(values: dict[str, Any], overridden: Collection[str]) -> tuple[str, s
             section, _, nested = path.partition(".")
             if nested:
                 values[section].setdefault(nested, {})
-    owned = {key for plugin in mine for key in (*dict(plugin.keys()), *plugin.sections)}
+    owned = {key for plugin in mine for key in (*plugin.keys, *plugin.sections)}
     for plugin in others:
-        for key in (*plugin.former_keys, *dict(plugin.keys()), *(path for path in plugin.sections if "." in path)):
+        for key in (*plugin.former_keys, *plugin.keys, *(path for path in plugin.sections if "." in path)):
             if key in owned:
                 continue
             if key in overridden:

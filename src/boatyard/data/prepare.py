@@ -21,6 +21,7 @@ from boatyard.config.schema import Config, Data
 from boatyard.data.arrow import Writer, open_set_aside, set_aside_unusable, write_splits
 from boatyard.data.ledger import TRAIN, Findings, Ledger, content_hash
 from boatyard.data.report import write_data_report
+from boatyard.data.sources import open_sources
 from boatyard.data.summary import DataSummary, Issue
 from boatyard.data.validate import assign_splits, check_quotes, check_split, compare_rows
 from boatyard.inputs.protocol import Problem, Source, SourceRow, TrainingInput
@@ -66,7 +67,7 @@ def prepare(config: Config) -> Prepared:
         UserError: the rows cannot be used as they are; names file, row and column.
     """
     data, input_ = config.data, inputs.training(config.data.input)
-    sources = input_.open_sources(data, _other_columns(data), Path(config.paths.processed, "fetched"))
+    sources = open_sources(config)
     key = fingerprint(
         {
             "sources": [(source.name, source.split, source.digest) for source in sources],
@@ -86,12 +87,6 @@ def prepare(config: Config) -> Prepared:
     prepared = _open(folder)
     _stop_if_unservable(input_, prepared, [source.name for source in sources])
     return prepared
-
-
-def _other_columns(data: Data) -> list[str]:
-    """What is read besides the input's own columns."""
-    columns = tasks.training(data.task).target_columns(data)
-    return [*columns, normal_form(data.split_column)] if data.split_column else columns
 
 
 def _open(folder: Path) -> Prepared:

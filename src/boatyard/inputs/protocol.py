@@ -46,7 +46,7 @@ class Encoded(Protocol):
 
     @property
     def cost(self) -> int:
-        """What a row costs in a batch, such as its tokens: rows of like cost share one. Constant if all cost the same."""
+        """What a row costs in a batch, such as its tokens: rows of like cost share one. Constant if all are alike."""
 
     @property
     def truncated(self) -> bool:

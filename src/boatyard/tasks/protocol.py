@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from boatyard.bundle.manifest import Card
     from boatyard.config.schema import Config, Data, Model
-    from boatyard.data.summary import DataSummary
     from boatyard.data.ledger import Findings, Ledger
+    from boatyard.data.summary import DataSummary
     from boatyard.inputs.protocol import SimpleFeatures
 
 Outputs = Mapping[str, NDArray[Any]]

@@ -48,7 +48,8 @@ def _counts(summary: DataSummary) -> dict[str, NDArray[np.int64]]:
 
 
 def _rows_of_labels(counts: Mapping[str, NDArray[np.int64]]) -> NDArray[np.int64]:
-    return np.sum(list(counts.values()), axis=0)
+    rows: NDArray[np.int64] = np.sum(list(counts.values()), axis=0)
+    return rows
 
 
 def _balance(labels: Sequence[str], counts: Mapping[str, NDArray[np.int64]]) -> Iterator[str]:

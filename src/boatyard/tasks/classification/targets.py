@@ -96,7 +96,7 @@ class Labels:
 
     def cell(self, index: int) -> str:
         """The label."""
-        return self._names[self.values[index]]
+        return self._names[int(self.values[index])]
 
     def group(self, index: int) -> str:
         """The label."""

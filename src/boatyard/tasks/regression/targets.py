@@ -68,9 +68,8 @@ class Numbers:
         cell = cells.get(self.column)
         if cell is None or cell == "":
             return Problem("missing_column", self.column, "has no value; every row needs a number")
-        if isinstance(cell, int | float) and not isinstance(cell, bool):
-            value = float(cell)
-        elif isinstance(cell, str) and _NUMBER.fullmatch(cell.strip()):
+        is_number = isinstance(cell, int | float) and not isinstance(cell, bool)
+        if is_number or (isinstance(cell, str) and _NUMBER.fullmatch(cell.strip())):
             value = float(cell)
         else:
             shown = repr(cell if len(str(cell)) <= _LONGEST_SHOWN else f"{str(cell)[:_LONGEST_SHOWN]}…")
