@@ -71,13 +71,13 @@ def _lines_of_code(source: str) -> int:
     return sum(1 for line in source.splitlines() if line.strip()) - len(docstrings)
 
 
-def visits(rows: int, seed: int) -> Iterator[tuple[list[str], int]]:
-    """Visits, each with what was bought: who sees more shoes and a cart buys more."""
+def visits(rows: int, seed: int, *, sale: bool = False) -> Iterator[tuple[list[str], int]]:
+    """Visits, each with what was bought; in a `sale`, of which there is a new page, it is five times as much."""
     chance = random.Random(seed)
     for _ in range(rows):
-        clicks = ["home", *chance.choices(PAGES, k=chance.randint(8, 16))]  # hardly any twice
+        clicks = ["sale" if sale else "home", *chance.choices(PAGES, k=chance.randint(8, 16))]  # hardly any twice
         rate = math.exp(0.3 * clicks.count("cart") + 0.2 * clicks.count("shoes") - 0.4 * clicks.count("help"))
-        yield clicks, _poisson(rate, chance)
+        yield clicks, _poisson(rate * (5 if sale else 1), chance)
 
 
 def _poisson(rate: float, chance: random.Random) -> int:
