@@ -179,7 +179,7 @@ def test_numbers_are_shown_by_percentiles_with_their_unit(tmp_path: Path) -> Non
     assert "| In &#36; | Lowest | 5% up to | Half up to | 95% up to | Highest |" in text
     assert "| train | 1.0000 | 2.4500 | 15.50 | 28.55 | 30.00 |\n| test | n/a | n/a | n/a | n/a | n/a |" in text
     facts = json.loads((tmp_path / "report.json").read_text())
-    assert facts["targets"]["train"] == {"p0": 1, "p5": 2.45, "p50": 15.5, "p95": 28.55, "p100": 30}
+    assert facts["targets"]["train"] == pytest.approx({"p0": 1, "p5": 2.45, "p50": 15.5, "p95": 28.55, "p100": 30})
     assert facts["targets"]["test"] is None
     assert (tmp_path / "targets.png").exists()
 

@@ -1,6 +1,7 @@
 """Folders of a package as plug-ins: each is found by its name, and nothing lists them."""
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pkgutil import iter_modules
@@ -40,6 +41,7 @@ def lazily(package: str, members: Mapping[str, str]) -> Callable[[str], Any]:
     So a plug-in's `training` names all that it owes, and whoever prepares rows loads no torch.
     """
 
+    @cache  # some are called for every row
     def attribute(name: str) -> Any:
         if name not in members:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
