@@ -1,14 +1,13 @@
 """python -m boatyard.registry models | promote NAME VERSION | rollback NAME, on BOATYARD_STORAGE."""
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from boatyard.bundle.manifest import MANIFEST
+from boatyard.bundle.manifest import MANIFEST, BundleError, parse_manifest
 from boatyard.config.console import refuse, say
 from boatyard.config.errors import UserError
 from boatyard.registry.alias import ANYWHERE, aliases, promote, rollback
@@ -67,11 +66,18 @@ def _listing(storage: Storage) -> Iterator[str]:
         pointed = aliases(storage, name)
         yield name
         for version in versions(storage, name):
-            content = json.loads(storage.read(f"{home(name, version)}/{MANIFEST}"))
-            accuracy = content.get("metrics", {}).get("served", {}).get("accuracy")
-            shown = "" if accuracy is None else f"accuracy {accuracy:.4f}"
             here = ", ".join(f"@{alias}" for alias, at in pointed.items() if at == version)
-            yield f"  {version}  {shown:15}  {here}".rstrip()
+            yield f"  {version}  {_accepted(storage, name, version):15}  {here}".rstrip()
+
+
+def _accepted(storage: Storage, name: str, version: str) -> str:
+    """The score that decided on the version; why none is known where its manifest cannot be read."""
+    key = f"{home(name, version)}/{MANIFEST}"
+    try:
+        score = parse_manifest(storage.read(key), key).accepted
+    except BundleError as wrong:
+        return str(wrong)
+    return f"{score.title} {score.shown}" if score else ""
 
 
 if __name__ == "__main__":
