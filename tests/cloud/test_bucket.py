@@ -7,12 +7,12 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
+from boatyard.data.read import fetched
 from conformance import StorageConformance
 from faults import FaultyProxy
 
 from boatyard.config.compose import load_config
 from boatyard.config.errors import UserError
-from boatyard.data.read import fetched
 from boatyard.storage import Conflict, Storage, open_storage
 
 pytestmark = pytest.mark.cloud
@@ -86,9 +86,9 @@ def test_what_was_fetched_whole_is_not_fetched_again(proxied: Storage, proxy: Fa
 def test_a_file_of_rows_is_copied_as_it_comes(storage: Storage, tmp_path: Path) -> None:
     rows = b"body,topic\n" + b"is the card lost,card\n" * 500_000
     storage.write("rows.csv", rows)
-    given = load_config(["data=csv", f"data.path={storage.root}/rows.csv", "data.name=x"]).data
+    data = load_config(["data=csv", f"data.path={storage.root}/rows.csv", "data.name=x"]).data
     tracemalloc.start()
-    copied = fetched(given, tmp_path).path
+    copied = fetched(data, tmp_path).path
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert copied is not None
@@ -127,16 +127,16 @@ def test_a_bucket_that_is_not_there_is_named_and_ends_a_command_with_2(stand_in:
 
 
 @pytest.mark.parametrize(
-    ("status", "said"),
+    ("status", "message"),
     [("403", "roles/storage.objectUser"), ("401", "gcloud auth application-default login")],
 )
-def test_what_is_not_permitted_is_told_in_a_sentence(
-    proxy: FaultyProxy, bucket_root: str, status: str, said: str
+def test_a_missing_permission_is_reported_in_one_sentence(
+    proxy: FaultyProxy, bucket_root: str, status: str, message: str
 ) -> None:
     proxy.faults = iter([status] * 9)  # type: ignore[list-item]
     ran = run("promote", BOATYARD_STORAGE=bucket_root)
     assert ran.returncode == 2
-    assert said in ran.stderr
+    assert message in ran.stderr
     assert len(ran.stderr.splitlines()) == 1
 
 

@@ -168,7 +168,8 @@ def test_the_report_shows_answers_errors_the_interval_and_the_worst_rows(tmp_pat
             assert picture.format == "PNG"
 
 
-def test_the_card_names_unit_and_margin() -> None:
-    (section,) = card_parts({"unit": "EUR", "margin": 2.5})
+def test_the_card_names_unit_margin_and_range() -> None:
+    (section,) = card_parts({"unit": "EUR", "margin": 2.5, "minimum": 10.0, "maximum": 90.0})
     assert "a number in EUR" in section.parts[0]
     assert "plus 2.5000" in section.parts[0]
+    assert "between 10.00 and 90.00" in section.parts[1]

@@ -25,8 +25,10 @@ CONFIGS = next(folder for folder in (_package.parents[1] / "configs", _package /
 # what boatyard itself sets
 _MANAGED = {
     "ddp_find_unused_parameters",
+    "greater_is_better",
     "hub_token",
     "label_names",
+    "length_column_name",
     "logging_nan_inf_filter",
     "output_dir",
     "push_to_hub",

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from boatyard.bundle.manifest import MANIFEST, BundleError, parse_manifest
+from boatyard.bundle.manifest import BundleError
 from boatyard.config.console import refuse, say
 from boatyard.config.errors import UserError
 from boatyard.registry.alias import ANYWHERE, aliases, promote, rollback
-from boatyard.registry.reference import DEFAULT_ALIAS, exact, home
-from boatyard.registry.version import fetch, names, versions
+from boatyard.registry.reference import DEFAULT_ALIAS, exact
+from boatyard.registry.version import fetch, names, read_manifest, versions
 from boatyard.storage import Storage, open_storage
 
 
@@ -66,18 +66,17 @@ def _listing(storage: Storage) -> Iterator[str]:
         pointed = aliases(storage, name)
         yield name
         for version in versions(storage, name):
-            here = ", ".join(f"@{alias}" for alias, at in pointed.items() if at == version)
-            yield f"  {version}  {_accepted(storage, name, version):15}  {here}".rstrip()
+            here = ", ".join(f"@{alias}" for alias, target in pointed.items() if target == version)
+            yield f"  {version}  {_score(storage, name, version):15}  {here}".rstrip()
 
 
-def _accepted(storage: Storage, name: str, version: str) -> str:
-    """The score that decided on the version; why none is known where its manifest cannot be read."""
-    key = f"{home(name, version)}/{MANIFEST}"
+def _score(storage: Storage, name: str, version: str) -> str:
+    """The primary score; empty without one, or if this version of the package cannot read the manifest."""
     try:
-        score = parse_manifest(storage.read(key), key).accepted
-    except BundleError as wrong:
-        return str(wrong)
-    return f"{score.title} {score.shown}" if score else ""
+        accepted = read_manifest(storage, name, version).accepted
+    except BundleError:
+        return ""
+    return "" if accepted is None else f"{accepted.title} {accepted.shown}"
 
 
 if __name__ == "__main__":

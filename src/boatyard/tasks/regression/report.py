@@ -48,8 +48,8 @@ def card_parts(target: Target) -> list[Section]:
                 f"Answers each row with a number{_in_unit(target)}, and with `low` to `high`: that number less "
                 f"and plus {shown(target['margin'])}. The interval held the truth of {COVERAGE:.0%} of validation rows "
                 "and does so for rows like them. It is as wide for an easy row as for a hard one.",
-                "Has learnt from numbers as its training rows have them: one far outside their range is not to be "
-                "expected of it.",
+                f"Has learnt from numbers between {shown(target['minimum'])} and {shown(target['maximum'])}: do not "
+                "expect others of it.",
             ],
         )
     ]
