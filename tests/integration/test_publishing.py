@@ -146,6 +146,9 @@ def journal(storage: Storage, version: str) -> None:
         for number in range(67):
             facts = {"id": f"{words[0]}{number}", "time": "2026-01-01T00:00:00.000+00:00"}
             asked = {"model": "inbox", "version": version, "request": {"text": f"the {words[1]} again {number}"}}
-            lines += [{"event": "prediction", **facts, **asked, "answer": {}}, {"event": "feedback", **facts, "truth": {"label": label}}]
+            lines += [
+                {"event": "prediction", **facts, **asked, "answer": {}},
+                {"event": "feedback", **facts, "truth": {"label": label}},
+            ]
     content = "".join(json.dumps(line) + "\n" for line in lines).encode()
     storage.write_once("journal/date=2026-01-01/a-1.jsonl.gz", gzip.compress(content))
