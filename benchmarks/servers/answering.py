@@ -55,6 +55,7 @@ def _onnx(folder: Path) -> Callable[[dict[str, npt.NDArray[np.int64]]], Probabil
 
 def _torch(folder: Path) -> Callable[[dict[str, npt.NDArray[np.int64]]], Probabilities]:
     import torch
+
     from boatyard.inputs.text.network import load
 
     network = load(folder)

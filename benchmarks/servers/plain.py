@@ -5,12 +5,12 @@ from pathlib import Path
 
 import torch
 import uvicorn
-from boatyard.inputs.text.network import load
 from fastapi import FastAPI
 from pydantic import BaseModel
 from transformers import PreTrainedTokenizerFast
 
 from boatyard.bundle.manifest import open_bundle
+from boatyard.inputs.text.network import load
 
 LONGEST = 128
 

@@ -7,11 +7,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from boatyard.data.read import Row, Source, find_sources
 
 from boatyard.config.compose import load_config
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Data
+from boatyard.data.read import Row, Source, find_sources
 from boatyard.inputs.text.rows import field_columns
 
 pytestmark = pytest.mark.unit

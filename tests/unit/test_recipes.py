@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 import torch
-from boatyard.train.head import start_at_centroids
 from datasets import Dataset
 from torch import nn
 
+from boatyard.train.head import start_at_centroids
 from boatyard.train.layers import decay_by_layer, layer_depths
 from boatyard.train.sampling import EpochSampler
 
