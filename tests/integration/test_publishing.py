@@ -51,7 +51,7 @@ def sealed(tmp_path: Path) -> Sealed:
 
     def make(**changes: Any) -> Bundle:
         folder = tmp_path / f"candidate-{next(made)}"
-        write_bundle(folder, **{**changes})
+        write_bundle(folder, **changes)
         return open_bundle(folder)
 
     return make

@@ -5,7 +5,6 @@ import gzip
 import json
 import random
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from stages import small_config

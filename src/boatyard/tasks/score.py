@@ -1,5 +1,6 @@
 """How good a model is: one number with its interval, which way is better, and whether two models differ."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,8 +27,8 @@ class Score:
 
     @property
     def title(self) -> str:
-        """The name as people read it."""
-        return self.name.replace("_", " ")
+        """The name as people read it; a symbol of one letter and a digit, such as F1, has a capital."""
+        return re.sub(r"\b[a-z]\d\b", lambda symbol: symbol[0].upper(), self.name.replace("_", " "))
 
     @property
     def heading(self) -> str:
