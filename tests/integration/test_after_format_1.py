@@ -1,4 +1,4 @@
-"""A model that was published before there were inputs and tasks is learned from, and is what its successor must beat."""
+"""Feedback on a model of bundle format 1 is learned from, and that model is what its successor must beat."""
 
 import shutil
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """How good a model is: one number with its interval, which way is better, and whether two models differ."""
 
-import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,8 +27,8 @@ class Score:
 
     @property
     def title(self) -> str:
-        """The name as people read it."""
-        return self.name.replace("_", " ")
+        """The name as people read it; a symbol of one letter and a digit, such as F1, has a capital."""
+        return re.sub(r"\b[a-z]\d\b", lambda symbol: symbol[0].upper(), self.name.replace("_", " "))
 
     @property
     def heading(self) -> str:
@@ -54,15 +54,6 @@ class Score:
     def shortfall(self, other: "Score") -> float:
         """By how much this is worse than `other`, in the score's unit; negative where it is better."""
         return other.value - self.value if self.higher_is_better else self.value - other.value
-
-
-def mean_score(name: str, losses: Losses) -> Score:
-    """The mean of the losses, with the normal approximation of its 95% interval where there are two or more."""
-    mean = float(losses.mean())
-    if losses.size < 2:
-        return Score(name, mean, higher_is_better=False)
-    margin = 1.959964 * float(losses.std(ddof=1)) / math.sqrt(losses.size)
-    return Score(name, mean, max(0.0, mean - margin), mean + margin, higher_is_better=False)
 
 
 def shown(value: float, decimals: int = 4) -> str:
