@@ -112,7 +112,11 @@ def adapted(values: dict[str, Any], overridden: Collection[str]) -> tuple[str, s
     for key in _paths(values):
         refuse_moved(key)
     data = values.get("data") or {}
-    chosen = {key: str(data.get(key.partition(".")[2])) for key in ("data.input", "data.task")}
+    chosen: dict[str, str] = {}
+    for key in ("data.input", "data.task"):
+        if (name := data.get(key.partition(".")[2])) is None:
+            raise UserError(f"{key} must be given")
+        chosen[key] = str(name)
     inputs.settings(chosen["data.input"]), tasks.settings(chosen["data.task"])  # raise UserError
     mine = [plugin for plugin in plugins() if chosen[plugin.key] == plugin.name]
     others = [plugin for plugin in plugins() if plugin not in mine]
