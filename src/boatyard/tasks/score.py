@@ -1,5 +1,6 @@
 """How good a model is: one number with its interval, which way is better, and whether two models differ."""
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,6 +56,15 @@ class Score:
     def shortfall(self, other: "Score") -> float:
         """By how much this is worse than `other`, in the score's unit; negative where it is better."""
         return other.value - self.value if self.higher_is_better else self.value - other.value
+
+
+def mean_score(name: str, losses: Losses) -> Score:
+    """The mean of the losses, with the normal approximation of its 95% interval where there are two or more."""
+    mean = float(losses.mean())
+    if losses.size < 2:
+        return Score(name, mean, higher_is_better=False)
+    margin = 1.959964 * float(losses.std(ddof=1)) / math.sqrt(losses.size)
+    return Score(name, mean, max(0.0, mean - margin), mean + margin, higher_is_better=False)
 
 
 def shown(value: float, decimals: int = 4) -> str:

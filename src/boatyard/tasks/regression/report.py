@@ -46,8 +46,8 @@ def card_parts(target: Target) -> list[Section]:
             "Number and interval",
             [
                 f"Answers each row with a number{_in_unit(target)}, and with `low` to `high`: that number "
-                f"minus and plus {shown(target['margin'])}. This interval held the truth of {COVERAGE:.0%} of validation "
-                "rows, and does so for rows like them. It is as wide for an easy row as for a hard one.",
+                f"minus and plus {shown(target['margin'])}. This interval held the truth of {COVERAGE:.0%} of "
+                "validation rows, and does so for rows like them. It is as wide for an easy row as for a hard one.",
                 f"Has learnt from numbers between {shown(target['minimum'])} and {shown(target['maximum'])}: do not "
                 "expect others of it.",
             ],
