@@ -132,7 +132,7 @@ def test_a_baseline_that_fails_is_the_most_frequent_label_and_says_so(
     if failing == "fit":
         monkeypatch.setattr(baseline.LinearSVC, "fit", fail)
     else:
-        monkeypatch.setattr(baseline.Baseline, "outputs", fail)
+        monkeypatch.setattr(baseline.LinearSVC, "predict", fail)
     train, test = np.array([0, 1, 1, 1, 1, 1, 1, 1]), np.array([1, 1, 1, 0])
     scored = evaluated(ROWS, train, ROWS[:4], test)
     assert (scored.name, scored.scores.primary.value, scored.rows_used) == ("most frequent label", 0.75, 8)
