@@ -12,8 +12,8 @@ from boatyard.data.plots import lengths_png
 from boatyard.data.report import write_data_report
 from boatyard.data.summary import DataSummary, Issue
 from boatyard.tasks.classification import plots
+from boatyard.tasks.classification.data_plots import labels_png
 from boatyard.tasks.classification.data_report import data_section, imbalance
-from boatyard.tasks.classification.plots import labels_png
 
 pytestmark = pytest.mark.unit
 

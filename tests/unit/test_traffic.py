@@ -233,7 +233,9 @@ def test_the_monitor_counts_the_correction_that_retraining_learns(storage: Stora
     reader = Reader(
         served=SimpleNamespace(parse=lambda request: (request["text"],)),
         training=SimpleNamespace(
-            read=lambda cells, _: cells, request=lambda _, row: {"text": row[0]}, group_key=lambda row: row[0].encode()
+            reader=lambda _: lambda cells: (cells["text"],),
+            request=lambda _, row: {"text": row[0]},
+            group_key=lambda row: row[0].encode(),
         ),
         task=Classification(["card", "fees"]),
         fields=["text"],
