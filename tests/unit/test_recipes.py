@@ -55,7 +55,7 @@ def test_rates_fall_from_the_head_to_the_embeddings_and_groups_keep_their_weight
 
 def test_an_epoch_has_one_order_wherever_it_is_taken_up_and_another_than_the_next() -> None:
     lengths = [1 + (7 * i) % 13 for i in range(100)]
-    first, again = (EpochSampler(100, seed=1, batch_size=4, lengths=lengths) for _ in range(2))
+    first, again = (EpochSampler(100, seed=1, batch_size=4, costs=lengths) for _ in range(2))
     torch.manual_seed(5)
     order = list(first)
     torch.manual_seed(6)
