@@ -177,7 +177,7 @@ class Contest:
         return 6 * weights + 12 * encoder.config.num_hidden_layers * encoder.config.hidden_size * attended
 
     def _network(self) -> Any:
-        return new_network(self._config, len(self._prepared.labels), self._encoded)
+        return new_network(self._config, self._prepared.target, self._encoded)
 
     def _trainer(self) -> SteadyTrainer:
         return build_trainer(self._config, self._prepared, self._encoded, Checkpoints(self._folder, keep=None))

@@ -7,12 +7,12 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from boatyard.data.read import fetched
 from conformance import StorageConformance
 from faults import FaultyProxy
 
 from boatyard.config.compose import load_config
 from boatyard.config.errors import UserError
+from boatyard.data.read import fetched
 from boatyard.storage import Conflict, Storage, open_storage
 
 pytestmark = pytest.mark.cloud

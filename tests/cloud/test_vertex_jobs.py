@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from boatyard.data.read import find_sources
 from buckets import BUCKET
 from plants import SECONDS, write_plants
 from servers import free_port
@@ -24,6 +23,7 @@ from standin_vertex import StandInJob, StandInVertex, start_here
 
 from boatyard.cloud.__main__ import main
 from boatyard.config.compose import load_config
+from boatyard.data.read import find_sources
 from boatyard.registry import aliases, versions
 from boatyard.storage import Storage, open_storage
 

@@ -14,10 +14,10 @@ import torch
 from safetensors.torch import load_file
 from stages import plants_config, small_config
 
+from boatyard import inputs
 from boatyard.bundle.predict import Predictor
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
-from boatyard import inputs
 from boatyard.data.encode import encode
 from boatyard.data.prepare import prepare
 from boatyard.export.run import _write_reference

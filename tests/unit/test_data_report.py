@@ -11,9 +11,9 @@ from boatyard.data import report
 from boatyard.data.plots import lengths_png
 from boatyard.data.report import write_data_report
 from boatyard.data.summary import DataSummary, Issue
-from boatyard.tasks.classification import plots
+from boatyard.tasks.classification import data_plots
+from boatyard.tasks.classification.data_plots import labels_png
 from boatyard.tasks.classification.data_report import data_section, imbalance
-from boatyard.tasks.classification.plots import labels_png
 
 pytestmark = pytest.mark.unit
 
@@ -199,7 +199,7 @@ def test_more_labels_make_a_taller_picture_with_room_for_every_label(tmp_path: P
 
 def test_of_too_many_labels_the_ends_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ten = height_of_labels_png(tmp_path / "ten.png", 10)
-    monkeypatch.setattr(plots, "MOST_BARS", 10)
+    monkeypatch.setattr(data_plots, "MOST_BARS", 10)
     assert height_of_labels_png(tmp_path / "many.png", 2000) == ten
 
 

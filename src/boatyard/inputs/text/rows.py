@@ -98,9 +98,9 @@ def show(row: Sequence[str]) -> str:
     return " | ".join(row)
 
 
-def request(names: Sequence[str], row: Sequence[str]) -> dict[str, str]:
+def request(fields: Sequence[str], row: Sequence[str]) -> dict[str, str]:
     """By field."""
-    return dict(zip(names, row, strict=True))
+    return dict(zip(fields, row, strict=True))
 
 
 def columns(data: Any) -> list[str]:
