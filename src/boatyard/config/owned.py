@@ -72,7 +72,9 @@ def config_type(input_: str, task: str) -> type[Config]:
         if beside or nested:
             assert isinstance(field.annotation, type)
             own: dict[str, Any] = {key: (section, ...) for key, section in nested.items()}
-            fields[name] = (create_model(field.annotation.__name__, __base__=(*beside, field.annotation), **own), ...)
+            general = field.annotation
+            both = create_model(general.__name__, __base__=(*beside, general), __doc__=general.__doc__, **own)
+            fields[name] = (both, ...)
     return create_model("Config", __base__=Config, **fields)
 
 

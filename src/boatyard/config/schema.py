@@ -16,7 +16,7 @@ _NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"  # of models and aliases, as the registry 
 class Section(BaseModel):
     """A frozen part of the configuration that knows its keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
 
 class Hub(Section):
