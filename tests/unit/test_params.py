@@ -64,7 +64,11 @@ def test_what_does_not_fit_is_told_with_the_file(tmp_path: Path, before: str, af
     assert str(refusal.value) == f"{file}: {sentence}"
 
 
-@pytest.mark.parametrize("content", [b"data: [", b"- data\n", b"\xff\xfe\x01"])
+@pytest.mark.parametrize(
+    "content",
+    [b"data: [", b"- data\n", b"\xff\xfe\x01", b"data: 5\n", b"data: [1]\n", b"data: {input: text, task: regression}\n"]
+    + [b"data: {input: text, task: regression}\nmodel: " + section for section in (b"null", b"3", b"{text: 3}")],
+)
 def test_what_is_no_configuration_is_told_in_one_sentence(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "params.yaml").write_bytes(content)
     with pytest.raises(UserError) as refusal:

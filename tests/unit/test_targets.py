@@ -16,6 +16,7 @@ from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
 from boatyard.data.__main__ import main
 from boatyard.data.ledger import TRAIN, VALIDATION, Findings, Ledger
+from boatyard.data.prepare import prepare as prepare_rows
 from boatyard.inputs.protocol import Problem
 from boatyard.tasks.classification.targets import Labels
 from boatyard.tasks.regression.targets import Values, refusal
@@ -153,6 +154,14 @@ def test_numbers_are_prepared_and_bad_ones_set_aside(tmp_path: Path) -> None:
     assert aside[1].endswith(',house number 60,"1,000"')
 
 
+def test_a_number_comes_back_as_it_was_read(tmp_path: Path) -> None:
+    rows = rows_csv(tmp_path, *(str(123456789.25 + i) for i in range(60)))
+    places = [f"paths.{place}={tmp_path / place}" for place in ("processed", "reports")]
+    prepared = prepare_rows(config(*REGRESSION, f"data.path={rows}", *places))
+    numbers = np.concatenate([prepared.targets(split) for split in prepared.splits])
+    assert sorted(numbers) == [123456789.25 + i for i in range(60)]
+
+
 def test_one_number_for_every_row_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert prepare(tmp_path, rows_csv(tmp_path, *["7.5"] * 60)) == 2
     assert "data: x.csv: every row has the same number, 7.5: there is nothing to learn" in capsys.readouterr().err
@@ -235,6 +244,21 @@ def test_the_former_name_of_the_target_is_understood() -> None:
     assert config("data.label_column=topic", "data.target=topic").data.target == "topic"
 
 
+def test_a_file_of_an_adopted_project_may_have_the_former_name(tmp_path: Path) -> None:
+    file = tmp_path / "params.yaml"
+
+    def read(task: str, **data: str | None) -> Config:
+        values = config().model_dump()
+        file.write_text(json.dumps(values | {"data": values["data"] | {"task": task, **data}}))
+        return read_config(file)
+
+    assert read("classification", label_column="topic", target=None).data.target == "topic"
+    with pytest.raises(UserError, match=r"data\.label_column is the former name of data\.target: give one of them"):
+        read("classification", label_column="topic", target="kind")
+    with pytest.raises(UserError, match=r"data\.label_column belongs to .*, and this is regression; give data\.target"):
+        read("regression", label_column="topic", target="price")
+
+
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [
@@ -254,6 +278,11 @@ def test_the_former_name_of_the_target_is_understood() -> None:
         ),
         ([*REGRESSION, "export.min_agreement=1"], "export.min_agreement belongs to data.task=classification"),
         (["export.max_error_growth=0.1"], "export.max_error_growth belongs to data.task=regression"),
+        (
+            [*REGRESSION, "train.metric_for_best_model=accuracy"],
+            "train.metric_for_best_model='accuracy': input should be",
+        ),
+        (["sweep=quick", "sweep.metric=mean_absolute_error"], "sweep.metric='mean_absolute_error': input should be"),
     ],
 )
 def test_a_key_that_is_not_this_tasks_is_refused_with_what_would_fit(overrides: list[str], sentence: str) -> None:
