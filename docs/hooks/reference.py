@@ -20,6 +20,7 @@ from boatyard.api.settings import Settings
 from boatyard.bundle.manifest import Manifest
 from boatyard.bundle.predict import Predictor
 from boatyard.config.compose import CONFIGS, options
+from boatyard.config.owned import plugins
 from boatyard.config.schema import Config
 from boatyard.inputs.text.serving import request_schema
 from boatyard.monitor.service import create_app as create_monitor
@@ -31,7 +32,7 @@ Schema = dict[str, Any]
 
 
 def configuration() -> str:
-    """Each key with its type, default and comment; then the files of the config groups."""
+    """Each key with its owner, type, default and comment; then the files of the config groups."""
     schema = Config.model_json_schema()
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         defaults = OmegaConf.to_container(compose("config"), resolve=False)
@@ -41,15 +42,29 @@ def configuration() -> str:
         "All keys, with their types and defaults. `-o KEY=VALUE` sets one for a task, `KEY=VALUE` for a module. The "
         "defaults are those of `uv run invoke pipeline`; another file of a group (`-o model=minilm`) has its own. "
         "[All files](#the-files) are listed below.",
+        "Some keys belong to one input or one task, named under *only with*; with another they are refused.",
     ]
     for name, field in schema["properties"].items():
         section = _resolved(field, schema)
         parts += [f"## {name}", _text(section["description"])]
+        leaves = [("", *leaf) for leaf in _leaves(section, schema, f"{name}.")]
         rows = [
-            (f"`{key}`", _takes(leaf), _default(defaults, key), _without_choices(leaf, comments.get(key, "")))
-            for key, leaf in _leaves(section, schema, f"{name}.")
+            (
+                f"`{key}`",
+                f"`{owner}`" if owner else "",
+                _takes(leaf),
+                _default(defaults, key) or _shown(leaf.get("default", "")),
+                _without_choices(leaf, comments.get(key) or _text(leaf.get("description"))),
+            )
+            for owner, key, leaf in [*leaves, *_owned_leaves(name)]
         ]
-        parts.append(_table(("key", "type", "default", "comment"), rows))
+        with_owner = any(owner for _, owner, *_ in rows)
+        header = ("key", "only with", "type", "default", "comment")
+        parts.append(
+            _table(header, rows)
+            if with_owner
+            else _table((header[0], *header[2:]), [(row[0], *row[2:]) for row in rows])
+        )
     parts.append("## The files")
     for group in sorted(folder.name for folder in CONFIGS.iterdir() if folder.is_dir()):
         for option in options(group):
@@ -63,9 +78,10 @@ def http() -> str:
     document, watching = _document(), _monitor_document()
     parts = [
         "# HTTP",
-        "The server's routes, for a model that reads one text. A model with other fields has other names in requests: "
-        "see the page `/docs` of its server. [The same as OpenAPI](openapi.json). [Serving](../serving.md) describes "
-        "the server's behaviour.",
+        "The server's routes, for a model that classifies one text. Another model's input and task decide what a "
+        "request, an answer and feedback hold, and which options `/predict` takes: see the page `/docs` of its server. "
+        "[The same as OpenAPI](openapi.json). [Serving](../serving.md) describes the server's behaviour, and shows "
+        "[the answers of each task](../serving.md#answers-and-feedback).",
     ]
     parts += _routes(dict(sorted(document["paths"].items(), key=lambda route: route[0] != "/predict")), "##")
     parts += ["## The monitor", "A separate server, described in [Monitoring](../monitoring.md)."]
@@ -173,6 +189,16 @@ def _leaves(section: Schema, whole: Schema, prefix: str) -> Iterator[tuple[str, 
             yield from _leaves(inner, whole, f"{prefix}{name}.")
         else:
             yield prefix + name, field
+
+
+def _owned_leaves(section: str) -> Iterator[tuple[str, str, Schema]]:
+    """The keys of that section which an input or a task owns: the owner, the key, its schema."""
+    for plugin in plugins():
+        for path, keys in plugin.sections.items():
+            if path.partition(".")[0] == section:
+                schema = keys.model_json_schema()
+                for key, leaf in _leaves(schema, schema, f"{path}."):
+                    yield plugin.name, key, leaf
 
 
 def _resolved(field: Schema, whole: Schema) -> Schema:
