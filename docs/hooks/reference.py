@@ -1,5 +1,8 @@
 """The reference, generated from the configuration's schema and files, the OpenAPI documents and the tasks."""
 
+import ast
+import inspect
+import itertools
 import json
 import pkgutil
 import re
@@ -12,6 +15,7 @@ from typing import Any, cast
 
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
+from pydantic import BaseModel
 
 import boatyard
 from boatyard.api import create_app
@@ -32,7 +36,7 @@ Schema = dict[str, Any]
 
 
 def configuration() -> str:
-    """Each key with its owner, type, default and comment; then the files of the config groups."""
+    """Each key with its type, default and comment; then the files of the config groups."""
     schema = Config.model_json_schema()
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         defaults = OmegaConf.to_container(compose("config"), resolve=False)
@@ -42,7 +46,7 @@ def configuration() -> str:
         "All keys, with their types and defaults. `-o KEY=VALUE` sets one for a task, `KEY=VALUE` for a module. The "
         "defaults are those of `uv run invoke pipeline`; another file of a group (`-o model=minilm`) has its own. "
         "[All files](#the-files) are listed below.",
-        "Some keys belong to one input or one task, named under *only with*; with another they are refused.",
+        "A key that belongs to one input or one task says so; with another it is refused.",
     ]
     for name, field in schema["properties"].items():
         section = _resolved(field, schema)
@@ -51,20 +55,13 @@ def configuration() -> str:
         rows = [
             (
                 f"`{key}`",
-                f"`{owner}`" if owner else "",
                 _takes(leaf),
                 _default(defaults, key) or _shown(leaf.get("default", "")),
-                _without_choices(leaf, comments.get(key) or _text(leaf.get("description"))),
+                _comment(owner, leaf, comments.get(key) or _text(leaf.get("description"))),
             )
             for owner, key, leaf in [*leaves, *_owned_leaves(name)]
         ]
-        with_owner = any(owner for _, owner, *_ in rows)
-        header = ("key", "only with", "type", "default", "comment")
-        parts.append(
-            _table(header, rows)
-            if with_owner
-            else _table((header[0], *header[2:]), [(row[0], *row[2:]) for row in rows])
-        )
+        parts.append(_table(("key", "type", "default", "comment"), rows))
     parts.append("## The files")
     for group in sorted(folder.name for folder in CONFIGS.iterdir() if folder.is_dir()):
         for option in options(group):
@@ -177,9 +174,10 @@ def _comments() -> dict[str, str]:
     return comments
 
 
-def _without_choices(leaf: Schema, comment: str) -> str:
-    """The comment without the choices that the schema lists."""
-    return comment.removeprefix(" | ".join(map(str, leaf.get("enum", [])))).lstrip(":, ")
+def _comment(owner: str, leaf: Schema, comment: str) -> str:
+    """The comment without the choices that the schema lists, and with the input or the task that owns the key."""
+    comment = comment.removeprefix(" | ".join(map(str, leaf.get("enum", [])))).lstrip(":, ")
+    return ": ".join(filter(None, (f"only with `{owner}`", comment))) if owner else comment
 
 
 def _leaves(section: Schema, whole: Schema, prefix: str) -> Iterator[tuple[str, Schema]]:
@@ -196,9 +194,22 @@ def _owned_leaves(section: str) -> Iterator[tuple[str, str, Schema]]:
     for plugin in plugins():
         for path, keys in plugin.sections.items():
             if path.partition(".")[0] == section:
-                schema = keys.model_json_schema()
+                schema, comments = keys.model_json_schema(), _docstrings(keys)
                 for key, leaf in _leaves(schema, schema, f"{path}."):
-                    yield plugin.name, key, leaf
+                    comment = comments.get(key.removeprefix(f"{path}."), "")
+                    yield plugin.name, key, {"description": comment} | leaf
+
+
+def _docstrings(section: type[BaseModel]) -> dict[str, str]:
+    """By key, the docstring below it: pydantic would read them at every start of a command."""
+    (definition,) = ast.parse(inspect.getsource(section)).body
+    assert isinstance(definition, ast.ClassDef)
+    return {
+        key.target.id: below.value.value
+        for key, below in itertools.pairwise(definition.body)
+        if isinstance(key, ast.AnnAssign) and isinstance(key.target, ast.Name)
+        if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) and isinstance(below.value.value, str)
+    }
 
 
 def _resolved(field: Schema, whole: Schema) -> Schema:
