@@ -1,8 +1,5 @@
 """The reference, generated from the configuration's schema and files, the OpenAPI documents and the tasks."""
 
-import ast
-import inspect
-import itertools
 import json
 import pkgutil
 import re
@@ -15,7 +12,6 @@ from typing import Any, cast
 
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
-from pydantic import BaseModel
 
 import boatyard
 from boatyard import inputs, tasks
@@ -25,8 +21,7 @@ from boatyard.api.settings import Settings
 from boatyard.bundle.manifest import Manifest
 from boatyard.bundle.predict import Predictor
 from boatyard.config.compose import CONFIGS, options
-from boatyard.config.owned import plugins
-from boatyard.config.schema import Config
+from boatyard.config.owned import config_type, owners
 from boatyard.inputs.text.serving import request_schema
 from boatyard.monitor.service import create_app as create_monitor
 from boatyard.monitor.settings import Settings as MonitorSettings
@@ -46,23 +41,28 @@ def configuration() -> str:
         "# Configuration",
         "All keys, with their types and defaults. `-o KEY=VALUE` sets one for a task, `KEY=VALUE` for a module. The "
         "defaults are those of `uv run invoke pipeline`; another file of a group (`-o model=minilm`) has its own. "
-        "[All files](#the-files) are listed below.",
-        "A key that belongs to one input or one task says so; with another it is refused.",
+        "[All files](#the-files) are listed below. A key that belongs to an input or a task says so, and is known "
+        "only where that is chosen.",
     ]
-    for name, field in schema["properties"].items():
-        section = _resolved(field, schema)
-        parts += [f"## {name}", _text(section["description"])]
-        leaves = [("", *leaf) for leaf in _leaves(section, schema, f"{name}.")]
-        rows = [
-            (
-                f"`{key}`",
-                _takes(leaf),
-                _default(defaults, key) or _shown(leaf.get("default", "")),
-                _comment(owner, leaf, comments.get(key) or _text(leaf.get("description"))),
-            )
-            for owner, key, leaf in [*leaves, *_owned_leaves(name)]
-        ]
-        parts.append(_table(("key", "type", "default", "comment"), rows))
+    for name in schemas[0]["properties"]:
+        rows: dict[str, tuple[str, ...]] = {}
+        for schema in schemas:
+            section = _resolved(schema["properties"][name], schema)
+            for key, leaf in _leaves(section, schema, f"{name}."):
+                default = _default(defaults, key) or (_shown(leaf["default"]) if "default" in leaf else "")
+                comment = ". ".join(
+                    filter(
+                        None,
+                        (
+                            _owner(key),
+                            _without_choices(leaf, comments.get(key) or _text(leaf.get("description")).rstrip(".")),
+                        ),
+                    )
+                )
+                rows.setdefault(key, (f"`{key}`", _takes(leaf), default, comment))
+        section = _resolved(schemas[0]["properties"][name], schemas[0])
+        parts += [f"## {name}", _text(section.get("description"))]
+        parts.append(_table(("key", "type", "default", "comment"), rows.values()))
     parts.append("## The files")
     for group in sorted(folder.name for folder in CONFIGS.iterdir() if folder.is_dir()):
         for option in options(group):
@@ -76,10 +76,9 @@ def http() -> str:
     document, watching = _document(), _monitor_document()
     parts = [
         "# HTTP",
-        "The server's routes, for a model that classifies one text. Another model's input and task decide what a "
-        "request, an answer and feedback hold, and which options `/predict` takes: see the page `/docs` of its server. "
-        "[The same as OpenAPI](openapi.json). [Serving](../serving.md) describes the server's behaviour, and shows "
-        "[the answers of each task](../serving.md#answers-and-feedback).",
+        "The server's routes, for a model that reads one text. A model with other fields has other names in requests: "
+        "see the page `/docs` of its server. [The same as OpenAPI](openapi.json). [Serving](../serving.md) describes "
+        "the server's behaviour.",
     ]
     parts += _routes(dict(sorted(document["paths"].items(), key=lambda route: route[0] != "/predict")), "##")
     parts += ["## The monitor", "A separate server, described in [Monitoring](../monitoring.md)."]
@@ -175,10 +174,9 @@ def _comments() -> dict[str, str]:
     return comments
 
 
-def _comment(owner: str, leaf: Schema, comment: str) -> str:
-    """The comment without the choices that the schema lists, and with the input or the task that owns the key."""
-    comment = comment.removeprefix(" | ".join(map(str, leaf.get("enum", [])))).lstrip(":, ")
-    return ": ".join(filter(None, (f"only with `{owner}`", comment))) if owner else comment
+def _without_choices(leaf: Schema, comment: str) -> str:
+    """The comment without the choices that the schema lists."""
+    return comment.removeprefix(" | ".join(map(str, leaf.get("enum", [])))).lstrip(":, ")
 
 
 def _leaves(section: Schema, whole: Schema, prefix: str) -> Iterator[tuple[str, Schema]]:
@@ -188,29 +186,6 @@ def _leaves(section: Schema, whole: Schema, prefix: str) -> Iterator[tuple[str, 
             yield from _leaves(inner, whole, f"{prefix}{name}.")
         else:
             yield prefix + name, field
-
-
-def _owned_leaves(section: str) -> Iterator[tuple[str, str, Schema]]:
-    """The keys of that section which an input or a task owns: the owner, the key, its schema."""
-    for plugin in plugins():
-        for path, keys in plugin.sections.items():
-            if path.partition(".")[0] == section:
-                schema, comments = keys.model_json_schema(), _docstrings(keys)
-                for key, leaf in _leaves(schema, schema, f"{path}."):
-                    comment = comments.get(key.removeprefix(f"{path}."), "")
-                    yield plugin.name, key, {"description": comment} | leaf
-
-
-def _docstrings(section: type[BaseModel]) -> dict[str, str]:
-    """By key, the docstring below it: pydantic would read them at every start of a command."""
-    (definition,) = ast.parse(inspect.getsource(section)).body
-    assert isinstance(definition, ast.ClassDef)
-    return {
-        key.target.id: below.value.value
-        for key, below in itertools.pairwise(definition.body)
-        if isinstance(key, ast.AnnAssign) and isinstance(key.target, ast.Name)
-        if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) and isinstance(below.value.value, str)
-    }
 
 
 def _resolved(field: Schema, whole: Schema) -> Schema:
