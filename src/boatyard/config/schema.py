@@ -176,9 +176,9 @@ class Choices(Section):
     choices: list[bool | int | float | str] = Field(min_length=2)
 
 
-def _form(given: object) -> str:
+def _form(values: object) -> str:
     """Which of the two was meant, so that only its own mistakes are told."""
-    return "choices" if isinstance(given, Choices) or (isinstance(given, dict) and "choices" in given) else "range"
+    return "choices" if isinstance(values, Choices) or (isinstance(values, dict) and "choices" in values) else "range"
 
 
 Values = Annotated[Annotated[Range, Tag("range")] | Annotated[Choices, Tag("choices")], Discriminator(_form)]
