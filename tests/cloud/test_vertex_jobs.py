@@ -23,7 +23,7 @@ from standin_vertex import StandInJob, StandInVertex, start_here
 
 from boatyard.cloud.__main__ import main
 from boatyard.config.compose import load_config
-from boatyard.data.read import find_sources
+from boatyard.data.sources import open_sources
 from boatyard.registry import aliases, versions
 from boatyard.storage import Storage, open_storage
 
@@ -304,11 +304,9 @@ def test_a_body_that_the_api_does_not_know_is_refused_by_its_message(
 
 READ = """
 import sys
-from pathlib import Path
 from boatyard.config.compose import load_config
-from boatyard.data.read import fetched, find_sources
-data = fetched(load_config(sys.argv[1:]).data, Path('cache'))
-for source in find_sources(data): print('read', source.name, source.split, source.digest)
+from boatyard.data.sources import open_sources
+for source in open_sources(load_config(sys.argv[1:])): print('read', source.name, source.split, source.digest)
 """
 
 
@@ -323,7 +321,7 @@ def test_a_folder_of_rows_is_copied_once_and_read_there(cloud: Cloud, capsys: py
     words = ["data=banking77", f"data.path={source}"]
     for _ in range(2):
         assert main(["train", *words]) == 0
-    sources = find_sources(load_config(words).data)
+    sources = open_sources(load_config(words))
     read = {f"read {source.name} {source.split} {source.digest}" for source in sources}
     for job in cloud.vertex.jobs.values():
         assert set(job.lines) == read

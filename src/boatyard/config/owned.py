@@ -72,11 +72,14 @@ def config_type(input_: str, task: str) -> type[Config]:
         if beside or nested:
             assert isinstance(field.annotation, type)
             own: dict[str, Any] = {key: (section, ...) for key, section in nested.items()}
-            fields[name] = (create_model(field.annotation.__name__, __base__=(*beside, field.annotation), **own), ...)
+            general = field.annotation
+            both = create_model(general.__name__, __base__=(*beside, general), __doc__=general.__doc__, **own)
+            fields[name] = (both, ...)
     if measured := getattr(tasks.settings(task), "VALIDATION", None):
         metric: Any = Literal["score", "loss", *measured]
-        fields["train"] = (create_model("Train", __base__=Train, metric_for_best_model=(metric, ...)), ...)
-        fields["sweep"] = (create_model("Sweep", __base__=Sweep, metric=(metric, ...)) | None, ...)
+        train = create_model("Train", __base__=Train, __doc__=Train.__doc__, metric_for_best_model=(metric, ...))
+        sweep = create_model("Sweep", __base__=Sweep, __doc__=Sweep.__doc__, metric=(metric, ...))
+        fields |= {"train": (train, ...), "sweep": (sweep | None, ...)}
     return create_model("Config", __base__=Config, **fields)
 
 
