@@ -241,7 +241,7 @@ def test_later_changes_come_under_the_projects_name_beside_its_own(project: Path
     assert page.startswith(f"# Storage of {NAME.capitalize()}\n")
     assert page.endswith("\nOurs is in Oslo.\n")
     assert (project / "src" / NAME / "sails.py").read_text() == (
-        f'"""Of {NAME.upper()}."""\n\nfrom {NAME} import errors\n'
+        f'"""Of {NAME.upper()}."""\n\nfrom {NAME}.config import errors\n'
     )
     assert (project / "src" / NAME / "ours.py").exists()
     assert not (project / "docs" / "vertex.md").exists()
