@@ -1,6 +1,5 @@
 """Answers with a number and an interval around it."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -78,9 +77,9 @@ class Regression:
         value = payload.get("value")
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise InvalidInput('"value" must be a number', "/value")
-        if not math.isfinite(value) or abs(value) > LARGEST:
+        if not abs(value) <= LARGEST:  # nor NaN; an integer may be larger than any float
             raise InvalidInput(f'"value" must lie between {-LARGEST:g} and {LARGEST:g}', "/value")
-        return {"value": float(value)}
+        return {"value": float(value) + 0.0}  # -0.0 is 0.0
 
     def loss(self, answer: Mapping[str, Any], truth: Truth) -> float:
         """How far off the number is."""
