@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from stages import small_config
 
+from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
 from boatyard.data.prepare import prepare
 from boatyard.pipeline.publish import publish_bundle
@@ -64,3 +65,12 @@ def test_a_successor_that_is_worse_does_not_take_its_place(retrained: Retrained)
     published = publish_bundle(config, prepare(config), bundle)
     assert (published.refusal or "").startswith("its accuracy is 0.9462 on the same test rows, the new version's ")
     assert published.reference == reference
+
+
+def test_rows_of_another_task_do_not_retrain_it(tmp_path: Path) -> None:
+    shutil.copytree(FIXTURE / "storage", tmp_path / "storage")
+    rows = tmp_path / "prices.csv"
+    rows.write_text("text,price\n" + "".join(f"mooring number {number},{number}\n" for number in range(60)))
+    data = "data=csv", "data.task=regression", "data.target=price", "data.name=moorings", f"data.path={rows}"
+    with pytest.raises(UserError, match=r"takes text for classification, and the rows are text for regression: give"):
+        retrain(small_config(tmp_path, *data))

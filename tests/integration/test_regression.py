@@ -54,10 +54,10 @@ def test_its_description_is_what_it_takes_and_answers(client: TestClient) -> Non
 
 def test_an_option_of_another_task_is_refused(client: TestClient) -> None:
     refused = client.post("/predict?top_k=3", json={"text": "fee"})
-    assert_problem(refused, 422, "'top_k' is unknown: there are model")
+    assert_problem(refused, 422, "'top_k' is unknown; known: model")
 
 
-@pytest.mark.parametrize("right", ["4.5", None, True, [4.5], 1e16])
+@pytest.mark.parametrize("right", ["4.5", None, True, [4.5], 1e16, 10**400])
 def test_feedback_that_is_no_number_is_refused(client: TestClient, right: object) -> None:
     answered = client.post("/predict", json={"text": "fee"}).json()["id"]
     refused = client.post("/feedback", json={"id": answered, "value": right})
@@ -75,6 +75,12 @@ def test_the_journal_has_the_numbers_and_the_truth(client: TestClient, storage: 
     assert (line["input"], line["task"], line["model"]) == ("text", "regression", "prices")
     assert (line["request"], line["measured"], line["answer"]) == ({"text": "iban iban"}, {"length": 4}, ANSWER)
     assert (feedback["id"], feedback["truth"]) == (answered["id"], {"value": 4.0})
+
+
+def test_equal_truths_are_kept_as_the_same_number(client: TestClient) -> None:
+    answered = client.post("/predict", json={"text": "fee"}).json()["id"]
+    kept = [client.post("/feedback", json={"id": answered, "value": right}).text for right in (0, -0.0)]
+    assert kept == [f'{{"id":"{answered}","value":0.0}}'] * 2
 
 
 def test_a_job_has_a_number_for_each_row(client: TestClient) -> None:

@@ -143,6 +143,7 @@ def test_lines_of_the_version_before_are_read_as_the_present_one_writes_them() -
         "truncated": False,
     }
     assert first["answer"].keys() == {"label", "score", "top"}
+    assert first["answer"]["top"][0] == {key: first["answer"][key] for key in ("label", "score")}
     assert first["answer"]["label"] == "berth"
     assert first.keys().isdisjoint({"kind", "label", "score", "top", "length"})
     assert {len(line) for line in predictions} == {12}

@@ -181,6 +181,27 @@ def test_labels_that_cannot_be_answered_with_are_refused(tmp_path: Path, target:
         Predictor(replace(bundle, manifest=bundle.manifest.model_copy(update={"target": target})))
 
 
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        ({"margin": None}, "margin"),
+        ({"margin": -1.0}, "margin"),
+        ({"margin": float("nan")}, "margin"),
+        ({"buckets": ["1"]}, r"buckets\.0"),
+        ({"buckets": [10.0, 1.0]}, "buckets"),
+        ({"unit": 5}, "unit"),
+    ],
+)
+def test_facts_that_no_number_can_be_answered_with_are_refused(
+    tmp_path: Path, changes: dict[str, Any], where: str
+) -> None:
+    write_regression_bundle(tmp_path)
+    bundle = open_bundle(tmp_path)
+    target = bundle.manifest.target | changes
+    with pytest.raises(BundleError, match=rf"the manifest of prices is wrong at target\.{where}: "):
+        Predictor(replace(bundle, manifest=bundle.manifest.model_copy(update={"target": target})))
+
+
 @pytest.mark.parametrize("changes", [{"input": "smells"}, {"task": "divination"}])
 def test_an_unknown_input_or_task_is_refused(tmp_path: Path, changes: dict[str, str]) -> None:
     write_bundle(tmp_path)

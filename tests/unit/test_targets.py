@@ -181,6 +181,10 @@ def test_the_buckets_ascend_whatever_the_numbers(numbers: list[float]) -> None:
     assert all(low < high for low, high in pairwise(buckets))
 
 
+def test_the_buckets_tell_years_apart() -> None:
+    assert facts_of(*[2015.0, 2016.0, 2017.0, 2018.0] * 25)["buckets"] == [2015.0, 2016.0, 2017.0, 2018.0]
+
+
 def test_the_facts_are_of_the_usable_training_rows() -> None:
     usable = np.array([True, True, True, False])
     facts = values(1, 3, 50, 99).facts(ledger([TRAIN, TRAIN, VALIDATION, TRAIN]), usable)

@@ -70,7 +70,7 @@ def _what_is_wrong(name: str, times: int, known: Collection[str]) -> str | None:
         return "is unknown: no query parameters are taken here"
     if nearest := get_close_matches(name.lower().replace("-", "_"), known, n=1):
         return f"is unknown: did you mean {nearest[0]!r}?"
-    return f"is unknown: there are {', '.join(sorted(known))}"
+    return f"is unknown; known: {', '.join(sorted(known))}"
 
 
 def _query_names(dependant: Dependant) -> Iterator[str]:

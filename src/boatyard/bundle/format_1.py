@@ -27,6 +27,12 @@ def upgraded(content: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def upgraded_answer(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """An answer from the journal of that time, which held the ranking in pairs."""
+    ranked = {"top": [{"label": label, "score": score} for label, score in answer["top"]]} if "top" in answer else {}
+    return {**answer, **ranked}
+
+
 def _metrics(measured: Mapping[str, Any]) -> dict[str, Any]:
     parts = {part: measured.get(part) or {} for part in ("trained", "served", "baseline")}
     kept = {key: value for key, value in measured.items() if key not in parts}

@@ -78,7 +78,7 @@ def _upgraded_prediction(line: dict[str, Any]) -> dict[str, Any]:
         **{new: line[old] for old, new in _RENAMED.items() if old in line},
         "task": format_1.TASK,
         "measured": {_MEASURED: line[_MEASURED]} if _MEASURED in line else {},
-        "answer": {key: value for key, value in line.items() if key not in others},
+        "answer": format_1.upgraded_answer({key: value for key, value in line.items() if key not in others}),
     }
 
 

@@ -60,8 +60,8 @@ def retrain(config: Config) -> Round:
     before = resolve(storage, Reference(name, alias))
     production = Predictor(fetch(storage, Reference(name, before), cache))
     prepared = prepare(config)
-    if mismatch(production.manifest, config, prepared):
-        raise UserError(f"{name}@{alias} takes other input than data={name} has: give data=... as it was trained with")
+    if why := mismatch(production.manifest, config, prepared):
+        raise UserError(f"{name}@{alias} {why}: give data=... as it was trained with")
     feedback = _feedback(config, storage, production, prepared)
     data = _write_version(config, storage, prepared, feedback)
     log.info("retrain: %d judged rows to learn from, %d held out: %s", *_sizes(feedback), data)

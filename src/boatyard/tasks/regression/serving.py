@@ -1,11 +1,10 @@
 """Answers with a number and an interval around it."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from boatyard.bundle.manifest import BundleError, Card
 from boatyard.inputs.protocol import InvalidInput
@@ -19,12 +18,27 @@ LARGEST = 1e15
 """In magnitude: what training takes, feedback can name."""
 
 
+class _Facts(BaseModel):
+    """Of a target, what an answer needs. `margin`: half the interval's width."""
+
+    model_config = ConfigDict(strict=True)
+
+    margin: FiniteFloat = Field(ge=0)
+    buckets: list[FiniteFloat]
+    unit: str | None = None
+
+
 def open_task(card: Card) -> "Regression":
-    """By `target.margin`, half the interval's width, and `target.buckets`. Raises BundleError."""
-    margin, buckets = card.target.get("margin"), card.target.get("buckets")
-    if not isinstance(margin, int | float) or not isinstance(buckets, list):
-        raise BundleError(f"the manifest of {card.name} states no target.margin or no target.buckets")
-    return Regression(float(margin), buckets, card.target.get("unit"))
+    """By the card's `target`. Raises BundleError."""
+    try:
+        facts = _Facts.model_validate(card.target)
+    except ValidationError as wrong:
+        error = wrong.errors()[0]
+        where = ".".join(map(str, ("target", *error["loc"])))
+        raise BundleError(f"the manifest of {card.name} is wrong at {where}: {error['msg']}") from None
+    if sorted(set(facts.buckets)) != facts.buckets:
+        raise BundleError(f"the manifest of {card.name} is wrong at target.buckets: they must ascend")
+    return Regression(facts.margin, facts.buckets, facts.unit)
 
 
 def check_outputs(card: Card, shapes: Mapping[str, Sequence[Any]]) -> None:
@@ -78,9 +92,9 @@ class Regression:
         value = payload.get("value")
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise InvalidInput('"value" must be a number', "/value")
-        if not math.isfinite(value) or abs(value) > LARGEST:
+        if not abs(value) <= LARGEST:  # nor NaN; an integer may be larger than any float
             raise InvalidInput(f'"value" must lie between {-LARGEST:g} and {LARGEST:g}', "/value")
-        return {"value": float(value)}
+        return {"value": float(value) + 0.0}  # -0.0 is 0.0
 
     def loss(self, answer: Mapping[str, Any], truth: Truth) -> float:
         """How far off the number is."""

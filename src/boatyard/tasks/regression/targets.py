@@ -17,6 +17,7 @@ from boatyard.tasks.regression.serving import LARGEST
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _BUCKETS = 10
+_FEWEST_DIGITS, _MOST_DIGITS = 3, 17  # of a float
 _GROUPS = ("lowest third", "middle third", "highest third")
 _LONGEST_SHOWN = 40  # characters
 
@@ -103,6 +104,8 @@ class Values(Numbers):
 
 
 def _buckets(values: NDArray[np.float64]) -> list[float]:
-    """Some ten upper bounds of a histogram, of three digits, each greater than the one before."""
-    deciles = np.quantile(values, np.linspace(0, 1, _BUCKETS + 1)[1:])
-    return sorted({float(f"{decile:.3g}") for decile in deciles})
+    """Up to ten upper bounds of a histogram in ascending order, of the fewest digits that tell the deciles apart."""
+    shares = np.linspace(0, 1, _BUCKETS + 1)[1:]
+    deciles = np.unique(np.quantile(values, shares, method="inverted_cdf")).tolist()  # numbers that there are
+    rounded = ({float(f"{decile:.{digits}g}") for decile in deciles} for digits in range(_FEWEST_DIGITS, _MOST_DIGITS))
+    return sorted(next((bounds for bounds in rounded if len(bounds) == len(deciles)), deciles))
