@@ -178,8 +178,8 @@ NAMES = [
 
 @pytest.mark.parametrize("name", NAMES)
 def test_text_is_taken_as_it_was_typed(name: str) -> None:
-    config = load_config(["data=csv", "data.name=x", f"data.path={name}", f"++data.label_column={name}"])
-    assert config.data.path == config.data.label_column == name
+    config = load_config(["data=csv", "data.name=x", f"data.path={name}", f"data.target={name}"])
+    assert config.data.path == config.data.target == name
 
 
 @pytest.mark.parametrize(

@@ -53,10 +53,11 @@ def write_params(overrides: Sequence[str], file: Path) -> None:
     Raises:
         UserError: as of `load_config`, or the rows are no file.
     """
-    config = _check(*_compose("params", overrides))
-    if config.data.path is None:
+    composed, overridden = _compose("params", overrides)
+    if _check(composed, overridden).data.path is None:
         raise UserError("data.path must be given: DVC follows files and folders, and no data set on the Hub")
-    file.write_text(OmegaConf.to_yaml(OmegaConf.create(config.model_dump(mode="json"))), encoding="utf-8")
+    OmegaConf.resolve(composed)
+    file.write_text(OmegaConf.to_yaml(composed), encoding="utf-8")
 
 
 def read_config(file: Path) -> Config:
