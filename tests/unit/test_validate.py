@@ -1,5 +1,7 @@
 """What counts as wrong in rows, and where each row goes."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from boatyard.data.ledger import TEST, TRAIN, VALIDATION, Findings, Ledger, cont
 from boatyard.data.summary import Issue
 from boatyard.data.validate import assign_splits, check_split, compare_rows
 from boatyard.inputs.protocol import Problem
-from boatyard.inputs.text.rows import check_text, content_key, group_key, size
+from boatyard.inputs.text.rows import content_key, group_key, reader, size
 from boatyard.tasks.classification.targets import Labels
 
 pytestmark = pytest.mark.unit
@@ -42,7 +44,9 @@ def compare(*rows: tuple[str, str, int]) -> tuple[dict[int, str], Findings]:
     [(None, "missing_column"), (3.5, "not_text"), (" \t", "empty"), ("caf\udce9", "bad_bytes"), ("café", None)],
 )
 def test_each_cell_must_be_a_text_that_says_something(value: object, kind: str | None) -> None:
-    problem = check_text(value, "body")
+    read = reader(SimpleNamespace(text_columns=["title", "body"], target="topic", split_column=None))
+    row = read({"title": "fine", "body": value})
+    problem = row if isinstance(row, Problem) else None
     assert (problem.kind if problem else None) == kind
     assert problem is None or problem.column == "body"
 
