@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from boatyard.data.summary import DataSummary
-from boatyard.evaluate.markdown import escape, table
+from boatyard.evaluate.markdown import table
 from boatyard.tasks.protocol import Section
 from boatyard.tasks.score import shown
 
@@ -35,5 +35,5 @@ def data_section(summary: DataSummary, folder: Path) -> list[Section]:
     rows = [
         (split, *(map(shown, points.values()) if points else ["n/a"] * len(_POINTS))) for split, points in facts.items()
     ]
-    header = (f"In {escape(unit)}" if unit else "", "Lowest", "5% up to", "Half up to", "95% up to", "Highest")
+    header = (f"In {unit}" if unit else "", "Lowest", "5% up to", "Half up to", "95% up to", "Highest")
     return [Section("Targets", [table(header, rows, align="lrrrrr"), "![Distribution of the targets](targets.png)"])]
