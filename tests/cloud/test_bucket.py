@@ -1,6 +1,8 @@
 """A bucket is held to what a folder is held to, and to what only a bucket can get wrong."""
 
+import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tracemalloc
@@ -12,7 +14,7 @@ from faults import FaultyProxy
 
 from boatyard.config.compose import load_config
 from boatyard.config.errors import UserError
-from boatyard.data.read import fetched
+from boatyard.data.sources import open_sources
 from boatyard.storage import Conflict, Storage, open_storage
 
 pytestmark = pytest.mark.cloud
@@ -86,13 +88,17 @@ def test_what_was_fetched_whole_is_not_fetched_again(proxied: Storage, proxy: Fa
 def test_a_file_of_rows_is_copied_as_it_comes(storage: Storage, tmp_path: Path) -> None:
     rows = b"body,topic\n" + b"is the card lost,card\n" * 500_000
     storage.write("rows.csv", rows)
-    given = load_config(["data=csv", f"data.path={storage.root}/rows.csv", "data.name=x"]).data
+    path = f"data.path={storage.root}/rows.csv"
+    config = load_config(["data=csv", path, "data.name=x", f"paths.processed={tmp_path}"])
+    open_sources(config)  # loads what copying needs
+    shutil.rmtree(tmp_path / "fetched")
     tracemalloc.start()
-    copied = fetched(given, tmp_path).path
+    (source,) = open_sources(config)
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert copied is not None
-    assert Path(copied).read_bytes() == rows
+    (copied,) = (tmp_path / "fetched").rglob("rows.csv")
+    assert copied.read_bytes() == rows
+    assert source.digest == hashlib.sha256(rows).hexdigest()
     assert most < len(rows) / 2
 
 

@@ -18,7 +18,7 @@ from boatyard.storage import Storage
 
 pytestmark = pytest.mark.integration
 
-LIMITS = Staging(max_megabytes=100, max_slowdown=1.5, max_accuracy_loss=0.01)
+LIMITS = Staging(max_megabytes=100, max_slowdown=1.5, max_score_loss=0.01)
 PRODUCTION = Measured("before", 50, Speed(p95_ms=10, rows_per_second=900), accuracy=0.9)
 
 Stage = Callable[..., int]
@@ -35,7 +35,7 @@ def stage(tmp_path: Path, storage: Storage) -> Stage:  # noqa: ARG001 - made bef
     places = [f"paths.{place}={tmp_path / place}" for place in ("processed", "runs", "reports", "storage")]
 
     def ask(version: str, *overrides: str) -> int:
-        data = "data=csv", "data.name=inbox", f"data.path={rows}", "data.label_column=label"
+        data = "data=csv", "data.name=inbox", f"data.path={rows}", "data.target=label"
         return staging.main(["inbox", version, *data, *places, "staging.max_slowdown=100", *overrides])
 
     return ask
@@ -64,7 +64,7 @@ def test_a_less_accurate_version_is_refused_with_both_numbers(
     (refusal,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("- ")]
     assert "it is right on 0." in refusal
     assert "production on 1.0000" in refusal
-    assert stage(after, "staging.max_accuracy_loss=0.9") == 0
+    assert stage(after, "staging.max_score_loss=0.9") == 0
 
 
 def test_a_version_that_is_too_big_is_refused_even_as_the_first(

@@ -111,8 +111,7 @@ def adapted(values: dict[str, Any], overridden: Collection[str]) -> tuple[str, s
     values = deepcopy(values)
     for key in _paths(values):
         refuse_moved(key)
-    data = values.get("data") or {}
-    chosen = {key: str(data.get(key.partition(".")[2])) for key in ("data.input", "data.task")}
+    chosen = {key: str(_required(values, "data", key.partition(".")[2])) for key in ("data.input", "data.task")}
     inputs.settings(chosen["data.input"]), tasks.settings(chosen["data.task"])  # raise UserError
     mine = [plugin for plugin in plugins() if chosen[plugin.key] == plugin.name]
     others = [plugin for plugin in plugins() if plugin not in mine]
@@ -120,9 +119,10 @@ def adapted(values: dict[str, Any], overridden: Collection[str]) -> tuple[str, s
         for former, key in plugin.former_keys.items():
             _rename(values, former, key, overridden)
         for path in plugin.sections:
-            section, _, nested = path.partition(".")
+            name, _, nested = path.partition(".")
+            section = _required(values, name)
             if nested:
-                values[section].setdefault(nested, {})
+                section.setdefault(nested, {})
     owned = {key for plugin in mine for key in (*plugin.keys, *plugin.sections)}
     for plugin in others:
         for key in (*plugin.former_keys, *plugin.keys, *(path for path in plugin.sections if "." in path)):
@@ -136,6 +136,17 @@ def adapted(values: dict[str, Any], overridden: Collection[str]) -> tuple[str, s
     if values["data"].get("target") is None:
         raise UserError("data.target must be given: add data.target=COLUMN")
     return chosen["data.input"], chosen["data.task"], values
+
+
+def _required(values: Mapping[str, Any], section: str, key: str = "") -> Any:
+    """A section, or one of its keys. Raises UserError where it is absent."""
+    if (keys_of_section := values.get(section)) is None:
+        raise UserError(f"{section} must be given")
+    if not isinstance(keys_of_section, MutableMapping):
+        raise UserError(f"{section}={keys_of_section!r}: expected keys, each with its value")
+    if key and keys_of_section.get(key) is None:
+        raise UserError(f"{section}.{key} must be given")
+    return keys_of_section[key] if key else keys_of_section
 
 
 def _rename(values: dict[str, Any], former: str, key: str, overridden: Collection[str]) -> None:
