@@ -4,6 +4,7 @@ import math
 import re
 from array import array
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from boatyard.data.ledger import TRAIN, Findings, Ledger
 from boatyard.inputs.protocol import Problem
-from boatyard.inputs.texts import normal_form
+from boatyard.inputs.texts import is_blank, normal_form
 from boatyard.tasks.protocol import Target, Truth
 from boatyard.tasks.regression.serving import LARGEST
 
@@ -37,7 +38,7 @@ def refusal(target: Target) -> str | None:
     if target["minimum"] is None:
         return "no row has a number to learn"
     if target["minimum"] == target["maximum"]:
-        return f"every row has the same number, {target['minimum']:g}: there is nothing to learn"
+        return f"every training row has the same number, {target['minimum']:.15g}: there is nothing to learn"
     return None
 
 
@@ -66,15 +67,14 @@ class Numbers:
     def read(self, cells: Mapping[str, Any]) -> float | Problem:
         """A number, or a text that is one in digits, with a point before decimals."""
         cell = cells.get(self.column)
-        if cell is None or cell == "":
+        if cell is None or (isinstance(cell, str) and is_blank(cell)):
             return Problem("missing_column", self.column, "has no value; every row needs a number")
-        is_number = isinstance(cell, int | float) and not isinstance(cell, bool)
-        if is_number or (isinstance(cell, str) and _NUMBER.fullmatch(cell.strip())):
-            value = float(cell)
-        else:
+        is_number = isinstance(cell, int | float | Decimal) and not isinstance(cell, bool)
+        if not is_number and not (isinstance(cell, str) and _NUMBER.fullmatch(cell.strip())):
             shown = repr(cell if len(str(cell)) <= _LONGEST_SHOWN else f"{str(cell)[:_LONGEST_SHOWN]}…")
             return Problem("no_number", self.column, f"holds {shown}; expected a number such as 1234.5")
-        if not math.isfinite(value) or abs(value) > LARGEST:
+        value = _as_float(cell)
+        if not abs(value) <= LARGEST:  # nor is NaN
             between = f"between {-LARGEST:g} and {LARGEST:g}"
             return Problem("no_number", self.column, f"holds {value:g}; expected a number {between}")
         return value
@@ -94,7 +94,7 @@ class Numbers:
 
     def shown(self, index: int) -> str:
         """As briefly as it can be written."""
-        return f"{self.values[index]:g}"
+        return f"{self.values[index]:.15g}"
 
     def cell(self, index: int) -> float:
         """The number."""
@@ -132,7 +132,17 @@ class Numbers:
         return pa.array(self.values)
 
 
+def _as_float(number: int | float | Decimal | str) -> float:
+    """Infinite where a whole number is too large for a float."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf  # type: ignore[operator]  # no text overflows
+
+
 def _buckets(values: NDArray[np.float64]) -> list[float]:
-    """Some ten upper bounds of a histogram, of three digits, each greater than the one before."""
+    """Up to ten upper bounds of a histogram in ascending order, rounded to a hundredth of the range or finer."""
     deciles = np.quantile(values, np.linspace(0, 1, _BUCKETS + 1)[1:])
-    return sorted({float(f"{decile:.3g}") for decile in deciles})
+    spread = float(values.max() - values.min())
+    decimals = 2 - math.floor(math.log10(spread)) if spread else 15
+    return sorted({round(decile, decimals) for decile in deciles.tolist()})

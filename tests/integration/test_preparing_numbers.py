@@ -1,0 +1,213 @@
+"""Rows with a number as their target, from a file to what training reads."""
+
+import csv
+import json
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from stages import plants_config
+
+from boatyard.config.cli import run
+from boatyard.config.errors import UserError
+from boatyard.config.schema import Config
+from boatyard.data.encode import encode
+from boatyard.data.prepare import prepare
+
+pytestmark = pytest.mark.integration
+
+PRICES = [round(2.5 * number - 40, 2) for number in range(80)]
+
+
+def texts(count: int = len(PRICES)) -> list[str]:
+    return [f"a fern in pot number {number}" for number in range(count)]
+
+
+def config(root: Path, rows: Path, *overrides: str) -> Config:
+    return plants_config(root, rows, "data.task=regression", "data.target=price", *overrides)
+
+
+def write_csv(path: Path, prices: Sequence[object] = PRICES) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["question", "price"])
+        writer.writerows(zip(texts(len(prices)), prices, strict=True))
+    return path
+
+
+def write_jsonl(path: Path, prices: Sequence[object] = PRICES) -> Path:
+    rows = zip(texts(len(prices)), prices, strict=True)
+    path.write_text("".join(json.dumps({"question": text, "price": price}) + "\n" for text, price in rows))
+    return path
+
+
+def write_parquet(path: Path, prices: Sequence[object] = PRICES, kind: pa.DataType | None = None) -> Path:
+    column = pa.array(prices, kind) if kind is None else pa.array(prices).cast(kind)
+    pq.write_table(pa.table({"question": texts(len(prices)), "price": column}), path)
+    return path
+
+
+@pytest.fixture(params=["csv", "jsonl", "parquet", "decimals"])
+def rows(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """The same rows as text, as JSON numbers, as floats and as decimal numbers."""
+    match request.param:
+        case "csv":
+            return write_csv(tmp_path / "rows.csv")
+        case "jsonl":
+            return write_jsonl(tmp_path / "rows.jsonl")
+        case "parquet":
+            return write_parquet(tmp_path / "rows.parquet")
+    return write_parquet(tmp_path / "rows.parquet", kind=pa.decimal128(8, 2))
+
+
+def test_every_number_arrives_with_its_text_whatever_the_format(tmp_path: Path, rows: Path) -> None:
+    prepared = prepare(config(tmp_path, rows, "data.unit=EUR"))
+    of_text = dict(zip(texts(), PRICES, strict=True))
+    arrived = {}
+    for split in prepared.splits:
+        targets = prepared.targets(split)
+        assert targets.dtype == np.float64
+        arrived |= {text: target for (text,), target in zip(prepared.rows(split), targets.tolist(), strict=True)}
+    assert arrived == of_text
+    learnt = prepared.targets("train")
+    facts = prepared.target
+    assert (facts["unit"], facts["minimum"], facts["maximum"]) == ("EUR", learnt.min(), learnt.max())
+    assert (facts["mean"], facts["std"]) == pytest.approx((learnt.mean(), learnt.std()))
+
+
+@pytest.mark.parametrize(
+    "prices",
+    [
+        PRICES,
+        [2006.0 + number % 15 for number in range(80)],
+        [1e-9 * number**3 for number in range(80)],
+        [0.0, 1.0] * 40,
+    ],
+    ids=["prices", "years", "skewed and small", "two"],
+)
+def test_the_buckets_are_strictly_ascending_and_part_the_rows(tmp_path: Path, prices: list[float]) -> None:
+    prepared = prepare(config(tmp_path, write_jsonl(tmp_path / "rows.jsonl", prices)))
+    learnt, buckets = prepared.targets("train"), prepared.target["buckets"]
+    assert all(low < high for low, high in pairwise(buckets))
+    most = np.histogram(learnt, [-np.inf, *buckets, np.inf])[0].max() / len(learnt)
+    assert most <= 0.75
+    assert len(buckets) >= min(8, len(set(prices)) - 1)
+
+
+@pytest.mark.parametrize(
+    ("price", "sentence"),
+    [
+        ("", "has no value; every row needs a number"),
+        ("  ", "has no value; every row needs a number"),
+        (None, "has no value; every row needs a number"),
+        ("1,000", "holds '1,000'; expected a number such as 1234.5"),
+        ("12 EUR", "holds '12 EUR'; expected a number such as 1234.5"),
+        ("cheap" * 20, "holds 'cheapcheapcheapcheapcheapcheapcheapcheap…'; expected a number"),
+        ("nan", "holds 'nan'; expected a number such as 1234.5"),
+        ("-inf", "holds '-inf'; expected a number such as 1234.5"),
+        ("1e16", "holds 1e+16; expected a number between -1e+15 and 1e+15"),
+        (-(10**400), "holds -inf; expected a number between -1e+15 and 1e+15"),
+        (True, "holds True; expected a number such as 1234.5"),
+        ([1], "holds [1]; expected a number such as 1234.5"),
+    ],
+)
+def test_what_is_no_number_stops_the_run_with_its_place(tmp_path: Path, price: object, sentence: str) -> None:
+    rows = write_jsonl(tmp_path / "rows.jsonl", [*PRICES, price])
+    with pytest.raises(UserError) as refusal:
+        prepare(config(tmp_path, rows))
+    assert str(refusal.value).startswith(f"rows.jsonl, row 81, column 'price': {sentence}")
+
+
+@pytest.mark.parametrize("price", [float("nan"), float("inf")])
+def test_what_parquet_has_for_no_number_is_none(tmp_path: Path, price: float) -> None:
+    with pytest.raises(UserError, match=rf"^rows\.parquet, row 81, column 'price': holds {price:g}; expected a number"):
+        prepare(config(tmp_path, write_parquet(tmp_path / "rows.parquet", [*PRICES, price])))
+
+
+@pytest.mark.parametrize(("price", "number"), [(" 12 ", 12), ("+1e3", 1000), ("-.5", -0.5), ("7.", 7)])
+def test_a_text_in_digits_is_a_number(tmp_path: Path, price: str, number: float) -> None:
+    prepared = prepare(config(tmp_path, write_csv(tmp_path / "rows.csv", [*PRICES, price])))
+    (arrived,) = (
+        target
+        for split in prepared.splits
+        for (text,), target in zip(prepared.rows(split), prepared.targets(split), strict=True)
+        if text == texts(81)[-1]
+    )
+    assert arrived == number
+
+
+def test_rows_set_aside_come_with_the_reason_and_the_cell_as_it_was(tmp_path: Path) -> None:
+    rows = write_csv(tmp_path / "rows.csv", [*PRICES, "1,000", ""])
+    with rows.open("a") as file:
+        file.write("a fern in pot number 0,99.5\n")
+    prepared = prepare(config(tmp_path, rows, "data.on_bad_row=quarantine"))
+    assert sum(map(len, prepared.splits.values())) == len(PRICES) - 1
+    with (tmp_path / "reports/data/plants/quarantine.csv").open(newline="") as file:
+        aside = {row["row"]: (row["target"], row["why"]) for row in csv.DictReader(file)}
+    assert aside == {
+        "82": ("1,000", "price holds '1,000'; expected a number such as 1234.5"),
+        "83": ("", "price has no value; every row needs a number"),
+        "2": ("-40.0", "conflicting numbers for one content"),
+        "84": ("99.5", "conflicting numbers for one content"),
+    }
+
+
+def test_large_numbers_that_differ_in_their_last_digit_are_shown_apart(tmp_path: Path) -> None:
+    rows = write_csv(tmp_path / "rows.csv", [*PRICES, 1234567])
+    with rows.open("a") as file:
+        file.write("a fern in pot number 80,1234568\n")
+    with pytest.raises(UserError, match=r"row 83, column 'price': says 1234568, but the same content .* says 1234567"):
+        prepare(config(tmp_path, rows))
+
+
+def test_numbers_that_are_all_the_same_end_in_one_sentence_and_status_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = write_csv(tmp_path / "rows.csv", [1250000] * 80)
+    places = [f"paths.{place}={tmp_path / place}" for place in ("processed", "reports")]
+    words = ["data=csv", f"data.path={rows}", "data.name=plants", "data.text_columns=[question]"]
+    assert run("data", "", prepare, [*words, "data.task=regression", "data.target=price", *places]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "data: rows.csv: every training row has the same number, 1250000: there is nothing to learn"
+    )
+
+
+def test_the_report_shows_how_the_numbers_lie(tmp_path: Path) -> None:
+    prepared = prepare(config(tmp_path, write_csv(tmp_path / "rows.csv"), "data.unit=EUR"))
+    report = tmp_path / "reports/data/plants"
+    assert {file.name for file in report.iterdir()} == {"lengths.png", "report.json", "report.md", "targets.png"}
+    assert "| In EUR | Lowest | 5% up to |" in (report / "report.md").read_text()
+    facts = json.loads((report / "report.json").read_text())
+    assert facts["targets"]["train"]["p100"] == prepared.targets("train").max()
+    assert facts["samples"].keys() == {"lowest third", "middle third", "highest third"}
+
+
+def test_fewer_training_rows_keep_the_lowest_and_the_highest(tmp_path: Path) -> None:
+    rows = write_csv(tmp_path / "rows.csv")
+    everything = prepare(config(tmp_path, rows)).targets("train")
+    few = prepare(config(tmp_path, rows, "data.max_train_rows=5")).targets("train")
+    assert len(few) == 5
+    assert (few.min(), few.max()) == (everything.min(), everything.max())
+    with pytest.raises(UserError, match=r"^data\.max_train_rows=1 is too few: the lowest and the highest number"):
+        prepare(config(tmp_path, rows, "data.max_train_rows=1"))
+
+
+def test_the_unit_makes_other_rows_and_the_task_other_inputs(tmp_path: Path) -> None:
+    rows = write_csv(tmp_path / "rows.csv", [number % 4 for number in range(80)])
+    numbers = prepare(config(tmp_path, rows))
+    assert prepare(config(tmp_path, rows, "data.unit=EUR")).fingerprint != numbers.fingerprint
+    labels = prepare(plants_config(tmp_path, rows, "data.target=price", "data.min_rows_per_label=1"))
+    assert labels.folder != numbers.folder
+    assert labels.target == {"labels": ["0", "1", "2", "3"]}
+
+
+def test_encoded_targets_are_the_numbers(tmp_path: Path) -> None:
+    settings = config(tmp_path, write_csv(tmp_path / "rows.csv"))
+    prepared = prepare(settings)
+    encoded = encode(settings, prepared)
+    for split in prepared.splits:
+        assert encoded.splits[split]["target"][:] == prepared.targets(split).tolist()
