@@ -20,7 +20,7 @@ from boatyard.data.prepare import prepare
 
 pytestmark = pytest.mark.integration
 
-PRICES = [round(2.5 * number - 40, 2) for number in range(80)]
+PRICES = [round(7654.321 * number - 1234567.89, 2) for number in range(80)]
 
 
 def texts(count: int = len(PRICES)) -> list[str]:
@@ -61,7 +61,7 @@ def rows(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
             return write_jsonl(tmp_path / "rows.jsonl")
         case "parquet":
             return write_parquet(tmp_path / "rows.parquet")
-    return write_parquet(tmp_path / "rows.parquet", kind=pa.decimal128(8, 2))
+    return write_parquet(tmp_path / "rows.parquet", kind=pa.decimal128(12, 2))
 
 
 def test_every_number_arrives_with_its_text_whatever_the_format(tmp_path: Path, rows: Path) -> None:
@@ -114,6 +114,7 @@ def test_the_buckets_are_strictly_ascending_and_part_the_rows(tmp_path: Path, pr
         (True, "holds True; expected a number such as 1234.5"),
         ([1], "holds [1]; expected a number such as 1234.5"),
     ],
+    ids=lambda value: str(value)[:30],
 )
 def test_what_is_no_number_stops_the_run_with_its_place(tmp_path: Path, price: object, sentence: str) -> None:
     rows = write_jsonl(tmp_path / "rows.jsonl", [*PRICES, price])
@@ -151,7 +152,7 @@ def test_rows_set_aside_come_with_the_reason_and_the_cell_as_it_was(tmp_path: Pa
     assert aside == {
         "82": ("1,000", "price holds '1,000'; expected a number such as 1234.5"),
         "83": ("", "price has no value; every row needs a number"),
-        "2": ("-40.0", "conflicting numbers for one content"),
+        "2": ("-1234567.89", "conflicting numbers for one content"),
         "84": ("99.5", "conflicting numbers for one content"),
     }
 

@@ -57,7 +57,7 @@ class Prepared:
 
     def targets(self, split: str) -> NDArray[Any]:
         """The split's targets as they are stored, [rows]."""
-        return np.asarray(self.splits[split].with_format("numpy")["target"][:])
+        return np.asarray(self.splits[split]["target"][:])  # datasets' own arrays would be float32
 
 
 def prepare(config: Config) -> Prepared:
