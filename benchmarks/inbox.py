@@ -1,7 +1,7 @@
 """Accuracy on the bundled messages, as the first command of the README gives it:  python benchmarks/inbox.py
 
-Runs the pipeline with the tiny model and with one from random weights, with three seeds each; what is done already is
-not done again. Writes reports/benchmarks/inbox.md and .json.
+Runs the pipeline with the tiny model and with one from random weights, with three seeds each; finished ones are
+skipped. Writes reports/benchmarks/inbox.md and .json.
 """
 
 import sys

@@ -1,7 +1,7 @@
-"""People who use the service, for Locust:  uv run invoke load-test  (or with --page, to steer it in a browser)
+"""Users of the service, for Locust:  uv run invoke load-test  (or with --page, to control it in a browser)
 
-Each asks about one row of a CSV file after the other, thinks a moment, sometimes sends several at once, sometimes says
-what would have been right. A 503 with Retry-After is no failure: they come back when they were told to.
+Each sends rows of a CSV file with pauses in between, sometimes several at once, and sometimes feedback. A 503 with
+Retry-After is not a failure: the user waits as long as it says.
 """
 
 import csv
@@ -34,17 +34,19 @@ def _read(environment: Environment, **_: Any) -> None:
 
 
 class Customer(FastHttpUser):
-    """One who asks, reads the answer, and asks again."""
+    """A user who sends a request, reads the answer, and sends the next."""
 
     wait_time = between(0.1, 1.0)
 
     def on_start(self) -> None:
-        """Asks the server what its inputs are called."""
+        """Reads the names of the fields from the server."""
         if key := os.environ.get("BOATYARD_API_KEY"):
             self.client.default_headers = {"X-API-Key": key}
         with self.client.get("/model", catch_response=True) as answer:
             if answer.status_code != 200:
-                answer.failure(f"/model says {answer.status_code}: is the server ready, and BOATYARD_API_KEY right?")
+                answer.failure(
+                    f"/model returned {answer.status_code}: is the server ready, and BOATYARD_API_KEY right?"
+                )
                 raise StopUser
             card = answer.json()
         self._fields: list[str] = card["request_schema"]["required"]
@@ -55,8 +57,8 @@ class Customer(FastHttpUser):
         self._target = self.environment.parsed_options.target
 
     @task(20)
-    def ask(self) -> None:
-        """One row; one time in ten, what would have been right."""
+    def predict(self) -> None:
+        """One row; one time in ten, feedback on the answer."""
         row = random.choice(ROWS)  # noqa: S311
         answer = self._post("/predict", self._input(row))
         if answer is not None and row.get(self._target) and random.random() < 0.1:  # noqa: S311
@@ -64,8 +66,8 @@ class Customer(FastHttpUser):
             self._post("/feedback", {"id": answer["id"], self._truth: float(right) if self._is_number else right})
 
     @task(1)
-    def ask_several(self) -> None:
-        """A list of ten."""
+    def predict_ten(self) -> None:
+        """A list of ten rows."""
         self._post("/predict", {"inputs": [self._input(row) for row in random.choices(ROWS, k=10)]}, "/predict (10)")  # noqa: S311
 
     def _input(self, row: dict[str, str]) -> dict[str, str]:
@@ -73,10 +75,10 @@ class Customer(FastHttpUser):
 
     def _post(self, path: str, body: dict[str, Any], name: str | None = None) -> dict[str, Any] | None:
         with self.client.post(path, json=body, name=name or path, catch_response=True) as answer:
-            if answer.status_code == 503 and (later := answer.headers.get("retry-after")):
+            if answer.status_code == 503 and (delay := answer.headers.get("retry-after")):
                 answer.request_meta["name"] += ", refused"
                 answer.success()
-                gevent.sleep(min(float(later), 5.0))
+                gevent.sleep(min(float(delay), 5.0))
                 return None
             if answer.status_code not in (200, 202, 204):
                 answer.failure(f"{answer.status_code} {answer.text[:200]}")

@@ -1,21 +1,23 @@
-"""Answers a second over HTTP, beside other ways to serve the same weights:  python benchmarks/serve.py MODEL MESSAGES
+"""Throughput over HTTP, beside other ways to serve the same weights:  python benchmarks/serve.py MODEL MESSAGES
 
 MODEL is published here, such as banking77 after `uv run invoke pipeline -o data=banking77 -o data.path=FOLDER -o
-model=minilm`; MESSAGES is a CSV file with a column text. The servers are asked one after the other, in rounds, by wrk
-(apt install wrk hey), which takes a core's share itself; `uv run --with` fetches LitServe and BentoML. Writes
-reports/benchmarks/serving.md and .json; fails where a goal is missed.
+model=minilm`; MESSAGES is a CSV file with a column text. The servers take turns, in rounds, under load from wrk (apt
+install wrk), which itself uses part of a core; `uv run --with` fetches LitServe and BentoML. Writes
+reports/benchmarks/serving.md and .json; fails if a goal is missed.
 """
 
 import csv
 import os
 import random
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,13 +43,13 @@ OVERLOAD, OVERLOAD_SECONDS = 3, 60
 SECONDS = 6
 BATCHES = (1, 4, 8, 16, 32, 64)
 GOALS = {"limit": 0.85, "plain": 15.0, "lit_onnx": 2.5, "lit_torch": 2.5, "bento": 1.0}
-KEPT = 0.9  # of capacity, overloaded
-MOST_SINGLE = 1.5  # p50 at one connection, in runs of the bare session
+LEAST_GOODPUT = 0.9  # of capacity, when overloaded
+MOST_SINGLE = 1.5  # p50 at one connection, relative to the bare session
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A way to serve BUNDLE on PORT, and how it wants to be asked."""
+    """A way to serve BUNDLE on PORT, and the key of the text in its request body."""
 
     title: str
     command: Sequence[str]
@@ -75,12 +77,12 @@ CONTENDERS = {
 
 @dataclass
 class Limit:
-    """The bare session: no HTTP, no tokenising, all messages known beforehand and sorted by length."""
+    """An upper bound: bare sessions, without HTTP and tokenising, on messages that are sorted by length in advance."""
 
     bundle: Bundle
     texts: list[str]
     best: tuple[int, int, int] = (0, 0, 0)
-    """Sessions side by side, threads of each, rows of a batch."""
+    """Concurrent sessions, threads of each, rows per batch."""
     _sessions: dict[int, ort.InferenceSession] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -102,7 +104,7 @@ class Limit:
         self.best = max(speeds, key=speeds.__getitem__)
 
     def speed(self, sessions: int, threads: int, size: int, seconds: float = 0) -> float:
-        """Messages a second, of as many passes over them as take so long."""
+        """Messages per second, over as many passes as take this long."""
         batches = list(self._batches[size])
         random.Random(0).shuffle(batches)  # noqa: S311
         session = self._sessions[threads]
@@ -112,39 +114,39 @@ class Limit:
                 self._run(session, feeds)
 
         run(batches[:2])
-        passes, began = 0, time.perf_counter()
+        passes, start = 0, time.perf_counter()
         with ThreadPoolExecutor(sessions) as pool:
-            while passes == 0 or time.perf_counter() - began < seconds:
-                list(pool.map(run, [batches[one::sessions] for one in range(sessions)]))
+            while passes == 0 or time.perf_counter() - start < seconds:
+                list(pool.map(run, [batches[first::sessions] for first in range(sessions)]))
                 passes += 1
-        return passes * len(self.texts) / (time.perf_counter() - began)
+        return passes * len(self.texts) / (time.perf_counter() - start)
 
     def single_ms(self, threads: int) -> float:
-        """The median message alone, with so many threads on it."""
-        session, taken = self._sessions[threads], []
+        """The median time of a single message, with this many threads."""
+        session, times = self._sessions[threads], []
         for feeds in self._arriving[:500]:
-            began = time.perf_counter()
+            start = time.perf_counter()
             self._run(session, feeds)
-            taken.append(time.perf_counter() - began)
-        return 1000 * statistics.median(taken)
+            times.append(time.perf_counter() - start)
+        return 1000 * statistics.median(times)
 
     def _run(self, session: ort.InferenceSession, feeds: Mapping[str, Any]) -> None:
         session.run(["probabilities"], {name: feeds[name] for name in self._inputs})
 
 
 def _batches(collate: Any, rows: Sequence[EncodedText], size: int) -> list[Any]:
-    return [collate(rows[start : start + size]) for start in range(0, len(rows), size)]
+    return [collate(rows[first : first + size]) for first in range(0, len(rows), size)]
 
 
-def fetched(model: str, folder: Path) -> tuple[Bundle, str]:
-    """A published model, copied into `folder`, and the root of its storage. Raises UserError."""
+def fetch_model(model: str, folder: Path) -> tuple[Bundle, str]:
+    """Copy a published model into `folder`; returns it and the root of its storage. Raises UserError."""
     root = os.environ.get("BOATYARD_STORAGE", ".")
     storage, reference = open_storage(root), parse_reference(model)
     return fetch(storage, Reference(reference.name, resolve(storage, reference)), folder / "models"), root
 
 
 def environment(bundle: Bundle, root: str, folder: Path) -> dict[str, str]:
-    """What every contender is told."""
+    """The environment of every contender."""
     return {
         "BUNDLE": str(bundle.folder.absolute()),
         "BOATYARD_STORAGE": root,
@@ -153,8 +155,8 @@ def environment(bundle: Bundle, root: str, folder: Path) -> dict[str, str]:
     }
 
 
-def measure(bundle: Bundle, told: Mapping[str, str], texts: list[str], folder: Path) -> dict[str, Any]:
-    """All contenders in turn, `ROUNDS` times, each round beside the limit."""
+def measure(bundle: Bundle, settings: Mapping[str, str], texts: list[str], folder: Path) -> dict[str, Any]:
+    """All contenders in turn, `ROUNDS` times; each round measures the upper bound too."""
     bodies = {body: write_bodies(folder / f"{body}.jsonl", texts, body) for body in ("text", "texts")}
     limit = Limit(bundle, texts)
     rounds: list[dict[str, Any]] = []
@@ -162,59 +164,60 @@ def measure(bundle: Bundle, told: Mapping[str, str], texts: list[str], folder: P
         one: dict[str, Any] = {"limit": limit.speed(*limit.best, SECONDS), "servers": {}}
         one |= {"single_ms": limit.single_ms(allowed_cores()), "single_thread_ms": limit.single_ms(1)}
         for name, contender in CONTENDERS.items():
-            with Server(contender.command, folder, **told) as server:
-                server.wait(texts[0], contender.body)
-                asked = bodies[contender.body]
-                wrk(server, asked, 8, 2)
-                loads = {count: wrk(server, asked, count, SECONDS) for count in CONNECTIONS}
+            with Server(contender.command, folder / "server.log", **settings) as server:
+                server.wait_for_answer(texts[0], contender.body)
+                requests = bodies[contender.body]
+                wrk(server, requests, 8, 2)
+                loads = {count: wrk(server, requests, count, SECONDS) for count in CONNECTIONS}
                 one["servers"][name] = {"memory_mb": server.megabytes("VmHWM"), "loads": loads}
-                server.stop()
+                with suppress(subprocess.TimeoutExpired):
+                    server.stop()
             speeds = ", ".join(f"{count}: {load['per_second']:.0f}/s" for count, load in loads.items())
             print(f"round {number + 1}: {name}: {speeds} (limit {one['limit']:.0f}/s)", flush=True)  # noqa: T201
         rounds.append(one)
     return {"best": limit.best, "rounds": rounds}
 
 
-def overload(told: Mapping[str, str], texts: list[str], folder: Path) -> dict[str, Any]:
-    """Three times what it can, at a fixed rate: what is still answered, how fast, and what memory does."""
+def overload(settings: Mapping[str, str], texts: list[str], folder: Path) -> dict[str, Any]:
+    """Three times its capacity, at a fixed rate: goodput, latency and memory."""
     bodies = write_bodies(folder / "text.jsonl", texts)
-    with Server(BOATYARD, folder, **told) as server:
-        server.wait(texts[0])
+    with Server(BOATYARD, folder / "server.log", **settings) as server:
+        server.wait_for_answer(texts[0])
         wrk(server, bodies, 128, 2)
         capacity = wrk(server, bodies, 128, SECONDS)["per_second"]
         memory: list[float] = []
-        ended = threading.Event()
+        stop = threading.Event()
 
         def watch() -> None:
-            while not ended.wait(1):
+            while not stop.wait(1):
                 memory.append(server.megabytes("VmRSS"))
 
-        watching = threading.Thread(target=watch)
-        watching.start()
+        watcher = threading.Thread(target=watch)
+        watcher.start()
         requests = bodies.read_bytes().splitlines()
-        asked = ask_at_rate(server.port, requests, OVERLOAD * capacity, OVERLOAD_SECONDS)
-        ended.set()
-        watching.join()
+        outcome = ask_at_rate(server.port, requests, OVERLOAD * capacity, OVERLOAD_SECONDS)
+        stop.set()
+        watcher.join()
         again = wrk(server, bodies, 128, SECONDS)["per_second"]
         server.stop()
-    answered = asked.seconds.get(200, [])
+    answered = outcome.seconds.get(200, [])
     third = len(memory) // 3
     return {
         "capacity": capacity,
         "capacity_afterwards": again,
         "goodput": len(answered) / OVERLOAD_SECONDS,
-        "asker_cores": asked.asker_cores,
+        "asker_cores": outcome.asker_cores,
         "p99_s": float(np.quantile(answered, 0.99)),
-        "by_status": {status: len(seconds) for status, seconds in asked.seconds.items()},
-        "refused_p50_ms": 1000 * float(np.median(asked.seconds.get(503, [0.0]))),
-        "unanswered": asked.broken,
+        "by_status": {status: len(seconds) for status, seconds in outcome.seconds.items()},
+        "refused_p50_ms": 1000 * float(np.median(outcome.seconds.get(503, [0.0]))),
+        "unanswered": outcome.broken,
         "memory_mb_first_third": float(np.mean(memory[:third])),
         "memory_mb_last_third": float(np.mean(memory[-third:])),
     }
 
 
-def report(measured: Mapping[str, Any], overloaded: Mapping[str, Any], given: Sequence[str]) -> list[str]:
-    """Write it down; the goals that were missed."""
+def report(measured: Mapping[str, Any], overloaded: Mapping[str, Any], arguments: Sequence[str]) -> list[str]:
+    """Write the report; returns the goals that are missed."""
     rounds = measured["rounds"]
 
     def median(pick: Callable[[Any], float]) -> float:
@@ -224,7 +227,7 @@ def report(measured: Mapping[str, Any], overloaded: Mapping[str, Any], given: Se
         return median(lambda one: one["servers"][name]["loads"][connections][figure])
 
     def share(name: str) -> float:
-        """Of what the limit does with the cores that wrk leaves."""
+        """Relative to the upper bound on the cores that wrk leaves."""
         cores = allowed_cores()
 
         def of(one: Any) -> float:
@@ -248,8 +251,8 @@ def report(measured: Mapping[str, Any], overloaded: Mapping[str, Any], given: Se
     if single > MOST_SINGLE:
         missed.append(f"alone: {single:.2f} of {MOST_SINGLE:g}")
     kept = overloaded["goodput"] / (overloaded["capacity"] * (1 - overloaded["asker_cores"] / allowed_cores()))
-    if kept < KEPT or set(overloaded["by_status"]) - {200, 503} or overloaded["unanswered"]:
-        missed.append(f"overload: {kept:.2f} of {KEPT:g}, {overloaded['by_status']}")
+    if kept < LEAST_GOODPUT or set(overloaded["by_status"]) - {200, 503} or overloaded["unanswered"]:
+        missed.append(f"overload: {kept:.2f} of {LEAST_GOODPUT:g}, {overloaded['by_status']}")
 
     speeds, latencies = [], []
     for name, contender in CONTENDERS.items():
@@ -262,11 +265,11 @@ def report(measured: Mapping[str, Any], overloaded: Mapping[str, Any], given: Se
     limit, alone = median(lambda one: one["limit"]), median(lambda one: one["single_ms"])
     on_one = median(lambda one: one["single_thread_ms"])
     heads = [f"at {count}" for count in CONNECTIONS]
-    command = f"python benchmarks/serve.py {' '.join(given)}"
+    command = f"python benchmarks/serve.py {' '.join(arguments)}"
     statuses = ", ".join(f"{count:,} times {status}" for status, count in sorted(overloaded["by_status"].items()))
     text = [
         "# Serving",
-        "The same weights and the same messages, asked over HTTP by wrk in a closed loop. Answers a second at 1 to "
+        "The same weights and the same messages, requested over HTTP by wrk in a closed loop. Answers a second at 1 to "
         "128 connections, the peak memory of all processes in MB, and at 32 connections the share of what a bare ONNX "
         "Runtime session does with the cores that wrk leaves.",
         table(["", *heads, "memory", "of the limit"], speeds, align="l" + "r" * (len(heads) + 2)),
@@ -299,24 +302,24 @@ def report(measured: Mapping[str, Any], overloaded: Mapping[str, Any], given: Se
 
 
 def main() -> int:
-    """Measure and write the report; 1 where a goal is missed, 2 where something to measure with is."""
+    """Measure and write the report; returns 1 if a goal is missed, 2 if the model or the messages cannot be read."""
     if len(sys.argv) != 3:
         sys.exit(__doc__)
-    given = sys.argv[1:]
+    arguments = sys.argv[1:]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         try:
-            bundle, root = fetched(given[0], folder)
-            with Path(given[1]).open(encoding="utf-8", newline="") as file:
+            bundle, root = fetch_model(arguments[0], folder)
+            with Path(arguments[1]).open(encoding="utf-8", newline="") as file:
                 texts = [row["text"] for row in csv.DictReader(file)]
-        except (UserError, OSError, KeyError) as wrong:
-            print(f"serve: {wrong}", file=sys.stderr)  # noqa: T201
+        except (UserError, OSError, KeyError) as error:
+            print(f"serve: {error}", file=sys.stderr)  # noqa: T201
             return 2
         random.Random(0).shuffle(texts)  # noqa: S311
-        told = environment(bundle, root, folder)
-        measured = measure(bundle, told, texts, folder)
-        overloaded = overload(told, texts, folder)
-    if missed := report(measured, overloaded, given):
+        settings = environment(bundle, root, folder)
+        measured = measure(bundle, settings, texts, folder)
+        overloaded = overload(settings, texts, folder)
+    if missed := report(measured, overloaded, arguments):
         print("missed: " + "; ".join(missed), file=sys.stderr)  # noqa: T201
     return bool(missed)
 

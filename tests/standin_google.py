@@ -1,7 +1,7 @@
-"""A stand-in for what the doctor asks of Google Cloud, from a state that a test sets.
+"""A stand-in for the Google Cloud APIs that the doctor queries, with a state that a test sets.
 
-Paths, parameters and messages are Google's own: they are read from the discovery documents, and an answer or a request
-that does not fit them is a failure of the test.
+Paths, parameters and messages are Google's own: they come from the discovery documents, and a request or a response
+that does not match them fails the test.
 """
 
 import json
@@ -41,17 +41,17 @@ class State:
     quotas: dict[str, dict[str | None, int]] = field(default_factory=dict)
     secrets: dict[str, list[str]] = field(default_factory=dict)
     granted: dict[str, set[str]] = field(default_factory=dict)
-    """The permissions of each account, on whatever it asks about."""
+    """The permissions of each account, on any resource."""
     refusing: set[str] = field(default_factory=set)
-    """APIs that let nobody in."""
+    """APIs that deny all access."""
     seconds: float = 0.0
-    """How late each answer is."""
+    """The delay of each response."""
 
 
 REGION = "europe-west1"
 T4 = "aiplatform.googleapis.com/custom_model_training_nvidia_t4_gpus"
 SPOT_T4 = "aiplatform.googleapis.com/custom_model_training_preemptible_nvidia_t4_gpus"
-_OBJECTS = {f"storage.objects.{done}" for done in ("create", "delete", "get", "list", "update")}
+_OBJECTS = {f"storage.objects.{verb}" for verb in ("create", "delete", "get", "list", "update")}
 
 
 class AnyCommit(set[str]):
@@ -67,10 +67,10 @@ def email(project: str, role: str) -> str:
 
 def all_is_well(project: str, bucket: str, tags: set[str]) -> State:
     """`tags`: images, each as NAME/COMMIT."""
-    images = {f"artifactregistry.repositories.{done}Artifacts" for done in ("download", "upload")}
-    jobs = {f"aiplatform.customJobs.{done}" for done in ("create", "get")}
-    services = {f"run.services.{done}" for done in ("create", "get", "update")}
-    lent = {f"iam.serviceAccounts.{done}" for done in ("actAs", "getAccessToken", "getOpenIdToken")}
+    images = {f"artifactregistry.repositories.{verb}Artifacts" for verb in ("download", "upload")}
+    jobs = {f"aiplatform.customJobs.{verb}" for verb in ("create", "get")}
+    services = {f"run.services.{verb}" for verb in ("create", "get", "update")}
+    lent = {f"iam.serviceAccounts.{verb}" for verb in ("actAs", "getAccessToken", "getOpenIdToken")}
     return State(
         project=project,
         apis=set(APIS),
@@ -91,15 +91,15 @@ def all_is_well(project: str, bucket: str, tags: set[str]) -> State:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    request_queue_size = 64  # all that is asked at once; what does not fit would come a second later
+    request_queue_size = 64  # for concurrent requests; the client would retry others after a second
 
 
 class Google:
-    """`with Google(state) as google:` serves at `google.environment`, and keeps what was asked in `google.asked`."""
+    """`with Google(state) as google:` serves at `google.environment`, and records the requests in `google.requests`."""
 
     def __init__(self, state: State) -> None:
         self.state = state
-        self.asked: list[tuple[str, str, str]] = []
+        self.requests: list[tuple[str, str, str]] = []
         self.mistakes: list[str] = []
         self._server = _Server(("127.0.0.1", 0), self._handler())
         url = f"http://127.0.0.1:{self._server.server_port}"
@@ -119,29 +119,29 @@ class Google:
         address = urlsplit(target)
         api, _, path = address.path.lstrip("/").partition("/")
         who = token.removeprefix("Bearer token-of-") or YOU
-        self.asked.append((verb, api, path))
+        self.requests.append((verb, api, path))
         if api in self.state.refusing:
             return _problem(403, f"Permission denied on {api}.")
         for (name, identity), answer in _METHODS.items():
             method = _described(name, identity)
-            if name != api or verb != method["httpMethod"] or not (found := method["regex"].fullmatch(path)):
+            if name != api or verb != method["httpMethod"] or not (match := method["regex"].fullmatch(path)):
                 continue
-            given = parse_qs(address.query)
-            content = json.loads(body) if body else given
+            query = parse_qs(address.query)
+            content = json.loads(body) if body else query
             try:
-                assert set(given) <= set(method["parameters"]), f"{identity} takes no {set(given)}"
+                assert set(query) <= set(method["parameters"]), f"{identity} takes no {set(query)}"
                 if body:
                     _fits(name, method, "request", content)
-                told = answer(self, [unquote(part) for part in found.groups()], content, who)
-                if told is None:
+                response = answer(self, [unquote(part) for part in match.groups()], content, who)
+                if response is None:
                     return _problem(404, f"{path} was not found.")
-                _fits(name, method, "response", told)
+                _fits(name, method, "response", response)
             except PermissionError as error:
                 return _problem(403, str(error))
             except (AssertionError, jsonschema.ValidationError) as error:
                 self.mistakes.append(f"{identity}: {error}")
                 return _problem(500, str(error))
-            return 200, told
+            return 200, response
         self.mistakes.append(f"{api} has no {verb} {path}")
         return _problem(501, "no such method here")
 
@@ -152,8 +152,8 @@ class Google:
             def _serve(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 token = self.headers.get("Authorization", "")
-                status, told = google.answer(self.command, self.path, body, token)
-                content = json.dumps(told).encode()
+                status, response = google.answer(self.command, self.path, body, token)
+                content = json.dumps(response).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(content)))
@@ -181,11 +181,11 @@ def _billing(google: Google, path: list[str], _: Object, __: str) -> Object:
     )
 
 
-def _services(google: Google, _: list[str], given: Object, __: str) -> Object:
+def _services(google: Google, _: list[str], content: Object, __: str) -> Object:
     def state(name: str) -> str:
         return "ENABLED" if name.rpartition("/")[2].partition(".")[0] in google.state.apis else "DISABLED"
 
-    return {"services": [{"name": name, "state": state(name)} for name in given["names"]]}
+    return {"services": [{"name": name, "state": state(name)} for name in content["names"]]}
 
 
 def _quota(google: Google, path: list[str], _: Object, __: str) -> Object | None:
@@ -193,9 +193,9 @@ def _quota(google: Google, path: list[str], _: Object, __: str) -> Object | None
     if (limits := google.state.quotas.get(metric)) is None:
         return None
 
-    def bucket(region: str | None, limit: int) -> Object:  # a number that is nought is left out
-        told: Object = {"effectiveLimit": str(limit)} if limit else {}
-        return told | ({"dimensions": {"region": region}} if region else {})
+    def bucket(region: str | None, limit: int) -> Object:  # zeros are left out
+        value: Object = {"effectiveLimit": str(limit)} if limit else {}
+        return value | ({"dimensions": {"region": region}} if region else {})
 
     buckets = [bucket(region, limit) for region, limit in limits.items()]
     unit = "1/{project}/{region}"
@@ -203,24 +203,24 @@ def _quota(google: Google, path: list[str], _: Object, __: str) -> Object | None
 
 
 def _bucket(google: Google, path: list[str], _: Object, __: str) -> Object | None:
-    if (found := google.state.buckets.get(path[0])) is None:
+    if (place := google.state.buckets.get(path[0])) is None:
         return None
-    return {"kind": "storage#bucket", "name": path[0], "location": found[0], "locationType": found[1]}
+    return {"kind": "storage#bucket", "name": path[0], "location": place[0], "locationType": place[1]}
 
 
-def _bucket_permissions(google: Google, path: list[str], given: Object, who: str) -> Object | None:
-    return _permissions(google, path, given, who) if path[0] in google.state.buckets else None
+def _bucket_permissions(google: Google, path: list[str], content: Object, who: str) -> Object | None:
+    return _permissions(google, path, content, who) if path[0] in google.state.buckets else None
 
 
-def _permissions(google: Google, _: list[str], given: Object, who: str) -> Object:
+def _permissions(google: Google, _: list[str], content: Object, who: str) -> Object:
     has = google.state.granted.get(who, set())
-    allowed = [permission for permission in given["permissions"] if permission in has]
+    allowed = [permission for permission in content["permissions"] if permission in has]
     return {"permissions": allowed} if allowed else {}
 
 
 def _account(google: Google, path: list[str], _: Object, __: str) -> Object | None:
-    found = google.state.accounts.get(path[1])
-    return None if found is None else {"email": path[1], **found}
+    facts = google.state.accounts.get(path[1])
+    return None if facts is None else {"email": path[1], **facts}
 
 
 def _token(google: Google, path: list[str], _: Object, who: str) -> Object:
@@ -232,12 +232,12 @@ def _token(google: Google, path: list[str], _: Object, who: str) -> Object:
 
 
 def _repository(google: Google, path: list[str], _: Object, __: str) -> Object | None:
-    found = google.state.repositories.get("/".join(path[1:]))
-    return None if found is None else {"name": "/".join(path), "format": found}
+    kind = google.state.repositories.get("/".join(path[1:]))
+    return None if kind is None else {"name": "/".join(path), "format": kind}
 
 
-def _repository_permissions(google: Google, path: list[str], given: Object, who: str) -> Object | None:
-    return _permissions(google, path, given, who) if "/".join(path[1:]) in google.state.repositories else None
+def _repository_permissions(google: Google, path: list[str], content: Object, who: str) -> Object | None:
+    return _permissions(google, path, content, who) if "/".join(path[1:]) in google.state.repositories else None
 
 
 def _tag(google: Google, path: list[str], _: Object, __: str) -> Object | None:
@@ -248,8 +248,8 @@ def _secret(google: Google, path: list[str], _: Object, __: str) -> Object | Non
     return {"name": path[1]} if path[1] in google.state.secrets else None
 
 
-def _secret_permissions(google: Google, path: list[str], given: Object, who: str) -> Object | None:
-    return _permissions(google, path, given, who) if path[1] in google.state.secrets else None
+def _secret_permissions(google: Google, path: list[str], content: Object, who: str) -> Object | None:
+    return _permissions(google, path, content, who) if path[1] in google.state.secrets else None
 
 
 def _version(google: Google, path: list[str], _: Object, __: str) -> Object | None:
@@ -293,13 +293,13 @@ def _described(api: str, identity: str) -> Object:
     """The method's description, its path as a regular expression and its version."""
     version = "v1beta1" if "consumerQuotaMetrics" in identity else _VERSIONS[api]
     file = files("googleapiclient").joinpath("discovery_cache", "documents", f"{api}.{version}.json")
-    found = document = json.loads(file.read_text(encoding="utf-8"))
+    method = document = json.loads(file.read_text(encoding="utf-8"))
     for part in identity.split(".")[1:-1]:
-        found = found["resources"][part]
-    found = found["methods"][identity.rpartition(".")[2]]
-    path = document["servicePath"] + found.get("flatPath", found["path"])
+        method = method["resources"][part]
+    method = method["methods"][identity.rpartition(".")[2]]
+    path = document["servicePath"] + method.get("flatPath", method["path"])
     regex = re.sub(r"\\\{\w+\\\}", "([^/]+?)", re.escape(path))
-    return {**found, "regex": re.compile(regex), "version": version}
+    return {**method, "regex": re.compile(regex), "version": version}
 
 
 def _fits(api: str, method: Object, side: str, content: Object) -> None:

@@ -1,8 +1,8 @@
 """A stand-in for Cloud Run: its Admin API (v1) and what runs the services, each instance a real process.
 
-It is strict: what Cloud Run refuses is refused. Beside it answer the two other APIs that are asked, for identity tokens
-and for logs, and the metadata server that its instances ask. What it has not: more than one instance of a revision,
-restarts by the liveness probe, volumes, side-cars.
+It is strict: what Cloud Run refuses is refused. It also serves the two other APIs that are used, for identity tokens
+and for logs, and the metadata server of the instances. It lacks more than one instance of a revision, restarts by the
+liveness probe, volumes and side-cars.
 """
 
 import asyncio
@@ -61,7 +61,7 @@ def service_process(
 
 
 class Refused(Exception):  # noqa: N818
-    """What the API answers instead."""
+    """An error response of the API."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -313,12 +313,12 @@ class CloudRun:
 
     async def _list_revisions(self, request: Request, body: Object) -> Object:  # noqa: ARG002
         name = request.query_params["labelSelector"].removeprefix("serving.knative.dev/service=")
-        found = self._services[name].revisions.values() if name in self._services else []
-        return {"kind": "RevisionList", "items": [_shown_revision(revision) for revision in found]}
+        revisions = self._services[name].revisions.values() if name in self._services else []
+        return {"kind": "RevisionList", "items": [_shown_revision(revision) for revision in revisions]}
 
     async def _generate_token(self, request: Request, body: Object) -> Object:
         account, _, verb = request.path_params["account"].partition(":")
-        if verb == "generateAccessToken":  # as whom standin_google.py knows who asks
+        if verb == "generateAccessToken":  # by which standin_google.py identifies the caller
             return {"accessToken": f"token-of-{account}", "expireTime": "2030-01-01T00:00:00Z"}
         if verb != "generateIdToken":
             raise Refused(404, "no such method")
@@ -332,10 +332,10 @@ class CloudRun:
         return Response(self._new_token(request.query_params["audience"]))
 
     async def _list_entries(self, request: Request, body: Object) -> Object:  # noqa: ARG002
-        asked = dict(re.findall(r'([\w.]+)="([^"]*)"', body["filter"]))
-        assert asked["resource.type"] == "cloud_run_revision"
+        terms = dict(re.findall(r'([\w.]+)="([^"]*)"', body["filter"]))
+        assert terms["resource.type"] == "cloud_run_revision"
         entries = []
-        for file in sorted(self._folder.glob(f"{asked['resource.labels.service_name']}-*/log")):
+        for file in sorted(self._folder.glob(f"{terms['resource.labels.service_name']}-*/log")):
             for line in file.read_text(errors="replace").splitlines():
                 with suppress(ValueError):
                     payload = json.loads(line)
@@ -469,7 +469,7 @@ class CloudRun:
             "spec": service.spec,
             "status": {
                 "observedGeneration": service.observed,
-                "conditions": [_condition(kind, *told) for kind, told in service.conditions.items()],
+                "conditions": [_condition(kind, *state) for kind, state in service.conditions.items()],
                 "latestCreatedRevisionName": list(service.revisions)[-1],
                 "latestReadyRevisionName": service.latest_ready,
                 "traffic": traffic,
@@ -504,10 +504,10 @@ class CloudRun:
             environment[variable["name"]] = variable.get("value") or self._secret(variable)
         folder = self._folder / f"{revision.name}-{revision.starts}"  # a new instance has an empty disk
         folder.mkdir()
-        words, given = self._command(container["image"], environment, folder)
-        given = {key: os.environ[key] for key in _HOST if key in os.environ} | dict(given)
+        words, variables = self._command(container["image"], environment, folder)
+        variables = {key: os.environ[key] for key in _HOST if key in os.environ} | dict(variables)
         with (folder / "log").open("wb") as log:
-            process = await asyncio.create_subprocess_exec(*words, env=given, cwd=folder, stdout=log, stderr=log)
+            process = await asyncio.create_subprocess_exec(*words, env=variables, cwd=folder, stdout=log, stderr=log)
         cap = revision.template["spec"].get("containerConcurrency") or 80
         instance = Instance(process, f"http://127.0.0.1:{port}", asyncio.Semaphore(cap))
         probe = container.get("startupProbe", {})
@@ -518,8 +518,8 @@ class CloudRun:
             if process.returncode is not None:
                 raise StartError(f"The container exited with status {process.returncode} and did not listen on PORT.")
             with suppress(httpx.TransportError):
-                asked = await self._client.get(instance.url + path, timeout=probe.get("timeoutSeconds", 1))
-                if asked.is_success:
+                response = await self._client.get(instance.url + path, timeout=probe.get("timeoutSeconds", 1))
+                if response.is_success:
                     return instance
             await asyncio.sleep(max(0.0, began + probe.get("periodSeconds", 10) - time.monotonic()))
         await self._end(revision, instance)
@@ -606,11 +606,11 @@ class CloudRun:
     async def _forward(self, revision: Revision, instance: Instance, request: Request, body: bytes) -> Response:
         headers = [(key, value) for key, value in request.headers.items() if key not in _HOP]
         url = f"{instance.url}{request.url.path}" + (f"?{request.url.query}" if request.url.query else "")
-        asked = self._client.build_request(request.method, url, headers=headers, content=body or None, timeout=None)
+        forwarded = self._client.build_request(request.method, url, headers=headers, content=body or None, timeout=None)
         seconds = revision.template["spec"].get("timeoutSeconds", 300)
         try:
             async with asyncio.timeout(seconds):
-                answer = await self._client.send(asked, stream=True)
+                answer = await self._client.send(forwarded, stream=True)
                 try:
                     content = b"".join([part async for part in answer.aiter_raw()])
                 finally:
@@ -631,11 +631,11 @@ def _target(service: Service, tag: str | None) -> Object | None:
 
 
 def _shown_revision(revision: Revision) -> Object:
-    told = {True: "True", False: "False", None: "Unknown"}[revision.ready]
+    status = {True: "True", False: "False", None: "Unknown"}[revision.ready]
     return {
         "metadata": {"name": revision.name, "creationTimestamp": revision.created},
         "spec": revision.template["spec"],
-        "status": {"conditions": [_condition("Ready", told, revision.message)]},
+        "status": {"conditions": [_condition("Ready", status, revision.message)]},
     }
 
 

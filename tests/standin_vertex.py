@@ -32,7 +32,7 @@ Object = dict[str, Any]
 Start = Callable[[str, Sequence[str], Mapping[str, str], Path], "subprocess.Popen[str]"]
 """Starts a container: image, arguments, environment, an empty folder to work in.
 
-Its output is text in one pipe; `kill()` of what it answers ends the container as a machine that is taken away does.
+Its output is text in one pipe; `kill()` of the process ends the container like the preemption of its machine.
 """
 
 _APIS = {
@@ -171,8 +171,8 @@ class StandInVertex:
 
     def _create(self, parent: str, body: Any) -> Object:
         _check(body, _JOB)
-        if given := _OUTPUT_ONLY & set(body):
-            raise Refused(400, f"Field is output only: {sorted(given)[0]}")
+        if keys := _OUTPUT_ONLY & set(body):
+            raise Refused(400, f"Field is output only: {sorted(keys)[0]}")
         pools = body["jobSpec"]["workerPoolSpecs"]
         if not body.get("displayName") or not pools or int(pools[0]["replicaCount"]) != 1:
             raise Refused(400, "displayName and a first worker pool of one replica are required")
@@ -184,10 +184,10 @@ class StandInVertex:
         threading.Thread(target=self._run, args=(job,), daemon=True).start()
         return dict(facts)
 
-    def _listed(self, asked: str) -> list[StandInJob]:
-        clause = re.fullmatch(r"labels\.(\w+)=(\w+)", asked)
+    def _listed(self, query: str) -> list[StandInJob]:
+        clause = re.fullmatch(r"labels\.(\w+)=(\w+)", query)
         if clause is None:
-            raise Refused(400, f"cannot filter by {asked}")
+            raise Refused(400, f"cannot filter by {query}")
         return [job for job in self.jobs.values() if job.facts["labels"].get(clause[1]) == clause[2]]
 
     def _known(self, number: str) -> StandInJob:
@@ -204,23 +204,23 @@ class StandInVertex:
         if self.log_status is not None:
             raise Refused(self.log_status, "Permission denied for all log views")
         _check(body, _ENTRIES)
-        asked = re.fullmatch(
+        match = re.fullmatch(
             r'resource\.type="ml_job" AND resource\.labels\.job_id="([0-9]+)"(?: AND timestamp>="([^"]+)")?',
             body["filter"],
         )
-        if asked is None:
+        if match is None:
             raise Refused(400, f"Unparseable filter: {body['filter']}")
-        since = datetime.fromisoformat(asked[2]) if asked[2] else datetime.min.replace(tzinfo=UTC)
+        since = datetime.fromisoformat(match[2]) if match[2] else datetime.min.replace(tzinfo=UTC)
         start, most = int(body.get("pageToken", 0)), body.get("pageSize", 50)
         with self._lock:
-            found = [
+            entries = [
                 entry
                 for entry in self._entries
-                if entry["resource"]["labels"]["job_id"] == asked[1]
+                if entry["resource"]["labels"]["job_id"] == match[1]
                 and datetime.fromisoformat(entry["timestamp"]) >= since
             ]
-        page: Object = {"entries": found[start : start + most]}
-        return page | ({"nextPageToken": str(start + most)} if len(found) > start + most else {})
+        page: Object = {"entries": entries[start : start + most]}
+        return page | ({"nextPageToken": str(start + most)} if len(entries) > start + most else {})
 
     def _run(self, job: StandInJob) -> None:
         readers: list[threading.Thread] = []
@@ -330,12 +330,12 @@ class _Handler(BaseHTTPRequestHandler):
             status, answer = 200, stand_in.answer(self.command, url.path, query, body)
         except Refused as refused:
             status, answer = refused.status, {"error": {"code": refused.status, "message": str(refused)}}
-        said = json.dumps(answer).encode()
+        payload = json.dumps(answer).encode()
         self.send_response_only(status)
         self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(said)))
+        self.send_header("content-length", str(len(payload)))
         self.end_headers()
-        self.wfile.write(said)
+        self.wfile.write(payload)
 
     do_GET = do_POST = _serve  # noqa: N815 - http.server's names
 

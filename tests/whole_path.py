@@ -1,4 +1,4 @@
-"""From rows to an answer in the cloud and back again, by the commands that a person gives, against the stand-ins."""
+"""From rows to an answer in the cloud and back again, with the commands of a user, against the stand-ins."""
 
 import json
 import os
@@ -126,12 +126,12 @@ def walk(there: World) -> None:
     home = f"training/{job.facts['displayName']}/checkpoints/"
     wait_for(lambda: any(key.endswith("checkpoint.json") for key in storage.list(home)), following)
     there.vertex.preempt(job)
-    said, _ = following.communicate(timeout=300)
-    assert following.returncode == 0, said
+    output, _ = following.communicate(timeout=300)
+    assert following.returncode == 0, output
     assert job.starts == 2
-    assert len(re.findall(r"going on from \S+/checkpoint-\d+0", said)) == 1, said
+    assert len(re.findall(r"going on from \S+/checkpoint-\d+0", output)) == 1, output
     for state in ("running", "succeeded"):
-        assert f"job {job.id}: {state}" in said
+        assert f"job {job.id}: {state}" in output
     assert not any("/nowhere" in line for line in job.lines), "a folder of this machine"
     (rows,) = storage.list("data/")
     assert storage.read(rows) == (there.clone / "data/raw/plants.csv").read_bytes()
@@ -142,8 +142,8 @@ def walk(there: World) -> None:
     assert curl(there)["version"] == first
 
     again = there.train("train.max_steps=60", "train.seed=7")
-    said, _ = again.communicate(timeout=300)
-    assert again.returncode == 0, said
+    output, _ = again.communicate(timeout=300)
+    assert again.returncode == 0, output
     (second,) = set(versions(storage, MODEL)) - {first}
     with load(lambda: ask(there)) as answers:
         there.command("boatyard.registry", "promote", MODEL, second)

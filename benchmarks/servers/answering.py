@@ -1,4 +1,4 @@
-"""The same bundle answering lists of texts in torch or in ONNX Runtime, for serving frameworks to call."""
+"""Answers lists of texts from a bundle, in torch or ONNX Runtime, for other serving frameworks."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -47,8 +47,8 @@ def _onnx(folder: Path) -> Callable[[dict[str, npt.NDArray[np.int64]]], Probabil
     inputs = [node.name for node in session.get_inputs()]
 
     def run(feeds: dict[str, npt.NDArray[np.int64]]) -> Probabilities:
-        found: Probabilities = session.run(["probabilities"], {name: feeds[name] for name in inputs})[0]
-        return found
+        probabilities: Probabilities = session.run(["probabilities"], {name: feeds[name] for name in inputs})[0]
+        return probabilities
 
     return run
 
@@ -56,14 +56,14 @@ def _onnx(folder: Path) -> Callable[[dict[str, npt.NDArray[np.int64]]], Probabil
 def _torch(folder: Path) -> Callable[[dict[str, npt.NDArray[np.int64]]], Probabilities]:
     import torch
 
-    from boatyard.inputs.text.network import load
+    from boatyard.model import open_network
 
-    network = load(folder)
+    network = open_network(folder)
 
     def run(feeds: dict[str, npt.NDArray[np.int64]]) -> Probabilities:
         with torch.inference_mode():
             logits = network(**{name: torch.from_numpy(array) for name, array in feeds.items()})["logits"]
-            found: Probabilities = logits.softmax(-1).numpy()
-        return found
+            probabilities: Probabilities = logits.softmax(-1).numpy()
+        return probabilities
 
     return run

@@ -1,4 +1,4 @@
-"""The server with a journal that writes nothing: what the journal costs is what this one does more in a second."""
+"""The server with a journal that writes nothing, to measure what the journal costs."""
 
 import sys
 

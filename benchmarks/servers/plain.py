@@ -1,4 +1,4 @@
-"""The plain way to serve a model, as courses show it: torch, one request a pass, padded to the full length."""
+"""The plain way to serve a model, as in tutorials: torch, one request per pass, padded to the full length."""
 
 import os
 from pathlib import Path
@@ -10,26 +10,26 @@ from pydantic import BaseModel
 from transformers import PreTrainedTokenizerFast
 
 from boatyard.bundle.manifest import open_bundle
-from boatyard.inputs.text.network import load
+from boatyard.model import open_network
 
 LONGEST = 128
 
 bundle = open_bundle(Path(os.environ["BUNDLE"]))
 tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(bundle.folder / "tokenizer.json"), pad_token="[PAD]")  # noqa: S106
-network = load(bundle.folder)
+network = open_network(bundle.folder)
 app = FastAPI()
 
 
-class Question(BaseModel):
+class Message(BaseModel):
     """One message."""
 
     text: str
 
 
 @app.post("/predict")
-def predict(question: Question) -> dict[str, object]:
+def predict(message: Message) -> dict[str, object]:
     """The label and its probability."""
-    encoded = tokenizer(question.text, padding="max_length", truncation=True, max_length=LONGEST, return_tensors="pt")
+    encoded = tokenizer(message.text, padding="max_length", truncation=True, max_length=LONGEST, return_tensors="pt")
     with torch.inference_mode():
         probabilities = network(encoded["input_ids"], encoded["attention_mask"])["logits"].softmax(-1)[0]
     best = int(probabilities.argmax())

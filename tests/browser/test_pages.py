@@ -12,8 +12,8 @@ import httpx
 import pytest
 from bundles import publish_in_production, write_regression_bundle
 from frontends import ADMIN_KEY, HOSTILE_EXAMPLE, HOSTILE_LABEL, FrontendProcess, Stack
-from references import messages
 from processes import free_port
+from references import messages
 from servers import ServerProcess
 
 from boatyard import registry

@@ -1,4 +1,4 @@
-"""Whether gcloud has the commands and flags that are named, by the tree that it completes words from."""
+"""Checks gcloud commands and flags against the tree of its command completion."""
 
 import re
 import shlex
@@ -12,7 +12,7 @@ import pytest
 
 
 def mistakes(text: str) -> list[str]:
-    """What gcloud would not understand of the commands in a line of shell; skips where there is no gcloud."""
+    """The mistakes in the gcloud commands of a shell line; skips without gcloud."""
     inner = re.findall(r"\$\((gcloud .*?)\)\"", text)
     outer = re.sub(r"\$\(gcloud .*?\)\"", 'X"', text)
     parts = [part for line in (outer, *inner) for part in re.split(r"&&|\|", line)]
@@ -27,16 +27,16 @@ def _misread(words: list[str]) -> list[str]:
     if node["commands"]:
         return [f"{shlex.join(words)}: no such command"]
     flags = {*node["flags"], *tree["flags"]}
-    given = [word.partition("=")[0] for word in rest if word.startswith("--")]
-    return [f"{shlex.join(words)}: no flag {flag}" for flag in given if flag not in flags]
+    used = [word.partition("=")[0] for word in rest if word.startswith("--")]
+    return [f"{shlex.join(words)}: no flag {flag}" for flag in used if flag not in flags]
 
 
 @cache
 def _tree() -> dict[str, Any]:
     if (gcloud := shutil.which("gcloud")) is None:
         pytest.skip("gcloud is not on this machine")
-    asked = ["gcloud", "info", "--format=value(installation.sdk_root)"]
-    root = subprocess.run(asked, capture_output=True, text=True).stdout.strip() or Path(gcloud).resolve().parents[1]
+    words = ["gcloud", "info", "--format=value(installation.sdk_root)"]
+    root = subprocess.run(words, capture_output=True, text=True).stdout.strip() or Path(gcloud).resolve().parents[1]
     file = Path(root, "data", "cli", "gcloud_completions.py")
     if not file.is_file():
         pytest.skip("this gcloud completes no words")

@@ -52,18 +52,18 @@ class Commands:
 
     def __call__(self, *words: str, status: int = 0) -> str:
         """What it printed and logged."""
-        said = io.StringIO()
-        logged = logging.StreamHandler(said)
+        output = io.StringIO()
+        logged = logging.StreamHandler(output)
         logger = logging.getLogger("boatyard")
         logger.addHandler(logged)
         try:
             here = chdir(self.folder), patch.dict(os.environ, self.environment, clear=True)
-            with here[0], here[1], redirect_stdout(said), redirect_stderr(said):
+            with here[0], here[1], redirect_stdout(output), redirect_stderr(output):
                 ended = main(words)
         finally:
             logger.removeHandler(logged)
-        assert ended == status, said.getvalue()
-        return said.getvalue()
+        assert ended == status, output.getvalue()
+        return output.getvalue()
 
     def change(self, old: str, new: str) -> None:
         """In the template, and commit it."""
@@ -119,17 +119,17 @@ def test_a_deployment_answers_the_next_takes_over_under_load_and_a_rollback_take
     assert "boatyard-api: not deployed" in command("status")
     planned = json.loads(command("deploy", "--dry-run").partition("\n(")[0])
 
-    told = command("deploy")
+    output = command("deploy")
     first = serving(cloud)
-    assert f"{first} has all the traffic: {cloud.service_url(NAME)}" in told
+    assert f"{first} has all the traffic: {cloud.service_url(NAME)}" in output
     assert cloud.tags(NAME) == {}, "the candidate's address is gone"
     assert ask(cloud).json()["label"] == "transfer"
     assert httpx.post(f"{cloud.service_url(NAME)}/predict", json={"text": "a"}).status_code == 403, "no token"
 
     method, path, body = cloud.requests[0]
-    made = planned["body"]["spec"]["template"]["metadata"]["name"]
+    revision = planned["body"]["spec"]["template"]["metadata"]["name"]
     assert (planned["method"], planned["url"]) == (method, cloud.url + path)
-    assert json.dumps(planned["body"]).replace(made, first) == json.dumps(body)
+    assert json.dumps(planned["body"]).replace(revision, first) == json.dumps(body)
 
     head = commit(command.folder)
     with load(lambda: ask(cloud)) as answers:
@@ -172,9 +172,9 @@ def test_a_revision_that_does_not_start_or_answer_gets_no_traffic(
     cloud: CloudRun, command: Commands, storage: Storage, publish: Publish
 ) -> None:
     command.change("failureThreshold: 60", "failureThreshold: 2")
-    told = command("deploy", status=1)
-    assert "the startup probe" in told.lower()
-    assert f"it was the first, and {NAME} is deleted again" in told
+    output = command("deploy", status=1)
+    assert "the startup probe" in output.lower()
+    assert f"it was the first, and {NAME} is deleted again" in output
 
     registry.promote(storage, "inbox", publish().version)
     command.change("failureThreshold: 2", "failureThreshold: 60")
@@ -183,17 +183,17 @@ def test_a_revision_that_does_not_start_or_answer_gets_no_traffic(
 
     with load(lambda: ask(cloud), threads=1) as answers:
         command.change("failureThreshold: 60", "failureThreshold: 2")
-        told = command("deploy", "data.name=nosuch", status=1)
-        assert "the startup probe" in told.lower()
-        assert f"{good} serves as before" in told
+        output = command("deploy", "data.name=nosuch", status=1)
+        assert "the startup probe" in output.lower()
+        assert f"{good} serves as before" in output
 
         command.change("failureThreshold: 2", "failureThreshold: 60")
         command.change(
             'value: "1"', f'value: ""\n            - name: BOATYARD_API_KEYS\n              value: ana:{"0" * 64}'
         )
-        told = command("deploy", status=1)
-        assert "GET /model of the new revision returned 401 the request needs a key in X-API-Key" in told
-        assert f"{good} serves as before" in told
+        output = command("deploy", status=1)
+        assert "GET /model of the new revision returned 401 the request needs a key in X-API-Key" in output
+        assert f"{good} serves as before" in output
     assert {answer.status_code for answer in answers} == {200}
     assert serving(cloud) == good
     assert cloud.tags(NAME) == {}
@@ -224,9 +224,9 @@ def test_traffic_that_something_else_moved_is_not_guessed_at(
     del service["status"]
     httpx.put(url, json=service).raise_for_status()
     wait_until(lambda: serving(cloud) == other)
-    told = command("rollback", status=2)
-    assert f"what served before {other} is not known" in told
-    assert latest in told
+    output = command("rollback", status=2)
+    assert f"what served before {other} is not known" in output
+    assert latest in output
 
 
 def test_traffic_that_somebody_moves_while_a_revision_starts_stays_where_it_was_moved(
@@ -249,11 +249,11 @@ def test_traffic_that_somebody_moves_while_a_revision_starts_stays_where_it_was_
 
     with ThreadPoolExecutor() as pool:
         operator = pool.submit(move_once_it_starts)
-        told = command("deploy", status=1)
+        output = command("deploy", status=1)
         operator.result()
     assert moved == [200]
-    assert "was changed meanwhile" in told
-    assert f"{NAME} is left as it is" in told
+    assert "was changed meanwhile" in output
+    assert f"{NAME} is left as it is" in output
     wait_until(lambda: "pinned" in cloud.tags(NAME))
     assert serving(cloud) == first
 
@@ -263,10 +263,10 @@ def test_keys_come_from_the_secret_that_the_template_refers_to(
     tmp_path: Path, bucket_root: str, storage: Storage, publish: Publish
 ) -> None:
     registry.promote(storage, "inbox", publish().version)
-    made = subprocess.run(
+    printed = subprocess.run(
         [sys.executable, "-m", "boatyard.api.keys", "ana"], check=True, capture_output=True, text=True
     ).stdout
-    key, entry = (line.split()[-1] for line in made.splitlines())
+    key, entry = (line.split()[-1] for line in printed.splitlines())
     running = CloudRun(tmp_path / "instances", secrets={"boatyard-api-keys": entry})
     with running as cloud, Google(all_is_well(cloud.project, BUCKET, AnyCommit())) as google:
         google.state.secrets["boatyard-api-keys"] = ["ENABLED"]
@@ -276,10 +276,10 @@ def test_keys_come_from_the_secret_that_the_template_refers_to(
         commit(command.folder)
         assert "GET /model of the new revision returned 401" in command("deploy", status=1)
         command.environment["BOATYARD_API_KEY"] = key
-        told = command("deploy")
+        output = command("deploy")
         assert ask(cloud).status_code == 401
-        assert entry not in json.dumps(cloud.requests) + told
-        assert key not in json.dumps(cloud.requests) + told
+        assert entry not in json.dumps(cloud.requests) + output
+        assert key not in json.dumps(cloud.requests) + output
 
 
 @pytest.mark.slow
@@ -287,8 +287,8 @@ def test_the_page_reaches_the_others_as_the_account_that_it_runs_as(
     cloud: CloudRun, command: Commands, storage: Storage, tmp_path: Path
 ) -> None:
     publish_watchable(storage, tmp_path, ["my card was stolen", "send a transfer", "the fee"] * 50)
-    told = command("deploy", "--service=frontend", status=2)
-    assert "boatyard-api has no address yet: run `invoke cloud.deploy --service=api` first" in told
+    output = command("deploy", "--service=frontend", status=2)
+    assert "boatyard-api has no address yet: run `invoke cloud.deploy --service=api` first" in output
     for service in SERVICES:
         command("deploy", f"--service={service}")
     shown = command("status")
@@ -298,9 +298,9 @@ def test_the_page_reaches_the_others_as_the_account_that_it_runs_as(
     assert httpx.get(url).status_code == 403
 
     (revision,) = cloud.traffic("boatyard-frontend")
-    given = {each["name"]: each["value"] for each in cloud.revision(revision).container["env"]}
-    given["GCE_METADATA_HOST"] = cloud.url.removeprefix("http://")
-    api, monitor = addresses(given)
+    environment = {each["name"]: each["value"] for each in cloud.revision(revision).container["env"]}
+    environment["GCE_METADATA_HOST"] = cloud.url.removeprefix("http://")
+    api, monitor = addresses(environment)
     assert api.get("/model")["name"] == "inbox"
     assert "quality" in monitor.get("/statistics")
     with pytest.raises(Trouble) as refused:
@@ -310,9 +310,9 @@ def test_the_page_reaches_the_others_as_the_account_that_it_runs_as(
 
 def test_what_is_wrong_is_one_sentence(tmp_path: Path, cloud: CloudRun, command: Commands) -> None:
     def refused(*words: str) -> str:
-        told = command(*words, status=2)
-        assert len(told.strip().splitlines()) == 1, told
-        return told
+        output = command(*words, status=2)
+        assert len(output.strip().splitlines()) == 1, output
+        return output
 
     assert "boatyard-api is not deployed" in refused("rollback")
     (command.folder / "new").touch()

@@ -58,9 +58,9 @@ class Clone:
         self.run("git", "commit", "--quiet", "--message", "a commit")
 
     def metrics(self) -> dict[str, Any]:
-        found = {file.stem: json.loads(file.read_text()) for file in (self.folder / "outputs").glob("*.json")}
-        assert found.keys() == {"network", "evaluation", "bundle"}
-        return found
+        metrics = {file.stem: json.loads(file.read_text()) for file in (self.folder / "outputs").glob("*.json")}
+        assert metrics.keys() == {"network", "evaluation", "bundle"}
+        return metrics
 
 
 def set_params(choices: Iterable[str]) -> list[str]:
@@ -132,10 +132,13 @@ def fresh(pulled: Clone, tmp_path: Path) -> Clone:
 def test_a_fresh_clone_that_has_pulled_has_nothing_to_do(project: Clone, pulled: Clone) -> None:
     assert stages_run(pulled.dvc("repro")) == []
     assert pulled.run("git", "status", "--porcelain") == ""
-    made = [ROWS, *(file.relative_to(project.folder) for file in project.folder.glob("outputs/**/*") if file.is_file())]
-    assert len(made) > 20
-    same, differing, missing = filecmp.cmpfiles(project.folder, pulled.folder, made, shallow=False)
-    assert (len(same), differing, missing) == (len(made), [], [])
+    files = [
+        ROWS,
+        *(file.relative_to(project.folder) for file in project.folder.glob("outputs/**/*") if file.is_file()),
+    ]
+    assert len(files) > 20
+    same, differing, missing = filecmp.cmpfiles(project.folder, pulled.folder, files, shallow=False)
+    assert (len(same), differing, missing) == (len(files), [], [])
 
 
 def test_a_changed_row_runs_all_that_depends_on_it(fresh: Clone) -> None:

@@ -331,7 +331,7 @@ def test_nothing_is_changed(google: Google) -> None:
     bad("cloud.train.gpu=t4", "tracking=wandb")
     assert repr(google.state) == before
     assert {
-        verb for verb, _, path in google.asked if not path.endswith((":testIamPermissions", ":generateAccessToken"))
+        verb for verb, _, path in google.requests if not path.endswith((":testIamPermissions", ":generateAccessToken"))
     } == {"GET"}
 
 
@@ -362,7 +362,7 @@ def test_without_credentials_nothing_else_is_asked(
     assert {name: (result.state, result.sentence, result.fix) for name, result in results.items()} == {
         "credentials": ("wrong", "there are none", "gcloud auth application-default login")
     }
-    assert google.asked == []
+    assert google.requests == []
 
 
 def test_credentials_that_do_not_work_are_wrong(

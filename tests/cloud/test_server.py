@@ -95,6 +95,6 @@ def test_models_that_requests_name_leave_nothing_on_the_disk_and_only_what_answe
         for unknown in ("inbx", "inbox@newest", "inbox@20200101T000000Z-00000000"):
             for _ in range(20):
                 assert client.post(f"/predict?model={unknown}", json={"text": "card"}).status_code == 404
-        asked = [unquote(request.path) for request in proxy.requests[before:]]
-        assert len(asked) < 30, asked  # some at the first time, and what looks at the alias each second
-        assert all("delimiter=/" in path or "/aliases/" in path for path in asked if "/o?" in path), asked
+        paths = [unquote(request.path) for request in proxy.requests[before:]]
+        assert len(paths) < 30, paths  # a few on the first request, and one each second for the alias
+        assert all("delimiter=/" in path or "/aliases/" in path for path in paths if "/o?" in path), paths

@@ -121,10 +121,10 @@ def test_two_workers_with_disks_of_their_own_go_on_together_and_one_publishes(cl
     wait_for(lambda: copied_checkpoints(cloud, job) or job.state == "JOB_STATE_FAILED")
     cloud.vertex.preempt(job, worker=1)
     wait_for(lambda: job.state in {"JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED"})
-    said = "\n".join(job.lines)
-    assert job.state == "JOB_STATE_SUCCEEDED", said
-    assert re.search(r"going on from \S+/checkpoint-\d+0", said)
-    assert said.count("copied the checkpoint of step") == 1, "the other worker copies it too, in silence"
+    output = "\n".join(job.lines)
+    assert job.state == "JOB_STATE_SUCCEEDED", output
+    assert re.search(r"going on from \S+/checkpoint-\d+0", output)
+    assert output.count("copied the checkpoint of step") == 1, "the other worker copies it too, in silence"
     (version,) = versions(cloud.storage, "plants")
     assert aliases(cloud.storage, "plants") == {"production": version}
     led, joined = job.folders[-2:]
@@ -179,9 +179,9 @@ def test_a_job_that_fails_ends_the_command_with_the_apis_own_words(
     cloud: Cloud, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["train"]) == 1
-    said, told = capsys.readouterr()
-    assert "workerpool0-0  no such column" in said
-    assert "failed: The replica workerpool0-0 exited with a non-zero status of 2;" in told
+    output, errors = capsys.readouterr()
+    assert "workerpool0-0  no such column" in output
+    assert "failed: The replica workerpool0-0 exited with a non-zero status of 2;" in errors
     assert cloud.job().state == "JOB_STATE_FAILED"
 
 
@@ -202,11 +202,11 @@ def test_ctrl_c_leaves_the_job_alone_and_says_how_to_go_on(cloud: Cloud, capsys:
     following = command("train")
     wait_for(lambda: any(method == "GET" for method, _, _ in cloud.vertex.requests) or following.poll() is not None)
     following.send_signal(signal.SIGINT)
-    _, told = following.communicate(timeout=30)
+    _, errors = following.communicate(timeout=30)
     assert following.returncode == 130
     job = cloud.job()
     for hint in ("stopped", f"job {job.id} continues", f"invoke cloud.cancel {job.id}", f"stream-logs {job.id}"):
-        assert hint in told
+        assert hint in errors
     assert job.state == "JOB_STATE_RUNNING"
     assert main(["jobs"]) == 0
     listed = capsys.readouterr().out
@@ -228,7 +228,7 @@ def test_a_job_that_is_cancelled_ends_the_following(cloud: Cloud, capsys: pytest
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["train.sed=1"], "unknown key train.sed; did you mean train.seed?"),
         (["cloud.train.gpu=k80"], "cloud.train.gpu='k80'"),
@@ -242,12 +242,12 @@ def test_a_job_that_is_cancelled_ends_the_following(cloud: Cloud, capsys: pytest
 )
 @pytest.mark.parametrize("program", ["pass"], indirect=True)
 def test_what_is_wrong_is_refused_before_anything_is_sent(
-    cloud: Cloud, words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+    cloud: Cloud, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["train", *words]) == 2
-    said = capsys.readouterr().err
-    assert told in said
-    assert said.count("\n") == 1
+    errors = capsys.readouterr().err
+    assert message in errors
+    assert errors.count("\n") == 1
     assert cloud.vertex.requests == []
     assert cloud.storage.list() == []
 
@@ -258,9 +258,9 @@ def test_what_the_doctor_finds_wrong_stops_a_submit_before_it_costs(
 ) -> None:
     cloud.google.state.tags = set()
     assert main(["train", *SECONDS, *PLANTS]) == 2
-    (told,) = capsys.readouterr().err.splitlines()
-    assert "image trainer: there is none of commit" in told
-    assert "gcloud builds submit" in told
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "image trainer: there is none of commit" in line
+    assert "gcloud builds submit" in line
     assert cloud.vertex.requests == []
     assert cloud.storage.list() == []
 
@@ -284,9 +284,9 @@ def test_an_api_that_refuses_or_is_down_is_one_sentence_and_is_asked_once(
     if status is None:
         monkeypatch.setenv("CLOUDSDK_API_ENDPOINT_OVERRIDES_AIPLATFORM", f"http://127.0.0.1:{free_port()}")
     assert main(["train"]) == 2
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1
-    assert (f"aiplatform: said the stand-in ({status})" if status else "does not answer") in told
+    errors = capsys.readouterr().err
+    assert errors.count("\n") == 1
+    assert (f"aiplatform: said the stand-in ({status})" if status else "does not answer") in errors
     assert len(cloud.vertex.requests) == (status is not None)
     assert cloud.vertex.jobs == {}
 
@@ -317,8 +317,8 @@ def test_a_folder_of_rows_is_copied_once_and_read_there(cloud: Cloud, capsys: py
     for split in ("train", "test"):
         write_plants(folder / f"{split}.csv", text="text", label="category")
     (folder / "private.csv").touch()
-    shutil.move(folder, given := cloud.checkout.parent / "rows")
-    words = ["data=banking77", f"data.path={given}"]
+    shutil.move(folder, source := cloud.checkout.parent / "rows")
+    words = ["data=banking77", f"data.path={source}"]
     for _ in range(2):
         assert main(["train", *words]) == 0
     sources = open_sources(load_config(words))
@@ -348,15 +348,15 @@ def test_the_key_of_wandb_is_fetched_where_it_is_used_and_shown_nowhere(
 ) -> None:
     cloud.vertex.secrets["wandb-api-key"] = SECRET
     assert main(["train", f"tracking={tracking}", "data.path=null"]) == 0
-    said, told = capfd.readouterr()
-    asked = [path for _, path, _ in cloud.vertex.requests if "secrets" in path]
+    output, errors = capfd.readouterr()
+    paths = [path for _, path, _ in cloud.vertex.requests if "secrets" in path]
     if tracking == "wandb":
-        assert f"key of {len(SECRET)} characters" in said
-        assert asked == [f"/v1/projects/{PROJECT}/secrets/wandb-api-key/versions/latest:access"]
+        assert f"key of {len(SECRET)} characters" in output
+        assert paths == [f"/v1/projects/{PROJECT}/secrets/wandb-api-key/versions/latest:access"]
     else:
-        assert "key of 0 characters" in said
-        assert asked == []
-    everything = [said, told, json.dumps(cloud.vertex.requests), *cloud.job().lines, json.dumps(cloud.job().facts)]
+        assert "key of 0 characters" in output
+        assert paths == []
+    everything = [output, errors, json.dumps(cloud.vertex.requests), *cloud.job().lines, json.dumps(cloud.job().facts)]
     assert not any(SECRET in text for text in everything)
     assert not any(SECRET in file.read_text() for file in cloud.job().folders[0].rglob("*") if file.is_file())
 

@@ -109,8 +109,8 @@ def test_checkpoints_are_mirrored_pruned_and_found_again(storage: Storage, tmp_p
         writing.finish()
     assert {key.split("/")[2] for key in storage.list("inbox/run/")} == {"checkpoint-2", "checkpoint-3"}
     shutil.rmtree(tmp_path / "here")
-    found = checkpoints().newest()
-    assert found is not None
-    assert (found / "weights").read_bytes() == bytes([3]) * 10_000_000
+    newest = checkpoints().newest()
+    assert newest is not None
+    assert (newest / "weights").read_bytes() == bytes([3]) * 10_000_000
     checkpoints().discard()
     assert storage.list() == []

@@ -24,8 +24,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, changes in SMALLER.items():
         text = (copy / name).read_text()
         for before, after in changes.items():
-            text, found = re.subn(rf"\b{before}\b", after, text)
-            assert found == 1, (name, before)
+            text, count = re.subn(rf"\b{before}\b", after, text)
+            assert count == 1, (name, before)
         (copy / name).write_text(text)
     fewer_rows(copy / "data" / "raw" / "inbox.csv")
     return copy

@@ -2,6 +2,7 @@
 
 <!-- not run: REASON -->      above a block, or as the page's first line for all of it
 <!-- ends with status 2 -->   above a block that is meant to fail
+<!-- file: PATH -->           above a block that is a file, which is written before the commands below it run
 """
 
 import json
@@ -20,6 +21,7 @@ import httpx
 import pytest
 from needs import needs
 from processes import free_port
+from toyshop import TOYS, in_a_checkout
 
 pytestmark = pytest.mark.docs
 
@@ -46,6 +48,12 @@ class Block:
         """Why it is not run."""
         found = _NOT_RUN.fullmatch(self.note)
         return found["reason"] if found else None
+
+    @property
+    def file(self) -> str | None:
+        """Where it lies, in the repository."""
+        match = re.fullmatch(r"file: (\S+)", self.note)
+        return match[1] if match else None
 
     @property
     def status(self) -> int:
@@ -130,7 +138,10 @@ def test_the_commands_of_a_page_work_in_their_order(
     with ExitStack() as until_the_end:
         for block in blocks(page):
             body = block.body.replace("localhost:8000", f"localhost:{environment['PORT']}")
-            if block.language == "json" and said:  # it shows what the block above it printed
+            if block.file:
+                (checkout / block.file).parent.mkdir(exist_ok=True)
+                (checkout / block.file).write_text(body, encoding="utf-8")
+            elif block.language == "json" and said:  # it shows what the block above it printed
                 assert answers(said)[0].keys() == json.loads(body).keys(), block.where
             elif block.language == "bash" and "invoke serve" in body and not block.reason:
                 until_the_end.enter_context(served(body.strip(), checkout, environment, tmp_path / "log"))
@@ -163,5 +174,11 @@ def test_a_command_that_is_not_run_is_named_with_the_reason(block: Block) -> Non
 def test_every_block_says_what_it_is_and_every_remark_is_understood() -> None:
     assert len(RUN) >= 5
     for block in ALL:
-        assert block.language in {"bash", "json", "mermaid", "text", "yaml"}, block.where
-        assert not block.note or block.reason or block.status or block.language != "bash", block.where
+        assert block.language in {"bash", "json", "mermaid", "python", "text", "yaml"}, block.where
+        assert not block.note or block.reason or block.status or block.file or block.language != "bash", block.where
+
+
+def test_the_page_on_inputs_and_tasks_shows_those_that_the_tests_add() -> None:
+    shown = {block.file: block.body for block in blocks(DOCS / "how-to" / "add-an-input-or-a-task.md") if block.file}
+    added = [file for file in TOYS.rglob("*") if file.suffix in {".py", ".yaml"}]
+    assert shown == {in_a_checkout(file): file.read_text(encoding="utf-8") for file in added}

@@ -26,8 +26,8 @@ class Docker:
         return done
 
     def inspect(self, image: str) -> dict[str, Any]:
-        found: list[dict[str, Any]] = json.loads(self.run("image", "inspect", image).stdout)
-        return found[0]
+        images: list[dict[str, Any]] = json.loads(self.run("image", "inspect", image).stdout)
+        return images[0]
 
     def start(self, image: str, *options: str) -> "Container":
         started = self.run("run", "--detach", *HARDENED, "--memory=1g", *options, image)
@@ -49,8 +49,8 @@ class Compose:
         return done
 
     def container(self, service: str) -> "Container":
-        found = self.run("ps", "--all", "--quiet", service).stdout.strip()
-        return Container(self.docker, found, f"http://127.0.0.1:{self.ports[service]}")
+        container = self.run("ps", "--all", "--quiet", service).stdout.strip()
+        return Container(self.docker, container, f"http://127.0.0.1:{self.ports[service]}")
 
 
 @dataclass

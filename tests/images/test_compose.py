@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 from containers import Compose, Container, Docker
-from references import publish_watchable
 from processes import free_port
+from references import publish_watchable
 
 from boatyard.storage import open_storage
 

@@ -79,7 +79,7 @@ def test_the_alarm_rings_for_what_is_new_and_clears_once_it_is_learned(config: C
     ask(config, said_now(), judged=True)
     ringing = look(config)
     assert ringing.alarm
-    assert "accuracy" in {verdict.name for verdict in ringing.verdicts if verdict.drifted}
+    assert "quality" in {verdict.name for verdict in ringing.verdicts if verdict.drifted}
     assert "embedding" in {verdict.name for verdict in ringing.verdicts if verdict.suspicious}
 
     outcome = retrain(config)

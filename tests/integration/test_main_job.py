@@ -61,10 +61,11 @@ def messages() -> list[tuple[str, str]]:
 def test_the_bundled_rows_become_a_model_in_production_that_is_better_than_the_baseline(world: World) -> None:
     manifest = world.published.bundle.manifest
     assert aliases(world.storage, "inbox") == {"production": manifest.version}
-    served, baseline = manifest.metrics["served"], manifest.metrics["baseline"]
-    assert served["rows"] == 413
-    assert served["accuracy"] > baseline["accuracy"] > 0.5
-    assert manifest.metrics["precision"] == "int8"
+    served, baseline = manifest.metrics.served[0], manifest.metrics.baseline[0]
+    assert manifest.metrics.rows == 413
+    assert served.name == baseline.name == "accuracy"
+    assert served.value > baseline.value > 0.5
+    assert manifest.metrics.precision == "int8"
 
 
 def test_it_answers_over_http_one_message_and_several(world: World) -> None:
@@ -101,9 +102,9 @@ def test_what_people_say_is_journalled_watched_and_learned(world: World, message
     settings = MonitorSettings(world.config.paths.storage, parse_reference("inbox"))
     findings, page = Monitor(settings, days=1).run()
     assert findings.quality.feedback == JUDGED
-    assert findings.quality.accuracy is not None
+    assert findings.quality.score is not None
     right = sum(answer["label"] == label for answer, (_, label) in zip(answers, messages, strict=True))
-    assert findings.quality.accuracy == pytest.approx(right / JUDGED)
+    assert findings.quality.score.value == pytest.approx(right / JUDGED)
     assert "inbox: drift" in page
 
     before = aliases(world.storage, "inbox")["production"]

@@ -14,20 +14,21 @@ import torch
 from safetensors.torch import load_file
 from stages import plants_config, small_config
 
+from boatyard import inputs
 from boatyard.bundle.predict import Predictor
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
 from boatyard.data.encode import encode
 from boatyard.data.prepare import prepare
-from boatyard.export.run import Parity, _write_reference
-from boatyard.inputs import training
+from boatyard.export.run import _write_reference
 from boatyard.inputs.protocol import Feeds
 from boatyard.inputs.text.graph import quantize_graph
-from boatyard.model import open_network, predict
+from boatyard.model import Served, open_network, predict
 from boatyard.pipeline.publish import Published
 from boatyard.pipeline.run import run_pipeline
 from boatyard.registry import aliases, versions
 from boatyard.storage import open_storage
+from boatyard.tasks.classification.parity import refusal
 from boatyard.train.trained import open_trained
 
 pytestmark = pytest.mark.integration
@@ -53,10 +54,10 @@ def finished(plants_in_production: Path, tmp_path_factory: pytest.TempPathFactor
 def test_never_seen_rows_become_a_model_under_the_users_name_that_answers(finished: Finished) -> None:
     manifest = finished.published.bundle.manifest
     assert manifest.name == "plants"
-    assert manifest.labels == ["delivery", "light", "pests", "watering"]
+    assert manifest.target["labels"] == ["delivery", "light", "pests", "watering"]
     predictor = Predictor(finished.published.bundle)
-    row = predictor.model.parse({"text": "my parcel with the ivy is late"})  # the column was called `question`
-    assert predictor.answer([row])[0].label == "delivery"
+    row = predictor.input.parse({"text": "my parcel with the ivy is late"})  # the column was called `question`
+    assert predictor.answer([row])[0].answer["label"] == "delivery"
     assert aliases(open_storage(finished.config.paths.storage), "plants") == {"production": manifest.version}
 
 
@@ -76,8 +77,11 @@ def test_a_published_bundle_holds_what_the_next_person_needs(finished: Finished)
         assert file in manifest.files
     assert not any(name.endswith((".pkl", ".pt", ".bin", ".pth")) for name in manifest.files)
     assert manifest.config["data"]["name"] == "plants"
-    assert manifest.metrics["served"]["rows"] == manifest.metrics["trained"]["rows"] > 0
-    assert f"{manifest.metrics['served']['accuracy']:.4f}" in (folder / "MODEL_CARD.md").read_text()
+    assert manifest.metrics.rows > 0
+    assert {score.name for score in manifest.metrics.baseline} < {score.name for score in manifest.metrics.served}
+    card = (folder / "MODEL_CARD.md").read_text()
+    assert f"{manifest.metrics.served[0].value:.4f}" in card
+    assert "one of 4 classes: delivery, light, pests, watering" in card
     assert "paths" not in manifest.config
 
 
@@ -94,13 +98,13 @@ def test_the_fp32_graph_says_what_the_network_says(finished: Finished, tmp_path:
     prepared = prepare(config)
     encoded = encode(config, prepared)
     trained = open_trained(config, encoded)
-    kind = training("text")
-    kind.export_graph(trained.folder, tmp_path / "fp32.onnx")
-    expected = predict(config, open_network(config, trained.folder), encoded.folder, encoded.splits["test"])
+    input_, network = inputs.training("text"), open_network(trained.folder)
+    expected = predict(config, network, encoded.folder, encoded.splits["test"])["probabilities"]
+    input_.export_graph(Served(network), ["logits", "probabilities", "embedding"], tmp_path / "fp32.onnx")
 
     session = ort.InferenceSession(tmp_path / "fp32.onnx")
     names = {node.name for node in session.get_inputs()}
-    batch = kind.Inputs(encoded.folder).collate(encoded.splits["test"].to_list())
+    batch = input_.open_encoder(encoded.folder).collate(encoded.splits["test"].to_list())
     types = torch.zeros_like(batch["input_ids"])
     feeds = {n: t.numpy() for n, t in {**batch, "token_type_ids": types}.items() if n in names}
     found = session.run(["probabilities"], feeds)[0]
@@ -108,39 +112,43 @@ def test_the_fp32_graph_says_what_the_network_says(finished: Finished, tmp_path:
 
 
 def test_an_int8_answer_does_not_depend_on_the_rest_of_the_batch(finished: Finished) -> None:
-    assert finished.published.bundle.manifest.metrics["precision"] == "int8"
+    assert finished.published.bundle.manifest.metrics.precision == "int8"
     predictor = Predictor(finished.published.bundle)
     rows = prepare(finished.config).rows("train")
     long = (" ".join(text for (text,) in rows),)
-    alone = np.concatenate([predictor.outputs([row]).probabilities for row in rows])
-    beside = np.concatenate([predictor.run_batch(predictor.model.encode([row, long]))[1][:1] for row in rows])
-    together = predictor.outputs(rows, batch_size=len(rows)).probabilities
+    alone = np.concatenate([predictor.outputs([row])["probabilities"] for row in rows])
+    beside = np.concatenate(
+        [predictor.run_batch(predictor.input.encode([row, long]))["probabilities"][:1] for row in rows]
+    )
+    together = predictor.outputs(rows, batch_size=len(rows))["probabilities"]
     for other in (beside, together):
         assert (alone.argmax(1) == other.argmax(1)).all()
         assert np.abs(alone - other).max() < 0.01
 
 
+def refused(fp32: float, int8: float, agreement: float, noise: float = 0.0) -> str | None:
+    figures = {"fp32_accuracy": fp32, "int8_accuracy": int8, "agreement": agreement, "noise": noise}
+    return refusal(figures, max_accuracy_loss=0.005, min_agreement=0.98)
+
+
 @pytest.mark.parametrize(
-    ("parity", "why"),
-    [
-        (Parity(0.95, 0.944, 0.99, 0.0005), "loses 0.60% of accuracy"),
-        (Parity(0.95, 0.95, 0.979, 0), "keeps 97.90% of"),
-    ],
+    ("figures", "why"),
+    [((0.95, 0.944, 0.99, 0.0005), "loses 0.60% of accuracy"), ((0.95, 0.95, 0.979), "keeps 97.90% of")],
 )
-def test_int8_past_either_limit_is_refused_in_one_sentence(parity: Parity, why: str) -> None:
-    refusal = parity.refusal(max_accuracy_loss=0.005, min_agreement=0.98)
-    assert refusal is not None
-    assert refusal.startswith("int8 is refused: ")
-    assert why in refusal
+def test_int8_past_either_limit_is_refused_in_one_sentence(figures: tuple[float, ...], why: str) -> None:
+    sentence = refused(*figures)
+    assert sentence is not None
+    assert sentence.startswith("int8 is refused: ")
+    assert why in sentence
 
 
 def test_int8_within_both_limits_is_accepted() -> None:
-    assert Parity(0.95, 0.946, 0.98, 0).refusal(max_accuracy_loss=0.005, min_agreement=0.98) is None
+    assert refused(0.95, 0.946, 0.98) is None
 
 
 def test_what_may_be_chance_refuses_nothing() -> None:
-    assert Parity(0.95, 0.942, 0.99, noise=0.004).refusal(max_accuracy_loss=0.005, min_agreement=0.98) is None
-    assert Parity(0.95, 0.942, 0.99, noise=0.002).refusal(max_accuracy_loss=0.005, min_agreement=0.98) is not None
+    assert refused(0.95, 0.942, 0.99, noise=0.004) is None
+    assert refused(0.95, 0.942, 0.99, noise=0.002) is not None
 
 
 def test_a_refused_int8_graph_leaves_fp32_to_be_served(
@@ -154,11 +162,12 @@ def test_a_refused_int8_graph_leaves_fp32_to_be_served(
                 tensor.CopyFrom(onnx.numpy_helper.from_array(0 * onnx.numpy_helper.to_array(tensor), tensor.name))
         onnx.save(model, int8)
 
-    monkeypatch.setattr(training("text"), "quantize_graph", without_words)
+    monkeypatch.setattr(inputs.training("text"), "quantize_graph", without_words, raising=False)
     config = plants_config(finished.root, finished.rows, "export.min_agreement=0.97", "publish.alias=null")
     metrics = run_pipeline(config).bundle.manifest.metrics
-    assert metrics["parity"]["agreement"] < 0.97
-    assert metrics["precision"] == "fp32"
+    assert metrics.parity is not None
+    assert metrics.parity["agreement"] < 0.97
+    assert metrics.precision == "fp32"
     assert "int8 is refused" in caplog.text
 
 
@@ -167,7 +176,7 @@ def test_a_worse_version_is_published_but_not_promoted(finished: Finished) -> No
     storage = open_storage(finished.config.paths.storage)
     assert worse.bundle.manifest.version in versions(storage, "plants")
     assert worse.refusal is not None
-    assert "of the same test rows" in worse.refusal
+    assert "on the same test rows" in worse.refusal
     assert aliases(storage, "plants")["production"] == finished.published.bundle.manifest.version
 
 
@@ -176,13 +185,13 @@ def test_training_goes_on_from_a_published_encoder(finished: Finished) -> None:
     still = "train.max_steps=1", "train.learning_rate=1e-9", "publish.alias=null"
     config = plants_config(finished.root, finished.rows, f"model.name={folder}", *still)
     before, after = (load_file(f / "model.safetensors") for f in (folder, run_pipeline(config).bundle.folder))
-    encoder = [name for name in before if name.startswith("encoder.")]
+    encoder = [name for name in before if name.startswith("backbone.")]
     assert encoder
     assert all(torch.allclose(before[name], after[name], atol=1e-6) for name in encoder)
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "why"),
     [
         (None, "cannot be read: .*no such file"),
         ("text\n", "has no rows"),
@@ -192,13 +201,13 @@ def test_training_goes_on_from_a_published_encoder(finished: Finished) -> None:
     ],
 )
 def test_a_reference_that_cannot_be_used_is_one_sentence_before_the_training(
-    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None, told: str
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None, why: str
 ) -> None:
     monkeypatch.setattr("boatyard.pipeline.run.train", lambda *_: pytest.fail("it trains in vain"))
     file = tmp_path / "reference.csv"
     if content is not None:
         file.write_text(content)
-    with pytest.raises(UserError, match=rf"export\.reference=\S+ {told}"):
+    with pytest.raises(UserError, match=rf"export\.reference=\S+ {why}"):
         run_pipeline(plants_config(finished.root, finished.rows, f"export.reference={file}"))
 
 
@@ -209,7 +218,8 @@ def test_a_reference_too_small_to_notice_drift_with_is_a_warning(
     file = tmp_path / "rows.csv"
     file.write_text("text\n" + "my fern is dry\n" * rows)
     predictor = Predictor(finished.published.bundle)
-    _write_reference(tmp_path / "reference.parquet", predictor, prepare(finished.config), str(file))
+    config = plants_config(finished.root, finished.rows, f"export.reference={file}")
+    _write_reference(tmp_path / "reference.parquet", predictor, prepare(finished.config), config)
     assert (f"the reference has {rows} of the 100 rows that the monitor needs" in caplog.text) == warned
 
 
@@ -227,7 +237,7 @@ def test_two_text_columns_are_answered_as_a_pair_and_what_no_server_takes_is_no_
     config = small_config(tmp_path, "data=fakenews", f"data.path={rows}", "export.precision=fp32")
     published = run_pipeline(config)
     predictor = Predictor(published.bundle)
-    assert published.bundle.manifest.input_schema["required"] == ["title", "text"]
+    assert published.bundle.manifest.request_schema["required"] == ["title", "text"]
     assert [example["title"] for example in published.bundle.manifest.examples] == ["news 1", "news 12", "news 13"]
-    row = predictor.model.parse({"title": "news", "text": "the shop at number 99 sells stones"})
-    assert predictor.answer([row])[0].label == "false"
+    row = predictor.input.parse({"title": "news", "text": "the shop at number 99 sells stones"})
+    assert predictor.answer([row])[0].answer["label"] == "false"

@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 import pytest
 from stages import plants_config
 
-from boatyard.config.cli import run
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
 from boatyard.data.encode import encode
@@ -98,49 +97,6 @@ def test_the_buckets_are_strictly_ascending_and_part_the_rows(tmp_path: Path, pr
     assert len(buckets) >= min(8, len(set(prices)) - 1)
 
 
-@pytest.mark.parametrize(
-    ("price", "sentence"),
-    [
-        ("", "has no value; every row needs a number"),
-        ("  ", "has no value; every row needs a number"),
-        (None, "has no value; every row needs a number"),
-        ("1,000", "holds '1,000'; expected a number such as 1234.5"),
-        ("12 EUR", "holds '12 EUR'; expected a number such as 1234.5"),
-        ("cheap" * 20, "holds 'cheapcheapcheapcheapcheapcheapcheapcheap…'; expected a number"),
-        ("nan", "holds 'nan'; expected a number such as 1234.5"),
-        ("-inf", "holds '-inf'; expected a number such as 1234.5"),
-        ("1e16", "holds 1e+16; expected a number between -1e+15 and 1e+15"),
-        (-(10**400), "holds -inf; expected a number between -1e+15 and 1e+15"),
-        (True, "holds True; expected a number such as 1234.5"),
-        ([1], "holds [1]; expected a number such as 1234.5"),
-    ],
-    ids=lambda value: str(value)[:30],
-)
-def test_what_is_no_number_stops_the_run_with_its_place(tmp_path: Path, price: object, sentence: str) -> None:
-    rows = write_jsonl(tmp_path / "rows.jsonl", [*PRICES, price])
-    with pytest.raises(UserError) as refusal:
-        prepare(config(tmp_path, rows))
-    assert str(refusal.value).startswith(f"rows.jsonl, row 81, column 'price': {sentence}")
-
-
-@pytest.mark.parametrize("price", [float("nan"), float("inf")])
-def test_what_parquet_has_for_no_number_is_none(tmp_path: Path, price: float) -> None:
-    with pytest.raises(UserError, match=rf"^rows\.parquet, row 81, column 'price': holds {price:g}; expected a number"):
-        prepare(config(tmp_path, write_parquet(tmp_path / "rows.parquet", [*PRICES, price])))
-
-
-@pytest.mark.parametrize(("price", "number"), [(" 12 ", 12), ("+1e3", 1000), ("-.5", -0.5), ("7.", 7)])
-def test_a_text_in_digits_is_a_number(tmp_path: Path, price: str, number: float) -> None:
-    prepared = prepare(config(tmp_path, write_csv(tmp_path / "rows.csv", [*PRICES, price])))
-    (arrived,) = (
-        target
-        for split in prepared.splits
-        for (text,), target in zip(prepared.rows(split), prepared.targets(split), strict=True)
-        if text == texts(81)[-1]
-    )
-    assert arrived == number
-
-
 def test_rows_set_aside_come_with_the_reason_and_the_cell_as_it_was(tmp_path: Path) -> None:
     rows = write_csv(tmp_path / "rows.csv", [*PRICES, "1,000", ""])
     with rows.open("a") as file:
@@ -163,18 +119,6 @@ def test_large_numbers_that_differ_in_their_last_digit_are_shown_apart(tmp_path:
         file.write("a fern in pot number 80,1234568\n")
     with pytest.raises(UserError, match=r"row 83, column 'price': says 1234568, but the same content .* says 1234567"):
         prepare(config(tmp_path, rows))
-
-
-def test_numbers_that_are_all_the_same_end_in_one_sentence_and_status_2(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    rows = write_csv(tmp_path / "rows.csv", [1250000] * 80)
-    places = [f"paths.{place}={tmp_path / place}" for place in ("processed", "reports")]
-    words = ["data=csv", f"data.path={rows}", "data.name=plants", "data.text_columns=[question]"]
-    assert run("data", "", prepare, [*words, "data.task=regression", "data.target=price", *places]) == 2
-    assert capsys.readouterr().err.splitlines()[-1] == (
-        "data: rows.csv: every training row has the same number, 1250000: there is nothing to learn"
-    )
 
 
 def test_the_report_shows_how_the_numbers_lie(tmp_path: Path) -> None:

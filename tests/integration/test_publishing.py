@@ -15,11 +15,13 @@ from boatyard.bundle.manifest import Bundle, BundleError, open_bundle
 from boatyard.config.compose import load_config
 from boatyard.config.schema import Config
 from boatyard.data.prepare import Prepared, prepare
-from boatyard.evaluate.served import served_accuracy
+from boatyard.evaluate.served import served_score
+from boatyard.inputs.text.serving import request_schema
 from boatyard.pipeline.publish import Published, publish_bundle
 from boatyard.registry import Reference
 from boatyard.retrain.run import retrain
 from boatyard.storage import Storage
+from boatyard.tasks.score import Score
 
 pytestmark = pytest.mark.integration
 
@@ -50,7 +52,7 @@ def sealed(tmp_path: Path) -> Sealed:
 
     def make(**changes: Any) -> Bundle:
         folder = tmp_path / f"candidate-{next(made)}"
-        write_bundle(folder, **{"metrics": {"served": {"accuracy": 1.0}}, **changes})
+        write_bundle(folder, **changes)
         return open_bundle(folder)
 
     return make
@@ -74,6 +76,28 @@ def test_what_no_server_could_answer_with_displaces_nothing_and_is_not_published
     assert registry.versions(storage, "inbox") == [good]
 
 
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"request_schema": request_schema(["text"], max_characters=100)}, "it takes other input; `invoke promote"),
+        ({"truth_schema": {"type": "object"}}, "it answers another question; `invoke promote"),
+    ],
+)
+def test_production_that_cannot_be_compared_stays(
+    config: Config,
+    prepared: Prepared,
+    storage: Storage,
+    sealed: Sealed,
+    publish: Publish,
+    changes: dict[str, Any],
+    why: str,
+) -> None:
+    other = publish(bias=ALWAYS_ONE, **changes).version
+    registry.promote(storage, "inbox", other)
+    assert str(publish_bundle(config, prepared, sealed()).refusal).startswith(why)
+    assert production(storage) == other
+
+
 def test_what_an_operator_promotes_while_versions_are_compared_stays(
     config: Config,
     prepared: Prepared,
@@ -85,11 +109,11 @@ def test_what_an_operator_promotes_while_versions_are_compared_stays(
     bad, chosen = publish(bias=ALWAYS_ONE).version, publish(bias=(0, 0, 1)).version
     registry.promote(storage, "inbox", bad)
 
-    def slow(*given: Any) -> float:
+    def slow(*arguments: Any) -> Score:
         registry.promote(storage, "inbox", chosen)
-        return served_accuracy(*given)
+        return served_score(*arguments)
 
-    monkeypatch.setattr("boatyard.pipeline.publish.served_accuracy", slow)
+    monkeypatch.setattr("boatyard.pipeline.publish.served_score", slow)
     published = publish_bundle(config, prepared, sealed())
     assert published.refusal is not None
     assert f"it points at {chosen} now, and not at {bad}" in published.refusal
@@ -107,8 +131,8 @@ def test_an_alias_that_an_operator_made_while_the_first_version_was_published_st
 ) -> None:
     chosen = publish(bias=(0, 0, 1)).version
 
-    def before_the_operator(*given: Any) -> dict[str, str]:
-        seen = registry.aliases(*given)
+    def before_the_operator(*arguments: Any) -> dict[str, str]:
+        seen = registry.aliases(*arguments)
         registry.promote(storage, "inbox", chosen)
         return seen
 
@@ -144,7 +168,10 @@ def journal(storage: Storage, version: str) -> None:
     for label, words in WORDS.items():
         for number in range(67):
             facts = {"id": f"{words[0]}{number}", "time": "2026-01-01T00:00:00.000+00:00"}
-            asked = {"model": "inbox", "version": version, "input": {"text": f"the {words[1]} again {number}"}}
-            lines += [{"event": "prediction", **facts, **asked}, {"event": "feedback", **facts, "label": label}]
+            asked = {"model": "inbox", "version": version, "request": {"text": f"the {words[1]} again {number}"}}
+            lines += [
+                {"event": "prediction", **facts, **asked, "answer": {}},
+                {"event": "feedback", **facts, "truth": {"label": label}},
+            ]
     content = "".join(json.dumps(line) + "\n" for line in lines).encode()
     storage.write_once("journal/date=2026-01-01/a-1.jsonl.gz", gzip.compress(content))

@@ -11,15 +11,16 @@ from bundles import WORDS, Publish
 from boatyard import registry
 from boatyard.bundle.predict import Predictor
 from boatyard.config.schema import Staging
-from boatyard.inputs.text.serving import input_schema
+from boatyard.inputs.text.serving import request_schema
 from boatyard.registry import staging
 from boatyard.registry.staging import Measured, Speed, find_refusals, measure_speed
 from boatyard.storage import Storage
+from boatyard.tasks.score import Score
 
 pytestmark = pytest.mark.integration
 
 LIMITS = Staging(max_megabytes=100, max_slowdown=1.5, max_score_loss=0.01)
-PRODUCTION = Measured("before", 50, Speed(p95_ms=10, rows_per_second=900), accuracy=0.9)
+PRODUCTION = Measured("before", 50, Speed(p95_ms=10, rows_per_second=900), Score("accuracy", 0.9))
 
 Stage = Callable[..., int]
 
@@ -35,7 +36,7 @@ def stage(tmp_path: Path, storage: Storage) -> Stage:  # noqa: ARG001 - made bef
     places = [f"paths.{place}={tmp_path / place}" for place in ("processed", "runs", "reports", "storage")]
 
     def ask(version: str, *overrides: str) -> int:
-        data = "data=csv", "data.name=inbox", f"data.path={rows}", "data.target=label"
+        data = "data=csv", "data.name=inbox", f"data.path={rows}", "data.label_column=label"
         return staging.main(["inbox", version, *data, *places, "staging.max_slowdown=100", *overrides])
 
     return ask
@@ -62,8 +63,8 @@ def test_a_less_accurate_version_is_refused_with_both_numbers(
     registry.promote(storage, "inbox", before)
     assert stage(after) == 1
     (refusal,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("- ")]
-    assert "it is right on 0." in refusal
-    assert "production on 1.0000" in refusal
+    assert "its accuracy is 0." in refusal
+    assert "production's 1.0000" in refusal
     assert stage(after, "staging.max_score_loss=0.9") == 0
 
 
@@ -89,23 +90,23 @@ def test_a_version_that_takes_other_input_is_refused(
     stage: Stage, storage: Storage, publish: Publish, capsys: pytest.CaptureFixture[str]
 ) -> None:
     registry.promote(storage, "inbox", publish().version)
-    longer = publish(input_schema=input_schema(["text"], max_characters=100), bias=(0, 0.1, 0)).version
+    longer = publish(request_schema=request_schema(["text"], max_characters=100), bias=(0, 0.1, 0)).version
     assert stage(longer) == 1
     assert "- it takes other input than production" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "sentence"),
     [
         (["data.name=other"], "stage: the rows are of other, not of inbox"),
         (["data.text_columns=[subject,text]"], "stage: inbox@"),
     ],
 )
 def test_rows_that_are_not_the_models_are_one_sentence_and_status_2(
-    stage: Stage, publish: Publish, capsys: pytest.CaptureFixture[str], changes: list[str], said: str
+    stage: Stage, publish: Publish, capsys: pytest.CaptureFixture[str], changes: list[str], sentence: str
 ) -> None:
     assert stage(publish().version, *changes) == 2
-    assert capsys.readouterr().err.splitlines()[-1].startswith(said)
+    assert capsys.readouterr().err.splitlines()[-1].startswith(sentence)
 
 
 def test_an_unknown_version_is_one_sentence_and_status_2(
@@ -121,28 +122,48 @@ def test_a_slower_version_is_seen_to_be_slower(
 ) -> None:
     bundle = registry.fetch(storage, registry.Reference("inbox", publish().version), tmp_path / "fetched")
     quick, slow = Predictor(bundle), Predictor(bundle)
-    encode = slow.model.encode
+    encode = slow.input.encode
     monkeypatch.setattr(
-        slow.model, "encode", lambda rows: (encode([row for row in rows for _ in range(300)]), encode(rows))[1]
+        slow.input, "encode", lambda rows: (encode([row for row in rows for _ in range(300)]), encode(rows))[1]
     )
-    row = quick.model.parse({"text": "my card"})
+    row = quick.input.parse({"text": "my card"})
     of_slow, of_quick = measure_speed([slow, quick], [row] * 20)
     assert of_slow.p95_ms > 1.5 * of_quick.p95_ms
     assert of_slow.rows_per_second < of_quick.rows_per_second / 1.5
 
 
 @pytest.mark.parametrize(
-    ("candidate", "said"),
+    ("candidate", "sentences"),
     [
         (PRODUCTION, []),
-        (replace(PRODUCTION, accuracy=0.895, speed=Speed(14.9, 601)), []),
-        (replace(PRODUCTION, accuracy=0.88), ["it is right on 0.8800 of the test rows, production on 0.9000"]),
+        (replace(PRODUCTION, score=Score("accuracy", 0.895), speed=Speed(14.9, 601)), []),
+        (
+            replace(PRODUCTION, score=Score("accuracy", 0.88)),
+            ["its accuracy is 0.8800 on the test rows, production's 0.9000"],
+        ),
         (replace(PRODUCTION, speed=Speed(16, 900)), ["95% of answers take up to 16.00 ms, production's 10.00 ms"]),
         (replace(PRODUCTION, speed=Speed(10, 500)), ["it answers 500 rows a second, production 900"]),
         (replace(PRODUCTION, megabytes=101), ["it has 101.0 MB; staging.max_megabytes is 100"]),
     ],
 )
-def test_each_limit_refuses_what_is_past_it_and_nothing_else(candidate: Measured, said: list[str]) -> None:
-    found = list(find_refusals(LIMITS, candidate, PRODUCTION))
-    assert len(found) == len(said)
-    assert all(sentence.startswith(start) for sentence, start in zip(found, said, strict=True))
+def test_each_limit_refuses_what_is_past_it_and_nothing_else(candidate: Measured, sentences: list[str]) -> None:
+    refusals = list(find_refusals(LIMITS, candidate, PRODUCTION))
+    assert len(refusals) == len(sentences)
+    assert all(refusal.startswith(start) for refusal, start in zip(refusals, sentences, strict=True))
+
+
+def test_where_less_is_better_a_larger_error_is_refused_and_a_smaller_one_is_not() -> None:
+    def candidate(error: float) -> Measured:
+        return replace(PRODUCTION, score=Score("mean_absolute_error", error, higher_is_better=False))
+
+    assert not list(find_refusals(LIMITS, candidate(2.0), candidate(3.0)))
+    (sentence,) = find_refusals(LIMITS, candidate(3.1), candidate(3.0))
+    assert sentence.startswith("its mean absolute error is 3.1000 on the test rows, production's 3.0000")
+
+
+def test_a_version_that_answers_another_question_is_refused(
+    stage: Stage, storage: Storage, publish: Publish, capsys: pytest.CaptureFixture[str]
+) -> None:
+    registry.promote(storage, "inbox", publish(truth_schema={"type": "object"}).version)
+    assert stage(publish(bias=(0, 0.1, 0)).version) == 1
+    assert "- it answers another question than production" in capsys.readouterr().out

@@ -2,26 +2,26 @@ import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
+from boatyard.data import report
 from boatyard.data.plots import lengths_png
 from boatyard.data.report import write_data_report
 from boatyard.data.summary import DataSummary, Issue
-from boatyard.tasks.classification import plots
-from boatyard.tasks.classification.data_report import data_facts
-from boatyard.tasks.classification.plots import labels_png
+from boatyard.tasks.classification import data_plots
+from boatyard.tasks.classification.data_plots import labels_png
+from boatyard.tasks.classification.data_report import data_section, imbalance
+from boatyard.tasks.regression.data_plots import targets_png
 
 pytestmark = pytest.mark.unit
 
 
-def targets(*counts: int) -> NDArray[np.int32]:
-    """So many rows of each label."""
-    return np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+def targets(train: list[int], test: list[int]) -> dict[str, np.ndarray]:
+    """As many rows of each label as these say."""
+    return {split: np.repeat(np.arange(len(rows)), rows) for split, rows in (("train", train), ("test", test))}
 
 
 SUMMARY = DataSummary(
@@ -31,7 +31,7 @@ SUMMARY = DataSummary(
     fields=["text"],
     target={"labels": ["card", "rate"]},
     split_rows={"train": 30, "test": 10},
-    targets={"train": targets(20, 10), "test": targets(6, 4)},
+    targets=targets(train=[20, 10], test=[6, 4]),
     lengths={"train": np.arange(1, 31), "test": list(range(1, 11))},
     length_unit="words",
     issues=[],
@@ -40,6 +40,22 @@ SUMMARY = DataSummary(
     quarantined=0,
     quarantine_file=None,
 )
+NUMBERS = replace(
+    SUMMARY,
+    target={"unit": "$", "minimum": 1.0, "maximum": 30.0, "mean": 15.5, "std": 8.7, "buckets": [15.0, 30.0]},
+    targets={"train": np.arange(1.0, 31.0), "test": np.zeros(0)},
+)
+
+
+def render(summary: DataSummary) -> str:
+    """The part that is the same of all tasks."""
+    return report.render(summary, [])
+
+
+def of_labels(folder: Path, summary: DataSummary) -> str:
+    """The part on labels."""
+    (section,) = data_section(summary, folder)
+    return "\n\n".join(section.parts)
 
 
 def issues(severity: str, kind: str, count: int) -> list[Issue]:
@@ -50,18 +66,12 @@ def with_issues(*found: Issue) -> DataSummary:
     return replace(SUMMARY, issues=found, issue_counts=Counter(f"{i.severity}:{i.kind}" for i in found))
 
 
-def render(summary: DataSummary) -> str:
-    """The report of labelled rows."""
-    with TemporaryDirectory() as folder:
-        return write(Path(folder), summary)
-
-
 def write(folder: Path, summary: DataSummary, task: str = "classification") -> str:
     write_data_report(folder, summary, task)
     return (folder / "report.md").read_text(encoding="utf-8")
 
 
-def test_the_report_opens_with_rows_labels_sources_and_fingerprint() -> None:
+def test_the_report_opens_with_rows_sources_and_fingerprint() -> None:
     report = render(SUMMARY)
     for line in (
         "| Rows, train | 30 |",
@@ -76,23 +86,22 @@ def test_lengths_are_told_by_percentiles_that_some_row_has() -> None:
     assert "| train | 16 | 29 | 30 | 30 |" in render(SUMMARY)
 
 
-def test_the_imbalance_is_told_and_warned_of_only_when_it_misleads() -> None:
-    even = render(SUMMARY)
+def test_the_imbalance_is_told_and_warned_of_only_when_it_misleads(tmp_path: Path) -> None:
+    even = of_labels(tmp_path, SUMMARY)
     assert "2 labels; the largest has 1.9 times the rows of the smallest." in even
     assert "uneven" not in even
-    uneven = replace(SUMMARY, targets={"train": targets(100, 8), "test": targets(10, 2)})
-    assert "11.0 times" in (report := render(uneven))
-    assert "uneven" in report
+    uneven = of_labels(tmp_path, replace(SUMMARY, targets=targets(train=[100, 8], test=[10, 2])))
+    assert "11.0 times" in uneven
+    assert "uneven" in uneven
 
 
 def test_a_label_without_any_row_does_not_make_the_imbalance_infinite() -> None:
-    lacking = replace(SUMMARY, targets={"train": targets(20, 0), "test": targets(6, 0)})
-    assert data_facts(lacking)["imbalance"] == 1
+    assert imbalance(np.array([26, 0])) == 1
 
 
-def test_a_label_that_a_split_lacks_is_named() -> None:
-    lacking = replace(SUMMARY, targets={"train": targets(20, 10), "test": targets(10, 0)})
-    assert "Without a row in test: rate." in render(lacking)
+def test_a_label_that_a_split_lacks_is_named(tmp_path: Path) -> None:
+    lacking = replace(SUMMARY, targets=targets(train=[20, 10], test=[10, 0]))
+    assert "Without a row in test: rate." in of_labels(tmp_path, lacking)
 
 
 def test_clean_rows_have_no_findings() -> None:
@@ -130,9 +139,8 @@ def test_the_report_says_where_rows_were_set_aside() -> None:
     assert "12 rows were set aside in quarantine.csv." in report
 
 
-def test_samples_are_shown_by_group() -> None:
-    report = render(SUMMARY)
-    assert "| card | where is it |\n|  | my card |\n| rate | a title &#124; a text |" in report
+def test_samples_are_shown_by_their_groups() -> None:
+    assert "| card | where is it |\n|  | my card |\n| rate | a title &#124; a text |" in render(SUMMARY)
 
 
 def test_the_json_holds_the_facts_without_every_length(tmp_path: Path) -> None:
@@ -143,14 +151,17 @@ def test_the_json_holds_the_facts_without_every_length(tmp_path: Path) -> None:
     assert facts["issue_counts"] == {"error:empty": 1}
     assert facts["issues"][0]["row"] == 2
     assert facts["imbalance"] == pytest.approx(26 / 14)
+    assert facts["labels"] == ["card", "rate"]
+    assert facts["label_counts"] == {"train": [20, 10], "test": [6, 4]}
 
 
 def test_hostile_names_labels_and_rows_break_nothing(tmp_path: Path) -> None:
     hostile = "a | b\n\n# c `d` <script>x</script> $x_{$ \udc80"
     issue = Issue("error", "bad_bytes", hostile, hostile, 2, hostile)
-    target, samples = {"labels": [hostile, "rate"]}, {hostile: [hostile]}
-    summary = replace(with_issues(issue), name=hostile, target=target, samples=samples)
-    report = write(tmp_path, replace(summary, targets={"train": targets(0, 30), "test": targets(5, 5)}))
+    summary = replace(
+        with_issues(issue), name=hostile, target={"labels": [hostile, "rate"]}, samples={hostile: [hostile]}
+    )
+    report = write(tmp_path, replace(summary, targets=targets(train=[0, 30], test=[5, 5])))
     assert "<script" not in report
     assert [line for line in report.splitlines() if line.startswith("# ")] == report.splitlines()[:1]
     assert report.rstrip().splitlines()[-1].count("|") == 3
@@ -158,17 +169,24 @@ def test_hostile_names_labels_and_rows_break_nothing(tmp_path: Path) -> None:
 
 
 def test_an_empty_split_and_no_rows_at_all_are_reported(tmp_path: Path) -> None:
-    half = replace(SUMMARY, lengths={"train": [3], "test": []}, targets={"train": targets(1, 0), "test": targets(0, 0)})
+    half = replace(SUMMARY, lengths={"train": [3], "test": []}, targets=targets(train=[1, 0], test=[0, 0]))
     assert "| test | n/a | n/a | n/a | n/a |" in write(tmp_path / "half", half)
-    none = replace(
-        SUMMARY, lengths={}, target={"labels": []}, targets={"train": targets(), "test": targets()}, samples={}
-    )
+    none = replace(SUMMARY, lengths={}, target={"labels": []}, targets=targets(train=[], test=[]), samples={})
     assert "There are no rows." in write(tmp_path / "none", none)
-    assert "There are no rows." in write(tmp_path / "none", replace(none, targets={}))
+
+
+def test_numbers_are_shown_by_percentiles_with_their_unit(tmp_path: Path) -> None:
+    text = write(tmp_path, NUMBERS, "regression")
+    assert "| In &#36; | Lowest | 5% up to | Half up to | 95% up to | Highest |" in text
+    assert "| train | 1.0000 | 2.4500 | 15.50 | 28.55 | 30.00 |\n| test | n/a | n/a | n/a | n/a | n/a |" in text
+    facts = json.loads((tmp_path / "report.json").read_text())
+    assert facts["targets"]["train"] == pytest.approx({"p0": 1, "p5": 2.45, "p50": 15.5, "p95": 28.55, "p100": 30})
+    assert facts["targets"]["test"] is None
+    assert (tmp_path / "targets.png").exists()
 
 
 def height_of_labels_png(path: Path, labels: int) -> int:
-    labels_png(path, [f"label_{i}" for i in range(labels)], {"train": [5] * labels, "test": [1] * labels})
+    labels_png(path, [f"label_{i}" for i in range(labels)], {"train": np.full(labels, 5), "test": np.full(labels, 1)})
     assert path.stat().st_size < 700_000
     with Image.open(path) as picture:
         return picture.height
@@ -182,7 +200,7 @@ def test_more_labels_make_a_taller_picture_with_room_for_every_label(tmp_path: P
 
 def test_of_too_many_labels_the_ends_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ten = height_of_labels_png(tmp_path / "ten.png", 10)
-    monkeypatch.setattr(plots, "MOST_BARS", 10)
+    monkeypatch.setattr(data_plots, "MOST_BARS", 10)
     assert height_of_labels_png(tmp_path / "many.png", 2000) == ten
 
 
@@ -193,30 +211,8 @@ def test_lengths_of_any_spread_can_be_drawn(tmp_path: Path, lengths: list[int]) 
         assert picture.format == "PNG"
 
 
-NUMBERS = replace(
-    SUMMARY,
-    target={"unit": "a | b"},
-    targets={"train": np.array([1500.0, 2500.0, 3500.0]), "test": np.zeros(0)},
-    samples={"lowest third": ["a cheap one"]},
-)
-
-
-def test_numbers_are_reported_by_their_percentiles_with_their_unit(tmp_path: Path) -> None:
-    report = write(tmp_path, NUMBERS, "regression")
-    assert "## Targets\n" in report
-    assert "| In a &#124; b | Lowest | 5% up to | Half up to | 95% up to | Highest |" in report
-    assert "| train | 1,500.00 | 1,600.00 | 2,500.00 | 3,400.00 | 3,500.00 |" in report
-    assert "| test | n/a | n/a | n/a | n/a | n/a |" in report
-    assert "![Distribution of the targets](targets.png)" in report
-    assert "abel" not in report
-    facts = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
-    assert facts["targets"]["train"] == {"p0": 1500, "p5": 1600, "p50": 2500, "p95": 3400, "p100": 3500}
-    assert facts["targets"]["test"] is None
-    assert {file.name for file in tmp_path.iterdir()} == {"lengths.png", "report.json", "report.md", "targets.png"}
-
-
-@pytest.mark.parametrize("values", [[0.0, 0.0], [5.0], [], [-1e15, 0.0, 1e15], list(range(60))])
-def test_numbers_of_any_spread_can_be_drawn(tmp_path: Path, values: list[float]) -> None:
-    write(tmp_path, replace(NUMBERS, targets={"train": np.array(values, float)}), "regression")
-    with Image.open(tmp_path / "targets.png") as picture:
+@pytest.mark.parametrize("numbers", [[0.0, 0.0], [5.0], [], [-1e15, 0.0, 1e15], list(range(60))])
+def test_numbers_of_any_spread_can_be_drawn(tmp_path: Path, numbers: list[float]) -> None:
+    targets_png(tmp_path / "x.png", {"train": np.array(numbers, float), "test": np.zeros(0)}, "EUR")
+    with Image.open(tmp_path / "x.png") as picture:
         assert picture.format == "PNG"

@@ -2,8 +2,11 @@
 
 import subprocess
 import sys
+from pkgutil import iter_modules
 
 import pytest
+
+from boatyard import inputs, tasks
 
 pytestmark = pytest.mark.unit
 
@@ -19,32 +22,70 @@ TRAINING_ONLY = {
     "sklearn",
     "onnx",
 }
+SERVING_ONLY = {"fastapi", "uvicorn", "prometheus_client"}
+STREAMLIT_BRINGS = {"pandas", "pyarrow"}
+PLUGINS = [
+    *(f"boatyard.inputs.{name}" for name in inputs.names()),
+    *(f"boatyard.tasks.{name}" for name in tasks.names()),
+]
 SERVING = [
     "boatyard.api.application",
     "boatyard.api.jobs.worker",
     "boatyard.bundle.manifest",
     "boatyard.bundle.predict",
-    "boatyard.inputs.text.serving",
     "boatyard.journal",
     "boatyard.registry",
     "boatyard.storage",
+    *(f"{plugin}.serving" for plugin in PLUGINS),
 ]
+
+
+def loaded_by(*modules: str) -> set[str]:
+    """All modules that a new process has once it has imported these."""
+    code = f"import sys, {', '.join(modules)}; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    loaded = set(ran.stdout.split())
+    assert loaded.issuperset(modules)
+    return loaded
+
+
+def packages(modules: set[str]) -> set[str]:
+    return {name.partition(".")[0] for name in modules}
+
+
+def modules_of(plugin: str) -> list[str]:
+    folder = {"inputs": inputs, "tasks": tasks}[plugin.split(".")[1]].__path__[0]
+    return [module.name for module in iter_modules([f"{folder}/{plugin.rpartition('.')[2]}"])]
 
 
 @pytest.mark.parametrize("module", SERVING)
 def test_what_serves_loads_nothing_that_only_training_needs(module: str) -> None:
-    code = f"import sys, {module}; print(*sys.modules)"
-    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    loaded = set(ran.stdout.split())
-    assert module in loaded
-    assert TRAINING_ONLY.isdisjoint(name.partition(".")[0] for name in loaded)
+    loaded = loaded_by(module)
+    assert TRAINING_ONLY.isdisjoint(packages(loaded))
     assert "google.cloud.storage" not in loaded, "only where a bucket is named"
 
 
+def test_what_an_input_or_a_task_trains_with_loads_nothing_of_a_server() -> None:
+    pages = {"page"}
+    modules = [f"{plugin}.{name}" for plugin in PLUGINS for name in modules_of(plugin) if name not in pages]
+    loaded = loaded_by(*modules)
+    assert "torch" in loaded
+    assert SERVING_ONLY.isdisjoint(packages(loaded))
+    assert not {name for name in loaded if name.startswith(("boatyard.api", "boatyard.frontend", "streamlit"))}
+
+
+def test_what_an_input_or_a_task_shows_loads_nothing_that_learns_or_serves() -> None:
+    pages = [f"{plugin}.page" for plugin in PLUGINS if "page" in modules_of(plugin)]
+    loaded = loaded_by("boatyard.frontend.input_page", "boatyard.frontend.task_page", *pages)
+    assert "streamlit" in loaded
+    elsewhere = TRAINING_ONLY - STREAMLIT_BRINGS | {"fastapi", "uvicorn", "onnxruntime", "tokenizers"}
+    assert elsewhere & packages(loaded) == set()
+    assert not {name for name in loaded if name.startswith(("boatyard.api", "boatyard.monitor", "boatyard.train"))}
+    assert not {name for name in loaded if name.endswith((".serving", ".training"))}
+
+
 def test_what_watches_loads_nothing_that_learns_and_nothing_of_the_api() -> None:
-    code = "import sys, boatyard.monitor.__main__, boatyard.monitor.service; print(*sys.modules)"
-    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    loaded = set(ran.stdout.split())
+    loaded = loaded_by("boatyard.monitor.__main__", "boatyard.monitor.service")
     assert "boatyard.monitor.run" in loaded
     assert {"torch", "transformers", "datasets", "hydra", "omegaconf"}.isdisjoint(loaded)
     assert "boatyard.config.compose" not in loaded

@@ -51,7 +51,8 @@ def test_rows_that_are_no_file_are_refused_because_dvc_could_not_follow_them(tmp
             "train.adam_beta2=abc: input should be a valid number, unable to parse string as a number",
         ),
         ("seed: 42", "seed: 42\n  output_dir: x", "train.output_dir is set by boatyard itself and cannot be given"),
-        ("input: text", "input: text\n  inputt: text", "data.inputt='text': extra inputs are not permitted"),
+        ("input: text", "input: text\n  inptu: text", "data.inptu='text': extra inputs are not permitted"),
+        ("input: text", "kind: text", "data.kind is now data.input"),
         ("path: data/raw/inbox.csv", "path: ???", "data.path must be given: add data.path=..."),
     ],
 )
@@ -63,7 +64,11 @@ def test_what_does_not_fit_is_told_with_the_file(tmp_path: Path, before: str, af
     assert str(refusal.value) == f"{file}: {sentence}"
 
 
-@pytest.mark.parametrize("content", [b"data: [", b"- data\n", b"\xff\xfe\x01"])
+@pytest.mark.parametrize(
+    "content",
+    [b"data: [", b"- data\n", b"\xff\xfe\x01", b"data: 5\n", b"data: [1]\n", b"data: {input: text, task: regression}\n"]
+    + [b"data: {input: text, task: regression}\nmodel: " + section for section in (b"null", b"3", b"{text: 3}")],
+)
 def test_what_is_no_configuration_is_told_in_one_sentence(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "params.yaml").write_bytes(content)
     with pytest.raises(UserError) as refusal:

@@ -1,7 +1,5 @@
 """What counts as wrong in rows, and where each row goes."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
@@ -9,34 +7,31 @@ from boatyard.data.ledger import TEST, TRAIN, VALIDATION, Findings, Ledger, cont
 from boatyard.data.summary import Issue
 from boatyard.data.validate import assign_splits, check_split, compare_rows
 from boatyard.inputs.protocol import Problem
-from boatyard.inputs.text.rows import content_key, group_key, reader, size
+from boatyard.inputs.text.rows import check_text, content_key, group_key, size
 from boatyard.tasks.classification.targets import Labels
 
 pytestmark = pytest.mark.unit
 
 
-def ledger(*rows: tuple[str, str, int]) -> Ledger:
+def read(*rows: tuple[str, str, int]) -> tuple[Ledger, Labels]:
     """Rows of text, label, split; numbered from 1 in one file."""
-    made = Ledger(["x.csv"])
-    for number, (text, _, split) in enumerate(rows, 1):
+    ledger, labels = Ledger(["x.csv"]), Labels("topic", least=2)
+    for number, (text, label, split) in enumerate(rows, 1):
         row = (text,)
-        made.add(0, number, split, size(row), content_hash(content_key(row)), content_hash(group_key(row)))
-    made.close()
-    return made
+        ledger.add(0, number, split, size(row), content_hash(content_key(row)), content_hash(group_key(row)))
+        labels.append(label)
+    ledger.close()
+    labels.close()
+    return ledger, labels
 
 
-def labels(*rows: tuple[str, str, int], least: int = 1) -> Labels:
-    """Of the same rows."""
-    made = Labels("topic", least)
-    for _, label, _ in rows:
-        made.append(label)
-    made.close()
-    return made
+def ledger(*rows: tuple[str, str, int]) -> Ledger:
+    return read(*rows)[0]
 
 
 def compare(*rows: tuple[str, str, int]) -> tuple[dict[int, str], Findings]:
     findings = Findings()
-    return compare_rows(ledger(*rows), labels(*rows), findings), findings
+    return compare_rows(*read(*rows), findings), findings
 
 
 @pytest.mark.parametrize(
@@ -44,9 +39,7 @@ def compare(*rows: tuple[str, str, int]) -> tuple[dict[int, str], Findings]:
     [(None, "missing_column"), (3.5, "not_text"), (" \t", "empty"), ("caf\udce9", "bad_bytes"), ("café", None)],
 )
 def test_each_cell_must_be_a_text_that_says_something(value: object, kind: str | None) -> None:
-    read = reader(SimpleNamespace(text_columns=["title", "body"], target="topic", split_column=None))
-    row = read({"title": "fine", "body": value})
-    problem = row if isinstance(row, Problem) else None
+    problem = check_text(value, "body")
     assert (problem.kind if problem else None) == kind
     assert problem is None or problem.column == "body"
 
@@ -102,10 +95,10 @@ def test_an_exact_repetition_is_not_warned_of_once_more() -> None:
 
 
 def test_a_label_that_training_sees_too_seldom_or_never_is_an_error() -> None:
-    often = [(f"text {i}", "often", TRAIN) for i in range(3)]
-    rows = [*often, ("few", "rare", TRAIN), ("none", "unknown", TEST)]
+    rows = [(f"text {i}", "often", TRAIN) for i in range(3)]
+    made, labels = read(*rows, ("few", "rare", TRAIN), ("none", "unknown", TEST))
     findings = Findings()
-    unusable = labels(*rows, least=2).check(ledger(*rows), findings, np.ones(5, bool))
+    unusable = labels.check(made, findings, np.ones(5, bool))
     assert unusable.keys() == {3, 4}
     assert {issue.kind: issue.row for issue in findings.issues} == {"rare_label": 4, "unknown_label": 5}
 

@@ -53,6 +53,13 @@ class Metrics(BaseModel):
     """By the graph that is served, which may be quantised."""
     baseline: list[Score] = []
     baseline_name: str = ""
+    precision: str = "n/a"
+    """Of the graph that is served."""
+    graph_bytes: int = 0
+    parity: dict[str, float] | None = None
+    """How an int8 graph compared with the exact one, where that was tried."""
+    parameters: int = 0
+    training_seconds: float = 0.0
 
 
 class Card(BaseModel):

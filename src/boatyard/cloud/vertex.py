@@ -22,13 +22,11 @@ from boatyard.cloud.checkout import require_checkout
 from boatyard.cloud.entries import read_entries
 from boatyard.cloud.place import Place, place
 from boatyard.cloud.rest import Api, ApiError, open_session
+from boatyard.cloud.rows import Rows
 from boatyard.config.console import say, terminal
 from boatyard.config.errors import Failed, Stopped, UserError
 from boatyard.config.schema import Config, Job
-from boatyard.data.sources import open_sources
 from boatyard.doctor.cloud import check_before_training
-from boatyard.storage import open_storage
-from boatyard.storage.fingerprint import fingerprint
 
 Object = dict[str, Any]
 
@@ -60,8 +58,8 @@ def train(config: Config, overrides: Sequence[str], dry_run: bool, detach: bool)
     """
     where = place(config)
     checkout = require_checkout()
-    rows = _Rows(config, where)
-    job = render(config, where, checkout.commit, _job_overrides(overrides, rows), _new_name(config))
+    rows = Rows(config, where)
+    job = render(config, where, checkout.commit, rows.override(overrides), _new_name(config))
     vertex = _Vertex(where, Session() if dry_run else open_session())
     if dry_run:
         say(json.dumps({"method": "POST", "url": vertex.url, "body": job}, indent=2))
@@ -163,47 +161,6 @@ def _accelerator(job: Job) -> str | None:
 
 def _new_name(config: Config) -> str:
     return f"{config.data.name}-{datetime.now(UTC):%Y%m%dt%H%M%Sz}-{token_hex(2)}"
-
-
-class _Rows:
-    """The rows to train on, at an address that the job can reach: local files go to the bucket, keyed by content."""
-
-    def __init__(self, config: Config, where: Place) -> None:
-        source = config.data.path
-        self.address: str | None = None
-        """None if the job reads the source itself, from the Hub or a bucket."""
-        if config.model.name is not None and Path(config.model.name).is_dir():
-            raise UserError(
-                f"model.name={config.model.name} is a folder of this machine, which no job can reach: "
-                "name a model on the Hub or one in encoders/"
-            )
-        if source is None or source.startswith("gs://"):
-            return
-        sources = open_sources(config)
-        path = Path(source)
-        self._folder = path if path.is_dir() else path.parent
-        self._key = f"data/{fingerprint(sorted((file.name, file.digest) for file in sources))}"
-        self._names = [file.name for file in sources]
-        self._storage = where.storage
-        self.address = f"{where.storage}/{self._key}" + ("" if path.is_dir() else f"/{path.name}")
-
-    def upload(self) -> None:
-        """Copy the files that are not in the bucket yet."""
-        if self.address is None:
-            return
-        storage = open_storage(self._storage)
-        stored = {key.removeprefix(f"{self._key}/") for key in storage.list(f"{self._key}/")}
-        if missing := [name for name in self._names if name not in stored]:
-            storage.upload(self._folder, self._key, missing)
-            log.info("copied the rows to %s", self.address)
-
-
-def _job_overrides(overrides: Sequence[str], rows: _Rows) -> list[str]:
-    """The overrides without those that concern this machine or the job itself, and with the rows' new address."""
-    kept = [word for word in overrides if not word.lstrip("+").startswith(("cloud.", "paths."))]
-    if rows.address is not None:
-        kept = [word for word in kept if not word.lstrip("+").startswith("data.path=")] + [f"data.path={rows.address}"]
-    return kept
 
 
 class _Vertex:

@@ -25,8 +25,10 @@ CONFIGS = next(folder for folder in (_package.parents[1] / "configs", _package /
 # what boatyard itself sets
 _MANAGED = {
     "ddp_find_unused_parameters",
+    "greater_is_better",
     "hub_token",
     "label_names",
+    "length_column_name",
     "logging_nan_inf_filter",
     "output_dir",
     "push_to_hub",
@@ -169,8 +171,8 @@ def _check(composed: DictConfig, overridden: frozenset[str] = frozenset()) -> Co
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "missing":
             raise UserError(f"{key} must be given") from None
-        given = key if first["type"] == "value_error" else f"{key}={first['input']!r}"
-        raise UserError(f"{given}: {first['msg'].removeprefix('Value error, ').lower()}") from None
+        shown = key if first["type"] == "value_error" else f"{key}={first['input']!r}"
+        raise UserError(f"{shown}: {first['msg'].removeprefix('Value error, ').lower()}") from None
     for name, value in (config.train.model_extra or {}).items():
         _check_further(name)
         try:

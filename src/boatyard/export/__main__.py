@@ -24,8 +24,8 @@ def main(config: Config) -> None:
     bundle = export(config, prepared, trained, evaluate(config, prepared, encoded, trained))
     metrics = bundle.manifest.metrics
     served = Scores(metrics.rows, metrics.served, {}).by_name()
-    size = {name: getattr(metrics, name) for name in ("precision", "graph_bytes")}
-    keep(config, "bundle", bundle.folder, {"served": served, **size})
+    figures = {"served": served, "precision": metrics.precision, "graph_bytes": metrics.graph_bytes}
+    keep(config, "bundle", bundle.folder, figures)
 
 
 if __name__ == "__main__":

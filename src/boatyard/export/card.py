@@ -19,14 +19,13 @@ def model_card(
     sections: Sequence[Section],
 ) -> str:
     """Markdown. `sections`: the task's."""
-    facts = metrics.model_extra or {}
     start = escape(config.model.name) if config.model.name else "random weights"
     rows = ", ".join(f"{len(prepared.splits[split]):,} for {split}" for split in prepared.splits)
     parts = [
         f"# {escape(config.data.name)}",
         f"Reads {' and '.join(map(escape, prepared.fields))}. Task: {config.data.task}.",
         "## How good it is",
-        _scores(metrics, facts["precision"]),
+        _scores(metrics),
         f"Measured on {metrics.rows:,} rows that were neither trained nor tuned on.",
     ]
     if parity is not None:
@@ -34,22 +33,26 @@ def model_card(
     parts += [
         "## What it was made from",
         f"Rows: {rows}; data fingerprint `{prepared.fingerprint}`. Starting point: {start}, "
-        f"{facts['parameters'] / 1e6:.2f} M parameters, trained for {facts['training_seconds']:.0f} s.",
+        f"{metrics.parameters / 1e6:.2f} M parameters, trained for {metrics.training_seconds:.0f} s.",
         "## Limits",
-        f"{', '.join(f'{name}: {most:,}' for name, most in limits.items())}. What the model cannot read of a longer "
-        "input is cut, and the answer says so. Knows what its training rows are about, in their language, and nothing "
-        "else.",
+        f"{_limits(limits)}What the model cannot read of a longer input is cut, and the answer says so. Knows what its "
+        "training rows are about, in their language, and nothing else.",
     ]
     for section in sections:
         parts += [f"## {section.heading}", *section.parts]
     return "\n\n".join(parts) + "\n"
 
 
-def _scores(metrics: Metrics, precision: str) -> str:
+def _limits(limits: Mapping[str, int]) -> str:
+    """A sentence; nothing where there are none."""
+    return f"{', '.join(f'{name}: {most:,}' for name, most in limits.items())}. " if limits else ""
+
+
+def _scores(metrics: Metrics) -> str:
     """What all three have."""
     versions = {
         "As trained, fp32": metrics.trained,
-        f"As served, {precision}": metrics.served,
+        f"As served, {metrics.precision}": metrics.served,
         "Baseline": metrics.baseline,
     }
     by_name = {version: {score.name: score for score in scores} for version, scores in versions.items()}

@@ -29,9 +29,9 @@ def read_reference_rows(config: Config, file: str) -> list[Any]:
         source_rows = [row for source in sources for row in source.rows()]
     except (OSError, UserError) as wrong:
         raise UserError(f"export.reference={file} cannot be read: {refusal(wrong)}") from None
-    rows = []
+    rows, read_row = [], input_.reader(data)
     for source_row in source_rows:
-        read = source_row.wrong or input_.read(source_row.cells, data)
+        read = source_row.wrong or read_row(source_row.cells)
         if isinstance(read, Problem):
             read = f"column {read.column!r} {read.message}" if read.column else read.message
         if isinstance(read, str):

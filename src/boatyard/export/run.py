@@ -98,7 +98,7 @@ def _export(config: Config, prepared: Prepared, trained: Trained, evaluation: Ev
         "export: %s is %s, %.1f MB, %s as served %s",
         manifest.version,
         precision,
-        (folder / GRAPH).stat().st_size / 1e6,
+        metrics.graph_bytes / 1e6,
         scores.primary.title,
         scores.primary.shown,
     )

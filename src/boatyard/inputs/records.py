@@ -8,7 +8,7 @@ import csv
 import json
 import re
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Literal, NamedTuple
@@ -109,15 +109,26 @@ def read_records(pieces: Iterable[bytes], form: Format) -> tuple[list[str], Iter
     Raises:
         Unreadable: this is no text in UTF-8, or has no header that can be used.
     """
-    pieces = iter(pieces)
-    start = next((piece for piece in pieces if piece), b"")
-    check_start(start)
-    lines = _Lines(_split(chain([start], pieces)))
+    lines = _Lines(_lines(pieces))
     if form == "jsonl":
         return [], (_json_record(line) for line in lines if line.too_long or not is_blank(line.text))
     delimiter = _DELIMITERS[form]
     header = _header(lines, delimiter)
     return header, (_row(line, lines, header, delimiter) for line in lines if not _is_blank_row(line, delimiter))
+
+
+def read_lines(pieces: Iterable[bytes], fields: Callable[[str], dict[str, Any]]) -> Iterator[Record]:
+    """A record for each line on which something can be seen: for formats that are neither tables nor JSON.
+
+    Raises:
+        Unreadable: this is no text in UTF-8.
+    """
+    for line in _lines(pieces):
+        text = _without_end(line.text)
+        if line.too_long:
+            yield Record(line.number, line.end, text, {}, _TOO_LONG)
+        elif not is_blank(text):
+            yield Record(line.number, line.end, text, fields(text))
 
 
 def check_columns(names: Iterable[str]) -> None:
@@ -146,6 +157,13 @@ def check_start(start: bytes | bytearray) -> None:
     letters = next(iter(start[:64].splitlines()), b"")
     if max(letters[0::2].count(0), letters[1::2].count(0)) > len(letters) / 4:  # no mark is needed in front
         raise Unreadable("is UTF-16 or UTF-32 text; save it as UTF-8")
+
+
+def _lines(pieces: Iterable[bytes]) -> Iterator[_Line]:
+    pieces = iter(pieces)
+    start = next((piece for piece in pieces if piece), b"")
+    check_start(start)
+    return _split(chain([start], pieces))
 
 
 def _split(pieces: Iterable[bytes]) -> Iterator[_Line]:

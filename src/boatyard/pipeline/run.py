@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.table import Table
 
@@ -42,13 +41,12 @@ def _show(config: Config, published: Published, seconds: float) -> None:
     metrics, reports = published.bundle.manifest.metrics, Path(config.paths.reports)
     trained, served, baseline = (scores[0] for scores in (metrics.trained, metrics.served, metrics.baseline))
     question, answer = _ask(config, published)
-    extra: dict[str, Any] = metrics.model_extra or {}
     facts = {
-        f"{served.title}, as served": f"{served.shown} ({extra['precision']})",
+        f"{served.title}, as served": f"{served.shown} ({metrics.precision})",
         f"{trained.title}, as trained": f"{trained.shown} (fp32)",
         f"{baseline.title}, baseline": f"{baseline.shown} ({metrics.baseline_name})",
         "test rows": f"{metrics.rows:,}",
-        "size of the graph": f"{extra['graph_bytes'] / 1e6:.1f} MB",
+        "size of the graph": f"{metrics.graph_bytes / 1e6:.1f} MB",
         "asked": question,
         "answered": answer,
         "data report": str(reports / "data" / config.data.name / "report.md"),

@@ -1,19 +1,18 @@
 """python -m boatyard.registry models | promote NAME VERSION | rollback NAME, on BOATYARD_STORAGE."""
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from boatyard.bundle.manifest import MANIFEST
+from boatyard.bundle.manifest import BundleError
 from boatyard.config.console import refuse, say
 from boatyard.config.errors import UserError
 from boatyard.registry.alias import ANYWHERE, aliases, promote, rollback
-from boatyard.registry.reference import DEFAULT_ALIAS, exact, home
-from boatyard.registry.version import fetch, names, versions
+from boatyard.registry.reference import DEFAULT_ALIAS, exact
+from boatyard.registry.version import fetch, names, read_manifest, versions
 from boatyard.storage import Storage, open_storage
 
 
@@ -67,11 +66,17 @@ def _listing(storage: Storage) -> Iterator[str]:
         pointed = aliases(storage, name)
         yield name
         for version in versions(storage, name):
-            content = json.loads(storage.read(f"{home(name, version)}/{MANIFEST}"))
-            accuracy = content.get("metrics", {}).get("served", {}).get("accuracy")
-            shown = "" if accuracy is None else f"accuracy {accuracy:.4f}"
-            here = ", ".join(f"@{alias}" for alias, at in pointed.items() if at == version)
-            yield f"  {version}  {shown:15}  {here}".rstrip()
+            here = ", ".join(f"@{alias}" for alias, target in pointed.items() if target == version)
+            yield f"  {version}  {_score(storage, name, version):15}  {here}".rstrip()
+
+
+def _score(storage: Storage, name: str, version: str) -> str:
+    """The primary score; empty without one, or if this version of the package cannot read the manifest."""
+    try:
+        accepted = read_manifest(storage, name, version).accepted
+    except BundleError:
+        return ""
+    return "" if accepted is None else f"{accepted.title} {accepted.shown}"
 
 
 if __name__ == "__main__":

@@ -1,15 +1,14 @@
-"""Rows with their truths from the journal: what was asked, with what people said was right."""
+"""Rows with their truths from the journal: requests, and the feedback on their answers."""
 
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from hashlib import blake2b
 from typing import Any
 
 from boatyard.config.errors import UserError
-from boatyard.config.schema import Data
+from boatyard.data.ledger import content_hash
 from boatyard.inputs.protocol import OpenInput, Problem, TrainingInput
 from boatyard.journal.corrections import canonical, which_count
 from boatyard.tasks.protocol import OpenTask, Truth
@@ -31,13 +30,13 @@ class Feedback:
 
 @dataclass(frozen=True)
 class Reader:
-    """How a request and a truth in the journal become a row that can be trained on. `data`: of rows as stored."""
+    """How a request and a truth in the journal become a row that can be trained on. `read`: of cells as stored."""
 
     served: OpenInput[Any, Any]
     training: TrainingInput
     task: OpenTask
     fields: Sequence[str]
-    data: Data
+    read: Callable[[Mapping[str, Any]], tuple[Any, ...] | Problem]
 
     def row(self, request: object) -> Row | str:
         """The row, or why it cannot be used."""
@@ -45,7 +44,7 @@ class Reader:
             row: Row = self.served.parse(request)
         except UserError:
             return "whose input the model no longer takes"
-        if isinstance(self.training.read(self.training.request(self.fields, row), self.data), Problem):
+        if isinstance(self.read(self.training.request(self.fields, row)), Problem):
             return "whose input training does not take"
         return row
 
@@ -68,7 +67,7 @@ def collect(lines: Lines, name: str, reader: Reader, known: Mapping[bytes, str],
     is in a test set must not be learned. A row is held out by a hash of its group key, so it always is.
 
     Raises:
-        UserError: there is feedback, but the journal does not keep what was asked.
+        UserError: there is feedback, but the journal does not keep requests.
     """
     set_aside: Counter[str] = Counter()
     truths = _truths(lines())
@@ -119,7 +118,7 @@ def _requests(lines: Iterable[Mapping[str, Any]], name: str, judged: Iterable[st
 
 
 class _Groups:
-    """Rows that say the same, with all the truths that they were given."""
+    """Rows that say the same, with all the truths that feedback names for them."""
 
     def __init__(self, reader: Reader, set_aside: Counter[str]) -> None:
         self._reader = reader
@@ -154,11 +153,6 @@ def _split(
         elif len(truths) > 1:
             set_aside["with several truths"] += 1
         else:
-            chosen = feedback.held_out if _share(key) < holdout else feedback.train
+            chosen = feedback.held_out if content_hash(key) / 2.0**64 < holdout else feedback.train
             chosen.append((row, json.loads(next(iter(truths)))))
     return feedback
-
-
-def _share(key: bytes) -> float:
-    """A number from 0 to 1 that the key decides."""
-    return int.from_bytes(blake2b(key, digest_size=8).digest(), "little") / 2.0**64

@@ -17,10 +17,10 @@ from boatyard.config.console import terminal
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
 from boatyard.data.prepare import Prepared, prepare
-from boatyard.data.read import SPLITS
 from boatyard.data.stored import as_stored, write_rows
 from boatyard.evaluate.run import SPLIT
 from boatyard.evaluate.served import losses_on, mismatch, truths_of
+from boatyard.inputs.sources import SPLITS
 from boatyard.pipeline.run import run_pipeline
 from boatyard.registry import DEFAULT_ALIAS, AliasMoved, Reference, fetch, promote, resolve
 from boatyard.retrain.compare import compare, refusal
@@ -90,7 +90,7 @@ def _feedback(config: Config, storage: Storage, production: Predictor, prepared:
         training=training,
         task=tasks.serving(config.data.task).open_task(production.manifest.model_copy(update={"target": target})),
         fields=prepared.fields,
-        data=as_stored(config.data, ""),
+        read=training.reader(as_stored(config.data, "")),
     )
     feedback = collect(
         lambda: chain.from_iterable(journal.read_object(storage, key) for key in objects),
@@ -150,7 +150,7 @@ def _write_version(config: Config, storage: Storage, prepared: Prepared, feedbac
 
 def _on_version(config: Config, folder: Path) -> Config:
     """The same, on the rows of the version; nothing is promoted yet."""
-    reference = str(folder / _HELD_OUT)  # what is asked now, and was not learned from
+    reference = str(folder / _HELD_OUT)  # recent requests that were not learned from
     return config.model_copy(
         update={
             "data": as_stored(config.data, str(folder)),

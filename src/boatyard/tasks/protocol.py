@@ -65,6 +65,10 @@ class OpenTask(Protocol):
         """The primary score of rows with these losses, with its interval. There must be one."""
 
 
+class NoOptions(BaseModel):
+    """The Options of a task that has none."""
+
+
 class ServingTask(Protocol):
     """The module `boatyard.tasks.<task>.serving`: imports neither torch nor pandas."""
 
@@ -102,7 +106,7 @@ class Targets(Protocol):
     def read(self, cells: Mapping[str, Any]) -> Any | Problem:
         """The target in a source's cells, or what is wrong with it."""
 
-    def append(self, target: Any) -> None:
+    def append(self, target: Any, /) -> None:
         """Keep it for the row that is next."""
 
     def close(self) -> None:

@@ -35,6 +35,8 @@ from boatyard.train.trainer import SteadyTrainer
 
 log = logging.getLogger(__name__)
 
+_NOT_OF_THE_ENCODER = {".arrow", ""}  # the encoded rows, and their fingerprint
+
 
 @dataclass(frozen=True)
 class _Fitted:
@@ -187,6 +189,7 @@ def _write(config: Config, encoded: Encoded, fitted: _Fitted, folder: Path) -> N
     """The network with what encodes its inputs, and the facts of its training."""
     with replacing(folder) as staging:
         save_network(config, fitted.network, staging)
-        for file in encoded.folder.glob("*.json"):
-            (staging / file.name).write_bytes(file.read_bytes())
+        for file in encoded.folder.iterdir():
+            if file.suffix not in _NOT_OF_THE_ENCODER:
+                (staging / file.name).write_bytes(file.read_bytes())
         (staging / "training.json").write_text(json.dumps(fitted.facts, indent=2), encoding="utf-8")

@@ -1,26 +1,21 @@
-"""The network as an ONNX graph, and the same in int8 with answers that do not depend on the batch.
+"""A text network as an ONNX graph with fused attention, and the same in int8, the word table included.
 
-Dynamic quantisation takes one scale from the whole padded batch, so a message's label can flip with its
-neighbours. Here the scales of activations are fixed beforehand, on training rows; weights have one for each
-output column, the word table one for each block of a row.
+The word table is most of a small encoder's size. It has one scale for each block of a row.
 """
 
-import logging
 import tempfile
-import warnings
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
 from onnx import helper, numpy_helper
-from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 from onnxruntime.transformers.fusion_options import FusionOptions
 from onnxruntime.transformers.optimizer import optimize_model
 from torch import nn
 
+from boatyard.inputs.graphs import quantize, quiet, write_graph
 from boatyard.inputs.protocol import Feeds
 from boatyard.inputs.text.backbone import TextBackbone
 
@@ -34,9 +29,9 @@ def export_graph(network: nn.Module, outputs: Sequence[str], graph: Path) -> Non
     assert isinstance(backbone, TextBackbone)
     backbone.encoder.set_attn_implementation("eager")  # no fusion matches sdpa
     config = backbone.encoder.config
-    with tempfile.TemporaryDirectory() as folder, _quiet(), torch.inference_mode():
+    with tempfile.TemporaryDirectory() as folder, quiet():
         plain = Path(folder, "plain.onnx")
-        _trace(network, backbone.takes_types, outputs, plain)
+        write_graph(network, _example(backbone.takes_types), outputs, plain, varying={0: "batch", 1: "tokens"})
         fused = optimize_model(
             str(plain),
             "bert",
@@ -51,44 +46,16 @@ def export_graph(network: nn.Module, outputs: Sequence[str], graph: Path) -> Non
 def quantize_graph(fp32: Path, int8: Path, calibration: Iterable[Feeds]) -> None:
     """Write the graph with int8 weights and activations. `calibration`: some hundred training rows in batches."""
     model = onnx.load(fp32)
-    constants = {tensor.name for tensor in model.graph.initializer}
-    layers = [node for node in model.graph.node if node.op_type in ("MatMul", "Gemm") and node.input[1] in constants]
-    # shape inference stops at fused nodes, and calibration skips what has no type
-    typed = {value.name for value in (*model.graph.value_info, *model.graph.output)}
-    for name in sorted({tensor for node in layers for tensor in (node.input[0], node.output[0])} - typed):
-        model.graph.value_info.append(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
     _quantize_word_table(model.graph)
-    with tempfile.TemporaryDirectory() as folder, _quiet():
-        prepared = Path(folder, "prepared.onnx")
-        onnx.save(model, prepared)
-        quantize_static(
-            prepared,
-            int8,
-            _Batches(calibration, {value.name for value in model.graph.input}),
-            nodes_to_quantize=[node.name for node in layers],
-            per_channel=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            # each product comes out in float: more exact, and one kernel instead of three
-            extra_options={"OpTypesToExcludeOutputQuantization": ["MatMul", "Gemm"]},
-        )
+    quantize(model, int8, calibration)
 
 
-def _trace(network: nn.Module, takes_types: bool, outputs: Sequence[str], graph: Path) -> None:
-    inputs = ["input_ids", "attention_mask", *(["token_type_ids"] if takes_types else [])]
+def _example(takes_types: bool) -> dict[str, torch.Tensor]:
     ids = torch.ones(2, 8, dtype=torch.int64)
     mask = torch.ones_like(ids)
-    mask[1, 5:] = 0  # with padding, and a batch above 1, so that nothing is traced away
-    torch.onnx.export(  # the tracing exporter: none of the newer one's graphs can be fused
-        network.eval(),
-        (ids, mask, torch.zeros_like(ids))[: len(inputs)],
-        str(graph),
-        input_names=inputs,
-        output_names=list(outputs),
-        dynamic_axes={name: {0: "batch", 1: "tokens"} for name in inputs} | {name: {0: "batch"} for name in outputs},
-        opset_version=17,
-        dynamo=False,
-    )
+    mask[1, 5:] = 0  # with padding, so that nothing is traced away
+    types = {"token_type_ids": torch.zeros_like(ids)} if takes_types else {}
+    return {"input_ids": ids, "attention_mask": mask, **types}
 
 
 def _fusions() -> FusionOptions:
@@ -98,26 +65,6 @@ def _fusions() -> FusionOptions:
     fusions.enable_embed_layer_norm = False  # leaves the word table in a Gather of its own
     fusions.use_raw_attention_mask(True)
     return fusions
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the warnings of tracer and quantiser: the parity check says whether it went well."""
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(logging.NOTSET)
-
-
-class _Batches(CalibrationDataReader):  # type: ignore[misc]
-    def __init__(self, batches: Iterable[Feeds], inputs: Collection[str]) -> None:
-        self._batches: Iterator[Feeds] = ({n: a for n, a in batch.items() if n in inputs} for batch in batches)
-
-    def get_next(self) -> Feeds | None:
-        return next(self._batches, None)
 
 
 def _quantize_word_table(graph: onnx.GraphProto) -> None:

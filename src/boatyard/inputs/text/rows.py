@@ -98,9 +98,9 @@ def show(row: Sequence[str]) -> str:
     return " | ".join(row)
 
 
-def request(names: Sequence[str], row: Sequence[str]) -> dict[str, str]:
+def request(fields: Sequence[str], row: Sequence[str]) -> dict[str, str]:
     """By field."""
-    return dict(zip(names, row, strict=True))
+    return dict(zip(fields, row, strict=True))
 
 
 def columns(data: Any) -> list[str]:
@@ -115,7 +115,6 @@ def columns(data: Any) -> list[str]:
     return names
 
 
-@lru_cache(maxsize=1)
+@lru_cache(1)  # a row's group and its size are asked for in turn
 def _words(row: tuple[str, ...]) -> list[str]:
-    """Kept for one row: its group and its size are asked for one after the other, and cost most of preparing."""
     return [word for text in row for word in texts.words(text)]

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
 
-from boatyard.config.schema import Config
 from boatyard.tasks.classification.serving import accuracy
 from boatyard.tasks.protocol import Outputs, Target
 from boatyard.tasks.score import Losses, Score, Scores
@@ -59,7 +58,8 @@ def fit_after(outputs: Outputs, targets: NDArray[Any]) -> Target:  # noqa: ARG00
 
 def losses(outputs: Outputs, targets: NDArray[Any]) -> Losses:
     """0 where the label is right, else 1."""
-    return (predicted(outputs) != targets).astype(np.float64)
+    wrong: Losses = (predicted(outputs) != targets).astype(np.float64)
+    return wrong
 
 
 def predicted(outputs: Outputs) -> Integers:
@@ -70,7 +70,7 @@ def predicted(outputs: Outputs) -> Integers:
     return classes
 
 
-def score(outputs: Outputs, targets: NDArray[Any], target: Target, config: Config) -> Scores:
+def score(outputs: Outputs, targets: NDArray[Any], target: Target, config: Any) -> Scores:
     """Accuracy and macro-F1 and, of probabilities, what they are good for.
 
     Raises ValueError when shapes do not fit, a target is no class, or a row of probabilities is no distribution.

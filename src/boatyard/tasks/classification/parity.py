@@ -5,12 +5,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from boatyard.config.schema import Config
 from boatyard.tasks.classification.metrics import predicted
 from boatyard.tasks.protocol import Outputs, Parity
 
 
-def parity(exact: Outputs, served: Outputs, targets: NDArray[Any], config: Config) -> Parity:
+def parity(exact: Outputs, served: Outputs, targets: NDArray[Any], config: Any) -> Parity:
     """Accuracy may fall by `export.max_accuracy_loss`, and `export.min_agreement` of the labels must stay."""
     before, after = predicted(exact), predicted(served)
     figures = {

@@ -27,7 +27,7 @@ def data_facts(summary: DataSummary) -> dict[str, Any]:
 
 def data_section(summary: DataSummary, folder: Path) -> list[Section]:
     """Draws `targets.png`."""
-    from boatyard.tasks.regression.plots import targets_png  # most stages draw nothing
+    from boatyard.tasks.regression.data_plots import targets_png  # most stages draw nothing
 
     unit = summary.target["unit"]
     targets_png(folder / "targets.png", summary.targets, unit)

@@ -28,7 +28,8 @@ def report(
     """Answers against truths, errors, the interval and the rows that are furthest off."""
     from boatyard.tasks.regression.plots import answers_png, residuals_png  # most stages draw nothing
 
-    answers, truths, unit = answered(outputs), np.asarray(targets, np.float64), _in_unit(target)
+    answers, truths = answered(outputs), np.asarray(targets, np.float64)
+    unit = f" in {target['unit']}" if target.get("unit") else ""
     answers_png(folder / "answers.png", answers, truths, target.get("margin"), unit)
     residuals_png(folder / "residuals.png", answers, truths, unit)
     return [
@@ -44,24 +45,24 @@ def card_parts(target: Target) -> list[Section]:
         Section(
             "Number and interval",
             [
-                f"Answers each row with a number{escape(_in_unit(target))}, and with `low` to `high`: that number less "
-                f"and plus {shown(target['margin'])}. The interval held the truth of {COVERAGE:.0%} of validation rows "
-                "and does so for rows like them. It is as wide for an easy row as for a hard one.",
-                "Has learnt from numbers as its training rows have them: one far outside their range is not to be "
-                "expected of it.",
+                f"Answers each row with a number{_in_unit(target)}, and with `low` to `high`: that number "
+                f"minus and plus {shown(target['margin'])}. This interval held the truth of {COVERAGE:.0%} of "
+                "validation rows, and does so for rows like them. It is as wide for an easy row as for a hard one.",
+                f"Has learnt from numbers between {shown(target['minimum'])} and {shown(target['maximum'])}: do not "
+                "expect others of it.",
             ],
         )
     ]
 
 
 def _in_unit(target: Target) -> str:
-    return f" in {target['unit']}" if target.get("unit") else ""
+    return f" in {escape(target['unit'])}" if target.get("unit") else ""
 
 
 def _interval(scores: Scores, target: Target) -> str:
     coverage = next(score for score in scores.all if score.name == "interval_coverage")
     return (
-        f"The interval, each answer less and plus {shown(target['margin'])}{escape(_in_unit(target))}, was fitted on "
+        f"The interval, each answer plus or minus {shown(target['margin'])}{_in_unit(target)}, was fitted on "
         f"validation to hold {COVERAGE:.0%} of truths. Here it holds {coverage.value:.1%}."
     )
 

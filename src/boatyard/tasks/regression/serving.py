@@ -11,15 +11,12 @@ from boatyard.bundle.manifest import BundleError, Card
 from boatyard.inputs.protocol import InvalidInput
 from boatyard.journal.columns import Column
 from boatyard.tasks.protocol import Answer, Outputs, Target, Truth
-from boatyard.tasks.score import Losses, Score
+from boatyard.tasks.protocol import NoOptions as Options  # noqa: F401 - of the contract
+from boatyard.tasks.score import Losses, Score, mean_score
 
 OUTPUTS = ("value",)
 LARGEST = 1e15
 """In magnitude: what training takes, feedback can name."""
-
-
-class Options(BaseModel):
-    """There is nothing to choose."""
 
 
 def open_task(card: Card) -> "Regression":
@@ -95,8 +92,5 @@ class Regression:
 
 
 def mean_absolute_error(losses: Losses) -> Score:
-    """The mean of absolute errors, with the normal approximation of its 95% interval."""
-    mean = float(losses.mean())
-    margin = 1.959964 * float(losses.std(ddof=1)) / math.sqrt(losses.size) if losses.size > 1 else math.nan
-    low, high = (None, None) if math.isnan(margin) else (max(0.0, mean - margin), mean + margin)
-    return Score("mean_absolute_error", mean, low, high, higher_is_better=False)
+    """With its 95% interval."""
+    return mean_score("mean_absolute_error", losses)

@@ -2,35 +2,28 @@
 
 import math
 import re
-from array import array
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from boatyard.data.ledger import TRAIN, Findings, Ledger
+from boatyard.data.ledger import TRAIN, Ledger
 from boatyard.inputs.protocol import Problem
-from boatyard.inputs.texts import is_blank, normal_form
+from boatyard.tasks.defaults import Numbers, target_columns  # noqa: F401 - target_columns for `training`
 from boatyard.tasks.protocol import Target, Truth
 from boatyard.tasks.regression.serving import LARGEST
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _BUCKETS = 10
 _GROUPS = ("lowest third", "middle third", "highest third")
 _LONGEST_SHOWN = 40  # characters
 
 
-def open_targets(data: Any) -> "Numbers":
+def open_targets(data: Any) -> "Values":
     """Of the column `data.target`."""
-    return Numbers(normal_form(data.target), data.unit)
-
-
-def target_columns(data: Any) -> list[str]:
-    """One."""
-    return [normal_form(data.target)]
+    return Values(data)
 
 
 def refusal(target: Target) -> str | None:
@@ -38,7 +31,7 @@ def refusal(target: Target) -> str | None:
     if target["minimum"] is None:
         return "no row has a number to learn"
     if target["minimum"] == target["maximum"]:
-        return f"every training row has the same number, {target['minimum']:.15g}: there is nothing to learn"
+        return f"every row has the same number, {target['minimum']:.15g}: there is nothing to learn"
     return None
 
 
@@ -52,61 +45,42 @@ def cell(truth: Truth) -> Any:
     return truth["value"]
 
 
-class Numbers:
+class Values(Numbers):
     """One for each row."""
 
-    noun = "number"
-
-    def __init__(self, column: str, unit: str | None) -> None:
-        self.column = column
-        self._unit = unit
-        self._of_rows = array("d")
+    def __init__(self, data: Any) -> None:
+        super().__init__(data)
+        self._unit: str | None = data.unit
         self._thirds: list[float] = []
-        self.values: NDArray[np.float64] = np.zeros(0)
 
     def read(self, cells: Mapping[str, Any]) -> float | Problem:
         """A number, or a text that is one in digits, with a point before decimals."""
         cell = cells.get(self.column)
-        if cell is None or (isinstance(cell, str) and is_blank(cell)):
+        if isinstance(cell, str):
+            cell = cell.strip()
+        if cell is None or cell == "":
             return Problem("missing_column", self.column, "has no value; every row needs a number")
         is_number = isinstance(cell, int | float | Decimal) and not isinstance(cell, bool)
-        if not is_number and not (isinstance(cell, str) and _NUMBER.fullmatch(cell.strip())):
+        if not is_number and not (isinstance(cell, str) and _NUMBER.fullmatch(cell)):
             shown = repr(cell if len(str(cell)) <= _LONGEST_SHOWN else f"{str(cell)[:_LONGEST_SHOWN]}…")
             return Problem("no_number", self.column, f"holds {shown}; expected a number such as 1234.5")
-        value = _as_float(cell)
-        if not abs(value) <= LARGEST:  # nor is NaN
+        try:
+            value = float(cell)
+        except OverflowError:  # an integer of hundreds of digits
+            value = math.inf
+        if not abs(value) <= LARGEST:  # nor NaN
             between = f"between {-LARGEST:g} and {LARGEST:g}"
             return Problem("no_number", self.column, f"holds {value:g}; expected a number {between}")
         return value
 
-    def append(self, value: float) -> None:
-        """Keep it."""
-        self._of_rows.append(value)
-
     def close(self) -> None:
-        """Turn the numbers into `values`, float64[rows]."""
-        self.values = np.asarray(self._of_rows)
+        """Turn the numbers into `values`."""
+        super().close()
         self._thirds = np.quantile(self.values, [1 / 3, 2 / 3]).tolist() if len(self.values) else []
-
-    def knows(self, cells: Mapping[str, Any]) -> bool:
-        """Whether the column holds a number."""
-        return not isinstance(self.read(cells), Problem)
-
-    def shown(self, index: int) -> str:
-        """As briefly as it can be written."""
-        return f"{self.values[index]:.15g}"
-
-    def cell(self, index: int) -> float:
-        """The number."""
-        return float(self.values[index])
 
     def group(self, index: int) -> str:
         """The third in which the number lies."""
         return _GROUPS[sum(self.values[index] > limit for limit in self._thirds)]
-
-    def check(self, ledger: Ledger, findings: Findings, usable: NDArray[np.bool_]) -> dict[int, str]:  # noqa: ARG002
-        """Nothing is wrong with numbers together that is not wrong with one."""
-        return {}
 
     def essential(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], str]:
         """The least and the greatest, which standardising and its report need."""
@@ -126,18 +100,6 @@ class Numbers:
             "std": float(learnt.std()),
             "buckets": _buckets(learnt),
         }
-
-    def stored(self, target: Target) -> pa.Array:  # noqa: ARG002 - every task's signature
-        """The numbers, float64."""
-        return pa.array(self.values)
-
-
-def _as_float(number: int | float | Decimal | str) -> float:
-    """Infinite where a whole number is too large for a float."""
-    try:
-        return float(number)
-    except OverflowError:
-        return math.inf if number > 0 else -math.inf  # type: ignore[operator]  # no text overflows
 
 
 def _buckets(values: NDArray[np.float64]) -> list[float]:

@@ -1,0 +1,53 @@
+"""The page of an input by its request schema.
+
+An input's `page` says `from boatyard.frontend.input_page import *`, then what differs.
+"""
+
+import streamlit as st
+
+from boatyard.frontend.protocol import Card, Request
+from boatyard.frontend.showing import literal
+from boatyard.frontend.widgets import held, widget
+
+__all__ = ["NOUN", "caption", "cut", "file_help", "fill", "form", "show"]
+
+NOUN = "request"
+_SHOWN_CHARACTERS = 300
+
+
+def form(card: Card) -> Request:
+    """A widget for each field; a field that is left empty is not sent."""
+    values = {name: widget(name, schema, _key(name)) for name, schema in card["request_schema"]["properties"].items()}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def fill(example: Request) -> None:
+    """By the keys of the widgets."""
+    for name, value in example.items():
+        st.session_state[_key(name)] = held(value)
+
+
+def caption(example: Request) -> str:
+    """The values of its fields."""
+    return " / ".join(str(held(value)) for value in example.values())
+
+
+def show(request: Request) -> None:
+    """Each field by its name, of long ones the beginning."""
+    for name, value in request.items():
+        st.text(f"{name}: {str(held(value))[:_SHOWN_CHARACTERS]}")
+
+
+def cut(card: Card) -> str:  # noqa: ARG001 - every page's signature
+    """In general."""
+    return "It was cut: the model reads only a part of so long a request."
+
+
+def file_help(card: Card) -> str:
+    """The columns by their names."""
+    columns = " and ".join(f"**{literal(name)}**" for name in card["request_schema"].get("required", []))
+    return f"A CSV or TSV with a header or JSON Lines, with {columns} in each row; other columns are passed over."
+
+
+def _key(name: str) -> str:
+    return f"field-{name}"

@@ -1,0 +1,76 @@
+"""The page of a task by its schemas.
+
+A task's `page` says `from boatyard.frontend.task_page import *`, then what differs.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from boatyard.frontend.protocol import Answer, Card, Truth
+from boatyard.frontend.showing import number
+from boatyard.frontend.widgets import held, widget
+
+__all__ = [
+    "OPTIONS",
+    "agreement",
+    "correction",
+    "data",
+    "describe",
+    "draw",
+    "figures",
+    "headline",
+    "mistakes",
+    "summary",
+]
+
+OPTIONS: Mapping[str, str | int] = {}
+_ENVELOPE = {"id", "model", "version", "truncated", "duration_ms"}
+
+
+def summary(card: Card) -> str:
+    """The name of the task."""
+    return str(card["task"]).capitalize()
+
+
+def headline(answer: Answer) -> str:
+    """The first of its own values."""
+    return next((_shown(value) for name, value in answer.items() if name not in _ENVELOPE), "")
+
+
+def figures(answer: Answer) -> dict[str, str]:  # noqa: ARG001 - every page's signature
+    """None."""
+    return {}
+
+
+def draw(answer: Answer, card: Card) -> None:
+    """Nothing."""
+
+
+def agreement(answer: Answer) -> Truth | None:  # noqa: ARG001 - every page's signature
+    """None: what would be right is always asked."""
+    return None
+
+
+def correction(answer: Answer, card: Card) -> Truth | None:
+    """A widget for each field of the truth; None until all that are required hold something."""
+    schema = card["truth_schema"]
+    values = {name: widget(name, of, f"{name}-{answer['id']}") for name, of in schema["properties"].items()}
+    values = {name: value for name, value in values.items() if value is not None}
+    return values if values.keys() >= set(schema.get("required", [])) else None
+
+
+def describe(truth: Truth, card: Card) -> str:  # noqa: ARG001 - every page's signature
+    """The values of its fields."""
+    return ", ".join(map(_shown, truth.values()))
+
+
+def mistakes(metrics: Mapping[str, Any]) -> None:
+    """Nothing."""
+
+
+def data(facts: Mapping[str, Any]) -> None:
+    """Nothing."""
+
+
+def _shown(value: Any) -> str:
+    return number(value) if isinstance(value, float) else str(held(value))

@@ -1,0 +1,102 @@
+"""A network as an ONNX graph, and the same in int8 with answers that do not depend on the batch.
+
+Dynamic quantisation takes one scale from the whole padded batch, so that a row's answer can change with its
+neighbours. Here the scales of activations are fixed beforehand, on training rows; weights have one for each output
+column.
+"""
+
+import logging
+import tempfile
+import warnings
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import onnx
+import torch
+from onnx import helper
+from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
+from torch import Tensor, nn
+
+from boatyard.inputs.protocol import Feeds
+
+_BATCH = {0: "batch"}
+
+
+def write_graph(
+    network: nn.Module,
+    example: Mapping[str, Tensor],
+    outputs: Sequence[str],
+    graph: Path,
+    varying: Mapping[int, str] = _BATCH,
+) -> None:
+    """Write the served network in fp32.
+
+    Args:
+        network: a `boatyard.model.Served`, whose `outputs` these are.
+        example: the graph's inputs by name, of two rows or more: what is 1 may be traced away.
+        outputs: their names, in the network's order.
+        graph: the file.
+        varying: the dimensions of the inputs that differ from batch to batch, by position.
+    """
+    axes = {name: dict(varying) for name in example} | {name: dict(_BATCH) for name in outputs}
+    with quiet(), torch.inference_mode():
+        torch.onnx.export(  # the tracing exporter: none of the newer one's graphs can be fused
+            network.eval(),
+            tuple(example.values()),
+            str(graph),
+            input_names=list(example),
+            output_names=list(outputs),
+            dynamic_axes=axes,
+            opset_version=17,
+            dynamo=False,
+        )
+
+
+def quantize_graph(fp32: Path, int8: Path, calibration: Iterable[Feeds]) -> None:
+    """Write the graph with int8 weights and activations. `calibration`: some hundred training rows in batches."""
+    quantize(onnx.load(fp32), int8, calibration)
+
+
+def quantize(model: onnx.ModelProto, int8: Path, calibration: Iterable[Feeds]) -> None:
+    """The same of a graph in memory, which is changed."""
+    constants = {tensor.name for tensor in model.graph.initializer}
+    layers = [node for node in model.graph.node if node.op_type in ("MatMul", "Gemm") and node.input[1] in constants]
+    # shape inference stops at fused nodes, and calibration skips what has no type
+    typed = {value.name for value in (*model.graph.value_info, *model.graph.output)}
+    for name in sorted({tensor for node in layers for tensor in (node.input[0], node.output[0])} - typed):
+        model.graph.value_info.append(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
+    with tempfile.TemporaryDirectory() as folder, quiet():
+        prepared = Path(folder, "prepared.onnx")
+        onnx.save(model, prepared)
+        quantize_static(
+            prepared,
+            int8,
+            _Batches(calibration, {value.name for value in model.graph.input}),
+            nodes_to_quantize=[node.name for node in layers],
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            # each product comes out in float: more exact, and one kernel instead of three
+            extra_options={"OpTypesToExcludeOutputQuantization": ["MatMul", "Gemm"]},
+        )
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the warnings of tracer and quantiser: the parity check says whether it went well."""
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+class _Batches(CalibrationDataReader):  # type: ignore[misc]
+    def __init__(self, batches: Iterable[Feeds], inputs: Collection[str]) -> None:
+        self._batches: Iterator[Feeds] = ({n: a for n, a in batch.items() if n in inputs} for batch in batches)
+
+    def get_next(self) -> Feeds | None:
+        return next(self._batches, None)

@@ -1,0 +1,203 @@
+"""What many tasks answer alike: their `training` says `from boatyard.tasks.defaults import *`, then what differs."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from boatyard.inputs.protocol import Problem
+from boatyard.inputs.texts import normal_form
+from boatyard.tasks.protocol import Outputs, Parity, Section, ShownRows, Target, Truth
+from boatyard.tasks.score import Losses, Scores, mean_score, paired_interval
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from boatyard.config.schema import Config, Data
+    from boatyard.data.ledger import Findings, Ledger
+    from boatyard.data.summary import DataSummary
+
+__all__ = [
+    "DOCUMENTS",
+    "SMOOTHED",
+    "card_parts",
+    "cell",
+    "data_facts",
+    "data_section",
+    "fit_after",
+    "refusal",
+    "report",
+    "sample",
+    "target_columns",
+    "tensor",
+]
+
+DOCUMENTS: Sequence[str] = ()
+SMOOTHED = False
+
+
+def target_columns(data: Data) -> list[str]:
+    """`data.target`."""
+    return [target_column(data)]
+
+
+def refusal(target: Target) -> str | None:  # noqa: ARG001 - every task's signature
+    """None: whatever the targets, something can be learnt."""
+    return None
+
+
+def data_section(summary: DataSummary, folder: Path) -> list[Section]:  # noqa: ARG001 - every task's signature
+    """Nothing besides the general part."""
+    return []
+
+
+def data_facts(summary: DataSummary) -> dict[str, Any]:  # noqa: ARG001 - every task's signature
+    """Nothing besides the general part."""
+    return {}
+
+
+def tensor(targets: Sequence[Any]) -> Tensor:
+    """float32[batch]."""
+    import torch
+
+    return torch.as_tensor(targets, dtype=torch.float32)
+
+
+def cell(truth: Truth) -> Any:
+    """The value of its first field."""
+    return next(iter(truth.values()))
+
+
+def fit_after(outputs: Outputs, targets: NDArray[Any]) -> Target:  # noqa: ARG001 - every task's signature
+    """Nothing: the network's outputs are answered as they are."""
+    return {}
+
+
+def report(
+    scores: Scores,  # noqa: ARG001 - every task's signature
+    outputs: Outputs,  # noqa: ARG001
+    targets: NDArray[Any],  # noqa: ARG001
+    target: Target,  # noqa: ARG001
+    rows: ShownRows,  # noqa: ARG001
+    config: Config,  # noqa: ARG001
+    folder: Path,  # noqa: ARG001
+) -> list[Section]:
+    """Nothing below the headline."""
+    return []
+
+
+def card_parts(target: Target) -> list[Section]:  # noqa: ARG001 - every task's signature
+    """Nothing besides the general part."""
+    return []
+
+
+def sample(targets: NDArray[Any], random: np.random.Generator, size: int) -> NDArray[np.int64]:
+    """Each row as likely as another."""
+    return np.sort(random.permutation(len(targets))[:size])
+
+
+# ---- to be used by name
+
+
+def target_column(data: Data) -> str:
+    """`data.target`, spelt as a source's columns are."""
+    return normal_form(data.target or "")  # the configuration requires it
+
+
+def parity_of_means(name: str, exact: Losses, served: Losses) -> Parity:
+    """By the mean of the losses, which is called `name`: refused where it grew by more than chance."""
+    before, after = mean_score(name, exact), mean_score(name, served)
+    _, high = paired_interval(exact, served)
+    refusal = f"int8 is refused: its {after.title} on validation is {after.shown}, and {before.shown} of fp32"
+    return Parity(
+        {f"fp32_{name}": before.value, f"int8_{name}": after.value},
+        f"On validation the {after.title} of int8 is {after.shown} against {before.shown} of fp32.",
+        refusal if high < 0 else None,
+    )
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """An Estimator: a name, a description and a function."""
+
+    name: str
+    description: str
+    outputs: Callable[[Sequence[Any]], Outputs]
+
+
+class PlainHead:
+    """What a Head with one raw output and nothing but weights to keep needs not define."""
+
+    def divergence(self, first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> Tensor:
+        """The mean squared difference."""
+        (before,), (after,) = first.values(), second.values()
+        return (before - after).square().mean()
+
+    def start_at(self, features: Tensor, targets: Tensor) -> None:
+        """At random weights."""
+
+    def shape(self) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
+
+class Numbers:
+    """Targets that are one number each, float64, in the column `data.target`. A task defines `read`."""
+
+    noun = "number"
+
+    def __init__(self, data: Data) -> None:
+        self.column = target_column(data)
+        self._of_rows = array("d")
+        self.values: NDArray[np.float64] = np.zeros(0)
+
+    def read(self, cells: Mapping[str, Any]) -> float | Problem:
+        """The number in a source's cells, or what is wrong with it."""
+        raise NotImplementedError
+
+    def append(self, value: float) -> None:
+        """Keep it."""
+        self._of_rows.append(value)
+
+    def close(self) -> None:
+        """Turn the numbers into `values`."""
+        self.values = np.asarray(self._of_rows)
+
+    def knows(self, cells: Mapping[str, Any]) -> bool:
+        """Whether the column holds a number."""
+        return not isinstance(self.read(cells), Problem)
+
+    def shown(self, index: int) -> str:
+        """All its digits."""
+        return f"{self.values[index]:.15g}"
+
+    def cell(self, index: int) -> float:
+        """The number."""
+        return float(self.values[index])
+
+    def group(self, index: int) -> str:  # noqa: ARG002 - every task's signature
+        """All under one heading."""
+        return "all"
+
+    def check(self, ledger: Ledger, findings: Findings, usable: NDArray[np.bool_]) -> dict[int, str]:  # noqa: ARG002
+        """Nothing is wrong with numbers together that is not wrong with one."""
+        return {}
+
+    def essential(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], str]:
+        """None."""
+        return rows[:0], ""
+
+    def facts(self, ledger: Ledger, usable: NDArray[np.bool_]) -> Target:  # noqa: ARG002 - every task's signature
+        """None."""
+        return {}
+
+    def stored(self, target: Target) -> pa.Array:  # noqa: ARG002 - every task's signature
+        """The numbers."""
+        return pa.array(self.values)

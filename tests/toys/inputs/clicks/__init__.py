@@ -1,0 +1,1 @@
+"""Visits to a shop: the pages that somebody clicked on, one after another."""

@@ -1,0 +1,1 @@
+"""How many there will be: a whole number, as a Poisson distribution has it."""

@@ -1,0 +1,3 @@
+"""A count has no settings."""
+
+SECTIONS = {}
