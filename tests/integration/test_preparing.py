@@ -308,7 +308,7 @@ def test_one_label_is_not_enough(tmp_path: Path) -> None:
 def test_a_file_of_which_no_row_is_left_says_that_they_were_set_aside(tmp_path: Path) -> None:
     rows = tmp_path / "latin.csv"
     rows.write_bytes(b"question,topic\n" + b"caf\xe9,light\n" * 9)
-    sentence = r"at least two labels, and there is \[\] \(9 rows were set aside; \S+report\.md says why\)"
+    sentence = r"at least two labels, found \[\] \(9 rows were set aside; \S+report\.md says why\)"
     with pytest.raises(UserError, match=sentence):
         prepare(plants_config(tmp_path, rows, "data.on_bad_row=quarantine"))
 
@@ -321,5 +321,5 @@ def test_a_label_may_have_any_number_of_blanks_around_it(tmp_path: Path, plants:
 def test_a_header_without_rows_is_told_as_such(tmp_path: Path) -> None:
     rows = tmp_path / "none.csv"
     rows.write_text("question,topic\n")
-    with pytest.raises(UserError, match=r"none\.csv: a classifier needs at least two labels, and there is \[\]"):
+    with pytest.raises(UserError, match=r"none\.csv: a classifier needs at least two labels, found \[\]"):
         prepare(plants_config(tmp_path, rows))
