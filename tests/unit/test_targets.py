@@ -159,7 +159,7 @@ def test_a_number_comes_back_as_it_was_read(tmp_path: Path) -> None:
     places = [f"paths.{place}={tmp_path / place}" for place in ("processed", "reports")]
     prepared = prepare_rows(config(*REGRESSION, f"data.path={rows}", *places))
     numbers = np.concatenate([prepared.targets(split) for split in prepared.splits])
-    assert sorted(numbers) == [123456789.25 + i for i in range(60)]
+    assert sorted(numbers.tolist()) == [123456789.25 + i for i in range(60)]
 
 
 def test_one_number_for_every_row_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
