@@ -32,7 +32,7 @@ pytestmark = pytest.mark.cloud
 PROJECT, SECRET = "my-project", "4a75sEcReT-of-wandb"
 REPOSITORY = Path(__file__).parents[2]
 PLANTS = ("data=csv", "data.path=plants.csv", "data.name=plants", "data.text_columns=[question]")
-LONG = ("data.label_column=topic", "train.max_steps=500", "train.save_steps=50")
+LONG = ("data.target=topic", "train.max_steps=500", "train.save_steps=50")
 
 
 @dataclass
@@ -137,7 +137,7 @@ def test_two_workers_with_disks_of_their_own_go_on_together_and_one_publishes(cl
 def test_the_dry_run_prints_what_is_sent_and_asks_nobody(
     cloud: Cloud, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = ["train", *SECONDS, *PLANTS, "data.label_column=topic", "cloud.train.gpu=t4", "cloud.train.workers=3"]
+    words = ["train", *SECONDS, *PLANTS, "data.target=topic", "cloud.train.gpu=t4", "cloud.train.workers=3"]
     with monkeypatch.context() as nowhere:
         nowhere.delenv("CLOUDSDK_AUTH_DISABLE_CREDENTIALS")
         nowhere.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{free_port()}")

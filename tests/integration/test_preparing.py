@@ -243,6 +243,16 @@ def test_what_is_prepared_is_not_prepared_again_until_rows_or_settings_change(tm
     assert encode(config, prepare(config)).fingerprint != first.fingerprint
 
 
+@pytest.mark.parametrize(
+    "override", ["max_tokens=16", "word_dropout=0.2", "scratch.hidden_size=16", "scratch.vocabulary=200"]
+)
+def test_any_key_of_the_inputs_own_section_makes_other_inputs(tmp_path: Path, plants: Path, override: str) -> None:
+    config, other = plants_config(tmp_path, plants), plants_config(tmp_path, plants, f"model.text.{override}")
+    prepared = prepare(config)
+    assert prepare(other).folder == prepared.folder
+    assert encode(other, prepared).folder != encode(config, prepared).folder
+
+
 def test_training_sees_the_tokens_that_serving_sees_in_the_order_of_the_rows(tmp_path: Path, plants: Path) -> None:
     config = plants_config(tmp_path, plants, "model.text.max_tokens=8")
     prepared = prepare(config)
@@ -298,7 +308,7 @@ def test_one_label_is_not_enough(tmp_path: Path) -> None:
 def test_a_file_of_which_no_row_is_left_says_that_they_were_set_aside(tmp_path: Path) -> None:
     rows = tmp_path / "latin.csv"
     rows.write_bytes(b"question,topic\n" + b"caf\xe9,light\n" * 9)
-    sentence = r"found \[\] \(9 rows were set aside; \S+report\.md says why\)"
+    sentence = r"at least two labels, found \[\] \(9 rows were set aside; \S+report\.md says why\)"
     with pytest.raises(UserError, match=sentence):
         prepare(plants_config(tmp_path, rows, "data.on_bad_row=quarantine"))
 

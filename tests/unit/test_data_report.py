@@ -14,6 +14,7 @@ from boatyard.data.summary import DataSummary, Issue
 from boatyard.tasks.classification import data_plots
 from boatyard.tasks.classification.data_plots import labels_png
 from boatyard.tasks.classification.data_report import data_section, imbalance
+from boatyard.tasks.regression.data_plots import targets_png
 
 pytestmark = pytest.mark.unit
 
@@ -206,5 +207,12 @@ def test_of_too_many_labels_the_ends_are_drawn(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize("lengths", [[0, 0], [5], list(range(60)), [1, 2, 3, 100_000]])
 def test_lengths_of_any_spread_can_be_drawn(tmp_path: Path, lengths: list[int]) -> None:
     lengths_png(tmp_path / "x.png", {"train": lengths, "test": []}, "words")
+    with Image.open(tmp_path / "x.png") as picture:
+        assert picture.format == "PNG"
+
+
+@pytest.mark.parametrize("numbers", [[0.0, 0.0], [5.0], [], [-1e15, 0.0, 1e15], list(range(60))])
+def test_numbers_of_any_spread_can_be_drawn(tmp_path: Path, numbers: list[float]) -> None:
+    targets_png(tmp_path / "x.png", {"train": np.array(numbers, float), "test": np.zeros(0)}, "EUR")
     with Image.open(tmp_path / "x.png") as picture:
         assert picture.format == "PNG"

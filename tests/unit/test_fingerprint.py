@@ -24,54 +24,70 @@ STAGES: dict[str, tuple[Stage, ...]] = {
 }
 USED = [
     ("prepare", "data/validate.py"),
+    ("prepare", "data/ledger.py"),
+    ("prepare", "inputs/sources.py"),
     ("prepare", "inputs/text/rows.py"),
     ("prepare", "inputs/texts.py"),
-    ("prepare", "inputs/sources.py"),
-    ("prepare", "tasks/classification/targets.py"),
-    ("prepare", "tasks/classification/data_plots.py"),
+    ("prepare", "tasks/{task}/targets.py"),
+    ("prepare", "tasks/{task}/data_plots.py"),
+    ("encode", "inputs/text/encoder.py"),
     ("encode", "inputs/text/tokenizer.py"),
     ("encode", "inputs/text/serving.py"),
     ("train", "inputs/text/backbone.py"),
-    ("train", "tasks/classification/head.py"),
     ("train", "inputs/text/pretrained.py"),
     ("train", "model.py"),
+    ("train", "tasks/{task}/head.py"),
     ("train", "train/trainer.py"),
-    ("evaluate", "inputs/text/features.py"),
-    ("evaluate", "tasks/classification/baseline.py"),
+    ("evaluate", "evaluate/baseline.py"),
     ("evaluate", "inputs/text/backbone.py"),
-    ("evaluate", "tasks/classification/metrics.py"),
+    ("evaluate", "inputs/text/features.py"),
+    ("evaluate", "tasks/{task}/baseline.py"),
+    ("evaluate", "tasks/{task}/metrics.py"),
+    ("evaluate", "tasks/{task}/report.py"),
+    ("evaluate", "tasks/score.py"),
     ("export", "inputs/text/graph.py"),
     ("export", "inputs/text/language.py"),
-    ("export", "tasks/classification/parity.py"),
+    ("export", "tasks/{task}/metrics.py"),
+    ("export", "tasks/{task}/parity.py"),
+    ("export", "tasks/{task}/serving.py"),
     ("export", "bundle/predict.py"),
     ("export", "bundle/manifest.py"),
 ]
+TASKS = ("classification", "regression")
 
 
-def names(stage: Stage) -> set[str]:
-    return {file.relative_to(ROOT / PACKAGE).as_posix() for file in code_of(stage, "text", "classification")}
+def names(stage: Stage, task: str = "classification") -> set[str]:
+    return {file.relative_to(ROOT / PACKAGE).as_posix() for file in code_of(stage, "text", task)}
 
 
+def all_names(task: str = "classification") -> set[str]:
+    return set[str]().union(*(names(stage, task) for stages in STAGES.values() for stage in stages))
+
+
+@pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize(("stage", "file"), USED)
-def test_what_a_stage_uses_is_its_code_however_it_is_imported(stage: Stage, file: str) -> None:
-    assert file in names(stage)
+def test_what_a_stage_uses_is_its_code_however_it_is_imported(stage: Stage, file: str, task: str) -> None:
+    assert file.format(task=task) in names(stage, task)
 
 
-def test_what_has_no_say_makes_no_stage_run_again() -> None:
-    assert "inputs/text/features.py" not in names("train")
-    assert "inputs/text/graph.py" not in names("train") | names("evaluate")
-    assert "inputs/text/backbone.py" not in names("prepare") | names("encode")
-    assert "tasks/classification/head.py" not in names("prepare") | names("encode")
-    everything = set[str]().union(*(names(stage) for stages in STAGES.values() for stage in stages))
+@pytest.mark.parametrize("task", TASKS)
+def test_the_code_of_another_task_is_no_stages(task: str) -> None:
+    (other,) = set(TASKS) - {task}
+    assert not [name for name in all_names(task) if name.startswith(f"tasks/{other}/")]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_what_has_no_say_makes_no_stage_run_again(task: str) -> None:
+    assert not {"inputs/text/features.py", f"tasks/{task}/baseline.py", f"tasks/{task}/report.py"} & names(
+        "train", task
+    )
+    assert "inputs/text/graph.py" not in names("train", task) | names("evaluate", task)
+    assert not {"inputs/text/backbone.py", f"tasks/{task}/head.py"} & (names("prepare", task) | names("encode", task))
+    assert f"tasks/{task}/targets.py" not in names("encode", task) | names("train", task)
+    everything = all_names(task)
     assert not [name for name in everything if name.startswith(("config/", "storage/", "cloud/", "registry/"))]
+    assert not [name for name in everything if name.endswith("/page.py")]
     assert "train/tracking.py" not in everything
-    assert not [name for name in everything if name.endswith("page.py") or name.startswith("tasks/regression/")]
-
-
-def test_another_task_has_code_of_its_own() -> None:
-    files = {file.relative_to(ROOT / PACKAGE).as_posix() for file in code_of("evaluate", "text", "regression")}
-    assert {"tasks/regression/metrics.py", "tasks/regression/baseline.py", "inputs/text/features.py"} <= files
-    assert not [file for file in files if file.startswith("tasks/classification/")]
 
 
 @pytest.mark.parametrize("stage", [stage for stages in STAGES.values() for stage in stages])
@@ -86,28 +102,44 @@ def test_an_edit_of_any_of_it_is_another_fingerprint(stage: Stage, monkeypatch: 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_dvc_runs_a_stage_again_for_just_the_code_that_its_fingerprint_counts(stage: str) -> None:
-    counted = {(PACKAGE / name).as_posix() for own in STAGES[stage] for name in names(own)}
-    declared = [dep for dep in DVC[stage]["deps"] if dep.startswith(f"{PACKAGE.as_posix()}/")]
+    used = set[str]()
+    for task in TASKS:
+        counted = {(PACKAGE / name).as_posix() for own in STAGES[stage] for name in names(own, task)}
+        declared = dependencies(stage, task)
+        holding = {file: [dep for dep in declared if file == dep or file.startswith(f"{dep}/")] for file in counted}
+        assert not [file for file, deps in holding.items() if not deps], f"add them to {stage}"
+        used |= {dep for deps in holding.values() for dep in deps}
+    assert {dep for task in TASKS for dep in dependencies(stage, task)} == used, f"{stage} uses none of the others"
 
-    def holds(dep: str, file: str) -> bool:
-        return file == dep or file.startswith(f"{dep}/")
 
-    assert not {file for file in counted if not any(holds(dep, file) for dep in declared)}, f"add them to {stage}"
-    assert not [dep for dep in declared if not any(holds(dep, file) for file in counted)], f"{stage} uses none of them"
+def dependencies(stage: str, task: str) -> list[str]:
+    """What `dvc.yaml` declares of the package's code."""
+    chosen = [dep.replace("${data.input}", "text").replace("${data.task}", task) for dep in DVC[stage]["deps"]]
+    return [dep for dep in chosen if dep.startswith(f"{PACKAGE.as_posix()}/")]
 
 
-def test_only_plugins_are_imported_by_a_name_that_no_reader_sees() -> None:
+@pytest.mark.parametrize("stage", STAGES)
+def test_dvc_finds_each_parameter_that_a_stage_depends_on(stage: str) -> None:
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for key in DVC[stage]["params"]:
+        section = params
+        for part in key.replace("${data.input}", params["data"]["input"]).split("."):
+            section = section[part]
+
+
+def test_only_plug_ins_are_imported_by_a_name_that_no_reader_sees() -> None:
     """Else `code_of` would miss them, too."""
     importing = set()
-    for name in set[str]().union(*(names(stage) for stages in STAGES.values() for stage in stages)):
+    for name in {"config/plugins.py"}.union(*map(all_names, TASKS)):
         tree = ast.parse((ROOT / PACKAGE / name).read_bytes())
         calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
         if any(isinstance(call, ast.Name) and call.id in {"import_module", "__import__"} for call in calls):
             importing.add(name)
-    assert importing == set()  # boatyard.config.plugins does it
+    assert importing == {"config/plugins.py"}
 
 
-def test_what_a_plugin_loads_late_is_the_code_of_a_stage() -> None:
-    late = {f"tasks/classification/{name}.py" for name in MODULES.values()}
+@pytest.mark.parametrize("task", TASKS)
+def test_what_a_plugin_loads_late_is_the_code_of_a_stage(task: str) -> None:
+    late = {f"tasks/{task}/{name}.py" for name in MODULES.values()}
     late |= {f"inputs/text/{name}.py" for name in ("rows", "encoder", "pretrained", "backbone", "graph", "features")}
-    assert late <= set[str]().union(*(names(stage) for stages in STAGES.values() for stage in stages))
+    assert late <= all_names(task)

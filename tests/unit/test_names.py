@@ -82,7 +82,7 @@ _STR = (
     *(f"{_SRC}/evaluate/{name}.py" for name in ("markdown", "run")),
     *(f"{_SRC}/inputs/{name}.py" for name in ("protocol", "records", "sources")),
     *(f"{_SRC}/tasks/{name}.py" for name in ("defaults", "protocol")),
-    *(f"{_SRC}/{name}.py" for name in ("data/prepare", "registry/reference", "template/project")),
+    *(f"{_SRC}/{name}.py" for name in ("data/reading", "registry/reference", "template/project")),
 )
 _COMMANDS = (
     "tasks.py",

@@ -177,7 +177,7 @@ class Choices(Section):
 
 
 def _form(values: object) -> str:
-    """Which of the two was meant, so that only its own mistakes are told."""
+    """Which of the two was meant, so that only its own mistakes are reported."""
     return "choices" if isinstance(values, Choices) or (isinstance(values, dict) and "choices" in values) else "range"
 
 

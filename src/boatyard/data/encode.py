@@ -75,8 +75,8 @@ def _encode(config: Config, prepared: Prepared, folder: Path) -> None:
                 desc=f"encoding {split}",
             )
         content = {file.name: file_digest(file) for file in sorted(staging.iterdir())}
-        made = {"inputs": content, "start": input_.digest_of_start(config.model)}
-        (staging / _FINGERPRINT).write_text(fingerprint(made), encoding="utf-8")
+        origin = {"inputs": content, "start": input_.digest_of_start(config.model)}
+        (staging / _FINGERPRINT).write_text(fingerprint(origin), encoding="utf-8")
 
 
 def _some_rows(prepared: Prepared) -> Iterator[tuple[str, ...]]:

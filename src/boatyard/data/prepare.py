@@ -4,8 +4,8 @@ import filecmp
 import json
 import logging
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +13,26 @@ import numpy as np
 import pyarrow as pa
 from datasets import Dataset
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from boatyard import inputs, tasks
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Config, Data
-from boatyard.data.arrow import Writer, open_set_aside, set_aside_unusable, write_splits
-from boatyard.data.ledger import TRAIN, Findings, Ledger, content_hash
+from boatyard.data.arrow import open_set_aside, set_aside_unusable, write_splits
+from boatyard.data.ledger import TRAIN, Findings, Ledger
+from boatyard.data.reading import Reading
 from boatyard.data.report import write_data_report
 from boatyard.data.sources import open_sources
-from boatyard.data.summary import DataSummary, Issue
-from boatyard.data.validate import assign_splits, check_quotes, check_split, compare_rows
-from boatyard.inputs.protocol import Problem, Source, SourceRow, TrainingInput
+from boatyard.data.summary import DataSummary
+from boatyard.data.validate import assign_splits, check_quotes, compare_rows
+from boatyard.inputs.protocol import Source, TrainingInput
 from boatyard.inputs.sources import SPLITS
-from boatyard.inputs.texts import normal_form
 from boatyard.storage.fingerprint import code_of, file_digest, fingerprint
 from boatyard.storage.folders import alone, replacing
 from boatyard.tasks.protocol import Target, Targets
 
 log = logging.getLogger(__name__)
 
-_BATCH = 10_000  # rows held in memory at once
+_QUARANTINE = "quarantine.csv"
 
 
 @dataclass(frozen=True)
@@ -97,147 +96,75 @@ def _open(folder: Path) -> Prepared:
 
 
 def _prepare(data: Data, sources: Sequence[Source], staging: Path, report: Path) -> None:
-    """Read, check and write: the report is made, and shown, even where the rows cannot be used."""
-    reading = _Reading(data, [source.name for source in sources])
-    rows, made = staging / "rows.arrow", staging / "report"
-    made.mkdir()
-    quarantine = made / "quarantine.csv"
-    with open_set_aside(quarantine, [*reading.fields, "target"]) as set_aside:
+    """Read, check and write: the report is written, and shown, even where the rows cannot be used."""
+    reading = Reading(data, [source.name for source in sources])
+    rows, draft = staging / "rows.arrow", staging / "report"
+    draft.mkdir()
+    with open_set_aside(draft / _QUARANTINE, [*reading.fields, "target"]) as set_aside:
         reading.read(sources, rows, set_aside)
-        unusable = _check(data, reading)
-        usable = np.ones(len(reading.ledger), bool)
-        usable[list(unusable)] = False
-        target = reading.targets.facts(reading.ledger, usable)
-        if data.max_train_rows is not None:
-            usable = _fewer(reading.ledger, reading.targets, usable, data.max_train_rows)
-        stored = reading.targets.stored(target)
-        samples = write_splits(reading.ledger, reading.targets, stored, usable, reading.schema, staging)
-        set_aside_unusable(reading.ledger, reading.targets, unusable, rows, set_aside)
+        checked = _check(data, reading)
+        samples = write_splits(reading.ledger, reading.targets, checked.stored, checked.usable, reading.schema, staging)
+        set_aside_unusable(reading.ledger, reading.targets, checked.unusable, rows, set_aside)
     rows.unlink()
-    summary = _summary(data, reading, usable, stored, target, samples, len(unusable), quarantine.name, staging)
-    write_data_report(made, summary, data.task)
+    summary = _summary(data, reading, checked, samples, staging)
+    write_data_report(draft, summary, data.task)
     if summary.quarantine_file is None:
-        quarantine.unlink()
-    _show(made, report)
+        (draft / _QUARANTINE).unlink()
+    _show(draft, report)
     _stop_if_unusable(data, summary, reading.findings, report)
     facts = {key: getattr(summary, key) for key in ("fingerprint", "fields", "target")}
     (staging / "prepared.json").write_text(json.dumps(facts | {"rows": summary.split_rows}, indent=2), encoding="utf-8")
     log.info("data: %s rows; report in %s", f"{sum(summary.split_rows.values()):,}", report)
 
 
-@dataclass
-class _Reading:
-    """The readable rows of all sources: their places and hashes, their targets, and what is wrong with the others."""
+@dataclass(frozen=True)
+class _Checked:
+    """The rows once they are compared with each other.
 
-    data: Data
-    sources: Sequence[str]
-    findings: Findings = field(default_factory=Findings)
-    embedded: dict[int, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
-    """By line of the ledger, the cells of lines inside a row that would be rows by themselves."""
+    `unusable`: by line of the ledger, why the row is set aside. `usable`: bool[rows], false too of those that
+    `data.max_train_rows` leaves out. `target`: the task's facts. `stored`: each row's target as training reads it.
+    """
 
-    def __post_init__(self) -> None:
-        self.input = inputs.training(self.data.input)
-        self.schema = pa.schema(list(self.input.fields(self.data).items()))
-        self.fields: list[str] = self.schema.names
-        self.ledger = Ledger(self.sources)
-        self.targets: Targets = tasks.training(self.data.task).open_targets(self.data)
-        self._columns = self.input.columns(self.data)
-        self._row_of = self.input.reader(self.data)
-        self._split_column = normal_form(self.data.split_column) if self.data.split_column else None
-
-    def read(self, sources: Sequence[Source], file: Path, set_aside: Writer) -> None:
-        """Stream every source: readable rows go to `file` and the ledger, the others are set aside."""
-        batch: list[tuple[Any, ...]] = []
-        with pa.ipc.new_stream(file, self.schema) as stream:
-
-            def flush() -> None:
-                columns = zip(self.schema, zip(*batch, strict=True), strict=True)
-                stream.write_batch(
-                    pa.record_batch([pa.array(values, column.type) for column, values in columns], self.schema)
-                )
-                batch.clear()
-
-            for number, source in enumerate(sources):
-                split = -1 if source.split is None else SPLITS.index(source.split)
-                for row in tqdm(source.rows(), f"reading {source.name}", unit=" rows", leave=False, disable=None):
-                    values = self._keep(number, split, row)
-                    if isinstance(values, Problem):
-                        self._set_aside(source.name, row, values, set_aside)
-                        continue
-                    batch.append(values)
-                    if len(batch) == _BATCH:
-                        flush()
-            if batch:
-                flush()
-        self.ledger.close()
-        self.targets.close()
-
-    def _keep(self, source: int, split: int, row: SourceRow) -> tuple[Any, ...] | Problem:
-        """The row's values, once it is in the ledger; or why it cannot be."""
-        if row.wrong is not None:
-            return Problem("malformed", None, row.wrong)
-        values = self._row_of(row.cells)
-        if isinstance(values, Problem):
-            return values
-        target = self.targets.read(row.cells)
-        if isinstance(target, Problem):
-            return target
-        if self._split_column is not None:
-            named = check_split(row.cells.get(self._split_column), self._split_column)
-            if isinstance(named, Problem):
-                return named
-            split = named
-        if reason := self.input.unservable(values):
-            message = f"{reason}: it is trained on, and could not be asked"
-            self.findings.add(Issue("warning", "unservable", message, self.sources[source], row.number, None))
-        if row.embedded:
-            self.embedded[len(self.ledger)] = row.embedded
-        exact, group = content_hash(self.input.content_key(values)), content_hash(self.input.group_key(values))
-        self.ledger.add(source, row.number, split, self.input.size(values), exact, group)
-        self.targets.append(target)
-        return values
-
-    def _set_aside(self, source: str, row: SourceRow, problem: Problem, set_aside: Writer) -> None:
-        self.findings.add(Issue("error", problem.kind, problem.message, source, row.number, problem.column))
-        self.findings.unreadable += 1
-        why = f"{problem.column} {problem.message}" if problem.column else problem.message
-        columns = [*self._columns, self.targets.column]
-        cells = [row.cells.get(column, "") for column in columns] if row.wrong is None else [row.text]
-        set_aside.writerow([source, row.number, why, *cells, *[""] * (len(columns) - len(cells))])
+    unusable: dict[int, str]
+    usable: NDArray[np.bool_]
+    target: Target
+    stored: pa.Array
 
 
-def _check(data: Data, reading: _Reading) -> dict[int, str]:
-    """Splits the rows, and compares them with each other. Returns those to set aside, each with the reason."""
+def _check(data: Data, reading: Reading) -> _Checked:
+    """Split the rows and compare them with each other."""
     ledger, targets, findings = reading.ledger, reading.targets, reading.findings
     assign_splits(ledger, data.validation_share, data.test_share)
-    unusable = check_quotes(ledger, targets, findings, reading.embedded)
-    unusable |= compare_rows(ledger, targets, findings)
+    unusable = check_quotes(ledger, targets, findings, reading.embedded) | compare_rows(ledger, targets, findings)
+    unusable |= targets.check(ledger, findings, _without(ledger, unusable))
+    usable = _without(ledger, unusable)
+    target = targets.facts(ledger, usable)
+    if data.max_train_rows is not None:
+        usable = _fewer(ledger, targets, usable, data.max_train_rows)
+    return _Checked(unusable, usable, target, targets.stored(target))
+
+
+def _without(ledger: Ledger, unusable: Collection[int]) -> NDArray[np.bool_]:
+    """Of each row, whether it is not `unusable`."""
     usable = np.ones(len(ledger), bool)
     usable[list(unusable)] = False
-    return unusable | targets.check(ledger, findings, usable)
+    return usable
 
 
 def _summary(
-    data: Data,
-    reading: _Reading,
-    usable: NDArray[np.bool_],
-    stored: pa.Array,
-    target: Target,
-    samples: Mapping[str, Sequence[tuple[Any, ...]]],
-    unusable: int,
-    quarantine: str,
-    folder: Path,
+    data: Data, reading: Reading, checked: _Checked, samples: Mapping[str, Sequence[tuple[Any, ...]]], folder: Path
 ) -> DataSummary:
+    """The facts of the splits in `folder`."""
     ledger, findings = reading.ledger, reading.findings
     files = {split: file_digest(folder / f"{split}.arrow") for split in SPLITS}
-    of_split = {split: usable & (ledger.split == number) for number, split in enumerate(SPLITS)}
-    values = stored.to_numpy(zero_copy_only=False)
+    of_split = {split: checked.usable & (ledger.split == number) for number, split in enumerate(SPLITS)}
+    values = checked.stored.to_numpy(zero_copy_only=False)
     return DataSummary(
         name=data.name,
-        fingerprint=fingerprint({"files": files, "fields": reading.fields, "target": target}),
+        fingerprint=fingerprint({"files": files, "fields": reading.fields, "target": checked.target}),
         sources=ledger.sources,
         fields=reading.fields,
-        target=target,
+        target=checked.target,
         split_rows={split: int(rows.sum()) for split, rows in of_split.items()},
         targets={split: values[rows] for split, rows in of_split.items()},
         lengths={split: ledger.size[rows] for split, rows in of_split.items()},
@@ -245,17 +172,17 @@ def _summary(
         issues=findings.issues,
         issue_counts=dict(findings.counts),
         samples={group: [reading.input.show(row) for row in rows] for group, rows in samples.items()},
-        quarantined=findings.unreadable + unusable,
-        quarantine_file=quarantine if data.on_bad_row == "quarantine" and findings.errors else None,
+        quarantined=findings.unreadable + len(checked.unusable),
+        quarantine_file=_QUARANTINE if data.on_bad_row == "quarantine" and findings.errors else None,
     )
 
 
-def _show(made: Path, report: Path) -> None:
+def _show(draft: Path, report: Path) -> None:
     """Put the report where people look, unless it lies there."""
     shown = report / "report.json"
-    if not shown.exists() or not filecmp.cmp(made / shown.name, shown, shallow=False):
+    if not shown.exists() or not filecmp.cmp(draft / shown.name, shown, shallow=False):
         with replacing(report) as staging:
-            shutil.copytree(made, staging, dirs_exist_ok=True)
+            shutil.copytree(draft, staging, dirs_exist_ok=True)
 
 
 def _stop_if_unusable(data: Data, summary: DataSummary, findings: Findings, report: Path) -> None:

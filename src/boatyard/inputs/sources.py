@@ -131,12 +131,12 @@ def _record_rows(path: Path, table: _Table, form: Format) -> Iterator[SourceRow]
 
 def _with_columns(name: str, records: Iterator[Record], table: _Table) -> Iterator[Record]:
     """The records, unless none of the first has some column: that is no row's fault."""
-    seen = dict[str, None]()
+    names = dict[str, None]()
     first = list(islice(records, _ENOUGH_TO_TELL))
     for record in first:
-        seen |= dict.fromkeys(record.fields)
-    if seen:
-        table.check(name, list(seen))
+        names |= dict.fromkeys(record.fields)
+    if names:
+        table.check(name, list(names))
     return chain(first, records)
 
 

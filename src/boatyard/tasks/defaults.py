@@ -175,8 +175,8 @@ class Numbers:
         return not isinstance(self.read(cells), Problem)
 
     def shown(self, index: int) -> str:
-        """As briefly as it can be written."""
-        return f"{self.values[index]:g}"
+        """All its digits."""
+        return f"{self.values[index]:.15g}"
 
     def cell(self, index: int) -> float:
         """The number."""

@@ -32,7 +32,7 @@ def refusal(target: Target) -> str | None:
     if target["minimum"] is None:
         return "no row has a number to learn"
     if target["minimum"] == target["maximum"]:
-        return f"every row has the same number, {target['minimum']:g}: there is nothing to learn"
+        return f"every row has the same number, {target['minimum']:.15g}: there is nothing to learn"
     return None
 
 

@@ -1,0 +1,103 @@
+"""Rows from their sources into one Arrow file and the ledger; those that cannot be read are set aside."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from tqdm import tqdm
+
+from boatyard import inputs, tasks
+from boatyard.config.schema import Data
+from boatyard.data.arrow import Writer
+from boatyard.data.ledger import Findings, Ledger, content_hash
+from boatyard.data.summary import Issue
+from boatyard.data.validate import check_split
+from boatyard.inputs.protocol import Problem, Source, SourceRow
+from boatyard.inputs.sources import SPLITS
+from boatyard.inputs.texts import normal_form
+from boatyard.tasks.protocol import Targets
+
+_BATCH = 10_000  # rows held in memory at once
+
+
+@dataclass
+class Reading:
+    """The readable rows of all sources: their places and hashes, their targets, and what is wrong with the others."""
+
+    data: Data
+    sources: Sequence[str]
+    findings: Findings = field(default_factory=Findings)
+    embedded: dict[int, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    """By line of the ledger, the cells of lines inside a row that would be rows by themselves."""
+
+    def __post_init__(self) -> None:
+        self.input = inputs.training(self.data.input)
+        self.schema = pa.schema(list(self.input.fields(self.data).items()))
+        self.fields: list[str] = self.schema.names
+        self.ledger = Ledger(self.sources)
+        self.targets: Targets = tasks.training(self.data.task).open_targets(self.data)
+        self._columns = self.input.columns(self.data)
+        self._row_of = self.input.reader(self.data)
+        self._split_column = normal_form(self.data.split_column) if self.data.split_column else None
+
+    def read(self, sources: Sequence[Source], file: Path, set_aside: Writer) -> None:
+        """Stream every source: readable rows go to `file` and the ledger, the others are set aside."""
+        batch: list[tuple[Any, ...]] = []
+        with pa.ipc.new_stream(file, self.schema) as stream:
+
+            def flush() -> None:
+                columns = zip(self.schema, zip(*batch, strict=True), strict=True)
+                stream.write_batch(
+                    pa.record_batch([pa.array(values, column.type) for column, values in columns], self.schema)
+                )
+                batch.clear()
+
+            for number, source in enumerate(sources):
+                split = -1 if source.split is None else SPLITS.index(source.split)
+                for row in tqdm(source.rows(), f"reading {source.name}", unit=" rows", leave=False, disable=None):
+                    values = self._keep(number, split, row)
+                    if isinstance(values, Problem):
+                        self._set_aside(source.name, row, values, set_aside)
+                        continue
+                    batch.append(values)
+                    if len(batch) == _BATCH:
+                        flush()
+            if batch:
+                flush()
+        self.ledger.close()
+        self.targets.close()
+
+    def _keep(self, source: int, split: int, row: SourceRow) -> tuple[Any, ...] | Problem:
+        """The row's values, once it is in the ledger; or why it cannot be."""
+        if row.wrong is not None:
+            return Problem("malformed", None, row.wrong)
+        values = self._row_of(row.cells)
+        if isinstance(values, Problem):
+            return values
+        target = self.targets.read(row.cells)
+        if isinstance(target, Problem):
+            return target
+        if self._split_column is not None:
+            named = check_split(row.cells.get(self._split_column), self._split_column)
+            if isinstance(named, Problem):
+                return named
+            split = named
+        if reason := self.input.unservable(values):
+            message = f"{reason}: it is trained on, and could not be asked"
+            self.findings.add(Issue("warning", "unservable", message, self.sources[source], row.number, None))
+        if row.embedded:
+            self.embedded[len(self.ledger)] = row.embedded
+        exact, group = content_hash(self.input.content_key(values)), content_hash(self.input.group_key(values))
+        self.ledger.add(source, row.number, split, self.input.size(values), exact, group)
+        self.targets.append(target)
+        return values
+
+    def _set_aside(self, source: str, row: SourceRow, problem: Problem, set_aside: Writer) -> None:
+        self.findings.add(Issue("error", problem.kind, problem.message, source, row.number, problem.column))
+        self.findings.unreadable += 1
+        why = f"{problem.column} {problem.message}" if problem.column else problem.message
+        columns = [*self._columns, self.targets.column]
+        cells = [row.cells.get(column, "") for column in columns] if row.wrong is None else [row.text]
+        set_aside.writerow([source, row.number, why, *cells, *[""] * (len(columns) - len(cells))])
