@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from boatyard.data.read import find_sources
 from buckets import BUCKET
 from plants import SECONDS, write_plants
 from servers import free_port
@@ -24,6 +23,7 @@ from standin_vertex import StandInJob, StandInVertex, start_here
 
 from boatyard.cloud.__main__ import main
 from boatyard.config.compose import load_config
+from boatyard.data.sources import open_sources
 from boatyard.registry import aliases, versions
 from boatyard.storage import Storage, open_storage
 
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.cloud
 PROJECT, SECRET = "my-project", "4a75sEcReT-of-wandb"
 REPOSITORY = Path(__file__).parents[2]
 PLANTS = ("data=csv", "data.path=plants.csv", "data.name=plants", "data.text_columns=[question]")
-LONG = ("data.label_column=topic", "train.max_steps=500", "train.save_steps=50")
+LONG = ("data.target=topic", "train.max_steps=500", "train.save_steps=50")
 
 
 @dataclass
@@ -137,7 +137,7 @@ def test_two_workers_with_disks_of_their_own_go_on_together_and_one_publishes(cl
 def test_the_dry_run_prints_what_is_sent_and_asks_nobody(
     cloud: Cloud, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = ["train", *SECONDS, *PLANTS, "data.label_column=topic", "cloud.train.gpu=t4", "cloud.train.workers=3"]
+    words = ["train", *SECONDS, *PLANTS, "data.target=topic", "cloud.train.gpu=t4", "cloud.train.workers=3"]
     with monkeypatch.context() as nowhere:
         nowhere.delenv("CLOUDSDK_AUTH_DISABLE_CREDENTIALS")
         nowhere.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{free_port()}")
@@ -304,11 +304,9 @@ def test_a_body_that_the_api_does_not_know_is_refused_by_its_message(
 
 READ = """
 import sys
-from pathlib import Path
 from boatyard.config.compose import load_config
-from boatyard.data.read import fetched, find_sources
-data = fetched(load_config(sys.argv[1:]).data, Path('cache'))
-for source in find_sources(data): print('read', source.name, source.split, source.digest)
+from boatyard.data.sources import open_sources
+for source in open_sources(load_config(sys.argv[1:])): print('read', source.name, source.split, source.digest)
 """
 
 
@@ -323,7 +321,7 @@ def test_a_folder_of_rows_is_copied_once_and_read_there(cloud: Cloud, capsys: py
     words = ["data=banking77", f"data.path={source}"]
     for _ in range(2):
         assert main(["train", *words]) == 0
-    sources = find_sources(load_config(words).data)
+    sources = open_sources(load_config(words))
     read = {f"read {source.name} {source.split} {source.digest}" for source in sources}
     for job in cloud.vertex.jobs.values():
         assert set(job.lines) == read

@@ -1,13 +1,10 @@
-"""What a recipe may add to plain fine-tuning: rates by layer, agreement of two readings, a head at the centroids."""
-
-from typing import Any
+"""What a recipe may add to plain fine-tuning: rates by layer, batches of like cost, agreement of two readings."""
 
 import pytest
 import torch
-from boatyard.train.head import start_at_centroids
-from datasets import Dataset
 from torch import nn
 
+from boatyard.tasks.classification.head import ClassificationHead
 from boatyard.train.layers import decay_by_layer, layer_depths
 from boatyard.train.sampling import EpochSampler
 
@@ -57,38 +54,9 @@ def test_rates_fall_from_the_head_to_the_embeddings_and_groups_keep_their_weight
     }
 
 
-class Points(nn.Module):
-    """Rows that are their own embeddings."""
-
-    def __init__(self, classes: int) -> None:
-        super().__init__()
-        self.head = nn.Linear(2, classes)
-
-    def embed(self, points: torch.Tensor) -> torch.Tensor:
-        return points
-
-
-def test_a_head_at_the_centroids_tells_well_separated_classes_apart_before_any_step() -> None:
-    torch.manual_seed(0)
-    centres = torch.tensor([[5.0, 5.0], [9.0, 5.0], [5.0, 9.0]])
-    labels = torch.arange(60) % 3
-    points = centres[labels] + 0.5 * torch.randn(60, 2)
-    rows = Dataset.from_dict({"points": points.tolist(), "label": labels.tolist(), "length": [1] * 60})
-
-    def collate(items: Any) -> dict[str, torch.Tensor]:
-        return {
-            "points": torch.tensor([item["points"] for item in items]),
-            "labels": torch.tensor([item["label"] for item in items]),
-        }
-
-    network = Points(3)
-    start_at_centroids(network, rows, collate)
-    assert (network.head(points).argmax(1) == labels).all()
-
-
 def test_an_epoch_has_one_order_wherever_it_is_taken_up_and_another_than_the_next() -> None:
-    lengths = [1 + (7 * i) % 13 for i in range(100)]
-    first, again = (EpochSampler(100, seed=1, batch_size=4, lengths=lengths) for _ in range(2))
+    costs = [1 + (7 * i) % 13 for i in range(100)]
+    first, again = (EpochSampler(100, seed=1, batch_size=4, costs=costs) for _ in range(2))
     torch.manual_seed(5)
     order = list(first)
     torch.manual_seed(6)
@@ -97,14 +65,13 @@ def test_an_epoch_has_one_order_wherever_it_is_taken_up_and_another_than_the_nex
     again.epoch = 1
     assert list(again) != order
     spread = [
-        max(lengths[i] for i in order[b : b + 4]) - min(lengths[i] for i in order[b : b + 4]) for b in range(0, 96, 4)
+        max(costs[i] for i in order[b : b + 4]) - min(costs[i] for i in order[b : b + 4]) for b in range(0, 96, 4)
     ]
-    assert sum(spread) < 24 * 3, "rows of like length share a batch"
+    assert sum(spread) < 24 * 3, "rows of like cost share a batch"
 
 
 def test_two_readings_that_differ_cost_more_and_equal_ones_nothing() -> None:
-    from boatyard.train.trainer import divergence
-
-    certain, open_ = torch.tensor([[9.0, 0.0]]).log_softmax(-1), torch.tensor([[0.0, 0.0]]).log_softmax(-1)
+    divergence = ClassificationHead(width=1, classes=2, dropout=0).divergence
+    certain, open_ = {"logits": torch.tensor([[9.0, 0.0]])}, {"logits": torch.tensor([[0.0, 0.0]])}
     assert divergence(certain, certain) == 0
     assert divergence(certain, open_) > 1

@@ -12,12 +12,12 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 
 from boatyard.bundle.manifest import BundleError, open_bundle
 from boatyard.inputs.protocol import InvalidInput
-from boatyard.inputs.text.serving import TextModel, input_schema, open_model
+from boatyard.inputs.text.serving import TextInput, open_input, request_schema
 
 pytestmark = pytest.mark.unit
 
-ONE = TextModel(tokenizer(), ["text"], MAX_TOKENS, max_characters=200)
-PAIR = TextModel(tokenizer(), ["title", "text"], MAX_TOKENS)
+ONE = TextInput(tokenizer(), ["text"], MAX_TOKENS, max_characters=200)
+PAIR = TextInput(tokenizer(), ["title", "text"], MAX_TOKENS)
 CLS, SEP, UNK, PAD = (VOCABULARY[f"[{name}]"] for name in ("CLS", "SEP", "UNK", "PAD"))
 CARD, LOST = VOCABULARY["card"], VOCABULARY["lost"]
 
@@ -43,8 +43,8 @@ def test_the_fields_of_a_pair_are_read_in_the_schemas_order() -> None:
 
 def test_a_long_text_is_cut_to_the_limit_and_says_so() -> None:
     fits, too_long = ONE.encode([("card " * (MAX_TOKENS - 2),), ("card " * (MAX_TOKENS - 1),)])
-    assert (fits.length, fits.truncated) == (MAX_TOKENS, False)
-    assert (too_long.length, too_long.truncated) == (MAX_TOKENS, True)
+    assert (fits.cost, fits.truncated) == (MAX_TOKENS, False)
+    assert (too_long.cost, too_long.truncated) == (MAX_TOKENS, True)
     assert too_long.ids[-1] == SEP
 
 
@@ -58,7 +58,7 @@ def test_texts_are_cut_just_as_the_tokenizer_cuts_them_in_training(limit: int, t
     for fields in (["text"], ["title", "text"]):
         row = (title, text)[: len(fields)]
         expected = reference.encode(*row)
-        (encoded,) = TextModel(tokenizer(), fields, limit).encode([row])
+        (encoded,) = TextInput(tokenizer(), fields, limit).encode([row])
         assert (encoded.ids, encoded.type_ids) == (expected.ids, expected.type_ids)
         assert encoded.truncated == bool(expected.overflowing)
 
@@ -66,7 +66,7 @@ def test_texts_are_cut_just_as_the_tokenizer_cuts_them_in_training(limit: int, t
 def test_two_long_texts_cost_no_more_than_their_length() -> None:
     long = "a " * 10_000  # cut by the tokenizer itself, this takes 20 s and 5 GB
     (encoded,) = PAIR.encode([(long, long)])
-    assert encoded.length == MAX_TOKENS
+    assert encoded.cost == MAX_TOKENS
 
 
 def test_a_batch_is_padded_to_its_longest_and_masked() -> None:
@@ -80,14 +80,14 @@ def test_a_batch_is_padded_to_its_longest_and_masked() -> None:
 def test_the_padding_id_is_the_tokenizers_own() -> None:
     padding = tokenizer()
     padding.enable_padding(pad_id=UNK, pad_token="[UNK]", length=50)  # noqa: S106
-    feeds = (model := TextModel(padding, ["text"], MAX_TOKENS)).collate(model.encode([("card",), ("card lost",)]))
+    feeds = (model := TextInput(padding, ["text"], MAX_TOKENS)).collate(model.encode([("card",), ("card lost",)]))
     assert feeds["input_ids"].tolist() == [[CLS, CARD, SEP, UNK], [CLS, CARD, LOST, SEP]]
 
 
 def test_a_text_without_tokens_still_makes_a_batch() -> None:
     bare = tokenizer()
     bare.post_processor = None  # type: ignore[assignment]
-    model = TextModel(bare, ["text"], MAX_TOKENS)
+    model = TextInput(bare, ["text"], MAX_TOKENS)
     assert model.collate(model.encode([("\u200b",)]))["input_ids"].shape[1] >= 1
     assert model.collate(model.encode([("",)]))["input_ids"].shape == (1, 1)
 
@@ -123,7 +123,7 @@ def test_what_is_not_the_schemas_object_is_refused(payload: object, detail: str,
 @example("\x85\u200b\u2800\u3164\ufe0f")
 @example("\0.")
 def test_a_text_is_answered_exactly_if_the_schemas_pattern_finds_something(text: str) -> None:
-    pattern = input_schema(["text"])["properties"]["text"]["pattern"]
+    pattern = request_schema(["text"])["properties"]["text"]["pattern"]
     try:
         ONE.parse({"text": text})
     except InvalidInput:
@@ -133,7 +133,7 @@ def test_a_text_is_answered_exactly_if_the_schemas_pattern_finds_something(text:
 
 
 def test_a_pointer_escapes_the_fields_name() -> None:
-    odd = TextModel(tokenizer(), ["a/b~c"], MAX_TOKENS)
+    odd = TextInput(tokenizer(), ["a/b~c"], MAX_TOKENS)
     with pytest.raises(InvalidInput) as raised:
         odd.parse({"a/b~c": 1})
     assert raised.value.pointer == "/a~1b~0c"
@@ -150,11 +150,11 @@ def test_any_payload_is_either_refused_or_encoded(payload: object) -> None:
         refused.detail.encode()  # so that it can be sent
         return
     (encoded,) = ONE.encode([row])
-    assert 0 < encoded.length <= MAX_TOKENS
+    assert 0 < encoded.cost <= MAX_TOKENS
 
 
 def test_the_schema_admits_only_its_fields_in_their_order() -> None:
-    schema = input_schema(["title", "text"], 100)
+    schema = request_schema(["title", "text"], 100)
     assert schema["required"] == ["title", "text"]
     assert schema["additionalProperties"] is False
     assert schema["properties"]["text"]["maxLength"] == 100
@@ -162,25 +162,25 @@ def test_the_schema_admits_only_its_fields_in_their_order() -> None:
 
 def test_a_bundles_own_limits_hold(tmp_path: Path) -> None:
     manifest = write_bundle(tmp_path, limits={"max_tokens": 4, "max_characters": 10})
-    model = open_model(tmp_path, manifest)
-    assert model.encode([("card card card",)])[0].length == 4
+    model = open_input(tmp_path, manifest)
+    assert model.encode([("card card card",)])[0].cost == 4
     with pytest.raises(InvalidInput, match="may have 10"):
         model.parse({"text": "a" * 11})
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"limits": {}}, "max_tokens"),
         ({"limits": {"max_tokens": 2}}, "no room"),
-        ({"input_schema": {}}, "one text field or two"),
-        ({"input_schema": {"required": ["a", "b", "c"]}}, "one text field or two"),
+        ({"request_schema": {}}, "one text field or two"),
+        ({"request_schema": {"required": ["a", "b", "c"]}}, "one text field or two"),
     ],
 )
-def test_a_bundle_that_cannot_serve_text_is_refused(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+def test_a_bundle_that_cannot_serve_text_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     manifest = write_bundle(tmp_path, **changes)
-    with pytest.raises(BundleError, match=said):
-        open_model(tmp_path, manifest)
+    with pytest.raises(BundleError, match=message):
+        open_input(tmp_path, manifest)
 
 
 def test_a_tokenizer_that_is_none_is_refused(tmp_path: Path) -> None:
@@ -188,27 +188,27 @@ def test_a_tokenizer_that_is_none_is_refused(tmp_path: Path) -> None:
     manifest = open_bundle(tmp_path).manifest
     (tmp_path / "tokenizer.json").write_text(json.dumps({"model": 1}))
     with pytest.raises(BundleError, match="is not a tokenizer"):
-        open_model(tmp_path, manifest)
+        open_input(tmp_path, manifest)
 
 
 def test_descriptors_tell_capitals_other_letters_unknown_and_pieces_of_words() -> None:
-    model = described_model()
+    model = word_pieces()
     rows = [("my CARD",), ("моя card",), ("cards card",)]
-    found = model.describe(rows, model.encode(rows))
-    assert found.keys() == model.descriptors.keys()
-    assert found["capital_share"] == pytest.approx([4 / 6, 0, 0])
-    assert found["foreign_letter_share"] == pytest.approx([0, 3 / 7, 0])
-    assert found["unknown_share"] == pytest.approx([0.25, 0.25, 0])
-    assert found["fragment_share"] == pytest.approx([0, 0, 0.2])
+    described = model.describe(rows, model.encode(rows))
+    assert list(described) == [column.name for column in model.described]
+    assert described["capital_share"] == pytest.approx([4 / 6, 0, 0])
+    assert described["foreign_letter_share"] == pytest.approx([0, 3 / 7, 0])
+    assert described["unknown_share"] == pytest.approx([0.25, 0.25, 0])
+    assert described["fragment_share"] == pytest.approx([0, 0, 0.2])
 
 
 def test_descriptors_tell_the_language() -> None:
-    model = described_model()
+    model = word_pieces()
     rows = [("where is my new card, please?",), ("¿Dónde está mi tarjeta?",), ("Wo bleibt meine Karte?",), ("?! 42",)]
     assert model.describe(rows, model.encode(rows))["language"] == ["en", "es", "de", "unknown"]
 
 
-def described_model() -> TextModel:
+def word_pieces() -> TextInput:
     """WordPiece, which knows `card` and how to end it with an s."""
     vocabulary = {token: i for i, token in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "card", "##s"])}
     made = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))  # noqa: S106
@@ -217,4 +217,4 @@ def described_model() -> TextModel:
     made.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
-    return TextModel(made, ["text"], max_tokens=16)
+    return TextInput(made, ["text"], max_tokens=16)
