@@ -18,9 +18,9 @@ QUESTIONS = {
 # settings with which training on them takes seconds
 SECONDS = (
     "model=scratch",
-    "model.scratch.hidden_size=32",
-    "model.scratch.layers=1",
-    "model.scratch.vocabulary=300",
+    "model.text.scratch.hidden_size=32",
+    "model.text.scratch.layers=1",
+    "model.text.scratch.vocabulary=300",
     "train.per_device_train_batch_size=16",
     "train.learning_rate=0.005",
     "train.eval_strategy=no",

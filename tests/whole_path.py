@@ -30,7 +30,7 @@ from boatyard.storage import open_storage
 PROJECT, SERVICE, MODEL = "boatyard-test", "boatyard-api", "plants"
 CLOUD = re.compile(r"CLOUDSDK_|GOOGLE_|BOATYARD_")
 ROWS = ("data=csv", "data.path=data/raw/plants.csv", "data.name=plants", "data.text_columns=[question]")
-SMALL = (*SECONDS, "data.label_column=topic", "publish.alias=null")
+SMALL = (*SECONDS, "data.target=topic", "publish.alias=null")
 
 
 @dataclass
@@ -138,7 +138,7 @@ def walk(there: World) -> None:
     (first,) = versions(storage, MODEL)
     there.command("boatyard.registry", "promote", MODEL, first)
 
-    there.command("boatyard.cloud", "deploy", *ROWS, "data.label_column=topic")
+    there.command("boatyard.cloud", "deploy", *ROWS, "data.target=topic")
     assert curl(there)["version"] == first
 
     again = there.train("train.max_steps=60", "train.seed=7")
