@@ -55,10 +55,11 @@ def write_params(overrides: Sequence[str], file: Path) -> None:
     Raises:
         UserError: as of `load_config`, or the rows are no file.
     """
-    config = _check(*_compose("params", overrides))
-    if config.data.path is None:
+    composed, overridden = _compose("params", overrides)
+    if _check(composed, overridden).data.path is None:
         raise UserError("data.path must be given: DVC follows files and folders, and no data set on the Hub")
-    file.write_text(OmegaConf.to_yaml(OmegaConf.create(config.model_dump(mode="json"))), encoding="utf-8")
+    _, _, values = _values(composed, overridden)  # without defaults, which DVC would take for changes
+    file.write_text(OmegaConf.to_yaml(OmegaConf.create(values)), encoding="utf-8")
 
 
 def read_config(file: Path) -> Config:
@@ -157,12 +158,17 @@ def _check_further(name: str) -> None:
         raise UserError(f"unknown key train.{name}{_hint(name, known, 'train.')}")
 
 
-def _check(composed: DictConfig, overridden: frozenset[str] = frozenset()) -> Config:
+def _values(composed: DictConfig, overridden: frozenset[str]) -> tuple[str, str, dict[str, Any]]:
+    """The input, the task, and the values under the names that their keys have now."""
     try:
         values = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise UserError(_sentence(error)) from None
-    input_, task, values = adapted(cast(dict[str, Any], values), overridden)
+    return adapted(cast(dict[str, Any], values), overridden)
+
+
+def _check(composed: DictConfig, overridden: frozenset[str] = frozenset()) -> Config:
+    input_, task, values = _values(composed, overridden)
     try:
         config = config_type(input_, task).model_validate(values)
     except ValidationError as error:
