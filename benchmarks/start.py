@@ -98,8 +98,8 @@ def main() -> int:
     text = [
         "# Starting",
         f"From process start to the first 200 of /predict: {ours:.2f} s (median of {ROUNDS}; "
-        f"{min(times['boatyard']):.2f} to {max(times['boatyard']):.2f}); the plain way, with torch and transformers, {plain:.2f} s. Boatyard takes "
-        f"{share:.2f} of that.",
+        f"{min(times['boatyard']):.2f} to {max(times['boatyard']):.2f}); the plain way, with torch and transformers, "
+        f"{plain:.2f} s. Boatyard takes {share:.2f} of that.",
         "What importing the server takes, by package, in ms (`python -X importtime`, which itself slows it):",
         table(["package", "ms"], [[name, f"{spent[name]:.0f}"] for name in spent], align="lr"),
         f"A fresh environment with the core install holds {size:.0f} MB, compiled bytecode included; with what "

@@ -177,7 +177,7 @@ class Contest:
         return 6 * weights + 12 * encoder.config.num_hidden_layers * encoder.config.hidden_size * attended
 
     def _network(self) -> Any:
-        return new_network(self._config, len(self._prepared.labels), self._encoded)
+        return new_network(self._config, self._prepared.target, self._encoded)
 
     def _trainer(self) -> SteadyTrainer:
         return build_trainer(self._config, self._prepared, self._encoded, Checkpoints(self._folder, keep=None))
@@ -185,7 +185,7 @@ class Contest:
     @cached_property
     def _padded(self) -> TensorDataset:
         rows = self._encoded.splits["train"]
-        ids = torch.zeros(len(rows), self._config.model.max_tokens, dtype=torch.long)
+        ids = torch.zeros(len(rows), self._config.model.text.max_tokens, dtype=torch.long)
         for row, tokens in enumerate(rows["input_ids"]):
             ids[row, : len(tokens)] = torch.as_tensor(tokens)
         mask = torch.arange(ids.shape[1]) < torch.as_tensor(rows["length"][:]).unsqueeze(1)
@@ -232,7 +232,7 @@ def tokenise_row_by_row(config: Config, prepared: Prepared) -> float:
     (field,) = prepared.fields
     start = time.perf_counter()
     for rows in prepared.splits.values():
-        rows.map(lambda row: tokenizer(row[field], truncation=True, max_length=config.model.max_tokens))
+        rows.map(lambda row: tokenizer(row[field], truncation=True, max_length=config.model.text.max_tokens))
     return sum(map(len, prepared.splits.values())) / (time.perf_counter() - start)
 
 

@@ -55,9 +55,10 @@ def _onnx(folder: Path) -> Callable[[dict[str, npt.NDArray[np.int64]]], Probabil
 
 def _torch(folder: Path) -> Callable[[dict[str, npt.NDArray[np.int64]]], Probabilities]:
     import torch
-    from boatyard.inputs.text.network import load
 
-    network = load(folder)
+    from boatyard.model import open_network
+
+    network = open_network(folder)
 
     def run(feeds: dict[str, npt.NDArray[np.int64]]) -> Probabilities:
         with torch.inference_mode():

@@ -5,18 +5,18 @@ from pathlib import Path
 
 import torch
 import uvicorn
-from boatyard.inputs.text.network import load
 from fastapi import FastAPI
 from pydantic import BaseModel
 from transformers import PreTrainedTokenizerFast
 
 from boatyard.bundle.manifest import open_bundle
+from boatyard.model import open_network
 
 LONGEST = 128
 
 bundle = open_bundle(Path(os.environ["BUNDLE"]))
 tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(bundle.folder / "tokenizer.json"), pad_token="[PAD]")  # noqa: S106
-network = load(bundle.folder)
+network = open_network(bundle.folder)
 app = FastAPI()
 
 

@@ -14,13 +14,14 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 import boatyard
+from boatyard import inputs, tasks
 from boatyard.api import create_app
 from boatyard.api.openapi import describe
 from boatyard.api.settings import Settings
 from boatyard.bundle.manifest import Manifest
 from boatyard.bundle.predict import Predictor
 from boatyard.config.compose import CONFIGS, options
-from boatyard.config.schema import Config
+from boatyard.config.owned import config_type, owners
 from boatyard.inputs.text.serving import request_schema
 from boatyard.monitor.service import create_app as create_monitor
 from boatyard.monitor.settings import Settings as MonitorSettings
@@ -32,7 +33,7 @@ Schema = dict[str, Any]
 
 def configuration() -> str:
     """Each key with its type, default and comment; then the files of the config groups."""
-    schema = Config.model_json_schema()
+    schemas = [config_type(input_, task).model_json_schema() for input_ in inputs.names() for task in tasks.names()]
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         defaults = OmegaConf.to_container(compose("config"), resolve=False)
     comments = _comments()
@@ -40,16 +41,28 @@ def configuration() -> str:
         "# Configuration",
         "All keys, with their types and defaults. `-o KEY=VALUE` sets one for a task, `KEY=VALUE` for a module. The "
         "defaults are those of `uv run invoke pipeline`; another file of a group (`-o model=minilm`) has its own. "
-        "[All files](#the-files) are listed below.",
+        "[All files](#the-files) are listed below. A key that belongs to an input or a task says so, and is known "
+        "only where that is chosen.",
     ]
-    for name, field in schema["properties"].items():
-        section = _resolved(field, schema)
-        parts += [f"## {name}", _text(section["description"])]
-        rows = [
-            (f"`{key}`", _takes(leaf), _default(defaults, key), _without_choices(leaf, comments.get(key, "")))
-            for key, leaf in _leaves(section, schema, f"{name}.")
-        ]
-        parts.append(_table(("key", "type", "default", "comment"), rows))
+    for name in schemas[0]["properties"]:
+        rows: dict[str, tuple[str, ...]] = {}
+        for schema in schemas:
+            section = _resolved(schema["properties"][name], schema)
+            for key, leaf in _leaves(section, schema, f"{name}."):
+                default = _default(defaults, key) or (_shown(leaf["default"]) if "default" in leaf else "")
+                comment = ". ".join(
+                    filter(
+                        None,
+                        (
+                            _owner(key),
+                            _without_choices(leaf, comments.get(key) or _text(leaf.get("description")).rstrip(".")),
+                        ),
+                    )
+                )
+                rows.setdefault(key, (f"`{key}`", _takes(leaf), default, comment))
+        section = _resolved(schemas[0]["properties"][name], schemas[0])
+        parts += [f"## {name}", _text(section.get("description"))]
+        parts.append(_table(("key", "type", "default", "comment"), rows.values()))
     parts.append("## The files")
     for group in sorted(folder.name for folder in CONFIGS.iterdir() if folder.is_dir()):
         for option in options(group):
@@ -227,6 +240,10 @@ def _document() -> Schema:
 
 def _monitor_document() -> Schema:
     return create_monitor(MonitorSettings()).openapi()
+
+
+def _owner(key: str) -> str:
+    return " or ".join(f"`{plugin.key}={plugin.name}`" for plugin in owners(key))
 
 
 def _default(values: Any, key: str) -> str:

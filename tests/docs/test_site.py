@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from boatyard.config.schema import Config
+from boatyard import tasks
+from boatyard.config.owned import config_type
 
 pytestmark = pytest.mark.docs
 
@@ -55,8 +56,10 @@ def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
 def test_every_key_of_the_configuration_is_told_with_its_default_and_comment(site: Path) -> None:
     text = page(site, "reference/configuration")
     told = set(re.findall(r"<tr>\s*<td><code>([\w.]+)</code></td>", text))
-    assert {key for key in keys(Config) if key not in {"data.hub", "model.scratch", "sweep"}} <= told
-    assert {"data.hub.revision", "model.scratch.layers", "sweep.trials", "cloud.train.gpu"} <= told
+    for task in tasks.names():
+        schema = config_type("text", task)
+        assert {key for key in keys(schema) if key not in {"data.hub", "model.text.scratch", "sweep"}} <= told
+    assert {"data.hub.revision", "model.text.scratch.layers", "sweep.trials", "cloud.train.gpu"} <= told
     row = next(row for row in text.split("<tr>") if "<code>staging.max_slowdown</code>" in row)
     assert "≥ 1" in row
     assert "<code>1.5</code>" in row
@@ -96,7 +99,8 @@ def test_every_module_has_a_page_with_its_docstrings(site: Path, checkout: Path)
     modules = {path.stem for path in (checkout / "src" / "boatyard").iterdir() if not path.name.startswith("_")}
     assert {path.name for path in (site / "reference" / "package").iterdir()} == modules
     assert "compare-and-swap" in page(site, "reference/package/registry")
-    assert "ServedModel" in page(site, "reference/package/inputs")
+    assert "ServingInput" in page(site, "reference/package/inputs")
+    assert "TrainingTask" in page(site, "reference/package/tasks")
 
 
 def test_the_benchmarks_are_the_reports_themselves(site: Path, checkout: Path) -> None:

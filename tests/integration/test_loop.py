@@ -79,7 +79,7 @@ def test_the_alarm_rings_for_what_is_new_and_clears_once_it_is_learned(config: C
     ask(config, said_now(), judged=True)
     ringing = look(config)
     assert ringing.alarm
-    assert "accuracy" in {verdict.name for verdict in ringing.verdicts if verdict.drifted}
+    assert "quality" in {verdict.name for verdict in ringing.verdicts if verdict.drifted}
     assert "embedding" in {verdict.name for verdict in ringing.verdicts if verdict.suspicious}
 
     outcome = retrain(config)
@@ -91,6 +91,6 @@ def test_the_alarm_rings_for_what_is_new_and_clears_once_it_is_learned(config: C
     clear = look(config)
     assert clear.version == second
     assert not clear.alarm, clear.verdicts
-    assert clear.quality.accuracy is not None
-    assert ringing.quality.accuracy is not None
-    assert clear.quality.accuracy > ringing.quality.accuracy
+    assert clear.quality.score is not None
+    assert ringing.quality.score is not None
+    assert clear.quality.score.is_better_than(ringing.quality.score)

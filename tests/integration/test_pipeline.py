@@ -14,10 +14,10 @@ import torch
 from safetensors.torch import load_file
 from stages import plants_config, small_config
 
+from boatyard import inputs
 from boatyard.bundle.predict import Predictor
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
-from boatyard import inputs
 from boatyard.data.encode import encode
 from boatyard.data.prepare import prepare
 from boatyard.export.run import _write_reference
@@ -117,7 +117,9 @@ def test_an_int8_answer_does_not_depend_on_the_rest_of_the_batch(finished: Finis
     rows = prepare(finished.config).rows("train")
     long = (" ".join(text for (text,) in rows),)
     alone = np.concatenate([predictor.outputs([row])["probabilities"] for row in rows])
-    beside = np.concatenate([predictor.run_batch(predictor.input.encode([row, long]))["probabilities"][:1] for row in rows])
+    beside = np.concatenate(
+        [predictor.run_batch(predictor.input.encode([row, long]))["probabilities"][:1] for row in rows]
+    )
     together = predictor.outputs(rows, batch_size=len(rows))["probabilities"]
     for other in (beside, together):
         assert (alone.argmax(1) == other.argmax(1)).all()

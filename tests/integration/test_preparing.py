@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 from boatyard.config.errors import UserError
 from boatyard.data.encode import encode
 from boatyard.data.prepare import prepare
-from boatyard.inputs.text.serving import TextModel
+from boatyard.inputs.text.serving import TextInput
 
 pytestmark = pytest.mark.integration
 
@@ -33,7 +33,7 @@ def test_every_row_arrives_once_with_its_label_and_the_line_it_came_from(tmp_pat
     found = {}
     for split, rows in prepared.splits.items():
         for (text,), label, row in zip(prepared.rows(split), prepared.targets(split), rows["row"][:], strict=True):
-            assert lines[row - 1] == f"{text},{prepared.labels[label]}"
+            assert lines[row - 1] == f"{text},{prepared.target['labels'][label]}"
             found[row] = split
     assert sorted(found) == list(range(2, 122))
     assert set(found.values()) == {"train", "validation", "test"}
@@ -101,14 +101,14 @@ def test_quarantine_sets_just_the_bad_rows_aside_with_the_reason_and_the_very_by
     append(plants, b'"never closed,light\nsome, too, many\nlonely\n')
     prepared = prepare(plants_config(tmp_path, plants, "data.on_bad_row=quarantine"))
     assert sum(len(rows) for rows in prepared.splits.values()) == 120
-    assert prepared.labels == ["delivery", "light", "pests", "watering"]
+    assert prepared.target["labels"] == ["delivery", "light", "pests", "watering"]
 
     kept = tmp_path / "reports" / "data" / "plants" / "quarantine.csv"
     with kept.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
         rows = list(csv.DictReader(file))
     assert sorted((row["file"], row["row"]) for row in rows) == [("plants.csv", str(n)) for n in range(122, 129)]
     assert all(row["why"] for row in rows)
-    assert [row["text"] for row in rows if not row["label"]] == [
+    assert [row["text"] for row in rows if not row["target"]] == [
         '"never closed,light',
         "some, too, many",
         "lonely",
@@ -136,7 +136,7 @@ def test_labels_that_look_alike_are_a_warning_that_names_both(tmp_path: Path, pl
     append(plants, "".join(f"question {i} of {t},{t}\n" for t in others for i in range(20)).encode())
     append(plants, b"is it normal,  light\t\n")
     prepared = prepare(plants_config(tmp_path, plants))
-    assert len(prepared.labels) == 7
+    assert len(prepared.target["labels"]) == 7
     facts = json.loads((tmp_path / "reports/data/plants/report.json").read_text())
     assert facts["issue_counts"] == {"warning:similar_labels": 3}
     assert {issue["message"].partition(",")[0] for issue in facts["issues"]} == {
@@ -227,11 +227,6 @@ def test_the_bundled_inbox_has_no_bad_row(tmp_path: Path) -> None:
         assert sum(len(rows) for rows in prepared.splits.values()) == sum(1 for _ in csv.DictReader(file))
 
 
-def test_an_unknown_kind_is_refused(tmp_path: Path, plants: Path) -> None:
-    with pytest.raises(UserError, match=r"unknown kind 'images': this version knows text"):
-        prepare(plants_config(tmp_path, plants, "data.kind=images"))
-
-
 def test_what_is_prepared_is_not_prepared_again_until_rows_or_settings_change(tmp_path: Path, plants: Path) -> None:
     config = plants_config(tmp_path, plants)
     first = encode(config, prepare(config))
@@ -240,7 +235,7 @@ def test_what_is_prepared_is_not_prepared_again_until_rows_or_settings_change(tm
     encode(config, prepare(config))
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == files
     assert [file.stat().st_mtime_ns for file in files] == written
-    shorter = plants_config(tmp_path, plants, "model.max_tokens=8")
+    shorter = plants_config(tmp_path, plants, "model.text.max_tokens=8")
     assert encode(shorter, prepare(shorter)).fingerprint != first.fingerprint
     other = plants_config(tmp_path, plants, "data.test_share=0.3")
     assert prepare(other).fingerprint != prepare(config).fingerprint
@@ -249,15 +244,15 @@ def test_what_is_prepared_is_not_prepared_again_until_rows_or_settings_change(tm
 
 
 def test_training_sees_the_tokens_that_serving_sees_in_the_order_of_the_rows(tmp_path: Path, plants: Path) -> None:
-    config = plants_config(tmp_path, plants, "model.max_tokens=8")
+    config = plants_config(tmp_path, plants, "model.text.max_tokens=8")
     prepared = prepare(config)
     encoded = encode(config, prepared)
-    served = TextModel(Tokenizer.from_file(str(encoded.folder / "tokenizer.json")), ["text"], 8)
+    served = TextInput(Tokenizer.from_file(str(encoded.folder / "tokenizer.json")), ["text"], 8)
     for split in prepared.splits:
         expected = [row.ids for row in served.encode(prepared.rows(split))]
         assert encoded.splits[split]["input_ids"][:] == expected
-        assert encoded.splits[split]["label"][:] == prepared.targets(split).tolist()
-    assert max(encoded.splits["train"]["length"][:]) == 8
+        assert encoded.splits[split]["target"][:] == prepared.targets(split).tolist()
+    assert max(encoded.splits["train"]["cost"][:]) == 8
 
 
 def test_fewer_training_rows_are_a_part_of_all_and_the_rest_stays(tmp_path: Path, plants: Path) -> None:
@@ -266,7 +261,7 @@ def test_fewer_training_rows_are_a_part_of_all_and_the_rest_stays(tmp_path: Path
     assert len(few.rows("train")) == 10
     assert set(few.rows("train")) < set(everything.rows("train"))
     assert few.rows("test") == everything.rows("test")
-    assert few.labels == everything.labels
+    assert few.target == everything.target
 
 
 def test_each_label_keeps_a_training_row_however_few_are_taken(tmp_path: Path, plants: Path) -> None:
@@ -284,7 +279,7 @@ def test_each_label_keeps_a_training_row_however_few_are_taken(tmp_path: Path, p
         ("[body, inputs]", "'inputs' is boatyard's own name"),
         ("[file, body]", "'file' is boatyard's own name"),
         ("[body, ' body']", "'body' is given twice"),
-        ("[topic]", "'topic' is data.label_column too"),
+        ("[topic]", "'topic' is data.target too"),
         ("['']", "a column without a name cannot be read"),
     ],
 )
@@ -310,7 +305,7 @@ def test_a_file_of_which_no_row_is_left_says_that_they_were_set_aside(tmp_path: 
 
 def test_a_label_may_have_any_number_of_blanks_around_it(tmp_path: Path, plants: Path) -> None:
     append(plants, b"is it warm there," + b" " * 300 + b"light\n")
-    assert "light" in prepare(plants_config(tmp_path, plants)).labels
+    assert "light" in prepare(plants_config(tmp_path, plants)).target["labels"]
 
 
 def test_a_header_without_rows_is_told_as_such(tmp_path: Path) -> None:

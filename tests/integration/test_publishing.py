@@ -16,6 +16,7 @@ from boatyard.config.compose import load_config
 from boatyard.config.schema import Config
 from boatyard.data.prepare import Prepared, prepare
 from boatyard.evaluate.served import served_score
+from boatyard.inputs.text.serving import request_schema
 from boatyard.pipeline.publish import Published, publish_bundle
 from boatyard.registry import Reference
 from boatyard.retrain.run import retrain
@@ -51,7 +52,7 @@ def sealed(tmp_path: Path) -> Sealed:
 
     def make(**changes: Any) -> Bundle:
         folder = tmp_path / f"candidate-{next(made)}"
-        write_bundle(folder, **{**changes})
+        write_bundle(folder, **changes)
         return open_bundle(folder)
 
     return make
@@ -73,6 +74,28 @@ def test_what_no_server_could_answer_with_displaces_nothing_and_is_not_published
             publish_bundle(chosen, prepared, sealed(**changes))
     assert production(storage) == good
     assert registry.versions(storage, "inbox") == [good]
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"request_schema": request_schema(["text"], max_characters=100)}, "it takes other input; `invoke promote"),
+        ({"truth_schema": {"type": "object"}}, "it answers another question; `invoke promote"),
+    ],
+)
+def test_production_that_cannot_be_compared_stays(
+    config: Config,
+    prepared: Prepared,
+    storage: Storage,
+    sealed: Sealed,
+    publish: Publish,
+    changes: dict[str, Any],
+    why: str,
+) -> None:
+    other = publish(bias=ALWAYS_ONE, **changes).version
+    registry.promote(storage, "inbox", other)
+    assert str(publish_bundle(config, prepared, sealed()).refusal).startswith(why)
+    assert production(storage) == other
 
 
 def test_what_an_operator_promotes_while_versions_are_compared_stays(
@@ -146,6 +169,9 @@ def journal(storage: Storage, version: str) -> None:
         for number in range(67):
             facts = {"id": f"{words[0]}{number}", "time": "2026-01-01T00:00:00.000+00:00"}
             asked = {"model": "inbox", "version": version, "request": {"text": f"the {words[1]} again {number}"}}
-            lines += [{"event": "prediction", **facts, **asked, "answer": {}}, {"event": "feedback", **facts, "truth": {"label": label}}]
+            lines += [
+                {"event": "prediction", **facts, **asked, "answer": {}},
+                {"event": "feedback", **facts, "truth": {"label": label}},
+            ]
     content = "".join(json.dumps(line) + "\n" for line in lines).encode()
     storage.write_once("journal/date=2026-01-01/a-1.jsonl.gz", gzip.compress(content))

@@ -27,7 +27,9 @@ def summaries(monkeypatch: pytest.MonkeyPatch) -> list[DataSummary]:
     """The summaries that the report is written from."""
     seen: list[DataSummary] = []
     write = preparing.write_data_report
-    monkeypatch.setattr(preparing, "write_data_report", lambda folder, s: (seen.append(s), write(folder, s))[1])
+    monkeypatch.setattr(
+        preparing, "write_data_report", lambda folder, s, task: (seen.append(s), write(folder, s, task))[1]
+    )
     return seen
 
 
@@ -37,7 +39,7 @@ def places(tmp_path: Path) -> list[str]:
 
 def test_banking77_holds_just_the_findings_that_are_known_of_it(tmp_path: Path, summaries: list[DataSummary]) -> None:
     prepared = prepare(load_config(["data=banking77", f"data.path={shared('banking77')}", *places(tmp_path)]))
-    assert len(prepared.labels) == 77
+    assert len(prepared.target["labels"]) == 77
     assert len(prepared.rows("test")) == 3080
     assert len(prepared.rows("train")) + len(prepared.rows("validation")) == 10_003
     (summary,) = summaries

@@ -52,6 +52,10 @@ def test_every_option_of_every_group_composes(group: str, option: str) -> None:
         ("publish.alias=UPPER", "publish.alias='UPPER': string should match pattern"),
         ("publish.alias=20260102T030405Z-0a1b2c3d", "string should match pattern"),
         ("data.test_share=0.95", "leave no rows to train on"),
+        (
+            "train.metric_for_best_model=acuracy",
+            "train.metric_for_best_model='acuracy': input should be 'score', 'loss', 'accuracy' or 'macro_f1'",
+        ),
         ("train.hub_token=x", "train.hub_token is set by boatyard itself"),
         ("train.output_dir=x", "train.output_dir is set by boatyard itself"),
         ("train.report_to=none", "train.report_to is set by boatyard itself"),

@@ -7,29 +7,54 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from boatyard.data import plots
-from boatyard.data.plots import labels_png, lengths_png
-from boatyard.data.report import render, write_data_report
+from boatyard.data import report
+from boatyard.data.plots import lengths_png
+from boatyard.data.report import write_data_report
 from boatyard.data.summary import DataSummary, Issue
+from boatyard.tasks.classification import data_plots
+from boatyard.tasks.classification.data_plots import labels_png
+from boatyard.tasks.classification.data_report import data_section, imbalance
 
 pytestmark = pytest.mark.unit
+
+
+def targets(train: list[int], test: list[int]) -> dict[str, np.ndarray]:
+    """As many rows of each label as these say."""
+    return {split: np.repeat(np.arange(len(rows)), rows) for split, rows in (("train", train), ("test", test))}
+
 
 SUMMARY = DataSummary(
     name="inbox",
     fingerprint="0123abcd",
     sources=["inbox.csv"],
     fields=["text"],
-    labels=["card", "rate"],
+    target={"labels": ["card", "rate"]},
     split_rows={"train": 30, "test": 10},
-    label_counts={"train": [20, 10], "test": [6, 4]},
+    targets=targets(train=[20, 10], test=[6, 4]),
     lengths={"train": np.arange(1, 31), "test": list(range(1, 11))},
     length_unit="words",
     issues=[],
     issue_counts={},
-    samples={"card": ["where is it", "my card"], "rate": [("a title", "a text")]},
+    samples={"card": ["where is it", "my card"], "rate": ["a title | a text"]},
     quarantined=0,
     quarantine_file=None,
 )
+NUMBERS = replace(
+    SUMMARY,
+    target={"unit": "$", "minimum": 1.0, "maximum": 30.0, "mean": 15.5, "std": 8.7, "buckets": [15.0, 30.0]},
+    targets={"train": np.arange(1.0, 31.0), "test": np.zeros(0)},
+)
+
+
+def render(summary: DataSummary) -> str:
+    """The part that is the same of all tasks."""
+    return report.render(summary, [])
+
+
+def of_labels(folder: Path, summary: DataSummary) -> str:
+    """The part on labels."""
+    (section,) = data_section(summary, folder)
+    return "\n\n".join(section.parts)
 
 
 def issues(severity: str, kind: str, count: int) -> list[Issue]:
@@ -40,17 +65,16 @@ def with_issues(*found: Issue) -> DataSummary:
     return replace(SUMMARY, issues=found, issue_counts=Counter(f"{i.severity}:{i.kind}" for i in found))
 
 
-def write(folder: Path, summary: DataSummary) -> str:
-    write_data_report(folder, summary)
+def write(folder: Path, summary: DataSummary, task: str = "classification") -> str:
+    write_data_report(folder, summary, task)
     return (folder / "report.md").read_text(encoding="utf-8")
 
 
-def test_the_report_opens_with_rows_labels_sources_and_fingerprint() -> None:
+def test_the_report_opens_with_rows_sources_and_fingerprint() -> None:
     report = render(SUMMARY)
     for line in (
         "| Rows, train | 30 |",
         "| Rows, test | 10 |",
-        "| Labels | 2 |",
         "| Sources | inbox.csv |",
         "| Fingerprint | 0123abcd |",
     ):
@@ -61,22 +85,22 @@ def test_lengths_are_told_by_percentiles_that_some_row_has() -> None:
     assert "| train | 16 | 29 | 30 | 30 |" in render(SUMMARY)
 
 
-def test_the_imbalance_is_told_and_warned_of_only_when_it_misleads() -> None:
-    even = render(SUMMARY)
-    assert "The largest label has 1.9 times the rows of the smallest." in even
+def test_the_imbalance_is_told_and_warned_of_only_when_it_misleads(tmp_path: Path) -> None:
+    even = of_labels(tmp_path, SUMMARY)
+    assert "2 labels; the largest has 1.9 times the rows of the smallest." in even
     assert "uneven" not in even
-    uneven = replace(SUMMARY, label_counts={"train": [100, 8], "test": [10, 2]})
-    assert "11.0 times" in (report := render(uneven))
-    assert "uneven" in report
+    uneven = of_labels(tmp_path, replace(SUMMARY, targets=targets(train=[100, 8], test=[10, 2])))
+    assert "11.0 times" in uneven
+    assert "uneven" in uneven
 
 
 def test_a_label_without_any_row_does_not_make_the_imbalance_infinite() -> None:
-    assert replace(SUMMARY, label_counts={"train": [20, 0], "test": [6, 0]}).imbalance() == 1
+    assert imbalance(np.array([26, 0])) == 1
 
 
-def test_a_label_that_a_split_lacks_is_named() -> None:
-    lacking = replace(SUMMARY, label_counts={"train": [20, 10], "test": [10, 0]})
-    assert "Without a row in test: rate." in render(lacking)
+def test_a_label_that_a_split_lacks_is_named(tmp_path: Path) -> None:
+    lacking = replace(SUMMARY, targets=targets(train=[20, 10], test=[10, 0]))
+    assert "Without a row in test: rate." in of_labels(tmp_path, lacking)
 
 
 def test_clean_rows_have_no_findings() -> None:
@@ -114,9 +138,8 @@ def test_the_report_says_where_rows_were_set_aside() -> None:
     assert "12 rows were set aside in quarantine.csv." in report
 
 
-def test_samples_of_one_string_and_of_several_fields_are_shown() -> None:
-    report = render(SUMMARY)
-    assert "| card | where is it |\n|  | my card |\n| rate | a title / a text |" in report
+def test_samples_are_shown_by_their_groups() -> None:
+    assert "| card | where is it |\n|  | my card |\n| rate | a title &#124; a text |" in render(SUMMARY)
 
 
 def test_the_json_holds_the_facts_without_every_length(tmp_path: Path) -> None:
@@ -127,13 +150,17 @@ def test_the_json_holds_the_facts_without_every_length(tmp_path: Path) -> None:
     assert facts["issue_counts"] == {"error:empty": 1}
     assert facts["issues"][0]["row"] == 2
     assert facts["imbalance"] == pytest.approx(26 / 14)
+    assert facts["labels"] == ["card", "rate"]
+    assert facts["label_counts"] == {"train": [20, 10], "test": [6, 4]}
 
 
 def test_hostile_names_labels_and_rows_break_nothing(tmp_path: Path) -> None:
     hostile = "a | b\n\n# c `d` <script>x</script> $x_{$ \udc80"
     issue = Issue("error", "bad_bytes", hostile, hostile, 2, hostile)
-    summary = replace(with_issues(issue), name=hostile, labels=[hostile, "rate"], samples={hostile: [hostile]})
-    report = write(tmp_path, replace(summary, label_counts={"train": [0, 30], "test": [5, 5]}))
+    summary = replace(
+        with_issues(issue), name=hostile, target={"labels": [hostile, "rate"]}, samples={hostile: [hostile]}
+    )
+    report = write(tmp_path, replace(summary, targets=targets(train=[0, 30], test=[5, 5])))
     assert "<script" not in report
     assert [line for line in report.splitlines() if line.startswith("# ")] == report.splitlines()[:1]
     assert report.rstrip().splitlines()[-1].count("|") == 3
@@ -141,15 +168,24 @@ def test_hostile_names_labels_and_rows_break_nothing(tmp_path: Path) -> None:
 
 
 def test_an_empty_split_and_no_rows_at_all_are_reported(tmp_path: Path) -> None:
-    half = replace(SUMMARY, lengths={"train": [3], "test": []}, label_counts={"train": [1, 0], "test": [0, 0]})
+    half = replace(SUMMARY, lengths={"train": [3], "test": []}, targets=targets(train=[1, 0], test=[0, 0]))
     assert "| test | n/a | n/a | n/a | n/a |" in write(tmp_path / "half", half)
-    none = replace(SUMMARY, lengths={}, labels=[], label_counts={"train": [], "test": []}, samples={})
+    none = replace(SUMMARY, lengths={}, target={"labels": []}, targets=targets(train=[], test=[]), samples={})
     assert "There are no rows." in write(tmp_path / "none", none)
-    assert "There are no rows." in write(tmp_path / "none", replace(none, label_counts={}))
+
+
+def test_numbers_are_shown_by_percentiles_with_their_unit(tmp_path: Path) -> None:
+    text = write(tmp_path, NUMBERS, "regression")
+    assert "| In &#36; | Lowest | 5% up to | Half up to | 95% up to | Highest |" in text
+    assert "| train | 1.0000 | 2.4500 | 15.50 | 28.55 | 30.00 |\n| test | n/a | n/a | n/a | n/a | n/a |" in text
+    facts = json.loads((tmp_path / "report.json").read_text())
+    assert facts["targets"]["train"] == pytest.approx({"p0": 1, "p5": 2.45, "p50": 15.5, "p95": 28.55, "p100": 30})
+    assert facts["targets"]["test"] is None
+    assert (tmp_path / "targets.png").exists()
 
 
 def height_of_labels_png(path: Path, labels: int) -> int:
-    labels_png(path, [f"label_{i}" for i in range(labels)], {"train": [5] * labels, "test": [1] * labels})
+    labels_png(path, [f"label_{i}" for i in range(labels)], {"train": np.full(labels, 5), "test": np.full(labels, 1)})
     assert path.stat().st_size < 700_000
     with Image.open(path) as picture:
         return picture.height
@@ -163,7 +199,7 @@ def test_more_labels_make_a_taller_picture_with_room_for_every_label(tmp_path: P
 
 def test_of_too_many_labels_the_ends_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ten = height_of_labels_png(tmp_path / "ten.png", 10)
-    monkeypatch.setattr(plots, "MOST_LABELS", 10)
+    monkeypatch.setattr(data_plots, "MOST_BARS", 10)
     assert height_of_labels_png(tmp_path / "many.png", 2000) == ten
 
 

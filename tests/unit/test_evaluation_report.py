@@ -97,7 +97,7 @@ def test_a_model_that_draws_or_wins_is_not_said_to_lose(tmp_path: Path, ahead: f
 def test_losing_in_macro_f1_alone_is_losing_too() -> None:
     scores = scores_of(["a", "b"])
     sentence = losing_sentence(scores, baseline_of(scores, accuracy=-0.1, macro_f1=0.03).scores)
-    assert sentence == "The model loses to the baseline by 0.0300 of macro f1."
+    assert sentence == "The model loses to the baseline by 0.0300 of macro F1."
     assert losing_sentence(scores, baseline_of(scores).scores) is None
 
 
@@ -109,7 +109,7 @@ def test_losing_in_macro_f1_alone_is_losing_too() -> None:
         ([2.5, 4.0, 0.5], "The model loses to the baseline by 0.5000 of mean absolute error and 1.0000 of rmse."),
         (
             [1, 4, 0.9],
-            "The model loses to the baseline by 2.0000 of mean absolute error, 1.0000 of rmse and 0.2000 of r2.",
+            "The model loses to the baseline by 2.0000 of mean absolute error, 1.0000 of rmse and 0.2000 of R2.",
         ),
     ],
 )

@@ -24,7 +24,9 @@ STAGES: dict[str, tuple[Stage, ...]] = {
 USED = [
     ("prepare", "data/validate.py"),
     ("prepare", "inputs/text/rows.py"),
+    ("prepare", "inputs/sources.py"),
     ("prepare", "inputs/texts.py"),
+    ("prepare", "tasks/classification/data_plots.py"),
     ("prepare", "tasks/classification/data_report.py"),
     ("prepare", "tasks/classification/targets.py"),
     ("encode", "inputs/text/tokenizer.py"),

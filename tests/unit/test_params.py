@@ -21,7 +21,9 @@ def test_the_committed_file_is_what_configs_compose(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("overrides", [[], ["model=scratch", "train.max_steps=12", "model.text.scratch.layers=1"]])
+@pytest.mark.parametrize(
+    "overrides", [[], ["data.task=regression", "model=scratch", "train.max_steps=12", "model.text.scratch.layers=1"]]
+)
 def test_it_is_what_an_experiment_of_dvc_composes_else_stages_would_run_again(
     tmp_path: Path, overrides: list[str]
 ) -> None:
@@ -81,7 +83,11 @@ def test_what_does_not_fit_is_told_with_the_file(tmp_path: Path, before: str, af
     assert str(refusal.value) == f"{file}: {sentence}"
 
 
-@pytest.mark.parametrize("content", [b"data: [", b"- data\n", b"\xff\xfe\x01"])
+@pytest.mark.parametrize(
+    "content",
+    [b"data: [", b"- data\n", b"\xff\xfe\x01", b"data: 5\n", b"data: [1]\n", b"data: {input: text, task: regression}\n"]
+    + [b"data: {input: text, task: regression}\nmodel: " + section for section in (b"null", b"3", b"{text: 3}")],
+)
 def test_what_is_no_configuration_is_told_in_one_sentence(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "params.yaml").write_bytes(content)
     with pytest.raises(UserError) as refusal:

@@ -1,7 +1,7 @@
 """Every input and every task owes the same, and one that somebody adds is found by its folder."""
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -50,20 +50,23 @@ def missing(has: object, protocol: type) -> list[str]:
     values = [] if inspect.isclass(has) else list(inspect.get_annotations(protocol))
     lacks = [name for name in values if not hasattr(has, name)]
     for name, owed in vars(protocol).items():
-        if (
-            inspect.isfunction(owed)
-            and not name.startswith("_")
-            and arguments(getattr(has, name, None)) != arguments(owed)
-        ):
-            lacks.append(f"{name}({', '.join(arguments(owed) or ())})")
+        if inspect.isfunction(owed) and not name.startswith("_") and not takes(getattr(has, name, None), owed):
+            lacks.append(f"{name}{inspect.signature(owed)}")
     return lacks
 
 
-def arguments(function: object) -> list[str] | None:
-    """Their names; None where it is no function or class."""
+def takes(function: object, owed: Callable[..., object]) -> bool:
+    """Whether it can be called as `owed` can: with these arguments, and no others that are required."""
     if not callable(function):
-        return None
-    return [name for name in inspect.signature(function).parameters if name != "self"]
+        return False
+    wanted, taken = arguments(owed), arguments(function)
+    names = [each.name for each in wanted if each.kind is not each.POSITIONAL_ONLY]
+    required = [each for each in taken if each.default is each.empty]
+    return len(required) == len(wanted) and {each.name for each in taken}.issuperset(names)
+
+
+def arguments(function: Callable[..., object]) -> list[inspect.Parameter]:
+    return [each for name, each in inspect.signature(function).parameters.items() if name != "self"]
 
 
 @pytest.mark.parametrize(("package", "name"), named())

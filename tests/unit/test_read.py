@@ -1,33 +1,44 @@
 """Reading rows: every format gives the same values, numbered as an editor numbers them."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from boatyard.data.read import Row, Source, find_sources
 
 from boatyard.config.compose import load_config
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Data
-from boatyard.inputs.text.rows import field_columns
+from boatyard.inputs.protocol import Source, SourceRow
+from boatyard.inputs.sources import open_tables
+from boatyard.inputs.text.rows import columns as text_columns
 
 pytestmark = pytest.mark.unit
 
 COLUMNS = ("body", "topic")
+KEYS = "data.text_columns and data.target"
 ROWS = [["one, two", "a"], ['say "hi"\nagain', "b"], ["drei", "a"]]
 
 
 def data(path: Path | None, *overrides: str) -> Data:
-    given = "null" if path is None else str(path)
-    return load_config(["data=csv", f"data.path={given}", "data.name=x", *overrides]).data
+    rows = "null" if path is None else str(path)
+    return load_config(["data=csv", f"data.path={rows}", "data.name=x", "data.target=topic", *overrides]).data
 
 
-def only(path: Path) -> Source:
-    (source,) = find_sources(data(path))
-    return source
+def sources(data: Data, columns: Sequence[str] = COLUMNS) -> list[Source]:
+    return open_tables(data, columns, Path("cache"), KEYS)
+
+
+def rows(path: Path, columns: Sequence[str] = COLUMNS) -> list[SourceRow]:
+    (source,) = sources(data(path), columns)
+    return list(source.rows())
+
+
+def values(row: SourceRow, columns: Sequence[str] = COLUMNS) -> list[Any]:
+    return [row.cells.get(column) for column in columns]
 
 
 def write(path: Path) -> None:
@@ -50,16 +61,16 @@ def test_every_format_gives_the_same_rows_with_the_line_where_each_begins(
     tmp_path: Path, name: str, numbers: list[int]
 ) -> None:
     write(tmp_path / name)
-    found = list(only(tmp_path / name).rows(COLUMNS))
-    assert [row.values for row in found] == ROWS
-    assert [row.number for row in found] == numbers
+    read = rows(tmp_path / name)
+    assert [values(row) for row in read] == ROWS
+    assert [row.number for row in read] == numbers
 
 
 @pytest.mark.parametrize("name", ["x.csv", "x.tsv", "x.jsonl", "x.parquet"])
 def test_a_missing_column_is_named_with_those_that_are_there(tmp_path: Path, name: str) -> None:
     write(tmp_path / name)
     with pytest.raises(UserError, match=rf"^{name}: column 'text' is missing; the file's columns are .*'body'"):
-        list(only(tmp_path / name).rows(["text"]))
+        rows(tmp_path / name, ["text"])
 
 
 @pytest.mark.parametrize(
@@ -82,7 +93,7 @@ def test_a_missing_column_is_named_with_those_that_are_there(tmp_path: Path, nam
 def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path, name: str, content: bytes, sentence: str) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=sentence):
-        list(only(tmp_path / name).rows(COLUMNS))
+        rows(tmp_path / name)
 
 
 @pytest.mark.parametrize(
@@ -99,30 +110,30 @@ def test_a_malformed_row_comes_with_its_number_and_text_and_does_not_end_the_fil
     tmp_path: Path, name: str, content: str, number: int, wrong: str
 ) -> None:
     (tmp_path / name).write_text(content)
-    rows = list(only(tmp_path / name).rows(COLUMNS))
-    (bad,) = [row for row in rows if row.wrong is not None]
+    read = rows(tmp_path / name)
+    (bad,) = [row for row in read if row.wrong is not None]
     assert bad.number == number
     assert bad.wrong is not None
     assert bad.wrong.startswith(wrong)
-    assert bad.values == [content.splitlines()[number - 1]]
-    assert len(rows) == len(content.splitlines()) - (not name.endswith("jsonl"))
+    assert bad.text == content.splitlines()[number - 1]
+    assert len(read) == len(content.splitlines()) - (not name.endswith("jsonl"))
 
 
 def test_a_json_object_may_lack_what_others_have(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_text('\n{"topic": "a"}\n{"body": "b", "topic": "a"}\n')
-    assert [row.values for row in only(tmp_path / "x.jsonl").rows(COLUMNS)] == [[None, "a"], ["b", "a"]]
+    assert [values(row) for row in rows(tmp_path / "x.jsonl")] == [[None, "a"], ["b", "a"]]
 
 
 @pytest.mark.parametrize(("header", "column"), [("caf\u00e9 ", "cafe\u0301"), ("cafe\u0301", " caf\u00e9")])
 def test_a_column_is_the_same_however_its_accent_is_encoded(tmp_path: Path, header: str, column: str) -> None:
     (tmp_path / "x.csv").write_text(f"{header},topic\none,a\n")
-    columns = field_columns(data(tmp_path / "x.csv", f"data.text_columns=['{column}']", "data.label_column=topic"))
-    assert [row.values for row in only(tmp_path / "x.csv").rows([*columns.values(), "topic"])] == [["one", "a"]]
+    columns = [*text_columns(data(tmp_path / "x.csv", f"data.text_columns=['{column}']")), "topic"]
+    assert [values(row, columns) for row in rows(tmp_path / "x.csv", columns)] == [["one", "a"]]
 
 
 def test_empty_cells_behind_the_last_column_are_not_minded(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("body,topic\none,a,,\n")
-    assert list(only(tmp_path / "x.csv").rows(COLUMNS)) == [Row(2, ["one", "a"])]
+    assert rows(tmp_path / "x.csv") == [SourceRow(2, {"body": "one", "topic": "a"})]
 
 
 def test_a_damaged_page_of_parquet_is_one_sentence(tmp_path: Path) -> None:
@@ -135,14 +146,14 @@ def test_a_damaged_page_of_parquet_is_one_sentence(tmp_path: Path) -> None:
     content[at : at + 100] = bytes(100)
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"^x\.parquet: not a Parquet file, or damaged \(\S"):
-        list(only(path).rows(COLUMNS))
+        rows(path)
 
 
 @pytest.mark.parametrize("name", ["body", "body ", "\u200bbody"])
 def test_parquet_with_two_columns_of_one_name_is_refused(tmp_path: Path, name: str) -> None:
     pq.write_table(pa.Table.from_arrays([pa.array(["a"])] * 3, ["body", "topic", name]), tmp_path / "x.parquet")
     with pytest.raises(UserError, match=r"x\.parquet names column 'body' twice"):
-        list(only(tmp_path / "x.parquet").rows(COLUMNS))
+        rows(tmp_path / "x.parquet")
 
 
 @pytest.mark.parametrize(
@@ -160,21 +171,21 @@ def test_parquet_with_two_columns_of_one_name_is_refused(tmp_path: Path, name: s
 )
 def test_parquet_of_any_type_is_read_for_validation_to_judge(tmp_path: Path, array: Any, value: object) -> None:
     pq.write_table(pa.table({"body": array, "topic": ["a"] * len(array)}), tmp_path / "x.parquet")
-    assert next(only(tmp_path / "x.parquet").rows(COLUMNS)) == Row(1, [value, "a"])
+    assert rows(tmp_path / "x.parquet")[0] == SourceRow(1, {"body": value, "topic": "a"})
 
 
 def test_bytes_that_are_no_utf_8_come_through_for_validation_to_name(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_bytes(b"body,topic\ncaf\xe9,a\n")
     (tmp_path / "x.jsonl").write_bytes(b'{"body": "caf\xe9", "topic": "a"}\n')
     for name in ("x.csv", "x.jsonl"):
-        (row,) = only(tmp_path / name).rows(COLUMNS)
-        assert row.values[0].encode(errors="surrogateescape") == b"caf\xe9"
+        (row,) = rows(tmp_path / name)
+        assert row.cells["body"].encode(errors="surrogateescape") == b"caf\xe9"
 
 
 def test_a_folder_gives_a_source_for_each_split_file(tmp_path: Path) -> None:
     for name in ("train.csv", "Val.jsonl", "test.parquet", "notes.csv"):
         write(tmp_path / name)
-    assert {source.name: source.split for source in find_sources(data(tmp_path))} == {
+    assert {source.name: source.split for source in sources(data(tmp_path))} == {
         "train.csv": "train",
         "Val.jsonl": "validation",
         "test.parquet": "test",
@@ -184,32 +195,40 @@ def test_a_folder_gives_a_source_for_each_split_file(tmp_path: Path) -> None:
 def test_a_folder_without_training_rows_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "test.csv")
     with pytest.raises(UserError, match="no training file there; expected train"):
-        find_sources(data(tmp_path))
+        sources(data(tmp_path))
 
 
 def test_an_unknown_suffix_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     (tmp_path / "x.xlsx").touch()
     with pytest.raises(UserError, match=r"cannot read \.xlsx; expected \.csv, \.tsv"):
-        find_sources(data(tmp_path / "x.xlsx"))
+        sources(data(tmp_path / "x.xlsx"))
+
+
+def digest(path: Path) -> str:
+    (source,) = sources(data(path))
+    return source.digest
 
 
 def test_the_digest_follows_the_content(tmp_path: Path) -> None:
     write(tmp_path / "x.csv")
-    before = only(tmp_path / "x.csv").digest
+    before = digest(tmp_path / "x.csv")
     (tmp_path / "x.csv").write_text("body,topic\nother,a\n")
-    assert only(tmp_path / "x.csv").digest != before
+    assert digest(tmp_path / "x.csv") != before
 
 
 def test_a_data_set_in_the_hubs_layout_is_read_with_its_columns_renamed(tmp_path: Path) -> None:
     for split in ("train", "test"):
         pq.write_table(pa.table({"text": ["a", "b"], "name": ["x", "y"]}), tmp_path / f"{split}-00000.parquet")
-    given = data(None, f"++data.hub.id={tmp_path}", "++data.hub.rename={name: topic}")
-    sources = find_sources(given)
-    assert {source.split for source in sources} == {"train", "test"}
-    assert list(sources[0].rows(["text", "topic"])) == [Row(1, ["a", "x"]), Row(2, ["b", "y"])]
+    hub = data(None, f"++data.hub.id={tmp_path}", "++data.hub.rename={name: topic}")
+    splits = sources(hub, ["text", "topic"])
+    assert {source.split for source in splits} == {"train", "test"}
+    assert list(splits[0].rows()) == [
+        SourceRow(1, {"text": "a", "topic": "x"}),
+        SourceRow(2, {"text": "b", "topic": "y"}),
+    ]
 
 
 def test_a_hub_that_cannot_be_reached_is_one_sentence_that_says_how_to_go_on() -> None:
-    given = data(None, "++data.hub.id=/nowhere/at/all")
+    hub = data(None, "++data.hub.id=/nowhere/at/all")
     with pytest.raises(UserError, match=r"give the rows with data\.path=FILE_OR_FOLDER"):
-        find_sources(given)
+        sources(hub)

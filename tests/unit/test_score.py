@@ -92,6 +92,11 @@ def test_a_score_knows_which_way_is_better() -> None:
     assert (larger.shortfall(lower), lower.shortfall(larger)) == (1, -1)
 
 
+def test_a_title_is_the_name_in_words() -> None:
+    assert [Score(name, 0).title for name in ("macro_f1", "r2", "top3_accuracy")] == ["macro F1", "R2", "top3 accuracy"]
+    assert Score("mean_absolute_error", 0).heading == "Mean absolute error"
+
+
 def test_small_numbers_are_shown_with_decimals_and_large_ones_without() -> None:
     assert [shown(value) for value in (0.65375, -9.5, 1234.5678, 123456.7)] == [
         "0.6538",

@@ -169,7 +169,7 @@ def test_a_bundles_own_limits_hold(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("changes", "said"),
     [
         ({"limits": {}}, "max_tokens"),
         ({"limits": {"max_tokens": 2}}, "no room"),
@@ -177,9 +177,9 @@ def test_a_bundles_own_limits_hold(tmp_path: Path) -> None:
         ({"request_schema": {"required": ["a", "b", "c"]}}, "one text field or two"),
     ],
 )
-def test_a_bundle_that_cannot_serve_text_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+def test_a_bundle_that_cannot_serve_text_is_refused(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
     manifest = write_bundle(tmp_path, **changes)
-    with pytest.raises(BundleError, match=message):
+    with pytest.raises(BundleError, match=said):
         open_input(tmp_path, manifest)
 
 
@@ -192,23 +192,23 @@ def test_a_tokenizer_that_is_none_is_refused(tmp_path: Path) -> None:
 
 
 def test_descriptors_tell_capitals_other_letters_unknown_and_pieces_of_words() -> None:
-    model = word_pieces()
+    model = described_model()
     rows = [("my CARD",), ("моя card",), ("cards card",)]
-    described = model.describe(rows, model.encode(rows))
-    assert list(described) == [column.name for column in model.described]
-    assert described["capital_share"] == pytest.approx([4 / 6, 0, 0])
-    assert described["foreign_letter_share"] == pytest.approx([0, 3 / 7, 0])
-    assert described["unknown_share"] == pytest.approx([0.25, 0.25, 0])
-    assert described["fragment_share"] == pytest.approx([0, 0, 0.2])
+    found = model.describe(rows, model.encode(rows))
+    assert list(found) == [column.name for column in model.described]
+    assert found["capital_share"] == pytest.approx([4 / 6, 0, 0])
+    assert found["foreign_letter_share"] == pytest.approx([0, 3 / 7, 0])
+    assert found["unknown_share"] == pytest.approx([0.25, 0.25, 0])
+    assert found["fragment_share"] == pytest.approx([0, 0, 0.2])
 
 
 def test_descriptors_tell_the_language() -> None:
-    model = word_pieces()
+    model = described_model()
     rows = [("where is my new card, please?",), ("¿Dónde está mi tarjeta?",), ("Wo bleibt meine Karte?",), ("?! 42",)]
     assert model.describe(rows, model.encode(rows))["language"] == ["en", "es", "de", "unknown"]
 
 
-def word_pieces() -> TextInput:
+def described_model() -> TextInput:
     """WordPiece, which knows `card` and how to end it with an s."""
     vocabulary = {token: i for i, token in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "card", "##s"])}
     made = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))  # noqa: S106

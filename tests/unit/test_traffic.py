@@ -233,11 +233,12 @@ def test_the_monitor_counts_the_correction_that_retraining_learns(storage: Stora
     reader = Reader(
         served=SimpleNamespace(parse=lambda request: (request["text"],)),
         training=SimpleNamespace(
-            read=lambda cells, _: cells, request=lambda _, row: {"text": row[0]}, group_key=lambda row: row[0].encode()
+            request=lambda _, row: {"text": row[0]},
+            group_key=lambda row: row[0].encode(),
         ),
         task=Classification(["card", "fees"]),
         fields=["text"],
-        data=None,  # type: ignore[arg-type]
+        read=lambda cells: (cells["text"],),
     )
     learned = collect(lambda: read(storage), "inbox", reader, known={}, holdout=0.0)
     labels = {f"message {number}": counted[prediction(number)["id"]] for number in range(3)}

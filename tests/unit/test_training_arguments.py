@@ -27,7 +27,7 @@ def test_the_best_checkpoint_is_that_of_the_tasks_own_score(tmp_path: Path) -> N
 def test_the_loss_is_better_where_it_is_lower_and_an_unknown_metric_is_refused(tmp_path: Path) -> None:
     by_loss = training_arguments(config("classification", "train.metric_for_best_model=loss"), tmp_path)
     assert (by_loss.metric_for_best_model, by_loss.greater_is_better) == ("loss", False)
-    with pytest.raises(UserError, match=r"metric_for_best_model=accuracy"):
+    with pytest.raises(UserError, match=r"metric_for_best_model='accuracy': input should be 'score'"):
         training_arguments(config("regression", "train.metric_for_best_model=accuracy"), tmp_path)
 
 

@@ -3,38 +3,35 @@
 import numpy as np
 import pytest
 
+from boatyard.data.ledger import TEST, TRAIN, VALIDATION, Findings, Ledger, content_hash
 from boatyard.data.summary import Issue
-from boatyard.data.validate import (
-    TEST,
-    TRAIN,
-    VALIDATION,
-    Findings,
-    Ledger,
-    assign_splits,
-    check_labels,
-    check_split,
-    check_texts,
-    compare_rows,
-    content_hash,
-)
-from boatyard.inputs.text.rows import words
+from boatyard.data.validate import assign_splits, check_split, compare_rows
+from boatyard.inputs.protocol import Problem
+from boatyard.inputs.text.rows import check_text, content_key, group_key, size
+from boatyard.tasks.classification.targets import Labels
 
 pytestmark = pytest.mark.unit
 
 
-def ledger(*rows: tuple[str, str, int]) -> Ledger:
+def read(*rows: tuple[str, str, int]) -> tuple[Ledger, Labels]:
     """Rows of text, label, split; numbered from 1 in one file."""
-    made = Ledger(["x.csv"])
+    ledger, labels = Ledger(["x.csv"]), Labels("topic", least=2)
     for number, (text, label, split) in enumerate(rows, 1):
-        said = words((text,))
-        made.add(0, number, split, label, content_hash(text), content_hash(" ".join(said)), len(said))
-    made.close()
-    return made
+        row = (text,)
+        ledger.add(0, number, split, size(row), content_hash(content_key(row)), content_hash(group_key(row)))
+        labels.append(label)
+    ledger.close()
+    labels.close()
+    return ledger, labels
+
+
+def ledger(*rows: tuple[str, str, int]) -> Ledger:
+    return read(*rows)[0]
 
 
 def compare(*rows: tuple[str, str, int]) -> tuple[dict[int, str], Findings]:
     findings = Findings()
-    return compare_rows(ledger(*rows), findings, "topic"), findings
+    return compare_rows(*read(*rows), findings), findings
 
 
 @pytest.mark.parametrize(
@@ -42,7 +39,7 @@ def compare(*rows: tuple[str, str, int]) -> tuple[dict[int, str], Findings]:
     [(None, "missing_column"), (3.5, "not_text"), (" \t", "empty"), ("caf\udce9", "bad_bytes"), ("café", None)],
 )
 def test_each_cell_must_be_a_text_that_says_something(value: object, kind: str | None) -> None:
-    problem = check_texts(["fine", value], ["title", "body"])
+    problem = check_text(value, "body")
     assert (problem.kind if problem else None) == kind
     assert problem is None or problem.column == "body"
 
@@ -51,13 +48,13 @@ def test_each_cell_must_be_a_text_that_says_something(value: object, kind: str |
     ("value", "split"), [("train", TRAIN), (" Dev ", VALIDATION), ("val", VALIDATION), ("TEST", TEST)]
 )
 def test_a_split_goes_under_its_usual_names(value: str, split: int) -> None:
-    assert check_split(value, "part") == (split, None)
+    assert check_split(value, "part") == split
 
 
 @pytest.mark.parametrize("value", ["tset", "", None])
 def test_an_unknown_split_is_a_problem_that_names_the_known(value: object) -> None:
-    _, problem = check_split(value, "part")
-    assert problem is not None
+    problem = check_split(value, "part")
+    assert isinstance(problem, Problem)
     assert (problem.kind, problem.column) == ("unknown_split", "part")
     assert problem.message.startswith(f"says {value!r}; known are train, training, validation")
 
@@ -99,9 +96,9 @@ def test_an_exact_repetition_is_not_warned_of_once_more() -> None:
 
 def test_a_label_that_training_sees_too_seldom_or_never_is_an_error() -> None:
     rows = [(f"text {i}", "often", TRAIN) for i in range(3)]
-    made = ledger(*rows, ("few", "rare", TRAIN), ("none", "unknown", TEST))
+    made, labels = read(*rows, ("few", "rare", TRAIN), ("none", "unknown", TEST))
     findings = Findings()
-    unusable = check_labels(made, findings, np.ones(5, bool), "topic", least=2)
+    unusable = labels.check(made, findings, np.ones(5, bool))
     assert unusable.keys() == {3, 4}
     assert {issue.kind: issue.row for issue in findings.issues} == {"rare_label": 4, "unknown_label": 5}
 

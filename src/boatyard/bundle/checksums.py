@@ -1,12 +1,12 @@
 """What every file of a folder must be, to the byte, and what has become of it."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from boatyard.storage import LocalStorage
+from boatyard.storage.fingerprint import file_digest
 
 
 class FileEntry(BaseModel):
@@ -47,6 +47,4 @@ def damage(folder: Path, expected: Mapping[str, FileEntry]) -> str | None:
 
 
 def _entry(path: Path) -> FileEntry:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256")
-        return FileEntry(sha256=digest.hexdigest(), size=file.tell())
+    return FileEntry(sha256=file_digest(path), size=path.stat().st_size)

@@ -17,7 +17,7 @@ from yaml import MarkedYAMLError, YAMLError
 
 from boatyard.config.errors import UserError
 from boatyard.config.overrides import RENAME, literally
-from boatyard.config.owned import adapted, all_keys, config_type, former_keys, owners, refuse_moved
+from boatyard.config.owned import adapted, all_keys, config_type, former_keys, owners, refuse_moved, rename
 from boatyard.config.schema import Config, Train
 
 _package = Path(__file__).parents[1]
@@ -58,7 +58,9 @@ def write_params(overrides: Sequence[str], file: Path) -> None:
     composed, overridden = _compose("params", overrides)
     if _check(composed, overridden).data.path is None:
         raise UserError("data.path must be given: DVC follows files and folders, and no data set on the Hub")
-    _, _, values = _values(composed, overridden)  # without defaults, which DVC would take for changes
+    values = _resolved(composed)
+    for former, key in former_keys().items():  # which a stage could not tell from what a file says
+        rename(values, former, key, overridden)
     file.write_text(OmegaConf.to_yaml(OmegaConf.create(values)), encoding="utf-8")
 
 
@@ -158,17 +160,16 @@ def _check_further(name: str) -> None:
         raise UserError(f"unknown key train.{name}{_hint(name, known, 'train.')}")
 
 
-def _values(composed: DictConfig, overridden: frozenset[str]) -> tuple[str, str, dict[str, Any]]:
-    """The input, the task, and the values under the names that their keys have now."""
+def _resolved(composed: DictConfig) -> dict[str, Any]:
     try:
         values = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise UserError(_sentence(error)) from None
-    return adapted(cast(dict[str, Any], values), overridden)
+    return cast(dict[str, Any], values)
 
 
 def _check(composed: DictConfig, overridden: frozenset[str] = frozenset()) -> Config:
-    input_, task, values = _values(composed, overridden)
+    input_, task, values = adapted(_resolved(composed), overridden)
     try:
         config = config_type(input_, task).model_validate(values)
     except ValidationError as error:
@@ -176,8 +177,8 @@ def _check(composed: DictConfig, overridden: frozenset[str] = frozenset()) -> Co
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "missing":
             raise UserError(f"{key} must be given") from None
-        given = key if first["type"] == "value_error" else f"{key}={first['input']!r}"
-        raise UserError(f"{given}: {first['msg'].removeprefix('Value error, ').lower()}") from None
+        shown = key if first["type"] == "value_error" else f"{key}={first['input']!r}"
+        raise UserError(f"{shown}: {first['msg'].removeprefix('Value error, ').lower()}") from None
     for name, value in (config.train.model_extra or {}).items():
         _check_further(name)
         try:

@@ -9,13 +9,13 @@ from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import create_model
 
 from boatyard import inputs, tasks
 from boatyard.config.errors import UserError
-from boatyard.config.schema import Config, Section, keys
+from boatyard.config.schema import Config, Section, Sweep, Train, keys
 
 _MOVED = {"data.kind": "data.input"}
 
@@ -63,7 +63,7 @@ def plugins() -> tuple[Plugin, ...]:
 
 @cache
 def config_type(input_: str, task: str) -> type[Config]:
-    """The schema for one pair. Raises UserError where there is no such input or task."""
+    """The schema for one pair, with the metrics of its task. Raises UserError where there is no such input or task."""
     owned = [*inputs.settings(input_).SECTIONS.items(), *tasks.settings(task).SECTIONS.items()]
     fields: dict[str, Any] = {}
     for name, field in Config.model_fields.items():
@@ -72,7 +72,14 @@ def config_type(input_: str, task: str) -> type[Config]:
         if beside or nested:
             assert isinstance(field.annotation, type)
             own: dict[str, Any] = {key: (section, ...) for key, section in nested.items()}
-            fields[name] = (create_model(field.annotation.__name__, __base__=(*beside, field.annotation), **own), ...)
+            general = field.annotation
+            both = create_model(general.__name__, __base__=(*beside, general), __doc__=general.__doc__, **own)
+            fields[name] = (both, ...)
+    if measured := getattr(tasks.settings(task), "VALIDATION", None):
+        metric: Any = Literal["score", "loss", *measured]
+        train = create_model("Train", __base__=Train, __doc__=Train.__doc__, metric_for_best_model=(metric, ...))
+        sweep = create_model("Sweep", __base__=Sweep, __doc__=Sweep.__doc__, metric=(metric, ...))
+        fields |= {"train": (train, ...), "sweep": (sweep | None, ...)}
     return create_model("Config", __base__=Config, **fields)
 
 
@@ -111,7 +118,7 @@ def adapted(values: dict[str, Any], overridden: Collection[str]) -> tuple[str, s
     values = deepcopy(values)
     for key in _paths(values):
         refuse_moved(key)
-    data = values.get("data") or {}
+    data = _section(values, "data")
     chosen: dict[str, str] = {}
     for key in ("data.input", "data.task"):
         if (name := data.get(key.partition(".")[2])) is None:
@@ -122,35 +129,55 @@ def adapted(values: dict[str, Any], overridden: Collection[str]) -> tuple[str, s
     others = [plugin for plugin in plugins() if plugin not in mine]
     for plugin in mine:
         for former, key in plugin.former_keys.items():
-            _rename(values, former, key, overridden)
+            rename(values, former, key, overridden)
         for path in plugin.sections:
             section, _, nested = path.partition(".")
             if nested:
-                values[section].setdefault(nested, {})
+                _section(values, section).setdefault(nested, {})
     owned = {key for plugin in mine for key in (*plugin.keys, *plugin.sections)}
     for plugin in others:
         for key in (*plugin.former_keys, *plugin.keys, *(path for path in plugin.sections if "." in path)):
             if key in owned:
                 continue
-            if key in overridden:
-                now = plugin.former_keys.get(key)
+            now = plugin.former_keys.get(key)
+            if key in overridden or (now and now not in overridden and _get(values, key) is not None):
                 hint = f"; give {now}" if now else ""
                 raise UserError(f"{key} belongs to {plugin.key}={plugin.name}, and this is {chosen[plugin.key]}{hint}")
             _pop(values, key)
-    if values["data"].get("target") is None:
+    if data.get("target") is None:
         raise UserError("data.target must be given: add data.target=COLUMN")
     return chosen["data.input"], chosen["data.task"], values
 
 
-def _rename(values: dict[str, Any], former: str, key: str, overridden: Collection[str]) -> None:
-    """What was given under the former name wins over a file, and must not contradict what was given under the new."""
+def rename(values: dict[str, Any], former: str, key: str, overridden: Collection[str]) -> None:
+    """A person's override wins over a file; two overrides, or two values of files, must not contradict each other."""
     if (value := _pop(values, former)) is None:
         return
-    section, _, name = key.partition(".")
-    if former in overridden and key in overridden and values[section].get(name) != value:
-        raise UserError(f"{former} is the former name of {key}: give one of them")
-    if (former in overridden and key not in overridden) or values[section].get(name) is None:
-        values[section][name] = value
+    path, _, name = key.rpartition(".")
+    section = _section(values, path)
+    if (former in overridden) == (key in overridden):
+        if section.get(name) not in (None, value):
+            raise UserError(f"{former} is the former name of {key}: give one of them")
+        section[name] = value
+    elif former in overridden:
+        section[name] = value
+
+
+def _section(values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Raises UserError where it is missing, or holds no keys."""
+    section: object = values.get(name)
+    if section is None:
+        raise UserError(f"{name} must be given")
+    if not isinstance(section, dict):
+        raise UserError(f"{name}={section!r}: holds no keys, each with its value")
+    return section
+
+
+def _get(values: Any, key: str) -> Any:
+    """The value of a key, None where it is absent."""
+    for part in key.split("."):
+        values = values.get(part) if isinstance(values, Mapping) else None
+    return values
 
 
 def _pop(values: MutableMapping[str, Any], key: str) -> Any:

@@ -16,7 +16,7 @@ _NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"  # of models and aliases, as the registry 
 class Section(BaseModel):
     """A frozen part of the configuration that knows its keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
 
 class Hub(Section):
@@ -176,9 +176,9 @@ class Choices(Section):
     choices: list[bool | int | float | str] = Field(min_length=2)
 
 
-def _form(given: object) -> str:
+def _form(values: object) -> str:
     """Which of the two was meant, so that only its own mistakes are told."""
-    return "choices" if isinstance(given, Choices) or (isinstance(given, dict) and "choices" in given) else "range"
+    return "choices" if isinstance(values, Choices) or (isinstance(values, dict) and "choices" in values) else "range"
 
 
 Values = Annotated[Annotated[Range, Tag("range")] | Annotated[Choices, Tag("choices")], Discriminator(_form)]

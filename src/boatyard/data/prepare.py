@@ -57,7 +57,8 @@ class Prepared:
 
     def targets(self, split: str) -> NDArray[Any]:
         """The split's targets as they are stored, [rows]."""
-        return np.asarray(self.splits[split].with_format("numpy")["target"][:])
+        stored: NDArray[Any] = self.splits[split].data.column("target").to_numpy()  # `with_format` has but float32
+        return stored
 
 
 def prepare(config: Config) -> Prepared:

@@ -35,13 +35,17 @@ def model_card(
         f"Rows: {rows}; data fingerprint `{prepared.fingerprint}`. Starting point: {start}, "
         f"{metrics.parameters / 1e6:.2f} M parameters, trained for {metrics.training_seconds:.0f} s.",
         "## Limits",
-        f"{', '.join(f'{name}: {most:,}' for name, most in limits.items())}. What the model cannot read of a longer "
-        "input is cut, and the answer says so. Knows what its training rows are about, in their language, and nothing "
-        "else.",
+        f"{_limits(limits)}What the model cannot read of a longer input is cut, and the answer says so. Knows what its "
+        "training rows are about, in their language, and nothing else.",
     ]
     for section in sections:
         parts += [f"## {section.heading}", *section.parts]
     return "\n\n".join(parts) + "\n"
+
+
+def _limits(limits: Mapping[str, int]) -> str:
+    """A sentence; nothing where there are none."""
+    return f"{', '.join(f'{name}: {most:,}' for name, most in limits.items())}. " if limits else ""
 
 
 def _scores(metrics: Metrics) -> str:

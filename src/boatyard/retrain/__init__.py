@@ -1,1 +1,1 @@
-"""The loop closed: what people said was right becomes training rows, and a better model is promoted."""
+"""Retraining: rows with feedback join the training rows, and a model that is better by more than chance is promoted."""

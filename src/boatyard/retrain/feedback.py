@@ -1,4 +1,4 @@
-"""Rows with their truths from the journal: what was asked, with what people said was right."""
+"""Rows with their truths from the journal: requests, and the feedback on their answers."""
 
 import json
 from collections import Counter
@@ -67,7 +67,7 @@ def collect(lines: Lines, name: str, reader: Reader, known: Mapping[bytes, str],
     is in a test set must not be learned. A row is held out by a hash of its group key, so it always is.
 
     Raises:
-        UserError: there is feedback, but the journal does not keep what was asked.
+        UserError: there is feedback, but the journal does not keep requests.
     """
     set_aside: Counter[str] = Counter()
     truths = _truths(lines())
@@ -118,7 +118,7 @@ def _requests(lines: Iterable[Mapping[str, Any]], name: str, judged: Iterable[st
 
 
 class _Groups:
-    """Rows that say the same, with all the truths that they were given."""
+    """Rows that say the same, with all the truths that feedback names for them."""
 
     def __init__(self, reader: Reader, set_aside: Counter[str]) -> None:
         self._reader = reader

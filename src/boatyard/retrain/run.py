@@ -150,7 +150,7 @@ def _write_version(config: Config, storage: Storage, prepared: Prepared, feedbac
 
 def _on_version(config: Config, folder: Path) -> Config:
     """The same, on the rows of the version; nothing is promoted yet."""
-    reference = str(folder / _HELD_OUT)  # what is asked now, and was not learned from
+    reference = str(folder / _HELD_OUT)  # recent requests that were not learned from
     return config.model_copy(
         update={
             "data": as_stored(config.data, str(folder)),

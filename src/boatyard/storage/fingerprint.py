@@ -26,6 +26,7 @@ _LATE = ("{input}.training", "{task}.training")
 _WITHOUT_SAY = {
     *(modules[0] for modules in _BEGINNINGS.values()),
     "config.plugins",
+    "tasks.layout",
     "bundle.checksums",
     "bundle.manifest",
     "config.compose",
@@ -92,8 +93,21 @@ def _members(module: str) -> list[tuple[str, str]]:
     """What `boatyard.config.plugins.lazily` gives the module: names, and the modules beside it that have them."""
     for node in ast.walk(_tree(module)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "lazily":
-            return list(ast.literal_eval(node.args[1]).items())
+            table = node.args[1]
+            return list(ast.literal_eval(_assigned(module, table.id) if isinstance(table, ast.Name) else table).items())
     return []
+
+
+def _assigned(module: str, name: str) -> ast.expr:
+    """The value of a constant that the module imports."""
+    prefix = f"{_PACKAGE}."
+    for node in ast.walk(_tree(module)):
+        if isinstance(node, ast.ImportFrom) and node.module and any(one.name == name for one in node.names):
+            for statement in _tree(node.module.removeprefix(prefix)).body:
+                if isinstance(statement, ast.AnnAssign) and getattr(statement.target, "id", None) == name:
+                    assert statement.value is not None
+                    return statement.value
+    raise LookupError(f"{module} imports no constant {name}")
 
 
 @cache

@@ -4,8 +4,7 @@
 configuration keys it owns. docs/how-to/add-an-input-or-a-task.md builds one.
 """
 
-from types import ModuleType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from boatyard.config.plugins import Plugins
 
@@ -13,25 +12,6 @@ if TYPE_CHECKING:  # the web page loads pages alone: its image lacks what the ot
     from boatyard.frontend.protocol import TaskPage
     from boatyard.tasks.protocol import ServingTask, TrainingTask
 
-_folders = Plugins(__name__, __path__)
-names = _folders.names
-
-
-def serving(task: str) -> "ServingTask":
-    """The part that answers: imports neither torch nor pandas."""
-    return cast("ServingTask", _folders.module(task, "serving"))
-
-
-def training(task: str) -> "TrainingTask":
-    """The part that learns and measures."""
-    return cast("TrainingTask", _folders.module(task, "training"))
-
-
-def page(task: str) -> "TaskPage":
-    """The part that shows answers in the browser; without a page of its own, by the schemas."""
-    return cast("TaskPage", _folders.module(task, "page", otherwise="boatyard.frontend.task_page"))
-
-
-def settings(task: str) -> ModuleType:
-    """The configuration keys that the task owns."""
-    return _folders.module(task, "settings")
+_folders: "Plugins[ServingTask, TrainingTask, TaskPage]" = Plugins(__name__, __path__)
+names, settings = _folders.names, _folders.settings
+serving, training, page = _folders.serving, _folders.training, _folders.page

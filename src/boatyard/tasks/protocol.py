@@ -106,7 +106,7 @@ class Targets(Protocol):
     def read(self, cells: Mapping[str, Any]) -> Any | Problem:
         """The target in a source's cells, or what is wrong with it."""
 
-    def append(self, target: Any) -> None:
+    def append(self, target: Any, /) -> None:
         """Keep it for the row that is next."""
 
     def close(self) -> None:

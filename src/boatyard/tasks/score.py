@@ -1,6 +1,7 @@
 """How good a model is: one number with its interval, which way is better, and whether two models differ."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ Losses = NDArray[np.float64]
 
 _DRAWS = 10_000
 _CELLS = 2**22  # drawn at once
+_FEW = 64  # different values
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,8 @@ class Score:
 
     @property
     def title(self) -> str:
-        """The name as people read it."""
-        return self.name.replace("_", " ")
+        """The name as people read it; a symbol of one letter and a digit, such as F1, has a capital."""
+        return re.sub(r"\b[a-z]\d\b", lambda symbol: symbol[0].upper(), self.name.replace("_", " "))
 
     @property
     def heading(self) -> str:
@@ -125,19 +127,23 @@ class Comparison:
 def paired_interval(before: Losses, after: Losses, confidence: float = 0.95, seed: int = 0) -> tuple[float, float]:
     """Paired bootstrap of mean(before - after) (Efron and Tibshirani 1993, percentile interval).
 
-    Above 0: `after` loses less. Rows are drawn by the values that their differences have: where losses are 0 or 1,
-    these are three.
+    Above 0: `after` loses less.
 
     Raises ValueError when the two are not of the same rows.
     """
     if before.shape != after.shape or not before.size:
         raise ValueError("both must answer the same rows, and there must be one")
-    rows = before.size
-    values, counts = np.unique(before - after, return_counts=True)
-    random, at_once = np.random.default_rng(seed), max(1, _CELLS // len(values))
-    means = [
-        random.multinomial(rows, counts / rows, size=min(at_once, _DRAWS - start)) @ values / rows
-        for start in range(0, _DRAWS, at_once)
-    ]
-    low, high = np.quantile(np.concatenate(means), [(1 - confidence) / 2, (1 + confidence) / 2])
+    low, high = np.quantile(_means(before - after, seed), [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
+
+
+def _means(differences: Losses, seed: int) -> Losses:
+    """Of samples with replacement."""
+    random, rows = np.random.default_rng(seed), differences.size
+    values, counts = np.unique(differences, return_counts=True)
+    if len(values) <= _FEW:  # drawing rows is drawing these by their shares
+        means: Losses = random.multinomial(rows, counts / rows, size=_DRAWS) @ values / rows
+        return means
+    at_once = max(1, _CELLS // rows)
+    sizes = (min(at_once, _DRAWS - start) for start in range(0, _DRAWS, at_once))
+    return np.concatenate([differences[random.integers(rows, size=(size, rows))].mean(axis=1) for size in sizes])

@@ -1,6 +1,7 @@
 """What a row of text is before any tokenizer: its columns, its texts, and when two rows say the same."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -78,12 +79,12 @@ def content_key(row: Sequence[str]) -> bytes:
 
 def group_key(row: Sequence[str]) -> bytes:
     """The words without case, punctuation and space; the texts themselves where they have none."""
-    return " ".join(_words(row)).encode() or content_key(row)
+    return " ".join(_words(tuple(row))).encode() or content_key(row)
 
 
 def size(row: Sequence[str]) -> int:
     """In words."""
-    return len(_words(row))
+    return len(_words(tuple(row)))
 
 
 def unservable(row: Sequence[str]) -> str | None:
@@ -97,9 +98,9 @@ def show(row: Sequence[str]) -> str:
     return " | ".join(row)
 
 
-def request(names: Sequence[str], row: Sequence[str]) -> dict[str, str]:
+def request(fields: Sequence[str], row: Sequence[str]) -> dict[str, str]:
     """By field."""
-    return dict(zip(names, row, strict=True))
+    return dict(zip(fields, row, strict=True))
 
 
 def columns(data: Any) -> list[str]:
@@ -114,5 +115,6 @@ def columns(data: Any) -> list[str]:
     return names
 
 
-def _words(row: Sequence[str]) -> list[str]:
+@lru_cache(1)  # a row's group and its size are asked for in turn
+def _words(row: tuple[str, ...]) -> list[str]:
     return [word for text in row for word in texts.words(text)]

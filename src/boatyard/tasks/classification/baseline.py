@@ -6,7 +6,6 @@ gigabytes, the nearest centroid of features that cost less, which sees each row 
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -15,7 +14,8 @@ from scipy.sparse import csr_array
 from sklearn.preprocessing import normalize
 from sklearn.svm import LinearSVC
 
-from boatyard.inputs.protocol import Features, SimpleFeatures
+from boatyard.inputs.protocol import SimpleFeatures
+from boatyard.tasks.defaults import Fitted
 from boatyard.tasks.protocol import Outputs, Target
 
 log = logging.getLogger(__name__)
@@ -27,42 +27,13 @@ MOST_LABELS_AT_FULL_COST = 25
 _ROWS_AT_ONCE = 1_000  # answered: scores are as many again as there are labels
 
 
-@dataclass(frozen=True)
-class Baseline:
-    """A fitted classifier."""
-
-    name: str
-    description: str
-    features: Features
-    classifier: Any
-
-    def outputs(self, rows: Sequence[Any]) -> Outputs:
-        """`predictions`, int64[rows]: class indices."""
-        parts = (rows[start : start + _ROWS_AT_ONCE] for start in range(0, len(rows), _ROWS_AT_ONCE))
-        predictions = [self.classifier.predict(self.features.transform(part)) for part in parts]
-        return {"predictions": np.concatenate(predictions).astype(np.int64)}
-
-
-@dataclass(frozen=True)
-class MostFrequent:
-    """One label for all rows."""
-
-    label: int
-    name = "most frequent label"
-    description = "the most frequent label"
-
-    def outputs(self, rows: Sequence[Any]) -> Outputs:
-        """`predictions`, int64[rows]."""
-        return {"predictions": np.full(len(rows), self.label)}
-
-
 def fit_baseline(
     simple: SimpleFeatures,
     rows: Sequence[Any],
     targets: NDArray[Any],
     target: Target,  # noqa: ARG001 - every task's signature
     seed: int,
-) -> Baseline:
+) -> Fitted:
     """Raises ValueError when the targets hold fewer than two classes."""
     labels = len(np.unique(targets))
     linear = labels <= MOST_LABELS and labels * simple.cost(rows) <= MOST_LABELS_AT_FULL_COST * simple.most_cost
@@ -77,12 +48,21 @@ def fit_baseline(
         classifier = NearestCentroid()
         log.info("evaluate: the baseline is the nearest centroid: a linear one of %d labels takes too long", labels)
     classifier.fit(features.fit_transform(rows), targets)
-    return Baseline(f"{simple.name}, {name}", f"{what} with {how}", features, classifier)
+
+    def outputs(rows: Sequence[Any]) -> Outputs:
+        parts = (rows[start : start + _ROWS_AT_ONCE] for start in range(0, len(rows), _ROWS_AT_ONCE))
+        predictions = [classifier.predict(features.transform(part)) for part in parts]
+        return {"predictions": np.concatenate(predictions).astype(np.int64)}
+
+    return Fitted(f"{simple.name}, {name}", f"{what} with {how}", outputs)
 
 
-def fallback(targets: NDArray[Any], target: Target) -> MostFrequent:  # noqa: ARG001 - every task's signature
+def fallback(targets: NDArray[Any], target: Target) -> Fitted:  # noqa: ARG001 - every task's signature
     """The most frequent label."""
-    return MostFrequent(int(np.bincount(targets).argmax()))
+    most = int(np.bincount(targets).argmax())
+    return Fitted(
+        "most frequent label", "the most frequent label", lambda rows: {"predictions": np.full(len(rows), most)}
+    )
 
 
 def sample(targets: NDArray[Any], random: np.random.Generator, size: int) -> NDArray[np.int64]:

@@ -27,7 +27,7 @@ def data_facts(summary: DataSummary) -> dict[str, Any]:
 
 def data_section(summary: DataSummary, folder: Path) -> list[Section]:
     """Draws `labels.png`."""
-    from boatyard.tasks.classification.plots import labels_png  # most stages draw nothing
+    from boatyard.tasks.classification.data_plots import labels_png  # most stages draw nothing
 
     counts = _counts(summary)
     labels_png(folder / "labels.png", summary.target["labels"], counts)

@@ -29,7 +29,7 @@ def target_columns(data: Any) -> list[str]:
 def refusal(target: Target) -> str | None:
     """There must be a choice."""
     labels = target["labels"]
-    return None if len(labels) > 1 else f"a classifier needs at least two labels, and there is {labels}"
+    return None if len(labels) > 1 else f"a classifier needs at least two labels, found {labels}"
 
 
 def truth(stored: Any, target: Target) -> Truth:

@@ -1,32 +1,6 @@
 """The part that learns and measures. Torch and scikit-learn are loaded by what needs them."""
 
 from boatyard.config.plugins import lazily
+from boatyard.tasks.layout import MODULES
 
-__getattr__ = lazily(
-    __package__,
-    {
-        "open_targets": "targets",
-        "target_columns": "targets",
-        "refusal": "targets",
-        "truth": "targets",
-        "cell": "targets",
-        "data_section": "data_report",
-        "data_facts": "data_report",
-        "VALIDATION": "settings",
-        "SMOOTHED": "head",
-        "tensor": "head",
-        "build_head": "head",
-        "restore_head": "head",
-        "validation_scores": "head",
-        "fit_after": "metrics",
-        "score": "metrics",
-        "losses": "metrics",
-        "DOCUMENTS": "report",
-        "report": "report",
-        "card_parts": "report",
-        "fit_baseline": "baseline",
-        "fallback": "baseline",
-        "sample": "baseline",
-        "parity": "parity",
-    },
-)
+__getattr__ = lazily(__package__, MODULES)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from boatyard.data.summary import DataSummary
-from boatyard.evaluate.markdown import escape, table
+from boatyard.evaluate.markdown import table
 from boatyard.tasks.protocol import Section
 from boatyard.tasks.score import shown
 
@@ -27,7 +27,7 @@ def data_facts(summary: DataSummary) -> dict[str, Any]:
 
 def data_section(summary: DataSummary, folder: Path) -> list[Section]:
     """Draws `targets.png`."""
-    from boatyard.tasks.regression.plots import targets_png  # most stages draw nothing
+    from boatyard.tasks.regression.data_plots import targets_png  # most stages draw nothing
 
     unit = summary.target["unit"]
     targets_png(folder / "targets.png", summary.targets, unit)
@@ -35,5 +35,5 @@ def data_section(summary: DataSummary, folder: Path) -> list[Section]:
     rows = [
         (split, *(map(shown, points.values()) if points else ["n/a"] * len(_POINTS))) for split, points in facts.items()
     ]
-    header = (f"In {escape(unit)}" if unit else "", "Lowest", "5% up to", "Half up to", "95% up to", "Highest")
+    header = (f"In {unit}" if unit else "", "Lowest", "5% up to", "Half up to", "95% up to", "Highest")
     return [Section("Targets", [table(header, rows, align="lrrrrr"), "![Distribution of the targets](targets.png)"])]

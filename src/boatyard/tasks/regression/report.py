@@ -45,9 +45,9 @@ def card_parts(target: Target) -> list[Section]:
         Section(
             "Number and interval",
             [
-                f"Answers each row with a number{_in_unit(target)}, and with `low` to `high`: that number less "
-                f"and plus {shown(target['margin'])}. The interval held the truth of {COVERAGE:.0%} of validation rows "
-                "and does so for rows like them. It is as wide for an easy row as for a hard one.",
+                f"Answers each row with a number{_in_unit(target)}, and with `low` to `high`: that number "
+                f"minus and plus {shown(target['margin'])}. This interval held the truth of {COVERAGE:.0%} of "
+                "validation rows, and does so for rows like them. It is as wide for an easy row as for a hard one.",
                 f"Has learnt from numbers between {shown(target['minimum'])} and {shown(target['maximum'])}: do not "
                 "expect others of it.",
             ],
@@ -62,7 +62,7 @@ def _in_unit(target: Target) -> str:
 def _interval(scores: Scores, target: Target) -> str:
     coverage = next(score for score in scores.all if score.name == "interval_coverage")
     return (
-        f"The interval, each answer less and plus {shown(target['margin'])}{_in_unit(target)}, was fitted on "
+        f"The interval, each answer plus or minus {shown(target['margin'])}{_in_unit(target)}, was fitted on "
         f"validation to hold {COVERAGE:.0%} of truths. Here it holds {coverage.value:.1%}."
     )
 

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from boatyard.tasks.defaults import Numbers, target_columns  # noqa: F401 - targ
 from boatyard.tasks.protocol import Target, Truth
 from boatyard.tasks.regression.serving import LARGEST
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _BUCKETS = 10
 _GROUPS = ("lowest third", "middle third", "highest third")
 _LONGEST_SHOWN = 40  # characters
@@ -55,15 +56,19 @@ class Values(Numbers):
     def read(self, cells: Mapping[str, Any]) -> float | Problem:
         """A number, or a text that is one in digits, with a point before decimals."""
         cell = cells.get(self.column)
+        if isinstance(cell, str):
+            cell = cell.strip()
         if cell is None or cell == "":
             return Problem("missing_column", self.column, "has no value; every row needs a number")
-        is_number = isinstance(cell, int | float) and not isinstance(cell, bool)
-        if is_number or (isinstance(cell, str) and _NUMBER.fullmatch(cell.strip())):
-            value = float(cell)
-        else:
+        is_number = isinstance(cell, int | float | Decimal) and not isinstance(cell, bool)
+        if not is_number and not (isinstance(cell, str) and _NUMBER.fullmatch(cell)):
             shown = repr(cell if len(str(cell)) <= _LONGEST_SHOWN else f"{str(cell)[:_LONGEST_SHOWN]}…")
             return Problem("no_number", self.column, f"holds {shown}; expected a number such as 1234.5")
-        if not math.isfinite(value) or abs(value) > LARGEST:
+        try:
+            value = float(cell)
+        except OverflowError:  # an integer of hundreds of digits
+            value = math.inf
+        if not abs(value) <= LARGEST:  # nor NaN
             between = f"between {-LARGEST:g} and {LARGEST:g}"
             return Problem("no_number", self.column, f"holds {value:g}; expected a number {between}")
         return value

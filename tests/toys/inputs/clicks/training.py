@@ -2,9 +2,9 @@
 
 import pyarrow as pa
 import torch
-from boatyard.inputs.clicks.serving import PAGES, Clicks
 
 from boatyard.inputs.arrays import ArrayEncoder, ArrayFeatures
+from boatyard.inputs.clicks.serving import PAGES, Clicks
 from boatyard.inputs.defaults import *  # noqa: F403
 from boatyard.inputs.defaults import reader_as_served
 from boatyard.inputs.graphs import quantize_graph, write_graph  # noqa: F401

@@ -2,10 +2,10 @@
 
 import numpy as np
 import torch
-from boatyard.tasks.count.serving import deviance
 from sklearn.linear_model import PoissonRegressor
 
 from boatyard.inputs.protocol import Problem
+from boatyard.tasks.count.serving import deviance
 from boatyard.tasks.defaults import *  # noqa: F403
 from boatyard.tasks.defaults import Fitted, Numbers, PlainHead, parity_of_means
 from boatyard.tasks.score import Scores, mean_score
