@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from boatyard.config.cli import run
-from boatyard.config.compose import load_config, read_config, write_params
+from boatyard.config.compose import CONFIGS, load_config, read_config, write_params
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
 
@@ -19,6 +19,25 @@ def test_the_committed_file_is_what_configs_compose(tmp_path: Path) -> None:
     assert COMMITTED.read_text() == (tmp_path / "params.yaml").read_text(), (
         "python -m boatyard.config.params writes it anew"
     )
+
+
+@pytest.mark.parametrize(
+    "overrides", [[], ["data.task=regression", "model=scratch", "train.max_steps=12", "model.text.scratch.layers=1"]]
+)
+def test_it_is_what_an_experiment_of_dvc_composes_else_stages_would_run_again(
+    tmp_path: Path, overrides: list[str]
+) -> None:
+    from dvc.utils.hydra import compose_and_dump
+
+    write_params(overrides, tmp_path / "params.yaml")
+    compose_and_dump(tmp_path / "dvc.yaml", str(CONFIGS), None, "params", None, overrides)
+    assert (tmp_path / "params.yaml").read_text() == (tmp_path / "dvc.yaml").read_text()
+
+
+def test_a_former_key_is_written_by_its_name_of_now(tmp_path: Path) -> None:
+    write_params(["data.label_column=topic"], tmp_path / "params.yaml")
+    assert "label_column" not in (tmp_path / "params.yaml").read_text()
+    assert read_config(tmp_path / "params.yaml").data.target == "topic"
 
 
 def test_it_configures_as_the_overrides_do_that_it_was_composed_of(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from yaml import MarkedYAMLError, YAMLError
 
 from boatyard.config.errors import UserError
 from boatyard.config.overrides import RENAME, literally
-from boatyard.config.owned import adapted, all_keys, config_type, former_keys, owners, refuse_moved
+from boatyard.config.owned import adapted, all_keys, config_type, former_keys, owners, refuse_moved, rename
 from boatyard.config.schema import Config, Train
 
 _package = Path(__file__).parents[1]
@@ -58,8 +58,10 @@ def write_params(overrides: Sequence[str], file: Path) -> None:
     composed, overridden = _compose("params", overrides)
     if _check(composed, overridden).data.path is None:
         raise UserError("data.path must be given: DVC follows files and folders, and no data set on the Hub")
-    OmegaConf.resolve(composed)
-    file.write_text(OmegaConf.to_yaml(composed), encoding="utf-8")
+    values = _resolved(composed)
+    for former, key in former_keys().items():  # which a stage could not tell from what a file says
+        rename(values, former, key, overridden)
+    file.write_text(OmegaConf.to_yaml(OmegaConf.create(values)), encoding="utf-8")
 
 
 def read_config(file: Path) -> Config:
@@ -158,12 +160,16 @@ def _check_further(name: str) -> None:
         raise UserError(f"unknown key train.{name}{_hint(name, known, 'train.')}")
 
 
-def _check(composed: DictConfig, overridden: frozenset[str] = frozenset()) -> Config:
+def _resolved(composed: DictConfig) -> dict[str, Any]:
     try:
         values = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise UserError(_sentence(error)) from None
-    input_, task, values = adapted(cast(dict[str, Any], values), overridden)
+    return cast(dict[str, Any], values)
+
+
+def _check(composed: DictConfig, overridden: frozenset[str] = frozenset()) -> Config:
+    input_, task, values = adapted(_resolved(composed), overridden)
     try:
         config = config_type(input_, task).model_validate(values)
     except ValidationError as error:

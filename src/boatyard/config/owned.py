@@ -129,7 +129,7 @@ def adapted(values: dict[str, Any], overridden: Collection[str]) -> tuple[str, s
     others = [plugin for plugin in plugins() if plugin not in mine]
     for plugin in mine:
         for former, key in plugin.former_keys.items():
-            _rename(values, former, key, overridden)
+            rename(values, former, key, overridden)
         for path in plugin.sections:
             section, _, nested = path.partition(".")
             if nested:
@@ -149,7 +149,7 @@ def adapted(values: dict[str, Any], overridden: Collection[str]) -> tuple[str, s
     return chosen["data.input"], chosen["data.task"], values
 
 
-def _rename(values: dict[str, Any], former: str, key: str, overridden: Collection[str]) -> None:
+def rename(values: dict[str, Any], former: str, key: str, overridden: Collection[str]) -> None:
     """A person's override wins over a file; two overrides, or two values of files, must not contradict each other."""
     if (value := _pop(values, former)) is None:
         return
