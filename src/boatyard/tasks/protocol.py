@@ -62,7 +62,7 @@ class OpenTask(Protocol):
         """Of one row, 0 where it is right. Of the answer only the `columns` need be there."""
 
     def score(self, losses: Losses) -> Score:
-        """The primary score of rows with these losses, with its interval. There must be one."""
+        """The primary score of rows with these losses, linear in their mean, with its interval. There must be a row."""
 
 
 class NoOptions(BaseModel):
