@@ -21,7 +21,7 @@ from boatyard.api.settings import Settings
 from boatyard.bundle.manifest import Manifest
 from boatyard.bundle.predict import Predictor
 from boatyard.config.compose import CONFIGS, options
-from boatyard.config.owned import config_type, owners
+from boatyard.config.owned import config_type, former_keys, owners
 from boatyard.inputs.text.serving import request_schema
 from boatyard.monitor.service import create_app as create_monitor
 from boatyard.monitor.settings import Settings as MonitorSettings
@@ -43,6 +43,7 @@ def configuration() -> str:
         "defaults are those of `uv run invoke pipeline`; another file of a group (`-o model=minilm`) has its own. "
         "[All files](#the-files) are listed below. A key that belongs to an input or a task says so, and is known "
         "only where that is chosen.",
+        *(f"`{former}`, the former name of `{key}`, is still understood." for former, key in former_keys().items()),
     ]
     for name in schemas[0]["properties"]:
         rows: dict[str, tuple[str, ...]] = {}
