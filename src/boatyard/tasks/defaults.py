@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +20,7 @@ from boatyard.tasks.score import Losses, Scores, mean_score, paired_interval
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from boatyard.config.schema import Config, Data
+    from boatyard.config.schema import Config, Data, Model
     from boatyard.data.ledger import Findings, Ledger
     from boatyard.data.summary import DataSummary
 
@@ -32,12 +32,15 @@ __all__ = [
     "data_facts",
     "data_section",
     "fit_after",
+    "head_shape",
     "refusal",
     "report",
     "sample",
     "target_columns",
     "tensor",
 ]
+
+_FAR_APART = 0.1  # standard deviations
 
 DOCUMENTS: Sequence[str] = ()
 SMOOTHED = False
@@ -73,6 +76,11 @@ def tensor(targets: Sequence[Any]) -> Tensor:
 def cell(truth: Truth) -> Any:
     """The value of its first field."""
     return next(iter(truth.values()))
+
+
+def head_shape(target: Target, model: Model) -> dict[str, Any]:  # noqa: ARG001 - every task's signature
+    """Nothing."""
+    return {}
 
 
 def fit_after(outputs: Outputs, targets: NDArray[Any]) -> Target:  # noqa: ARG001 - every task's signature
@@ -111,16 +119,29 @@ def target_column(data: Data) -> str:
     return normal_form(data.target or "")  # the configuration requires it
 
 
-def parity_of_means(name: str, exact: Losses, served: Losses) -> Parity:
-    """By the mean of the losses, which is called `name`: refused where it grew by more than chance."""
-    before, after = mean_score(name, exact), mean_score(name, served)
-    _, high = paired_interval(exact, served)
-    refusal = f"int8 is refused: its {after.title} on validation is {after.shown}, and {before.shown} of fp32"
-    return Parity(
-        {f"fp32_{name}": before.value, f"int8_{name}": after.value},
-        f"On validation the {after.title} of int8 is {after.shown} against {before.shown} of fp32.",
-        refusal if high < 0 else None,
-    )
+class MeanLoss:
+    """What `training` owes on measuring, where all that counts is the mean of the rows' losses, which has a `name`."""
+
+    def __init__(self, name: str, losses: Callable[[Outputs, NDArray[Any]], Losses]) -> None:
+        self.name = name
+        self.losses = losses
+        self.VALIDATION: Mapping[str, bool] = {name: False}
+
+    def score(self, outputs: Outputs, targets: NDArray[Any], target: Target, config: Config) -> Scores:  # noqa: ARG002
+        """Their mean."""
+        return Scores(len(targets), [mean_score(self.name, self.losses(outputs, targets))], {})
+
+    def parity(self, exact: Outputs, served: Outputs, targets: NDArray[Any], config: Config) -> Parity:  # noqa: ARG002
+        """Refused where the mean grew by more than chance."""
+        losses = self.losses(exact, targets), self.losses(served, targets)
+        before, after = (mean_score(self.name, each) for each in losses)
+        _, high = paired_interval(*losses)
+        refusal = f"int8 is refused: its {after.title} on validation is {after.shown}, and {before.shown} of fp32"
+        return Parity(
+            {f"fp32_{self.name}": before.value, f"int8_{self.name}": after.value},
+            f"On validation the {after.title} of int8 is {after.shown} against {before.shown} of fp32.",
+            refusal if high < 0 else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -133,7 +154,7 @@ class Fitted:
 
 
 class PlainHead:
-    """What a Head with one raw output and nothing but weights to keep needs not define."""
+    """What a Head with one raw output needs not define."""
 
     def divergence(self, first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> Tensor:
         """The mean squared difference."""
@@ -143,20 +164,18 @@ class PlainHead:
     def start_at(self, features: Tensor, targets: Tensor) -> None:
         """At random weights."""
 
-    def shape(self) -> dict[str, Any]:
-        """Nothing."""
-        return {}
-
 
 class Numbers:
     """Targets that are one number each, float64, in the column `data.target`. A task defines `read`."""
 
     noun = "number"
+    contradictory: Literal["error", "warning"] = "warning"
 
     def __init__(self, data: Data) -> None:
         self.column = target_column(data)
         self._of_rows = array("d")
         self.values: NDArray[np.float64] = np.zeros(0)
+        self._far_apart = 0.0
 
     def read(self, cells: Mapping[str, Any]) -> float | Problem:
         """The number in a source's cells, or what is wrong with it."""
@@ -169,10 +188,18 @@ class Numbers:
     def close(self) -> None:
         """Turn the numbers into `values`."""
         self.values = np.asarray(self._of_rows)
+        self._far_apart = _FAR_APART * float(self.values.std()) if len(self.values) else 0.0
 
     def knows(self, cells: Mapping[str, Any]) -> bool:
         """Whether the column holds a number."""
         return not isinstance(self.read(cells), Problem)
+
+    def contradiction(self, rows: NDArray[np.int64]) -> tuple[int, int] | None:
+        """Those of the least and the greatest number, where these lie far apart for equal rows."""
+        if not len(rows):
+            return None
+        first, other = sorted((int(rows[self.values[rows].argmin()]), int(rows[self.values[rows].argmax()])))
+        return (first, other) if abs(self.values[first] - self.values[other]) > self._far_apart else None
 
     def shown(self, index: int) -> str:
         """All its digits."""

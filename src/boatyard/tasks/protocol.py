@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,6 +102,8 @@ class Targets(Protocol):
     """What one is called in a message, such as "label"."""
     values: NDArray[Any]
     """[rows] once closed: equal where the targets are."""
+    contradictory: Literal["error", "warning"]
+    """What it is if rows of one content contradict each other; of an error, none of them can be trusted."""
 
     def read(self, cells: Mapping[str, Any]) -> Any | Problem:
         """The target in a source's cells, or what is wrong with it."""
@@ -114,6 +116,9 @@ class Targets(Protocol):
 
     def knows(self, cells: Mapping[str, Any]) -> bool:
         """Whether these cells hold a target that some row has, or might: then they are a row's."""
+
+    def contradiction(self, rows: NDArray[np.int64]) -> tuple[int, int] | None:
+        """Two of these rows, the earlier first, that say the same and should not have their targets; None: all may."""
 
     def shown(self, index: int) -> str:
         """A row's target in a message."""
@@ -160,9 +165,6 @@ class Head(Protocol):
     def start_at(self, features: Tensor, targets: Tensor) -> None:
         """Set the weights where the training rows' features put them: `model.head=fitted`."""
 
-    def shape(self) -> dict[str, Any]:
-        """What `restore_head` needs besides the weights, as JSON."""
-
 
 class Estimator(Protocol):
     """A fitted simple model on an input's simple features."""
@@ -204,11 +206,11 @@ class TrainingTask(Protocol):
     def tensor(self, targets: Sequence[Any]) -> Tensor:
         """A batch of stored targets."""
 
-    def build_head(self, width: int, target: Target, model: Model) -> nn.Module:
-        """A new Head of random weights."""
+    def head_shape(self, target: Target, model: Model) -> dict[str, Any]:
+        """All that a head is built by besides the features' width, as JSON."""
 
-    def restore_head(self, width: int, shape: Mapping[str, Any]) -> nn.Module:
-        """A Head of that shape, whose weights will be loaded."""
+    def build_head(self, width: int, shape: Mapping[str, Any]) -> nn.Module:
+        """A Head of that shape with random weights; those of one that was trained are loaded afterwards."""
 
     def validation_scores(self, raw: NDArray[Any], targets: NDArray[Any]) -> dict[str, float]:
         """While training goes on. `raw`: the head's first raw output."""
@@ -218,9 +220,6 @@ class TrainingTask(Protocol):
 
     def score(self, outputs: Outputs, targets: NDArray[Any], target: Target, config: Config) -> Scores:
         """How good the outputs are."""
-
-    def losses(self, outputs: Outputs, targets: NDArray[Any]) -> Losses:
-        """Of each row, as the serving part's `loss` has it."""
 
     def truth(self, stored: Any, target: Target) -> Truth:
         """What feedback would say of a row with this stored target."""

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from boatyard.bundle.manifest import BundleError, Card
 from boatyard.inputs.protocol import InvalidInput
 from boatyard.journal.columns import Column
+from boatyard.tasks.one_number import *  # noqa: F403
 from boatyard.tasks.protocol import Answer, Outputs, Target, Truth
-from boatyard.tasks.protocol import NoOptions as Options  # noqa: F401 - of the contract
 from boatyard.tasks.score import Losses, Score, mean_score
 
 OUTPUTS = ("value",)
@@ -39,13 +39,6 @@ def open_task(card: Card) -> "Regression":
     if sorted(set(facts.buckets)) != facts.buckets:
         raise BundleError(f"the manifest of {card.name} is wrong at target.buckets: they must ascend")
     return Regression(facts.margin, facts.buckets, facts.unit)
-
-
-def check_outputs(card: Card, shapes: Mapping[str, Sequence[Any]]) -> None:
-    """Raises BundleError where the graph does not answer each row with one number."""
-    width = shapes["value"][-1] if len(shapes["value"]) > 1 else 1
-    if isinstance(width, int) and width != 1:
-        raise BundleError(f"the graph of {card.name} answers a row with {width} numbers, and one is wanted")
 
 
 def answer_schema(target: Target) -> dict[str, Any]:  # noqa: ARG001 - every task's signature
