@@ -58,18 +58,23 @@ class Network(nn.Module):
 
 
 class Served(nn.Module):
-    """A network as its graph answers: a batch, by place or by name, to the task's outputs and the embedding."""
+    """A network as its graph answers: a batch, by place or by name, to the task's outputs and the embedding.
+
+    `embeds`: whether there is one.
+    """
 
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.backbone = network.backbone
         self.head = network.head
+        self.embeds: bool = getattr(network.backbone, "embeds", True)
         self.eval()
 
     def forward(self, *batch: Tensor, **named: Tensor) -> tuple[Tensor, ...]:
         """In the order of the task's OUTPUTS, and then float[batch, width]."""
         features = self.backbone(*batch, **named)
-        return (*self.head.served(self.head(features)), features)
+        outputs: tuple[Tensor, ...] = self.head.served(self.head(features))
+        return (*outputs, features) if self.embeds else outputs
 
 
 def new_network(config: Config, target: Target, encoded: Encoded) -> Network:

@@ -160,7 +160,10 @@ class Encoder(Protocol):
 
 
 class Backbone(Protocol):
-    """A torch module: a batch of the encoder's to features, float[batch, width]."""
+    """A torch module: a batch of the encoder's to features, float[batch, width].
+
+    Where these say nothing that the answers do not, it has `embeds = False`: the graph has no embedding then.
+    """
 
     width: int
 

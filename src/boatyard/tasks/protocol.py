@@ -73,7 +73,7 @@ class ServingTask(Protocol):
     """The module `boatyard.tasks.<task>.serving`: imports neither torch nor pandas."""
 
     OUTPUTS: Sequence[str]
-    """Of a graph, what `decode` reads; every graph has `embedding` besides."""
+    """Of a graph, what `decode` reads; most graphs have `embedding` besides."""
     Options: type[BaseModel]
     """What a client may ask for in the query, each with a default."""
 
