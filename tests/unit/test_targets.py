@@ -168,7 +168,7 @@ def test_one_number_for_every_row_is_refused(tmp_path: Path, capsys: pytest.Capt
 
 
 def test_no_number_at_all_is_refused() -> None:
-    assert refusal(facts_of()) == "no row has a number to learn"
+    assert refusal(facts_of()) == "no row with a number is left to train on"
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def open_targets(data: Any) -> "Values":
 def refusal(target: Target) -> str | None:
     """There must be something to tell apart."""
     if target["minimum"] is None:
-        return "no row has a number to learn"
+        return "no row with a number is left to train on"
     if target["minimum"] == target["maximum"]:
         return f"every row has the same number, {target['minimum']:.15g}: there is nothing to learn"
     return None
