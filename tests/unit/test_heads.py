@@ -1,5 +1,6 @@
 """The heads of both tasks: where they start, what they learn, and how far apart two readings are."""
 
+import json
 from typing import Any, cast
 
 import numpy as np
@@ -34,7 +35,11 @@ def task(name: str) -> TrainingTask:
 
 def new_head(name: str, seed: int = 0) -> Any:
     torch.manual_seed(seed)
-    return task(name).build_head(WIDTH, TARGETS[name], cast(Model, Settings()))
+    return built(name, TARGETS[name])
+
+
+def built(name: str, target: dict[str, Any]) -> Any:
+    return task(name).build_head(WIDTH, task(name).head_shape(target, cast(Model, Settings())))
 
 
 def features(rows: int) -> Tensor:
@@ -50,7 +55,8 @@ def prices(of: Tensor) -> Tensor:
 @pytest.mark.parametrize("name", ["classification", "regression"])
 def test_a_head_is_restored_from_its_shape_and_weights(name: str) -> None:
     head = new_head(name)
-    restored: Any = task(name).restore_head(WIDTH, head.shape())
+    shape = json.loads(json.dumps(task(name).head_shape(TARGETS[name], cast(Model, Settings()))))
+    restored: Any = task(name).build_head(WIDTH, shape)
     restored.load_state_dict(head.state_dict())
     for ours, theirs in zip(head.served(head(features(4))), restored.served(restored(features(4))), strict=True):
         assert torch.equal(ours, theirs)
@@ -113,7 +119,7 @@ def test_an_outlier_pulls_no_harder_than_a_row_one_deviation_off() -> None:
 
 
 def test_a_target_that_never_varies_makes_no_number_infinite() -> None:
-    head: Any = task("regression").build_head(WIDTH, {"log": False, "mean": 5.0, "std": 0.0}, cast(Model, Settings()))
+    head: Any = built("regression", {"log": False, "mean": 5.0, "std": 0.0})
     assert torch.isfinite(head.loss(head(features(3)), torch.full((3,), 5.0)))
 
 
@@ -138,7 +144,7 @@ def test_a_regression_learns_how_far_off_it_is_without_moving_its_values_for_it(
 
 
 def test_targets_that_are_learnt_as_logarithms_are_answered_in_their_unit() -> None:
-    head: Any = task("regression").build_head(WIDTH, {"log": True, "mean": 12.0, "std": 0.4}, cast(Model, Settings()))
+    head: Any = built("regression", {"log": True, "mean": 12.0, "std": 0.4})
     read = features(300)
     targets = torch.exp(12 + 0.1 * (read - 3).sum(1))
     head.start_at(read, targets)
@@ -161,8 +167,7 @@ def test_a_divergence_does_not_depend_on_the_unit() -> None:
     weights = nn.Linear(WIDTH, 1).state_dict()
 
     def divergence(mean: float, std: float) -> float:
-        target = {"log": False, "mean": mean, "std": std}
-        head: Any = task("regression").build_head(WIDTH, target, cast(Model, Settings()))
+        head: Any = built("regression", {"log": False, "mean": mean, "std": std})
         head.linear.load_state_dict(weights)
         return float(head.divergence(head(features(5)), head(features(5) + 1)).detach())
 

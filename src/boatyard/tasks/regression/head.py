@@ -82,22 +82,19 @@ class RegressionHead(nn.Module):
         nn.init.zeros_(self.spread.weight)
         self.spread.bias.copy_(errors.clamp(min=1e-6).log())
 
-    def shape(self) -> dict[str, Any]:
-        """What `restore_head` reads; mean and standard deviation are kept with the weights."""
-        return {"dropout": self.dropout.p, "log": self.log}
-
     def _standardised(self, targets: Tensor) -> Tensor:
         return ((targets.clamp(min=_SMALLEST).log() if self.log else targets) - self.mean) / self.std
 
 
-def build_head(width: int, target: Target, model: Model) -> RegressionHead:
-    """One that starts around the target's `mean`, as far apart as its `std`."""
-    return RegressionHead(width, model.dropout, target["log"], target["mean"], target["std"] or 1.0)
+def head_shape(target: Target, model: Model) -> dict[str, Any]:
+    """Of what is learnt the `mean`, around which answers start, and the `std`, as far apart as they are."""
+    std = target["std"] or 1.0
+    return {"dropout": model.dropout, "log": target["log"], "mean": target["mean"], "std": std}
 
 
-def restore_head(width: int, shape: Mapping[str, Any]) -> RegressionHead:
-    """One of that shape with random weights."""
-    return RegressionHead(width, shape["dropout"], shape["log"])
+def build_head(width: int, shape: Mapping[str, Any]) -> RegressionHead:
+    """With random weights."""
+    return RegressionHead(width, **shape)
 
 
 def tensor(targets: Sequence[Any]) -> Tensor:
