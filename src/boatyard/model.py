@@ -18,8 +18,10 @@ from boatyard import inputs, tasks
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
 from boatyard.data.encode import Encoded
+from boatyard.inputs.protocol import Learner
 from boatyard.tasks.protocol import Outputs, Target
 
+_LEARNT_FROM = ("train", "validation")
 WEIGHTS, SHAPE = "model.safetensors", "config.json"
 
 _Collate = Callable[[Sequence[Mapping[str, Any]]], dict[str, Tensor]]
@@ -80,14 +82,37 @@ class Served(nn.Module):
 def new_network(config: Config, target: Target, encoded: Encoded) -> Network:
     """An untrained network; the same for the same `train.seed`."""
     set_seed(config.train.seed)
-    input_, task = config.data.input, config.data.task
-    shape = {
-        "input": input_,
-        "task": task,
-        "backbone": inputs.training(input_).backbone_shape(config.model, encoded.folder),
-        "head": tasks.training(task).head_shape(target, config.model),
-    }
-    return _build(shape, config.model.name)
+    backbone = inputs.training(config.data.input).backbone_shape(config.model, encoded.folder)
+    return _build(_shape(config, target, backbone), config.model.name)
+
+
+def fit_network(config: Config, target: Target, encoded: Encoded) -> Network | None:
+    """One that is fitted at once, with nothing left to train; None where the input's are trained.
+
+    Raises:
+        UserError: the task cannot be fitted so, or there is nothing to learn.
+    """
+    learner = open_learner(config, encoded)
+    if learner is None:
+        return None
+    targets = [np.asarray(encoded.splits[split].with_format("numpy")["target"][:]) for split in _LEARNT_FROM]
+    estimates = tasks.training(config.data.task).fit_estimates(learner, np.concatenate(targets), target)
+    backbone, state = learner.backbone(estimates)
+    network = _build(_shape(config, target, backbone), start=None)
+    network.backbone.load_state_dict(state)
+    network.head.read_estimates()
+    return network
+
+
+def open_learner(config: Config, encoded: Encoded) -> Learner | None:
+    """What fits the input's backbone; None where it is trained."""
+    training, validation = (encoded.splits[split] for split in _LEARNT_FROM)
+    return inputs.training(config.data.input).open_learner(config.model, training, validation, config.train.seed)
+
+
+def _shape(config: Config, target: Target, backbone: Mapping[str, Any]) -> dict[str, Any]:
+    head = tasks.training(config.data.task).head_shape(target, config.model)
+    return {"input": config.data.input, "task": config.data.task, "backbone": backbone, "head": head}
 
 
 def _build(shape: Mapping[str, Any], start: str | None) -> Network:

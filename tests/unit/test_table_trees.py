@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from boatyard.inputs.graphs import write_graph
-from boatyard.inputs.table.trees import OPSETS, Trees, joined, shape_of
+from boatyard.inputs.table.trees import OPSETS, Tree, Trees, joined, shape_of
 
 pytestmark = pytest.mark.unit
 
@@ -42,7 +42,8 @@ def answers(rows: Rows) -> Rows:
 
 
 def trees_of(fitted: Any) -> Trees:
-    trees = [(tree.nodes, place) for iteration in fitted._predictors for place, tree in enumerate(iteration)]
+    no_sets = np.zeros((0, 0), bool)
+    trees = [Tree(tree.nodes, no_sets, place) for each in fitted._predictors for place, tree in enumerate(each)]
     state = joined(trees, np.ravel(fitted._baseline_prediction).tolist())
     module = Trees(shape_of(state))
     module.load_state_dict(state)

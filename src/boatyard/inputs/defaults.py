@@ -11,6 +11,7 @@ from boatyard.inputs.protocol import Feeds, Source
 from boatyard.inputs.sources import open_tables
 
 if TYPE_CHECKING:
+    from datasets import Dataset
     from torch import Tensor, nn
 
     from boatyard.config.schema import Data, Model
@@ -25,6 +26,7 @@ __all__ = [
     "group_key",
     "limits",
     "make_inputs",
+    "open_learner",
     "open_sources",
     "quantize_graph",
     "request",
@@ -84,6 +86,10 @@ def make_inputs(model: Model, fields: Sequence[str], rows: Iterable[Sequence[Any
 def digest_of_start(model: Model) -> dict[str, str]:  # noqa: ARG001 - every input's signature
     """No files: the network starts from random weights."""
     return {}
+
+
+def open_learner(model: Model, training: Dataset, validation: Dataset, seed: int) -> None:
+    """None: the backbone is trained."""
 
 
 def backbone_shape(model: Model, folder: Path) -> dict[str, Any]:  # noqa: ARG001 - every input's signature

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pyarrow as pa
+    from datasets import Dataset
     from torch import Tensor, nn
 
     from boatyard.bundle.manifest import Manifest
@@ -168,6 +169,24 @@ class Backbone(Protocol):
     width: int
 
 
+Loss = Literal["squared_error", "gamma", "log_loss"]
+"""What is estimated of the targets: their mean; of positive numbers (gamma) the logarithm of their mean; of kinds,
+numbered from 0, a number each, which are in proportion to the logarithms of their shares."""
+
+
+class Learner(Protocol):
+    """Fits functions of rows at once, where a Trainer takes steps. `targets`: of training rows, then of validation."""
+
+    def fit(self, loss: Loss, targets: np.ndarray[Any, Any], kinds: int = 1) -> Any:
+        """An estimate of the targets: a number of each row, or one for each of so many kinds. Raises UserError."""
+
+    def held_out(self, loss: Loss, targets: np.ndarray[Any, Any], kinds: int = 1) -> np.ndarray[Any, Any]:
+        """float64[rows, kinds]: of each row, what estimates say that were fitted without it."""
+
+    def backbone(self, estimates: Sequence[Any]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Shape and state of the Backbone whose features these are, one after another."""
+
+
 class Features(Protocol):
     """Simple features of rows, for a baseline; scikit-learn's two methods."""
 
@@ -247,6 +266,9 @@ class TrainingInput(Protocol):
 
     def digest_of_start(self, model: Model) -> dict[str, str]:
         """By file, what lies in the folder that the network starts from: with other content it is another run."""
+
+    def open_learner(self, model: Model, training: Dataset, validation: Dataset, seed: int) -> Learner | None:
+        """What fits the backbone to encoded rows; None where it is trained, step by step."""
 
     def backbone_shape(self, model: Model, folder: Path) -> dict[str, Any]:
         """All that the backbone for the inputs in `folder` is built by, as JSON. Raises UserError."""
