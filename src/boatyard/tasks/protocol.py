@@ -215,7 +215,7 @@ class TrainingTask(Protocol):
     def validation_scores(self, raw: NDArray[Any], targets: NDArray[Any]) -> dict[str, float]:
         """While training goes on. `raw`: the head's first raw output."""
 
-    def fit_after(self, outputs: Outputs, targets: NDArray[Any]) -> Target:
+    def fit_after(self, outputs: Outputs, targets: NDArray[Any], target: Target) -> Target:
         """What is learnt from the answers on validation and goes into the manifest's target, such as a quantile."""
 
     def score(self, outputs: Outputs, targets: NDArray[Any], target: Target, config: Config) -> Scores:
