@@ -121,7 +121,7 @@ EXEMPT = (
     Exempt(
         "_?token|accessToken|iam.*OpenIdToken",
         "Google Cloud: who is asking",
-        (_CLOUD, f"{_SRC}/doctor/*", f"{_SRC}/storage/gcs.py"),
+        (_CLOUD, f"{_SRC}/doctor/*", f"{_SRC}/storage/bucket.py"),
     ),
     # programming's own meanings
     Exempt("_?calibration.*", "of a graph that is quantised", (f"{_SRC}/export/*", f"{_SRC}/inputs/*")),

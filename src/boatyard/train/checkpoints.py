@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from boatyard.bundle.checksums import FileEntry, describe, difference
 from boatyard.config.errors import UserError
 from boatyard.storage import Storage
-from boatyard.storage.folders import clear_up, replacing
+from boatyard.storage.folders import clean_up, replacing
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class Checkpoints:
 
     def newest(self) -> Path | None:
         """The newest complete checkpoint, here or in storage, after making it and the best one available here."""
-        clear_up(self.folder)
+        clean_up(self.folder)
         stored = self._mirror.steps() if self._mirror is not None else []
         for step in sorted({*self.steps(), *stored}, reverse=True):
             seal = self._completed(step)
