@@ -254,12 +254,12 @@ def test_a_parameter_that_no_route_knows_is_refused_by_each(serve: Serve) -> Non
 @pytest.mark.parametrize(
     ("query", "said"),
     [
-        ("topk=1", "'topk' is unknown: did you mean 'top_k'"),
-        ("TOP-K=1", "did you mean 'top_k'"),
-        ("topk", "did you mean 'top_k'"),
-        ("modle=inbox", "did you mean 'model'"),
-        ("verbose=1", "known: model, top_k"),
-        ("X-Request-Timeout-Ms=5", "known: model, top_k"),
+        ("topk=1", "'topk' is unknown; did you mean top_k?"),
+        ("TOP-K=1", "did you mean top_k?"),
+        ("topk", "did you mean top_k?"),
+        ("modle=inbox", "did you mean model?"),
+        ("verbose=1", "there are: model, top_k"),
+        ("X-Request-Timeout-Ms=5", "there are: model, top_k"),
         ("top_k=1&top_k=2", "'top_k' is given 2 times"),
         ("model=inbox&model=inbox", "'model' is given 2 times"),
         ("top_k=1&" + "a" * 5000, "a{60}' is unknown"),

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterator
-from difflib import get_close_matches
 
 from fastapi import Request
 from fastapi.dependencies.models import Dependant
@@ -10,6 +9,7 @@ from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from boatyard.api.problems import Fault, Problem
+from boatyard.config.errors import suggestion
 
 _ECHOED_CHARACTERS = 60
 
@@ -68,9 +68,7 @@ def _what_is_wrong(name: str, times: int, known: Collection[str]) -> str | None:
         return None if times == 1 else f"is given {times} times"
     if not known:
         return "is unknown: no query parameters are taken here"
-    if nearest := get_close_matches(name.lower().replace("-", "_"), known, n=1):
-        return f"is unknown: did you mean {nearest[0]!r}?"
-    return f"is unknown; known: {', '.join(sorted(known))}"
+    return f"is unknown; {suggestion(name.lower().replace('-', '_'), sorted(known))}"
 
 
 def _query_names(dependant: Dependant) -> Iterator[str]:

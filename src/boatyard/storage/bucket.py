@@ -129,7 +129,8 @@ class Bucket:
             if blob is not None and (blob.metadata or {}).get(_TOKEN) == token:
                 return str(blob.generation)
             raise Overtaken(
-                f"gs://{self._bucket.name}/{name} was changed by another writer, perhaps after this write"
+                f"gs://{self._bucket.name}/{name} was changed by another writer, and whether this write came first "
+                "is not known"
             ) from None
 
     def delete(self, name: str) -> None:
