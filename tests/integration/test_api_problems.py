@@ -61,7 +61,7 @@ JOB = "/jobs/20260101T000000Z-0123456789abcdef"
         (b'{"text": "a", "more": 1}', 422, "unknown field 'more'"),
         (b'{"inputs": []}', 422, "1 to 256 inputs, not 0"),
         (b'{"inputs": {}}', 422, "must be a list"),
-        (b'{"inputs": [{"text": "a"}], "text": "a"}', 422, "stands alone"),
+        (b'{"inputs": [{"text": "a"}], "text": "a"}', 422, "must be the only key"),
         (b'{"inputs": ["a"]}', 422, "must be an object"),
     ],
 )

@@ -139,7 +139,7 @@ def test_a_body_that_nobody_reads_any_more_does_not_hold_the_connection(port: in
 
 
 def test_a_file_may_take_long_but_not_pause_for_long(port: int, storage: Storage) -> None:
-    refused(port, [post("/jobs", 100, "text/csv"), b"text\n"], 408, "nothing of the body came for 1 seconds")
+    refused(port, [post("/jobs", 100, "text/csv"), b"text\n"], 408, "no part of the body arrived for 1 seconds")
     assert storage.list("jobs/") == []
 
     content = b"text\nmy card was stolen"

@@ -136,7 +136,7 @@ class Checkpoints:
 class Mirror:
     """Copies sealed checkpoints to `prefix` in storage, one at a time, in a background thread.
 
-    One that was pruned before it could be copied is skipped. The seal is copied last, so that an incomplete copy has none.
+    A checkpoint that was pruned before its turn is skipped. The seal is copied last, so an incomplete copy has none.
     """
 
     def __init__(self, storage: Storage, prefix: str, keep: int | None) -> None:
