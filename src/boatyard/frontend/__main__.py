@@ -11,7 +11,7 @@ from boatyard.frontend.services import addresses
 
 
 def main() -> int:
-    """Serves until it is stopped; the exit status is 2 where a setting is wrong."""
+    """Serves until it is stopped. Returns the exit status: 2 if a setting is wrong."""
     from streamlit.web import cli
 
     host = os.environ.get("BOATYARD_HOST") or "127.0.0.1"

@@ -18,7 +18,7 @@ MIN_FEEDBACK = 30
 
 
 def live_losses(traffic: Traffic, predictions: NDArray[np.void], task: OpenTask) -> tuple[Losses, int]:
-    """The loss of each prediction that feedback judges, and how much feedback has a truth that the task does not accept.
+    """The loss of each prediction that has feedback, and the number whose feedback the task does not accept.
 
     `predictions`: some of the traffic's. Those that lack a column of the task are ignored.
     """

@@ -116,7 +116,7 @@ def _run(study: optuna.Study, trial: Trial, searched: Metric, overrides: Sequenc
             trained = train(config, prepared, encoded, callbacks=[report])
         except (optuna.TrialPruned, UserError) as end:
             if isinstance(end, UserError) and not report.training:
-                raise  # the settings clash, or nobody is logged in: no other trial would do better
+                raise  # the settings conflict, or credentials are missing: all other trials would fail too
             shutil.rmtree(run, ignore_errors=True)  # many trials would fill the disk
             study.tell(trial, state=TrialState.PRUNED)
             log.info("sweep: trial %d is given up%s", trial.number + 1, f": {end}" if str(end) else "")
