@@ -78,7 +78,7 @@ _METRICS = (
 )
 _STR = (
     *(f"{_SRC}/cloud/{name}.py" for name in ("alerts", "manifest", "vertex")),
-    *(f"{_SRC}/config/{name}.py" for name in ("addresses", "console", "overrides")),
+    *(f"{_SRC}/config/{name}.py" for name in ("console", "overrides")),
     *(f"{_SRC}/evaluate/{name}.py" for name in ("markdown", "run")),
     *(f"{_SRC}/inputs/{name}.py" for name in ("lines", "protocol", "quotes", "records", "sources")),
     *(f"{_SRC}/tasks/{name}.py" for name in ("defaults", "protocol")),
