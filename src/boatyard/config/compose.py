@@ -178,7 +178,7 @@ def _check(composed: DictConfig, overridden: frozenset[str] = frozenset()) -> Co
         if first["type"] == "missing":
             raise UserError(f"{key} must be given") from None
         if first["type"] == "extra_forbidden" and not key.startswith("sweep.space."):  # whose keys are anyone's
-            raise UserError(f"unknown key {key}{_hint(key, list(all_keys()))}") from None
+            raise UserError(f"unknown key {key}; {suggestion(key, list(all_keys()), beyond=_ALL_KEYS)}") from None
         shown = key if first["type"] == "value_error" else f"{key}={first['input']!r}"
         raise UserError(f"{shown}: {first['msg'].removeprefix('Value error, ').lower()}") from None
     for name, value in (config.train.model_extra or {}).items():
