@@ -388,7 +388,7 @@ def test_who_waits_when_the_server_stops_is_told_so() -> None:
 
     start, body = run_as_served(stop())
     assert start["status"] == 503
-    assert b"the server stops" in body["body"]
+    assert b"the server stopped" in body["body"]
 
 
 def test_inputs_at_which_the_model_fails_are_named_and_fail_no_other_request(
