@@ -1,6 +1,6 @@
 """Answers with a number and an interval around it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import numpy as np
