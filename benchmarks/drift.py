@@ -537,7 +537,7 @@ def write(facts: dict[str, Any]) -> list[str]:
             align="lrrrrrl",
         ),
         "- Of an intent that is tripled, each message comes three times as often as before. The intent is drawn by its "
-        "share. In 500 messages an intent of 77 is asked 6 or 7 times, give or take 3: three times as often is often "
+        "share. In 500 messages an intent of 77 occurs 6 or 7 times, give or take 3: three times as often is often "
         f"within chance. So the monitor draws {ROWS:,} rows where there are as many.\n"
         "- Typos: two neighbouring letters swapped in a third of a message's longer words, at least in one. Headlines "
         "are of news. The other languages are 32 sentences in Spanish and German, which come again and again.",

@@ -130,7 +130,7 @@ def test_equal_rows_with_equal_numbers_are_duplicates(tmp_path: Path) -> None:
     rows = write_csv(tmp_path / "rows.csv")
     with rows.open("a") as file:
         file.writelines(["a fern in pot number 80,3\n"] * 2)
-    with pytest.raises(UserError, match=r"rows\.csv, row 83: repeats rows\.csv:82"):
+    with pytest.raises(UserError, match=r"rows\.csv, row 83: repeats rows\.csv row 82"):
         prepare(config(tmp_path, rows))
 
 

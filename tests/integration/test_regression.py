@@ -61,7 +61,7 @@ def test_its_description_is_what_it_takes_and_answers(client: TestClient) -> Non
 
 def test_an_option_of_another_task_is_refused(client: TestClient) -> None:
     refused = client.post("/predict?top_k=3", json={"text": "fee"})
-    assert_problem(refused, 422, "'top_k' is unknown; known: level, model")
+    assert_problem(refused, 422, "'top_k' is unknown; there are: level, model")
 
 
 @pytest.mark.parametrize("right", ["4.5", None, True, [4.5], 1e16, 10**400])

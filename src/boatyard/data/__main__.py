@@ -10,12 +10,12 @@ def main(config: Config) -> None:
     """Rows to Arrow and the data report."""
     from boatyard.data.encode import encode  # after --help: datasets takes seconds to import
     from boatyard.data.prepare import prepare
-    from boatyard.storage.outputs import keep
+    from boatyard.storage.outputs import keep_output
 
     prepared = prepare(config)
     encoded = encode(config, prepared)
-    keep(config, "rows", prepared.folder)
-    keep(config, "inputs", encoded.folder)
+    keep_output(config, "rows", prepared.folder)
+    keep_output(config, "inputs", encoded.folder)
 
 
 if __name__ == "__main__":

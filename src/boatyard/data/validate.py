@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from boatyard.data.ledger import TEST, TRAIN, VALIDATION, Findings, Ledger
 from boatyard.inputs.protocol import Problem
-from boatyard.inputs.records import TWICE
+from boatyard.inputs.quotes import DOUBLED
 from boatyard.inputs.sources import SPLIT_NAMES, SPLITS
 from boatyard.inputs.texts import normal_form
 from boatyard.tasks.protocol import Targets
@@ -54,7 +54,7 @@ def check_quotes(
     for index, rows in embedded.items():
         swallowed = sum(map(targets.knows, rows))
         if swallowed > 1:  # the row itself has a line with a target
-            message = f"opens a quote in which {swallowed} lines look like rows, each with a {targets.noun}; {TWICE}"
+            message = f"opens a quote in which {swallowed} lines look like rows, each with a {targets.noun}; {DOUBLED}"
             findings.add(ledger.issue(index, "error", "swallowed_rows", None, message))
             unusable[index] = message
     return unusable

@@ -9,7 +9,7 @@ from boatyard.frontend.settings import Settings
 
 
 def main() -> int:
-    """Serves until it is stopped; the exit status is 2 where a setting is wrong."""
+    """Serves until it is stopped. Returns the exit status: 2 if a setting is wrong."""
     from streamlit.web import cli
 
     try:

@@ -1,4 +1,4 @@
-"""The api and the monitor over HTTP: what they answer, or a Trouble that a person can read."""
+"""The api and the monitor over HTTP: their responses, or a Trouble with a readable message."""
 
 import logging
 import os
@@ -33,7 +33,7 @@ _client = _open_client()  # one for all sessions, which is why it holds no key
 
 
 class Trouble(UserError):  # noqa: N818 - the word that people use
-    """A service refused, or failed. `status` is its answer's, and 0 where there was none."""
+    """A service refused or failed. `status` is that of the response, 0 if there was none."""
 
     def __init__(self, sentence: str, service: "Service", status: int = 0) -> None:
         super().__init__(sentence)
@@ -54,22 +54,22 @@ class Service:
     """Google's metadata server, whose token for this service, and no other, is sent along."""
 
     def get(self, path: str) -> Any:
-        """What JSON it answers. Raises Trouble, as all of these do."""
+        """The JSON response. Raises Trouble, like the other methods."""
         return self._json(self._send("GET", path))
 
     def read(self, path: str) -> bytes:
-        """What it answers, as it came."""
+        """The raw response body."""
         return self._send("GET", path).content
 
     def post(
         self, path: str, body: object = None, query: Mapping[str, str | int] = {}, seconds: float = SECONDS
     ) -> Any:
-        """Sends JSON, or nothing; what JSON it answers."""
+        """Sends JSON, or nothing. Returns the JSON response."""
         timeout = httpx.Timeout(seconds, connect=3)
         return self._json(self._send("POST", path, params=query, timeout=timeout, json=body))
 
     def upload(self, path: str, file: IO[bytes], media_type: str) -> Any:
-        """Sends a file; what JSON it answers."""
+        """Sends a file. Returns the JSON response."""
         return self._json(self._send("POST", path, content=file, headers={"content-type": media_type}))
 
     def _send(self, method: str, path: str, headers: Mapping[str, str] = {}, **options: Any) -> httpx.Response:
@@ -116,7 +116,7 @@ def addresses(environment: Mapping[str, str] = os.environ) -> tuple[Service, Ser
 
 
 def _detail(answer: httpx.Response) -> str:
-    """A problem document's sentence, or what the status means."""
+    """The detail of a problem document, or the meaning of the status."""
     try:
         return str(answer.json()["detail"])
     except (ValueError, KeyError, TypeError):

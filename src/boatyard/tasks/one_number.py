@@ -1,4 +1,4 @@
-"""What a task that answers with one number needs not define: its `serving` says `from ... import *`, then the rest."""
+"""What a task whose outputs are one number each for a row needs not define: its `serving` imports it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,8 +10,8 @@ __all__ = ["Options", "check_outputs"]
 
 
 def check_outputs(card: Card, shapes: Mapping[str, Sequence[Any]]) -> None:
-    """Raises BundleError where the graph does not answer each row with one number."""
-    for shape in shapes.values():
+    """Raises BundleError where the graph does not answer each row with one number of each kind."""
+    for name, shape in shapes.items():
         width = shape[-1] if len(shape) > 1 else 1
         if isinstance(width, int) and width != 1:
-            raise BundleError(f"the graph of {card.name} answers a row with {width} numbers, and one is wanted")
+            raise BundleError(f"the graph of {card.name} answers a row with {width} numbers as {name}, not with one")

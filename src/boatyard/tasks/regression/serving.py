@@ -1,6 +1,6 @@
 """Answers with a number and an interval around it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from boatyard.bundle.manifest import BundleError, Card
 from boatyard.inputs.protocol import InvalidInput
 from boatyard.journal.columns import Column
+from boatyard.tasks.one_number import check_outputs  # noqa: F401 - of the contract
 from boatyard.tasks.protocol import Answer, Outputs, Target, Truth
 from boatyard.tasks.regression.interval import HIGHEST_LEVEL, LEVEL, LOWEST_LEVEL, interval, quantile_of
 from boatyard.tasks.score import Losses, Score, mean_score
@@ -50,14 +51,6 @@ def open_task(card: Card) -> "Regression":
         if getattr(facts, name) != numbers:
             raise BundleError(f"the manifest of {card.name} is wrong at target.{name}: they must ascend")
     return Regression(facts)
-
-
-def check_outputs(card: Card, shapes: Mapping[str, Sequence[Any]]) -> None:
-    """Raises BundleError where the graph does not answer each row with one number of each kind."""
-    for name in OUTPUTS:
-        width = shapes[name][-1] if len(shapes[name]) > 1 else 1
-        if isinstance(width, int) and width != 1:
-            raise BundleError(f"the graph of {card.name} answers a row with {width} numbers as {name}, not with one")
 
 
 def answer_schema(target: Target) -> dict[str, Any]:  # noqa: ARG001 - every task's signature
