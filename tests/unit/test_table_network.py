@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from boatyard import tasks
 from boatyard.config.schema import Model
-from boatyard.inputs.table.backbone import Backbone, MembersLinear, NumberEmbeddings, export_graph, new_shape
+from boatyard.inputs.graphs import write_graph
+from boatyard.inputs.table.backbone import Backbone, MembersLinear, NumberEmbeddings, new_shape
 from boatyard.inputs.table.numbers import learn_numbers, sampled
 from boatyard.inputs.table.settings import Network as Shape
 from boatyard.model import Network, Served
@@ -55,10 +56,14 @@ def batch(rows: int, seed: int = 0) -> dict[str, Tensor]:
     return {"categories": torch.tensor(categories), "numbers": torch.tensor(numbers)}
 
 
+def shape(**settings: Any) -> dict[str, Any]:
+    model = cast(Model, type("Model", (Settings,), {"table": Settings.table.model_copy(update=settings)}))
+    return new_shape(model, learn_numbers(houses(500)[1], 8), LEVELS)
+
+
 def new_backbone(**settings: Any) -> Backbone:
     torch.manual_seed(0)
-    model = cast(Model, type("Model", (Settings,), {"table": Settings.table.model_copy(update=settings)}))
-    return Backbone(new_shape(model, learn_numbers(houses(500)[1], 8), LEVELS))
+    return Backbone(shape(**settings))
 
 
 def new_network(task: str, **settings: Any) -> Network:
@@ -178,13 +183,12 @@ def test_members_share_weights_and_answer_differently() -> None:
 
 @pytest.mark.parametrize("lacking", ["numbers", "levels"])
 def test_a_table_may_have_numbers_or_categories_alone(lacking: str) -> None:
-    shape = new_backbone().shape()
     learnt, levels = learn_numbers(houses(9)[1], 8), LEVELS
     if lacking == "numbers":
         learnt = learn_numbers(np.zeros((9, 0)), 8)
     else:
         levels = []
-    backbone = Backbone({**shape, "numbers": learnt, "levels": levels})
+    backbone = Backbone({**shape(), "numbers": learnt, "levels": levels})
     rows = batch(2)
     feeds = {"categories": rows["categories"][:, : len(levels)], "numbers": rows["numbers"][:, : len(learnt["knots"])]}
     assert backbone(**feeds).shape == (2, 3, 16)
@@ -192,7 +196,7 @@ def test_a_table_may_have_numbers_or_categories_alone(lacking: str) -> None:
 
 def test_a_backbone_is_restored_from_its_shape_as_json_and_its_weights() -> None:
     backbone = new_backbone().eval()
-    restored = Backbone(json.loads(json.dumps(backbone.shape()))).eval()
+    restored = Backbone(json.loads(json.dumps(shape()))).eval()
     assert not torch.equal(backbone(**batch(4)), restored(**batch(4)))
     restored.load_state_dict(backbone.state_dict())
     assert torch.equal(backbone(**batch(4)), restored(**batch(4)))
@@ -203,7 +207,7 @@ def test_a_backbone_is_restored_from_its_shape_as_json_and_its_weights() -> None
 def test_the_graph_answers_as_the_network_does_and_alone_as_in_a_batch(task: str, members: int, tmp_path: Path) -> None:
     network = new_network(task, members=members)
     outputs = [*tasks.serving(task).OUTPUTS, "embedding"]
-    export_graph(Served(network), outputs, tmp_path / "model.onnx")
+    write_graph(Served(network), batch(2), outputs, tmp_path / "model.onnx")
     session = ort.InferenceSession(tmp_path / "model.onnx")
     assert {node.name: node.type for node in session.get_inputs()} == {
         "categories": "tensor(int64)",

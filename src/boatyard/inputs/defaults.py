@@ -20,7 +20,6 @@ __all__ = [
     "group_key",
     "limits",
     "make_inputs",
-    "quantize_graph",
     "request",
     "show",
     "size",
@@ -30,7 +29,6 @@ __all__ = [
 
 COST_UNIT = "rows"
 SIZE_UNIT = "bytes"
-quantize_graph = None  # the graph is served as it was trained, in fp32
 
 
 def content_key(row: Sequence[Any]) -> bytes:

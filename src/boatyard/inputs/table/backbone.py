@@ -5,7 +5,6 @@ is done to them is done here, and so in the graph that is served.
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from boatyard.config.schema import Model
-from boatyard.inputs.graphs import write_graph
 from boatyard.inputs.table.settings import table_model
 
 
@@ -102,7 +100,6 @@ class Backbone(nn.Module):
 
     def __init__(self, shape: Mapping[str, Any]) -> None:
         super().__init__()
-        self._shape = dict(shape)
         self.members: int = shape["members"]
         self.width: int = shape["width"]
         embedding = shape["embedding_width"]
@@ -127,13 +124,9 @@ class Backbone(nn.Module):
             features = self.dropout(functional.silu(layer(features)))
         return features
 
-    def shape(self) -> dict[str, Any]:
-        """What it was made of."""
-        return self._shape
-
 
 def new_shape(model: Model, numbers: Mapping[str, Sequence[Any]], levels: Sequence[int]) -> dict[str, Any]:
-    """Of an untrained backbone, as JSON.
+    """What a `Backbone` is built by, as JSON.
 
     Args:
         model: the configuration.
@@ -142,15 +135,3 @@ def new_shape(model: Model, numbers: Mapping[str, Sequence[Any]], levels: Sequen
     """
     network = table_model(model).model_dump(exclude={"bins"})
     return {**network, "dropout": model.dropout, "numbers": dict(numbers), "levels": list(levels)}
-
-
-def export_graph(network: nn.Module, outputs: Sequence[str], graph: Path) -> None:
-    """Write the served network in fp32, numbers in float64 as far as they are in their columns' units."""
-    backbone = network.get_submodule("backbone")
-    assert isinstance(backbone, Backbone)
-    numbers, levels = backbone.shape()["numbers"]["knots"], backbone.shape()["levels"]
-    example = {
-        "categories": torch.zeros(2, len(levels), dtype=torch.int64),
-        "numbers": torch.zeros(2, len(numbers), dtype=torch.float64),
-    }
-    write_graph(network, example, outputs, graph)
