@@ -48,7 +48,7 @@ from boatyard.pipeline.run import run_pipeline
 from boatyard.tasks.protocol import OpenTask
 from boatyard.tasks.score import Score
 
-REFERENCE_ROWS, FEW_ROWS, ROWS = 5_000, 500, Settings.rows
+REFERENCE_ROWS, FEW_ROWS, ROWS = 5_000, 500, Settings().rows
 REFERENCES, DAYS, HOURLY_DAYS = 40, 90, 10
 """Nothing changes: so many references, and for how long one is looked at, each day or each hour."""
 STREAMS, MOST_DAYS = 30, 30

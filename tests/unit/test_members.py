@@ -58,8 +58,9 @@ def networks(task: str) -> tuple[Network, list[Network]]:
     """The whole, and each of its members as a network."""
     torch.manual_seed(0)
     several = Several()
-    head = tasks.training(task).build_head(WIDTH, TARGETS[task], cast(Model, Settings()))
-    return Network(several, head), [Network(One(several, member), head) for member in range(MEMBERS)]
+    training = tasks.training(task)
+    head = training.build_head(WIDTH, training.head_shape(TARGETS[task], cast(Model, Settings())))
+    return Network(several, head, {}), [Network(One(several, member), head, {}) for member in range(MEMBERS)]
 
 
 @pytest.fixture

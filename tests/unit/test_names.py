@@ -78,7 +78,7 @@ _METRICS = (
 )
 _STR = (
     *(f"{_SRC}/cloud/{name}.py" for name in ("alerts", "manifest", "vertex")),
-    *(f"{_SRC}/config/{name}.py" for name in ("addresses", "console", "overrides")),
+    *(f"{_SRC}/config/{name}.py" for name in ("console", "overrides")),
     *(f"{_SRC}/evaluate/{name}.py" for name in ("markdown", "run")),
     *(f"{_SRC}/inputs/{name}.py" for name in ("protocol", "records", "sources")),
     *(f"{_SRC}/tasks/{name}.py" for name in ("defaults", "protocol")),
@@ -109,7 +109,7 @@ EXEMPT = (
     Exempt("label", "Matplotlib: the name of a line", (f"{_SRC}/data/plots.py",)),
     Exempt("text.parse_math", "Matplotlib", (f"{_SRC}/pipeline/sweep/report.py",)),
     Exempt("labels|label_ids", "transformers: the targets of a batch", (f"{_SRC}/train/*", f"{_SRC}/model.py")),
-    Exempt("label_smoothing_factor|label_names", "transformers", (f"{_SRC}/train/*", f"{_SRC}/config/*")),
+    Exempt("label_smooth(er|ing_factor)|label_names", "transformers", (f"{_SRC}/train/*", f"{_SRC}/config/*")),
     Exempt("hub_token", "transformers: the key to the Hub", (f"{_SRC}/config/*",)),
     Exempt("tokenizers", "the package, whose version a bundle names", (f"{_SRC}/export/run.py",)),
     Exempt("labels|text_string_to_metric_families", "Prometheus: what tells a metric's series apart", _METRICS),

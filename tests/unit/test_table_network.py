@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from boatyard import tasks
+from boatyard.config.errors import UserError
 from boatyard.config.schema import Model
 from boatyard.inputs.graphs import write_graph
-from boatyard.inputs.table.backbone import Backbone, MembersLinear, NumberEmbeddings, new_shape
+from boatyard.inputs.table.backbone import Backbone, MembersLinear, NumberEmbeddings, build_backbone, new_shape
 from boatyard.inputs.table.numbers import learn_numbers, sampled
 from boatyard.inputs.table.settings import Network as Shape
 from boatyard.model import Network, Served
@@ -68,8 +69,9 @@ def new_backbone(**settings: Any) -> Backbone:
 
 def new_network(task: str, **settings: Any) -> Network:
     backbone = new_backbone(**settings)
-    head = tasks.training(task).build_head(backbone.width, TARGETS[task], cast(Model, Settings()))
-    network = Network(backbone, head)
+    training = tasks.training(task)
+    head = training.build_head(backbone.width, training.head_shape(TARGETS[task], cast(Model, Settings())))
+    network = Network(backbone, head, {})
     with torch.no_grad():  # as if it had been trained: nothing is 0 or 1, and no two members are alike
         for parameter in network.parameters():
             parameter.add_(0.3 * torch.randn(parameter.shape))
@@ -196,10 +198,15 @@ def test_a_table_may_have_numbers_or_categories_alone(lacking: str) -> None:
 
 def test_a_backbone_is_restored_from_its_shape_as_json_and_its_weights() -> None:
     backbone = new_backbone().eval()
-    restored = Backbone(json.loads(json.dumps(shape()))).eval()
+    restored = build_backbone(json.loads(json.dumps(shape())), None).eval()
     assert not torch.equal(backbone(**batch(4)), restored(**batch(4)))
     restored.load_state_dict(backbone.state_dict())
     assert torch.equal(backbone(**batch(4)), restored(**batch(4)))
+
+
+def test_there_are_no_weights_of_others_to_start_from() -> None:
+    with pytest.raises(UserError, match=r"model\.name=tabpfn: .* leave it null"):
+        build_backbone(shape(), "tabpfn")
 
 
 @pytest.mark.parametrize("task", TARGETS)

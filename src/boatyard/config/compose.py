@@ -177,6 +177,8 @@ def _check(composed: DictConfig, overridden: frozenset[str] = frozenset()) -> Co
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "missing":
             raise UserError(f"{key} must be given") from None
+        if first["type"] == "extra_forbidden" and not key.startswith("sweep.space."):  # whose keys are anyone's
+            raise UserError(f"unknown key {key}{_hint(key, list(all_keys()))}") from None
         shown = key if first["type"] == "value_error" else f"{key}={first['input']!r}"
         raise UserError(f"{shown}: {first['msg'].removeprefix('Value error, ').lower()}") from None
     for name, value in (config.train.model_extra or {}).items():

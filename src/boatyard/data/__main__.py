@@ -19,5 +19,5 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    purpose = "Read, check, split and tokenise the rows; write the data report."
+    purpose = "Read, check, split and encode the rows; write the data report."
     sys.exit(run("data", purpose, main, writes=("processed", "reports", "outputs")))

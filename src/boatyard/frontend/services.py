@@ -10,6 +10,7 @@ import httpx
 
 from boatyard.config.addresses import reach_this_machine_directly
 from boatyard.config.errors import UserError
+from boatyard.frontend.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -106,27 +107,12 @@ class Service:
 
 def addresses(environment: Mapping[str, str] = os.environ) -> tuple[Service, Service]:
     """The api and the monitor. Raises UserError, which names the variable."""
-    google = environment.get("BOATYARD_GOOGLE_IDENTITY") == "1"
-    identity = (environment.get("GCE_METADATA_HOST") or "metadata.google.internal") if google else ""
-
-    def service(name: str, variable: str, default: str, start: str) -> Service:
-        return Service(name, _url(environment, variable, default), start, variable, identity=identity)
-
+    settings = Settings.from_environment(environment)
+    identity = settings.metadata_server if settings.google_identity else ""
     return (
-        service("api", "BOATYARD_API", "http://localhost:8000", "invoke serve"),
-        service("monitor", "BOATYARD_MONITOR", "http://localhost:8001", "invoke monitor"),
+        Service("api", settings.api, "invoke serve", "BOATYARD_API", identity=identity),
+        Service("monitor", settings.monitor, "invoke monitor", "BOATYARD_MONITOR", identity=identity),
     )
-
-
-def _url(environment: Mapping[str, str], variable: str, default: str) -> str:
-    address = environment.get(variable) or default
-    try:
-        url = httpx.URL(address)
-    except httpx.InvalidURL:
-        url = httpx.URL("")
-    if url.scheme not in ("http", "https") or not url.host:
-        raise UserError(f"{variable}: {address!r} is not an address such as {default}")
-    return address.rstrip("/")
 
 
 def _detail(answer: httpx.Response) -> str:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from boatyard.config.errors import UserError
 from boatyard.config.schema import Model
 from boatyard.inputs.table.settings import table_model
 
@@ -135,3 +136,10 @@ def new_shape(model: Model, numbers: Mapping[str, Sequence[Any]], levels: Sequen
     """
     network = table_model(model).model_dump(exclude={"bins"})
     return {**network, "dropout": model.dropout, "numbers": dict(numbers), "levels": list(levels)}
+
+
+def build_backbone(shape: Mapping[str, Any], start: str | None) -> Backbone:
+    """With random weights. Raises UserError where it should start from others."""
+    if start is not None:
+        raise UserError(f"model.name={start}: a network for tables starts from random weights; leave it null")
+    return Backbone(shape)
