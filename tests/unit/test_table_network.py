@@ -54,7 +54,7 @@ def houses(rows: int, seed: int = 0) -> tuple[NDArray[np.int64], NDArray[np.floa
 
 def batch(rows: int, seed: int = 0) -> dict[str, Tensor]:
     categories, numbers = houses(rows, seed)
-    return {"categories": torch.tensor(categories), "numbers": torch.tensor(numbers)}
+    return {"numbers": torch.tensor(numbers), "categories": torch.tensor(categories)}
 
 
 def shape(**settings: Any) -> dict[str, Any]:

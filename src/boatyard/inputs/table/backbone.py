@@ -115,8 +115,8 @@ class Backbone(nn.Module):
         self.layers = nn.ModuleList([first, *others])
         self.dropout = nn.Dropout(shape["dropout"])
 
-    def forward(self, categories: Tensor, numbers: Tensor) -> Tensor:
-        """int64[batch, columns], code 0 for what is not known; float64[batch, columns], NaN for what is missing."""
+    def forward(self, numbers: Tensor, categories: Tensor) -> Tensor:
+        """float64[batch, columns], NaN for what is missing; int64[batch, columns], code 0 for what is not known."""
         embedded = [self.numbers(numbers)] if self.numbers is not None else []
         if self.categories is not None:
             embedded.append(self.categories(categories))
