@@ -36,13 +36,13 @@ class WrongCell(ValueError):  # noqa: N818 - says what it is
     """A value that the column cannot have; the sentence goes on from its place, as in "row 7 *holds 'none'*"."""
 
 
-def read_cell(cell: object, kind: Kind, missing: Collection[str]) -> Value:
+def read_cell(cell: Any, kind: Kind, missing: Collection[str]) -> Value:
     """The value, None where it is missing. `missing`: the words that say so, in lower case. Raises WrongCell."""
     if isinstance(cell, str):
         cell = normal_form(cell)
         if cell.casefold() in missing:
             return None
-    elif cell is None or cell != cell:  # NaN, as data frames write what is missing
+    elif cell is None or (isinstance(cell, float | Decimal) and math.isnan(cell)):  # as data frames have it
         return None
     value = _READERS[kind](cell)
     if value is None:
@@ -59,18 +59,16 @@ def _number(cell: Any) -> float | None:
     is_number = isinstance(cell, int | float | Decimal) and not isinstance(cell, bool)
     if not is_number and not (isinstance(cell, str) and _NUMBER.fullmatch(cell)):
         return None
-    try:
-        value = float(cell)
-    except OverflowError:  # an integer of hundreds of digits
-        return None
-    return value if abs(value) <= LARGEST else None
+    # an integer of hundreds of digits is compared, and would be no float
+    value = cell if isinstance(cell, int) else float(cell)
+    return float(value) if abs(value) <= LARGEST else None
 
 
 def _category(cell: Any) -> str | None:
     if isinstance(cell, bool):
         cell = str(cell).lower()
     elif isinstance(cell, int | float | Decimal):
-        cell = f"{cell:.15g}" if math.isfinite(cell) else ""
+        cell = f"{cell:.15g}" if abs(cell) <= LARGEST else ""
     elif isinstance(cell, date):
         cell = cell.isoformat()
     return cell if isinstance(cell, str) and 0 < len(cell) <= LONGEST and is_encodable(cell) else None
@@ -89,11 +87,9 @@ def _date(cell: Any) -> str | None:
 
 
 def _truth(cell: Any) -> bool | None:
-    if isinstance(cell, bool):
-        return cell
-    if isinstance(cell, int | float):
-        cell = f"{cell:g}"
-    return _TRUTHS.get(cell.casefold()) if isinstance(cell, str) else None
+    if isinstance(cell, str):
+        return _TRUTHS.get(cell.casefold())
+    return bool(cell) if isinstance(cell, int | float) and cell in (0, 1) else None
 
 
 _READERS: Mapping[Kind, Callable[[Any], Value]] = {
@@ -105,5 +101,7 @@ _READERS: Mapping[Kind, Callable[[Any], Value]] = {
 
 
 def _shown(cell: object) -> str:
+    if isinstance(cell, int) and abs(cell) > LARGEST:  # Python spells none of thousands of digits
+        return f"a number beyond {LARGEST:g}"
     shown = repr(cell)
     return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"

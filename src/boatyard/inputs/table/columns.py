@@ -42,6 +42,8 @@ class Column:
     levels: tuple[str, ...] = ()
     lowest: float | str | None = None
     highest: float | str | None = None
+    always: bool = False
+    """Whether each training row has a value."""
 
     @cached_property
     def codes(self) -> Mapping[str, int]:
@@ -55,6 +57,8 @@ class EncodedRow:
 
     numbers: list[float]
     categories: list[int]
+    missing: int
+    """How many of its values are missing."""
     cost: int = 1
     truncated: bool = False
 
@@ -70,6 +74,11 @@ class Columns:
     def names(self) -> tuple[str, ...]:
         """Of the columns."""
         return tuple(column.name for column in self.columns)
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Column]:
+        """The columns."""
+        return dict(zip(self.names, self.columns, strict=True))
 
     @cached_property
     def number_names(self) -> list[str]:
@@ -103,7 +112,7 @@ class Columns:
                 categories.append(0 if value is None else column.codes.get(value, 0))  # type: ignore[arg-type]
             else:
                 numbers += _numbers(column.kind, value)
-        return EncodedRow(numbers, categories)
+        return EncodedRow(numbers, categories, sum(value is None for value in row))
 
     def collate(self, encoded: Sequence[EncodedRow]) -> Feeds:
         """`numbers`, float64[rows, numbers], and `categories`, int64[rows, categories]."""
