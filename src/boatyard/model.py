@@ -26,12 +26,16 @@ _Collate = Callable[[Sequence[Mapping[str, Any]]], dict[str, Tensor]]
 
 
 class Network(nn.Module):
-    """`head(backbone(batch))`, and the loss where the targets are known."""
+    """`head(backbone(batch))`, and the loss where the targets are known.
+
+    `shape`: as JSON, its input and its task, and what they build `backbone` and `head` by.
+    """
 
     accepts_loss_kwargs = False  # Trainer would infer from **batch that this divides by the number of items itself
 
-    def __init__(self, backbone: nn.Module, head: nn.Module) -> None:
+    def __init__(self, backbone: nn.Module, head: nn.Module, shape: Mapping[str, Any]) -> None:
         super().__init__()
+        self.shape = shape
         self.backbone = backbone
         self.head: Any = head
         self.config = getattr(backbone, "config", None)  # Trainer reads it, and its trackers record it
@@ -71,29 +75,31 @@ class Served(nn.Module):
 def new_network(config: Config, target: Target, encoded: Encoded) -> Network:
     """An untrained network; the same for the same `train.seed`."""
     set_seed(config.train.seed)
-    backbone: Any = inputs.training(config.data.input).build_backbone(config.model, encoded.folder)
-    return Network(backbone, tasks.training(config.data.task).build_head(backbone.width, target, config.model))
+    input_, task = config.data.input, config.data.task
+    shape = {
+        "input": input_,
+        "task": task,
+        "backbone": inputs.training(input_).backbone_shape(config.model, encoded.folder),
+        "head": tasks.training(task).head_shape(target, config.model),
+    }
+    return _build(shape, config.model.name)
 
 
-def save_network(config: Config, network: Network, folder: Path) -> None:
+def _build(shape: Mapping[str, Any], start: str | None) -> Network:
+    backbone: Any = inputs.training(shape["input"]).build_backbone(shape["backbone"], start)
+    return Network(backbone, tasks.training(shape["task"]).build_head(backbone.width, shape["head"]), shape)
+
+
+def save_network(network: Network, folder: Path) -> None:
     """Weights and shape, without pickle."""
-    backbone: Any = network.backbone
     weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     (folder / WEIGHTS).write_bytes(save(weights))  # `save_file` reports a full disk as an error of its own
-    shape = {
-        "input": config.data.input,
-        "task": config.data.task,
-        "backbone": backbone.shape(),
-        "head": network.head.shape(),
-    }
-    (folder / SHAPE).write_text(json.dumps(shape, indent=2), encoding="utf-8")
+    (folder / SHAPE).write_text(json.dumps(network.shape, indent=2), encoding="utf-8")
 
 
 def open_network(folder: Path) -> Network:
     """What `save_network` wrote, in evaluation mode."""
-    shape = json.loads((folder / SHAPE).read_text(encoding="utf-8"))
-    backbone: Any = inputs.training(shape["input"]).restore_backbone(shape["backbone"])
-    network = Network(backbone, tasks.training(shape["task"]).restore_head(backbone.width, shape["head"]))
+    network = _build(json.loads((folder / SHAPE).read_text(encoding="utf-8")), start=None)
     network.load_state_dict(load_file(folder / WEIGHTS))
     return network.eval()
 

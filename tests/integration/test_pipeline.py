@@ -100,7 +100,7 @@ def test_the_fp32_graph_says_what_the_network_says(finished: Finished, tmp_path:
     trained = open_trained(config, encoded)
     input_, network = inputs.training("text"), open_network(trained.folder)
     expected = predict(config, network, encoded.folder, encoded.splits["test"])["probabilities"]
-    input_.export_graph(Served(network), ["logits", "probabilities", "embedding"], tmp_path / "fp32.onnx")
+    input_.export_graph(Served(network), {}, ["logits", "probabilities", "embedding"], tmp_path / "fp32.onnx")
 
     session = ort.InferenceSession(tmp_path / "fp32.onnx")
     names = {node.name for node in session.get_inputs()}

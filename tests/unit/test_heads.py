@@ -1,5 +1,6 @@
 """The heads of both tasks: where they start, what they learn, and how far apart two readings are."""
 
+import json
 from typing import Any, cast
 
 import numpy as np
@@ -34,7 +35,11 @@ def task(name: str) -> TrainingTask:
 
 def new_head(name: str, seed: int = 0) -> Any:
     torch.manual_seed(seed)
-    return task(name).build_head(WIDTH, TARGETS[name], cast(Model, Settings()))
+    return built(name, TARGETS[name])
+
+
+def built(name: str, target: dict[str, Any]) -> Any:
+    return task(name).build_head(WIDTH, task(name).head_shape(target, cast(Model, Settings())))
 
 
 def features(rows: int) -> Tensor:
@@ -50,7 +55,8 @@ def prices(of: Tensor) -> Tensor:
 @pytest.mark.parametrize("name", ["classification", "regression"])
 def test_a_head_is_restored_from_its_shape_and_weights(name: str) -> None:
     head = new_head(name)
-    restored: Any = task(name).restore_head(WIDTH, head.shape())
+    shape = json.loads(json.dumps(task(name).head_shape(TARGETS[name], cast(Model, Settings()))))
+    restored: Any = task(name).build_head(WIDTH, shape)
     restored.load_state_dict(head.state_dict())
     for ours, theirs in zip(head.served(head(features(4))), restored.served(restored(features(4))), strict=True):
         assert torch.equal(ours, theirs)
@@ -114,7 +120,7 @@ def test_an_outlier_pulls_no_harder_than_a_row_one_deviation_off() -> None:
 
 
 def test_a_target_that_never_varies_makes_no_number_infinite() -> None:
-    head: Any = task("regression").build_head(WIDTH, {"mean": 5.0, "std": 0.0}, cast(Model, Settings()))
+    head: Any = built("regression", {"mean": 5.0, "std": 0.0})
     assert torch.isfinite(head.loss(head(features(3)), torch.full((3,), 5.0)))
 
 
@@ -131,7 +137,7 @@ def test_a_divergence_does_not_depend_on_the_unit() -> None:
     weights = nn.Linear(WIDTH, 1).state_dict()
 
     def divergence(target: dict[str, float]) -> float:
-        head: Any = task("regression").build_head(WIDTH, target, cast(Model, Settings()))
+        head: Any = built("regression", target)
         head.linear.load_state_dict(weights)
         return float(head.divergence(head(features(5)), head(features(5) + 1)).detach())
 

@@ -17,7 +17,7 @@ from boatyard.config.compose import load_config
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Config, Model
 from boatyard.data.encode import Encoded
-from boatyard.inputs.text.backbone import TextBackbone, build_backbone
+from boatyard.inputs.text.backbone import TextBackbone, backbone_shape, build_backbone
 from boatyard.inputs.text.encoder import make_inputs, open_encoder
 from boatyard.model import Network, Served, new_network, open_network, predict, save_network
 
@@ -63,7 +63,7 @@ def batch(encoded: Encoded) -> dict[str, Tensor]:
 @pytest.mark.parametrize("task", ["classification", "regression"])
 def test_what_is_saved_opens_as_the_same_network(task: str, encoded: Encoded, tmp_path: Path) -> None:
     network = new_network(config(task), TARGETS[task], encoded)
-    save_network(config(task), network, tmp_path)
+    save_network(network, tmp_path)
     opened = open_network(tmp_path)
     assert opened.state_dict().keys() == network.state_dict().keys()
     for ours, theirs in zip(Served(network)(**batch(encoded)), Served(opened)(**batch(encoded)), strict=True):
@@ -104,7 +104,9 @@ def test_the_graph_answers_as_the_network_does(encoded: Encoded, tmp_path: Path)
 
     network = new_network(config("regression"), TARGETS["regression"], encoded)
     expected = [output.detach().numpy() for output in Served(network)(**batch(encoded))]
-    inputs.training("text").export_graph(Served(network), ["value", "embedding"], tmp_path / "model.onnx")
+    inputs.training("text").export_graph(
+        Served(network), batch(encoded), ["value", "embedding"], tmp_path / "model.onnx"
+    )
     session = ort.InferenceSession(tmp_path / "model.onnx")
     feeds = {node.name: batch(encoded).get(node.name, torch.zeros(0)).numpy() for node in session.get_inputs()}
     feeds["token_type_ids"] = np.zeros_like(feeds["input_ids"])
@@ -114,7 +116,11 @@ def test_the_graph_answers_as_the_network_does(encoded: Encoded, tmp_path: Path)
 
 def test_a_backbone_without_checkpointed_activations_says_so() -> None:
     with pytest.raises(UserError, match=r"train\.activation_checkpointing=true"):
-        Network(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)).activation_checkpointing_enable()
+        Network(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2), {}).activation_checkpointing_enable()
+
+
+def started(model: Model, folder: Path) -> TextBackbone:
+    return build_backbone(backbone_shape(model, folder), model.name)
 
 
 def read(backbone: TextBackbone) -> Tensor:
@@ -124,21 +130,22 @@ def read(backbone: TextBackbone) -> Tensor:
 
 
 def test_a_bundle_of_format_1_is_continued_with_the_backbone_that_it_had() -> None:
-    backbone = build_backbone(model(f"model.name={MOORINGS}"), MOORINGS)
+    backbone = started(model(f"model.name={MOORINGS}"), MOORINGS)
     by_the_version_before = [0.824381, 0.394268, 0.160775, -0.244317, 0.415852, 0.417098, -0.18205, -0.587508]
     assert read(backbone)[:8].tolist() == pytest.approx(by_the_version_before, abs=1e-5)
 
 
 def test_a_bundle_is_continued_for_another_task_with_the_same_backbone(encoded: Encoded, tmp_path: Path) -> None:
     network = new_network(config("classification"), TARGETS["classification"], encoded)
-    save_network(config("classification"), network, tmp_path)
+    save_network(network, tmp_path)
     (tmp_path / "bundle.json").write_text("{}")
     tokens = Tokenizer.from_file(str(encoded.folder / "tokenizer.json"))
     tokens.save(str(tmp_path / "tokenizer.json"))
-    continued = build_backbone(model(f"model.name={tmp_path}"), tmp_path)
+    continued = started(model(f"model.name={tmp_path}"), tmp_path)
     assert torch.equal(read(continued), read(cast(TextBackbone, network.backbone)))
-    head: Any = tasks.training("regression").build_head(continued.width, TARGETS["regression"], model())
-    assert Network(continued, head)(**batch(encoded))["value"].shape == (4,)
+    regression = tasks.training("regression")
+    head = regression.build_head(continued.width, regression.head_shape(TARGETS["regression"], model()))
+    assert Network(continued, head, {})(**batch(encoded))["value"].shape == (4,)
 
 
 def test_a_bundle_of_another_input_is_refused(encoded: Encoded, tmp_path: Path) -> None:
@@ -146,4 +153,4 @@ def test_a_bundle_of_another_input_is_refused(encoded: Encoded, tmp_path: Path) 
     (tmp_path / "config.json").write_text(json.dumps({"input": "sequence", "backbone": {}}))
     save_file({}, tmp_path / "model.safetensors")
     with pytest.raises(UserError, match="this model reads sequence, not text"):
-        build_backbone(model(f"model.name={tmp_path}"), encoded.folder)
+        started(model(f"model.name={tmp_path}"), encoded.folder)

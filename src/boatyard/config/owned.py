@@ -1,7 +1,7 @@
 """The keys that one input or one task owns, beside those that every configuration has.
 
-Each plug-in's `settings` has `SECTIONS`: by section (`data`, `evaluate`, `model.text`) a class with its keys. Those of
-`data` and the like lie beside the general ones; a section of its own, as `model.text`, is nested.
+A plug-in's `settings` may have `SECTIONS`: by section (`data`, `evaluate`, `model.text`) a class with its keys. Those
+of `data` and the like lie beside the general ones; a section of its own, as `model.text`, is nested.
 """
 
 from collections.abc import Collection, Iterator, Mapping, MutableMapping
@@ -31,7 +31,7 @@ class Plugin:
     @property
     def sections(self) -> Mapping[str, type[Section]]:
         """By path."""
-        sections: Mapping[str, type[Section]] = self.settings.SECTIONS
+        sections: Mapping[str, type[Section]] = getattr(self.settings, "SECTIONS", {})
         return sections
 
     @property
@@ -64,7 +64,8 @@ def plugins() -> tuple[Plugin, ...]:
 @cache
 def config_type(input_: str, task: str) -> type[Config]:
     """The schema for one pair, with the metrics of its task. Raises UserError where there is no such input or task."""
-    owned = [*inputs.settings(input_).SECTIONS.items(), *tasks.settings(task).SECTIONS.items()]
+    pair = Plugin("data.input", input_, inputs.settings(input_)), Plugin("data.task", task, tasks.settings(task))
+    owned = [section for plugin in pair for section in plugin.sections.items()]
     fields: dict[str, Any] = {}
     for name, field in Config.model_fields.items():
         beside = [section for path, section in owned if path == name]

@@ -44,8 +44,8 @@ class Plugins(Generic[Serving, Training, Page]):
         return cast(Page, self._module(name, "page", otherwise=general))
 
     def settings(self, name: str) -> ModuleType:
-        """The configuration keys that it owns."""
-        return self._module(name, "settings")
+        """The configuration keys that it owns; without a module for them, the package itself, which may name them."""
+        return self._module(name, "settings", otherwise=f"{self._package}.{name}")
 
     def _module(self, name: str, part: str, otherwise: str | None = None) -> ModuleType:
         if name not in (names := self.names()):

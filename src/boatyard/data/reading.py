@@ -34,12 +34,11 @@ class Reading:
 
     def __post_init__(self) -> None:
         self.input = inputs.training(self.data.input)
-        self.schema = pa.schema(list(self.input.fields(self.data).items()))
+        self.format = self.input.row_format(self.data)
+        self.schema = pa.schema(list(self.format.fields.items()))
         self.fields: list[str] = self.schema.names
         self.ledger = Ledger(self.sources)
         self.targets: Targets = tasks.training(self.data.task).open_targets(self.data)
-        self._columns = self.input.columns(self.data)
-        self._row_of = self.input.reader(self.data)
         self._split_column = normal_form(self.data.split_column) if self.data.split_column else None
 
     def read(self, sources: Sequence[Source], file: Path, set_aside: Writer) -> None:
@@ -73,7 +72,7 @@ class Reading:
         """The row's values, once it is in the ledger; or why it cannot be."""
         if row.wrong is not None:
             return Problem("malformed", None, row.wrong)
-        values = self._row_of(row.cells)
+        values = self.format.read(row.cells)
         if isinstance(values, Problem):
             return values
         target = self.targets.read(row.cells)
@@ -98,6 +97,6 @@ class Reading:
         self.findings.add(Issue("error", problem.kind, problem.message, source, row.number, problem.column))
         self.findings.unreadable += 1
         why = f"{problem.column} {problem.message}" if problem.column else problem.message
-        columns = [*self._columns, self.targets.column]
+        columns = [*self.format.columns, self.targets.column]
         cells = [row.cells.get(column, "") for column in columns] if row.wrong is None else [row.text]
         set_aside.writerow([source, row.number, why, *cells, *[""] * (len(columns) - len(cells))])

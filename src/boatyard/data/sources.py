@@ -10,8 +10,8 @@ from boatyard.inputs.texts import normal_form
 
 def open_sources(config: Config) -> list[Source]:
     """Where `config.data` leads, with the columns of the target and the split. Raises UserError."""
-    data = config.data
-    columns = tasks.training(data.task).target_columns(data)
+    data, input_ = config.data, inputs.training(config.data.input)
+    columns = [*input_.row_format(data).columns, *tasks.training(data.task).target_columns(data)]
     if data.split_column:
-        columns = [*columns, normal_form(data.split_column)]
-    return inputs.training(data.input).open_sources(data, columns, Path(config.paths.processed, "fetched"))
+        columns.append(normal_form(data.split_column))
+    return input_.open_sources(data, columns, Path(config.paths.processed, "fetched"))

@@ -28,6 +28,6 @@ def as_stored(data: Data, path: str) -> Data:
             "split_column": None,
             "target": TARGET,
             "max_train_rows": None,
-            **inputs.training(data.input).stored_data(data),
+            **inputs.training(data.input).row_format(data).stored,
         }
     )

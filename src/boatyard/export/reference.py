@@ -24,14 +24,15 @@ def read_reference_rows(config: Config, file: str) -> list[Any]:
         UserError: it cannot be read, has no row, lacks a column, or has a row that cannot be used.
     """
     input_, data = inputs.training(config.data.input), as_stored(config.data, file)
+    format_ = input_.row_format(data)
     try:
-        sources = input_.open_sources(data, [], Path(config.paths.processed, "fetched"))
+        sources = input_.open_sources(data, format_.columns, Path(config.paths.processed, "fetched"))
         source_rows = [row for source in sources for row in source.rows()]
     except (OSError, UserError) as wrong:
         raise UserError(f"export.reference={file} cannot be read: {refusal(wrong)}") from None
-    rows, read_row = [], input_.reader(data)
+    rows = []
     for source_row in source_rows:
-        read = source_row.wrong or read_row(source_row.cells)
+        read = source_row.wrong or format_.read(source_row.cells)
         if isinstance(read, Problem):
             read = f"column {read.column!r} {read.message}" if read.column else read.message
         if isinstance(read, str):

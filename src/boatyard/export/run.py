@@ -3,13 +3,15 @@
 import json
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
+from torch import Tensor
 
 from boatyard import inputs, tasks
 from boatyard.bundle.manifest import LEAST_REFERENCE_ROWS, REFERENCE, Bundle, Metrics, open_bundle, seal
@@ -21,7 +23,7 @@ from boatyard.evaluate.run import SPLIT, Evaluation
 from boatyard.export.card import model_card
 from boatyard.export.reference import read_reference_rows, reference, reference_rows
 from boatyard.export.schemas import require_fit
-from boatyard.inputs.protocol import Feeds, InvalidInput
+from boatyard.inputs.protocol import Encoder, Feeds, InvalidInput
 from boatyard.model import Served, open_network
 from boatyard.storage.fingerprint import code_of, file_digest, fingerprint
 from boatyard.storage.folders import replacing
@@ -116,7 +118,8 @@ def _write_graph(
     graph, fp32 = folder / GRAPH, folder / "fp32.onnx"
     log.info("export: writing the graph in fp32")
     outputs = [*tasks.serving(config.data.task).OUTPUTS, EMBEDDING]
-    input_.export_graph(Served(open_network(trained.folder)), outputs, graph)
+    example = _example_batch(input_.open_encoder(trained.folder), rows)
+    input_.export_graph(Served(open_network(trained.folder)), example, outputs, graph)
     exact = _draft(folder, fields)
     expected = exact.outputs(rows)
     if config.export.precision == "fp32":
@@ -132,6 +135,12 @@ def _write_graph(
     log.warning("export: %s; fp32 is served", parity.refusal)
     fp32.replace(graph)
     return "fp32", parity, expected
+
+
+def _example_batch(encoder: Encoder, rows: Sequence[Any]) -> dict[str, Tensor]:
+    """Of the first row, twice: what is 1 may be traced away."""
+    columns = encoder.encode([rows[0], rows[0]])
+    return encoder.collate(pa.table(columns).to_pylist())
 
 
 def _draft(folder: Path, fields: dict[str, Any]) -> Predictor:

@@ -1,17 +1,102 @@
-"""Parts for an input whose rows each become arrays of a fixed shape: they encode as the serving part does."""
+"""Parts for an input whose rows each become arrays of a fixed shape."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
-from boatyard.inputs.protocol import Features, OpenInput
+from boatyard.inputs.protocol import Features, Feeds, InvalidInput, OpenInput, Problem, RowFormat
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow as pa
     from torch import Tensor
+
+    from boatyard.config.schema import Data
+    from boatyard.journal.columns import Column
+
+Schema = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedArrays:
+    """A row as a graph reads it, by the names of its inputs. `measured`: a value for each of the input's columns."""
+
+    arrays: Feeds
+    measured: Mapping[str, Any] = field(default_factory=dict)
+    truncated: bool = False
+    cost: int = 1
+
+
+class ArrayInput:
+    """What an OpenInput of such rows need not define. It defines `parse` and `encode_row`."""
+
+    measured: Sequence[Column] = ()
+    described: Sequence[Column] = ()
+
+    def encode_row(self, row: Any) -> EncodedArrays:
+        """One row; arrays of the same name are of one shape."""
+        raise NotImplementedError
+
+    def encode(self, rows: Sequence[Any]) -> list[EncodedArrays]:
+        """One after another."""
+        return [self.encode_row(row) for row in rows]
+
+    def collate(self, encoded: Sequence[EncodedArrays]) -> Feeds:
+        """[rows, ...] each."""
+        return {name: np.stack([row.arrays[name] for row in encoded]) for name in encoded[0].arrays}
+
+    def measure(self, encoded: EncodedArrays) -> dict[str, Any]:
+        """As the row was encoded."""
+        return dict(encoded.measured)
+
+    def describe(self, rows: Sequence[Any], encoded: Sequence[EncodedArrays]) -> dict[str, list[Any]]:  # noqa: ARG002
+        """Nothing."""
+        return {}
+
+
+class ArrayTraining:
+    """What `training` owes on rows and their arrays, by the part that serves, so that training sees what serving sees.
+
+    `fields`: JSON Schemas by name, of strings, numbers, truth values and lists of these. `shown_as`: what the arrays
+    are, as a noun phrase.
+    """
+
+    def __init__(self, served: OpenInput[Any, Any], fields: Mapping[str, Schema], shown_as: str) -> None:
+        self._served = served
+        self._fields = fields
+        self._shown_as = shown_as
+
+    def row_format(self, data: Data) -> RowFormat:  # noqa: ARG002 - every input's signature
+        """Columns by the fields' names, of which the row is what a server makes of them."""
+        names = list(self._fields)
+        return RowFormat({name: _arrow_type(self._fields[name]) for name in names}, self._read, names)
+
+    def request_schema(self, fields: Sequence[str]) -> dict[str, Any]:  # noqa: ARG002 - every input's signature
+        """All fields are required."""
+        return {"type": "object", "properties": dict(self._fields), "required": list(self._fields)}
+
+    def open_encoder(self, folder: Path) -> ArrayEncoder:  # noqa: ARG002 - every input's signature
+        """It needs no files."""
+        return ArrayEncoder(self._served)
+
+    def simple_features(self) -> ArrayFeatures:
+        """The arrays."""
+        return ArrayFeatures(self._served, self._shown_as)
+
+    def _read(self, cells: Mapping[str, Any]) -> tuple[Any, ...] | Problem:
+        """What a server refuses is a problem of the first field, if no other is named."""
+        try:
+            row: tuple[Any, ...] = self._served.parse({name: cells.get(name) for name in self._fields})
+        except InvalidInput as wrong:
+            column = wrong.pointer.removeprefix("/")
+            column = column if column in self._fields else next(iter(self._fields))
+            return Problem("unservable", column, f"cannot be used: {wrong.detail}")
+        return row
 
 
 class ArrayEncoder:
@@ -22,6 +107,8 @@ class ArrayEncoder:
 
     def encode(self, rows: Sequence[Any]) -> dict[str, pa.Array]:
         """A list for each row, and its cost."""
+        import pyarrow as pa  # not installed where a model is served
+
         encoded = self._served.encode(rows)
         feeds = self._served.collate(encoded)
         costs = pa.array([row.cost for row in encoded], pa.int32())
@@ -58,3 +145,11 @@ class ArrayFeatures:
     def _flat(self, rows: Sequence[Any]) -> Any:
         feeds = self._served.collate(self._served.encode(rows))
         return np.hstack([array.reshape(len(rows), -1) for array in feeds.values()])
+
+
+def _arrow_type(schema: Schema) -> pa.DataType:
+    import pyarrow as pa
+
+    if schema["type"] == "array":
+        return pa.list_(_arrow_type(schema["items"]))
+    return {"string": pa.string(), "number": pa.float64(), "integer": pa.int64(), "boolean": pa.bool_()}[schema["type"]]

@@ -3,32 +3,43 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from boatyard.inputs.protocol import InvalidInput, OpenInput, Problem
+from boatyard.inputs.protocol import Feeds, Source
+from boatyard.inputs.sources import open_tables
 
 if TYPE_CHECKING:
+    from torch import Tensor, nn
+
     from boatyard.config.schema import Data, Model
 
 __all__ = [
     "COST_UNIT",
     "SIZE_UNIT",
+    "backbone_shape",
     "content_key",
     "digest_of_start",
+    "export_graph",
     "group_key",
     "limits",
     "make_inputs",
+    "open_sources",
+    "quantize_graph",
     "request",
     "show",
     "size",
-    "stored_data",
     "unservable",
 ]
 
 COST_UNIT = "rows"
 SIZE_UNIT = "bytes"
+
+
+def open_sources(data: Data, columns: Sequence[str], cache: Path) -> list[Source]:
+    """Tables."""
+    return open_tables(data, columns, cache, "data.target")
 
 
 def content_key(row: Sequence[Any]) -> bytes:
@@ -61,11 +72,6 @@ def request(fields: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
     return dict(zip(fields, row, strict=True))
 
 
-def stored_data(data: Data) -> dict[str, Any]:  # noqa: ARG001 - every input's signature
-    """None: `reader` takes a request as it is."""
-    return {}
-
-
 def limits(model: Model) -> dict[str, int]:  # noqa: ARG001 - every input's signature
     """No limits but those of every request."""
     return {}
@@ -80,19 +86,20 @@ def digest_of_start(model: Model) -> dict[str, str]:  # noqa: ARG001 - every inp
     return {}
 
 
-# ---- to be used by name
+def backbone_shape(model: Model, folder: Path) -> dict[str, Any]:  # noqa: ARG001 - every input's signature
+    """All of `model`."""
+    return model.model_dump()
 
 
-def reader_as_served(
-    served: OpenInput[Any, Any], column: str
-) -> Callable[[Mapping[str, Any]], tuple[Any, ...] | Problem]:
-    """For `reader`: the row that a server makes of the cells; what it refuses is a problem of the `column`."""
+def export_graph(network: nn.Module, example: Mapping[str, Tensor], outputs: Sequence[str], graph: Path) -> None:
+    """As it is traced on the example; any number of rows is a batch."""
+    from boatyard.inputs.graphs import write_graph  # of torch, which not all need that read rows
 
-    def read(cells: Mapping[str, Any]) -> tuple[Any, ...] | Problem:
-        try:
-            row: tuple[Any, ...] = served.parse(cells)
-        except InvalidInput as wrong:
-            return Problem("unservable", column, f"cannot be used: {wrong.detail}")
-        return row
+    write_graph(network, example, outputs, graph)
 
-    return read
+
+def quantize_graph(fp32: Path, int8: Path, calibration: Iterable[Feeds]) -> None:
+    """Its matrix products."""
+    from boatyard.inputs import graphs
+
+    graphs.quantize_graph(fp32, int8, calibration)

@@ -7,7 +7,7 @@ docs/how-to/add-an-input-or-a-task.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -135,6 +135,20 @@ class Source:
     rows: Callable[[], Iterator[SourceRow]]
 
 
+@dataclass(frozen=True)
+class RowFormat:
+    """What a row is made of, and how it is taken out of a source."""
+
+    fields: Mapping[str, pa.DataType]
+    """In order, as Arrow holds them."""
+    read: Callable[[Mapping[str, Any]], tuple[Any, ...] | Problem]
+    """Takes the row out of a source's cells, or says what is wrong with it."""
+    columns: Sequence[str] = ()
+    """Of a source, one for each field: each must be there, and a row that is set aside is shown by them."""
+    stored: Mapping[str, Any] = field(default_factory=dict)
+    """The input's own keys of `data`, with the values by which `read` finds a row in its `request`."""
+
+
 class Encoder(Protocol):
     """Turns rows into a network's inputs."""
 
@@ -149,9 +163,6 @@ class Backbone(Protocol):
     """A torch module: a batch of the encoder's to features, float[batch, width]."""
 
     width: int
-
-    def shape(self) -> dict[str, Any]:
-        """What `restore_backbone` needs besides the weights, as JSON."""
 
 
 class Features(Protocol):
@@ -184,7 +195,7 @@ class SimpleFeatures(Protocol):
 class TrainingInput(Protocol):
     """The module `boatyard.inputs.<input>.training`.
 
-    A row, in training, is a tuple with a value for each field, in the order of `fields`.
+    A row, in training, is a tuple with a value for each field, in the order of `row_format`.
     """
 
     SIZE_UNIT: str
@@ -192,20 +203,14 @@ class TrainingInput(Protocol):
     COST_UNIT: str
     """What an encoder's `cost` counts, in the plural, for the profile of a training step."""
 
-    def open_sources(self, data: Data, others: Sequence[str], cache: Path) -> list[Source]:
-        """Where `data` leads. `others`: columns that are wanted besides the input's own: the target's, the split's.
+    def row_format(self, data: Data) -> RowFormat:
+        """By the input's own keys of `data`. Raises UserError where they are wrong."""
+
+    def open_sources(self, data: Data, columns: Sequence[str], cache: Path) -> list[Source]:
+        """Where `data` leads. `columns`: those of the row format, and of the target and the split where these are read.
 
         What comes from elsewhere is kept in `cache`. Raises UserError: there is nothing that can be read.
         """
-
-    def fields(self, data: Data) -> dict[str, pa.DataType]:
-        """A row's fields in order, as Arrow holds them. Raises UserError where `data` names them wrongly."""
-
-    def columns(self, data: Data) -> list[str]:
-        """Of a source, those by which a row that is set aside is shown: one for each field."""
-
-    def reader(self, data: Data) -> Callable[[Mapping[str, Any]], tuple[Any, ...] | Problem]:
-        """Takes the row out of a source's cells, or says what is wrong with it."""
 
     def content_key(self, row: Sequence[Any]) -> bytes:
         """Equal for rows of equal content: exact duplicates."""
@@ -225,9 +230,6 @@ class TrainingInput(Protocol):
     def request(self, fields: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
         """The row as a client would send it."""
 
-    def stored_data(self, data: Data) -> dict[str, Any]:
-        """The input's own keys of `data`, with the values by which `reader` finds a row in its `request`."""
-
     def request_schema(self, fields: Sequence[str]) -> dict[str, Any]:
         """JSON Schema of one request."""
 
@@ -243,14 +245,22 @@ class TrainingInput(Protocol):
     def digest_of_start(self, model: Model) -> dict[str, str]:
         """By file, what lies in the folder that the network starts from: with other content it is another run."""
 
-    def build_backbone(self, model: Model, folder: Path) -> nn.Module:
-        """A new Backbone for the inputs in `folder`: pretrained, or of random weights."""
+    def backbone_shape(self, model: Model, folder: Path) -> dict[str, Any]:
+        """All that the backbone for the inputs in `folder` is built by, as JSON. Raises UserError."""
 
-    def restore_backbone(self, shape: Mapping[str, Any]) -> nn.Module:
-        """A Backbone of that shape, whose weights will be loaded."""
+    def build_backbone(self, shape: Mapping[str, Any], start: str | None) -> nn.Module:
+        """A Backbone of that shape. `start`: `model.name`, whose weights it takes; None: of random weights.
 
-    def export_graph(self, network: nn.Module, outputs: Sequence[str], graph: Path) -> None:
-        """Write the network as ONNX in fp32. `network`: a `boatyard.model.Served`, whose `outputs` these are."""
+        The weights of one that was trained are loaded afterwards. Raises UserError where `start` has none.
+        """
+
+    def export_graph(
+        self, network: nn.Module, example: Mapping[str, Tensor], outputs: Sequence[str], graph: Path
+    ) -> None:
+        """Write the network as ONNX in fp32.
+
+        `network`: a `boatyard.model.Served`, whose `outputs` these are; `example`: a batch of two rows for it.
+        """
 
     def quantize_graph(self, fp32: Path, int8: Path, calibration: Iterable[Feeds]) -> None:
         """Write that graph in int8; a row's answer must not depend on the rest of its batch."""

@@ -90,7 +90,7 @@ def _feedback(config: Config, storage: Storage, production: Predictor, prepared:
         training=training,
         task=tasks.serving(config.data.task).open_task(production.manifest.model_copy(update={"target": target})),
         fields=prepared.fields,
-        read=training.reader(as_stored(config.data, "")),
+        read=training.row_format(as_stored(config.data, "")).read,
     )
     feedback = collect(
         lambda: chain.from_iterable(journal.read_object(storage, key) for key in objects),

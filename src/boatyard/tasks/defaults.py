@@ -20,7 +20,7 @@ from boatyard.tasks.score import Losses, Scores, mean_score, paired_interval
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from boatyard.config.schema import Config, Data
+    from boatyard.config.schema import Config, Data, Model
     from boatyard.data.ledger import Findings, Ledger
     from boatyard.data.summary import DataSummary
 
@@ -32,6 +32,7 @@ __all__ = [
     "data_facts",
     "data_section",
     "fit_after",
+    "head_shape",
     "refusal",
     "report",
     "sample",
@@ -73,6 +74,11 @@ def tensor(targets: Sequence[Any]) -> Tensor:
 def cell(truth: Truth) -> Any:
     """The value of its first field."""
     return next(iter(truth.values()))
+
+
+def head_shape(target: Target, model: Model) -> dict[str, Any]:  # noqa: ARG001 - every task's signature
+    """Nothing."""
+    return {}
 
 
 def fit_after(outputs: Outputs, targets: NDArray[Any]) -> Target:  # noqa: ARG001 - every task's signature
@@ -133,7 +139,7 @@ class Fitted:
 
 
 class PlainHead:
-    """What a Head with one raw output and nothing but weights to keep needs not define."""
+    """What a Head with one raw output needs not define."""
 
     def divergence(self, first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> Tensor:
         """The mean squared difference."""
@@ -142,10 +148,6 @@ class PlainHead:
 
     def start_at(self, features: Tensor, targets: Tensor) -> None:
         """At random weights."""
-
-    def shape(self) -> dict[str, Any]:
-        """Nothing."""
-        return {}
 
 
 class Numbers:

@@ -160,9 +160,6 @@ class Head(Protocol):
     def start_at(self, features: Tensor, targets: Tensor) -> None:
         """Set the weights where the training rows' features put them: `model.head=fitted`."""
 
-    def shape(self) -> dict[str, Any]:
-        """What `restore_head` needs besides the weights, as JSON."""
-
 
 class Estimator(Protocol):
     """A fitted simple model on an input's simple features."""
@@ -204,11 +201,11 @@ class TrainingTask(Protocol):
     def tensor(self, targets: Sequence[Any]) -> Tensor:
         """A batch of stored targets."""
 
-    def build_head(self, width: int, target: Target, model: Model) -> nn.Module:
-        """A new Head of random weights."""
+    def head_shape(self, target: Target, model: Model) -> dict[str, Any]:
+        """All that a head is built by besides the features' width, as JSON."""
 
-    def restore_head(self, width: int, shape: Mapping[str, Any]) -> nn.Module:
-        """A Head of that shape, whose weights will be loaded."""
+    def build_head(self, width: int, shape: Mapping[str, Any]) -> nn.Module:
+        """A Head of that shape with random weights; those of one that was trained are loaded afterwards."""
 
     def validation_scores(self, raw: NDArray[Any], targets: NDArray[Any]) -> dict[str, float]:
         """While training goes on. `raw`: the head's first raw output."""

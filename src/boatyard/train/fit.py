@@ -64,7 +64,7 @@ def train(config: Config, prepared: Prepared, encoded: Encoded, callbacks: Seque
             with _recording(config, prepared, run):
                 fitted = _fit(config, prepared, encoded, run, callbacks)
                 if is_main():
-                    _write(config, encoded, fitted, folder)
+                    _write(encoded, fitted, folder)
             PartialState().wait_for_everyone()
     if not is_main():
         return Trained(run, folder, {})
@@ -185,10 +185,10 @@ def _validate(config: Config, trainer: SteadyTrainer) -> dict[str, float]:
     return {name: scores[f"eval_{name}"] for name in (*tasks.training(config.data.task).VALIDATION, LOSS)}
 
 
-def _write(config: Config, encoded: Encoded, fitted: _Fitted, folder: Path) -> None:
+def _write(encoded: Encoded, fitted: _Fitted, folder: Path) -> None:
     """The network with what encodes its inputs, and the facts of its training."""
     with replacing(folder) as staging:
-        save_network(config, fitted.network, staging)
+        save_network(fitted.network, staging)
         for file in encoded.folder.iterdir():
             if file.suffix not in _NOT_OF_THE_ENCODER:
                 (staging / file.name).write_bytes(file.read_bytes())

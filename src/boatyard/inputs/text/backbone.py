@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, BertConfig, BertModel, PreTrainedModel
+from transformers import AutoConfig, AutoModel, BertConfig, BertModel, PretrainedConfig, PreTrainedModel
 
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Model
@@ -18,6 +18,8 @@ from boatyard.inputs.text import tokenizer
 from boatyard.inputs.text.pretrained import is_bundle, loaded, located
 from boatyard.inputs.text.serving import padding_id
 from boatyard.inputs.text.settings import text_model
+
+_PRECISION = torch.float32  # in whatever an encoder is stored: train.bf16 and the like choose that of training
 
 
 class TextBackbone(nn.Module):
@@ -49,47 +51,50 @@ class TextBackbone(nn.Module):
         """Compute the encoder's activations again in the backward pass instead of keeping them."""
         self.encoder.activation_checkpointing_enable(**how)
 
-    def shape(self) -> dict[str, Any]:
-        """What `restore_backbone` reads."""
-        return {
-            "encoder": self.encoder.config.to_dict(),
-            "word_dropout": self.word_dropout,
-            "hidden_id": self.hidden_id,
-        }
 
-
-def build_backbone(model: Model, folder: Path) -> TextBackbone:
-    """A pretrained encoder, or one of `model`'s own shape with random weights. `folder`: with the tokenizer.
+def backbone_shape(model: Model, folder: Path) -> dict[str, Any]:
+    """The configuration of a pretrained encoder, or of one from scratch. `folder`: with the tokenizer.
 
     Raises:
-        UserError: `model.name` cannot be loaded, or does not suit the other settings.
+        UserError: that of `model.name` cannot be loaded, or does not suit the other settings.
     """
     text, tokens = text_model(model), Tokenizer.from_file(str(folder / tokenizer.FILE))
     if model.name is None:
-        encoder = _from_scratch(model, tokens)
+        config: PretrainedConfig = _scratch(model, tokens)
     elif is_bundle(model.name):
-        encoder = _from_bundle(Path(model.name))
+        shape, _ = _of_bundle(Path(model.name))
+        config = AutoConfig.for_model(**shape)
     else:
-        encoder = _pretrained(model.name)
-    longest = getattr(encoder.config, "max_position_embeddings", text.max_tokens)
+        config = _pretrained_config(model.name)
+    longest = getattr(config, "max_position_embeddings", text.max_tokens)
     if text.max_tokens > longest:
         raise UserError(f"model.text.max_tokens={text.max_tokens}: {model.name} reads at most {longest} tokens")
-    return TextBackbone(encoder, word_dropout=text.word_dropout, hidden_id=tokenizer.hidden_id(tokens))
+    hidden_id = tokenizer.hidden_id(tokens)
+    return {"encoder": config.to_dict(), "word_dropout": text.word_dropout, "hidden_id": hidden_id}
 
 
-def restore_backbone(shape: Mapping[str, Any]) -> TextBackbone:
-    """One of that shape with random weights."""
-    encoder = _of_shape(shape["encoder"])
+def build_backbone(shape: Mapping[str, Any], start: str | None) -> TextBackbone:
+    """Around a pretrained encoder, or one of random weights.
+
+    Raises:
+        UserError: what `start` names cannot be loaded.
+    """
+    if start is None:
+        encoder = _random(shape["encoder"])
+    elif is_bundle(start):
+        encoder = _from_bundle(Path(start))
+    else:
+        encoder = _pretrained(start)
     return TextBackbone(encoder, word_dropout=shape["word_dropout"], hidden_id=shape["hidden_id"])
 
 
-def _from_scratch(model: Model, tokens: Tokenizer) -> PreTrainedModel:
+def _scratch(model: Model, tokens: Tokenizer) -> BertConfig:
     text = text_model(model)
     shape = text.scratch
     assert shape is not None  # the configuration sees to it
     if shape.hidden_size % shape.heads:
         raise UserError(f"model.text.scratch.heads={shape.heads}: must divide hidden_size={shape.hidden_size}")
-    config = BertConfig(
+    return BertConfig(
         vocab_size=tokens.get_vocab_size(),
         hidden_size=shape.hidden_size,
         num_hidden_layers=shape.layers,
@@ -100,31 +105,46 @@ def _from_scratch(model: Model, tokens: Tokenizer) -> PreTrainedModel:
         max_position_embeddings=text.max_tokens,
         pad_token_id=padding_id(tokens),
     )
-    return BertModel(config, add_pooling_layer=False)
 
 
-def _from_bundle(bundle: Path) -> PreTrainedModel:
-    """A published model's encoder. In bundle format 1 the network was one module, and the encoder at its top."""
+def _of_bundle(bundle: Path) -> tuple[dict[str, Any], str]:
+    """A published model's encoder: its configuration, and how the names of its weights begin.
+
+    In bundle format 1 the network was one module, and the encoder at its top.
+    """
     network = json.loads((bundle / "config.json").read_text(encoding="utf-8"))
     if network.get("input", "text") != "text":
         raise UserError(f"model.name={bundle}: this model reads {network['input']}, not text")
-    shape, prefix = (network["backbone"], "backbone.encoder.") if "backbone" in network else (network, "encoder.")
+    if "backbone" in network:
+        return network["backbone"]["encoder"], "backbone.encoder."
+    return network["encoder"], "encoder."
+
+
+def _from_bundle(bundle: Path) -> PreTrainedModel:
+    shape, prefix = _of_bundle(bundle)
     weights = load_file(bundle / "model.safetensors")
-    encoder = _of_shape(shape["encoder"])
+    encoder = _random(shape)
     encoder.load_state_dict({n.removeprefix(prefix): tensor for n, tensor in weights.items() if n.startswith(prefix)})
     return encoder
 
 
+def _pretrained_config(name: str) -> PretrainedConfig:
+    config: PretrainedConfig = loaded(name, lambda: AutoConfig.from_pretrained(located(name), dtype=_PRECISION))
+    return config
+
+
 def _pretrained(name: str) -> PreTrainedModel:
-    place = located(name)
-    # in whatever precision it is stored: train.bf16 and the like choose that of training
-    encoder: PreTrainedModel = loaded(name, lambda: AutoModel.from_pretrained(place, dtype=torch.float32))
+    encoder: PreTrainedModel = loaded(name, lambda: AutoModel.from_pretrained(located(name), dtype=_PRECISION))
     return _without_pooler(encoder)
 
 
-def _of_shape(shape: Mapping[str, Any]) -> PreTrainedModel:
+def _random(shape: Mapping[str, Any]) -> PreTrainedModel:
     config = AutoConfig.for_model(**shape)
-    encoder: PreTrainedModel = AutoModel.from_config(config, attn_implementation="sdpa")  # type: ignore[no-untyped-call]
+    encoder: PreTrainedModel
+    if isinstance(config, BertConfig):  # as one from scratch is
+        encoder = BertModel._from_config(config, attn_implementation="sdpa", add_pooling_layer=False)  # type: ignore[no-untyped-call]
+        return encoder
+    encoder = AutoModel.from_config(config, attn_implementation="sdpa")  # type: ignore[no-untyped-call]
     return _without_pooler(encoder)
 
 

@@ -4,7 +4,7 @@ The word table is most of a small encoder's size. It has one scale for each bloc
 """
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,12 @@ _WORD_TABLE = "embeddings.word_embeddings.weight"
 _BLOCK = 128
 
 
-def export_graph(network: nn.Module, outputs: Sequence[str], graph: Path) -> None:
+def export_graph(
+    network: nn.Module,
+    example: Mapping[str, torch.Tensor],  # noqa: ARG001 - every input's signature
+    outputs: Sequence[str],
+    graph: Path,
+) -> None:
     """Write the served network in fp32, with attention and GELU fused where ONNX Runtime knows how."""
     backbone = network.get_submodule("backbone")
     assert isinstance(backbone, TextBackbone)

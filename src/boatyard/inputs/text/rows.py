@@ -1,6 +1,6 @@
 """What a row of text is before any tokenizer: its columns, its texts, and when two rows say the same."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -8,39 +8,27 @@ from typing import Any
 import pyarrow as pa
 
 from boatyard.config.errors import UserError
+from boatyard.config.schema import Data
 from boatyard.inputs import texts
-from boatyard.inputs.protocol import Problem, Source
+from boatyard.inputs.protocol import Problem, RowFormat, Source
 from boatyard.inputs.records import NOT_UTF_8
 from boatyard.inputs.sources import open_tables
 from boatyard.inputs.text.serving import MOST_CHARACTERS
-from boatyard.inputs.text.settings import TextData
 
 SIZE_UNIT = "words"
 # of a file's columns and an Arrow table's, and of the API, where `inputs` is a list of them
 RESERVED = ("file", "inputs", "label", "row", "source", "target", "why")
 
 
-def open_sources(data: Any, others: Sequence[str], cache: Path) -> list[Source]:
-    """Tables with the columns of the texts and the `others`."""
-    return open_tables(data, [*columns(data), *others], cache, "data.text_columns and data.target")
+def open_sources(data: Data, columns: Sequence[str], cache: Path) -> list[Source]:
+    """Tables."""
+    return open_tables(data, columns, cache, "data.text_columns and data.target")
 
 
-def fields(data: Any) -> dict[str, pa.DataType]:
-    """`text`, or the names of two columns."""
+def row_format(data: Any) -> RowFormat:
+    """One text is the field `text`, two are fields by the names of their columns; each must say something."""
     names = columns(data)
-    if len(names) == 1:
-        return {"text": pa.string()}
-    for name in names:
-        if name in RESERVED:
-            raise UserError(f"data.text_columns: {name!r} is boatyard's own name; rename the column")
-    if names[0] == names[1]:
-        raise UserError(f"data.text_columns: {names[0]!r} is given twice")
-    return dict.fromkeys(names, pa.string())
-
-
-def reader(data: Any) -> Callable[[Mapping[str, Any]], tuple[str, ...] | Problem]:
-    """Takes the texts out of a source's cells, each of which must say something."""
-    names = columns(data)
+    fields = _fields(names)
 
     def read(cells: Mapping[str, Any]) -> tuple[str, ...] | Problem:
         row = tuple(map(cells.get, names))
@@ -49,7 +37,19 @@ def reader(data: Any) -> Callable[[Mapping[str, Any]], tuple[str, ...] | Problem
                 return problem
         return row  # type: ignore[return-value]  # each was checked
 
-    return read
+    stored = {"text_columns": list(data.text_columns) if len(names) > 1 else fields}
+    return RowFormat(dict.fromkeys(fields, pa.string()), read, names, stored)
+
+
+def _fields(names: list[str]) -> list[str]:
+    if len(names) == 1:
+        return ["text"]
+    for name in names:
+        if name in RESERVED:
+            raise UserError(f"data.text_columns: {name!r} is boatyard's own name; rename the column")
+    if names[0] == names[1]:
+        raise UserError(f"data.text_columns: {names[0]!r} is given twice")
+    return names
 
 
 def check_text(text: object, column: str) -> Problem | None:
@@ -65,11 +65,6 @@ def check_text(text: object, column: str) -> Problem | None:
         what = f"bytes that are {NOT_UTF_8}" if undecoded else "half of a surrogate pair, which is no character"
         return Problem("bad_bytes", column, f"holds {what}")
     return None
-
-
-def stored_data(data: TextData) -> dict[str, Any]:
-    """One text is stored as `text`, two under their names."""
-    return {"text_columns": data.text_columns if len(data.text_columns) > 1 else ["text"]}
 
 
 def content_key(row: Sequence[str]) -> bytes:

@@ -56,18 +56,14 @@ class ClassificationHead(nn.Module):
         self.linear.weight.copy_(directions)
         self.linear.bias.copy_(-directions @ middle)
 
-    def shape(self) -> dict[str, Any]:
-        """What `restore_head` reads."""
-        return {"classes": self.linear.out_features, "dropout": self.dropout.p}
 
-
-def build_head(width: int, target: Target, model: Model) -> ClassificationHead:
+def head_shape(target: Target, model: Model) -> dict[str, Any]:
     """One class for each of the target's labels."""
-    return ClassificationHead(width, len(target["labels"]), model.dropout)
+    return {"classes": len(target["labels"]), "dropout": model.dropout}
 
 
-def restore_head(width: int, shape: Mapping[str, Any]) -> ClassificationHead:
-    """One of that shape with random weights."""
+def build_head(width: int, shape: Mapping[str, Any]) -> ClassificationHead:
+    """With random weights."""
     return ClassificationHead(width, shape["classes"], shape["dropout"])
 
 

@@ -60,22 +60,18 @@ class RegressionHead(nn.Module):
         self.linear.weight.copy_(weights.unsqueeze(0))
         self.linear.bias.copy_(level - weights @ middle)
 
-    def shape(self) -> dict[str, Any]:
-        """What `restore_head` reads; mean and standard deviation are kept with the weights."""
-        return {"dropout": self.dropout.p}
-
     def _standardised(self, values: Tensor) -> Tensor:
         return (values - self.mean) / self.std
 
 
-def build_head(width: int, target: Target, model: Model) -> RegressionHead:
-    """One that starts around the target's `mean`, as far apart as its `std`."""
-    return RegressionHead(width, model.dropout, target["mean"], target["std"] or 1.0)
+def head_shape(target: Target, model: Model) -> dict[str, Any]:
+    """The target's `mean`, around which answers start, and its `std`, as far apart as they are."""
+    return {"dropout": model.dropout, "mean": target["mean"], "std": target["std"] or 1.0}
 
 
-def restore_head(width: int, shape: Mapping[str, Any]) -> RegressionHead:
-    """One of that shape with random weights."""
-    return RegressionHead(width, shape["dropout"])
+def build_head(width: int, shape: Mapping[str, Any]) -> RegressionHead:
+    """With random weights."""
+    return RegressionHead(width, **shape)
 
 
 def tensor(targets: Sequence[Any]) -> Tensor:

@@ -1,10 +1,10 @@
 """Requests to counts of pages. A page's place among the counts is its hash: there is no vocabulary to keep."""
 
-from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
 
+from boatyard.inputs.arrays import ArrayInput, EncodedArrays
 from boatyard.inputs.protocol import InvalidInput
 from boatyard.inputs.records import read_lines
 from boatyard.inputs.texts import is_encodable
@@ -16,17 +16,7 @@ FILE_FORMATS = {"text/x-clicks": lambda pieces: read_lines(pieces, lambda line: 
 PAGES, MOST_CLICKS = 64, 20
 
 
-class Visit(NamedTuple):
-    pages: np.ndarray
-    truncated: bool
-    cost: int = 1
-
-
-def counted(clicks):
-    return np.bincount([crc32(page.encode()) % PAGES for page in clicks], minlength=PAGES)
-
-
-class Clicks:
+class Clicks(ArrayInput):
     measured = (Column("clicks_read", "the number of clicks that are read"),)
     described = (Column("first_page", "the page that a visit begins with", category=True),)
 
@@ -37,14 +27,11 @@ class Clicks:
             raise InvalidInput('"clicks" must be a list with the names of one page or more', "/clicks")
         return (clicks,)
 
-    def encode(self, rows):
-        return [Visit(counted(clicks[:MOST_CLICKS]), len(clicks) > MOST_CLICKS) for (clicks,) in rows]
-
-    def collate(self, encoded):
-        return {"pages": np.stack([visit.pages for visit in encoded]).astype(np.float32)}
-
-    def measure(self, encoded):
-        return {"clicks_read": int(encoded.pages.sum())}
+    def encode_row(self, row):
+        (clicks,) = row
+        places = [crc32(page.encode()) % PAGES for page in clicks[:MOST_CLICKS]]
+        pages = np.bincount(places, minlength=PAGES).astype(np.float32)
+        return EncodedArrays({"pages": pages}, {"clicks_read": len(places)}, truncated=len(clicks) > MOST_CLICKS)
 
     def describe(self, rows, encoded):
         return {"first_page": [clicks[0] for (clicks,) in rows]}

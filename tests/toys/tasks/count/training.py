@@ -34,11 +34,7 @@ class Head(PlainHead, torch.nn.Linear):
         return (raw["log_rate"].exp(),)
 
 
-def build_head(width, target, model):
-    return Head(width, 1)
-
-
-def restore_head(width, shape):
+def build_head(width, shape):
     return Head(width, 1)
 
 

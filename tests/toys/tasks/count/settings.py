@@ -1,3 +1,0 @@
-"""A count has no settings."""
-
-SECTIONS = {}
