@@ -1,0 +1,1 @@
+"""Rows of numbers, categories, dates and truth values."""
