@@ -15,8 +15,16 @@ from boatyard import tasks
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Model
 from boatyard.inputs.graphs import write_graph
-from boatyard.inputs.table.backbone import Backbone, MembersLinear, NumberEmbeddings, build_backbone, new_shape
-from boatyard.inputs.table.numbers import learn_numbers, sampled
+from boatyard.inputs.table.backbone import (
+    Backbone,
+    CategoryEmbeddings,
+    MembersLinear,
+    NumberEmbeddings,
+    backbone_shape,
+    build_backbone,
+)
+from boatyard.inputs.table.columns import Column, Columns
+from boatyard.inputs.table.numbers import Sample, learn_numbers
 from boatyard.inputs.table.settings import Network as Shape
 from boatyard.model import Network, Served
 
@@ -58,8 +66,13 @@ def batch(rows: int, seed: int = 0) -> dict[str, Tensor]:
 
 
 def shape(**settings: Any) -> dict[str, Any]:
-    model = cast(Model, type("Model", (Settings,), {"table": Settings.table.model_copy(update=settings)}))
-    return new_shape(model, learn_numbers(houses(500)[1], 8), LEVELS)
+    return {
+        **Settings.table.model_dump(exclude={"bins"}),
+        "dropout": 0.1,
+        "numbers": learn_numbers(houses(500)[1], 8),
+        "levels": LEVELS,
+        **settings,
+    }
 
 
 def new_backbone(**settings: Any) -> Backbone:
@@ -110,20 +123,15 @@ def test_a_gap_is_told_apart_where_enough_rows_have_one(gaps: int, flagged: bool
     assert learn_numbers(numbers, 4)["flagged"] == [flagged]
 
 
-def test_of_many_rows_a_sample_is_learnt_from_in_which_each_is_as_likely() -> None:
-    held = []
-
-    def batches() -> Any:
-        for start in range(0, 20_000, 500):
-            yield np.arange(start, start + 500)[:, None]
-            held.append(start)
-
-    rows = sampled(batches(), most=1000)[:, 0]
-    assert len(rows) == 1000
-    assert (np.diff(rows) > 0).all()
-    assert np.histogram(rows, 10, (0, 20_000))[0].min() > 65
-    assert (sampled(batches(), most=1000)[:, 0] == rows).all()
-    assert len(sampled(batches(), most=10**6)) == 20_000
+def test_of_many_rows_that_pass_some_are_kept_each_as_likely_as_another() -> None:
+    sample = Sample[int](most=1000)
+    assert list(sample.passing(range(20_000))) == list(range(20_000))
+    assert len(set(sample.rows)) == 1000
+    assert np.histogram(sample.rows, 10, (0, 20_000))[0].min() > 65
+    again, whole = Sample[int](most=1000), Sample[int]()
+    assert list(again.passing(range(20_000))) == list(whole.passing(range(20_000)))
+    assert again.rows == sample.rows
+    assert whole.rows == list(range(20_000))
 
 
 # ---- what becomes of numbers
@@ -171,6 +179,17 @@ def test_numbers_that_differ_in_a_late_digit_stay_apart() -> None:
     assert not torch.allclose(one, other, atol=1e-3), "float32 has them both at 1700000000"
 
 
+# ---- what becomes of categories
+
+
+def test_a_code_that_no_training_row_had_adds_nothing() -> None:
+    embedded = CategoryEmbeddings([3, 2], 4)
+    assert embedded(torch.tensor([[0, 0]])).tolist() == [[0] * 8]
+    one, other = embedded(torch.tensor([[2, 0], [0, 1]]))
+    assert torch.equal(torch.cat([one[:4], other[4:]]), embedded(torch.tensor([[2, 1]]))[0])
+    assert torch.equal(one[4:], torch.zeros(4))
+
+
 # ---- the network
 
 
@@ -202,6 +221,14 @@ def test_a_backbone_is_restored_from_its_shape_as_json_and_its_weights() -> None
     assert not torch.equal(backbone(**batch(4)), restored(**batch(4)))
     restored.load_state_dict(backbone.state_dict())
     assert torch.equal(backbone(**batch(4)), restored(**batch(4)))
+
+
+def test_a_shape_has_the_settings_and_what_was_learnt_of_the_columns(tmp_path: Path) -> None:
+    columns = (Column("kind", "category", ("flat", "house")), Column("area", "number"), Column("sold", "date"))
+    Columns(columns).write(tmp_path)
+    learnt = learn_numbers(houses(50)[1], 8)
+    (tmp_path / "numbers.json").write_text(json.dumps(learnt))
+    assert backbone_shape(cast(Model, Settings()), tmp_path) == {**shape(), "numbers": learnt, "levels": [3]}
 
 
 def test_there_are_no_weights_of_others_to_start_from() -> None:

@@ -4,7 +4,9 @@ Its arguments are what a row has: numbers as they are, missing ones included, an
 is done to them is done here, and so in the graph that is served.
 """
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +15,8 @@ from torch.nn import functional
 
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Model
+from boatyard.inputs.table import numbers
+from boatyard.inputs.table.columns import read_columns
 from boatyard.inputs.table.settings import table_model
 
 
@@ -72,6 +76,8 @@ class CategoryEmbeddings(nn.Embedding):
     def __init__(self, levels: Sequence[int], width: int) -> None:
         super().__init__(sum(levels), width)
         before = torch.tensor([0, *levels[:-1]]).cumsum(0)
+        with torch.no_grad():
+            self.weight[before] = 0  # what training rows never lack has no say where it is not known
         self.register_buffer("before", before, persistent=False)
         self.widths = [width] * len(levels)
 
@@ -97,7 +103,7 @@ class MembersLinear(nn.Module):
 
 
 class Backbone(nn.Module):
-    """Numbers and codes to features, float[batch, members, width]. `shape`: see `new_shape`."""
+    """Numbers and codes to features, float[batch, members, width]. `shape`: see `backbone_shape`."""
 
     def __init__(self, shape: Mapping[str, Any]) -> None:
         super().__init__()
@@ -126,16 +132,14 @@ class Backbone(nn.Module):
         return features
 
 
-def new_shape(model: Model, numbers: Mapping[str, Sequence[Any]], levels: Sequence[int]) -> dict[str, Any]:
-    """What a `Backbone` is built by, as JSON.
-
-    Args:
-        model: the configuration.
-        numbers: what `learn_numbers` says of the number columns.
-        levels: of each category column, how many codes there are, 0 included.
-    """
-    network = table_model(model).model_dump(exclude={"bins"})
-    return {**network, "dropout": model.dropout, "numbers": dict(numbers), "levels": list(levels)}
+def backbone_shape(model: Model, folder: Path) -> dict[str, Any]:
+    """The settings, and what was learnt of the columns: `columns.json` and `numbers.json` in the folder."""
+    return {
+        **table_model(model).model_dump(exclude={"bins"}),
+        "dropout": model.dropout,
+        "numbers": json.loads((folder / numbers.FILE).read_text(encoding="utf-8")),
+        "levels": read_columns(folder).cardinalities,
+    }
 
 
 def build_backbone(shape: Mapping[str, Any], start: str | None) -> Backbone:

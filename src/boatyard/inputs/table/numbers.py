@@ -1,15 +1,18 @@
 """What is learnt of the number columns in training rows, before a network sees them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from statistics import NormalDist
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_ROWS = 200_000
+FILE = "numbers.json"
+MOST_ROWS = 50_000
+"""That knots are taken from: of 64 bins each has some 800."""
 LEAST_MISSING = 5
 """Rows without a number, from which on a column has a flag for that: of fewer, nothing could be learnt."""
+T = TypeVar("T")
 _LEAST_RISE = 0.02
 """Of normal scores, from one knot to the next: rows that are as close say the same."""
 
@@ -22,41 +25,28 @@ def learn_numbers(numbers: NDArray[np.float64], bins: int) -> dict[str, list[Any
     lie if the column were normally distributed (van der Waerden).
 
     Args:
-        numbers: [rows, columns], NaN where one is missing; or a sample of the rows, see `sampled`.
+        numbers: [rows, columns], NaN where one is missing, of a sample of the rows.
     """
     columns = [_learnt(column[~np.isnan(column)], len(column), bins) for column in numbers.T]
     return {name: [column[name] for column in columns] for name in ("median", "flagged", "knots", "scores")}
 
 
-def sampled(batches: Iterable[NDArray[Any]], most: int = MOST_ROWS, seed: int = 0) -> NDArray[Any]:
-    """At most that many of the rows, each as likely as another, in their order; no more than twice as many are held.
+class Sample(Generic[T]):
+    """Of rows that pass, at most so many, each as likely as another (Vitter's algorithm R)."""
 
-    Args:
-        batches: [rows, columns] each, one at least.
-    """
-    random = np.random.default_rng(seed)
-    kept: list[NDArray[Any]] = []
-    lots: list[NDArray[np.float64]] = []
-    held = 0
-    for batch in batches:
-        kept.append(batch)
-        lots.append(random.random(len(batch)))
-        held += len(batch)
-        if held > 2 * most:
-            kept, lots = ([part] for part in _drawn(kept, lots, most))
-            held = most
-    rows, _ = _drawn(kept, lots, most)
-    return rows
+    def __init__(self, most: int = MOST_ROWS, seed: int = 0) -> None:
+        self.rows: list[T] = []
+        self._most = most
+        self._random = np.random.default_rng(seed)
 
-
-def _drawn(
-    kept: list[NDArray[Any]], lots: list[NDArray[np.float64]], most: int
-) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    rows, drawn = np.concatenate(kept), np.concatenate(lots)
-    if len(rows) > most:
-        chosen = np.sort(np.argpartition(drawn, most)[:most])
-        rows, drawn = rows[chosen], drawn[chosen]
-    return rows, drawn
+    def passing(self, rows: Iterable[T]) -> Iterator[T]:
+        """The same rows, of which some are kept."""
+        for before, row in enumerate(rows):
+            if before < self._most:
+                self.rows.append(row)
+            elif (place := self._random.integers(before + 1)) < self._most:
+                self.rows[place] = row
+            yield row
 
 
 def _learnt(present: NDArray[np.float64], rows: int, bins: int) -> dict[str, Any]:
