@@ -20,7 +20,7 @@ RUN useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nolog
     && install --directory --owner=10001 --group=10001 /work
 COPY --from=dependencies /opt/boatyard /opt/boatyard
 COPY --from=package /app /app
-# as in the repository: encoders/ beside src/, and the bundled sample where data=inbox looks for it
+# as in the repository: encoders/ beside src/, and the bundled rows where data=inbox and data=houses look for them
 COPY encoders /app/encoders
 COPY --chown=10001:10001 data /work/data
 ENV PATH=/opt/boatyard/bin:$PATH PYTHONPATH=/app/src PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1

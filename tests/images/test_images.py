@@ -182,6 +182,7 @@ def test_only_what_is_named_reaches_an_image(docker: Docker, tmp_path: Path) -> 
         "configs/data/new.yaml",
         "requirements/api.txt",
         "data/raw/inbox.csv",
+        "data/raw/houses.csv",
     }
     unwanted = {
         ".env",
@@ -212,9 +213,9 @@ def test_only_what_is_named_reaches_an_image(docker: Docker, tmp_path: Path) -> 
     assert sent == wanted
 
 
-def test_the_trainer_image_holds_the_sample_and_no_other_data(images: Docker) -> None:
+def test_the_trainer_image_holds_the_samples_and_no_other_data(images: Docker) -> None:
     listed = images.run(
         "run", "--rm", "--network=host", "--entrypoint=python", "boatyard-trainer", "-c",
         "import json, os; print(json.dumps([sorted(os.listdir('/app')), sorted(os.listdir('/work/data/raw'))]))",
     ).stdout  # fmt: skip
-    assert json.loads(listed) == [["encoders", "src"], ["inbox.csv"]]
+    assert json.loads(listed) == [["encoders", "src"], ["houses.csv", "inbox.csv"]]

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from boatyard.config.errors import UserError
 from boatyard.inputs.protocol import Loss
+from boatyard.inputs.table.columns import CATEGORIES, NUMBERS
 from boatyard.inputs.table.settings import Boosting
 from boatyard.inputs.table.trees import Tree, Trees, joined, shape_of
 
@@ -34,8 +35,8 @@ class Backbone(nn.Module):
         self.trees = Trees(shape)
         self.width = self.trees.scores
 
-    def forward(self, categories: Tensor, numbers: Tensor) -> Tensor:
-        """int64[batch, columns], code 0 for what is not known; float64[batch, columns], NaN for what is missing."""
+    def forward(self, numbers: Tensor, categories: Tensor) -> Tensor:
+        """float64[batch, columns], NaN for what is missing; int64[batch, columns], code 0 for what is not known."""
         scores: Tensor = self.trees(torch.cat([categories.double(), numbers], 1))
         return scores.float()
 
@@ -64,8 +65,7 @@ class Learner:
         self._seed = seed
         self._learnt_from = len(training)
         codes, numbers = (
-            np.concatenate([_matrix(rows, name) for rows in (training, validation)])
-            for name in ("categories", "numbers")
+            np.concatenate([_matrix(rows, name) for rows in (training, validation)]) for name in (CATEGORIES, NUMBERS)
         )
         self._rows = np.concatenate([codes, numbers], axis=1)
         highest = codes.max(axis=0, initial=0)

@@ -1,10 +1,22 @@
 """The configuration keys of tables."""
 
 from collections.abc import Mapping
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from boatyard.config.schema import Model, Section
+
+
+class Network(Section):
+    """The shape of TabM: its members share `layers` of `width`, and read each column through an embedding."""
+
+    members: int = Field(8, ge=1)
+    layers: int = Field(2, ge=1)
+    width: int = Field(128, ge=1)
+    embedding_width: int = Field(12, ge=1)
+    bins: int = Field(64, ge=1)
+    """Of each number column at most; its embedding bends from one to the next."""
 
 
 class Boosting(Section):
@@ -20,9 +32,16 @@ class Boosting(Section):
 
 
 class TableModel(Section):
-    """What learns from a table."""
+    """What learns from a table: one of the two."""
 
+    network: Network | None = None
     boosting: Boosting | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if (self.network is None) == (self.boosting is None):
+            raise ValueError("needs either network or boosting")
+        return self
 
 
 SECTIONS: Mapping[str, type[Section]] = {"model.table": TableModel}

@@ -1,0 +1,67 @@
+"""What a baseline sees of a table."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from boatyard.inputs.protocol import Features
+from boatyard.inputs.table.cells import Kind
+from boatyard.inputs.table.columns import CATEGORIES, NUMBERS, Columns, Row
+from boatyard.inputs.table.facts import learn_columns
+
+MOST_ROWS = 100_000
+MOST_VALUES = 4_000_000
+
+
+class TableFeatures:
+    """Numbers standardised, the median for those that are missing, and a column for each level."""
+
+    name = "columns"
+    most_rows = MOST_ROWS
+    most_cost = MOST_VALUES
+
+    def __init__(self, kinds: Mapping[str, Kind]) -> None:
+        self._kinds = kinds
+
+    def cost(self, rows: Sequence[Row]) -> int:
+        """In values."""
+        return len(rows) * len(self._kinds)
+
+    def features(self, *, rich: bool) -> tuple[Features, str]:  # noqa: ARG002 - there is one kind
+        """The same, rich or not."""
+        return _Matrix(self._kinds), "its columns, numbers standardised and categories one-hot"
+
+
+class _Matrix:
+    def __init__(self, kinds: Mapping[str, Kind]) -> None:
+        self._kinds = kinds
+
+    def fit_transform(self, rows: Sequence[Row]) -> Any:
+        self._columns = learn_columns(self._kinds, (), rows)
+        numbers, levels = len(self._columns.number_names), [range(size) for size in self._columns.cardinalities]
+        self._transformer = ColumnTransformer(
+            [
+                (
+                    NUMBERS,
+                    make_pipeline(
+                        SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True), StandardScaler()
+                    ),
+                    slice(0, numbers),
+                ),
+                (CATEGORIES, OneHotEncoder(categories=levels), slice(numbers, numbers + len(levels))),
+            ]
+        )
+        return self._transformer.fit_transform(_array(self._columns, rows))
+
+    def transform(self, rows: Sequence[Row]) -> Any:
+        return self._transformer.transform(_array(self._columns, rows))
+
+
+def _array(columns: Columns, rows: Sequence[Row]) -> Any:
+    feeds = columns.collate([columns.encode(row) for row in rows])
+    return np.hstack([feeds[NUMBERS], feeds[CATEGORIES]])

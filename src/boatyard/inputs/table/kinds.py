@@ -1,0 +1,152 @@
+"""Which columns of a source are read, and as what: found by their cells where the configuration does not say."""
+
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from boatyard.config.errors import UserError
+from boatyard.inputs.protocol import Source
+from boatyard.inputs.table.cells import KINDS, LONGEST, Kind, WrongCell, read_cell
+from boatyard.inputs.table.columns import LEAST_ROWS
+
+MOST_ROWS = 200_000
+"""As many tell what a column is."""
+RESERVED = ("file", "inputs", "row", "source", "target", "why")
+"""Names of columns that a prepared table and its report have besides; and of the API's, where `inputs` is a list."""
+
+_MOSTLY = 0.9  # of the cells, at least, are what the column is; the others are errors
+_MOST_LEVELS = 10_000  # are counted
+_DISTINCT = 0.5  # share of different values above which a word tells nothing of other rows
+_WORDS_OF_TEXT = 3  # on average, from which on values are sentences
+_OTHER_DATE = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}\b|\d{1,2}[ -][A-Za-z]{3,9}[ -]\d{2,4}\b")
+_NAMED_ID = re.compile(r"(^|[^a-z])(?i:id|pid|uuid|guid)$|[a-z]I[dD]$")
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the columns of some sources are.
+
+    `kinds`: by name, of those that are read, in their order. `left_out`: the others, each with the reason, which goes
+    on from the name. `missing`: by column, how often each word stood for a missing value.
+    """
+
+    kinds: dict[str, Kind]
+    left_out: dict[str, str]
+    missing: dict[str, Counter[str]]
+
+
+def find_kinds(
+    sources: Sequence[Source], given: Mapping[str, Kind], others: Collection[str], missing: Collection[str]
+) -> Found:
+    """Looks at the first rows of each source, MOST_ROWS in all.
+
+    `given`: the kinds that are said; `others`: columns that are none of the input's; `missing`: the words that stand
+    for a missing value, in lower case.
+
+    Raises:
+        UserError: a column is not in each source.
+    """
+    seen: dict[str, _Cells] = {}
+    names: dict[str, set[str]] = {}
+    rows = 0
+    for source in sources:
+        names[source.name] = set()
+        for row in islice(source.rows(), MOST_ROWS // len(sources)):
+            rows += 1
+            names[source.name].update(row.cells)
+            for name, cell in row.cells.items():
+                if name not in others:
+                    seen.setdefault(name, _Cells()).add(cell, missing)
+    for name in given:
+        if name not in seen:
+            raise UserError(f"data.columns: there is no column {name!r}; there are {', '.join(map(repr, seen))}")
+    left_out = {
+        name: reason
+        for name, cells in seen.items()
+        if name not in given and (reason := cells.why_useless(name, rows)) is not None
+    }
+    kinds = {name: given.get(name) or cells.kind() for name, cells in seen.items() if name not in left_out}
+    for file, present in names.items():
+        if present and (absent := kinds.keys() - present):
+            raise UserError(f"{file}: column {min(absent)!r} is missing; data.drop leaves it out everywhere")
+    return Found(kinds, left_out, {name: cells.missing for name, cells in seen.items()})
+
+
+@dataclass
+class _Cells:
+    """What is seen of a column."""
+
+    missing: Counter[str] = field(default_factory=Counter)
+    like: Counter[str] = field(default_factory=Counter)
+    words: int = 0
+    levels: Counter[Any] = field(default_factory=Counter)
+    distinct: float = 0.0
+    """Share of different values, as long as they are counted."""
+    is_running: bool = True
+    """Whether each value so far is the number after the one before."""
+    last: float | None = None
+
+    def add(self, cell: object, missing: Collection[str]) -> None:
+        like, value = _likeness(cell, missing)
+        if value is None:
+            self.missing["" if cell is None or not isinstance(cell, str) else cell.strip()] += 1
+            return
+        self.like[like] += 1
+        if isinstance(value, str):
+            self.words += value.count(" ") + 1
+        if like != "number" or (self.last is not None and value != self.last + 1):
+            self.is_running = False
+        self.last = value if like == "number" else None
+        if len(self.levels) < _MOST_LEVELS:
+            self.levels[value] += 1
+            self.distinct = len(self.levels) / self.like.total()
+
+    def kind(self) -> Kind:
+        """What most cells are; else they are words."""
+        most = self.like.total() * _MOSTLY
+        return next((kind for kind in KINDS if self.like[kind] >= most > 0), "category")
+
+    def why_useless(self, name: str, rows: int) -> str | None:
+        """Why nothing can be learnt from it, going on from its name; None where something can."""
+        if not name:
+            return "has no name"
+        if name in RESERVED:
+            return "has a name that boatyard uses itself; rename it"
+        values = self.like.total()
+        if not values:
+            return "has no value in any row"
+        if self.like["nothing"] > values * (1 - _MOSTLY):
+            return "holds lists or objects"
+        if len(self.levels) == 1 and values == rows:
+            return "has the same value in each row"
+        if values >= LEAST_ROWS and (self.is_running or (_NAMED_ID.search(name) and self.distinct > _MOSTLY)):
+            return "numbers the rows, or names them"
+        return self._why_no_category() if self.kind() == "category" else None
+
+    def _why_no_category(self) -> str | None:
+        values = self.like.total()
+        if self.like["other date"] >= values * _MOSTLY:
+            return "holds dates, but not as 2024-05-31"
+        if self.distinct > _DISTINCT or len(self.levels) >= _MOST_LEVELS or self.like["long"] > values * (1 - _MOSTLY):
+            free = self.like["long"] > values * (1 - _MOSTLY) or self.words > values * _WORDS_OF_TEXT
+            return "is free text" if free else "names the rows: nearly each value is another"
+        if max(self.levels.values()) < LEAST_ROWS:
+            return f"has no value that {LEAST_ROWS} rows share"
+        return None
+
+
+def _likeness(cell: object, missing: Collection[str]) -> tuple[str, Any]:
+    """What a cell could be, and its value, None where it is missing."""
+    for kind in ("number", "date", "truth"):
+        try:
+            return kind, read_cell(cell, kind, missing)
+        except WrongCell:
+            continue
+    if not isinstance(cell, str):
+        return "nothing", str(cell)[:LONGEST]
+    if _OTHER_DATE.match(cell.strip()):
+        return "other date", cell
+    return "long" if len(cell) > LONGEST else "word", cell[:LONGEST]
