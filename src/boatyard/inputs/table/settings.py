@@ -11,24 +11,24 @@ from boatyard.config.schema import Model, Section
 class Network(Section):
     """The shape of TabM: its members share `layers` of `width`, and read each column through an embedding."""
 
-    members: int = Field(8, ge=1)
-    layers: int = Field(2, ge=1)
-    width: int = Field(128, ge=1)
-    embedding_width: int = Field(12, ge=1)
-    bins: int = Field(64, ge=1)
+    members: int = Field(default=8, ge=1)
+    layers: int = Field(default=2, ge=1)
+    width: int = Field(default=128, ge=1)
+    embedding_width: int = Field(default=12, ge=1)
+    bins: int = Field(default=64, ge=1)
     """Of each number column at most; its embedding bends from one to the next."""
 
 
 class Boosting(Section):
     """scikit-learn's HistGradientBoosting, by its own names: trees are added while the validation loss falls."""
 
-    max_iter: int = Field(1_000, ge=1)
-    learning_rate: float = Field(0.05, gt=0)
-    max_leaf_nodes: int = Field(8, ge=2)
-    min_samples_leaf: int = Field(10, ge=1)
-    max_features: float = Field(0.3, gt=0, le=1)
-    l2_regularization: float = Field(0.0, ge=0)
-    n_iter_no_change: int = Field(20, ge=1)
+    max_iter: int = Field(default=1_000, ge=1)
+    learning_rate: float = Field(default=0.05, gt=0)
+    max_leaf_nodes: int = Field(default=8, ge=2)
+    min_samples_leaf: int = Field(default=10, ge=1)
+    max_features: float = Field(default=0.3, gt=0, le=1)
+    l2_regularization: float = Field(default=0.0, ge=0)
+    n_iter_no_change: int = Field(default=20, ge=1)
 
 
 class TableModel(Section):
