@@ -206,3 +206,45 @@ def test_live_quality_is_named_by_what_is_known_of_it() -> None:
     one = {"name": "mean_absolute_error", "value": 3.0, "low": None, "high": None, "higher_is_better": False}
     assert Score(**one).title in next(iter(live({**nothing, "feedback": 1, "score": one})))
     assert judged({**nothing, "feedback": 1, "score": one}) == "Answers with feedback: 1."
+
+
+HOUSE = {
+    "type": "object",
+    "required": ["area", "rooms"],
+    "properties": {
+        "area": {"type": ["number", "null"], "description": "20 to 400 in training"},
+        "rooms": {"type": "integer"},
+        "lift": {"type": ["boolean", "null"]},
+        "district": {"type": ["string", "null"], "maxLength": 100, "examples": ["harbour", "old town"]},
+        "sold": {"type": ["string", "null"], "format": "date"},
+        "garden": {"type": "boolean"},
+    },
+}
+
+
+def house_form() -> AppTest:
+    def page() -> None:
+        import streamlit as st
+        from test_task_pages import HOUSE
+
+        from boatyard.frontend.input_page import fill, form
+
+        example = {"area": 85, "rooms": 3, "lift": False, "district": "quay", "sold": "2024-05-31", "garden": True}
+        st.button("Fill", on_click=fill, args=(example,))
+        st.session_state["request"] = form({"request_schema": HOUSE})
+
+    return drawn(AppTest.from_function(page).run())
+
+
+def test_a_form_by_a_schema_makes_a_request_of_its_types() -> None:
+    page = house_form()
+    empty = {"area": None, "lift": None, "district": None, "sold": None, "garden": False}
+    assert page.session_state["request"] == empty, "what may be null is, and what may not is not sent"
+    assert page.number_input[0].help == "20 to 400 in training"
+    press(page, "Fill")
+    filled = {"area": 85.0, "rooms": 3, "lift": False, "district": "quay", "sold": "2024-05-31", "garden": True}
+    assert page.session_state["request"] == filled
+    page.number_input[0].set_value(90.5)
+    (district,) = [box for box in page.selectbox if box.label == "District"]
+    drawn(district.select("harbour").run())
+    assert page.session_state["request"] == filled | {"area": 90.5, "district": "harbour"}

@@ -3,22 +3,32 @@
 An input's `page` says `from boatyard.frontend.input_page import *`, then what differs.
 """
 
+from itertools import cycle
+
 import streamlit as st
 
 from boatyard.frontend.protocol import Card, Request
 from boatyard.frontend.showing import literal
-from boatyard.frontend.widgets import held, widget
+from boatyard.frontend.widgets import held, is_nullable, widget
 
 __all__ = ["NOUN", "caption", "cut", "file_help", "fill", "form", "show"]
 
 NOUN = "request"
 _SHOWN_CHARACTERS = 300
+_BESIDE = 3
 
 
 def form(card: Card) -> Request:
-    """A widget for each field; a field that is left empty is not sent."""
-    values = {name: widget(name, schema, _key(name)) for name, schema in card["request_schema"]["properties"].items()}
-    return {name: value for name, value in values.items() if value is not None}
+    """A widget for each field, side by side where they are many; one that is left empty is null where it may be."""
+    fields = card["request_schema"]["properties"]
+    places = st.columns(_BESIDE) if len(fields) > _BESIDE else [st.container()]
+    request = {}
+    for place, (name, schema) in zip(cycle(places), fields.items(), strict=False):
+        with place:
+            value = widget(name, schema, _key(name))
+        if value is not None or is_nullable(schema):
+            request[name] = value
+    return request
 
 
 def fill(example: Request) -> None:
