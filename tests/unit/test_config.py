@@ -19,7 +19,12 @@ from boatyard.config.schema import Config, Train
 
 pytestmark = pytest.mark.unit
 
-NEEDED = {"csv": ["data.path=x.csv", "data.name=x"], "fakenews": ["data.path=x.csv"]}
+NEEDED = {
+    "csv": ["data.path=x.csv", "data.name=x"],
+    "fakenews": ["data.path=x.csv"],
+    "boosting": ["data=houses"],
+    "tabm": ["data=houses"],
+}
 CHOICES = [(f.parent.name, f.stem) for f in sorted(CONFIGS.glob("*/*.yaml"))]
 
 
@@ -40,7 +45,8 @@ def test_every_option_of_every_group_composes(group: str, option: str) -> None:
         ("model=tinny", "model=tinny: there is no such option; did you mean tiny?"),
         (
             "model=null",
-            "model=None: there is no such option; there are: distilbert, minilm, scratch, tabm, tiny, tinybert",
+            "model=None: there is no such option; there are: "
+            "boosting, distilbert, minilm, scratch, tabm, tiny, tinybert",
         ),
         ("data=[inbox,csv]", "data=['inbox', 'csv']: there is no such option"),
         ("experiment=overfitt", "did you mean overfit?"),

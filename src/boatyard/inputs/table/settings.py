@@ -1,7 +1,7 @@
 """The configuration keys of tables."""
 
 from collections.abc import Mapping
-from typing import Self
+from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -32,16 +32,20 @@ class Boosting(Section):
 
 
 class TableModel(Section):
-    """What learns from a table: one of the two."""
+    """What learns from a table: one of the two, and a network if neither is given."""
 
     network: Network | None = None
     boosting: Boosting | None = None
 
-    @model_validator(mode="after")
-    def _is_one(self) -> Self:
-        if (self.network is None) == (self.boosting is None):
-            raise ValueError("needs either network or boosting")
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _is_one(cls, given: Any) -> Any:
+        if isinstance(given, dict):
+            chosen = [name for name in cls.model_fields if given.get(name) is not None]
+            if len(chosen) > 1:
+                raise ValueError("is either a network or boosting, not both")
+            return given if chosen else {**given, "network": {}}
+        return given
 
 
 SECTIONS: Mapping[str, type[Section]] = {"model.table": TableModel}
