@@ -6,6 +6,18 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from boatyard.config.schema import Model, Section
+from boatyard.inputs.table.cells import MISSING, Kind
+
+
+class TableData(Section):
+    """Which columns are read, and as what."""
+
+    columns: dict[str, Kind] = {}
+    """What a column is, where its cells do not say so; the others are found."""
+    drop: list[str] = []
+    """Columns that are not read."""
+    missing: list[str] = list(MISSING)
+    """Words that stand for a missing value, in any case."""
 
 
 class Network(Section):
@@ -48,7 +60,7 @@ class TableModel(Section):
         return given
 
 
-SECTIONS: Mapping[str, type[Section]] = {"model.table": TableModel}
+SECTIONS: Mapping[str, type[Section]] = {"data": TableData, "model.table": TableModel}
 
 
 def table_model(model: Model) -> TableModel:
