@@ -29,8 +29,8 @@ _NAMED_ID = re.compile(r"(^|[^a-z])(?i:id|pid|uuid|guid)$|[a-z]I[dD]$")
 class Found:
     """What the columns of some sources are.
 
-    `names`: of all columns. `kinds`: by name, of those that are read, in their order. `left_out`: the others, each with the reason, which goes
-    on from the name. `missing`: by column, how often each word stood for a missing value.
+    `names`: of all columns. `kinds`: by name, of those that are read, in their order. `left_out`: the others, each with
+    the reason, which goes on from the name. `missing`: by column, how often each word stood for a missing value.
     """
 
     names: set[str]

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from boatyard.config.schema import Model
+from boatyard.inputs.defaults import digest_of_start  # noqa: F401 - for `training`
 from boatyard.inputs.graphs import write_graph
 from boatyard.inputs.table import backbone, boosting, trees
+from boatyard.inputs.table.backbone import backbone_shape  # noqa: F401 - for `training`
 from boatyard.inputs.table.settings import table_model
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+quantize_graph = None  # few products, and a number's last digits count
 
 
 def open_learner(model: Model, training: "Dataset", validation: "Dataset", seed: int) -> boosting.Learner | None:

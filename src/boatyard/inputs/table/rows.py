@@ -8,10 +8,17 @@ import pyarrow as pa
 
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Data
-from boatyard.inputs.defaults import content_key, group_key, limits, request, unservable  # noqa: F401 - for `training`
+from boatyard.inputs.defaults import (  # noqa: F401 - for `training`
+    COST_UNIT,
+    content_key,
+    group_key,
+    limits,
+    request,
+    unservable,
+)
 from boatyard.inputs.protocol import Problem, RowFormat, Source
 from boatyard.inputs.sources import open_tables
-from boatyard.inputs.table.cells import Kind, WrongCell, read_cell
+from boatyard.inputs.table.cells import Kind, Value, WrongCell, read_cell
 from boatyard.inputs.table.columns import Row
 from boatyard.inputs.table.kinds import RESERVED, Found, find_kinds
 from boatyard.inputs.texts import normal_form
@@ -63,8 +70,8 @@ def row_format(data: Any) -> RowFormat:
     """Of the columns in `data.columns`, which are all once that is settled. Some value of a row must be there."""
     kinds, missing = kinds_of(data), missing_words(data)
 
-    def read(cells: Mapping[str, Any]) -> Row | Problem:
-        row = []
+    def read(cells: Mapping[str, Any]) -> tuple[Value, ...] | Problem:
+        row: list[Value] = []
         for name, kind in kinds.items():
             try:
                 row.append(read_cell(cells.get(name), kind, missing))

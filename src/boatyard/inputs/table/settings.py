@@ -12,11 +12,11 @@ from boatyard.inputs.table.cells import MISSING, Kind
 class TableData(Section):
     """Which columns are read, and as what."""
 
-    columns: dict[str, Kind] = {}
+    columns: dict[str, Kind] = Field(default={})
     """What a column is, where its cells do not say so; the others are found."""
-    drop: list[str] = []
+    drop: list[str] = Field(default=[])
     """Columns that are not read."""
-    missing: list[str] = list(MISSING)
+    missing: list[str] = Field(default=list(MISSING))
     """Words that stand for a missing value, in any case."""
 
 
