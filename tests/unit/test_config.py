@@ -22,6 +22,7 @@ pytestmark = pytest.mark.unit
 NEEDED = {
     "csv": ["data.path=x.csv", "data.name=x"],
     "fakenews": ["data.path=x.csv"],
+    "table": ["data.path=x.csv", "data.name=x", "data.target=y"],
     "boosting": ["data=houses"],
     "tabm": ["data=houses"],
 }

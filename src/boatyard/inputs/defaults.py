@@ -119,6 +119,6 @@ def export_graph(network: nn.Module, example: Mapping[str, Tensor], outputs: Seq
 
 def quantize_graph(fp32: Path, int8: Path, calibration: Iterable[Feeds]) -> None:
     """Its matrix products."""
-    from boatyard.inputs import graphs
+    from boatyard.inputs.graphs import quantize_graph as quantize
 
-    graphs.quantize_graph(fp32, int8, calibration)
+    quantize(fp32, int8, calibration)

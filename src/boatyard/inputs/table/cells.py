@@ -61,7 +61,7 @@ def _number(cell: Any) -> float | None:
     if not is_number and not (isinstance(cell, str) and _NUMBER.fullmatch(cell)):
         return None
     # an integer of hundreds of digits is compared, and would be no float
-    value = cell if isinstance(cell, int) else float(cell)
+    value = float(cell) if isinstance(cell, float | str | Decimal) else cell
     return float(value) if abs(value) <= LARGEST else None
 
 
@@ -69,7 +69,7 @@ def _category(cell: Any) -> str | None:
     if isinstance(cell, bool):
         cell = str(cell).lower()
     elif isinstance(cell, int | float | Decimal):
-        cell = f"{cell:.15g}" if abs(cell) <= LARGEST else ""
+        cell = f"{cell:.15g}" if -LARGEST <= cell <= LARGEST else ""
     elif isinstance(cell, date):
         cell = cell.isoformat()
     return cell if isinstance(cell, str) and 0 < len(cell) <= LONGEST and is_encodable(cell) else None
