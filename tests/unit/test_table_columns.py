@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from boatyard.inputs.protocol import Feeds
 from boatyard.inputs.table.cells import MISSING, Kind
 from boatyard.inputs.table.columns import Columns, Row, read_columns
 from boatyard.inputs.table.facts import learn_columns
+from boatyard.inputs.table.serving import TableInput
 
 pytestmark = pytest.mark.unit
 
@@ -23,6 +25,11 @@ def learnt() -> Columns:
     return learn_columns(KINDS, MISSING, ROWS)
 
 
+def batch(columns: Columns, rows: list[Row]) -> Feeds:
+    table = TableInput(columns)
+    return table.collate(table.encode(rows))
+
+
 def test_levels_are_those_of_five_rows_and_ranges_those_of_all() -> None:
     area, type_, sold, lift, zip_ = learnt().columns
     assert (area.lowest, area.highest) == (60, 100)
@@ -35,7 +42,7 @@ def test_levels_are_those_of_five_rows_and_ranges_those_of_all() -> None:
 def test_a_batch_has_a_number_or_three_for_each_column_and_a_code_for_each_category() -> None:
     columns = learnt()
     rows: list[Row] = [(78.0, "house", "2024-05-31", True, "b"), (None, "castle", None, None, None)]
-    feeds = columns.collate([columns.encode(row) for row in rows])
+    feeds = batch(columns, rows)
     assert {name: array.dtype for name, array in feeds.items()} == {"numbers": np.float64, "categories": np.int64}
     day = (np.datetime64("2024-05-31") - np.datetime64("1970-01-01")).astype(int)
     np.testing.assert_array_equal(feeds["numbers"], [[78, 2024, 5, day, 1], [np.nan] * 5])
@@ -49,7 +56,7 @@ def test_a_batch_has_a_number_or_three_for_each_column_and_a_code_for_each_categ
 def test_a_table_without_categories_or_numbers_has_empty_arrays() -> None:
     for kind, value, widths in (("number", 1.0, (1, 0)), ("category", "a", (0, 1))):
         columns = learn_columns({"one": kind}, (), [(value,)] * 9)
-        feeds = columns.collate([columns.encode((value,))] * 2)
+        feeds = batch(columns, [(value,)] * 2)
         assert (feeds["numbers"].shape, feeds["categories"].shape) == ((2, widths[0]), (2, widths[1]))
 
 

@@ -40,6 +40,11 @@ class Data(Section):
     target: str
     """The column that holds what is to be learnt."""
     split_column: str | None
+    """Says of each row to which split it belongs."""
+    split_by_date: str | None
+    """A column of dates: the newest rows are the test split."""
+    group_column: str | None
+    """Rows with the same value in it stay on one side of a split."""
     validation_share: float = Field(gt=0, lt=1)
     test_share: float = Field(gt=0, lt=1)
     max_train_rows: int | None = Field(ge=1)
@@ -51,6 +56,13 @@ class Data(Section):
         if not KEY_PART.fullmatch(name):
             raise ValueError("is a device of Windows: choose another")
         return name
+
+    @model_validator(mode="after")
+    def _splits_in_one_way(self) -> Self:
+        ways = [key for key in ("split_column", "split_by_date", "group_column") if getattr(self, key) is not None]
+        if len(ways) > 1:
+            raise ValueError(f"{' and '.join(ways)} contradict each other: give one of them")
+        return self
 
     @model_validator(mode="after")
     def _leaves_rows_to_train_on(self) -> Self:

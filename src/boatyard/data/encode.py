@@ -56,7 +56,7 @@ def encode(config: Config, prepared: Prepared) -> Encoded:
 def _encode(config: Config, prepared: Prepared, folder: Path) -> None:
     input_ = inputs.training(config.data.input)
     with replacing(folder) as staging:
-        input_.make_inputs(config.model, prepared.fields, _some_rows(prepared), staging)
+        input_.make_inputs(config.model, prepared.data, _some_rows(prepared), staging)
         encoder = input_.open_encoder(staging)
 
         def encode_batch(table: pa.Table) -> pa.Table:

@@ -45,15 +45,18 @@ class Findings:
 
 
 class Ledger:
-    """One line for each readable row, in 33 bytes: where it stands, its size, and its content as hashes."""
+    """One line for each readable row, in 41 bytes: where it stands, its size, and its content as hashes.
+
+    `draw`: what decides on its split where the source does not: a hash, or a day, counted from the year 1.
+    """
 
     def __init__(self, sources: Sequence[str]) -> None:
         self.sources = sources
         self._source, self._row, self._split = array("i"), array("q"), array("b")
         self._size = array("i")
-        self._exact, self._group = array("Q"), array("Q")
+        self._exact, self._group, self._draw = array("Q"), array("Q"), array("Q")
 
-    def add(self, source: int, row: int, split: int, size: int, exact: int, group: int) -> None:
+    def add(self, source: int, row: int, split: int, size: int, exact: int, group: int, draw: int) -> None:
         """Append a line. `exact` and `group`: hashes of the row's content, and of what it says."""
         self._source.append(source)
         self._row.append(row)
@@ -61,6 +64,7 @@ class Ledger:
         self._size.append(size)
         self._exact.append(exact)
         self._group.append(group)
+        self._draw.append(draw)
 
     def __len__(self) -> int:
         return len(self._row)
@@ -73,6 +77,7 @@ class Ledger:
         self.size = np.asarray(self._size)
         self.exact = np.asarray(self._exact)
         self.group = np.asarray(self._group)
+        self.draw = np.asarray(self._draw)
 
     def place(self, index: int) -> str:
         """File and row, as messages say it."""

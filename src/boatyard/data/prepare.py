@@ -21,10 +21,10 @@ from boatyard.data.arrow import open_set_aside, set_aside_unusable, write_splits
 from boatyard.data.ledger import TRAIN, Findings, Ledger
 from boatyard.data.reading import Reading
 from boatyard.data.report import write_data_report
-from boatyard.data.sources import open_sources
-from boatyard.data.summary import DataSummary
+from boatyard.data.sources import open_sources, other_columns
+from boatyard.data.summary import DataSummary, Issue
 from boatyard.data.validate import assign_splits, check_quotes, compare_rows
-from boatyard.inputs.protocol import Source, TrainingInput
+from boatyard.inputs.protocol import RowReport, Source, TrainingInput
 from boatyard.inputs.sources import SPLITS
 from boatyard.storage.fingerprint import code_of, file_digest, fingerprint
 from boatyard.storage.folders import alone, replacing
@@ -39,12 +39,13 @@ _QUARANTINE = "quarantine.csv"
 class Prepared:
     """Checked rows, and the fingerprint of their content.
 
-    `target`: the task's facts. `splits`: train, validation, test, with a column for each field, `target`, `source` and
-    `row`.
+    `data`: as it was given, with what it left open. `target`: the task's facts. `splits`: train, validation, test, with
+    a column for each field, `target`, `source` and `row`.
     """
 
     folder: Path
     fingerprint: str
+    data: Data
     fields: list[str]
     target: Target
     splits: dict[str, Dataset]
@@ -84,19 +85,21 @@ def prepare(config: Config) -> Prepared:
         else:
             with replacing(folder) as staging:
                 _prepare(data, sources, staging, report)
-    prepared = _open(folder)
+    prepared = _open(data, folder)
     _stop_if_unservable(input_, prepared, [source.name for source in sources])
     return prepared
 
 
-def _open(folder: Path) -> Prepared:
+def _open(data: Data, folder: Path) -> Prepared:
     facts = json.loads((folder / "prepared.json").read_text(encoding="utf-8"))
     splits = {split: Dataset.from_file(str(folder / f"{split}.arrow")) for split in SPLITS}
-    return Prepared(folder, facts["fingerprint"], facts["fields"], facts["target"], splits)
+    data = data.model_copy(update=facts["settled"])
+    return Prepared(folder, facts["fingerprint"], data, facts["fields"], facts["target"], splits)
 
 
-def _prepare(data: Data, sources: Sequence[Source], staging: Path, report: Path) -> None:
+def _prepare(given: Data, sources: Sequence[Source], staging: Path, report: Path) -> None:
     """Read, check and write: the report is written, and shown, even where the rows cannot be used."""
+    data, found = inputs.training(given.input).settle(given, sources, other_columns(given))
     reading = Reading(data, [source.name for source in sources])
     rows, draft = staging / "rows.arrow", staging / "report"
     draft.mkdir()
@@ -106,13 +109,16 @@ def _prepare(data: Data, sources: Sequence[Source], staging: Path, report: Path)
         samples = write_splits(reading.ledger, reading.targets, checked.stored, checked.usable, reading.schema, staging)
         set_aside_unusable(reading.ledger, reading.targets, checked.unusable, rows, set_aside)
     rows.unlink()
+    rows_report = _report_rows(data, found, reading, staging, draft)
     summary = _summary(data, reading, checked, samples, staging)
-    write_data_report(draft, summary, data.task)
+    write_data_report(draft, summary, data.task, rows_report)
     if summary.quarantine_file is None:
         (draft / _QUARANTINE).unlink()
     _show(draft, report)
     _stop_if_unusable(data, summary, reading.findings, report)
-    facts = {key: getattr(summary, key) for key in ("fingerprint", "fields", "target")}
+    before, after = given.model_dump(), data.model_dump()
+    facts: dict[str, Any] = {key: getattr(summary, key) for key in ("fingerprint", "fields", "target")}
+    facts["settled"] = {key: value for key, value in after.items() if before[key] != value}
     (staging / "prepared.json").write_text(json.dumps(facts | {"rows": summary.split_rows}, indent=2), encoding="utf-8")
     log.info("data: %s rows; report in %s", f"{sum(summary.split_rows.values()):,}", report)
 
@@ -134,7 +140,7 @@ class _Checked:
 def _check(data: Data, reading: Reading) -> _Checked:
     """Split the rows and compare them with each other."""
     ledger, targets, findings = reading.ledger, reading.targets, reading.findings
-    assign_splits(ledger, data.validation_share, data.test_share)
+    assign_splits(ledger, data)
     unusable = check_quotes(ledger, targets, findings, reading.embedded) | compare_rows(ledger, targets, findings)
     unusable |= targets.check(ledger, findings, _without(ledger, unusable))
     usable = _without(ledger, unusable)
@@ -149,6 +155,15 @@ def _without(ledger: Ledger, unusable: Collection[int]) -> NDArray[np.bool_]:
     usable = np.ones(len(ledger), bool)
     usable[list(unusable)] = False
     return usable
+
+
+def _report_rows(data: Data, found: Mapping[str, Any], reading: Reading, folder: Path, draft: Path) -> RowReport:
+    """The input's part of the report, on the training rows; what it warns of is found in the sources' first line."""
+    with pa.memory_map(str(folder / "train.arrow")) as file:
+        report = reading.input.report_rows(data, found, pa.ipc.open_stream(file).read_all(), draft)
+    for kind, column, message in report.warnings:
+        reading.findings.add(Issue("warning", kind, message, reading.sources[0], 1, column))
+    return report
 
 
 def _summary(

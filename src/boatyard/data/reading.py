@@ -13,7 +13,7 @@ from boatyard.config.schema import Data
 from boatyard.data.arrow import Writer
 from boatyard.data.ledger import Findings, Ledger, content_hash
 from boatyard.data.summary import Issue
-from boatyard.data.validate import check_split
+from boatyard.data.validate import check_date, check_split
 from boatyard.inputs.protocol import Problem, Source, SourceRow
 from boatyard.inputs.sources import SPLITS
 from boatyard.inputs.texts import normal_form
@@ -89,9 +89,22 @@ class Reading:
         if row.embedded:
             self.embedded[len(self.ledger)] = row.embedded
         exact, group = content_hash(self.input.content_key(values)), content_hash(self.input.group_key(values))
-        self.ledger.add(source, row.number, split, self.input.size(values), exact, group)
+        draw = self._draw(row.cells, group)
+        if isinstance(draw, Problem):
+            return draw
+        self.ledger.add(source, row.number, split, self.input.size(values), exact, group, draw)
         self.targets.append(target)
         return values
+
+    def _draw(self, cells: Mapping[str, Any], group: int) -> int | Problem:
+        """See `Ledger`."""
+        if self.data.split_by_date is not None:
+            column = normal_form(self.data.split_by_date)
+            return check_date(cells.get(column), column)
+        if self.data.group_column is not None:
+            shared = str(cells.get(normal_form(self.data.group_column)) or "")
+            return content_hash(shared.encode("utf-8", "surrogatepass")) if shared else group
+        return group
 
     def _set_aside(self, source: str, row: SourceRow, problem: Problem, set_aside: Writer) -> None:
         self.findings.add(Issue("error", problem.kind, problem.message, source, row.number, problem.column))

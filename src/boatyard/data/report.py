@@ -12,27 +12,32 @@ from numpy.typing import NDArray
 from boatyard import tasks
 from boatyard.data.summary import DataSummary, Issue
 from boatyard.evaluate.markdown import escape, shorten, table
+from boatyard.inputs.protocol import RowReport
 from boatyard.tasks.protocol import Section
 
 MOST_ISSUES = 100
 LONGEST_ROW = 200
 
 
-def write_data_report(folder: Path, summary: DataSummary, task: str) -> None:
-    """Write `report.md`, `report.json`, `lengths.png` and the task's own pictures into `folder`."""
+def write_data_report(folder: Path, summary: DataSummary, task: str, rows: RowReport) -> None:
+    """Write `report.md`, `report.json`, `lengths.png` and the task's own pictures into `folder`.
+
+    `rows`: the input's part.
+    """
     from boatyard.data.plots import lengths_png  # most stages draw nothing
 
     folder.mkdir(parents=True, exist_ok=True)
     of_task = tasks.training(task)
     lengths_png(folder / "lengths.png", summary.lengths, summary.length_unit)
-    facts = json.dumps(_facts(summary) | of_task.data_facts(summary), indent=2, ensure_ascii=False)
+    facts = json.dumps(_facts(summary) | of_task.data_facts(summary) | dict(rows.facts), indent=2, ensure_ascii=False)
     # a lone surrogate, which UTF-8 cannot hold, is written as the JSON escape that it is
     (folder / "report.json").write_text(facts + "\n", encoding="utf-8", errors="backslashreplace")
-    (folder / "report.md").write_text(render(summary, of_task.data_section(summary, folder)), encoding="utf-8")
+    sections = [*of_task.data_section(summary, folder), *rows.sections]
+    (folder / "report.md").write_text(render(summary, sections), encoding="utf-8")
 
 
 def render(summary: DataSummary, sections: Sequence[Section]) -> str:
-    """The Markdown of the report, which shows the plots that lie beside it. `sections`: the task's, on the targets."""
+    """The Markdown of the report, which shows the plots that lie beside it. `sections`: the task's and the input's."""
     return "\n\n".join(_parts(summary, sections)) + "\n"
 
 

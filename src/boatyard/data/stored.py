@@ -26,6 +26,8 @@ def as_stored(data: Data, path: str) -> Data:
             "path": path,
             "hub": None,
             "split_column": None,
+            "split_by_date": None,
+            "group_column": None,
             "target": TARGET,
             "max_train_rows": None,
             **inputs.training(data.input).row_format(data).stored,

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from boatyard.config.schema import Data
 from boatyard.data.ledger import TEST, TRAIN, VALIDATION, Findings, Ledger
+from boatyard.inputs.dates import read_date
 from boatyard.inputs.protocol import Problem
 from boatyard.inputs.records import TWICE
 from boatyard.inputs.sources import SPLIT_NAMES, SPLITS
@@ -27,21 +29,35 @@ def check_split(value: object, column: str) -> int | Problem:
     return SPLITS.index(name)
 
 
-def assign_splits(ledger: Ledger, validation_share: float, test_share: float) -> None:
-    """Split what the source left together, by the hash of each row's group.
+def check_date(value: object, column: str) -> int | Problem:
+    """The day that the cell names, counted from the year 1, or what is wrong with it."""
+    day = read_date(value)
+    if day is None:
+        return Problem("no_date", column, f"says {value!r}; to split by it, every row needs a date such as 2024-05-31")
+    return day.toordinal()
 
-    A row's place depends on its own content alone, so adding rows moves none of the old ones, and rows that say the
-    same stay on one side. Splits that the source gives are left alone.
+
+def assign_splits(ledger: Ledger, data: Data) -> None:
+    """Split what the source left together: by the hash of each row's group, or the newest days into test.
+
+    By a hash, a row's place depends on its own content alone, so adding rows moves none of the old ones, and rows that
+    say the same stay on one side. Splits that the source gives are left alone.
     """
     provided = set(np.unique(ledger.split).tolist())
     ledger.split[ledger.split < 0] = TRAIN
     free = ledger.split == TRAIN
-    drawn = ledger.group / 2.0**64
+    drawn = ledger.draw / 2.0**64 if data.split_by_date is None else _by_age(ledger.draw, free)
     start = 0.0
-    for split, share in ((TEST, test_share), (VALIDATION, validation_share)):
+    for split, share in ((TEST, data.test_share), (VALIDATION, data.validation_share)):
         if split not in provided:
             ledger.split[free & (start <= drawn) & (drawn < start + share)] = split
             start += share
+
+
+def _by_age(days: NDArray[np.uint64], free: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Of each row, the share of the free rows that are newer: the same for all of one day."""
+    ascending = np.sort(days[free])
+    return 1 - np.searchsorted(ascending, days, side="right") / max(len(ascending), 1)
 
 
 def check_quotes(

@@ -53,7 +53,7 @@ def score_baseline(config: Config, prepared: Prepared, split: str) -> Baseline:
 
 def _fitted(config: Config, prepared: Prepared, split: str) -> Baseline:
     started = perf_counter()
-    task, simple = tasks.training(config.data.task), inputs.training(config.data.input).simple_features()
+    task, simple = tasks.training(config.data.task), inputs.training(config.data.input).simple_features(prepared.data)
     rows, targets = prepared.rows("train"), prepared.targets("train")
     chosen = _sample(task, simple, rows, targets, config.train.seed)
     sampled = [rows[row] for row in chosen]

@@ -17,8 +17,8 @@ def main(config: Config) -> None:
     from boatyard.train.trained import open_trained
 
     bring_back(config)
-    require_reference(config)
     prepared = prepare(config)
+    require_reference(config, prepared)
     encoded = encode(config, prepared)
     trained = open_trained(config, encoded)
     bundle = export(config, prepared, trained, evaluate(config, prepared, encoded, trained))

@@ -11,19 +11,20 @@ from boatyard import inputs
 from boatyard.bundle.predict import EMBEDDING, Predictor
 from boatyard.config.errors import UserError, refusal
 from boatyard.config.schema import Config
+from boatyard.data.prepare import Prepared
 from boatyard.data.stored import as_stored
 from boatyard.inputs.protocol import Problem
 
 _MOST_ROWS = 5_000
 
 
-def read_reference_rows(config: Config, file: str) -> list[Any]:
+def read_reference_rows(config: Config, prepared: Prepared, file: str) -> list[Any]:
     """The rows of a file, read as those of `data.path` are, that has what a request has.
 
     Raises:
         UserError: it cannot be read, has no row, lacks a column, or has a row that cannot be used.
     """
-    input_, data = inputs.training(config.data.input), as_stored(config.data, file)
+    input_, data = inputs.training(config.data.input), as_stored(prepared.data, file)
     format_ = input_.row_format(data)
     try:
         sources = input_.open_sources(data, format_.columns, Path(config.paths.processed, "fetched"))

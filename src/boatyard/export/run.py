@@ -59,17 +59,17 @@ def export(config: Config, prepared: Prepared, trained: Trained, evaluation: Eva
     return open_bundle(folder)
 
 
-def require_reference(config: Config) -> None:
+def require_reference(config: Config, prepared: Prepared) -> None:
     """Raises UserError where `export.reference` cannot be used: before the network is trained, not after."""
     if config.export.reference is not None:
-        read_reference_rows(config, config.export.reference)
+        read_reference_rows(config, prepared, config.export.reference)
 
 
 def _export(config: Config, prepared: Prepared, trained: Trained, evaluation: Evaluation, folder: Path) -> None:
     task = tasks.training(config.data.task)
     for source in (trained.folder, evaluation.folder):
         shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("training.json"))
-    fields = _manifest_fields(config, prepared, evaluation)
+    fields = _manifest_fields(config, prepared, trained, evaluation)
     precision, parity, validation = _write_graph(config, prepared, trained, folder, fields)
     fields["target"] |= task.fit_after(validation, prepared.targets("validation"))
     predictor = _draft(folder, fields)
@@ -161,7 +161,7 @@ def _calibration_batches(predictor: Predictor, prepared: Prepared) -> Iterator[F
 def _write_reference(path: Path, predictor: Predictor, prepared: Prepared, config: Config) -> None:
     """What traffic is compared with later: how the model answers rows like it, by default those of the test split."""
     file = config.export.reference
-    rows = prepared.rows(SPLIT) if file is None else read_reference_rows(config, file)
+    rows = prepared.rows(SPLIT) if file is None else read_reference_rows(config, prepared, file)
     if len(rows) < LEAST_REFERENCE_ROWS:
         log.warning(
             "export: the reference has %d of the %d rows that the monitor needs: it will compare nothing. "
@@ -188,7 +188,7 @@ def _write_data_facts(path: Path, prepared: Prepared) -> None:
     path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 
-def _manifest_fields(config: Config, prepared: Prepared, evaluation: Evaluation) -> dict[str, Any]:
+def _manifest_fields(config: Config, prepared: Prepared, trained: Trained, evaluation: Evaluation) -> dict[str, Any]:
     input_, task = inputs.training(config.data.input), tasks.serving(config.data.task)
     target = {**prepared.target, **evaluation.fitted}
     return {
@@ -196,7 +196,7 @@ def _manifest_fields(config: Config, prepared: Prepared, evaluation: Evaluation)
         "input": config.data.input,
         "task": config.data.task,
         "target": target,
-        "request_schema": input_.request_schema(prepared.fields),
+        "request_schema": input_.request_schema(prepared.fields, trained.folder),
         "answer_schema": task.answer_schema(target),
         "truth_schema": task.truth_schema(target),
         "limits": input_.limits(config.model),

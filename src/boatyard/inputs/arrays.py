@@ -76,7 +76,7 @@ class ArrayTraining:
         names = list(self._fields)
         return RowFormat({name: _arrow_type(self._fields[name]) for name in names}, self._read, names)
 
-    def request_schema(self, fields: Sequence[str]) -> dict[str, Any]:  # noqa: ARG002 - every input's signature
+    def request_schema(self, fields: Sequence[str], folder: Path) -> dict[str, Any]:  # noqa: ARG002 - every input's
         """All fields are required."""
         return {"type": "object", "properties": dict(self._fields), "required": list(self._fields)}
 
@@ -84,7 +84,7 @@ class ArrayTraining:
         """It needs no files."""
         return ArrayEncoder(self._served)
 
-    def simple_features(self) -> ArrayFeatures:
+    def simple_features(self, data: Data) -> ArrayFeatures:  # noqa: ARG002 - every input's signature
         """The arrays."""
         return ArrayFeatures(self._served, self._shown_as)
 

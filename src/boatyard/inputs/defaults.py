@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from boatyard.inputs.protocol import Feeds, Source
+from boatyard.inputs.protocol import Feeds, RowReport, Source
 from boatyard.inputs.sources import open_tables
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from torch import Tensor, nn
 
     from boatyard.config.schema import Data, Model
@@ -27,7 +28,9 @@ __all__ = [
     "make_inputs",
     "open_sources",
     "quantize_graph",
+    "report_rows",
     "request",
+    "settle",
     "show",
     "size",
     "unservable",
@@ -40,6 +43,16 @@ SIZE_UNIT = "bytes"
 def open_sources(data: Data, columns: Sequence[str], cache: Path) -> list[Source]:
     """Tables."""
     return open_tables(data, columns, cache, "data.target")
+
+
+def settle(data: Data, sources: Sequence[Source], others: Sequence[str]) -> tuple[Data, Mapping[str, Any]]:  # noqa: ARG001
+    """`data` leaves nothing open."""
+    return data, {}
+
+
+def report_rows(data: Data, found: Mapping[str, Any], rows: pa.Table, folder: Path) -> RowReport:  # noqa: ARG001
+    """Nothing besides the general part."""
+    return RowReport()
 
 
 def content_key(row: Sequence[Any]) -> bytes:
@@ -77,7 +90,7 @@ def limits(model: Model) -> dict[str, int]:  # noqa: ARG001 - every input's sign
     return {}
 
 
-def make_inputs(model: Model, fields: Sequence[str], rows: Iterable[Sequence[Any]], folder: Path) -> None:
+def make_inputs(model: Model, data: Data, rows: Iterable[Sequence[Any]], folder: Path) -> None:
     """No files: nothing is learnt from rows before they are encoded."""
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from boatyard.bundle.manifest import Manifest
     from boatyard.config.schema import Data, Model
+    from boatyard.tasks.protocol import Section
 
 Feeds = dict[str, "np.ndarray[Any, Any]"]
 """Graph inputs by name."""
@@ -149,6 +150,18 @@ class RowFormat:
     """The input's own keys of `data`, with the values by which `read` finds a row in its `request`."""
 
 
+@dataclass(frozen=True)
+class RowReport:
+    """What an input says of rows in the data report: `sections`, the same in numbers, and what people should look at.
+
+    `warnings`: each of a whole column, or of the rows together.
+    """
+
+    sections: Sequence[Section] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    warnings: Sequence[Problem] = ()
+
+
 class Encoder(Protocol):
     """Turns rows into a network's inputs."""
 
@@ -212,6 +225,18 @@ class TrainingInput(Protocol):
         What comes from elsewhere is kept in `cache`. Raises UserError: there is nothing that can be read.
         """
 
+    def settle(self, data: Data, sources: Sequence[Source], others: Sequence[str]) -> tuple[Data, Mapping[str, Any]]:
+        """`data` with what its keys leave open, found by a look at the sources; and what the report says of that.
+
+        `others`: columns that are not the input's. Raises UserError where the sources are not as `data` says.
+        """
+
+    def report_rows(self, data: Data, found: Mapping[str, Any], rows: pa.Table, folder: Path) -> RowReport:
+        """Of training rows, with a column for each field and `target`; pictures are drawn into `folder`.
+
+        `found`: what `settle` says besides.
+        """
+
     def content_key(self, row: Sequence[Any]) -> bytes:
         """Equal for rows of equal content: exact duplicates."""
 
@@ -230,13 +255,13 @@ class TrainingInput(Protocol):
     def request(self, fields: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
         """The row as a client would send it."""
 
-    def request_schema(self, fields: Sequence[str]) -> dict[str, Any]:
-        """JSON Schema of one request."""
+    def request_schema(self, fields: Sequence[str], folder: Path) -> dict[str, Any]:
+        """JSON Schema of one request. `folder`: what `make_inputs` wrote."""
 
     def limits(self, model: Model) -> dict[str, int]:
         """What a served model reads at most, by name."""
 
-    def make_inputs(self, model: Model, fields: Sequence[str], rows: Iterable[Sequence[Any]], folder: Path) -> None:
+    def make_inputs(self, model: Model, data: Data, rows: Iterable[Sequence[Any]], folder: Path) -> None:
         """Write what an `Encoder` needs, learning it from training rows where nothing is pretrained."""
 
     def open_encoder(self, folder: Path) -> Encoder:
@@ -265,5 +290,5 @@ class TrainingInput(Protocol):
     def quantize_graph(self, fp32: Path, int8: Path, calibration: Iterable[Feeds]) -> None:
         """Write that graph in int8; a row's answer must not depend on the rest of its batch."""
 
-    def simple_features(self) -> SimpleFeatures:
+    def simple_features(self, data: Data) -> SimpleFeatures:
         """What a baseline is fitted on."""

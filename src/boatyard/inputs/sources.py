@@ -43,16 +43,16 @@ _MEND = {
 }
 
 
-def open_tables(data: Data, columns: Sequence[str], cache: Path, keys: str) -> list[Source]:
+def open_tables(data: Data, columns: Sequence[str], cache: Path, keys: str, *, others: bool = False) -> list[Source]:
     """Where `data.path` (a file or a folder, which may lie in a bucket) or else `data.hub` leads.
 
-    `columns`: that each must have, in normal form; `keys`: of the configuration, which name them. What lies in a bucket
-    is copied into the cache.
+    `columns`: that each must have, in normal form; `keys`: of the configuration, which name them; `others`: whether the
+    other columns are read too. What lies in a bucket is copied into the cache.
 
     Raises:
         UserError: there is nothing there, or nothing that can be read.
     """
-    table = _Table(columns, keys)
+    table = _Table(columns, keys, others)
     if data.path is None:
         if data.hub is None:
             raise UserError("data.path must be given: the file or folder that holds the rows")
@@ -75,6 +75,11 @@ class _Table:
 
     columns: Sequence[str]
     keys: str
+    others: bool
+
+    def wanted(self, header: Sequence[str]) -> Sequence[str]:
+        """Of a source's columns, those that are read."""
+        return [name for name in header if name] if self.others else list(dict.fromkeys(self.columns))
 
     def check(self, name: str, header: Sequence[str]) -> None:
         """Raises UserError where a column is missing."""
@@ -152,11 +157,11 @@ def _parquet_rows(path: Path, table: _Table) -> Iterator[SourceRow]:
             check_columns(header)
             table.check(path.name, header)
             stored = dict(zip(header, names, strict=True))
-            wanted = [stored[column] for column in table.columns]
-            for batch in file.iter_batches(columns=list(dict.fromkeys(wanted))):
-                for values in zip(*(_values(batch.column(name)) for name in wanted), strict=True):
+            wanted = table.wanted(header)
+            for batch in file.iter_batches(columns=[stored[column] for column in wanted]):
+                for values in zip(*(_values(batch.column(stored[column])) for column in wanted), strict=True):
                     row += 1
-                    yield SourceRow(row, dict(zip(table.columns, values, strict=True)))
+                    yield SourceRow(row, dict(zip(wanted, values, strict=True)))
     except Unreadable as why:
         raise UserError(f"{path.name} {why}") from None
     except (pa.ArrowException, OSError, ValueError) as error:
@@ -211,9 +216,10 @@ def _hub_source(hub: Hub, name: str, split: Any, table: _Table) -> Source:
         place = f"{hub.id}:{name}"
         table.check(place, split.column_names)
         features = split.features
-        names = {column: getattr(features[column], "int2str", None) for column in table.columns}  # of class numbers
+        wanted = table.wanted(split.column_names)
+        names = {column: getattr(features[column], "int2str", None) for column in wanted}  # of class numbers
         for row, record in enumerate(split, 1):
-            cells = {column: record[column] for column in table.columns}
+            cells = {column: record[column] for column in wanted}
             for column, name_of in names.items():
                 if name_of and cells[column] is not None:
                     cells[column] = name_of(cells[column])

@@ -26,8 +26,8 @@ def run_pipeline(config: Config) -> Published:
     """Rows to a published model that has answered one question."""
     started = time.monotonic()
     with tracked(config, "pipeline"):
-        require_reference(config)
         prepared = prepare(config)
+        require_reference(config, prepared)
         encoded = encode(config, prepared)
         trained = train(config, prepared, encoded)
         evaluation = evaluate(config, prepared, encoded, trained)

@@ -65,7 +65,8 @@ def retrain(config: Config) -> Round:
     feedback = _feedback(config, storage, production, prepared)
     data = _write_version(config, storage, prepared, feedback)
     log.info("retrain: %d judged rows to learn from, %d held out: %s", *_sizes(feedback), data)
-    published = run_pipeline(_on_version(config, storage.fetch(data, Path(config.paths.processed, "versions"))))
+    version = storage.fetch(data, Path(config.paths.processed, "versions"))
+    published = run_pipeline(_on_version(config, prepared, version))
     after = published.bundle.manifest.version
     candidate = Predictor(fetch(storage, Reference(name, after), cache))
     comparisons = _compare(config, production, candidate, feedback, prepared)
@@ -90,7 +91,7 @@ def _feedback(config: Config, storage: Storage, production: Predictor, prepared:
         training=training,
         task=tasks.serving(config.data.task).open_task(production.manifest.model_copy(update={"target": target})),
         fields=prepared.fields,
-        read=training.row_format(as_stored(config.data, "")).read,
+        read=training.row_format(as_stored(prepared.data, "")).read,
     )
     feedback = collect(
         lambda: chain.from_iterable(journal.read_object(storage, key) for key in objects),
@@ -148,12 +149,12 @@ def _write_version(config: Config, storage: Storage, prepared: Prepared, feedbac
     return key
 
 
-def _on_version(config: Config, folder: Path) -> Config:
+def _on_version(config: Config, prepared: Prepared, folder: Path) -> Config:
     """The same, on the rows of the version; nothing is promoted yet."""
     reference = str(folder / _HELD_OUT)  # recent requests that were not learned from
     return config.model_copy(
         update={
-            "data": as_stored(config.data, str(folder)),
+            "data": as_stored(prepared.data, str(folder)),
             "export": config.export.model_copy(update={"reference": reference}),
             "publish": config.publish.model_copy(update={"alias": None}),
         }

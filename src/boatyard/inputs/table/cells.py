@@ -3,10 +3,11 @@
 import math
 import re
 from collections.abc import Callable, Collection, Mapping
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Any, Literal
 
+from boatyard.inputs.dates import read_date
 from boatyard.inputs.texts import is_encodable, normal_form
 
 Kind = Literal["number", "category", "date", "truth"]
@@ -60,7 +61,7 @@ def _number(cell: Any) -> float | None:
     if not is_number and not (isinstance(cell, str) and _NUMBER.fullmatch(cell)):
         return None
     # an integer of hundreds of digits is compared, and would be no float
-    value = cell if isinstance(cell, int) else float(cell)
+    value: float = cell if isinstance(cell, int) else float(cell)
     return float(value) if abs(value) <= LARGEST else None
 
 
@@ -68,7 +69,7 @@ def _category(cell: Any) -> str | None:
     if isinstance(cell, bool):
         cell = str(cell).lower()
     elif isinstance(cell, int | float | Decimal):
-        cell = f"{cell:.15g}" if abs(cell) <= LARGEST else ""
+        cell = f"{cell:.15g}" if -LARGEST <= cell <= LARGEST else ""
     elif isinstance(cell, date):
         cell = cell.isoformat()
     return cell if isinstance(cell, str) and 0 < len(cell) <= LONGEST and is_encodable(cell) else None
@@ -76,14 +77,8 @@ def _category(cell: Any) -> str | None:
 
 def _date(cell: Any) -> str | None:
     """Of a time only the day."""
-    if isinstance(cell, str):
-        try:
-            cell = datetime.fromisoformat(cell)
-        except ValueError:
-            return None
-    if isinstance(cell, datetime):
-        cell = cell.date()
-    return cell.isoformat() if isinstance(cell, date) else None
+    day = read_date(cell)
+    return None if day is None else day.isoformat()
 
 
 def _truth(cell: Any) -> bool | None:

@@ -46,21 +46,9 @@ class Column:
     """Whether each training row has a value."""
 
     @cached_property
-    def codes(self) -> Mapping[str, int]:
+    def codes(self) -> Mapping[Value, int]:
         """Of the levels, from 1 on."""
         return {level: code for code, level in enumerate(self.levels, 1)}
-
-
-@dataclass(frozen=True)
-class EncodedRow:
-    """A row as a graph reads it."""
-
-    numbers: list[float]
-    categories: list[int]
-    missing: int
-    """How many of its values are missing."""
-    cost: int = 1
-    truncated: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,26 +88,19 @@ class Columns:
         """Of each of the `categories`, how many codes there are, 0 included."""
         return [len(self.columns[place].levels) + 1 for place in self.category_owners]
 
-    def encode(self, row: Row) -> EncodedRow:
-        """A number as it is, a date as year, month and days since 1970, a truth value as 0 or 1; NaN what is missing.
+    def arrays(self, row: Row) -> Feeds:
+        """`numbers`: a number as it is, a date as year, month and days since 1970, a truth value as 0 or 1.
 
-        A category as its code: 0 where it is missing, unknown or too rare to have one.
+        What is missing is NaN. `categories`: the codes, 0 where one is missing, unknown or too rare to have one.
         """
         numbers: list[float] = []
         categories: list[int] = []
         for column, value in zip(self.columns, row, strict=True):
             if column.kind == "category":
-                categories.append(0 if value is None else column.codes.get(value, 0))  # type: ignore[arg-type]
+                categories.append(column.codes.get(value, 0))
             else:
                 numbers += _numbers(column.kind, value)
-        return EncodedRow(numbers, categories, sum(value is None for value in row))
-
-    def collate(self, encoded: Sequence[EncodedRow]) -> Feeds:
-        """`numbers`, float64[rows, numbers], and `categories`, int64[rows, categories]."""
-        return {
-            NUMBERS: np.array([row.numbers for row in encoded], np.float64),
-            CATEGORIES: np.array([row.categories for row in encoded], np.int64),
-        }
+        return {NUMBERS: np.array(numbers, np.float64), CATEGORIES: np.array(categories, np.int64)}
 
     def write(self, folder: Path) -> None:
         """As `columns.json`."""

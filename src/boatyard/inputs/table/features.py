@@ -9,10 +9,12 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from boatyard.config.schema import Data
 from boatyard.inputs.protocol import Features
 from boatyard.inputs.table.cells import Kind
 from boatyard.inputs.table.columns import CATEGORIES, NUMBERS, Columns, Row
 from boatyard.inputs.table.facts import learn_columns
+from boatyard.inputs.table.rows import kinds_of
 
 MOST_ROWS = 100_000
 MOST_VALUES = 4_000_000
@@ -35,6 +37,11 @@ class TableFeatures:
     def features(self, *, rich: bool) -> tuple[Features, str]:  # noqa: ARG002 - there is one kind
         """The same, rich or not."""
         return _Matrix(self._kinds), "its columns, numbers standardised and categories one-hot"
+
+
+def simple_features(data: Data) -> TableFeatures:
+    """Of the columns that are read."""
+    return TableFeatures(kinds_of(data))
 
 
 class _Matrix:
@@ -63,5 +70,5 @@ class _Matrix:
 
 
 def _array(columns: Columns, rows: Sequence[Row]) -> Any:
-    feeds = columns.collate([columns.encode(row) for row in rows])
-    return np.hstack([feeds[NUMBERS], feeds[CATEGORIES]])
+    arrays = [columns.arrays(row) for row in rows]
+    return np.array([np.concatenate([each[NUMBERS], each[CATEGORIES]]) for each in arrays])

@@ -29,10 +29,11 @@ _NAMED_ID = re.compile(r"(^|[^a-z])(?i:id|pid|uuid|guid)$|[a-z]I[dD]$")
 class Found:
     """What the columns of some sources are.
 
-    `kinds`: by name, of those that are read, in their order. `left_out`: the others, each with the reason, which goes
-    on from the name. `missing`: by column, how often each word stood for a missing value.
+    `names`: of all columns. `kinds`: by name, of those that are read, in their order. `left_out`: the others, each with
+    the reason, which goes on from the name. `missing`: by column, how often each word stood for a missing value.
     """
 
+    names: set[str]
     kinds: dict[str, Kind]
     left_out: dict[str, str]
     missing: dict[str, Counter[str]]
@@ -60,9 +61,6 @@ def find_kinds(
             for name, cell in row.cells.items():
                 if name not in others:
                     seen.setdefault(name, _Cells()).add(cell, missing)
-    for name in given:
-        if name not in seen:
-            raise UserError(f"data.columns: there is no column {name!r}; there are {', '.join(map(repr, seen))}")
     left_out = {
         name: reason
         for name, cells in seen.items()
@@ -72,7 +70,7 @@ def find_kinds(
     for file, present in names.items():
         if present and (absent := kinds.keys() - present):
             raise UserError(f"{file}: column {min(absent)!r} is missing; data.drop leaves it out everywhere")
-    return Found(kinds, left_out, {name: cells.missing for name, cells in seen.items()})
+    return Found(set().union(*names.values()), kinds, left_out, {name: cells.missing for name, cells in seen.items()})
 
 
 @dataclass

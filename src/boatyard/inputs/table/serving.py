@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from boatyard.bundle.manifest import BundleError, Manifest
-from boatyard.inputs.protocol import Feeds, InvalidInput
+from boatyard.inputs.arrays import ArrayInput, EncodedArrays
+from boatyard.inputs.protocol import InvalidInput
 from boatyard.inputs.records import Record
 from boatyard.inputs.table import columns as of_table
 from boatyard.inputs.table.cells import LONGEST, Value, WrongCell, read_cell
-from boatyard.inputs.table.columns import Column, Columns, EncodedRow, Row, read_columns
+from boatyard.inputs.table.columns import Column, Columns, Row, read_columns
 from boatyard.journal import columns as journal
 
 FILES = (of_table.FILE,)
@@ -38,7 +39,7 @@ def request_schema(columns: Columns) -> dict[str, Any]:
     }
 
 
-class TableInput:
+class TableInput(ArrayInput):
     """The columns of a bundle."""
 
     measured = (journal.Column("missing", "the number of missing values"),)
@@ -62,19 +63,11 @@ class TableInput:
             raise InvalidInput("the input has no value: each column is missing")
         return row
 
-    def encode(self, rows: Sequence[Row]) -> list[EncodedRow]:
-        """Each by itself."""
-        return [self.columns.encode(row) for row in rows]
-
-    def collate(self, encoded: Sequence[EncodedRow]) -> Feeds:
+    def encode_row(self, row: Row) -> EncodedArrays:
         """`numbers` and `categories`."""
-        return self.columns.collate(encoded)
+        return EncodedArrays(self.columns.arrays(row), {"missing": sum(value is None for value in row)})
 
-    def measure(self, encoded: EncodedRow) -> dict[str, Any]:
-        """How many values are missing."""
-        return {"missing": encoded.missing}
-
-    def describe(self, rows: Sequence[Row], encoded: Sequence[EncodedRow]) -> dict[str, list[Any]]:  # noqa: ARG002
+    def describe(self, rows: Sequence[Row], encoded: Sequence[EncodedArrays]) -> dict[str, list[Any]]:  # noqa: ARG002
         """Each column but the dates; a category that is missing is "", a number NaN."""
         return {
             _described(column): [_description(column, value) for value in values]

@@ -13,8 +13,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from boatyard.config.schema import Model
-from boatyard.inputs.text import tokenizer
+from boatyard.config.schema import Data, Model
+from boatyard.inputs.text import serving, tokenizer
+from boatyard.inputs.text.rows import row_format
 from boatyard.inputs.text.serving import TextInput, padding_id
 from boatyard.inputs.text.settings import text_model
 
@@ -26,11 +27,16 @@ COST_UNIT = "tokens"
 _FACTS = "inputs.json"
 
 
-def make_inputs(model: Model, fields: Sequence[str], rows: Iterable[Sequence[str]], folder: Path) -> None:
+def make_inputs(model: Model, data: Data, rows: Iterable[Sequence[str]], folder: Path) -> None:
     """Write the tokenizer, learnt from `rows` or pretrained, and the limits under which it reads."""
     tokenizer.make_tokenizer(model, rows).save(str(folder / tokenizer.FILE))
-    facts = {"fields": list(fields), "max_tokens": text_model(model).max_tokens}
+    facts = {"fields": list(row_format(data).fields), "max_tokens": text_model(model).max_tokens}
     (folder / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
+
+
+def request_schema(fields: Sequence[str], folder: Path) -> dict[str, Any]:  # noqa: ARG001 - every input's signature
+    """Of texts as long as a server takes."""
+    return serving.request_schema(fields)
 
 
 def open_encoder(folder: Path) -> TextEncoder:

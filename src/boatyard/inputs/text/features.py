@@ -6,6 +6,7 @@ from typing import Any
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import FeatureUnion, make_union
 
+from boatyard.config.schema import Data
 from boatyard.inputs.protocol import Features
 
 Rows = Sequence[tuple[str, ...]]
@@ -51,7 +52,7 @@ class _Joined:
         return self._vectorizer.transform(_joined(rows))
 
 
-def simple_features() -> TextFeatures:
+def simple_features(data: Data) -> TextFeatures:  # noqa: ARG001 - every input's signature
     """Those of all texts."""
     return TextFeatures()
 

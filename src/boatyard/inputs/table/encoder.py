@@ -1,0 +1,44 @@
+"""Rows to the arrays that training reads, by the columns that training rows say of themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from boatyard.config.schema import Data, Model
+from boatyard.inputs.arrays import ArrayEncoder
+from boatyard.inputs.table import serving
+from boatyard.inputs.table.columns import CATEGORIES, NUMBERS, Row, read_columns
+from boatyard.inputs.table.facts import learn_columns
+from boatyard.inputs.table.rows import kinds_of, missing_words
+from boatyard.inputs.table.serving import TableInput
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def make_inputs(model: Model, data: Data, rows: Iterable[Row], folder: Path) -> None:  # noqa: ARG001 - see the contract
+    """Write `columns.json`."""
+    learn_columns(kinds_of(data), missing_words(data), rows).write(folder)
+
+
+def request_schema(fields: Sequence[str], folder: Path) -> dict[str, Any]:  # noqa: ARG001 - every input's signature
+    """With levels and ranges as examples and descriptions: others are taken too."""
+    return serving.request_schema(read_columns(folder))
+
+
+def open_encoder(folder: Path) -> TableEncoder:
+    """By `columns.json`."""
+    return TableEncoder(TableInput(read_columns(folder)))
+
+
+class TableEncoder(ArrayEncoder):
+    """Numbers stay as exact as they came: it is the network that makes them float32, once they are centred."""
+
+    def collate(self, items: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
+        """`numbers`, float64[rows, numbers], and `categories`, int64[rows, categories]."""
+        import torch
+
+        types = {NUMBERS: torch.float64, CATEGORIES: torch.int64}
+        return {name: torch.tensor([item[name] for item in items], dtype=type_) for name, type_ in types.items()}

@@ -1,0 +1,25 @@
+"""The part that learns. Torch and scikit-learn are loaded by what needs them: whoever prepares rows needs neither."""
+
+from boatyard.config.plugins import lazily
+
+__getattr__ = lazily(
+    __package__,
+    {
+        "SIZE_UNIT": "rows",
+        "open_sources": "rows",
+        "settle": "rows",
+        "row_format": "rows",
+        "content_key": "rows",
+        "group_key": "rows",
+        "size": "rows",
+        "unservable": "rows",
+        "show": "rows",
+        "request": "rows",
+        "limits": "rows",
+        "report_rows": "report",
+        "request_schema": "encoder",
+        "make_inputs": "encoder",
+        "open_encoder": "encoder",
+        "simple_features": "features",
+    },
+)
