@@ -75,7 +75,7 @@ def pipeline(context, override):
 
 @task(iterable=["override"], help=_OVERRIDES)
 def data(context, override):
-    """Read, check, split and tokenise the rows; write the data report."""
+    """Read, check, split and encode the rows; write the data report."""
     _module(context, "boatyard.data", *override)
 
 
@@ -143,7 +143,7 @@ def models(context):
 
 @task(iterable=["override"], help=_OVERRIDES)
 def stage(context, name, version, override):
-    """Hold a version's size, speed and accuracy against production's."""
+    """Compare a version's size, speed and score with production's."""
     _module(context, "boatyard.registry.staging", name, version, *override)
 
 

@@ -123,7 +123,7 @@ def _write(name: str, results: Results, command: str, commands: list[str], about
         "Validation rows are held out of train, and every choice was made on such; the test split was scored once for "
         "each seed. Accuracy is the mean over the seeds, with the lowest and the highest.",
         table(["", *results], rows, align="l" + "r" * len(results)),
-        "Each graph was asked every row alone, then in shuffled batches of 32: how many labels and how far scores "
+        "Each graph ran on every row alone, then on shuffled batches of 32: how many labels and how far scores "
         "depend on their neighbours.",
         "\n".join(f"    {line}" for line in [command, *commands]),
     ]

@@ -48,7 +48,7 @@ from boatyard.pipeline.run import run_pipeline
 from boatyard.tasks.protocol import OpenTask
 from boatyard.tasks.score import Score
 
-REFERENCE_ROWS, FEW_ROWS, ROWS = 5_000, 500, Settings.rows
+REFERENCE_ROWS, FEW_ROWS, ROWS = 5_000, 500, Settings().rows
 REFERENCES, DAYS, HOURLY_DAYS = 40, 90, 10
 """Nothing changes: so many references, and for how long one is looked at, each day or each hour."""
 STREAMS, MOST_DAYS = 30, 30
@@ -537,7 +537,7 @@ def write(facts: dict[str, Any]) -> list[str]:
             align="lrrrrrl",
         ),
         "- Of an intent that is tripled, each message comes three times as often as before. The intent is drawn by its "
-        "share. In 500 messages an intent of 77 is asked 6 or 7 times, give or take 3: three times as often is often "
+        "share. In 500 messages an intent of 77 occurs 6 or 7 times, give or take 3: three times as often is often "
         f"within chance. So the monitor draws {ROWS:,} rows where there are as many.\n"
         "- Typos: two neighbouring letters swapped in a third of a message's longer words, at least in one. Headlines "
         "are of news. The other languages are 32 sentences in Spanish and German, which come again and again.",

@@ -154,7 +154,7 @@ def write(facts: dict[str, Any]) -> list[str]:
         table(["", "Received", "Stored", "Missing", "Doubled", "Seconds"], rows, align="lrrrrr"),
         "- Boatyard's journal: the two share a storage. One is killed with kill -9 and started again twice, after "
         f"{' and '.join(f'{share:.0%}' for share in survived['killed_after_share'])} of the answers (drawn at random); "
-        f"{survived['broken_connections']} connections broke, and their clients asked again. What is stored, but was "
+        f"{survived['broken_connections']} connections broke, and their clients retried. What is stored, but was "
         "not received, was answered when the server died.\n"
         "- One CSV: a plain FastAPI app with the same model, which for each prediction reads the file, appends a row "
         f"and writes it back ([one_csv.py](../../benchmarks/servers/one_csv.py)).{unfinished}",

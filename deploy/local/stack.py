@@ -14,7 +14,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from boatyard.config.addresses import read_port
+from pydantic import Field
+
+from boatyard.config.environment import EnvironmentSettings, Port
 from boatyard.config.errors import UserError
 from boatyard.config.processes import ending_signals
 
@@ -36,23 +38,29 @@ class Part:
         return f"http://localhost:{self.port}"
 
 
+class Ports(EnvironmentSettings):
+    """Where each server listens."""
+
+    api: Port = Field(8000, validation_alias="API_PORT")
+    monitor: Port = Field(8001, validation_alias="MONITOR_PORT")
+    frontend: Port = Field(8501, validation_alias="FRONTEND_PORT")
+    prometheus: Port = Field(9090, validation_alias="PROMETHEUS_PORT")
+
+
 def parts() -> list[Part]:
-    """The servers, on ports from API_PORT, MONITOR_PORT, FRONTEND_PORT and PROMETHEUS_PORT. Raises UserError."""
+    """The servers, on the ports that the environment names. Raises UserError."""
+    ports = Ports.from_environment()
 
-    def module(name: str, default: int, *words: str) -> Part:
-        return Part(name, (sys.executable, "-m", f"boatyard.{name}", *words), _port(name, default))
+    def module(name: str, port: int, *words: str) -> Part:
+        return Part(name, (sys.executable, "-m", f"boatyard.{name}", *words), port)
 
-    api, monitor, frontend = module("api", 8000), module("monitor", 8001, "serve"), module("frontend", 8501)
+    api, frontend = module("api", ports.api), module("frontend", ports.frontend)
+    monitor = module("monitor", ports.monitor, "serve")
     if binary := shutil.which("prometheus"):
-        port = _port("prometheus", 9090)
         options = (f"--config.file={_configure(api, monitor)}", "--storage.tsdb.path=runs/prometheus/data")
-        command = (binary, *options, f"--web.listen-address=127.0.0.1:{port}")
-        return [api, monitor, frontend, Part("prometheus", command, port)]
+        command = (binary, *options, f"--web.listen-address=127.0.0.1:{ports.prometheus}")
+        return [api, monitor, frontend, Part("prometheus", command, ports.prometheus)]
     return [api, monitor, frontend]
-
-
-def _port(name: str, default: int) -> int:
-    return read_port(os.environ, default, f"{name.upper()}_PORT")
 
 
 def _configure(api: Part, monitor: Part) -> Path:

@@ -236,7 +236,7 @@ def _document() -> Schema:
     )
     served = SimpleNamespace(manifest=manifest, options_type=classification.Options, media_types={}, file_formats={})
     with TemporaryDirectory() as folder:
-        return describe(create_app(Settings(storage=folder)), cast(Predictor, served))
+        return describe(create_app(Settings(storage=folder, spool=folder)), cast(Predictor, served))
 
 
 def _monitor_document() -> Schema:

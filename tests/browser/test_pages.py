@@ -203,7 +203,7 @@ def test_drift_is_looked_for_until_the_alarm_rings_and_the_reports_before_stay(
     stack.ask(["ПЕРЕВОД ГДЕ МОЙ", "WHERE IS MY STOLEN CARD?!"] * 100)
     stack.ship()
     run.click()
-    expect(page.get_by_text("The alarm rings: the traffic is not")).to_be_visible(timeout=90_000)
+    expect(page.get_by_text("Alarm: the traffic differs from")).to_be_visible(timeout=90_000)
     report = httpx.get(f"{stack.monitor.url}/drift.json").json()
     drifted = [verdict for verdict in report["verdicts"] if verdict["drifted"]]
     assert len(drifted) > 1

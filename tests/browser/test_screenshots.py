@@ -142,7 +142,7 @@ def _look(root: Path) -> None:
     from boatyard.monitor.run import Monitor
     from boatyard.monitor.settings import Settings
 
-    monitor = Monitor(Settings(str(root), Reference("inbox")), days=2 * DAYS)
+    monitor = Monitor(Settings(storage=str(root), model=Reference("inbox")), days=2 * DAYS)
     for halves in reversed(range(2 * DAYS - 1)):
         monitor.run(datetime.now(UTC) - timedelta(days=halves / 2))
 

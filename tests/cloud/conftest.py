@@ -8,7 +8,7 @@ from buckets import BUCKET, serve_buckets
 from faults import FaultyProxy
 
 from boatyard.storage import Storage, open_storage
-from boatyard.storage import gcs as module
+from boatyard.storage import bucket as module
 
 
 @pytest.fixture(scope="session")

@@ -349,7 +349,7 @@ def test_gcloud_may_be_absent(google: Google, gcloud: Path, monkeypatch: pytest.
 def test_nobody_may_be_logged_in_to_gcloud(does: str, google: Google, gcloud: Path) -> None:  # noqa: ARG001
     gcloud.write_text(f"#!/bin/sh\n{does}\n")
     assert {name: (result.sentence, result.fix) for name, result in bad().items()} == {
-        "gcloud": ("nobody is logged in", "gcloud auth login")
+        "gcloud": ("it has no active account", "gcloud auth login")
     }
 
 

@@ -14,7 +14,7 @@ from faults import PASSING, Fault, FaultyProxy
 from boatyard import journal
 from boatyard.journal import Journal
 from boatyard.storage import AlreadyExists, Conflict, Storage, Unavailable
-from boatyard.storage import gcs as module
+from boatyard.storage import bucket as module
 
 pytestmark = pytest.mark.cloud
 

@@ -88,7 +88,7 @@ def test_a_job_is_leased_answered_chunk_by_chunk_and_ended(storage: Storage) -> 
     assert leases.renew(storage, job, "a"), "it has most of its time still"
     assert storage.read(f"jobs/{job.id}/lease.json") == held
     assert not leases.renew(storage, job, "b")
-    leases.give_back(storage, job, "a")
+    leases.release(storage, job, "a")
     assert leases.take(storage, job, "b")
     store.write_end(storage, job, End("finished"))
     store.write_end(storage, job, End("failed", "too late"))

@@ -266,7 +266,7 @@ def test_without_a_model_the_server_lives_and_says_why_it_is_not_ready(
         client.get("/model"),
         client.post("/predict", json={"text": "card"}),
     ):
-        assert_problem(response, 503, "no model 'inbox': none is published yet")
+        assert_problem(response, 503, "no model 'inbox'; there are none yet")
     assert "no model 'inbox'" in caplog.text
     assert client.get("/openapi.json").status_code == 200
     assert client.get("/models").json() == {"models": []}

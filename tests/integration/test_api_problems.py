@@ -61,7 +61,7 @@ JOB = "/jobs/20260101T000000Z-0123456789abcdef"
         (b'{"text": "a", "more": 1}', 422, "unknown field 'more'"),
         (b'{"inputs": []}', 422, "1 to 256 inputs, not 0"),
         (b'{"inputs": {}}', 422, "must be a list"),
-        (b'{"inputs": [{"text": "a"}], "text": "a"}', 422, "stands alone"),
+        (b'{"inputs": [{"text": "a"}], "text": "a"}', 422, "must be the only key"),
         (b'{"inputs": ["a"]}', 422, "must be an object"),
     ],
 )
@@ -254,12 +254,12 @@ def test_a_parameter_that_no_route_knows_is_refused_by_each(serve: Serve) -> Non
 @pytest.mark.parametrize(
     ("query", "said"),
     [
-        ("topk=1", "'topk' is unknown: did you mean 'top_k'"),
-        ("TOP-K=1", "did you mean 'top_k'"),
-        ("topk", "did you mean 'top_k'"),
-        ("modle=inbox", "did you mean 'model'"),
-        ("verbose=1", "known: model, top_k"),
-        ("X-Request-Timeout-Ms=5", "known: model, top_k"),
+        ("topk=1", "'topk' is unknown; did you mean top_k?"),
+        ("TOP-K=1", "did you mean top_k?"),
+        ("topk", "did you mean top_k?"),
+        ("modle=inbox", "did you mean model?"),
+        ("verbose=1", "there are: model, top_k"),
+        ("X-Request-Timeout-Ms=5", "there are: model, top_k"),
         ("top_k=1&top_k=2", "'top_k' is given 2 times"),
         ("model=inbox&model=inbox", "'model' is given 2 times"),
         ("top_k=1&" + "a" * 5000, "a{60}' is unknown"),
@@ -388,7 +388,7 @@ def test_who_waits_when_the_server_stops_is_told_so() -> None:
 
     start, body = run_as_served(stop())
     assert start["status"] == 503
-    assert b"the server stops" in body["body"]
+    assert b"the server stopped" in body["body"]
 
 
 def test_inputs_at_which_the_model_fails_are_named_and_fail_no_other_request(

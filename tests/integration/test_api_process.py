@@ -34,10 +34,10 @@ def test_settings_are_read_from_the_environment(tmp_path: Path) -> None:
         }
     )
     assert settings == Settings(
-        str(tmp_path),
-        Reference("news", "staging"),
-        "0.0.0.0",  # noqa: S104
-        9000,
+        storage=str(tmp_path),
+        model=Reference("news", "staging"),
+        host="0.0.0.0",  # noqa: S104
+        port=9000,
         spool=str(tmp_path / "spool"),
         journal_input="hashed",
         api_keys=(f"one:{'a' * 64}", f" two:{'b' * 64}"),

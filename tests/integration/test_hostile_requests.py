@@ -21,7 +21,7 @@ from problems import assert_problem
 from servers import ServerProcess
 from starlette.testclient import TestClient
 
-from boatyard.inputs.records import Unreadable, check_start
+from boatyard.inputs.lines import Unreadable, check_start
 from boatyard.inputs.texts import VISIBLE
 
 pytestmark = pytest.mark.integration

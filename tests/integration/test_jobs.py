@@ -31,9 +31,9 @@ pytestmark = pytest.mark.integration
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing waits for long."""
-    monkeypatch.setattr(leases, "FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(worker, "LOOK_SECONDS", 0.02)
-    monkeypatch.setattr(worker, "ROOM_SECONDS", 0.01)
+    monkeypatch.setattr(leases, "FIRST_BACKOFF", 0.001)
+    monkeypatch.setattr(worker, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(worker, "JOURNAL_SECONDS", 0.01)
 
 
 CSV, JSONL = {"content-type": "text/csv"}, {"content-type": "application/x-ndjson"}
@@ -194,7 +194,7 @@ def test_a_chunk_that_fails_each_time_fails_the_job_after_some_attempts(
     monkeypatch.setattr(store, "write_chunk", broken)
     reason = finished(client, submit(client, "text\ncard\n"), "failed")["reason"]
     assert len(tried) == leases.MOST_ATTEMPTS
-    assert reason == f"it did not get on, 5 times in a row: {said}"
+    assert reason == f"5 attempts in a row made no progress: {said}"
     waits = [record for record in caplog.records if "waits" in record.getMessage()]
     assert len(waits) == leases.MOST_ATTEMPTS
     assert {bool(record.exc_info) for record in waits} == {isinstance(failure, RuntimeError)}, "what can happen is said"
@@ -205,14 +205,14 @@ def test_a_job_that_takes_the_server_down_each_time_is_given_up(
     client: TestClient, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker.Worker, "wake", lambda _: None)
-    monkeypatch.setattr(worker, "LOOK_SECONDS", 60)
+    monkeypatch.setattr(worker, "POLL_SECONDS", 60)
     time.sleep(0.1)
     job = submit(client, "text\ncard\n")
     crashed = {"holder": "dead", "until": 0, "chunks": 0, "attempts": leases.MOST_ATTEMPTS}
     storage.write(f"jobs/{job}/lease.json", json.dumps(crashed).encode())
     monkeypatch.undo()
     client.app.state.worker.wake()  # type: ignore[attr-defined]
-    assert "the server ended meanwhile" in finished(client, job, "failed")["reason"]
+    assert "the server stopped during each of them" in finished(client, job, "failed")["reason"]
 
 
 def test_json_lines_are_taken_too(client: TestClient) -> None:
@@ -247,7 +247,7 @@ def test_a_job_keeps_the_version_that_it_was_submitted_to(
     client: TestClient, storage: Storage, publish: Publish, promoted: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker.Worker, "wake", lambda _: None)
-    monkeypatch.setattr(worker, "LOOK_SECONDS", 0.3)
+    monkeypatch.setattr(worker, "POLL_SECONDS", 0.3)
     job = submit(client, "text\ncard\n")
     registry.promote(storage, "inbox", publish(bias=(0, 0, 50)).version)
     time.sleep(0.1)

@@ -64,7 +64,7 @@ def ask(config: Config, said: Said, *, judged: bool = False) -> None:
 
 
 def look(config: Config) -> Findings:
-    return Monitor(MonitorSettings(config.paths.storage, parse_reference("plants")), days=1).run()[0]
+    return Monitor(MonitorSettings(storage=config.paths.storage, model=parse_reference("plants")), days=1).run()[0]
 
 
 def test_the_alarm_rings_for_what_is_new_and_clears_once_it_is_learned(config: Config) -> None:

@@ -99,7 +99,7 @@ def test_what_people_say_is_journalled_watched_and_learned(world: World, message
     kept = {line["id"] for line in journal.read(world.storage) if line["event"] == "prediction"}
     assert {answer["id"] for answer in answers} <= kept
 
-    settings = MonitorSettings(world.config.paths.storage, parse_reference("inbox"))
+    settings = MonitorSettings(storage=world.config.paths.storage, model=parse_reference("inbox"))
     findings, page = Monitor(settings, days=1).run()
     assert findings.quality.feedback == JUDGED
     assert findings.quality.score is not None

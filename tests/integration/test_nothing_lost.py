@@ -79,7 +79,7 @@ def test_without_room_for_the_journal_nothing_is_answered(tmp_path: Path, monkey
         return refused
 
     refused = served(tmp_path, use)
-    assert_problem(refused, 503, "cannot keep its journal")
+    assert_problem(refused, 503, "cannot write its journal")
     assert refused.headers["retry-after"] == "10"
 
 

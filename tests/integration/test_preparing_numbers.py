@@ -102,22 +102,35 @@ def test_rows_set_aside_come_with_the_reason_and_the_cell_as_it_was(tmp_path: Pa
     with rows.open("a") as file:
         file.write("a fern in pot number 0,99.5\n")
     prepared = prepare(config(tmp_path, rows, "data.on_bad_row=quarantine"))
-    assert sum(map(len, prepared.splits.values())) == len(PRICES) - 1
+    assert sum(map(len, prepared.splits.values())) == len(PRICES) + 1
     with (tmp_path / "reports/data/plants/quarantine.csv").open(newline="") as file:
         aside = {row["row"]: (row["target"], row["why"]) for row in csv.DictReader(file)}
     assert aside == {
         "82": ("1,000", "price holds '1,000'; expected a number such as 1234.5"),
         "83": ("", "price has no value; every row needs a number"),
-        "2": ("-1234567.89", "conflicting numbers for one content"),
-        "84": ("99.5", "conflicting numbers for one content"),
     }
 
 
-def test_large_numbers_that_differ_in_their_last_digit_are_shown_apart(tmp_path: Path) -> None:
-    rows = write_csv(tmp_path / "rows.csv", [*PRICES, 1234567])
+def test_equal_rows_may_have_different_numbers_and_a_warning_names_those_far_apart(tmp_path: Path) -> None:
+    prices = [1_000.0 + number for number in range(80)]
+    rows = write_csv(tmp_path / "rows.csv", prices)
     with rows.open("a") as file:
-        file.write("a fern in pot number 80,1234568\n")
-    with pytest.raises(UserError, match=r"row 83, column 'price': says 1234568, but the same content .* says 1234567"):
+        file.writelines(f"a fern in pot number {pot},{price}\n" for pot, price in ((5, 1_006), (7, 9_001), (7, 9_002)))
+    prepared = prepare(config(tmp_path, rows))
+    assert sorted(np.concatenate([prepared.targets(split) for split in prepared.splits])) == sorted(
+        [*prices, 1_006, 9_001, 9_002]
+    )
+    report = json.loads((tmp_path / "reports/data/plants/report.json").read_text())
+    assert [(issue["severity"], issue["row"], issue["message"]) for issue in report["issues"]] == [
+        ("warning", 84, "says 9002, but the same content in rows.csv row 9 says 1007")
+    ]
+
+
+def test_equal_rows_with_equal_numbers_are_duplicates(tmp_path: Path) -> None:
+    rows = write_csv(tmp_path / "rows.csv")
+    with rows.open("a") as file:
+        file.writelines(["a fern in pot number 80,3\n"] * 2)
+    with pytest.raises(UserError, match=r"rows\.csv, row 83: repeats rows\.csv row 82"):
         prepare(config(tmp_path, rows))
 
 

@@ -116,7 +116,7 @@ def test_what_an_operator_promotes_while_versions_are_compared_stays(
     monkeypatch.setattr("boatyard.pipeline.publish.served_score", slow)
     published = publish_bundle(config, prepared, sealed())
     assert published.refusal is not None
-    assert f"it points at {chosen} now, and not at {bad}" in published.refusal
+    assert f"it now points at {chosen}, not at {bad}" in published.refusal
     assert published.reference == Reference("inbox", published.bundle.manifest.version)
     assert production(storage) == chosen
 
@@ -158,7 +158,7 @@ def test_what_an_operator_promotes_while_a_better_model_is_trained_stays(
     outcome = retrain(config)
     assert all(comparison.better for comparison in outcome.comparisons)
     assert outcome.refusal is not None
-    assert f"it points at {chosen} now, and not at {bad}" in outcome.refusal
+    assert f"it now points at {chosen}, not at {bad}" in outcome.refusal
     assert production(storage) == chosen
 
 

@@ -60,7 +60,7 @@ def test_an_alias_moves_only_from_the_version_that_is_expected(
     for words in (["promote", "inbox", second], ["rollback", "inbox"]):
         assert main([*words, f"--expected={second}"]) == 2
         assert main([*words, "--expected=none"]) == 2
-    assert f"points at {first} now, and not at {second}" in capsys.readouterr().err
+    assert f"points at {first}, not at {second}" in capsys.readouterr().err
     assert registry.aliases(storage, "inbox") == {"production": first}
     assert main(["promote", "inbox", second, f"--expected={first}"]) == 0
     assert registry.aliases(storage, "inbox") == {"production": second}

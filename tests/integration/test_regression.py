@@ -18,7 +18,13 @@ from boatyard.storage import Storage
 
 pytestmark = pytest.mark.integration
 
-ANSWER = {"value": 5.0, "low": 2.5, "high": 7.5, "unit": "EUR"}  # to "iban iban", with two special tokens worth 0
+ANSWER = {
+    "value": 5.0,
+    "low": 2.5,
+    "high": 7.5,
+    "level": 0.9,
+    "unit": "EUR",
+}  # to "iban iban", with two special tokens worth 0
 
 
 @pytest.fixture
@@ -40,6 +46,7 @@ def test_its_description_is_what_it_takes_and_answers(client: TestClient) -> Non
     operation = document["paths"]["/predict"]["post"]
     assert [parameter["name"] for parameter in operation["parameters"]] == [
         "model",
+        "level",
         "X-Request-Timeout-Ms",
         "X-API-Key",
     ]
@@ -54,7 +61,7 @@ def test_its_description_is_what_it_takes_and_answers(client: TestClient) -> Non
 
 def test_an_option_of_another_task_is_refused(client: TestClient) -> None:
     refused = client.post("/predict?top_k=3", json={"text": "fee"})
-    assert_problem(refused, 422, "'top_k' is unknown; known: model")
+    assert_problem(refused, 422, "'top_k' is unknown; there are: level, model")
 
 
 @pytest.mark.parametrize("right", ["4.5", None, True, [4.5], 1e16, 10**400])

@@ -70,9 +70,8 @@ def test_its_manifest_card_and_report_name_its_error_beside_the_baselines(world:
     assert manifest.accepted is not None
     assert (manifest.accepted.name, manifest.accepted.higher_is_better) == ("mean_absolute_error", False)
     assert manifest.metrics.baseline_name == "TF-IDF, ridge"
-    margin = manifest.target["margin"]
-    assert margin > 0
-    assert f"plus {margin:.4f}" in (folder / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert sorted(manifest.target["quantiles"]) == manifest.target["quantiles"]
+    assert "truth of 90% of validation rows" in (folder / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "| Interval coverage |" in (folder / "report.md").read_text(encoding="utf-8")
     assert {"answers.png", "residuals.png"} <= manifest.files.keys()
 

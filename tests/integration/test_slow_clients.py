@@ -139,7 +139,7 @@ def test_a_body_that_nobody_reads_any_more_does_not_hold_the_connection(port: in
 
 
 def test_a_file_may_take_long_but_not_pause_for_long(port: int, storage: Storage) -> None:
-    refused(port, [post("/jobs", 100, "text/csv"), b"text\n"], 408, "nothing of the body came for 1 seconds")
+    refused(port, [post("/jobs", 100, "text/csv"), b"text\n"], 408, "no part of the body arrived for 1 seconds")
     assert storage.list("jobs/") == []
 
     content = b"text\nmy card was stolen"
@@ -237,7 +237,7 @@ def test_what_follows_a_request_at_once_and_is_none_does_not_cost_it_its_answer(
 
 def test_who_wants_a_tunnel_is_told_that_there_is_none(port: int) -> None:
     for target in (b"example.com:443", b"/healthz"):
-        refused(port, [b"CONNECT %b HTTP/1.1\r\nhost: x\r\n\r\nanything" % target], 501, "no proxy")
+        refused(port, [b"CONNECT %b HTTP/1.1\r\nhost: x\r\n\r\nanything" % target], 501, "not a proxy")
 
 
 def test_head_gets_the_head_alone_and_the_connection_goes_on(port: int) -> None:

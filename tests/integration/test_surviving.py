@@ -146,7 +146,7 @@ def test_a_torn_or_changed_checkpoint_is_passed_over_with_a_warning(
     flipped.write_bytes(bytes([1, *range(1, 256)]))
 
     assert checkpoints.newest() == tmp_path / "checkpoint-1"
-    assert "checkpoint-3 is torn: it has no checkpoint.json" in caplog.text
+    assert "checkpoint-3 is incomplete: it has no checkpoint.json" in caplog.text
     assert "checkpoint-2 was changed: model.safetensors differs from its checksum" in caplog.text
 
 
@@ -199,7 +199,7 @@ def test_a_full_disk_ends_the_run_with_one_sentence_and_leaves_the_checkpoint_be
     (folder,) = kept.glob("plants/*/checkpoints")
     checkpoints = Checkpoints(folder, keep=None)
     last = checkpoints.steps()[-1]
-    assert f"the one of step {last} is whole" in said
+    assert f"the one of step {last} is intact" in said
     assert checkpoints.newest() == folder / f"checkpoint-{last}"
 
 

@@ -141,7 +141,7 @@ def test_a_baseline_that_fails_is_the_most_frequent_label_and_says_so(
 
 def test_a_ridge_learns_what_words_are_worth() -> None:
     rows = [(f"{word} number {number}",) for number in range(20) for word in ("cheap", "dear")]
-    fitted = regression.fit_baseline(features.simple_features(), rows, np.tile([1.0, 100.0], 20), {}, 0)
+    fitted = regression.fit_baseline(features.simple_features(), rows, np.tile([1.0, 100.0], 20), {"log": False}, 0)
     cheap, dear = fitted.outputs([("a cheap one",), ("a dear one",)])["value"]
     assert cheap < 40
     assert dear > 60

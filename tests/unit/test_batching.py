@@ -204,7 +204,7 @@ def test_rows_at_which_the_model_fails_are_named_and_fail_nobody_elses(
     serve(use)
     assert len(model.runs) <= 2 + 2 * 2 * 4, "by halves, not one by one"
     assert "broken" not in caplog.text, "what a client sent is in no log"
-    assert caplog.text.count("fails at a row: RuntimeError") == 2
+    assert caplog.text.count("fails on a row: RuntimeError") == 2
 
 
 def test_a_model_that_fails_at_its_own_example_fails_the_run_and_blames_no_row(model: Gated) -> None:

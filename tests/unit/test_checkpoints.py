@@ -65,7 +65,7 @@ def test_no_step_waits_for_a_copy_and_the_end_waits_for_the_newest(tmp_path: Pat
 
 
 def test_a_copy_that_fails_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_FIRST_PAUSE", 0.0)
+    monkeypatch.setattr(module, "_FIRST_BACKOFF", 0.0)
     mirror = Mirror(Broken(tmp_path / "stored", failures=2), "run", keep=None)
     checkpoints = Checkpoints(tmp_path / "here", keep=None, mirror=mirror)
     write(checkpoints, 1)
@@ -74,7 +74,7 @@ def test_a_copy_that_fails_is_tried_again(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_storage_that_stays_away_is_told_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_FIRST_PAUSE", 0.0)
+    monkeypatch.setattr(module, "_FIRST_BACKOFF", 0.0)
     mirror = Mirror(Broken(tmp_path / "stored", failures=99), "run", keep=None)
     checkpoints = Checkpoints(tmp_path / "here", keep=None, mirror=mirror)
     write(checkpoints, 1)

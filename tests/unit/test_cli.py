@@ -144,7 +144,7 @@ def test_a_full_disk_is_one_sentence_whatever_a_library_makes_of_it(
     library: Callable[[], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("data", "", lambda _: library(), []) == 2
-    told = "no space left on device: make room and run the same command again to go on"
+    told = "no space left on device: free some space and run the same command again to resume"
     assert capsys.readouterr().err == f"data: {told}\n"
 
 

@@ -6,6 +6,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from bundles import VALUES
 from evidently import DataDefinition, Dataset, Report
 from evidently.metrics import ValueDrift
 
@@ -16,7 +17,6 @@ from boatyard.monitor.looks import DAILY
 from boatyard.monitor.results import Verdict
 from boatyard.monitor.statistics import Permutations, judge
 from boatyard.tasks.classification.serving import Classification
-from boatyard.tasks.regression.serving import Regression
 
 pytestmark = pytest.mark.unit
 
@@ -28,7 +28,7 @@ INPUT = [
     Column("language", "the language that is guessed", category=True),
 ]
 COLUMNS = [*Classification(LABELS).columns, *INPUT]
-NUMBERS = [*Regression(1.0, [], None).columns, *INPUT]
+NUMBERS = [*VALUES.columns, *INPUT]
 PERMUTATIONS = 400
 LABEL = DataDefinition(categorical_columns=["label"])
 

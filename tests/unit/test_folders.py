@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from boatyard.config.compose import load_config
-from boatyard.storage.folders import clear_up, replacing, standing
-from boatyard.storage.outputs import bring_back, keep
+from boatyard.storage.folders import clean_up, recovered, replacing
+from boatyard.storage.outputs import keep_output, restore_outputs
 from boatyard.train.checkpoints import Checkpoints
 
 pytestmark = pytest.mark.unit
@@ -63,7 +63,7 @@ def test_at_whatever_step_a_process_dies_the_old_or_the_new_is_whole(tmp_path: P
         folder = tmp_path / f"{step}" / "report"
         replace(folder, "old")
         came_there = dying(lambda folder=folder: replace(folder, "new"), step)  # type: ignore[misc]
-        assert content(standing(folder)) == ("old" if step < 2 else "new")
+        assert content(recovered(folder)) == ("old" if step < 2 else "new")
         replace(folder, "newer")
         assert content(folder) == "newer"
         replace(folder, "newest")
@@ -80,9 +80,9 @@ def test_what_was_half_removed_is_never_put_back(tmp_path: Path) -> None:
         folder = tmp_path / f"{step}" / "report"
         replace(folder, "old")
         dying(lambda folder=folder: replace(folder, "new"), step)  # type: ignore[misc]
-        standing(folder)
+        recovered(folder)
         shutil.rmtree(folder)
-        if standing(folder).exists():
+        if recovered(folder).exists():
             assert content(folder) == "old"
 
 
@@ -116,7 +116,7 @@ def test_processes_that_replace_one_folder_at_once_leave_one_of_theirs(tmp_path:
     for process in processes:
         process.join(60)
     assert [process.exitcode for process in processes] == [0, 0, 0]
-    assert content(standing(folder)) in "xyz"
+    assert content(recovered(folder)) in "xyz"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
@@ -126,12 +126,12 @@ def test_what_dvc_keeps_is_brought_back_after_a_crash(tmp_path: Path) -> None:
     network = tmp_path / "runs" / "inbox" / "0b1c" / "network"
     network.mkdir(parents=True)
     write(network, "old")
-    keep(config, "network", network)
+    keep_output(config, "network", network)
     write(network, "new")
-    assert dying(lambda: keep(config, "network", network), 1)
+    assert dying(lambda: keep_output(config, "network", network), 1)
     assert not (tmp_path / "outputs" / "network").exists()
     shutil.rmtree(network)
-    bring_back(config)
+    restore_outputs(config)
     assert content(network) == "old"
 
 
@@ -156,5 +156,5 @@ def test_clearing_up_leaves_everything_else(tmp_path: Path) -> None:
     replace(tmp_path / "report", "whole")
     (tmp_path / ".report-x1").mkdir()
     (tmp_path / ".report.lock").touch()
-    clear_up(tmp_path)
+    clean_up(tmp_path)
     assert sorted(file.name for file in tmp_path.iterdir()) == [".report.lock", "report"]

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.unit
 WIDTH = 6
 TARGETS: dict[str, dict[str, Any]] = {
     "classification": {"labels": ["berth", "fuel", "repair"]},
-    "regression": {"mean": 250_000.0, "std": 40_000.0},
+    "regression": {"log": False, "mean": 250_000.0, "std": 40_000.0},
 }
 
 
@@ -99,29 +99,59 @@ def test_features_that_are_all_the_same_start_a_regression_at_the_mean() -> None
 def test_a_regression_learns_a_line_whatever_the_unit() -> None:
     head, read = new_head("regression"), features(200)
     optimizer = torch.optim.Adam(head.parameters(), lr=0.05)
-    before = head.loss(head(read), prices(read)).item()
     for _ in range(200):
         optimizer.zero_grad()
         head.loss(head(read), prices(read)).backward()
         optimizer.step()
-    assert head.loss(head(read), prices(read)).item() < before / 100
     assert (head(read)["value"] - prices(read)).abs().mean() < 4_000
 
 
 def test_an_outlier_pulls_no_harder_than_a_row_one_deviation_off() -> None:
     def pull(error: float) -> float:
-        raw = {"value": torch.tensor([250_000.0], requires_grad=True)}
+        standard = torch.tensor([0.0], requires_grad=True)
+        raw = {"standard": standard, "log_spread": torch.zeros(1)}
         new_head("regression").loss(raw, torch.tensor([250_000 + error])).backward()
-        assert raw["value"].grad is not None
-        return float(raw["value"].grad.abs())
+        assert standard.grad is not None
+        return float(standard.grad.abs())
 
     assert pull(4e9) == pytest.approx(pull(40_000.0))
     assert pull(10_000.0) == pytest.approx(pull(40_000.0) / 4)
 
 
 def test_a_target_that_never_varies_makes_no_number_infinite() -> None:
-    head: Any = built("regression", {"mean": 5.0, "std": 0.0})
+    head: Any = built("regression", {"log": False, "mean": 5.0, "std": 0.0})
     assert torch.isfinite(head.loss(head(features(3)), torch.full((3,), 5.0)))
+
+
+def test_a_regression_learns_how_far_off_it_is_without_moving_its_values_for_it() -> None:
+    head, read = new_head("regression"), features(400)
+    noise = torch.randn(400, generator=torch.Generator().manual_seed(2)) * 40_000 * read[:, 0].abs() / 3
+    optimizer = torch.optim.Adam(head.spread.parameters(), lr=0.05)
+    for _ in range(400):
+        optimizer.zero_grad()
+        raw = head(read)
+        targets = raw["value"].detach() + noise
+        head.loss(raw, targets).backward()
+        optimizer.step()
+    _, spread = (output.detach() for output in head.served(head(read)))
+    calm, wild = read[:, 0] < 2.5, read[:, 0] > 3.5
+    assert spread[wild].mean() / spread[calm].mean() == pytest.approx(
+        float(noise[wild].abs().mean() / noise[calm].abs().mean()), rel=0.2
+    )
+    of_spread = torch.randn(8, WIDTH, requires_grad=True)
+    head(of_spread)["log_spread"].sum().backward()
+    assert of_spread.grad is None
+
+
+def test_targets_that_are_learnt_as_logarithms_are_answered_in_their_unit() -> None:
+    head: Any = built("regression", {"log": True, "mean": 12.0, "std": 0.4})
+    read = features(300)
+    targets = torch.exp(12 + 0.1 * (read - 3).sum(1))
+    head.start_at(read, targets)
+    value, spread = head.served(head(read))
+    assert (value / targets).log().abs().max() < 0.1
+    assert 0 < spread.max() < 0.1, "on the scale of the logarithms"
+    assert torch.isfinite(head(1e9 * read)["value"]).all()
 
 
 @pytest.mark.parametrize("name", ["classification", "regression"])
@@ -136,12 +166,12 @@ def test_divergence_is_none_between_equal_readings_and_the_same_both_ways(name: 
 def test_a_divergence_does_not_depend_on_the_unit() -> None:
     weights = nn.Linear(WIDTH, 1).state_dict()
 
-    def divergence(target: dict[str, float]) -> float:
-        head: Any = built("regression", target)
+    def divergence(mean: float, std: float) -> float:
+        head: Any = built("regression", {"log": False, "mean": mean, "std": std})
         head.linear.load_state_dict(weights)
         return float(head.divergence(head(features(5)), head(features(5) + 1)).detach())
 
-    assert divergence({"mean": 0.0, "std": 1.0}) == pytest.approx(divergence({"mean": 9e5, "std": 3e4}), rel=1e-3)
+    assert divergence(0.0, 1.0) == pytest.approx(divergence(9e5, 3e4), rel=1e-3)
 
 
 def test_errors_on_validation_are_in_the_targets_unit() -> None:

@@ -417,7 +417,7 @@ def test_one_segment_that_cannot_be_shipped_does_not_hold_up_the_others(storage:
 
 
 def test_closing_does_not_sit_out_a_pause(spool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spool_module, "_FIRST_PAUSE", 60)
+    monkeypatch.setattr(spool_module, "_FIRST_BACKOFF", 60)
     storage = Failing(tmp_path / "storage")
     journal = Journal(storage, spool, segment_bytes=1)
     journal.append([{"id": 1}])
@@ -649,7 +649,7 @@ def test_what_is_removed_from_the_spool_is_made_anew_and_no_line_is_lost(
 def test_it_is_noticed_where_nothing_is_appended(
     storage: Storage, spool: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spool_module, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(spool_module, "CHECK_SECONDS", 0.05)
     journal = Journal(storage, spool)
     journal.append([{"id": 0}])
     remove_at_once(spool)
@@ -663,7 +663,7 @@ def test_it_is_noticed_where_nothing_is_appended(
 
 
 def test_a_lock_never_looks_old(storage: Storage, spool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spool_module, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(spool_module, "CHECK_SECONDS", 0.02)
     journal = Journal(storage, spool)
     lock = spool / journal.instance / ".lock"
     os.utime(lock, (0, 0))

@@ -26,9 +26,9 @@ def test_one_at_a_time_holds_a_job(storage: Storage, job: Job) -> None:
     assert attempts(storage, job, "b") is None
     assert leases.renew(storage, job, "a")
     assert not leases.renew(storage, job, "b")
-    leases.give_back(storage, job, "b")
+    leases.release(storage, job, "b")
     assert leases.renew(storage, job, "a"), "who has no lease gives none back"
-    leases.give_back(storage, job, "a")
+    leases.release(storage, job, "a")
     assert not leases.renew(storage, job, "a")
     assert attempts(storage, job, "b") == 1
 
@@ -36,14 +36,14 @@ def test_one_at_a_time_holds_a_job(storage: Storage, job: Job) -> None:
 def test_attempts_count_that_ended_without_a_word_or_with_a_failure(
     storage: Storage, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leases, "FIRST_PAUSE", 0)
+    monkeypatch.setattr(leases, "FIRST_BACKOFF", 0)
     monkeypatch.setattr(leases, "LEASE_SECONDS", 0)  # as if it were over
     assert [attempts(storage, job) for _ in range(3)] == [1, 2, 3], "killed each time"
-    leases.give_back(storage, job, "a", "the storage is away")
+    leases.release(storage, job, "a", "the storage is away")
     lease = leases.take(storage, job, "b")
     assert lease is not None
     assert (lease.attempts, lease.why) == (4, "the storage is away")
-    leases.give_back(storage, job, "b")
+    leases.release(storage, job, "b")
     assert attempts(storage, job) == 4, "a server that was stopped is no failure"
     store.write_chunk(storage, job, Progress(1, 1, 0, 10), [{"row": 1}])
     assert attempts(storage, job) == 1, "it got on"
@@ -54,7 +54,7 @@ def test_after_each_failure_a_job_waits_longer(storage: Storage, job: Job, monke
     monkeypatch.setattr(leases, "time", lambda: now)
     for pause in (5, 20, 80, 320):
         assert attempts(storage, job) is not None
-        leases.give_back(storage, job, "a", "it failed")
+        leases.release(storage, job, "a", "it failed")
         now += pause - 1
         assert attempts(storage, job) is None
         now += 1

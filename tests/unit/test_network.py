@@ -26,7 +26,7 @@ pytestmark = pytest.mark.unit
 ROWS = [("the slip is taken",), ("fuel",), ("who repairs a torn sail on a sunday morning",), ("a berth for the night",)]
 TARGETS: dict[str, dict[str, Any]] = {
     "classification": {"labels": ["berth", "fuel", "repair"]},
-    "regression": {"mean": 100.0, "std": 20.0},
+    "regression": {"log": False, "mean": 100.0, "std": 20.0},
 }
 (MOORINGS,) = (Path(__file__).parents[1] / "fixtures/format-1/storage/models/moorings").glob("[0-9]*")
 SMALL = (
@@ -83,8 +83,8 @@ def test_the_same_seed_makes_the_same_network_and_another_seed_another(encoded: 
 
 def test_a_loss_is_there_where_targets_are_and_its_division_is_left_to_trainer(encoded: Encoded) -> None:
     network = new_network(config("regression"), TARGETS["regression"], encoded)
-    assert network(**batch(encoded)).keys() == {"value"}
-    assert list(network(**batch(encoded), labels=torch.ones(4))) == ["loss", "value"]
+    assert network(**batch(encoded)).keys() == {"value", "standard", "log_spread"}
+    assert list(network(**batch(encoded), labels=torch.ones(4)))[:2] == ["loss", "value"]
     assert network.accepts_loss_kwargs is False
 
 
@@ -102,15 +102,14 @@ def test_outputs_come_by_name_and_in_the_rows_order_however_they_are_batched(tas
 def test_the_graph_answers_as_the_network_does(encoded: Encoded, tmp_path: Path) -> None:
     import onnxruntime as ort
 
+    names = ["value", "spread", "embedding"]
     network = new_network(config("regression"), TARGETS["regression"], encoded)
     expected = [output.detach().numpy() for output in Served(network)(**batch(encoded))]
-    inputs.training("text").export_graph(
-        Served(network), batch(encoded), ["value", "embedding"], tmp_path / "model.onnx"
-    )
+    inputs.training("text").export_graph(Served(network), batch(encoded), names, tmp_path / "model.onnx")
     session = ort.InferenceSession(tmp_path / "model.onnx")
     feeds = {node.name: batch(encoded).get(node.name, torch.zeros(0)).numpy() for node in session.get_inputs()}
     feeds["token_type_ids"] = np.zeros_like(feeds["input_ids"])
-    for ours, theirs in zip(expected, session.run(["value", "embedding"], feeds), strict=True):
+    for ours, theirs in zip(expected, session.run(names, feeds), strict=True):
         assert theirs == pytest.approx(ours, rel=1e-3, abs=1e-4)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from boatyard.config.compose import load_config
 from boatyard.config.schema import Config
-from boatyard.storage.outputs import bring_back, keep
+from boatyard.storage.outputs import keep_output, restore_outputs
 
 pytestmark = pytest.mark.unit
 
@@ -37,10 +37,10 @@ def test_another_machine_gets_every_folder_at_the_place_that_its_fingerprint_giv
     inputs = write(rows / "inputs-77", train="tokens")
     write(rows / "inputs-88", train="of another model")
     network = write(Path(config.paths.runs, "inbox", "0b1c", "network"), weights="w")
-    keep(config, "inputs", inputs)
-    keep(config, "rows", rows)
-    keep(config, "network", network)
-    bring_back(machine(tmp_path, "there"))
+    keep_output(config, "inputs", inputs)
+    keep_output(config, "rows", rows)
+    keep_output(config, "network", network)
+    restore_outputs(machine(tmp_path, "there"))
     found = {
         file.relative_to(tmp_path / "there").as_posix(): file.read_text()
         for file in (tmp_path / "there").rglob("*")
@@ -55,16 +55,16 @@ def test_another_machine_gets_every_folder_at_the_place_that_its_fingerprint_giv
 
 def test_what_lies_there_already_stays(config: Config) -> None:
     network = write(Path(config.paths.runs, "inbox", "0b1c", "network"), weights="w")
-    keep(config, "network", network)
+    keep_output(config, "network", network)
     (network / "weights").write_text("touched")
-    bring_back(config)
+    restore_outputs(config)
     assert (network / "weights").read_text() == "touched"
 
 
 def test_the_name_holds_the_newest_and_nothing_of_the_one_before(config: Config, tmp_path: Path) -> None:
     run = Path(config.paths.runs, "inbox", "0b1c")
-    keep(config, "bundle", write(run / "bundle-1", model="one", extra="more"), {"accuracy": 0.5})
-    keep(config, "bundle", write(run / "bundle-2", model="two"), {"accuracy": 0.75})
+    keep_output(config, "bundle", write(run / "bundle-1", model="one", extra="more"), {"accuracy": 0.5})
+    keep_output(config, "bundle", write(run / "bundle-2", model="two"), {"accuracy": 0.75})
     outputs = tmp_path / "outputs"
     assert [file.name for file in (outputs / "bundle" / "content").iterdir()] == ["model"]
     assert (outputs / "bundle" / "place").read_text() == "inbox/0b1c/bundle-2\n"
@@ -73,5 +73,7 @@ def test_the_name_holds_the_newest_and_nothing_of_the_one_before(config: Config,
 
 def test_without_such_a_folder_nothing_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    keep(load_config(), "network", write(tmp_path / "runs" / "inbox" / "0b1c" / "network", weights="w"), {"loss": 1})
+    keep_output(
+        load_config(), "network", write(tmp_path / "runs" / "inbox" / "0b1c" / "network", weights="w"), {"loss": 1}
+    )
     assert [folder.name for folder in tmp_path.iterdir()] == ["runs"]

@@ -70,7 +70,7 @@ def test_rows_that_are_no_file_are_refused_because_dvc_could_not_follow_them(tmp
             "train.adam_beta2=abc: input should be a valid number, unable to parse string as a number",
         ),
         ("seed: 42", "seed: 42\n  output_dir: x", "train.output_dir is set by boatyard itself and cannot be given"),
-        ("input: text", "input: text\n  inptu: text", "data.inptu='text': extra inputs are not permitted"),
+        ("input: text", "input: text\n  inptu: text", "unknown key data.inptu; did you mean data.input?"),
         ("input: text", "kind: text", "data.kind is now data.input"),
         ("path: data/raw/inbox.csv", "path: ???", "data.path must be given: add data.path=..."),
     ],

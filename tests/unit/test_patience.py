@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from boatyard.api import requests
 from boatyard.api.problems import Problem
-from boatyard.api.requests import patiently
+from boatyard.api.requests import with_deadline
 
 pytestmark = pytest.mark.unit
 
@@ -28,7 +28,7 @@ class Client:
 
 def wait(client: Client, seconds: float, answer: "asyncio.Future[str] | None" = None) -> Awaitable[str]:
     never: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    return patiently(cast(Request, client), answer or never, seconds)
+    return with_deadline(cast(Request, client), answer or never, seconds)
 
 
 def test_past_its_time_each_of_many_requests_gets_504_although_timers_fire_early() -> None:

@@ -113,7 +113,9 @@ def test_a_number_is_answered_with_its_interval(tmp_path: Path) -> None:
     write_regression_bundle(tmp_path)
     predictor = Predictor(open_bundle(tmp_path))
     (prediction,) = predictor.answer(rows(predictor, ["iban iban"]))
-    assert prediction.answer == {"value": 5.0, "low": 2.5, "high": 7.5, "unit": "EUR"}
+    assert prediction.answer == {"value": 5.0, "low": 2.5, "high": 7.5, "level": 0.9, "unit": "EUR"}
+    (wider,) = predictor.answer(rows(predictor, ["iban iban"]), predictor.options_type(level=0.99))
+    assert (wider.answer["low"], wider.answer["high"]) == pytest.approx((5 - 2.75, 5 + 2.75))
     assert [column.name for column in predictor.columns] == ["value", "length"]
 
 
@@ -184,9 +186,12 @@ def test_labels_that_cannot_be_answered_with_are_refused(tmp_path: Path, target:
 @pytest.mark.parametrize(
     ("changes", "where"),
     [
-        ({"margin": None}, "margin"),
-        ({"margin": -1.0}, "margin"),
-        ({"margin": float("nan")}, "margin"),
+        ({"quantiles": None}, "quantiles"),
+        ({"quantiles": [1.0] * 98}, "quantiles"),
+        ({"quantiles": [-1.0] * 99}, r"quantiles\.0"),
+        ({"quantiles": [float("nan")] * 99}, r"quantiles\.0"),
+        ({"quantiles": [2.0, 1.0] * 49 + [3.0]}, "quantiles"),
+        ({"log": None}, "log"),
         ({"buckets": ["1"]}, r"buckets\.0"),
         ({"buckets": [10.0, 1.0]}, "buckets"),
         ({"unit": 5}, "unit"),

@@ -9,8 +9,9 @@ from boatyard.api.jobs import store
 from boatyard.api.jobs.store import Job, JobFailed, Submission
 from boatyard.api.problems import Problem
 from boatyard.api.requests import parse_question, parse_raw
+from boatyard.inputs.lines import Unreadable
 from boatyard.inputs.protocol import InvalidInput, OpenInput
-from boatyard.inputs.records import Record, Unreadable
+from boatyard.inputs.records import Record
 from boatyard.storage import Storage
 
 pytestmark = pytest.mark.unit

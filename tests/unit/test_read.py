@@ -103,7 +103,7 @@ def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path, name: str, c
         ("x.csv", "topic,body\na,fine\na,one, two\n", 3, "has 3 cells where the header names 2"),
         ("x.csv", "body,topic\nalone\n", 2, "has 1 cell where the header names 2"),
         ("x.jsonl", '{"body": "a", "topic": "b"}\n{"body', 2, "is not JSON"),
-        ("x.jsonl", '[1]\n{"body": "a", "topic": "b"}\n', 1, "is JSON, but no object"),
+        ("x.jsonl", '[1]\n{"body": "a", "topic": "b"}\n', 1, "is JSON, but not an object"),
     ],
 )
 def test_a_malformed_row_comes_with_its_number_and_text_and_does_not_end_the_file(

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from boatyard.inputs.records import MOST_BYTES, MOST_LINES, Format, Record, Unreadable, read_records
+from boatyard.inputs.lines import MOST_BYTES, Unreadable
+from boatyard.inputs.records import MOST_LINES, Format, Record, read_records
 
 pytestmark = pytest.mark.unit
 
@@ -194,8 +195,8 @@ def test_the_header_is_trimmed_and_composed() -> None:
     ("line", "wrong"),
     [
         ("nonsense", "is not JSON"),
-        ('["card"]', "is JSON, but no object: it is a list"),
-        ("7", "is JSON, but no object"),
+        ('["card"]', "is JSON, but not an object: it is a list"),
+        ("7", "is JSON, but not an object"),
         ('{"a": NaN}', "is not JSON: it has no NaN"),
         ('{"a": 1, "a": 2}', "names 'a' more than once"),
         ('{"a": 1, " a": 2}', "names 'a' more than once"),

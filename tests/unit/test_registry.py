@@ -185,15 +185,15 @@ def test_a_lost_race_says_who_won_and_moves_nothing(
 def test_a_move_that_was_decided_on_another_version_moves_nothing(storage: Storage, three: list[str]) -> None:
     first, second, third = three
     production = parse_reference("inbox")
-    with pytest.raises(AliasMoved, match=f"at nothing now, and not at {first}"):
+    with pytest.raises(AliasMoved, match=f"points at nothing, not at {first}"):
         registry.promote(storage, "inbox", second, expected=first)
     registry.promote(storage, "inbox", first, expected=None)
-    with pytest.raises(AliasMoved, match=f"at {first} now, and not at nothing"):
+    with pytest.raises(AliasMoved, match=f"at {first}, not at nothing"):
         registry.promote(storage, "inbox", second, expected=None)
     registry.promote(storage, "inbox", second)  # an operator, who expects nothing
-    with pytest.raises(AliasMoved, match=f"at {second} now, and not at {first}"):
+    with pytest.raises(AliasMoved, match=f"at {second}, not at {first}"):
         registry.promote(storage, "inbox", third, expected=first)
-    with pytest.raises(AliasMoved, match=f"at {second} now, and not at {first}"):
+    with pytest.raises(AliasMoved, match=f"at {second}, not at {first}"):
         registry.rollback(storage, "inbox", expected=first)
     assert registry.resolve(storage, production) == second
     registry.promote(storage, "inbox", second, expected=first)  # which is where it is to be
@@ -271,7 +271,7 @@ def test_what_is_not_needed_is_neither_fetched_nor_verified_and_the_rest_is(stor
 
 
 def test_an_empty_registry_says_that_nothing_is_published(storage: Storage) -> None:
-    with pytest.raises(UnknownModel, match="none is published yet"):
+    with pytest.raises(UnknownModel, match="there are none yet"):
         registry.resolve(storage, parse_reference("inbox"))
 
 

@@ -7,16 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bundles import VALUES
 from PIL import Image
 from sklearn.metrics import r2_score
 
 from boatyard.evaluate.baseline import Baseline
 from boatyard.evaluate.report import write_report
 from boatyard.tasks.protocol import ShownRows
-from boatyard.tasks.regression.metrics import fit_after, losses, ranges, score
+from boatyard.tasks.regression.interval import Floats, fit_quantiles, interval, quantile_of
+from boatyard.tasks.regression.metrics import losses, ranges, score
 from boatyard.tasks.regression.parity import parity
 from boatyard.tasks.regression.report import DOCUMENTS, card_parts, report
-from boatyard.tasks.regression.serving import Regression
 
 pytestmark = pytest.mark.unit
 
@@ -72,41 +73,68 @@ def test_answers_may_be_a_column() -> None:
 
 
 @pytest.mark.parametrize(("rows", "rank"), [(9, 9), (10, 10), (19, 18), (99, 90), (100, 91)])
-def test_the_margin_is_the_conformal_quantile_of_the_distances(rows: int, rank: int) -> None:
+def test_a_quantile_is_the_conformal_one_of_the_distances(rows: int, rank: int) -> None:
     distances = np.random.default_rng(0).permutation(np.arange(1.0, rows + 1))
-    assert fit_after({"value": distances}, np.zeros(rows))["margin"] == rank
+    assert quantile_of(0.9, fit_quantiles(distances, np.ones(rows), np.zeros(rows), log=False)) == rank
 
 
-def test_of_too_few_rows_the_margin_is_the_largest_distance() -> None:
-    assert fit_after({"value": np.array([1.0, -7.0])}, np.zeros(2))["margin"] == 7
+def test_of_too_few_rows_the_highest_quantiles_are_the_largest_distance() -> None:
+    assert fit_quantiles(np.array([1.0, -7.0]), np.ones(2), np.zeros(2), log=False)[60:] == [7] * 39
 
 
-def test_the_interval_holds_nine_truths_in_ten_of_rows_that_it_was_not_fitted_on() -> None:
-    draw = np.random.default_rng(0)
-    coverage = []
+@pytest.mark.parametrize(("level", "percent"), [(0.01, 1), (0.1, 10), (0.29, 29), (0.57, 57), (0.901, 91), (0.99, 99)])
+def test_a_level_has_the_quantile_of_the_next_whole_percent(level: float, percent: int) -> None:
+    assert quantile_of(level, [float(percent) for percent in range(1, 100)]) == percent
+
+
+@pytest.mark.parametrize("log", [False, True])
+@pytest.mark.parametrize("level", [0.5, 0.9])
+def test_an_interval_holds_its_share_of_truths_that_it_was_not_fitted_on_and_of_hard_rows_too(
+    level: float, log: bool
+) -> None:
+    draw, held = np.random.default_rng(0), []
+
+    def rows() -> tuple[Floats, Floats, Floats]:
+        spread = np.repeat([0.05, 0.5], 100)
+        values = draw.normal(4, 1, 200)
+        truths = values + draw.laplace(0, spread)
+        return (np.exp(values), spread, np.exp(truths)) if log else (values, spread, truths)
+
     for _ in range(200):
-        fitted = fit_after({"value": draw.exponential(5, 100)}, np.zeros(100))
-        measured = measure(draw.exponential(5, 100).tolist(), [0.0] * 100, **fitted)
-        coverage.append(measured["interval_coverage"])
-        assert measured["interval_width"] == 2 * fitted["margin"]
-    assert np.mean(coverage) == pytest.approx(0.9, abs=0.01)
+        quantile = quantile_of(level, fit_quantiles(*rows(), log=log))
+        values, spread, truths = rows()
+        low, high = interval(values, spread, quantile, log=log)
+        assert (low <= values).all()
+        assert (values <= high).all()
+        held.append((low <= truths) & (truths <= high))
+    easy, hard = np.mean(held, axis=0).reshape(2, 100).mean(axis=1)
+    assert (easy, hard) == pytest.approx((level, level), abs=0.02)
+
+
+def test_an_interval_on_logarithms_is_never_below_zero_nor_infinite() -> None:
+    low, high = interval(np.array([5.0, 1e14]), np.array([1.0, 900.0]), 3.0, log=True)
+    assert (low >= 0).all()
+    assert np.isfinite(high).all()
 
 
 def test_ranges_hold_as_many_rows_each_and_say_which_way_answers_are_off() -> None:
     truths = np.arange(100.0)
-    parts = ranges(truths + np.where(truths < 50, 2, -4), truths)
+    parts = ranges({"value": truths + np.where(truths < 50, 2, -4)}, truths, {})
     assert [part["rows"] for part in parts] == [20] * 5
     assert [part["mean_error"] for part in parts] == [2, 2, -1, -4, -4]
     assert parts[2]["mean_absolute_error"] == 3
 
 
 def test_few_values_make_few_ranges() -> None:
-    assert [part["rows"] for part in ranges(np.zeros(4), np.array([1.0, 1.0, 1.0, 5.0]))] in ([4], [3, 1])
-    assert [(part["low"], part["high"]) for part in ranges(np.zeros(3), np.full(3, 7.0))] == [(7, 7)]
+    assert [part["rows"] for part in ranges({"value": np.zeros(4)}, np.array([1.0, 1.0, 1.0, 5.0]), {})] in (
+        [4],
+        [3, 1],
+    )
+    assert [(part["low"], part["high"]) for part in ranges({"value": np.zeros(3)}, np.full(3, 7.0), {})] == [(7, 7)]
 
 
 def test_the_loss_of_training_is_that_of_serving() -> None:
-    task = Regression(1.0, [], None)
+    task = VALUES
     answers, truths = np.array([1.5, -3.0, 0.0]), np.array([1.0, 2.0, 0.0])
     served = [task.loss({"value": answer}, {"value": truth}) for answer, truth in zip(answers, truths, strict=True)]
     assert losses({"value": answers}, truths).tolist() == served
@@ -138,7 +166,8 @@ def test_what_may_be_chance_refuses_nothing() -> None:
 
 def test_the_report_shows_answers_errors_the_interval_and_the_worst_rows(tmp_path: Path) -> None:
     truths = np.arange(1.0, 41.0)
-    outputs, target = {"value": truths + np.where(truths == 7, 30, 1)}, {"unit": "EUR", "margin": 2.0}
+    outputs = {"value": truths + np.where(truths == 7, 30, 1), "spread": np.full(40, 2.0)}
+    target = {"unit": "EUR", "log": False, "quantiles": [1.0] * 99}
     scores = score(outputs, truths, target, CONFIG)
     rows = ShownRows([f"test.csv:{row}" for row in range(2, 42)], [f"a house of {size:g} m2" for size in truths])
     write_report(
@@ -147,19 +176,19 @@ def test_the_report_shows_answers_errors_the_interval_and_the_worst_rows(tmp_pat
         split="test",
         scores=scores,
         baseline=Baseline("words, ridge", "words", 9, 0.1, score({"value": truths + 2}, truths, {}, CONFIG)),
-        fitted={"margin": 2.0},
+        fitted={"quantiles": [1.0] * 99},
         sections=report(scores, outputs, truths, target, rows, CONFIG, tmp_path),
     )
     written = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert "Mean absolute error with its 95% interval." in written
     assert "| Interval coverage | 0.975 | n/a |" in written
-    assert "The interval, each answer plus or minus 2.0000 in EUR," in written
-    assert "Here it holds 97.5%." in written
+    assert "Here it holds 97.5%, and half of all rows have one that is no wider than 4.0000 in EUR." in written
+    assert "| 1.0000 to 8.0000 | 8 | 4.6250 | 4.6250 | 87.5% |" in written
     worst = written[written.index("## The worst rows") :]
     assert worst.splitlines()[4] == "| 30.00 | 37.00 | 7.0000 | a house of 7 m2 | test.csv:8 |"
     assert worst.count("test.csv") == 2
     numbers = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
-    assert numbers["fitted"] == {"margin": 2}
+    assert numbers["fitted"] == {"quantiles": [1] * 99}
     assert numbers["detail"]["points"][6] == {"truth": 7, "value": 37}
     assert {file.name for file in tmp_path.glob("*.png")} == set(DOCUMENTS)
     for name in DOCUMENTS:
@@ -168,8 +197,8 @@ def test_the_report_shows_answers_errors_the_interval_and_the_worst_rows(tmp_pat
             assert picture.format == "PNG"
 
 
-def test_the_card_names_unit_margin_and_range() -> None:
-    (section,) = card_parts({"unit": "EUR", "margin": 2.5, "minimum": 10.0, "maximum": 90.0})
+def test_the_card_names_unit_interval_and_range() -> None:
+    (section,) = card_parts({"unit": "EUR", "minimum": 10.0, "maximum": 90.0})
     assert "a number in EUR" in section.parts[0]
-    assert "plus 2.5000" in section.parts[0]
+    assert "the truth of 90% of validation rows" in section.parts[0]
     assert "between 10.00 and 90.00" in section.parts[1]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bundles import VALUES
 
 from boatyard.config.errors import UserError
 from boatyard.inputs.protocol import Problem
@@ -14,7 +15,6 @@ from boatyard.retrain.compare import compare, refusal
 from boatyard.retrain.feedback import Feedback, Reader, collect
 from boatyard.tasks.classification.serving import Classification
 from boatyard.tasks.protocol import OpenTask
-from boatyard.tasks.regression.serving import Regression
 from boatyard.tasks.score import Comparison, Score
 
 pytestmark = pytest.mark.unit
@@ -30,7 +30,7 @@ def test_two_models_are_compared_by_their_losses_and_shown_by_their_scores() -> 
     assert one.better
     assert not one.worse
     assert one.low < one.after.value - one.before.value < one.high
-    errors = compare("traffic", Regression(1.0, [], None), np.linspace(0, 10, 50), np.linspace(0, 5, 50))
+    errors = compare("traffic", VALUES, np.linspace(0, 10, 50), np.linspace(0, 5, 50))
     assert (errors.before.name, errors.before.value, errors.after.value) == ("mean_absolute_error", 5, 2.5)
     assert errors.better
 
@@ -215,7 +215,7 @@ def test_of_numbers_equal_ones_agree_and_others_do_not() -> None:
         asked("5", "all"),
         judged("5", "many", key="value"),
     ]
-    feedback = read(*lines, task=Regression(1.0, [], None))
+    feedback = read(*lines, task=VALUES)
     assert feedback.train + feedback.held_out == [(("HI",), {"value": 3.0})]
     assert feedback.set_aside["with several truths"] == 1
     assert feedback.set_aside["with a truth that the model does not know"] == 1

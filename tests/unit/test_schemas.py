@@ -17,7 +17,9 @@ def test_what_fits_passes() -> None:
     answer = {"label": "card", "score": 0.9, "top": [{"label": "card", "score": 0.9}]}
     require_fit(classification.answer_schema(target), answer, "an answer")
     require_fit(classification.truth_schema(target), {"label": "fees"}, "a truth")
-    require_fit(regression.answer_schema({}), {"value": 1.5, "low": 1.0, "high": 2.0, "unit": None}, "an answer")
+    require_fit(
+        regression.answer_schema({}), {"value": 1.5, "low": 1.0, "high": 2.0, "level": 0.9, "unit": None}, "an answer"
+    )
     require_fit(regression.truth_schema({}), {"value": 3}, "a truth")
 
 

@@ -4,10 +4,10 @@ import random
 
 import numpy as np
 import pytest
+from bundles import VALUES
 from numpy.typing import NDArray
 
 from boatyard.tasks.classification.serving import Classification
-from boatyard.tasks.regression.serving import Regression
 from boatyard.tasks.score import Score, Scores, paired_interval, shown
 
 pytestmark = pytest.mark.unit
@@ -116,5 +116,5 @@ def test_a_tracker_gets_each_score_and_the_ends_of_its_interval() -> None:
 
 def test_the_score_of_losses_is_the_tasks_primary_one() -> None:
     assert Classification(["a", "b"]).score(np.array([0.0, 1.0, 0.0, 0.0])).value == 0.75
-    error = Regression(1.0, [], None).score(np.array([1.0, 3.0]))
+    error = VALUES.score(np.array([1.0, 3.0]))
     assert (error.name, error.value, error.higher_is_better) == ("mean_absolute_error", 2, False)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from boatyard import inputs, tasks
 from boatyard.config.cli import run
@@ -168,7 +169,7 @@ def test_one_number_for_every_row_is_refused(tmp_path: Path, capsys: pytest.Capt
 
 
 def test_no_number_at_all_is_refused() -> None:
-    assert refusal(facts_of()) == "no row has a number to learn"
+    assert refusal(facts_of()) == "no row with a number is left to train on"
 
 
 @pytest.mark.parametrize(
@@ -195,6 +196,28 @@ def test_the_facts_are_of_the_usable_training_rows() -> None:
         "mean": 2,
         "std": 1,
     }
+
+
+@pytest.mark.parametrize(
+    ("numbers", "log"),
+    [
+        (np.exp(np.linspace(-2, 2, 99)), True),
+        (np.linspace(1990, 2020, 99), False),
+        (np.exp(np.linspace(-2, 2, 99)) - 0.5, False),
+        (-np.exp(np.linspace(-2, 2, 99)), False),
+        (10 - np.exp(np.linspace(-2, 2, 99)), False),
+        (np.full(9, 5.0), False),
+    ],
+    ids=["prices", "years", "some below zero", "all below zero", "skewed the other way", "constant"],
+)
+def test_the_logarithms_of_positive_skewed_numbers_are_learnt(numbers: NDArray[np.float64], log: bool) -> None:
+    facts = facts_of(*numbers)
+    learnt = np.log(numbers) if log else numbers
+    assert (facts["log"], facts["mean"], facts["std"]) == (
+        log,
+        pytest.approx(learnt.mean()),
+        pytest.approx(learnt.std()),
+    )
 
 
 def test_the_lowest_and_the_highest_number_are_kept_and_rows_are_shown_by_thirds() -> None:

@@ -21,13 +21,13 @@ ERROR = {"name": "mean_absolute_error", "value": 1.5, "low": 1.25, "high": 1.75,
 CARDS: dict[str, dict[str, Any]] = {
     "classification": {"target": {"labels": LABELS}, "metrics": {"served": [ACCURACY], "baseline": [ACCURACY]}},
     "regression": {
-        "target": {"unit": "EUR", "margin": 2.5, "buckets": [1.0, 10.0, 100.0]},
+        "target": {"unit": "EUR", "buckets": [1.0, 10.0, 100.0]},
         "metrics": {"served": [ERROR], "baseline": []},
     },
 }
 ANSWERS = {
     "classification": {"label": "fuel", "score": 0.75, "top": [{"label": "fuel", "score": 0.75}]},
-    "regression": {"value": 1234.5, "low": 1232.0, "high": 1237.0, "unit": "EUR"},
+    "regression": {"value": 1234.5, "low": 1232.0, "high": 1237.0, "level": 0.9, "unit": "EUR"},
 }
 DETAILS = {
     "classification": {
@@ -37,7 +37,16 @@ DETAILS = {
     },
     "regression": {
         "points": [{"truth": 1.0, "value": 2.5}, {"truth": 9.0, "value": 8.0}],
-        "ranges": [{"low": 1.0, "high": 9.0, "rows": 14, "mean_absolute_error": 1.25, "mean_error": 0.25}],
+        "ranges": [
+            {
+                "low": 1.0,
+                "high": 9.0,
+                "rows": 14,
+                "mean_absolute_error": 1.25,
+                "mean_error": 0.25,
+                "interval_coverage": 0.93,
+            }
+        ],
     },
 }
 FORMAT_1 = Path(__file__).parents[1] / "fixtures" / "format-1" / "storage" / "models" / "moorings"

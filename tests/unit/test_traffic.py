@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bundles import VALUES
 from scipy.stats import ttest_1samp
 
 from boatyard.bundle.manifest import Card
@@ -22,7 +23,6 @@ from boatyard.retrain.feedback import Reader, collect
 from boatyard.storage import Storage
 from boatyard.tasks.classification.serving import Classification
 from boatyard.tasks.protocol import OpenTask
-from boatyard.tasks.regression.serving import Regression
 from boatyard.tasks.score import Score
 
 pytestmark = pytest.mark.unit
@@ -30,7 +30,6 @@ pytestmark = pytest.mark.unit
 NOW = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
 VERSION = "20261120T000000Z-01234567"
 LABELS = Classification(["fees", "transfer", "caf\u00e9"])
-VALUES = Regression(1.0, [], None)
 LENGTH = Column("length", "the length of the input")
 
 

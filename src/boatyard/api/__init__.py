@@ -1,4 +1,4 @@
-"""The HTTP API. `uvicorn boatyard.api:app` serves it; importing it builds no app and loads no model."""
+"""The HTTP API. `uvicorn boatyard.api:app` serves it; importing the package builds no app and loads no model."""
 
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ __all__ = ["app", "create_app"]
 
 
 def __getattr__(name: str) -> object:
-    """Built on first use: the monitor shares problems and routes with the server, and nothing else of it."""
+    """Built on first use, since the monitor imports only problems and routes."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from boatyard.api import application

@@ -12,7 +12,7 @@ from boatyard.config.logs import log_as_json
 
 
 def main() -> int:
-    """Serves until it is stopped; the exit status is 2 where a setting is wrong."""
+    """Serves until it is stopped. Returns the exit status: 2 if a setting is wrong."""
     reach_this_machine_directly()
     try:
         settings = Settings.from_environment()

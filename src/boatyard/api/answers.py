@@ -1,4 +1,4 @@
-"""The shapes of what the API answers, and how predictions become them."""
+"""The response bodies of the API, and how predictions are rendered."""
 
 from collections.abc import Iterable, Sequence
 from time import perf_counter
@@ -10,16 +10,16 @@ from boatyard.bundle.manifest import Manifest
 from boatyard.bundle.predict import Prediction
 
 Answer = dict[str, Any]
-"""The task's answer to one input, and what Envelope adds to it."""
+"""The task's answer to one input, with the fields of Envelope."""
 
 
 class Envelope(BaseModel):
-    """What every answer has, whatever its task."""
+    """The fields of every answer, whatever its task."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     id: str
-    """What feedback names the answer by."""
+    """Identifies the answer in feedback."""
     model: str
     version: str
     truncated: bool
@@ -29,7 +29,7 @@ class Envelope(BaseModel):
 
 
 class Feedback(BaseModel):
-    """The truth about an earlier prediction: its id, and what the model's task takes."""
+    """The truth about an earlier prediction: its id, and the fields of the model's task."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 

@@ -1,4 +1,4 @@
-"""The app: what it holds while it runs, its routes and its middleware put together."""
+"""Assembles the app: its state, routes and middleware."""
 
 import asyncio
 import gc
@@ -33,7 +33,7 @@ from boatyard.journal import Journal
 from boatyard.storage import Storage, open_storage
 
 PREDICT = "/predict"
-SHIPPING_SECONDS = 3  # for the journal's last segment; what is left waits for the next start
+SHIPPING_SECONDS = 3  # for the journal's last segments; the rest is shipped after the next start
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ def _add_middleware(app: FastAPI) -> None:
 
 @asynccontextmanager
 async def _running(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
-    """From the start of the server to its end."""
+    """The lifespan of the server."""
     state = app.state
     state.settings = settings
     state.keys = Keys(settings.api_keys, settings.requests_per_second)
@@ -94,7 +94,7 @@ async def _running(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         state.storage, state.models, state.batcher, state.journal, state.metrics, settings.journal_input
     )
     gc.collect()
-    gc.freeze()  # what is loaded by now stays: no later collection need walk through it
+    gc.freeze()  # what is loaded by now stays loaded: later collections can skip it
     async with _in_background(state.models.watch(), state.worker.work()):
         yield
     state.batcher.close()

@@ -1,4 +1,4 @@
-"""Requests that wait at the same time run together; nobody waits for company."""
+"""Dynamic batching: requests that wait at the same time run together; no request waits for a batch to fill."""
 
 import asyncio
 import logging
@@ -20,11 +20,11 @@ logger = logging.getLogger(__name__)
 
 MOST_WAITING = 1024  # inputs
 UNANSWERABLE = "the model cannot answer this input"
-MOST_TOGETHER = 64  # inputs that a worker takes at once; the predictor groups them by what they cost
+MOST_TOGETHER = 64  # inputs that a worker takes at once; the predictor groups them by cost
 
 
 class QueueFull(Exception):  # noqa: N818 - says what happened
-    """More is waiting already than may; `retry_after`: whole seconds until that has been answered."""
+    """The queue is full; `retry_after`: whole seconds until its requests have been answered."""
 
     def __init__(self, retry_after: int) -> None:
         super().__init__("the server has more to do than it can")
@@ -32,7 +32,7 @@ class QueueFull(Exception):  # noqa: N818 - says what happened
 
 
 class Unanswerable(Exception):  # noqa: N818 - says what happened
-    """The model fails at some of the rows, each by itself; `predictions` has None for these."""
+    """The model fails on some of the rows; `predictions` has None for these."""
 
     def __init__(self, predictions: list[Prediction | None]) -> None:
         super().__init__(UNANSWERABLE)
@@ -49,10 +49,10 @@ class _Waiting:
 
 
 class Batcher:
-    """Runs predictors in threads, one for each of `workers`, off the event loop that everything else here belongs to.
+    """Runs predictors in threads, one for each of `workers`, off the event loop.
 
     A free worker takes its share of the queue, for the model of the oldest request; cancelled requests are dropped
-    before they run. Workers wait on the queue alone, so the event loop may be busy meanwhile.
+    before they run. Workers depend only on the queue, so a busy event loop does not stall them.
     """
 
     def __init__(self, workers: int, metrics: Metrics) -> None:
@@ -67,12 +67,12 @@ class Batcher:
             worker.start()
 
     def admit(self, inputs: int = 1) -> None:
-        """Raises QueueFull where so many more inputs would find no room."""
+        """Raises QueueFull if the queue has no room for so many more inputs."""
         if self._waiting and self._inputs + inputs > MOST_WAITING:
             raise QueueFull(max(1, math.ceil(self._inputs / self._rate)))
 
     def submit(self, predictor: Predictor, rows: Sequence[Any], options: BaseModel) -> asyncio.Future[list[Prediction]]:
-        """A prediction for each row, in their order, or Unanswerable. Cancelled before it began, it is not run.
+        """A prediction for each row, in order, or Unanswerable. If cancelled in time, it is dropped before it runs.
 
         Raises QueueFull.
         """
@@ -85,7 +85,7 @@ class Batcher:
         return answer
 
     def close(self) -> None:
-        """Waits for what runs; what waits is not run any more."""
+        """Waits for running batches, and drops the queue."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -103,18 +103,18 @@ class Batcher:
             try:
                 rows = [row for one in batch for row in one.rows]
                 outcome = _run(batch[0].predictor, rows, [one.options for one in batch for _ in one.rows])
-            except Exception as failure:  # it is the model's, or the machine's
+            except Exception as failure:  # passed on to the requests
                 outcome = failure
             else:
                 seconds = perf_counter() - started
                 with self._changed:
                     self._rate += 0.1 * (len(outcome) / seconds - self._rate)
                 self._metrics.ran(len(outcome), seconds)
-            with suppress(RuntimeError):  # the loop has ended, and nobody waits any more
+            with suppress(RuntimeError):  # the loop has ended
                 batch[0].answer.get_loop().call_soon_threadsafe(_deliver, batch, outcome)
 
     def _next(self) -> list[_Waiting]:
-        """What to run together, once there is something; nothing when the work is over."""
+        """The next batch, once there is one; empty after `close`."""
         with self._changed:
             while not self._closed:
                 if batch := self._take():
@@ -147,9 +147,9 @@ class Batcher:
 
 
 def _run(predictor: Predictor, rows: Sequence[Any], options: Sequence[BaseModel]) -> list[Prediction | None]:
-    """A row at which the model fails must not fail its neighbours: what fails runs again by halves, down to that row.
+    """A row on which the model fails must not fail the others: a failed batch is bisected down to that row.
 
-    Raises the model's own failure where it answers nothing at all.
+    Raises the model's exception if it cannot answer anything at all.
     """
     try:
         return [*predictor.answer_each(rows, options)]
@@ -159,8 +159,8 @@ def _run(predictor: Predictor, rows: Sequence[Any], options: Sequence[BaseModel]
             return _run(predictor, rows[:half], options[:half]) + _run(predictor, rows[half:], options[half:])
         if not predictor.works():
             raise
-        # the type alone: the message may quote the row
-        logger.warning("%s fails at a row: %s", predictor.manifest.version, type(failure).__name__)
+        # only the type: the message may quote the row
+        logger.warning("%s fails on a row: %s", predictor.manifest.version, type(failure).__name__)
         return [None]
 
 

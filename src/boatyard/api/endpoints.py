@@ -1,4 +1,4 @@
-"""The routes of the API, less /predict."""
+"""The routes of the API, except /predict."""
 
 from typing import Annotated
 
@@ -20,7 +20,7 @@ from boatyard.api.predicting import ModelName, named_model
 from boatyard.api.problems import Problem, documented
 from boatyard.api.published import Document, From, Name, Promotion, Version
 from boatyard.api.requests import parse, read_json
-from boatyard.api.routes import read_no_more
+from boatyard.api.routes import refuse_unknown_query
 from boatyard.bundle.manifest import Card
 from boatyard.bundle.predict import Predictor
 from boatyard.journal import JournalError
@@ -28,7 +28,7 @@ from boatyard.registry import Alias
 from boatyard.storage import Storage
 
 
-async def _let_in(request: Request, key: Annotated[str | None, Header(alias=HEADER)] = None) -> None:
+async def _check_key(request: Request, key: Annotated[str | None, Header(alias=HEADER)] = None) -> None:
     keys: Keys = request.app.state.keys
     if keys:
         keys.check(key)
@@ -44,10 +44,12 @@ async def _administrator(request: Request, key: Annotated[str | None, Header(ali
 
 Administrator = Annotated[str, Depends(_administrator)]
 
-router = APIRouter(dependencies=[Depends(read_no_more)], responses=documented(422))
-guarded = APIRouter(dependencies=[Depends(_let_in), Depends(read_no_more)], responses=documented(401, 403, 422, 429))
+router = APIRouter(dependencies=[Depends(refuse_unknown_query)], responses=documented(422))
+guarded = APIRouter(
+    dependencies=[Depends(_check_key), Depends(refuse_unknown_query)], responses=documented(401, 403, 422, 429)
+)
 administered = APIRouter(
-    dependencies=[Depends(_administrator), Depends(read_no_more)],
+    dependencies=[Depends(_administrator), Depends(refuse_unknown_query)],
     responses=documented(401, 403, 404, 409, 422, 429, 500, 503),
 )
 

@@ -1,4 +1,4 @@
-"""Is feedback about an answer that a published model gave, and is it a truth that the model's task takes?"""
+"""Validates feedback: a published model gave the answer, and the model's task accepts the truth."""
 
 import threading
 from collections.abc import Iterator
@@ -19,12 +19,12 @@ from boatyard.storage import Storage
 from boatyard.tasks.protocol import OpenTask, Truth
 
 LIST_SECONDS = 1.0  # how long a listing of the registry is reused
-MOST_KNOWN = 100  # models whose opened task is kept
+MOST_KNOWN = 100  # models whose opened task is cached
 IDS_SINCE = "20261128T000000Z"  # answers of older models may have a random UUID, which names no model
 
 
 class Truths:
-    """Checks feedback. Threads may share it; it reads the registry for models that it does not know yet."""
+    """Validates feedback. Thread-safe. Models that are not cached yet are looked up in the registry."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -36,7 +36,7 @@ class Truths:
     def check(self, feedback: Feedback, default: Predictor | None) -> tuple[Reference | None, Truth]:
         """The model that gave the answer, and the truth in its task's normal form.
 
-        `default`: a model that need not be looked up. The model is None for an answer from before ids named it.
+        `default`: a model that need not be looked up. The returned model is None for an answer whose id predates tags.
         Raises Problem.
         """
         if default is not None:
@@ -47,11 +47,11 @@ class Truths:
             return model, self._truth(payload, [model])
         older = [model for model in self._published if model.selector < IDS_SINCE]
         if not (older and UUID(feedback.id).version == 4):
-            raise _unknown_id("no model that is published here has given an answer with this id")
+            raise _unknown_id("no model that is published here gave an answer with this id")
         return None, self._truth(payload, older)
 
     def _models(self) -> Iterator[Reference]:
-        """The models that are known, then, where that is not enough, those that the registry has by now."""
+        """The cached models, then all published ones."""
         yield from [*self._tasks]
         with self._reading:
             if monotonic() - self._listed_at >= LIST_SECONDS:
@@ -60,7 +60,7 @@ class Truths:
         yield from self._published
 
     def _truth(self, payload: dict[str, Any], models: list[Reference]) -> Truth:
-        """As the first of the models has it that takes it; else why the first does not."""
+        """The truth, parsed by the first model that accepts it. Raises the first model's Problem if none does."""
         refusals = []
         for model in models:
             try:

@@ -1,6 +1,6 @@
 """The ids of answers: 24 hex digits, and a tag of 8 computed from them and the model that answered.
 
-So any server can tell from an id alone which model gave it, or that none did.
+So any server can tell from an id alone which model gave the answer, or that none did.
 """
 
 from hashlib import sha256
@@ -18,12 +18,12 @@ def new_id(model: Reference) -> str:
 
 
 def row_id(job: str, row: int, model: Reference) -> str:
-    """The id of a job's row: the same whichever server answers it, and however often."""
+    """The id of a job's row, the same each time it is answered."""
     return _tagged(sha256(f"{job}/{row}".encode()).hexdigest()[:_RANDOM], model)
 
 
 def is_of(answer: str, model: Reference) -> bool:
-    """Whether the model can have given the answer with this id."""
+    """Whether the answer with this id is from the model."""
     return answer == _tagged(answer[:_RANDOM], model)
 
 

@@ -1,4 +1,4 @@
-"""What the journal keeps of predictions and feedback, before their clients have an answer."""
+"""The journal's lines for predictions and feedback, written before the client gets its answer."""
 
 import hashlib
 import json
@@ -22,12 +22,12 @@ KEEPS: tuple[Keep, ...] = get_args(Keep)
 
 
 def append(journal: Journal, lines: Sequence[Mapping[str, Any]]) -> None:
-    """All of them, or raises a Problem: what cannot be kept is not answered."""
+    """Appends all lines, or raises a Problem: what cannot be journalled is not answered."""
     try:
         journal.append(lines)
     except JournalError as full:
         logger.error("%s", full)
-        raise Problem(503, "the server cannot keep its journal", headers={"retry-after": "10"}) from None
+        raise Problem(503, "the server cannot write its journal", headers={"retry-after": "10"}) from None
 
 
 def prediction_lines(
@@ -37,7 +37,7 @@ def prediction_lines(
     answers: Iterable[Answer],
     keep: Keep,
 ) -> list[dict[str, Any]]:
-    """One line for each answer. `requests`: as the client sent them; `keep`: what becomes of them."""
+    """One line for each answer. `requests`: as the client sent them; `keep`: how they are journalled."""
     time = _now()
     return [
         {
@@ -59,7 +59,7 @@ def prediction_lines(
 
 
 def feedback_line(prediction: str, model: Reference | None, truth: Truth) -> dict[str, Any]:
-    """The truth about an earlier prediction, by its id; `model`: what gave it, where that is known."""
+    """The truth about an earlier prediction, by its id; `model`: the one that made it, if known."""
     named = {} if model is None else {"model": model.name, "version": model.selector}
     return {"event": "feedback", "id": prediction, "time": _now(), **named, "truth": truth}
 

@@ -1,4 +1,4 @@
-"""API keys: who may ask, and how often.  `python -m boatyard.api.keys NAME` makes one."""
+"""API keys: authentication and rate limits.  `python -m boatyard.api.keys NAME` makes one."""
 
 import hashlib
 import hmac
@@ -20,13 +20,13 @@ _ENTRY = re.compile(r"([A-Za-z0-9._-]{1,64}):([0-9a-f]{64})")
 
 @dataclass
 class _Bucket:
-    """A token bucket: a request takes one, `rate` are added a second, at most a second's worth is kept."""
+    """A token bucket: a request takes one, `rate` are added a second, at most a second's worth is stored."""
 
     level: float
     filled_at: float = field(default_factory=lambda: monotonic())
 
     def take(self, rate: float) -> float:
-        """0 where the request may pass, else the seconds until it may."""
+        """0 if the request may pass, else the seconds until it may."""
         now = monotonic()
         self.level = min(max(rate, 1.0), self.level + (now - self.filled_at) * rate)
         self.filled_at = now
@@ -49,10 +49,12 @@ class Keys:
                 raise UserError(f"entry {number} is not NAME:SHA256, as `python -m boatyard.api.keys NAME` prints it")
             name, digest = parts.groups()
             if name in self._hashes:
-                raise UserError(f"entry {number} is a second key named {name!r}: each key has a name of its own")
+                raise UserError(f"entry {number} is a second key named {name!r}: key names must be unique")
             for other, known in self._hashes.items():
                 if known == digest:
-                    raise UserError(f"entry {number}, {name!r}, is the same key as {other!r}: make each one of its own")
+                    raise UserError(
+                        f"entry {number}, {name!r}, is the same key as {other!r}: each entry needs its own key"
+                    )
             self._hashes[name] = digest
         self._buckets = {name: _Bucket(max(requests_per_second, 1.0)) for name in self._hashes}
 
@@ -72,7 +74,7 @@ class Keys:
             raise Problem(403, f"the key in {HEADER} is not known")
         if seconds := self._buckets[matching].take(self._rate):
             wait = {"retry-after": str(math.ceil(seconds))}
-            raise Problem(429, f"the key may ask {self._rate:g} times a second", headers=wait)
+            raise Problem(429, f"the key may send {self._rate:g} requests a second", headers=wait)
         return matching
 
 

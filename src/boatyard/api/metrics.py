@@ -1,4 +1,4 @@
-"""What Prometheus may read: requests, latency, answers and the loaded models."""
+"""Metrics for Prometheus: requests, latency, answers, the loaded models and the journal."""
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2
 
 
 class Metrics:
-    """One registry for each app. No dimension's value comes from a client, so the number of series stays bounded."""
+    """One registry for each app. No dimension's value comes from a client, which bounds the number of series."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -80,11 +80,11 @@ class Metrics:
         )
 
     def watch_journal(self, journal: Journal) -> None:
-        """Shows the journal as it is at each scrape."""
+        """Reports the journal's state at each scrape."""
         self.registry.register(_JournalState(journal))
 
     def count(self, predictor: Predictor, predictions: Sequence[Prediction]) -> None:
-        """Counts what one request was answered with."""
+        """Counts the answers to one request."""
         model = predictor.manifest.name
         self.predictions.labels(model).inc(len(predictions))
         if truncated := sum(prediction.truncated for prediction in predictions):
@@ -98,12 +98,12 @@ class Metrics:
                 self.numbers.observe(model, column, values)
 
     def answered(self, route: str, status: int, seconds: float) -> None:
-        """A request has its answer. `route`: the template of its path, or `other`."""
+        """Counts a finished request. `route`: the template of its path, or `other`."""
         self.requests.labels(route, status).inc()
         self.seconds.labels(route).observe(seconds)
 
     def ran(self, inputs: int, seconds: float) -> None:
-        """A worker has answered so many inputs at once."""
+        """Counts a batch."""
         self.batch.observe(inputs)
         self.inference.observe(seconds)
 
@@ -112,7 +112,7 @@ class Metrics:
         self.models.labels(*_identity(manifest)).set(1)
 
     def unloaded(self, manifest: Manifest) -> None:
-        """The model gave way to another."""
+        """The model was evicted."""
         self.models.remove(*_identity(manifest))
 
     def page(self) -> bytes:
@@ -140,9 +140,9 @@ class _Histogram:
 
 
 class _AnsweredNumbers(Collector):
-    """Histograms of one name, each with the buckets of its column: prometheus_client's own have the same for all.
+    """Histograms with one name, each with its column's buckets; prometheus_client's own all have the same.
 
-    A later version's other buckets count from the next start on: a histogram that changes them midway misleads.
+    If a later version has other buckets, they apply after the next start: a histogram that changes them is misleading.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The models in memory: the default one, and a few that requests named."""
+"""The models in memory: the default one, and the last few that requests named."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ from boatyard.registry import Reference, UnknownModel, fetch, resolve
 from boatyard.storage import Storage
 
 NAMED_MODELS = 4
-RETRY_SECONDS = 10  # doubled each time that it fails again
+RETRY_SECONDS = 10  # doubled after each further failure
 MOST_RETRY_SECONDS = 300
 MOST_REMEMBERED = 1000
 
@@ -26,19 +26,19 @@ logger = logging.getLogger(__name__)
 
 
 class ModelUnavailable(UserError):  # noqa: N818 - says what happened
-    """The model is there, or ought to be, and cannot be loaded."""
+    """The model exists, or should, but cannot be loaded."""
 
 
 class _Failure(NamedTuple):
-    again_at: float
-    pause: float
+    retry_at: float
+    backoff: float
     why: str
 
 
 class Models:
-    """Finds, loads and keeps models; what an alias means is looked up again after `watch_seconds`.
+    """Resolves, loads and caches models; an alias is resolved again after `watch_seconds`.
 
-    Whatever clients name, what is kept of it is bounded: a few models in memory, nothing on the disk.
+    The cache is bounded, whatever clients request: a few models in memory, nothing on disk.
     """
 
     def __init__(self, storage: Storage, default: Reference, metrics: Metrics, watch_seconds: float = 1.0) -> None:
@@ -55,7 +55,7 @@ class Models:
         self._complaint = f"model {default} is not loaded yet"
 
     async def get(self, reference: Reference) -> Predictor:
-        """The model that the reference means now. Raises UnknownModel or ModelUnavailable."""
+        """The model that the reference points at now. Raises UnknownModel or ModelUnavailable."""
         resolved_at, exact = self._resolved.get(reference, (0.0, None))
         if exact is None or time.monotonic() - resolved_at >= self._watch_seconds:
             return await self._get_newest(reference)
@@ -64,18 +64,18 @@ class Models:
         return await self._get_exact(exact)
 
     def get_default(self) -> Predictor:
-        """The default model: the version last loaded while its newest cannot be. Raises ModelUnavailable."""
+        """The default model, or the last version that could be loaded. Raises ModelUnavailable."""
         if self.default is None:
             raise ModelUnavailable(self._complaint)
         return self.default
 
     async def follow_default(self) -> None:
-        """Loads what the default means now, beside the version that serves, which goes on where that fails."""
+        """Loads the version that the default points at now; if that fails, the current version continues to serve."""
         try:
             newest = await self._get_newest(self._default_reference)
         except (UnknownModel, ModelUnavailable) as why:
             self._metrics.default_failed.set(1)
-            if str(why) != self._complaint:  # once, not every second
+            if str(why) != self._complaint:  # log it once, not every second
                 logger.error("%s", why)
                 self._complaint = str(why)
         else:
@@ -89,11 +89,11 @@ class Models:
             await asyncio.sleep(self._watch_seconds)
             try:
                 await self.follow_default()
-            except Exception:  # whatever it was, it may be gone in a second
+            except Exception:  # retried in a second
                 logger.exception("the default model could not be looked up")
 
     async def _get_newest(self, reference: Reference) -> Predictor:
-        """As the registry has it now, whatever is remembered."""
+        """Resolves the reference again, ignoring the cache."""
         try:
             version = await to_thread.run_sync(resolve, self._storage, reference)
         except UnknownModel as why:
@@ -113,35 +113,35 @@ class Models:
     async def _get_exact(self, exact: Reference) -> Predictor:
         if exact not in self._loaded:
             async with self._loading:
-                if exact not in self._loaded:  # another request may have loaded it meanwhile
+                if exact not in self._loaded:  # another request may have loaded it first
                     await self._load(exact)
         self._loaded.move_to_end(exact)
         return self._loaded[exact]
 
     async def _load(self, exact: Reference) -> None:
         failed = self._failed.get(exact)
-        if failed and time.monotonic() < failed.again_at:
+        if failed and time.monotonic() < failed.retry_at:
             raise ModelUnavailable(failed.why)
         try:
             predictor = await to_thread.run_sync(self._open, exact)
-        except Exception as wrong:  # whatever a broken bundle brings about, the server goes on
+        except Exception as wrong:  # a broken bundle must not stop the server
             why = f"model {exact} cannot be loaded: {wrong}"
-            pause = min(2 * failed.pause, MOST_RETRY_SECONDS) if failed else RETRY_SECONDS
-            self._failed[exact] = _Failure(time.monotonic() + pause, pause, why)
+            backoff = min(2 * failed.backoff, MOST_RETRY_SECONDS) if failed else RETRY_SECONDS
+            self._failed[exact] = _Failure(time.monotonic() + backoff, backoff, why)
             logger.error("%s", why, exc_info=None if isinstance(wrong, UserError) else wrong)
             raise ModelUnavailable(why) from wrong
         self._failed.pop(exact, None)
         self._loaded[exact] = predictor
         self._metrics.loaded(predictor.manifest)
         logger.info("loaded %s", exact)
-        self._make_room()
+        self._evict()
 
     def _open(self, exact: Reference) -> Predictor:
         with TemporaryDirectory(prefix="boatyard-") as folder:
-            # a thread for each: the batcher has as many run at once as there are cores
+            # one thread each: the batcher runs as many at once as there are cores
             return open_predictor(fetch(self._storage, exact, Path(folder), served_files), threads=1)
 
-    def _make_room(self) -> None:
+    def _evict(self) -> None:
         named = [exact for exact, predictor in self._loaded.items() if predictor is not self.default]
         for exact in named[:-NAMED_MODELS]:
             self._metrics.unloaded(self._loaded.pop(exact).manifest)

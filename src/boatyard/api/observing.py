@@ -1,4 +1,4 @@
-"""Middleware: every request has an id, is timed and counted, and leaves one line in the log."""
+"""Middleware: every request gets an id, is timed and counted, and is logged in one line."""
 
 import logging
 import re
@@ -20,7 +20,7 @@ access = logging.getLogger("boatyard.access")
 
 
 class ObservedRequests:
-    """The id is the caller's trace where it names one. Counted and logged is the route, never what a client chose."""
+    """The id is the caller's trace id, if there is one. The route is counted and logged, never client-chosen values."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -56,8 +56,8 @@ class ObservedRequests:
 
 
 def _trace(headers: Headers) -> str | None:
-    if named := _W3C.fullmatch(headers.get("traceparent", "")):
-        return named[1]
-    if named := _GOOGLE.fullmatch(headers.get("x-cloud-trace-context", "")):
-        return named[1]
+    if match := _W3C.fullmatch(headers.get("traceparent", "")):
+        return match[1]
+    if match := _GOOGLE.fullmatch(headers.get("x-cloud-trace-context", "")):
+        return match[1]
     return None

@@ -1,4 +1,4 @@
-"""The API's description. What /predict and /feedback take and answer is what the default model's manifest says."""
+"""The API's OpenAPI document. The schemas of /predict and /feedback come from the default model's manifest."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ REFERENCES = "#/components/schemas/{model}"
 
 
 def describe(app: FastAPI, predictor: Predictor | None) -> dict[str, Any]:
-    """The OpenAPI document; while no model is loaded, what its input and its task decide is any object."""
+    """The OpenAPI document; while no model is loaded, bodies that depend on the model are any object."""
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     schemas, paths = document["components"]["schemas"], document["paths"]
     _add(schemas, ProblemDocument)
@@ -36,7 +36,7 @@ def describe(app: FastAPI, predictor: Predictor | None) -> dict[str, Any]:
 
 
 def _predict(schemas: dict[str, Any], guarded: dict[str, Any], predictor: Predictor | None) -> dict[str, Any]:
-    """`guarded`: an operation that takes a key, too."""
+    """`guarded`: another operation that takes an API key."""
     manifest = predictor.manifest if predictor else None
     raw = {sent: {"schema": {"type": "string"}} for sent in (predictor.media_types if predictor else ())}
     answered = {"description": "Successful Response", "content": {JSON: {"schema": _answers(schemas, manifest)}}}
@@ -96,12 +96,12 @@ def _answers(schemas: dict[str, Any], manifest: Manifest | None) -> dict[str, An
 
 
 def _feedback(manifest: Manifest | None) -> dict[str, Any]:
-    """The id of the answer that is judged, and the truth as the default model's task takes it."""
+    """The id of an answer, and the truth as the default model's task defines it."""
     return _extended(Feedback, manifest.truth_schema if manifest else {})
 
 
 def _extended(model: type[BaseModel], part: dict[str, Any]) -> dict[str, Any]:
-    """The model's schema with the keys of a task's part in it."""
+    """The model's schema, with the task's properties added."""
     own = model.model_json_schema()
     return (
         own
@@ -118,7 +118,7 @@ def _required(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _add(schemas: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
-    """The model's schema among the others, and a reference to it."""
+    """Adds the model's schema to the others. Returns a reference to it."""
     schema = model.model_json_schema(ref_template=REFERENCES)
     schemas |= schema.pop("$defs", {}) | {model.__name__: schema}
     return {"$ref": REFERENCES.format(model=model.__name__)}

@@ -1,4 +1,4 @@
-"""POST /predict: a plain Starlette endpoint. What FastAPI does around one takes longer than all that is done here."""
+"""POST /predict: a plain Starlette endpoint. FastAPI's overhead would exceed all the work done here."""
 
 from time import perf_counter
 from typing import Annotated
@@ -15,7 +15,7 @@ from boatyard.api.journalled import append, prediction_lines
 from boatyard.api.keys import HEADER
 from boatyard.api.models import Models, ModelUnavailable
 from boatyard.api.problems import Fault, Problem, invalid
-from boatyard.api.requests import patiently, read_question
+from boatyard.api.requests import read_question, with_deadline
 from boatyard.api.routes import check_query, single_parameter
 from boatyard.api.shedding import refusal
 from boatyard.bundle.predict import Predictor
@@ -31,10 +31,13 @@ ModelName = Annotated[
 
 
 class Patience(BaseModel):
-    """How long the client waits, which it says in a header."""
+    """How long the client waits, from a request header."""
 
     milliseconds: Annotated[
-        int, Field(ge=1, le=600_000, alias=TIMEOUT, description="past it the answer is 504, and not worked on")
+        int,
+        Field(
+            ge=1, le=600_000, alias=TIMEOUT, description="after that, the answer is 504 and the request is cancelled"
+        ),
     ] = 10_000
 
 
@@ -42,7 +45,7 @@ _DEFAULT_PATIENCE = Patience()
 
 
 async def predict(request: Request) -> Response:
-    """Answers one input, or a list of them under `inputs`. Other parameters are those of the model's task."""
+    """Answers one input, or a list of them under `inputs`. Further parameters depend on the model's task."""
     started, state = perf_counter(), request.app.state
     if state.keys:
         state.keys.check(request.headers.get(HEADER))
@@ -56,7 +59,7 @@ async def predict(request: Request) -> Response:
     except QueueFull as full:
         raise refusal(full) from None
     try:
-        predictions = await patiently(request, pending, started + patience / 1000 - perf_counter())
+        predictions = await with_deadline(request, pending, started + patience / 1000 - perf_counter())
     except Unanswerable as failed:
         failing = [index for index, one in enumerate(failed.predictions) if one is None]
         pointers = [f"#/inputs/{index}" if question.listed else "#" for index in failing]
@@ -72,13 +75,13 @@ async def predict(request: Request) -> Response:
 
 
 async def named_model(models: Models, model: str | None) -> Predictor:
-    """What a request's `model` means, the default model by default. Raises Problem."""
+    """The model that a request's `model` refers to; without it, the default model. Raises Problem."""
     try:
         return models.get_default() if model is None else await models.get(parse_reference(model))
     except UnknownModel as why:
         raise Problem(404, str(why)) from None
     except ModelUnavailable as why:
-        if isinstance(why.__cause__, OSError):  # where the storage is, and its own message, belong in the log
+        if isinstance(why.__cause__, OSError):  # the storage's address and message belong in the log only
             raise why.__cause__ from None
         raise Problem(503, str(why)) from None
     except UserError as wrong:
@@ -101,7 +104,7 @@ def _read_patience(request: Request) -> int:
 
 
 def _read_options(request: Request, predictor: Predictor) -> BaseModel:
-    """What the query says beside the model's name, as the task takes it."""
+    """The query parameters besides the model's name, parsed by the task."""
     if not request.scope["query_string"]:
         return predictor.default_options
     check_query(request, {MODEL, *predictor.options_type.model_fields})

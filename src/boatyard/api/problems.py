@@ -38,7 +38,7 @@ class Fault(BaseModel):
 
 
 class ProblemDocument(BaseModel):
-    """What went wrong, as RFC 9457 words it."""
+    """A problem document of RFC 9457."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
@@ -47,12 +47,12 @@ class ProblemDocument(BaseModel):
     status: int
     detail: str
     instance: str | None = None
-    """Of an unexpected error: what to look for in the log."""
+    """Of an unexpected error: its id in the log."""
     errors: list[Fault] | None = None
 
 
 class Problem(Exception):  # noqa: N818 - RFC 9457's word
-    """Raised anywhere below a route, it becomes the answer."""
+    """Raised anywhere below a route, it becomes the response."""
 
     def __init__(
         self,
@@ -73,20 +73,20 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's word
         )
 
     def response(self) -> Response:
-        """The document, less what it does not state."""
-        # json escapes what is not ASCII, so that no character a client sent can break the answer
+        """The document, without empty fields."""
+        # json escapes non-ASCII characters, so nothing that a client sent can break the response
         content = json.dumps(self.document.model_dump(exclude_none=True))
         return Response(content, self.document.status, self.headers, MEDIA_TYPE)
 
 
 def invalid(errors: Sequence[Mapping[str, Any]]) -> Problem:
-    """Of parameters, as pydantic lists what is wrong with them."""
+    """From pydantic's errors on parameters."""
     faults = [Fault(detail=error["msg"], parameter=str(error["loc"][-1])) for error in errors]
     return Problem(422, "; ".join(f"{fault.parameter}: {fault.detail}" for fault in faults), faults)
 
 
 def storage_problem(raised: OSError) -> Problem:
-    """Of a storage that refuses or fails, for who need not know where it is."""
+    """From a storage error, without the storage's address."""
     if raised.errno in (ENOSPC, EDQUOT):
         return Problem(503, "the storage is full", headers={"retry-after": "60"})
     if isinstance(raised, Refused) or raised.errno in (EACCES, EPERM, EROFS):
@@ -103,7 +103,7 @@ def handle_problems(app: FastAPI) -> None:
     async def refused(request: Request, raised: HTTPException) -> Response:
         explained = {
             404: f"there is nothing at {request.url.path}",
-            405: f"{request.method} is not what {request.url.path} answers",
+            405: f"{request.url.path} does not support {request.method}",
         }
         detail = explained.get(raised.status_code, str(raised.detail))
         headers = raised.headers
@@ -118,12 +118,12 @@ def handle_problems(app: FastAPI) -> None:
         return Problem(400, "the request ended before its body did").response()
 
     async def unavailable(request: Request, raised: OSError) -> Response:
-        # without the path that the system's own errors have, which a client may have chosen
+        # without the path in the system's errors, which a client may have chosen
         why = raised if isinstance(raised, UserError) else raised.strerror or type(raised).__name__
         logger.error("%s %s: %s", *endpoint(request.scope), why)
         return storage_problem(raised).response()
 
-    async def unusable(request: Request, raised: UserError) -> Response:  # what is wrong in a request is a Problem
+    async def unusable(request: Request, raised: UserError) -> Response:  # errors in a request are Problems
         logger.error("%s %s: %s", *endpoint(request.scope), raised)
         return Problem(503, "what the storage holds cannot be used; the server's log says why").response()
 
@@ -150,9 +150,9 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 class _UnexpectedErrors:
-    """Logs what no route foresaw and tells the client nothing but where to look it up.
+    """Logs unexpected errors and gives the client only their id.
 
-    A client that still waits when the server stops gets 503.
+    Requests that are unanswered when the server stops get 503.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -174,13 +174,13 @@ class _UnexpectedErrors:
             if started:
                 raise
             headers = {"retry-after": "1", "connection": "close"}
-            await Problem(503, "the server stops, and had no answer yet", headers=headers).response()(
+            await Problem(503, "the server stopped before it had an answer", headers=headers).response()(
                 scope, receive, send
             )
         except Exception:
             instance = f"urn:uuid:{uuid4()}"
             logger.exception("%s %s failed unexpectedly: %s", *endpoint(scope), instance)
-            if started:  # too late for another answer: the server cuts the connection
+            if started:  # too late for another response: the server closes the connection
                 raise
             problem = Problem(500, "the server failed; its log says why", instance=instance)
             await problem.response()(scope, receive, send)

@@ -1,7 +1,7 @@
-"""HTTP as uvicorn reads it, with bounds for a request's head: how long it may be, and how long it may take.
+"""uvicorn's HTTP protocol, with limits on the size of a request's head and on the time it may take.
 
-What is refused here never gets to the app, nor into its log and metrics. An offer to go on in another protocol (h2c by
-curl and Java, WebSocket) is not taken up, which HTTP leaves to the server: the request is answered as if it had none.
+What is refused here never reaches the app, nor its log and metrics. Offers to upgrade to another protocol (h2c by curl
+and Java, WebSocket) are ignored, as HTTP allows: the request is answered as if it had none.
 """
 
 from asyncio import TimerHandle, Transport
@@ -13,12 +13,14 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from boatyard.api.problems import Problem
 
 MOST_HEAD_BYTES = 16 * 1024  # the request line and all headers
-HEAD_SECONDS = 10.0  # from connecting, or from a later head's first byte; also for a body that comes after its answer
-LINGER_SECONDS = 2.0  # between a refusal and closing: to close with bytes unread would destroy it on its way
+HEAD_SECONDS = 10.0  # from connecting, or from a later head's first byte; also for a body that arrives after its answer
+LINGER_SECONDS = (
+    2.0  # between a refusal and closing: a close with unread bytes resets the connection and loses the refusal
+)
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """A connection that cannot be held by sending slowly or without end, and whose refusals are problem documents."""
+    """A connection that slow or endless senders cannot hold open, and whose refusals are problem documents."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -50,14 +52,14 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._start_timer()
 
     def on_headers_complete(self) -> None:  # noqa: D102 - httptools' own
-        if self.parser.should_upgrade():  # it comes again, without the offer
+        if self.parser.should_upgrade():  # called again, without the offer
             return
         super().on_headers_complete()
         self._in_head, self._head_bytes = False, 0
         self._stop_timer()
 
     def on_message_complete(self) -> None:  # noqa: D102 - httptools' own
-        if self.parser.should_upgrade():  # it comes again, without the offer
+        if self.parser.should_upgrade():  # called again, without the offer
             return
         super().on_message_complete()
         self._in_head = True
@@ -75,13 +77,13 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.parser.feed_data(data)
             except HttpParserUpgrade as offer:  # the parser takes what follows the head to be in the other protocol
                 if self.parser.get_method() == b"CONNECT":
-                    self._refuse(501, "this server is no proxy")
+                    self._refuse(501, "this server is not a proxy")
                     return
                 data = self._head_without_offer() + data[offer.args[0] :]
                 self.parser = HttpRequestParser(self)  # the old one is at its end where the connection is to be closed
                 self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
             except HttpParserError:
-                self._refuse(400, "what was received is not an HTTP/1.1 request")
+                self._refuse(400, "this is not an HTTP/1.1 request")
                 return
             else:
                 return
@@ -113,7 +115,7 @@ class BoundedProtocol(HttpToolsProtocol):
             if self._in_head:  # of the next request, while this one is being answered
                 cycle.keep_alive = False
                 return
-            if cycle.response_started or self.pipeline:  # another answer would come in the midst of one
+            if cycle.response_started or self.pipeline:  # a second response must not interrupt the first
                 self.transport.close()
                 return
             cycle.disconnected = True

@@ -1,4 +1,4 @@
-"""The registry over HTTP: cards, what people read beside them in a bundle, and moving an alias."""
+"""The registry over HTTP: cards, documents of a bundle, and moving an alias."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ Version = Annotated[str, Path(pattern=f"^{VERSION.pattern}$")]
 From = Annotated[str | None, Query(pattern=f"^{VERSION.pattern}$", description="move it only from there")]
 _PICTURE = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.png"
 Document = Annotated[str, Path(pattern=rf"^(MODEL_CARD\.md|data\.json|metrics\.json|{_PICTURE})$")]
-"""What there is to read in a bundle: three files, and its pictures. The others are for serving and training."""
+"""The files of a bundle that people read: three documents, and the pictures."""
 
 TYPES: Mapping[str, str] = {"md": "text/markdown", "png": "image/png", "json": "application/json"}
 """Media types by a document's suffix."""
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 class Promotion(BaseModel):
-    """Where an alias is to point."""
+    """The version that an alias should point at."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -45,13 +45,13 @@ class Promotion(BaseModel):
 
 
 def card(storage: Storage, name: str, version: str) -> Card:
-    """Any version's manifest, of which the route's type shows the card. Raises Problem."""
+    """Any version's manifest; the route's return type limits it to the card. Raises Problem."""
     with _as_problems():
         return registry.read_manifest(storage, name, version)
 
 
 def document(storage: Storage, name: str, version: str, document: str) -> Response:
-    """The file as it was published; it must be one of those that the version's manifest names. Raises Problem."""
+    """A published file that the version's manifest names. Raises Problem."""
     with _as_problems():
         content = registry.read_file(storage, name, version, document)
     # a published version never changes
@@ -60,7 +60,7 @@ def document(storage: Storage, name: str, version: str, document: str) -> Respon
 
 
 def promote(storage: Storage, name: str, promotion: Promotion, alias: str, by: str) -> Alias:
-    """`by`: the name of the key that asks. Raises Problem."""
+    """`by`: the name of the caller's key. Raises Problem."""
     with _as_problems():
         moved = registry.promote(storage, name, promotion.version, alias, expected=promotion.expects())
     logger.info("%s has promoted: %s@%s is %s", by, name, alias, moved.version)
@@ -68,7 +68,7 @@ def promote(storage: Storage, name: str, promotion: Promotion, alias: str, by: s
 
 
 def rollback(storage: Storage, name: str, alias: str, expected: str | None, by: str) -> Alias:
-    """`by`: the name of the key that asks. Raises Problem."""
+    """`by`: the name of the caller's key. Raises Problem."""
     with _as_problems():
         moved = registry.rollback(storage, name, alias, expected=expected or ANYWHERE)
     logger.info("%s has rolled back: %s@%s is %s", by, name, alias, moved.version)
@@ -79,7 +79,7 @@ def rollback(storage: Storage, name: str, alias: str, expected: str | None, by: 
 def _as_problems() -> Iterator[None]:
     try:
         yield
-    except OSError:  # the storage's own, which are UserErrors too
+    except OSError:  # storage errors are UserErrors too, and handled by the app
         raise
     except (UnknownModel, NotFound) as why:
         raise Problem(404, str(why)) from None

@@ -1,4 +1,4 @@
-"""From a request's bytes to a model's rows; what is wrong with them becomes a problem."""
+"""Parses request bodies into a model's rows. Errors become problems."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
@@ -18,9 +18,9 @@ from boatyard.inputs.protocol import InvalidInput, OpenInput
 JSON = "application/json"
 MOST_BYTES = 1024 * 1024
 MOST_INPUTS = 256
-LISTEN_AFTER_SECONDS = 0.02  # for clients that hang up: most are answered before it pays to listen
+LISTEN_AFTER_SECONDS = 0.02  # for disconnects: most requests are answered sooner
 BODY_SECONDS = 30.0
-PAUSE_SECONDS = 30.0  # between two pieces of a file, which itself may take long
+PAUSE_SECONDS = 30.0  # between two chunks of a file; the whole upload may take longer
 
 _Answer = TypeVar("_Answer")
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -28,7 +28,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a client asks: its inputs as they came, the model's rows for them, and whether it sent a list."""
+    """A prediction request: the inputs as sent, the model's rows for them, and whether they were sent as a list."""
 
     inputs: list[Any]
     rows: list[Any]
@@ -36,13 +36,13 @@ class Question:
 
 
 async def read_json(request: Request) -> object:
-    """The decoded body. Nested over 200 deep, or with NaN in it, it is no JSON to this server."""
+    """The decoded body. NaN, and nesting of more than 200 levels, are not accepted as JSON."""
     media_type(request, [JSON])
     return _decode(await _read_in_time(request))
 
 
 async def read_question(request: Request, predictor: Predictor) -> Question:
-    """What a request asks of the model: JSON, or one input in a media type that the model's input takes as it is."""
+    """The body as inputs: JSON, or one input in a raw media type that the model's input accepts."""
     sent = media_type(request, [JSON, *predictor.media_types])
     body = await _read_in_time(request)
     if sent == JSON:
@@ -50,38 +50,38 @@ async def read_question(request: Request, predictor: Predictor) -> Question:
     return parse_raw(body, predictor.media_types[sent], predictor.input)
 
 
-def media_type(request: Request, taken: Collection[str]) -> str:
-    """What the body is, of the types that are taken. Raises Problem, also where it comes compressed."""
+def media_type(request: Request, accepted: Collection[str]) -> str:
+    """The body's media type, which must be one of `accepted`. Raises Problem, also if the body is compressed."""
     header = request.headers.get("content-type", "")
-    if (sent := header.partition(";")[0].strip().lower()) not in taken:
-        raise Problem(415, f"the body must be {', '.join(taken)}, not {header[:100] or 'untyped'}")
+    if (sent := header.partition(";")[0].strip().lower()) not in accepted:
+        raise Problem(415, f"the body must be {', '.join(accepted)}, not {header[:100] or 'untyped'}")
     for encoding in request.headers.getlist("content-encoding"):
         if encoding.strip().lower() not in ("", "identity"):
-            raise Problem(415, f"the body must come as it is, and its content-encoding is {encoding[:100]}")
+            raise Problem(415, f"the body must not be encoded, but its content-encoding is {encoding[:100]}")
     return sent
 
 
 async def read_pieces(request: Request) -> AsyncIterator[bytes]:
-    """The body as it comes in, however long that takes, unless it pauses for too long."""
+    """The body in chunks as they arrive. Raises Problem if none arrives for too long."""
     pieces = request.stream()
     while True:
         try:
             async with asyncio.timeout(PAUSE_SECONDS):
                 piece = await anext(pieces, None)
         except TimeoutError:
-            raise _too_slow(f"nothing of the body came for {PAUSE_SECONDS:g} seconds") from None
+            raise _too_slow(f"no part of the body arrived for {PAUSE_SECONDS:g} seconds") from None
         if piece is None:
             return
         yield piece
 
 
 def parse_question(payload: object, model_input: OpenInput[Any, Any]) -> Question:
-    """One input, or a list under `inputs`. All wrong inputs are reported at once."""
+    """One input, or a list under `inputs`. All invalid inputs are reported at once."""
     if not (isinstance(payload, dict) and "inputs" in payload):
         return Question([payload], _parse_all([("", payload)], model_input), listed=False)
     inputs = payload["inputs"]
     if len(payload) > 1:
-        raise unprocessable([Fault(detail='"inputs" stands alone', pointer="#")])
+        raise unprocessable([Fault(detail='"inputs" must be the only key', pointer="#")])
     if not isinstance(inputs, list) or not 1 <= len(inputs) <= MOST_INPUTS:
         sent = f"{len(inputs)} inputs" if isinstance(inputs, list) else "something else"
         detail = f'"inputs" must be a list of 1 to {MOST_INPUTS} inputs, not {sent}'
@@ -91,7 +91,7 @@ def parse_question(payload: object, model_input: OpenInput[Any, Any]) -> Questio
 
 
 def parse_raw(body: bytes, decode: Callable[[bytes], object], model_input: OpenInput[Any, Any]) -> Question:
-    """One input, which is the whole body. `decode` makes of it what the input parses."""
+    """One input, which is the whole body. `decode` converts it to the form that the input parses."""
     try:
         payload = decode(body)
     except InvalidInput as refused:
@@ -100,7 +100,7 @@ def parse_raw(body: bytes, decode: Callable[[bytes], object], model_input: OpenI
 
 
 def parse(payload: object, model: type[_Model]) -> _Model:
-    """The body as the model states it. All that is wrong is reported at once."""
+    """The body, validated. All errors are reported at once."""
     try:
         return model.model_validate(payload)
     except ValidationError as wrong:
@@ -115,8 +115,11 @@ def parse(payload: object, model: type[_Model]) -> _Model:
         ) from None
 
 
-async def patiently(request: Request, answer: "asyncio.Future[_Answer]", seconds: float) -> _Answer:
-    """The answer to a request whose body was read; cancelled when its client hangs up, or past the time, with 504."""
+async def with_deadline(request: Request, answer: "asyncio.Future[_Answer]", seconds: float) -> _Answer:
+    """Awaits the answer, which is cancelled when the client disconnects or, with 504, after the deadline.
+
+    The request's body must have been read.
+    """
     loop = asyncio.get_running_loop()
     causes: list[Exception] = []
     listening: list[asyncio.Task[None]] = []
@@ -126,11 +129,11 @@ async def patiently(request: Request, answer: "asyncio.Future[_Answer]", seconds
             causes.append(cause)
 
     def listen() -> None:
-        listening.append(task := loop.create_task(_hung_up(request)))
+        listening.append(task := loop.create_task(_disconnected(request)))
         task.add_done_callback(lambda _: give_up(ClientDisconnect()))
 
     late = Problem(504, "the answer was not ready within the time that the request allows")
-    # the time alone cannot say why it was cancelled: uvloop's timers may fire a little early
+    # the clock alone does not tell why it was cancelled: uvloop's timers may fire a little early
     timers = [loop.call_later(max(seconds, 0), give_up, late), loop.call_later(LISTEN_AFTER_SECONDS, listen)]
     try:
         return await answer
@@ -145,18 +148,18 @@ async def patiently(request: Request, answer: "asyncio.Future[_Answer]", seconds
             task.cancel()
 
 
-async def _hung_up(request: Request) -> None:
+async def _disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
 
 def fault(refused: InvalidInput, at: str = "") -> Fault:
-    """`at`: the JSON Pointer of what was refused in the body."""
+    """`at`: the JSON Pointer of the refused input in the body."""
     return Fault(detail=refused.detail, pointer="#" + quote(at + refused.pointer, errors="replace"))
 
 
 def unprocessable(faults: list[Fault]) -> Problem:
-    """All that is wrong with one body."""
+    """A problem with all errors in one body."""
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     return Problem(422, f"{faults[0].detail}{more}", faults)
 
@@ -201,7 +204,7 @@ async def _read_body(request: Request) -> bytes:
     if declared.isascii() and declared.isdigit() and int(declared[:20]) > MOST_BYTES:
         raise _too_large()
     body = bytearray()
-    async for chunk in request.stream():  # a chunked body declares no length, and a declared one may lie
+    async for chunk in request.stream():  # a chunked body declares no length, and a declared length may be wrong
         body += chunk
         if len(body) > MOST_BYTES:
             raise _too_large()

@@ -1,8 +1,7 @@
-"""What every route of a service does alike: HEAD is answered where GET is, and a query that nobody reads is refused."""
+"""HTTP rules for all routes: HEAD is answered wherever GET is, and unknown query parameters are refused."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator
-from difflib import get_close_matches
 
 from fastapi import Request
 from fastapi.dependencies.models import Dependant
@@ -10,12 +9,13 @@ from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from boatyard.api.problems import Fault, Problem
+from boatyard.config.errors import suggestion
 
 _ECHOED_CHARACTERS = 60
 
 
 class HeadRequests:
-    """Middleware: HEAD is answered as GET, less the body. Routes need not know of it, nor does their description."""
+    """Middleware: HEAD is answered like GET, without the body. No route needs to declare it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -31,19 +31,19 @@ class HeadRequests:
         try:
             await self._app(as_get, receive, without_body)
         finally:
-            if "route" in as_get:  # which the middleware around this one asks for
+            if "route" in as_get:  # which the outer middleware reads
                 scope["route"] = as_get["route"]
 
 
-async def read_no_more(request: Request) -> None:
-    """A dependency: of the query, the route's own parameters are taken, each once. Raises Problem."""
+async def refuse_unknown_query(request: Request) -> None:
+    """A dependency: only the route's own query parameters are allowed, each once. Raises Problem."""
     if request.scope["query_string"]:
         route: APIRoute = request.scope["route"]
         check_query(request, list(_query_names(route.dependant)))
 
 
 def check_query(request: Request, known: Collection[str]) -> None:
-    """Raises a Problem that names each parameter which is not `known`, with the nearest that is, or comes twice."""
+    """Raises a Problem that names each unknown parameter, with the most similar known one, and each repeated one."""
     counts = Counter(name for name, _ in request.query_params.multi_items())
     wrong = {name: why for name, times in counts.items() if (why := _what_is_wrong(name, times, known)) is not None}
     faults = [
@@ -55,7 +55,7 @@ def check_query(request: Request, known: Collection[str]) -> None:
 
 
 def single_parameter(request: Request, name: str) -> str | None:
-    """The value of a parameter that must not come twice. Raises Problem."""
+    """The value of a parameter that must not be repeated. Raises Problem."""
     values = request.query_params.getlist(name)
     if len(values) > 1:
         fault = Fault(detail=f"{name!r} is given {len(values)} times", parameter=name)
@@ -68,9 +68,7 @@ def _what_is_wrong(name: str, times: int, known: Collection[str]) -> str | None:
         return None if times == 1 else f"is given {times} times"
     if not known:
         return "is unknown: no query parameters are taken here"
-    if nearest := get_close_matches(name.lower().replace("-", "_"), known, n=1):
-        return f"is unknown: did you mean {nearest[0]!r}?"
-    return f"is unknown; known: {', '.join(sorted(known))}"
+    return f"is unknown; {suggestion(name.lower().replace('-', '_'), sorted(known))}"
 
 
 def _query_names(dependant: Dependant) -> Iterator[str]:

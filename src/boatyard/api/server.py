@@ -1,4 +1,4 @@
-"""The process around the app: it stops so that no request is lost."""
+"""Runs the app, and shuts it down without losing requests."""
 
 from time import monotonic
 from types import FrameType
@@ -16,9 +16,9 @@ FINISH_SECONDS = 5  # for requests in flight; with the drain and the journal's l
 
 
 class DrainingServer(uvicorn.Server):
-    """After the first signal it still answers but is no longer ready, so that load balancers turn away; then it ends.
+    """After the first signal it drains: it still answers but is no longer ready, so load balancers stop using it.
 
-    Exits with 0: a signal to stop is no failure. After a second signal it ends at once.
+    Then it exits with status 0, since a signal to stop is not a failure. After a second signal it exits at once.
     """
 
     def __init__(self, config: uvicorn.Config, state: State, drain_seconds: float) -> None:
@@ -40,8 +40,8 @@ class DrainingServer(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-class LastAnswers:
-    """Middleware that, once the server is draining, has each client open its next connection elsewhere."""
+class ClosingConnections:
+    """Middleware that closes connections while the server drains, so clients open their next one elsewhere."""
 
     def __init__(self, app: ASGIApp, state: State) -> None:
         self._app = app
@@ -57,15 +57,15 @@ class LastAnswers:
 
 
 def make_server(app: FastAPI, settings: Settings) -> DrainingServer:
-    """The server of the app; it listens once it is run."""
-    app.add_middleware(LastAnswers, state=app.state)
+    """The app's server, which listens once `run` is called."""
+    app.add_middleware(ClosingConnections, state=app.state)
     config = uvicorn.Config(
         app,
         settings.host,
         settings.port,
         http=BoundedProtocol,
-        ws="none",  # no route is one, and its protocol would know no bounds
-        log_config=None,  # ours
+        ws="none",  # there are no WebSocket routes, and uvicorn's protocol for them has no limits
+        log_config=None,  # configured by boatyard.config.logs
         access_log=False,
         timeout_graceful_shutdown=FINISH_SECONDS,
     )
@@ -73,7 +73,7 @@ def make_server(app: FastAPI, settings: Settings) -> DrainingServer:
 
 
 def serve(app: FastAPI, settings: Settings) -> int:
-    """Listens until it is stopped; the exit status."""
+    """Listens until it is stopped. Returns the exit status."""
     server = make_server(app, settings)
     server.run()
     return 0 if server.started else 1

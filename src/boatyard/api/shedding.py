@@ -1,4 +1,4 @@
-"""Middleware: where the queue is full, predictions are refused before any work is done for them."""
+"""Middleware for load shedding: while the queue is full, predictions are refused before any work is done."""
 
 from functools import cache
 
@@ -11,7 +11,7 @@ from boatyard.api.problems import Problem
 
 
 class Shedding:
-    """A refusal must cost next to nothing, or answering falls behind refusing: it is counted, and not logged."""
+    """A refusal must cost next to nothing, or refusing takes the time of answering: it is counted, not logged."""
 
     def __init__(self, app: ASGIApp, state: State, path: str) -> None:
         self._app = app
@@ -35,5 +35,5 @@ def _refused(retry_after: int) -> Response:
 
 
 def refusal(full: QueueFull) -> Problem:
-    """Says when to come back."""
+    """With the seconds after which to retry."""
     return Problem(503, str(full), headers={"retry-after": str(full.retry_after)})

@@ -62,7 +62,7 @@ class Predictor:
         shapes = {node.name: node.shape for node in self._session.get_outputs()}
         if missing := set(self._outputs) - shapes.keys():
             raise BundleError(f"{bundle.folder / GRAPH} has no output named {', '.join(sorted(missing))}")
-        task.check_outputs(self.manifest, shapes)
+        task.check_outputs(self.manifest, {name: shapes[name] for name in task.OUTPUTS})
 
     @property
     def columns(self) -> list[Column]:

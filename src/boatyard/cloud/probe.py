@@ -1,20 +1,27 @@
 """Requests to a new revision at its own address, before it gets traffic."""
 
-import os
 import time
 from typing import Any
 
+from pydantic import Field, SecretStr
 from requests import RequestException, Session
 
 from boatyard.cloud.place import Place
 from boatyard.cloud.rest import Api, json_object
 from boatyard.cloud.run_api import Refused
 from boatyard.cloud.service import CANDIDATE, Object, annotations
+from boatyard.config.environment import EnvironmentSettings
 from boatyard.evaluate.markdown import one_line
 
 _PATH = "boatyard/probe"  # annotation: the path to request
 _SECONDS = 30.0  # for a new address to become known everywhere, and for one response
 _NOT_YET = {404, 502, 503, 504}
+
+
+class Settings(EnvironmentSettings):
+    """What the probe reads from its environment."""
+
+    key: SecretStr = Field(SecretStr(""), validation_alias="BOATYARD_API_KEY")
 
 
 def probe(where: Place, session: Session, manifest: Object, service: Object) -> None:
@@ -23,7 +30,7 @@ def probe(where: Place, session: Session, manifest: Object, service: Object) -> 
     account = f"v1/projects/-/serviceAccounts/{where.account('run')}:generateIdToken"
     body = {"audience": service["status"]["url"], "includeEmail": True}  # the service's URL, even for a tag's address
     headers = {"Authorization": f"Bearer {Api(session, 'iamcredentials').post(account, body)['token']}"}
-    if key := os.environ.get("BOATYARD_API_KEY"):
+    if key := Settings.from_environment().key.get_secret_value():
         headers["X-API-Key"] = key
     with Session() as probing:
         probing.headers.update(headers)

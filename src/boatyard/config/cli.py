@@ -50,7 +50,7 @@ def run(
     except Exception as error:  # libraries wrap the error of a full disk in their own ways
         if (reason := no_room(error)) is None:
             raise
-        complain(f"{command}: {reason}: make room and run the same command again to go on")
+        complain(f"{command}: {reason}: free some space and run the same command again to resume")
         return 2
     return 0
 

@@ -1,7 +1,6 @@
 """Hydra composes the configuration from `configs/` and the overrides; the schema refuses what does not fit."""
 
 import dataclasses
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast, get_type_hints
@@ -15,13 +14,14 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 from yaml import MarkedYAMLError, YAMLError
 
-from boatyard.config.errors import UserError
+from boatyard.config.errors import UserError, suggestion
 from boatyard.config.overrides import RENAME, literally
 from boatyard.config.owned import adapted, all_keys, config_type, former_keys, owners, refuse_moved, rename
 from boatyard.config.schema import Config, Train
 
 _package = Path(__file__).parents[1]
 CONFIGS = next(folder for folder in (_package.parents[1] / "configs", _package / "configs") if folder.is_dir())
+_ALL_KEYS = "--cfg prints all keys"
 # what boatyard itself sets
 _MANAGED = {
     "ddp_find_unused_parameters",
@@ -127,7 +127,7 @@ def _check_key(override: Override) -> None:
         value = override.value()
         known = options(key)
         if value not in known:
-            raise UserError(f"{key}={value}: there is no such option{_hint(str(value), known)}")
+            raise UserError(f"{key}={value}: there is no such option; {suggestion(str(value), known)}")
         return
     if _is_further(key):
         _check_further(key.removeprefix("train."))
@@ -135,7 +135,7 @@ def _check_key(override: Override) -> None:
     refuse_moved(key)
     known = list(all_keys())
     if key not in known and key not in former_keys() and not key.startswith(RENAME):
-        raise UserError(f"unknown key {key}{_hint(key, known + groups)}")
+        raise UserError(f"unknown key {key}; {suggestion(key, known + groups, beyond=_ALL_KEYS)}")
 
 
 def _may_be_absent(key: str) -> bool:
@@ -157,7 +157,7 @@ def _check_further(name: str) -> None:
         raise UserError(f"train.{name} is set by boatyard itself and cannot be given")
     known = list(_training_arguments())
     if name not in known:
-        raise UserError(f"unknown key train.{name}{_hint(name, known, 'train.')}")
+        raise UserError(f"unknown key train.{name}; {suggestion(name, known, prefix='train.', beyond=_ALL_KEYS)}")
 
 
 def _resolved(composed: DictConfig) -> dict[str, Any]:
@@ -177,6 +177,8 @@ def _check(composed: DictConfig, overridden: frozenset[str] = frozenset()) -> Co
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "missing":
             raise UserError(f"{key} must be given") from None
+        if first["type"] == "extra_forbidden" and not key.startswith("sweep.space."):  # whose keys are anyone's
+            raise UserError(f"unknown key {key}; {suggestion(key, list(all_keys()), beyond=_ALL_KEYS)}") from None
         shown = key if first["type"] == "value_error" else f"{key}={first['input']!r}"
         raise UserError(f"{shown}: {first['msg'].removeprefix('Value error, ').lower()}") from None
     for name, value in (config.train.model_extra or {}).items():
@@ -194,16 +196,6 @@ def _training_arguments() -> dict[str, Any]:
 
     hints = get_type_hints(TrainingArguments)
     return {field.name: hints[field.name] for field in dataclasses.fields(TrainingArguments)}
-
-
-def _hint(word: str, known: Sequence[str], prefix: str = "") -> str:
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    if not near:  # a right name in a wrong section
-        near = [key for key in known if key.rpartition(".")[2] == word.rpartition(".")[2]]
-    if near:
-        return f"; did you mean {prefix}{near[0]}?"
-    listed = ", ".join(known[:12])
-    return f"; there are: {listed}" if len(known) <= 12 else "; --cfg prints all keys"
 
 
 def _sentence(error: Exception) -> str:

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+from collections.abc import Sequence
+from difflib import get_close_matches
 
 _NO_ROOM = ("No space left on device", "Disk quota exceeded")  # messages of operating systems
 
@@ -34,6 +36,24 @@ def refusal(error: OSError | UserError) -> str:
     names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
     reason = error.strerror.lower() if error.strerror else (str(error).splitlines() or [type(error).__name__])[0]
     return f"{' to '.join(names)}: {reason}" if names else reason
+
+
+def suggestion(name: str, known: Sequence[str], *, prefix: str = "", most: int = 12, beyond: str = "") -> str:
+    """What to write instead of an unknown name: the most similar known one, or at most so many of all.
+
+    `prefix`: what the names have in front in messages. `beyond`: said instead if there are more.
+    """
+    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    if not near:  # the right name in the wrong section
+        near = [other for other in known if other.rpartition(".")[2] == name.rpartition(".")[2]]
+    if near:
+        return f"did you mean {prefix}{near[0]}?"
+    if not known:
+        return "there are none yet"
+    if len(known) > most and beyond:
+        return beyond
+    more = f" and {len(known) - most} more" if len(known) > most else ""
+    return f"there are: {', '.join(known[:most])}{more}"
 
 
 def no_room(error: BaseException | None) -> str | None:

@@ -13,7 +13,7 @@ from boatyard.config.schema import Config
 from boatyard.data.prepare import Prepared
 from boatyard.inputs.sources import SPLITS
 from boatyard.storage.fingerprint import code_of, file_digest, fingerprint
-from boatyard.storage.folders import alone, replacing
+from boatyard.storage.folders import locked, replacing
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def encode(config: Config, prepared: Prepared) -> Encoded:
         code=code_of("encode", config.data.input, config.data.task),
     )
     folder = prepared.folder / f"inputs-{key}"
-    with alone(folder):
+    with locked(folder):
         if not folder.exists():
             _encode(config, prepared, folder)
     splits = {split: Dataset.from_file(str(folder / f"{split}.arrow")) for split in SPLITS}

@@ -27,7 +27,7 @@ from boatyard.data.validate import assign_splits, check_quotes, compare_rows
 from boatyard.inputs.protocol import RowReport, Source, TrainingInput
 from boatyard.inputs.sources import SPLITS
 from boatyard.storage.fingerprint import code_of, file_digest, fingerprint
-from boatyard.storage.folders import alone, replacing
+from boatyard.storage.folders import locked, replacing
 from boatyard.tasks.protocol import Target, Targets
 
 log = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ def prepare(config: Config) -> Prepared:
     )
     folder = Path(config.paths.processed, data.name, key)
     report = Path(config.paths.reports, "data", data.name)
-    with alone(folder):
+    with locked(folder):
         if (folder / "prepared.json").exists():
             log.info("data: %s is prepared already (%s)", data.name, folder)
             _show(folder / "report", report)  # there may lie one of other rows or settings

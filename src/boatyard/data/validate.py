@@ -13,7 +13,7 @@ from boatyard.config.schema import Data
 from boatyard.data.ledger import TEST, TRAIN, VALIDATION, Findings, Ledger
 from boatyard.inputs.dates import read_date
 from boatyard.inputs.protocol import Problem
-from boatyard.inputs.records import TWICE
+from boatyard.inputs.quotes import DOUBLED
 from boatyard.inputs.sources import SPLIT_NAMES, SPLITS
 from boatyard.inputs.texts import normal_form
 from boatyard.tasks.protocol import Targets
@@ -70,7 +70,7 @@ def check_quotes(
     for index, rows in embedded.items():
         swallowed = sum(map(targets.knows, rows))
         if swallowed > 1:  # the row itself has a line with a target
-            message = f"opens a quote in which {swallowed} lines look like rows, each with a {targets.noun}; {TWICE}"
+            message = f"opens a quote in which {swallowed} lines look like rows, each with a {targets.noun}; {DOUBLED}"
             findings.add(ledger.issue(index, "error", "swallowed_rows", None, message))
             unusable[index] = message
     return unusable
@@ -98,21 +98,25 @@ def _equal(hashes: NDArray[np.uint64]) -> Iterator[NDArray[np.int64]]:
 
 
 def _compare_exact(ledger: Ledger, targets: Targets, findings: Findings, rows: NDArray[np.int64]) -> dict[int, str]:
-    """Report rows of one content. Returns those to set aside: all when in doubt, else all but one."""
-    first = rows[0]
-    others = rows[targets.values[rows] != targets.values[first]]
-    if len(others):
-        one, other = targets.shown(first), targets.shown(others[0])
-        message = f"says {other}, but the same content in {ledger.place(first)} says {one}"
-        findings.add(ledger.issue(others[0], "error", "conflict", targets.column, message))
-        return dict.fromkeys(rows.tolist(), f"conflicting {targets.noun}s for one content")
+    """Report rows of one content. Returns those to set aside: all when in doubt, else all but one of each target."""
+    if (pair := targets.contradiction(rows)) is not None:
+        first, other = pair
+        both = f"the same content in {ledger.place(first)} says {targets.shown(first)}"
+        message = f"says {targets.shown(other)}, but {both}"
+        findings.add(ledger.issue(other, targets.contradictory, "conflict", targets.column, message))
+        if targets.contradictory == "error":
+            return dict.fromkeys(rows.tolist(), f"conflicting {targets.noun}s for one content")
     kept = rows[np.argmax(ledger.split[rows])]  # a given test set stays whole
+    by_target = {targets.values[kept].item(): kept}
     unusable: dict[int, str] = {}
     for index in rows[rows != kept].tolist():
-        kind, message = "duplicate", f"repeats {ledger.place(kept)}"
         if ledger.split[index] != ledger.split[kept]:
             kind = "leakage"
             message = f"is in {SPLITS[ledger.split[index]]} and in {SPLITS[ledger.split[kept]]} ({ledger.place(kept)})"
+        elif (same := by_target.setdefault(targets.values[index].item(), index)) != index:
+            kind, message = "duplicate", f"repeats {ledger.place(same)}"
+        else:
+            continue
         findings.add(ledger.issue(index, "error", kind, None, message))
         unusable[index] = message
     return unusable
@@ -125,11 +129,11 @@ def _compare_group(ledger: Ledger, targets: Targets, findings: Findings, rows: N
         before = rows[ledger.split[rows] < split]
         for index in same[1:]:
             findings.add(ledger.issue(index, "warning", "duplicate", None, f"says the same as {ledger.place(same[0])}"))
-        if len(set(targets.values[same].tolist())) > 1:
-            index = next(i for i in same if targets.values[i] != targets.values[same[0]])
-            one, other = targets.shown(same[0]), targets.shown(index)
-            message = f"says {other}, but what says the same in {ledger.place(same[0])} says {one}"
-            findings.add(ledger.issue(index, "warning", "conflict", targets.column, message))
+        if (pair := targets.contradiction(same)) is not None:
+            first, other = pair
+            both = f"what says the same in {ledger.place(first)} says {targets.shown(first)}"
+            message = f"says {targets.shown(other)}, but {both}"
+            findings.add(ledger.issue(other, "warning", "conflict", targets.column, message))
         for index in same if len(before) else _nobody:
             message = f"says the same as {ledger.place(before[0])}, which is in {SPLITS[ledger.split[before[0]]]}"
             findings.add(ledger.issue(index, "warning", "leakage", None, message))

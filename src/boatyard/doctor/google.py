@@ -52,7 +52,7 @@ def gcloud(config: Config) -> Verdict:  # noqa: ARG001
     words = [program, "auth", "list", "--filter=status:ACTIVE", "--format=value(account)"]
     process = subprocess.run(words, capture_output=True, text=True)  # noqa: S603 - the user's own
     if process.returncode or not (account := process.stdout.strip()):
-        return warning("nobody is logged in", "gcloud auth login")
+        return warning("it has no active account", "gcloud auth login")
     return ok(account)
 
 

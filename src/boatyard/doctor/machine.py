@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from boatyard.config.addresses import is_port
 from boatyard.config.errors import UserError
 from boatyard.doctor.checks import Verdict, check, ok, report, run_checks, warning, wrong
 from boatyard.storage.writable import unwritable
@@ -86,15 +85,17 @@ def git(config: "Config") -> Verdict:  # noqa: ARG001
 @check("port")
 def port(config: "Config") -> Verdict:  # noqa: ARG001
     """Where `invoke serve` listens."""
-    setting = os.environ.get("PORT") or "8000"
-    if not is_port(setting):
-        return wrong(f"PORT is {setting!r}, but a port is a number from 1 to 65535", "unset PORT")
-    host = os.environ.get("BOATYARD_HOST") or "127.0.0.1"
+    from boatyard.config.environment import Listening
+
     try:
-        _listen(host, int(setting))
+        where = Listening.from_environment()
+        _listen(where.host, where.port)
+    except UserError as error:
+        return wrong(str(error), "unset PORT")
     except OSError as error:
-        return wrong(f"{setting} on {host}: {error.strerror}", f"uv run invoke serve --port={_listen('127.0.0.1', 0)}")
-    return ok(f"{setting} is free")
+        fix = f"uv run invoke serve --port={_listen('127.0.0.1', 0)}"
+        return wrong(f"{where.port} on {where.host}: {error.strerror}", fix)
+    return ok(f"{where.port} is free")
 
 
 @check("DVC remote")
@@ -143,20 +144,20 @@ def storage(config: "Config") -> Verdict:
 @check("model")
 def model(config: "Config") -> Verdict:
     """The model that `invoke serve` serves: BOATYARD_MODEL."""
-    from boatyard.config.environment import DEFAULT_MODEL
-    from boatyard.registry import UnknownModel, names, parse_reference, resolve
+    from boatyard.registry import UnknownModel, names, resolve
+    from boatyard.registry.settings import ModelSettings
     from boatyard.storage import open_storage
 
-    setting = os.environ.get("BOATYARD_MODEL")
     storage = open_storage(config.paths.storage)
     try:
-        reference = parse_reference(setting) if setting else DEFAULT_MODEL
-        return ok(f"{reference} is {resolve(storage, reference)}")
-    except UnknownModel as error:
-        fix = "uv run invoke models" if names(storage) else "uv run invoke pipeline"
-        return wrong(str(error), fix) if setting else warning(str(error), fix)
+        settings = ModelSettings.from_environment()
     except UserError as error:
-        return wrong(f"BOATYARD_MODEL: {error}", "unset BOATYARD_MODEL")
+        return wrong(str(error), "unset BOATYARD_MODEL")
+    try:
+        return ok(f"{settings.model} is {resolve(storage, settings.model)}")
+    except UnknownModel as error:
+        verdict = wrong if "model" in settings.model_fields_set else warning
+        return verdict(str(error), "uv run invoke models" if names(storage) else "uv run invoke pipeline")
 
 
 CHECKS = (python, packages, disk, git, port, dvc_remote, wandb, storage, model)

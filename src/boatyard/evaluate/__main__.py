@@ -11,16 +11,16 @@ def main(config: Config) -> None:
     from boatyard.data.encode import encode
     from boatyard.data.prepare import prepare
     from boatyard.evaluate.run import evaluate
-    from boatyard.storage.outputs import bring_back, keep
+    from boatyard.storage.outputs import keep_output, restore_outputs
     from boatyard.train.trained import open_trained
 
-    bring_back(config)
+    restore_outputs(config)
     prepared = prepare(config)
     encoded = encode(config, prepared)
     evaluation = evaluate(config, prepared, encoded, open_trained(config, encoded))
     scores, baseline = evaluation.scores, evaluation.baseline.primary
     figures = {**scores.by_name(), f"baseline_{baseline.name}": baseline.value}
-    keep(config, "evaluation", evaluation.folder, figures)
+    keep_output(config, "evaluation", evaluation.folder, figures)
 
 
 if __name__ == "__main__":

@@ -12,11 +12,11 @@ def main(config: Config) -> None:
     from boatyard.data.prepare import prepare
     from boatyard.evaluate.run import evaluate
     from boatyard.export.run import export, require_reference
-    from boatyard.storage.outputs import bring_back, keep
+    from boatyard.storage.outputs import keep_output, restore_outputs
     from boatyard.tasks.score import Scores
     from boatyard.train.trained import open_trained
 
-    bring_back(config)
+    restore_outputs(config)
     prepared = prepare(config)
     require_reference(config, prepared)
     encoded = encode(config, prepared)
@@ -25,7 +25,7 @@ def main(config: Config) -> None:
     metrics = bundle.manifest.metrics
     served = Scores(metrics.rows, metrics.served, {}).by_name()
     figures = {"served": served, "precision": metrics.precision, "graph_bytes": metrics.graph_bytes}
-    keep(config, "bundle", bundle.folder, figures)
+    keep_output(config, "bundle", bundle.folder, figures)
 
 
 if __name__ == "__main__":

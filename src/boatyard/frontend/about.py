@@ -1,4 +1,4 @@
-"""How it hangs together, and what the model was made from."""
+"""The page on the architecture, and on the model's origin."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What Streamlit runs for every visitor, at every click: the frame around the pages."""
+"""The frame around the pages, which Streamlit runs for every visitor and interaction."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,7 +21,7 @@ def _page(show: Show, title: str, icon: str, *, default: bool = False) -> st.Pag
             show(replace(api, key=st.session_state.get("api-key", "").strip()), monitor)
         except Trouble as trouble:
             explain(trouble)
-        except UserError as wrong:  # a model of an input or a task that this page does not have
+        except UserError as wrong:  # the model's input or task is not installed here
             st.error(literal(wrong), icon=":material/error:")
 
     return st.Page(page, title=title, icon=f":material/{icon}:", url_path=title.lower(), default=default)
@@ -41,7 +41,7 @@ chosen = st.navigation(
     ]
 )
 with st.sidebar.expander("Keys", icon=":material/key:"):
-    # they stay in this session's memory, on the server of this page
+    # kept only in the session's memory, on this page's server
     st.text_input("API key", type="password", key="api-key", help="Where the api asks for one.")
     st.text_input("Admin key", type="password", key="admin-key", help="To promote and to roll back.")
 chosen.run()

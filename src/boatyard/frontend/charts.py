@@ -10,8 +10,8 @@ import streamlit as st
 Rows = Sequence[Mapping[str, Any]]
 
 GREY = "#6f8481"
-BESIDE = 26  # letters of a name that there is room for beside its bar
-HOURS = 24  # that an axis of time shows at least: of a new server's first hour a bar is as wide as later
+BESIDE = 26  # letters of a name that fit beside its bar
+HOURS = 24  # shown at least on a time axis, so that a new server's first hour is not as wide as the chart
 
 
 def accent() -> str:
@@ -20,12 +20,12 @@ def accent() -> str:
 
 
 def theme(option: str) -> str:
-    """What config.toml states for the mode that the page is shown in."""
+    """The colour from config.toml for the page's current theme."""
     return str(st.get_option(f"theme.{st.context.theme.type or 'light'}.{option}"))
 
 
 def draw(chart: Any, described: str) -> None:
-    """Shows it as wide as there is room; `described` is for who cannot see it."""
+    """Shows the chart at full width; `described` is its text alternative."""
     plain = (
         chart.configure_view(strokeWidth=0)
         .configure_axis(labelColor=GREY, titleColor=GREY, gridColor=_mixed(GREY, 0.75), labelFontSize=12)
@@ -178,7 +178,7 @@ def name_axis(**axis: Any) -> Any:
 
 
 def data(rows: Rows) -> Any:
-    """Rows as a chart takes them."""
+    """Rows in Vega-Lite's form."""
     return alt.Data(values=rows)  # type: ignore[no-untyped-call]
 
 

@@ -1,4 +1,4 @@
-"""Whether what comes in still looks like what the model was accepted on."""
+"""The page on drift: whether traffic still resembles the rows that the model was accepted on."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def show(api: Service, monitor: Service) -> None:
                 monitor.post("/drift/run", seconds=RUN_SECONDS)
         except Trouble as trouble:
             explain(trouble)
-            if trouble.status != 409:  # else somebody else's run is under way, and there may be a report before it
+            if trouble.status != 409:  # 409: another run is in progress, and there may be an earlier report
                 return
     try:
         report = monitor.get("/drift.json")
@@ -68,10 +68,10 @@ def _verdict(report: dict[str, Any]) -> None:
     suspicious = any(verdict["suspicious"] for verdict in report["verdicts"])
     with st.container(border=True):
         if report["alarm"]:
-            st.error("The alarm rings: the traffic is not what the model knows.", icon=":material/warning:")
+            st.error("Alarm: the traffic differs from what the model was accepted on.", icon=":material/warning:")
         elif suspicious:
             st.warning(
-                "This look is suspicious, and no alarm: one look in fifty is, though nothing changed.",
+                "This report is suspicious, but no alarm: one report in fifty is, even if nothing has changed.",
                 icon=":material/help:",
             )
         elif not report["comparable"]:
@@ -102,8 +102,8 @@ def _columns(verdicts: list[dict[str, Any]]) -> None:
     if measured:
         charts.draw(charts.distances(measured), "How far each column is, as a share of what it may be")
         st.caption(
-            "How far each column is from the reference: past the line is more than chance explains in one look. "
-            "Bars end at three times that; in colour: the alarm rings."
+            "How far each column is from the reference: past the line is more than chance explains in one report. "
+            "Bars end at three times that; those in colour raise the alarm."
         )
     steady = [verdict for verdict in verdicts if not verdict["suspicious"] and verdict["value"] is not None]
     others = [verdict for verdict in verdicts if verdict not in steady]
@@ -133,7 +133,7 @@ def _badge(verdict: dict[str, Any]) -> str:
     if verdict["drifted"]:
         return ":red-badge[:material/warning: drifted]"
     if verdict["suspicious"]:
-        return ":orange-badge[:material/help: suspicious in this look]"
+        return ":orange-badge[:material/help: suspicious in this report]"
     return ":gray-badge[not measured]" if verdict["value"] is None else ":green-badge[:material/check: steady]"
 
 

@@ -1,4 +1,4 @@
-"""What Prometheus would read of the api, read here."""
+"""Reads the api's Prometheus metrics."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from prometheus_client import parser
 from prometheus_client.samples import Sample
 
 Buckets = dict[float, float]
-"""A histogram: how many are at most so large, by that upper bound; the last bound is infinite."""
+"""A cumulative histogram: counts by upper bound, the last of which is infinite."""
 
 
 @dataclass
@@ -19,7 +19,7 @@ class Requests:
 
     by_status: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     buckets: Buckets = field(default_factory=dict)
-    """By the seconds that they took."""
+    """By duration in seconds."""
 
     @property
     def answered(self) -> int:
@@ -28,17 +28,17 @@ class Requests:
 
     @property
     def failed(self) -> int:
-        """Those that the server is to blame for."""
+        """Server errors."""
         return sum(count for status, count in self.by_status.items() if status.startswith("5"))
 
     def quantile(self, share: float) -> float | None:
-        """Seconds that this share of requests took at most, interpolated as Prometheus does."""
+        """The quantile in seconds, interpolated as Prometheus does."""
         total, below, since = self.buckets.get(inf, 0.0), 0.0, 0.0
         if not total:
             return None
         for edge, count in sorted(self.buckets.items()):
             if count >= share * total:
-                if edge == inf:  # slower than the last bucket tells
+                if edge == inf:  # beyond the last finite bucket
                     return since
                 return since + (edge - since) * (share * total - below) / max(count - below, 1e-9)
             below, since = count, edge
@@ -47,20 +47,20 @@ class Requests:
 
 @dataclass
 class Traffic:
-    """What one server has done since it started."""
+    """The metrics of one server since it started."""
 
     routes: dict[str, Requests] = field(default_factory=lambda: defaultdict(Requests))
     predictions: int = 0
     categories: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(int)))
     """By column, answers of each category."""
     numbers: dict[tuple[str, str], Buckets] = field(default_factory=lambda: defaultdict(dict))
-    """By model and column: what two models answer with need not be in the same unit."""
+    """By model and column: two models' numbers may have different units."""
     truncated: int = 0
     gauges: dict[str, float] = field(default_factory=dict)
 
     @property
     def journal_lag(self) -> float:
-        """Seconds that the oldest line waits to be shipped; 0 where all are."""
+        """The age in seconds of the oldest line that is not shipped; 0 if all are."""
         return self.gauges.get("boatyard_journal_lag_seconds", 0.0)
 
     def requests(self, routes: Iterable[str]) -> Requests:
@@ -76,7 +76,7 @@ class Traffic:
 
 
 def read_traffic(exposition: str) -> Traffic:
-    """From what /metrics answers. Raises ValueError."""
+    """Parses the response of /metrics. Raises ValueError."""
     traffic = Traffic()
     for family in parser.text_string_to_metric_families(exposition):
         for sample in family.samples:
@@ -105,7 +105,7 @@ def _add(traffic: Traffic, sample: Sample) -> None:
 
 
 def counts(buckets: Buckets) -> list[tuple[float, float, int]]:
-    """Of each bucket from the first that holds something to the last: its bounds and how many it holds."""
+    """The bounds and the count of each bucket, from the first to the last that is not empty."""
     edges = [(-inf, 0.0), *sorted(buckets.items())]
     each = [(low, high, int(upto - below)) for (low, below), (high, upto) in pairwise(edges)]
     filled = [index for index, (_, _, count) in enumerate(each) if count]

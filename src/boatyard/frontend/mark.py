@@ -1,4 +1,4 @@
-"""The mark, alone and with the name beside it."""
+"""The logo, with and without the name."""
 
 from base64 import b64encode
 from html import escape

@@ -1,4 +1,4 @@
-"""What is published, how good each version is, and which one answers."""
+"""The page on published models: the scores of each version, and the one in production."""
 
 import json
 import re
@@ -179,7 +179,7 @@ def _move(api: Service, name: str, versions: list[str], aliases: dict[str, str])
     with st.container(border=True):
         alias = st.selectbox("Alias", list(dict.fromkeys(["production", *aliases])), accept_new_options=True)
         version = st.selectbox("To version", versions, key="to-version")
-        if at := aliases.get(alias):  # what is seen is what moves: nothing, where somebody else was faster
+        if at := aliases.get(alias):  # compare-and-swap: nothing moves if the alias was moved since it was shown
             st.caption(f"{literal(alias)} points at {literal(at)} now.")
         with st.container(horizontal=True):
             promote = st.button("Promote", type="primary", icon=":material/upgrade:", disabled=at == version)

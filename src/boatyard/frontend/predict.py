@@ -1,4 +1,4 @@
-"""Ask the model one thing, say what would have been right, or have a whole file answered."""
+"""The page for predictions: one request, feedback on its answer, or a batch job on a file."""
 
 import re
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _JOB_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 @dataclass(frozen=True)
 class _Answered:
-    """An answer stays on the page as the model of its time gave it, whichever is served by then."""
+    """A shown answer, with the model that gave it, which may no longer be served."""
 
     card: Card
     request: Request
@@ -111,7 +111,7 @@ def _feedback(api: Service, card: Card, answer: Answer, task_page: TaskPage) -> 
 
 
 def _ask_for_truth(card: Card, answer: Answer, task_page: TaskPage) -> Truth | None:
-    """What was sent by this click, if anything was."""
+    """The request that this click sent, if any."""
     if (agreement := task_page.agreement(answer)) is not None:
         st.markdown("**Was this right?**")
         with st.container(horizontal=True):
@@ -147,7 +147,7 @@ def _file(api: Service, file_help: str) -> None:
             return explain(trouble)
         st.query_params["job"] = job["id"]  # so that reloading the page finds the job again
     if job_id := st.query_params.get("job"):
-        if not _JOB_ID.fullmatch(job_id):  # anybody may write an address
+        if not _JOB_ID.fullmatch(job_id):  # the address is user input
             del st.query_params["job"]
             return None
         running = st.session_state.get("ended") != job_id

@@ -1,4 +1,4 @@
-"""What an input and a task owe to the web page: modules that import Streamlit, and nothing that learns or serves.
+"""The modules of an input and a task for the web page, which import Streamlit but no training or serving code.
 
 A card is what `GET /model` answers, a request what `POST /predict` takes. How to write a page is in
 docs/how-to/add-an-input-or-a-task.md.
@@ -8,19 +8,19 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 Card = Mapping[str, Any]
-"""The manifest of a bundle in format 2, less its files and its training config."""
+"""The manifest of a bundle in format 2, without its files and its training config."""
 
 Request = Mapping[str, Any]
 Answer = Mapping[str, Any]
 Truth = Mapping[str, Any]
-"""What feedback says, less its id."""
+"""Feedback without its id."""
 
 
 class InputPage(Protocol):
     """The module `boatyard.inputs.<input>.page`."""
 
     NOUN: str
-    """What one request is called, such as "message"."""
+    """The noun for one request, such as "message"."""
 
     def form(self, card: Card) -> Request:
         """Draw the widgets that make one request, inside a form; the request that they make now."""
@@ -60,7 +60,7 @@ class TaskPage(Protocol):
         """Draw the rest of the answer, such as a chart."""
 
     def agreement(self, answer: Answer) -> Truth | None:
-        """The truth if the answer is exactly right; None where nobody could say that it is."""
+        """The truth if the answer is exactly right; None if that cannot be judged."""
 
     def correction(self, answer: Answer, card: Card) -> Truth | None:
         """Draw the widgets that ask for the truth, inside a form; the truth that they hold now, if any."""

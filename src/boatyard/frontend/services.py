@@ -1,4 +1,4 @@
-"""The api and the monitor over HTTP: what they answer, or a Trouble that a person can read."""
+"""The api and the monitor over HTTP: their responses, or a Trouble with a readable message."""
 
 import logging
 import os
@@ -10,6 +10,7 @@ import httpx
 
 from boatyard.config.addresses import reach_this_machine_directly
 from boatyard.config.errors import UserError
+from boatyard.frontend.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ _client = _open_client()  # one for all sessions, which is why it holds no key
 
 
 class Trouble(UserError):  # noqa: N818 - the word that people use
-    """A service refused, or failed. `status` is its answer's, and 0 where there was none."""
+    """A service refused or failed. `status` is that of the response, 0 if there was none."""
 
     def __init__(self, sentence: str, service: "Service", status: int = 0) -> None:
         super().__init__(sentence)
@@ -53,22 +54,22 @@ class Service:
     """Google's metadata server, whose token for this service, and no other, is sent along."""
 
     def get(self, path: str) -> Any:
-        """What JSON it answers. Raises Trouble, as all of these do."""
+        """The JSON response. Raises Trouble, like the other methods."""
         return self._json(self._send("GET", path))
 
     def read(self, path: str) -> bytes:
-        """What it answers, as it came."""
+        """The raw response body."""
         return self._send("GET", path).content
 
     def post(
         self, path: str, body: object = None, query: Mapping[str, str | int] = {}, seconds: float = SECONDS
     ) -> Any:
-        """Sends JSON, or nothing; what JSON it answers."""
+        """Sends JSON, or nothing. Returns the JSON response."""
         timeout = httpx.Timeout(seconds, connect=3)
         return self._json(self._send("POST", path, params=query, timeout=timeout, json=body))
 
     def upload(self, path: str, file: IO[bytes], media_type: str) -> Any:
-        """Sends a file; what JSON it answers."""
+        """Sends a file. Returns the JSON response."""
         return self._json(self._send("POST", path, content=file, headers={"content-type": media_type}))
 
     def _send(self, method: str, path: str, headers: Mapping[str, str] = {}, **options: Any) -> httpx.Response:
@@ -106,31 +107,16 @@ class Service:
 
 def addresses(environment: Mapping[str, str] = os.environ) -> tuple[Service, Service]:
     """The api and the monitor. Raises UserError, which names the variable."""
-    google = environment.get("BOATYARD_GOOGLE_IDENTITY") == "1"
-    identity = (environment.get("GCE_METADATA_HOST") or "metadata.google.internal") if google else ""
-
-    def service(name: str, variable: str, default: str, start: str) -> Service:
-        return Service(name, _url(environment, variable, default), start, variable, identity=identity)
-
+    settings = Settings.from_environment(environment)
+    identity = settings.metadata_server if settings.google_identity else ""
     return (
-        service("api", "BOATYARD_API", "http://localhost:8000", "invoke serve"),
-        service("monitor", "BOATYARD_MONITOR", "http://localhost:8001", "invoke monitor"),
+        Service("api", settings.api, "invoke serve", "BOATYARD_API", identity=identity),
+        Service("monitor", settings.monitor, "invoke monitor", "BOATYARD_MONITOR", identity=identity),
     )
 
 
-def _url(environment: Mapping[str, str], variable: str, default: str) -> str:
-    address = environment.get(variable) or default
-    try:
-        url = httpx.URL(address)
-    except httpx.InvalidURL:
-        url = httpx.URL("")
-    if url.scheme not in ("http", "https") or not url.host:
-        raise UserError(f"{variable}: {address!r} is not an address such as {default}")
-    return address.rstrip("/")
-
-
 def _detail(answer: httpx.Response) -> str:
-    """A problem document's sentence, or what the status means."""
+    """The detail of a problem document, or the meaning of the status."""
     try:
         return str(answer.json()["detail"])
     except (ValueError, KeyError, TypeError):

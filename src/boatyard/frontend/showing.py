@@ -1,4 +1,4 @@
-"""What all pages share: text that stays text, numbers, and what to say when a service is in trouble."""
+"""Shared by all pages: escaped text, numbers, and messages about services in trouble."""
 
 import re
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _EXTENSIONS = re.compile(r"(?P<kept>(`+).*?\2|\]\([^)\s]*)|(?P<colon>:)(?=[\w+-]
 
 
 def literal(content: object, limit: int = 1000) -> str:
-    """One line of Markdown that shows `content` as it is: Streamlit reads names and messages as Markdown."""
+    """Escapes `content` into one line of Markdown, which Streamlit expects for names and messages."""
     line = " ".join(str(content).split())
     pieces = _REPLACED.split(line if len(line) <= limit else _cut(line, limit))
     return _NOTHING.join(_PUNCTUATION.sub(r"\\\1", piece) for piece in pieces)
@@ -38,12 +38,12 @@ def plain_markdown(document: str) -> str:
 
 
 def _cut(line: str, limit: int) -> str:
-    """Behind its last whole word, where it has several."""
+    """Truncated after the last whole word that fits."""
     return f"{line[: limit - 1].rsplit(' ', 1)[0]}…"
 
 
 def explain(trouble: Trouble) -> None:
-    """Says what is wrong, and what a person can do about it."""
+    """Shows what is wrong, and what to do about it."""
     service = trouble.service
     st.error(literal(trouble), icon=":material/error:")
     if trouble.status == 0:
@@ -69,14 +69,14 @@ def figures(numbers: Mapping[str, str]) -> None:
 
 
 def live(quality: dict[str, Any]) -> dict[str, str]:
-    """The score of the answers that have feedback, as a figure by its name."""
+    """The score on answers with feedback, by its name."""
     measured = quality["score"] or quality["accepted"]
     title = Score(**measured).title if measured else "quality"
     return {f"Live {title}": Score(**quality["score"]).shown if quality["score"] else "n/a"}
 
 
 def judged(quality: dict[str, Any]) -> str:
-    """What the monitor knows of live quality."""
+    """Live quality, from the monitor."""
     if not quality["score"]:
         return "No answer has feedback yet."
     score = Score(**quality["score"])
@@ -91,7 +91,7 @@ def judged(quality: dict[str, Any]) -> str:
 
 
 def underway(traffic: Traffic) -> str:
-    """What the journal in the storage, and so the monitor, does not know of yet; empty where that is nothing."""
+    """A note on what is not shipped to the storage, and so unknown to the monitor; empty if all is."""
     if not traffic.journal_lag:
         return ""
     return (

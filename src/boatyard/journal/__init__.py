@@ -1,13 +1,13 @@
-"""The prediction journal: what was answered, as JSON lines that neither a crash nor another instance can lose.
+"""The prediction journal: every answer as a JSON line, which no crash can lose.
 
-    <spool>/<instance>/<opened>.<instance>-<n>.jsonl       local, a segment: only its own process appends to it
-    journal/date=YYYY-MM-DD/<instance>-<n>.jsonl.gz        in storage, the same lines: written once, never touched again
+    <spool>/<instance>/<opened>.<instance>-<n>.jsonl       local, a segment: only one process appends to it
+    journal/date=YYYY-MM-DD/<instance>-<n>.jsonl.gz        in storage, the same lines: written once, immutable
 
-A segment's name says what its object will be called, whoever ships it. So shipping twice is harmless, and a process
-that starts takes over what dead ones left in the spool by moving their segments into its own folder.
+A segment's name determines its object's name, whichever process ships it. So shipping twice is harmless, and a process
+that starts takes over the segments of dead ones by moving them into its own folder.
 
-A segment stays open until it is shipped. So what something else removes from the spool, as cleaners of temporary files
-do, is read back from the open file and written again.
+A segment stays open until it is shipped. So if something removes it from the spool, such as a cleaner of temporary
+files, it is read back from the open file and written again.
 
 A line is one prediction or one feedback:
 

@@ -1,4 +1,4 @@
-"""Which feedback counts where several people judge one answer: the same in retraining and in the monitor."""
+"""Which feedback counts if one answer has several: the same rule in retraining and in the monitor."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def which_count(
+def latest_feedback(
     ids: NDArray[Any] | Sequence[str], times: NDArray[Any] | Sequence[float], truths: Sequence[str]
 ) -> NDArray[np.intp]:
-    """The positions of what counts, ordered by id: of each answer's corrections the latest.
+    """The positions of each answer's latest feedback, ordered by id.
 
     `times`: in seconds. `truths`: each `canonical`; at equal times the one that sorts last counts, so the order of
     reading does not matter.
@@ -25,5 +25,5 @@ def which_count(
 
 
 def canonical(truth: Mapping[str, Any]) -> str:
-    """One spelling in JSON of what is equal."""
+    """Equal truths as equal JSON."""
     return json.dumps(dict(truth), sort_keys=True, ensure_ascii=False)

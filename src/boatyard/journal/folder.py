@@ -12,8 +12,8 @@ from boatyard.journal.segment import Identity, JournalError, Segment, identity
 
 INSTANCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}-[0-9a-f]{16}")
 MOST_OPEN = 256
-"""Files by which waiting segments are held open; the server's connections need some, too."""
-_PROBE_BYTES = 2**16  # that a disk must still take
+"""File descriptors for waiting segments; the server's connections need some, too."""
+_PROBE_BYTES = 2**16  # that must fit on the disk
 _LOCK = ".lock"
 _PROBE = ".probe"
 _SEGMENT = re.compile(rf"\d{{4}}-\d\d-\d\dT\d{{6}}-\d{{6}}Z\.{INSTANCE.pattern}-\d+\.jsonl")
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 class SpoolFolder:
-    """Where a process keeps its segments. It holds a lock there for as long as it lives."""
+    """The folder of a process's segments, in which it holds a lock while it runs."""
 
     def __init__(self, spool: Path, instance: str) -> None:
         self.spool = spool
@@ -30,13 +30,13 @@ class SpoolFolder:
         self.repairs = 0
         self._locked: Identity | None = None  # the lock's file
         self._alive = FileLock(self.path / _LOCK, timeout=0, thread_local=False)
-        # held for the moment in which a folder is made, removed or taken over: so that none is seen half made
+        # held while a folder is created, removed or taken over, so that none is seen half created
         self._scanning = FileLock(spool / _LOCK, timeout=10, poll_interval=0.01, thread_local=False)
 
     def open(self) -> list[Segment]:
-        """Makes the folder. Returns what dead processes left in the spool, moved here, oldest first.
+        """Creates the folder. Returns the segments of dead processes, moved here, oldest first.
 
-        Raises JournalError where the spool cannot be used.
+        Raises JournalError if the spool cannot be used.
         """
         try:
             self.spool.mkdir(parents=True, exist_ok=True)
@@ -47,20 +47,20 @@ class SpoolFolder:
             raise JournalError(f"the journal's spool {self.spool} cannot be used: {wrong}") from wrong
 
     def ensure(self) -> None:
-        """The folder and the lock are there, made again if something removed them. Raises OSError."""
+        """Recreates the folder and the lock if something removed them. Raises OSError."""
         lock = self.path / _LOCK
         if self._locked is not None:
             if identity(lock) == self._locked:
                 return
             self._alive.release()
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)  # what people sent may be private
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)  # requests may be private
         self._alive.acquire()
         if self._locked is not None:
             self.repaired(self.path)
         self._locked = identity(lock)
 
     def probe(self) -> None:
-        """Raises OSError where the disk does not take a few more lines."""
+        """Raises OSError if the disk has no room for a few more lines."""
         probe = self.path / _PROBE
         try:
             probe.write_bytes(bytes(_PROBE_BYTES))
@@ -68,16 +68,16 @@ class SpoolFolder:
             probe.unlink(missing_ok=True)
 
     def touch(self) -> None:
-        """Keeps it from cleaners, which go by age. Raises OSError."""
+        """Protects the folder from cleaners, which go by age. Raises OSError."""
         os.utime(self.path / _LOCK)
 
     def repaired(self, path: Path) -> None:
-        """Counts and logs that something removed a part, which is there again."""
+        """Counts and logs that a part was removed and has been restored."""
         self.repairs += 1
-        logger.warning("%s was removed while it was in use, and is written again: nothing of it is lost", path)
+        logger.warning("%s was removed while it was in use, and has been restored: nothing is lost", path)
 
     def close(self, *, empty: bool) -> None:
-        """From here on another process may take it over; nothing is left of it where it is `empty`."""
+        """Releases the lock, so that another process may take the folder over; removes it if it is `empty`."""
         with suppress(OSError), self._scanning:
             self._alive.release()
             if empty:
@@ -96,7 +96,7 @@ class SpoolFolder:
                         if len(segments) <= MOST_OPEN:
                             segments[-1].reopen()
                 _remove(folder)
-            except Timeout:  # its process lives
+            except Timeout:  # its process is alive
                 continue
             except OSError as wrong:
                 logger.warning("the journal of the dead instance %s cannot be taken over: %s", folder, wrong)
@@ -104,7 +104,7 @@ class SpoolFolder:
 
 
 def _remove(folder: Path) -> None:
-    with suppress(OSError):  # something else lies in it
+    with suppress(OSError):  # it has other files
         for name in (_LOCK, _PROBE):
             (folder / name).unlink(missing_ok=True)
         folder.rmdir()

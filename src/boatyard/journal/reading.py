@@ -1,6 +1,6 @@
-"""The journal as it was shipped: every line, or the lines of one object.
+"""Reads the shipped journal: every line, or the lines of one object.
 
-Lines that an older version wrote are read as the present one would have written them.
+Lines of an older format are converted to the current one.
 """
 
 import gzip
@@ -18,7 +18,7 @@ from boatyard.journal.segment import ROOT, JournalError
 from boatyard.storage import Storage
 
 _ENVELOPE = frozenset(("event", "id", "time", "model", "version", "truncated", "duration_ms", "job", "row"))
-"""What a line of any version says beside the request, the answer and the truth."""
+"""The keys of a line in any format, besides the request, the answer and the truth."""
 _RENAMED = {"kind": "input", "input": "request", "input_sha256": "request_sha256"}
 _MEASURED = "length"
 
@@ -28,8 +28,10 @@ _OBJECT = re.compile(rf"{ROOT}date=(\d{{4}}-\d\d-\d\d)/[^/]+\.jsonl\.gz")
 def read(storage: Storage, *, since: date | None = None) -> Iterator[dict[str, Any]]:
     """Every line that was shipped (from day `since` on), in the order of the objects' names: by day, then instance.
 
-    A job's answer comes once, though a row that two servers began is in the journal twice, with one id. Raises
-    JournalError, which names object and line, at what is no JSON object.
+    A row of a job that two servers answered is in the journal twice, with one id, and is returned once.
+
+    Raises:
+        JournalError: a line is not a JSON object; the message names object and line.
     """
     seen: defaultdict[str, bytearray] = defaultdict(bytearray)  # of each job, a bit for each row
     for key in shipped(storage, since=since):
@@ -39,13 +41,13 @@ def read(storage: Storage, *, since: date | None = None) -> Iterator[dict[str, A
 
 
 def shipped(storage: Storage, *, since: date | None = None) -> list[str]:
-    """The keys of the journal's objects (from day `since` on), sorted. What lies under one never changes."""
+    """The keys of the journal's objects (from day `since` on), sorted. The objects are immutable."""
     named = ((key, _OBJECT.fullmatch(key)) for key in storage.list(ROOT))
     return [key for key, match in named if match and (since is None or match[1] >= since.isoformat())]
 
 
 def read_object(storage: Storage, key: str) -> Iterator[dict[str, Any]]:
-    """The lines of one object, each with its keys as the present version names them. Raises JournalError, as `read`."""
+    """The lines of one object, in the current format. Raises JournalError, as `read`."""
     data = storage.read(key)
     try:
         lines = gzip.decompress(data).splitlines()
@@ -62,7 +64,7 @@ def read_object(storage: Storage, key: str) -> Iterator[dict[str, Any]]:
 
 
 def _upgraded(line: dict[str, Any]) -> dict[str, Any]:
-    """Before there were inputs and tasks, a line held the answer's keys, or the truth's, among its own."""
+    """In the first format, the keys of the answer, or of the truth, were at the top level."""
     event = line.get("event")
     if event == "prediction" and "answer" not in line:
         return _upgraded_prediction(line)
@@ -87,7 +89,7 @@ def _envelope(line: dict[str, Any]) -> dict[str, Any]:
 
 
 def _add(numbers: bytearray, number: int) -> bool:
-    """Whether the number is new to the set, a bit for each."""
+    """Adds the number to a bit set; whether it is new."""
     at, bit = number >> 3, 1 << (number & 7)
     if at >= len(numbers):
         numbers.extend(bytes(at + 1 - len(numbers)))

@@ -1,4 +1,4 @@
-"""A segment of the spool: lines that wait in a local file, held open until they are shipped."""
+"""A segment of the spool: a local file of lines, held open until it is shipped."""
 
 import errno
 import os
@@ -9,11 +9,11 @@ from pathlib import Path
 from boatyard.config.errors import UserError
 
 ROOT = "journal/"
-NEW = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)  # which Windows alone has
+NEW = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)  # which only Windows has
 
 
 class JournalError(UserError):
-    """The journal could not take a line, which must then not be answered, or could not be read."""
+    """The journal cannot be read, or cannot be written, so the request must not be answered."""
 
 
 Identity = tuple[int, int]
@@ -22,7 +22,7 @@ Identity = tuple[int, int]
 
 @dataclass(eq=False)
 class Segment:
-    """Some lines of one process. `file`: the descriptor that holds it open, or -1."""
+    """Lines of one process. `file`: the descriptor that holds the file open, or -1."""
 
     path: Path
     file: int = -1
@@ -34,21 +34,21 @@ class Segment:
             self._hold(self.file)
 
     def key(self) -> str:
-        """What its object in the storage is called."""
+        """The key of its object in the storage."""
         stamp, _, name = self.path.name.partition(".")
         return f"{ROOT}date={stamp.partition('T')[0]}/{name}.gz"
 
     def is_gone(self) -> bool:
-        """Whether what is held open does not lie at the path any more."""
+        """Whether the open file is no longer at the path."""
         return self._identity is not None and identity(self.path) != self._identity
 
     def reopen(self) -> None:
-        """Holds it open, where that can be."""
+        """Opens it again, if possible."""
         with suppress(OSError):
             self._hold(os.open(self.path, os.O_RDWR | getattr(os, "O_BINARY", 0)))
 
     def close(self) -> None:
-        """From here on there is only what lies at the path."""
+        """Closes the descriptor."""
         if self.file >= 0:
             with suppress(OSError):
                 os.close(self.file)
@@ -66,7 +66,7 @@ class Segment:
             return file.read()
 
     def rewrite(self) -> None:
-        """Puts a copy at the path, and holds that open instead. Raises OSError."""
+        """Writes a copy to the path, and holds that open instead. Raises OSError."""
         data = self.read()
         self.path.unlink(missing_ok=True)
         copy = os.open(self.path, NEW, 0o600)
@@ -81,10 +81,10 @@ class Segment:
         self._hold(copy)
 
     def remove(self) -> None:
-        """Once it is shipped."""
+        """Removes the file, after it was shipped."""
         gone = self.is_gone()
         self.close()
-        if not gone:  # else what lies there is not ours
+        if not gone:  # otherwise the file there is not ours
             self.path.unlink(missing_ok=True)
 
     def _hold(self, file: int) -> None:
@@ -94,7 +94,7 @@ class Segment:
 
 
 def identity(path: Path) -> Identity | None:
-    """None where nothing lies there that could be looked at."""
+    """None if there is no such file."""
     try:
         status = path.stat()
     except OSError:

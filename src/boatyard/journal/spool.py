@@ -1,4 +1,4 @@
-"""The local half of the journal: lines are appended to segments, and a thread ships those to the storage."""
+"""The journal's spool: lines are appended to local segments, which a thread ships to the storage."""
 
 import errno
 import gzip
@@ -23,10 +23,10 @@ from boatyard.storage import AlreadyExists, Storage
 SEGMENT_BYTES = 8 * 2**20
 SEGMENT_SECONDS = 60.0
 MOST_SPOOLED_BYTES = 2**30
-LOOK_SECONDS = 5.0
-"""How often the spool is looked after where nothing is appended."""
-_FIRST_PAUSE = 0.1  # seconds, doubled by each failure in a row
-_MOST_PAUSE = 30.0
+CHECK_SECONDS = 5.0
+"""How often the spool is checked while nothing is appended."""
+_FIRST_BACKOFF = 0.1  # seconds, doubled by each failure in a row
+_MOST_BACKOFF = 30.0
 _COMPRESSION = 3  # 6 saves another 7 % of the bytes, takes twice the time, and requests wait for the same cores
 _STAMP = "%Y-%m-%dT%H%M%S-%fZ"
 
@@ -34,14 +34,14 @@ logger = logging.getLogger(__name__)
 
 
 class JournalFull(JournalError):  # noqa: N818 - says what happened
-    """As much as the spool may hold waits to be shipped: storage is down or too slow."""
+    """The spool has reached its size limit: the storage is down or too slow."""
 
 
 class Journal:
-    """One process's journal. Threads may share it; a forked child may not use it.
+    """One process's journal. It is thread-safe; a forked child must not use it.
 
-    `instance` is what people call this process; a random part is added, because of two segments with the same name the
-    later would be taken for shipped. `most_spooled_bytes` bounds what this process holds, not the spool that it shares.
+    `instance` names this process; a random part is added, because the second of two segments with the same name would
+    pass for shipped. `most_spooled_bytes` limits this process's segments, not the spool that it shares.
     Raises JournalError if the spool cannot be used.
     """
 
@@ -58,7 +58,7 @@ class Journal:
         self.instance = _new_name(instance)
         self.failures = 0
         self.trouble: str | None = None
-        """Why no line can be taken, as far as is known."""
+        """Why no line can be appended, as far as is known."""
         self._storage = storage
         self._segment_bytes = segment_bytes
         self._segment_seconds = segment_seconds
@@ -67,10 +67,10 @@ class Journal:
         self._open: Segment | None = None
         self._due = 0.0  # when the open segment closes
         self._changed = threading.Condition(threading.Lock())  # guards the segments, the counts and the trouble
-        self._pause = _FIRST_PAUSE
+        self._backoff = _FIRST_BACKOFF
         self._retry_at = 0.0
         self._closed = False
-        self._given_up = False
+        self._abandoned = False
         self._folder = SpoolFolder(spool.absolute(), self.instance)
         self._waiting = deque(self._folder.open())  # closed segments that are not shipped yet
         self._spooled_bytes = sum(segment.size for segment in self._waiting)
@@ -79,17 +79,17 @@ class Journal:
 
     @property
     def repairs(self) -> int:
-        """How often a part of the spool was gone and was written again."""
+        """How often a part of the spool was removed and restored."""
         return self._folder.repairs
 
     @property
     def spooled_bytes(self) -> int:
-        """What is on this machine and not yet shipped, the open segment and what dead instances left included."""
+        """What is not shipped yet, including the open segment and those taken over from dead instances."""
         return self._spooled_bytes
 
     @property
     def lag_seconds(self) -> float:
-        """The age of the oldest line that is not yet shipped; 0 where all are."""
+        """The age of the oldest line that is not shipped yet; 0 if all are."""
         with self._changed:
             names = [segment.path.name for segment in (*self._waiting, self._open) if segment and segment.size]
         if not names:
@@ -98,10 +98,10 @@ class Journal:
         return max(0.0, time() - opened.timestamp())
 
     def append(self, lines: Sequence[Mapping[str, Any]]) -> None:
-        """Writes all the lines, or none and raises JournalError; ValueError where one is no JSON.
+        """Writes all the lines, or none and raises JournalError; ValueError if one cannot be JSON.
 
-        Afterwards they survive the end of this process, kill -9 included: the system has them. They do not survive the
-        machine losing power: a segment is synced to the disk once it is closed, before it is shipped.
+        Afterwards they survive the end of this process, including kill -9: the operating system has them. They do not
+        survive a power failure: a segment is only synced to disk once it is closed, before it is shipped.
         """
         data = b"".join(to_json(dict(line), inf_nan_mode="null") + b"\n" for line in lines)
         with self._changed:
@@ -113,8 +113,8 @@ class Journal:
                     raise OSError(errno.ENOSPC, f"only {written} of {len(data)} bytes could be written")
                 segment.size += len(data)
                 self._spooled_bytes += len(data)
-            except BaseException as stopped:  # a signal's, too: half a line must not be left for the next to complete
-                self._cut_back()
+            except BaseException as stopped:  # signals too: the next line must not continue half a line
+                self._truncate()
                 if isinstance(stopped, OSError):
                     raise self._unwritable(stopped) from stopped
                 raise
@@ -123,9 +123,9 @@ class Journal:
                 self._end_segment()
 
     def check(self) -> None:
-        """Raises JournalError where a line could not be taken now. It probes the disk, and repairs what it can."""
+        """Raises JournalError if lines cannot be appended now. It probes the disk, and repairs what it can."""
         with self._changed:
-            self._check_room(self._most_spooled_bytes // 1000)  # more than any request brings
+            self._check_room(self._most_spooled_bytes // 1000)  # more than any request needs
             try:
                 self._end_segment_if_over()
                 self._folder.ensure()
@@ -136,23 +136,23 @@ class Journal:
 
     @property
     def is_crowded(self) -> bool:
-        """Over half of what may wait does: the rest is reserved for requests, whose clients cannot wait."""
+        """Whether over half of the spool is used: the rest is reserved for requests, whose clients wait."""
         return 2 * self._spooled_bytes > self._most_spooled_bytes
 
     def close(self, timeout: float) -> bool:
-        """Ships what it can within `timeout` seconds; whether that was all. The rest waits for the next start.
+        """Ships what it can within `timeout` seconds; whether that was all. The rest is shipped after the next start.
 
-        An attempt under way gets half a second more; until it or the process ends, no other takes over.
+        An attempt in progress gets half a second more; until it or the process ends, no other process takes over.
         """
         with self._changed:
             if not self._closed:
                 self._end_segment()
                 self._closed = True
-                self._retry_at, self._pause = 0.0, _FIRST_PAUSE
+                self._retry_at, self._backoff = 0.0, _FIRST_BACKOFF
                 self._changed.notify_all()
         self._shipper.join(timeout)
         with self._changed:
-            self._given_up = True
+            self._abandoned = True
             self._changed.notify_all()
         self._shipper.join(0.5)
         return not self._waiting
@@ -179,10 +179,12 @@ class Journal:
     def _new_path(self) -> Path:
         stamp = datetime.fromtimestamp(time(), UTC).strftime(_STAMP)
         self._opened += 1
-        return self._folder.path / f"{stamp}.{self.instance}-{self._opened:06}.jsonl"  # zeros: sorted as they came
+        return (
+            self._folder.path / f"{stamp}.{self.instance}-{self._opened:06}.jsonl"
+        )  # zero-padded, so that names sort by age
 
     def _end_segment_if_over(self) -> None:
-        """Its time is over, or its file is not where the next start would look for it."""
+        """If its time is up, or its file was removed."""
         if self._open is not None and (monotonic() >= self._due or self._open.is_gone()):
             self._end_segment()
 
@@ -194,42 +196,42 @@ class Journal:
             self._open = None
             self._changed.notify()
 
-    def _cut_back(self) -> None:
+    def _truncate(self) -> None:
         if self._open is not None:
             try:
                 os.ftruncate(self._open.file, self._open.size)
             except OSError:
-                self._end_segment()  # at a segment's end, half a line is known for what it is
+                self._end_segment()  # half a line is recognised at a segment's end
             else:
-                if self._open.size and not self._waiting:  # shipped at once, it makes room on a disk that is full
+                if self._open.size and not self._waiting:  # shipping it at once frees space on a full disk
                     self._end_segment()
 
     def _work(self) -> None:
         while not self._is_over():
-            self._look_after_spool()
+            self._repair_spool()
             if (segment := self._next()) is None:
                 continue
             try:
                 self._ship(segment)
-            except Exception as error:  # whatever it is, shipping is retried
-                logger.warning("%s is not shipped yet, again in %g s: %s", segment.path, self._pause, error)
+            except Exception as error:  # shipping is retried after any error
+                logger.warning("%s is not shipped yet, retrying in %g s: %s", segment.path, self._backoff, error)
                 with self._changed:
                     self.failures += 1
-                    self._retry_at, self._pause = monotonic() + self._pause, min(2 * self._pause, _MOST_PAUSE)
-                    self._waiting.rotate(-1)  # one bad segment does not hold up the others
+                    self._retry_at, self._backoff = monotonic() + self._backoff, min(2 * self._backoff, _MOST_BACKOFF)
+                    self._waiting.rotate(-1)  # one bad segment must not block the others
             else:
                 with self._changed:
                     self._waiting.popleft()
                     self._spooled_bytes -= segment.size
-                    self._retry_at, self._pause = 0.0, _FIRST_PAUSE
-        self._look_after_spool()  # what still waits is left to the next start
+                    self._retry_at, self._backoff = 0.0, _FIRST_BACKOFF
+        self._repair_spool()  # the rest is left to the next start
         for segment in self._waiting:
             segment.close()
         self._folder.close(empty=not self._waiting)
 
     def _is_over(self) -> bool:
         with self._changed:
-            return self._given_up or (self._closed and not self._waiting)
+            return self._abandoned or (self._closed and not self._waiting)
 
     def _next(self) -> Segment | None:
         """The segment to ship, if one is due; else None, after a wait for one."""
@@ -239,20 +241,20 @@ class Journal:
                 self._end_segment()
             if self._waiting and now >= self._retry_at:
                 return self._waiting[0]
-            if not self._given_up and (self._waiting or not self._closed):
+            if not self._abandoned and (self._waiting or not self._closed):
                 moments = [self._retry_at] * bool(self._waiting) + [self._due] * (self._open is not None)
-                self._changed.wait(min([*moments, now + LOOK_SECONDS]) - now)
+                self._changed.wait(min([*moments, now + CHECK_SECONDS]) - now)
             return None
 
-    def _look_after_spool(self) -> None:
-        """Writes again what was removed; where that fails, it is still shipped from the open files."""
+    def _repair_spool(self) -> None:
+        """Restores removed files; if that fails, they are still shipped from their open descriptors."""
         try:
             with self._changed:
                 self._end_segment_if_over()
                 self._folder.ensure()
                 self._folder.touch()
                 gone = [segment for segment in self._waiting if segment.is_gone()]
-            for segment in gone:  # without the lock, which appends need: only this thread uses what waits
+            for segment in gone:  # without the lock, which appends need: only this thread uses waiting segments
                 segment.rewrite()
                 self._folder.repaired(segment.path)
         except OSError as wrong:
@@ -265,7 +267,7 @@ class Journal:
     def _ship(self, segment: Segment) -> None:
         try:
             data = segment.read()
-        except FileNotFoundError:  # more segments waited than can be held open
+        except FileNotFoundError:  # there were more segments than can be held open
             logger.error("%s was removed before it was shipped: its lines are lost", segment.path)
             return
         lines = data[: data.rfind(b"\n") + 1]
@@ -278,11 +280,11 @@ class Journal:
     def _write_once(self, key: str, lines: bytes) -> None:
         try:
             self._storage.write_once(key, gzip.compress(lines, _COMPRESSION, mtime=0))
-        except AlreadyExists:  # whoever shipped it ended before it was deleted here
+        except AlreadyExists:  # the process that shipped it ended before it removed it here
             shipped = gzip.decompress(self._storage.read(key))
             if len(lines) > len(shipped) and lines.startswith(
                 shipped
-            ):  # another process took it while lines were added
+            ):  # another process shipped it while lines were appended
                 with self._changed:
                     rest = Segment(self._new_path())
                 self._write_once(rest.key(), lines[len(shipped) :])

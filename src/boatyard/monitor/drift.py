@@ -1,4 +1,4 @@
-"""Does the traffic still look like the rows that the model was accepted on?"""
+"""Drift: whether the traffic still resembles the rows that the model was accepted on."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ def compared_columns(predictor: Predictor) -> list[Column]:
 
 
 def read_reference(folder: Path, columns: Sequence[Column]) -> Columns:
-    """The bundle's reference, less the columns that an earlier version of Boatyard did not write.
+    """The bundle's reference, without the columns that earlier versions of Boatyard did not write.
 
     Raises UserError: there is none, it cannot be read, or it lacks a column of the answer.
     """
@@ -76,7 +76,7 @@ def read_reference(folder: Path, columns: Sequence[Column]) -> Columns:
 
 
 def why_incomparable(reference: Columns) -> str | None:
-    """Why nothing is ever compared with it, in a sentence; None where something is."""
+    """Why nothing can be compared with this reference, in a sentence; None if it is large enough."""
     if len(reference) >= LEAST_REFERENCE_ROWS:
         return None
     rows = "1 row" if len(reference) == 1 else f"{len(reference)} rows"
@@ -89,7 +89,7 @@ def why_incomparable(reference: Columns) -> str | None:
 def look_at(sample: Sequence[Sampled], predictor: Predictor) -> Columns:
     """The sampled predictions in the form of the reference.
 
-    The journal holds no embeddings, so the graph runs again. Where the journal holds too few requests, because the
+    The journal holds no embeddings, so the model runs again. If the journal holds too few requests, because the
     server hashes or drops them, there is no embedding and no `described` column.
     """
     readable, rows = [], []
@@ -122,7 +122,7 @@ def compare(
 ) -> list[Verdict]:
     """A verdict on each column and the embedding, under one family-wise error rate.
 
-    `min_effect`: what is too small to matter, as a share of inputs that differ. No verdict has `drifted`:
+    `min_effect`: the smallest relevant effect, as a share of inputs that differ. No verdict has `drifted`:
     `boatyard.monitor.looks` decides that.
     """
     if why := why_incomparable(reference) or _why_too_few(window):
@@ -147,7 +147,7 @@ def compare(
 def measure(
     reference: Columns, window: Columns, columns: Sequence[Column], permutations: Permutations, min_effect: float
 ) -> tuple[dict[str, Statistic], dict[str, str]]:
-    """By column, the statistics of what can be compared; and of the others, why they cannot."""
+    """By column, the statistics of those that can be compared, and for the others the reason."""
     statistics: dict[str, Statistic] = {}
     reasons: dict[str, str] = {}
     for column in columns:
@@ -168,7 +168,7 @@ def measure(
 
 
 def judge_columns(statistics: dict[str, Statistic], columns: Sequence[Column]) -> dict[str, Tested]:
-    """Each statistic tested, so that a look at unchanged inputs is suspicious as rarely as it may be."""
+    """Tests each statistic, at the family-wise error rate that a look may spend on inputs."""
     weights = {column.name: column.weight for column in columns}
     return judge(statistics, weights, SUSPICIOUS * INPUTS) if statistics else {}
 
@@ -183,7 +183,7 @@ def _is_of_answer(column: Column) -> bool:
 
 
 def _read_column(cells: pa.ChunkedArray, column: Column) -> NDArray[Any] | None:
-    """None where they are not the column's kind of value."""
+    """None if they do not have the column's type."""
     if len(cells) and column.category != pa.types.is_string(cells.type):
         return None
     if column.category:

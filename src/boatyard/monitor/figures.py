@@ -17,7 +17,7 @@ _PERCENTILES = (5, 25, 50, 75, 95, 99)
 
 
 def figures(traffic: Traffic, since: float, task: OpenTask, accepted: Score | None) -> dict[str, Any]:
-    """What `GET /statistics` answers: of each hour from `since` on, and of all of them together."""
+    """The response to `GET /statistics`: figures for each hour since `since`, and overall."""
     rows = traffic.predictions
     rows = rows[rows["time"] >= since]
     hours = (rows["time"] // _HOUR).astype(int)

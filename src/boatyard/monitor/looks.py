@@ -1,4 +1,4 @@
-"""When a look raises the alarm: at most one false alarm is expected in a year, however often anybody looks.
+"""When a look raises the alarm: at most one false alarm is expected in a year, however many looks there are.
 
 What is controlled is the per-family error rate: the expected number of alarms that begin in a year in which nothing
 changed (Spjotvoll 1972). A look at level a raises a false alarm with probability a at most, and expectations add up
@@ -6,8 +6,8 @@ even where looks depend on each other; so the levels spent in a year must add up
 a reference that all looks share, restarts, gaps and promotions do no harm. Per day and model two budgets are spent:
 
 - `DAILY`, by the day's first look that could compare anything. The storage decides which look that is.
-- what accrued of `RESERVE` since the previous look. Of looks a minute apart each has 2e-7: enough to see a broken
-  client before tomorrow, and out of reach of chance, even with a look a second.
+- what accrued of `RESERVE` since the previous look. With a look a minute, each has 2e-7: enough to detect a broken
+  client the same day, and negligible for false alarms, even with a look a second.
 
 An alarm lasts while the verdict that raised it stays suspicious, which means significant in a single look.
 

@@ -1,4 +1,4 @@
-"""Is the model still as good as when it was accepted? Live quality, by the feedback on its answers."""
+"""Live quality: by its feedback, is the model still as good as when it was accepted?"""
 
 import json
 
@@ -18,9 +18,9 @@ MIN_FEEDBACK = 30
 
 
 def live_losses(traffic: Traffic, predictions: NDArray[np.void], task: OpenTask) -> tuple[Losses, int]:
-    """The loss of each prediction that feedback judges, and how much feedback names no truth of this task.
+    """The loss of each prediction that has feedback, and the number whose feedback the task does not accept.
 
-    `predictions`: some of the traffic's. One that lacks a column of the task, as another task's, is left out.
+    `predictions`: some of the traffic's. Those that lack a column of the task are ignored.
     """
     feedback = traffic.feedback
     if not len(feedback):
@@ -42,18 +42,18 @@ def live_losses(traffic: Traffic, predictions: NDArray[np.void], task: OpenTask)
 
 
 def live_quality(losses: Losses, task: OpenTask, accepted: Score | None, unknown: int = 0) -> Quality:
-    """The task's primary score of the judged answers, beside the accepted one."""
+    """The task's primary score on the judged answers, and the accepted one."""
     score = task.score(losses) if len(losses) else None
     return Quality(feedback=len(losses), score=score, accepted=accepted, unknown=unknown)
 
 
 def quality_verdict(quality: Quality, losses: Losses, task: OpenTask, min_effect: float = MIN_EFFECT) -> Verdict:
-    """Whether the mean loss is higher than chance explains, given the pessimistic end of the accepted interval.
+    """Whether the mean loss is significantly higher than the pessimistic end of the accepted interval.
 
     Losses of 0 and 1 are tested by the exact binomial test, others by Student's one-sided t-test of a mean; with the
     long upper tail that losses have, it rejects too rarely rather than too often (Johnson 1978).
 
-    `min_effect`: what is too small to matter, as a share of wrong answers or, of other losses, of the accepted loss.
+    `min_effect`: the smallest relevant effect, as a share of wrong answers or, of other losses, of the accepted loss.
     """
     value = threshold = p = None
     suspicious = binary = False

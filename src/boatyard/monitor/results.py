@@ -1,6 +1,6 @@
-"""What a look of the monitor reports: the shape of `drift.json`.
+"""The monitor's report: the schema of `drift.json`.
 
-Reports are kept for good, so those of the version before are read as well.
+Reports are kept indefinitely, so those in the previous format can be read as well.
 """
 
 from collections.abc import Mapping
@@ -19,22 +19,22 @@ class _Result(BaseModel):
 
 
 class Verdict(_Result):
-    """One column, or one aspect of the traffic. Whatever the statistic is, more of it is worse."""
+    """One column, or one aspect of the traffic. A larger value of any statistic is worse."""
 
     name: str
     group: str
     """`prediction`, `confidence`, `input`, `embedding`, `data quality` or `live quality`."""
     statistic: str
     value: float | None
-    """None where it was not measured; the sentence says why."""
+    """None if it was not measured; the sentence says why."""
     threshold: float | None
     """The largest value that is neither significant in a single look nor relevant."""
     p: float | None = None
-    """Adjusted for all verdicts of one look: how often any of them is as extreme by chance alone."""
+    """Adjusted for all verdicts of one look: the probability, if nothing changed, that any of them is as extreme."""
     suspicious: bool = False
     """Above the threshold: one look in fifty has such a verdict though nothing changed."""
     drifted: bool = False
-    """It raises the alarm, by `boatyard.monitor.looks`."""
+    """It raises the alarm, as decided by `boatyard.monitor.looks`."""
     sentence: str
 
     @property
@@ -44,10 +44,10 @@ class Verdict(_Result):
 
 
 class Window(_Result):
-    """The predictions that were looked at."""
+    """The predictions that a look considered."""
 
     rows: int
-    """Of this version, in this time; a sample of them is compared."""
+    """Of this version, in this period; a sample of them is compared."""
     sampled: int
     from_: str
     to: str
@@ -61,11 +61,11 @@ class Quality(_Result):
     feedback: int
     """How many answers were judged."""
     score: Score | None
-    """None where no answer was."""
+    """None if no answer was judged."""
     accepted: Score | None
     """On the test rows, when the model was exported."""
     unknown: int = 0
-    """Feedback that names what cannot be the truth for this model: it is not counted."""
+    """Feedback with a truth that this model cannot answer; it is not counted."""
 
 
 class Findings(_Result):
@@ -77,16 +77,16 @@ class Findings(_Result):
     window: Window
     alarm: bool
     comparable: bool = True
-    """False where the model's reference is too small to compare anything with."""
+    """False if the model's reference is too small to compare anything with."""
     level: float | None = None
-    """A suspicious verdict raises the alarm in this look where its `p` is at most that."""
+    """A suspicious verdict raises the alarm in this look if its `p` is at most this level."""
     verdicts: list[Verdict]
     quality: Quality
 
     @model_validator(mode="before")
     @classmethod
     def _read_earlier(cls, report: Any) -> Any:
-        """As it is, or as the version before wrote it: with one figure and its interval for live quality."""
+        """Converts the previous format, which had one figure and its interval for live quality."""
         if isinstance(report, Mapping) and isinstance(report.get("quality"), Mapping) and "low" in report["quality"]:
             verdicts = [verdict | {"name": _current_name(verdict)} for verdict in report["verdicts"]]
             return {**report, "verdicts": verdicts, "quality": _current_quality(report["quality"])}
@@ -110,13 +110,13 @@ class Findings(_Result):
         if self.level is None:
             return ""
         return (
-            "A verdict is suspicious where it shows more than chance explains in one look: one look in fifty has one "
-            f"though nothing changed. It raises the alarm where its p-value is at most {self.level:.2g}, so that a "
-            "year of looks expects one false alarm at most, or where it raised it in the look before."
+            "A verdict is suspicious if it shows more than chance explains in one report: one report in fifty has one "
+            f"even if nothing has changed. It raises the alarm if its p-value is at most {self.level:.2g}, so that at "
+            "most one false alarm a year is expected, or if it raised the alarm in the previous report."
         )
 
     def as_json(self) -> bytes:
-        """As it is stored and served."""
+        """For storage and over HTTP."""
         return self.model_dump_json(by_alias=True, indent=2).encode() + b"\n"
 
 
@@ -129,7 +129,7 @@ class Past(_Result):
     alarm: bool
     drifted: list[str]
     suspicious: list[str]
-    """Those that drifted among them."""
+    """Including those that drifted."""
 
 
 def _current_name(verdict: Mapping[str, Any]) -> str:

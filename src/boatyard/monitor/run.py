@@ -1,4 +1,4 @@
-"""One look at the traffic: read the new journal objects, compare, keep the report in the storage.
+"""One look at the traffic: read the new journal objects, compare, store the report.
 
 monitor/<name>/<time>.json    a report: written once
 monitor/<name>/latest.html    the latest report as a page
@@ -30,7 +30,7 @@ from boatyard.storage import AlreadyExists, NotFound, open_storage
 ROOT = "monitor/"
 PAGE = "latest.html"
 HISTORY_DAYS = 7
-"""The service has figures of so many days."""
+"""The days that the service's figures cover."""
 _MOST_PAST = 200
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Watched:
-    """A version, opened, with the traffic in its columns."""
+    """An open version, with the traffic in its columns."""
 
     predictor: Predictor
     reference: Columns
@@ -46,7 +46,7 @@ class _Watched:
 
 
 class Monitor:
-    """Watches one model. Threads may share it, but only one may `run` at a time."""
+    """Watches one model. It is thread-safe, but only one thread may `run` at a time."""
 
     def __init__(self, settings: Settings, *, days: float) -> None:
         """`days`: how much of the journal is read."""
@@ -65,7 +65,7 @@ class Monitor:
         return self._watched.traffic.rows_read if self._watched else 0
 
     def run(self, now: datetime | None = None) -> tuple[Findings, str]:
-        """Look now; returns the findings, which are kept in the storage, and the page."""
+        """Look now; returns the findings, which are stored, and the page."""
         until = now or datetime.now(UTC)
         since = until - timedelta(hours=self.settings.hours)
         watched = self._open()
@@ -107,7 +107,7 @@ class Monitor:
         return findings, shown
 
     def latest(self) -> Findings | None:
-        """The latest report, whichever process made it."""
+        """The latest report of any process."""
         keys = self._keys()
         return self._report(keys[-1]) if keys else None
 
@@ -142,15 +142,15 @@ class Monitor:
             return figures(watched.traffic, since, watched.predictor.task, watched.predictor.manifest.accepted)
 
     def model(self) -> tuple[str, str]:
-        """The name and the version that the setting refers to now. Raises UserError."""
+        """The name and the current version of the watched model. Raises UserError."""
         return self.settings.model.name, registry.resolve(self._storage, self.settings.model)
 
     def why_incomparable(self) -> str | None:
-        """Why the version's reference is too small to compare anything with; None where it is not."""
+        """Why the version's reference is too small to compare anything with; None if it is not."""
         return why_incomparable(self._open().reference)
 
     def _spend(self, verdicts: Sequence[Verdict], before: Findings | None, now: datetime) -> float:
-        """The level of a look with these verdicts; the day's first look that compared something has more to spend."""
+        """The level of a look with these verdicts; the day's first look that compared something may spend more."""
         daily = any(verdict.p is not None for verdict in verdicts)
         if daily:
             try:
@@ -171,7 +171,7 @@ class Monitor:
             return self._watched
 
     def _traffic_for(self, predictor: Predictor) -> Traffic:
-        """What was read for the version before, or new traffic where that was in other columns."""
+        """The traffic of the previous version, or new traffic if that has other columns."""
         card, columns = predictor.manifest, predictor.columns
         if self._watched is not None and self._watched.traffic.serves(card, columns):
             return self._watched.traffic

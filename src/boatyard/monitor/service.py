@@ -17,14 +17,14 @@ from starlette.responses import Response
 
 from boatyard import __version__
 from boatyard.api.problems import Problem, documented, handle_problems
-from boatyard.api.routes import HeadRequests, read_no_more
+from boatyard.api.routes import HeadRequests, refuse_unknown_query
 from boatyard.config.errors import UserError
 from boatyard.monitor.results import Findings, Past
 from boatyard.monitor.run import HISTORY_DAYS, Monitor
 from boatyard.monitor.settings import Settings
 
 logger = logging.getLogger(__name__)
-router = APIRouter(dependencies=[Depends(read_no_more)], responses=documented(422))
+router = APIRouter(dependencies=[Depends(refuse_unknown_query)], responses=documented(422))
 
 _NONE_YET = "there is no report yet: POST /drift/run makes one"
 

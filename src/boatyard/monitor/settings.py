@@ -1,64 +1,54 @@
 """What the monitor reads from its environment, once."""
 
-import os
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Self
+from typing import Annotated, Self
 
-from boatyard.config.addresses import LOOPBACK, read_port
-from boatyard.config.environment import DEFAULT_MODEL, DEFAULT_STORAGE, read_model
+from pydantic import Field, model_validator
+
+from boatyard.config.addresses import LOOPBACK
+from boatyard.config.environment import WHOLE, Flag, Listening, Port, written
 from boatyard.config.errors import UserError
 from boatyard.monitor.drift import MIN_EFFECT
 from boatyard.monitor.statistics import MIN_ROWS
-from boatyard.registry import Reference
+from boatyard.registry.settings import ModelSettings
 
+MAX_HOURS = 24 * 31
 MAX_ROWS = 10_000  # to compare so many takes seconds, and about a gigabyte
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(ModelSettings, Listening):
     """Which model is watched, over which time, and where the service listens."""
 
-    storage: str = DEFAULT_STORAGE
-    model: Reference = DEFAULT_MODEL
-    host: str = "127.0.0.1"
-    port: int = 8001
-    hours: int = 24
+    port: Port = 8001
+    hours: Annotated[int, WHOLE] = Field(
+        24,
+        validation_alias="BOATYARD_DRIFT_HOURS",
+        ge=1,
+        le=MAX_HOURS,
+        description=f"a number from 1 to {MAX_HOURS}",
+    )
     """The window: the predictions of the last so many hours."""
-    rows: int = 2_500
+    rows: Annotated[int, WHOLE] = Field(
+        2_500,
+        validation_alias="BOATYARD_DRIFT_ROWS",
+        ge=MIN_ROWS,
+        le=MAX_ROWS,
+        description=f"a number from {MIN_ROWS} to {MAX_ROWS}",
+    )
     """The size of the sample that is compared: a larger one shows smaller changes."""
-    min_effect: float = MIN_EFFECT
+    min_effect: Annotated[float, written(r"0|0?\.[0-9]{1,6}")] = Field(
+        MIN_EFFECT,
+        validation_alias="BOATYARD_DRIFT_LEAST",
+        description="a share from 0 to below 1, such as 0.02",
+    )
     """A change of a smaller share of the inputs is irrelevant, however significant."""
+    allow_anonymous: Flag = Field(False, validation_alias="BOATYARD_ALLOW_ANONYMOUS")
+    """Whether anybody may ask on an address that other machines reach."""
 
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """Raises UserError, which names the variable."""
-        host = environment.get("BOATYARD_HOST") or cls.host
-        if host not in LOOPBACK and environment.get("BOATYARD_ALLOW_ANONYMOUS") != "1":
+    @model_validator(mode="after")
+    def _check_that_not_everybody_may_ask(self) -> Self:
+        if not (self.host in LOOPBACK or self.allow_anonymous):
             raise UserError(
-                f"BOATYARD_HOST: on {host} anybody could ask the monitor, which knows no keys; set "
+                f"BOATYARD_HOST: on {self.host} anybody could ask the monitor, which knows no keys; set "
                 "BOATYARD_ALLOW_ANONYMOUS=1 if something in front of it authenticates"
             )
-        return cls(
-            *read_model(environment),
-            host,
-            read_port(environment, cls.port),
-            hours=_number(environment, "BOATYARD_DRIFT_HOURS", cls.hours, 1, 24 * 31),
-            rows=_number(environment, "BOATYARD_DRIFT_ROWS", cls.rows, MIN_ROWS, MAX_ROWS),
-            min_effect=_share(environment, "BOATYARD_DRIFT_LEAST", cls.min_effect),
-        )
-
-
-def _number(environment: Mapping[str, str], variable: str, default: int, lowest: int, highest: int) -> int:
-    number = environment.get(variable) or str(default)
-    if not (re.fullmatch("[0-9]{1,6}", number) and lowest <= int(number) <= highest):
-        raise UserError(f"{variable}: {number!r} is not a number from {lowest} to {highest}")
-    return int(number)
-
-
-def _share(environment: Mapping[str, str], variable: str, default: float) -> float:
-    share = environment.get(variable) or str(default)
-    if not re.fullmatch(r"0|0?\.[0-9]{1,6}", share):
-        raise UserError(f"{variable}: {share!r} is not a share from 0 to below 1, such as 0.02")
-    return float(share)
+        return self

@@ -1,7 +1,7 @@
-"""What the journal holds of one model, read once and kept in columns.
+"""The journal's predictions of one model and the feedback, cached in columns.
 
-An object of the journal never changes, so each is read once, and is dropped when it is too old. A million rows take
-some tens of megabytes: of the requests, only those that a look may still draw are kept.
+The journal's objects are immutable, so each is read once, and dropped when it is too old. A million rows take some tens
+of megabytes: of the requests, only those that a look may still sample are cached.
 """
 
 import heapq
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from boatyard.bundle.manifest import Card
 from boatyard.journal import JournalError, read_object, shipped
 from boatyard.journal.columns import Column
-from boatyard.journal.corrections import canonical, which_count
+from boatyard.journal.corrections import canonical, latest_feedback
 from boatyard.storage import Storage
 
 _FEEDBACK = np.dtype([("id", "S32"), ("time", "f8"), ("truth", "i4")])
@@ -28,7 +28,7 @@ MISSING_CATEGORY = ""
 
 @dataclass(frozen=True)
 class Sampled:
-    """A prediction that a look may draw. `values`: by column; `request`: None where the journal does not keep it."""
+    """A prediction that a look may sample. `values`: by column; `request`: None if the journal does not have it."""
 
     id: str
     time: float
@@ -40,14 +40,14 @@ class Sampled:
 
 @dataclass(frozen=True)
 class _Read:
-    """What one object holds."""
+    """The content of one object."""
 
     predictions: NDArray[np.void]
     feedback: NDArray[np.void]
 
 
 class Names:
-    """Strings by number, so that a column of them is small."""
+    """Interned strings, numbered, so that a column of them is small."""
 
     def __init__(self) -> None:
         self.all: list[str] = []
@@ -65,7 +65,7 @@ class Traffic:
     """The predictions of the last `days` by the model of that name, and the feedback.
 
     `card` and `columns`: of the watched version. Answers of another input or task under the same name have none of its
-    columns. `sample`: how many predictions a look draws at most. Ids are random, so the rows with the smallest ids are
+    columns. `sample`: the most predictions that a look samples. Ids are random, so the rows with the smallest ids are
     a random sample, and the smallest of several objects are one of all of them.
     """
 
@@ -96,7 +96,7 @@ class Traffic:
         self._joined: NDArray[np.void] | None = None
 
     def serves(self, card: Card, columns: Sequence[Column]) -> bool:
-        """Whether a version with this card and these columns can be watched by what was read."""
+        """Whether this traffic can be reused for a version with this card and these columns."""
         return self._plugins == (card.input, card.task) and _kinds(self.columns) == _kinds(columns)
 
     def refresh(self, now: datetime | None = None) -> int:
@@ -111,7 +111,7 @@ class Traffic:
             del self._read[key]
         most = 0
         for key in new:
-            self._read[key], sample = self._digest(key)
+            self._read[key], sample = self._read_object(key)
             self._sample += sample
             if len(self._sample) > most:
                 self._sample = self._needed(oldest.timestamp())
@@ -134,7 +134,7 @@ class Traffic:
     def feedback(self) -> NDArray[np.void]:
         """Records of `id`, `time` and `truth`, a number in `truths`: for each id the latest, ordered by id."""
         rows = np.concatenate([np.empty(0, _FEEDBACK), *(read.feedback for read in self._read.values())])
-        return rows[which_count(rows["id"], rows["time"], [self.truths.all[number] for number in rows["truth"]])]
+        return rows[latest_feedback(rows["id"], rows["time"], [self.truths.all[number] for number in rows["truth"]])]
 
     def values(self, predictions: NDArray[np.void]) -> Iterator[dict[str, Any]]:
         """For each prediction its values by column; a column that its answer lacks is absent."""
@@ -147,12 +147,12 @@ class Traffic:
             yield {name: cell for name, cell in zip(names, cells, strict=True) if not _is_missing(cell)}
 
     def sample(self, version: str, since: float, until: float, rows: int) -> list[Sampled]:
-        """At most so many predictions of the version, drawn at random from that time; ordered by id."""
+        """At most so many predictions of the version, sampled at random from that period; ordered by id."""
         distinct = {one.id: one for one in self._sample if one.version == version and since <= one.time <= until}
         return heapq.nsmallest(rows, distinct.values(), key=lambda one: one.id)
 
     def _needed(self, oldest: float) -> list[Sampled]:
-        """What a look may still draw: not a row that enough newer ones of its version precede by their ids."""
+        """What a look may still sample: not a row if enough newer rows of its version have smaller ids."""
         smallest: dict[str, list[str]] = defaultdict(list)  # by version the ids of that many rows, sorted
         needed = []
         for one in sorted(self._sample, key=lambda one: one.time, reverse=True):
@@ -164,8 +164,8 @@ class Traffic:
                 needed.append(one)
         return needed
 
-    def _digest(self, key: str) -> tuple[_Read, list[Sampled]]:
-        """What the object holds, and what may be drawn from it."""
+    def _read_object(self, key: str) -> tuple[_Read, list[Sampled]]:
+        """The content of the object, and a sample of it."""
         predictions: list[tuple[Any, ...]] = []
         feedback: list[tuple[Any, ...]] = []
         kept: list[tuple[str, Mapping[str, Any]]] = []
@@ -184,7 +184,7 @@ class Traffic:
             drawn = heapq.nsmallest(self._sample_size, kept, key=lambda pair: pair[0])
             sample = [self._sampled(line) for _, line in drawn]
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise JournalError(f"{key}, up to line {lines}, holds what no server wrote: {error!r}") from None
+            raise JournalError(f"{key}, up to line {lines}, was not written by a server: {error!r}") from None
         self.rows_read += lines
         return read, sample
 

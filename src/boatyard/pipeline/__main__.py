@@ -14,9 +14,9 @@ def main(config: Config) -> None:
     """Run every stage; of torchrun's processes all train, and the first one does the rest."""
     if is_main():
         from boatyard.pipeline.run import run_pipeline
-        from boatyard.storage.outputs import bring_back
+        from boatyard.storage.outputs import restore_outputs
 
-        bring_back(config)
+        restore_outputs(config)
         run_pipeline(config)
     else:
         from boatyard.train.__main__ import main as train

@@ -1,7 +1,6 @@
 """python -m boatyard.registry models | promote NAME VERSION | rollback NAME, on BOATYARD_STORAGE."""
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from boatyard.config.console import refuse, say
 from boatyard.config.errors import UserError
 from boatyard.registry.alias import ANYWHERE, aliases, promote, rollback
 from boatyard.registry.reference import DEFAULT_ALIAS, exact
+from boatyard.registry.settings import StorageSettings
 from boatyard.registry.version import fetch, names, read_manifest, versions
 from boatyard.storage import Storage, open_storage
 
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     moving["promote"].add_argument("version")
     options = parser.parse_args(arguments)
     try:
-        storage = open_storage(os.environ.get("BOATYARD_STORAGE") or ".")
+        storage = open_storage(StorageSettings.from_environment().storage)
         if options.command == "models":
             lines = list(_listing(storage)) or ["nothing is published yet: run `invoke pipeline`"]
         else:

@@ -1,16 +1,17 @@
 """Aliases: which version each points at, and moving them by compare-and-swap."""
 
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from enum import Enum
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from boatyard.bundle.manifest import MANIFEST, NAME, VERSION
-from boatyard.config.errors import UserError
+from boatyard.config.errors import UserError, suggestion
 from boatyard.registry.reference import DEFAULT_ALIAS, ROOT, Reference, UnknownModel, checked, exact, home
 from boatyard.storage import Conflict, Storage
+
+_MOST_LISTED = 3  # of the published names, in a message: any client may request an unknown one
 
 
 class AliasMoved(UserError):  # noqa: N818 - says what happened
@@ -129,8 +130,8 @@ def _refuse_moved(reference: Reference, current: tuple[Alias, str] | None, expec
     version = None if current is None else current[0].version
     if expected is not ANYWHERE and version != expected:
         raise AliasMoved(
-            f"{reference} was not moved: it points at {version or 'nothing'} now, and not at {expected or 'nothing'} "
-            "as when that was decided; look again"
+            f"{reference} was not moved: it now points at {version or 'nothing'}, not at {expected or 'nothing'} as "
+            "expected; look again"
         )
 
 
@@ -156,25 +157,14 @@ def _move(
 
 
 def what_exists(storage: Storage, reference: Reference) -> str:
-    """Why a reference is unknown: the wrong part, and the existing names nearest to it.
-
-    Any client may request an unknown model, so the sentence does not list all that are published.
-    """
+    """Why a reference is unknown: the wrong part, and the most similar existing name."""
     name, selector = reference.name, reference.selector
     versions = [version for version in reversed(storage.folders(f"{ROOT}{name}/")) if VERSION.fullmatch(version)]
     if not versions:
         others = [other for other in storage.folders(ROOT) if NAME.fullmatch(other) and other != name]
-        return f"there is no model {name!r}: {_nearest(name, others, 'published')}"
+        return f"there is no model {name!r}; {suggestion(name, others, most=_MOST_LISTED)}"
     if VERSION.fullmatch(selector):
         others = [version for version in versions if version != selector]
-        return f"model {name!r} has no version {selector!r}: {_nearest(selector, others, 'published')}"
-    return f"model {name!r} has no alias {selector!r}: {_nearest(selector, _alias_names(storage, name), 'set')}"
-
-
-def _nearest(name: str, existing: list[str], state: str) -> str:
-    if not existing:
-        return f"none is {state} yet"
-    close = get_close_matches(name, existing, n=3) or existing[:3]
-    return f"{state} {'is' if len(existing) == 1 else 'are'} {', '.join(close)}" + (
-        "" if len(existing) <= len(close) else f" and {len(existing) - len(close)} more"
-    )
+        return f"model {name!r} has no version {selector!r}; {suggestion(selector, others, most=_MOST_LISTED)}"
+    others = _alias_names(storage, name)
+    return f"model {name!r} has no alias {selector!r}; {suggestion(selector, others, most=_MOST_LISTED)}"

@@ -24,13 +24,13 @@ from boatyard.registry import DEFAULT_ALIAS, Reference, aliases, fetch
 from boatyard.storage import open_storage
 from boatyard.tasks.score import Score
 
-_ROUNDS = 3  # the best of each counts: what else the machine does is not the model's fault
+_ROUNDS = 3  # the best of each counts: other load on the machine is not the model's fault
 _TIMED_ROWS = 200
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Of answers to one row at a time, and to many at once."""
+    """The latency of single rows, and the throughput of a batch."""
 
     p95_ms: float
     rows_per_second: float
@@ -76,7 +76,7 @@ def stage(config: Config, name: str, version: str) -> Verdict:
     candidate = open_predictor(fetch(storage, Reference(name, version), cache))
     prepared = prepare(config)
     if why := mismatch(candidate.manifest, config, prepared):
-        raise UserError(f"{name}@{version} {why}: data=... is another's")
+        raise UserError(f"{name}@{version} {why}: data=... names other rows")
     current = aliases(storage, name).get(config.publish.alias or DEFAULT_ALIAS)
     production = None if current is None else Predictor(fetch(storage, Reference(name, current), cache))
     foreign = production and difference(candidate.manifest, production.manifest)
@@ -99,7 +99,7 @@ def stage(config: Config, name: str, version: str) -> Verdict:
 
 
 def measure_speed(predictors: Sequence[Predictor], rows: Sequence[Any]) -> list[Speed]:
-    """In turns, so that all meet the same machine."""
+    """Alternates between the predictors, so that load on the machine affects all alike."""
     alone = np.full((len(predictors), _ROUNDS, len(rows)), np.inf)
     together = np.full((len(predictors), _ROUNDS), np.inf)
     for predictor in predictors:
@@ -169,7 +169,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m boatyard.registry.staging", description=__doc__)
     parser.add_argument("name")
     parser.add_argument("version")
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="data=... unless it is called like the model")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE", help="data=... unless the data set has the model's name"
+    )
     chosen = parser.parse_args(arguments)
     overrides: list[str] = chosen.overrides
     if chosen.name in options("data") and not any(word.startswith("data=") for word in overrides):

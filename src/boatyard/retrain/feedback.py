@@ -10,7 +10,7 @@ from typing import Any
 from boatyard.config.errors import UserError
 from boatyard.data.ledger import content_hash
 from boatyard.inputs.protocol import OpenInput, Problem, TrainingInput
-from boatyard.journal.corrections import canonical, which_count
+from boatyard.journal.corrections import canonical, latest_feedback
 from boatyard.tasks.protocol import OpenTask, Truth
 
 Row = Sequence[Any]
@@ -21,7 +21,7 @@ Lines = Callable[[], Iterable[Mapping[str, Any]]]
 
 @dataclass(frozen=True)
 class Feedback:
-    """Rows to learn from and rows to be measured on, which no model has learned from; and why others are neither."""
+    """Rows to train on, and held-out rows that no model was trained on; and why others are neither."""
 
     train: list[Judged]
     held_out: list[Judged]
@@ -30,7 +30,7 @@ class Feedback:
 
 @dataclass(frozen=True)
 class Reader:
-    """How a request and a truth in the journal become a row that can be trained on. `read`: of cells as stored."""
+    """Turns a request and a truth from the journal into a training row. `read`: parses stored cells."""
 
     served: OpenInput[Any, Any]
     training: TrainingInput
@@ -59,8 +59,8 @@ class Reader:
 def collect(lines: Lines, name: str, reader: Reader, known: Mapping[bytes, str], holdout: float) -> Feedback:
     """What feedback says of model `name`.
 
-    The journal is read twice, feedback first, so that of all predictions only those are held that somebody judged,
-    whichever lines come first.
+    The journal is read twice, feedback first, so that only judged predictions are held in memory, in whatever order the
+    lines are.
 
     Of several truths for one answer the latest counts. A row that says the same as another (by its group key) counts
     once; where their truths differ, neither counts. Rows of `known` (the split by group key) are not taken again: what
@@ -96,11 +96,11 @@ def _truths(lines: Iterable[Mapping[str, Any]]) -> dict[str, str]:
             if line.get("event") == "feedback"
         ]
     except (KeyError, TypeError, ValueError) as wrong:
-        raise UserError(f"the journal holds feedback that no server wrote: {wrong!r}") from None
+        raise UserError(f"the journal holds feedback that was not written by a server: {wrong!r}") from None
     if not feedback:
         return {}
     ids, times, truths = zip(*feedback, strict=True)
-    return {ids[position]: truths[position] for position in which_count(ids, times, truths)}
+    return {ids[position]: truths[position] for position in latest_feedback(ids, times, truths)}
 
 
 def _requests(lines: Iterable[Mapping[str, Any]], name: str, judged: Iterable[str]) -> Iterable[tuple[str, object]]:
@@ -118,7 +118,7 @@ def _requests(lines: Iterable[Mapping[str, Any]], name: str, judged: Iterable[st
 
 
 class _Groups:
-    """Rows that say the same, with all the truths that feedback names for them."""
+    """Rows by group key, with all their truths."""
 
     def __init__(self, reader: Reader, set_aside: Counter[str]) -> None:
         self._reader = reader
@@ -126,7 +126,7 @@ class _Groups:
         self._rows: dict[bytes, tuple[Row, set[str]]] = {}
 
     def add(self, request: object, written: str) -> None:
-        """Unless it cannot be used, which is counted."""
+        """Adds the row, or counts why it cannot be used."""
         if (truth := self._reader.truth(written)) is None:
             self._set_aside["with a truth that the model does not know"] += 1
         elif isinstance(row := self._reader.row(request), str):
@@ -139,7 +139,7 @@ class _Groups:
             self._rows[key] = min(before, row, key=repr), truths | {truth}  # the same in whatever order they are read
 
     def truths_of_rows(self) -> list[tuple[bytes, Row, set[str]]]:
-        """By group key, so in no order that feedback came in: the data version is the same."""
+        """By group key, so that the data version does not depend on the order of feedback."""
         return [(key, *self._rows[key]) for key in sorted(self._rows)]
 
 

@@ -1,4 +1,4 @@
-"""One round of the loop: rows that people judged, a data version, a model, and whether it is better."""
+"""One round of retraining: rows with feedback, a data version, a model, and whether it is better."""
 
 import hashlib
 import json
@@ -37,7 +37,7 @@ _HELD_OUT = "held-out.jsonl"
 
 @dataclass(frozen=True)
 class Round:
-    """What a round came to. `refusal` is None where the new version was promoted."""
+    """The outcome of a round. `refusal` is None if the new version was promoted."""
 
     version: str
     data: str
@@ -46,7 +46,7 @@ class Round:
 
 
 def retrain(config: Config) -> Round:
-    """Learn from what feedback says, and promote the outcome if that is better by more than chance.
+    """Train on feedback, and promote the new version if it is significantly better.
 
     The rows of `config.data` are taken with their splits, so the test split stays as it was; rows of the journal that
     people judged join the training split, but for the share that is held out.

@@ -1,4 +1,4 @@
-"""What makes one run of a stage different from another: its settings, its inputs and its code."""
+"""A stage's fingerprint: a digest of its settings, its inputs and its code."""
 
 import ast
 import hashlib
@@ -10,21 +10,22 @@ from typing import Literal
 
 Stage = Literal["prepare", "encode", "train", "evaluate", "export"]
 
-_HOME = Path(__file__).parents[1]
-_PACKAGE = _HOME.name
-# where each stage begins; what it asks of its input and its task is found by name, as `training` loads it late
-_BEGINNINGS: dict[Stage, tuple[str, ...]] = {
+_PACKAGE_FOLDER = Path(__file__).parents[1]
+_PACKAGE = _PACKAGE_FOLDER.name
+# the modules that each stage starts from; members of the input's and the task's `training`, which loads them lazily,
+# are found by attribute name
+_ENTRY_MODULES: dict[Stage, tuple[str, ...]] = {
     "prepare": ("data.prepare",),
     "encode": ("data.encode",),
     "train": ("train.fit",),
     "evaluate": ("evaluate.run",),
     "export": ("export.run", "bundle.manifest", "bundle.checksums", "{input}.serving", "{task}.serving"),
 }
-_LATE = ("{input}.training", "{task}.training")
-# what does not change the outcome: it reads settings, opens what an earlier stage made, which has a fingerprint of its
-# own, or stores what was made
-_WITHOUT_SAY = {
-    *(modules[0] for modules in _BEGINNINGS.values()),
+_LAZY = ("{input}.training", "{task}.training")
+# what cannot change the outcome: it reads settings, opens an earlier stage's output, which has its own fingerprint, or
+# stores the outcome
+_IRRELEVANT = {
+    *(modules[0] for modules in _ENTRY_MODULES.values()),
     "config.plugins",
     "tasks.layout",
     "bundle.checksums",
@@ -44,7 +45,7 @@ _WITHOUT_SAY = {
 def fingerprint(settings: object, *, code: Iterable[Path] = ()) -> str:
     """16 hex digits over JSON-able settings and source files.
 
-    The code is counted in, so that after an edit a stage runs again instead of showing yesterday's result.
+    The code is part of it, so that a stage runs again after an edit instead of showing a stale result.
     """
     parts = [json.dumps(settings, sort_keys=True), *(f"{file.name} {file_digest(file)}" for file in code)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
@@ -52,21 +53,22 @@ def fingerprint(settings: object, *, code: Iterable[Path] = ()) -> str:
 
 @cache
 def code_of(stage: Stage, input_: str, task: str) -> tuple[Path, ...]:
-    """The source of all that the stage imports of this package, however deep and late, sorted.
+    """The source files of this package that the stage imports, directly or not, also inside functions, sorted.
 
-    Of what the input's and the task's `training` load late, it counts what the stage's code has an attribute's name of.
+    A member that the input's or the task's `training` loads lazily counts if the stage's code has an attribute of its
+    name.
     """
     names = {"input": f"inputs.{input_}", "task": f"tasks.{task}"}
-    late = [name.format(**names) for name in _LATE]
-    members = {name: f"{module.rpartition('.')[0]}.{part}" for module in late for name, part in _members(module)}
-    waiting = [*(name.format(**names) for name in _BEGINNINGS[stage]), *late]
-    modules = set(waiting)
-    while waiting:
-        module = waiting.pop()
+    lazy = [name.format(**names) for name in _LAZY]
+    members = {name: f"{module.rpartition('.')[0]}.{part}" for module in lazy for name, part in _members(module)}
+    queue = [*(name.format(**names) for name in _ENTRY_MODULES[stage]), *lazy]
+    modules = set(queue)
+    while queue:
+        module = queue.pop()
         needed = {members[name] for name in _attributes(module) if name in members}
-        new = (_imports(module) | needed) - modules - _WITHOUT_SAY
+        new = (_imports(module) | needed) - modules - _IRRELEVANT
         modules |= new
-        waiting += new
+        queue += new
     return tuple(sorted(file for module in modules if (file := _source(module)) is not None))
 
 
@@ -78,19 +80,19 @@ def file_digest(path: Path) -> str:
 
 @cache
 def _imports(module: str) -> set[str]:
-    """Modules of this package, named from within it, that the module's code imports, in functions too."""
+    """Modules of this package, relative to it, that the module's code imports, also inside functions."""
     prefix = f"{_PACKAGE}."
     return {name.removeprefix(prefix) for name in _imported(_tree(module)) if name.startswith(prefix)}
 
 
 @cache
 def _attributes(module: str) -> frozenset[str]:
-    """The names that follow a point in the module's code."""
+    """The attribute names in the module's code."""
     return frozenset(node.attr for node in ast.walk(_tree(module)) if isinstance(node, ast.Attribute))
 
 
 def _members(module: str) -> list[tuple[str, str]]:
-    """What `boatyard.config.plugins.lazily` gives the module: names, and the modules beside it that have them."""
+    """The members that `boatyard.config.plugins.lazily` adds to the module: name and sibling module."""
     for node in ast.walk(_tree(module)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "lazily":
             table = node.args[1]
@@ -130,6 +132,6 @@ def _imported(tree: ast.AST) -> Iterator[str]:
 
 
 def _source(module: str) -> Path | None:
-    """None for what is no module, as a function that a module was searched for."""
-    place = _HOME.joinpath(*module.split("."))
-    return next((file for file in (place / "__init__.py", place.with_suffix(".py")) if file.exists()), None)
+    """None if it is not a module, such as an imported function."""
+    path = _PACKAGE_FOLDER.joinpath(*module.split("."))
+    return next((file for file in (path / "__init__.py", path.with_suffix(".py")) if file.exists()), None)

@@ -16,8 +16,8 @@ _ATTEMPTS = 10  # to replace a folder that other processes replace at the same t
 def replacing(folder: Path) -> Iterator[Path]:
     """A new folder, which replaces `folder` if the block succeeds.
 
-    After a crash at any point the old or the new folder is complete: in its place, or set aside for `standing` to
-    restore.
+    After a crash at any point the old or the new folder is complete: in its place, or as a backup that
+    `recovered` restores.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -25,30 +25,30 @@ def replacing(folder: Path) -> Iterator[Path]:
     try:
         yield staging
         _sync(staging)
-        _put(staging, folder)
+        _move_in(staging, folder)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def standing(folder: Path) -> Path:
+def recovered(folder: Path) -> Path:
     """The same path, for readers of a folder that other processes replace.
 
-    If one of them died between setting the old folder aside and moving the new one in, the old one is restored first.
+    If one of them died between backing up the old folder and moving the new one in, the old one is restored first.
     """
     if not folder.exists():
-        for old in _set_aside(folder):
+        for backup in _backups(folder):
             with suppress(OSError):  # another process was faster
-                old.rename(folder)
+                backup.rename(folder)
     return folder
 
 
-def clear_up(parent: Path) -> None:
-    """Restore what killed processes had set aside in `parent`, and remove their unfinished folders.
+def clean_up(parent: Path) -> None:
+    """Restore the backups that killed processes left in `parent`, and remove their unfinished folders.
 
     Only safe while no other process writes there.
     """
     for leftover in list(parent.glob(".*~*")):
-        standing(parent / leftover.name[1:].rpartition("~")[0])
+        recovered(parent / leftover.name[1:].rpartition("~")[0])
     for leftover in list(parent.glob(".*[-~]*")):
         if leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)
@@ -66,33 +66,33 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Hold a lock on the folder: a second process waits, and then finds the work done."""
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a lock on the folder: a second process waits until the work is done."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f".{folder.name}.lock")):
         yield
 
 
-def _put(staging: Path, folder: Path) -> None:
-    """At each step the old or the new folder is complete, in its place or beside it."""
+def _move_in(staging: Path, folder: Path) -> None:
+    """Replace `folder` by `staging`; after each step the old or the new folder is complete, in place or as a backup."""
     for attempt in range(_ATTEMPTS):
         with suppress(FileNotFoundError):
-            standing(folder).rename(folder.with_name(f".{folder.name}~{staging.name.rpartition('-')[2]}{attempt}"))
+            recovered(folder).rename(folder.with_name(f".{folder.name}~{staging.name.rpartition('-')[2]}{attempt}"))
         try:
             staging.rename(folder)
             break
-        except OSError:  # another process moved one in meanwhile
-            standing(folder)
+        except OSError:  # another process moved its own in first
+            recovered(folder)
             if attempt == _ATTEMPTS - 1:
                 raise
     sync_folder(folder.parent)
-    for old in _set_aside(folder):
+    for backup in _backups(folder):
         with suppress(OSError):
-            old.rename(staging)  # so that a partly removed folder is never restored
+            backup.rename(staging)  # so that a partly removed folder is never restored
             shutil.rmtree(staging)
 
 
-def _set_aside(folder: Path) -> list[Path]:
+def _backups(folder: Path) -> list[Path]:
     if not folder.parent.exists():
         return []
     return sorted(file for file in folder.parent.iterdir() if file.name.startswith(f".{folder.name}~"))

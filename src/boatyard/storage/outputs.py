@@ -1,7 +1,7 @@
-"""What each stage made, besides under a name that stays: that is what DVC keeps and shares.
+"""Copies each stage's output to a stable path, for DVC to track and share.
 
-The folders by fingerprint, where every stage looks first, are this machine's own; a fresh clone gets them back from
-here.
+Stages look for their inputs in folders named by fingerprint, which are local; a fresh clone restores them from these
+copies.
 """
 
 import json
@@ -13,11 +13,11 @@ from typing import Any, Literal
 from boatyard.config.processes import is_main
 from boatyard.config.schema import Config
 from boatyard.storage import write_atomically
-from boatyard.storage.folders import replacing, standing
+from boatyard.storage.folders import recovered, replacing
 
-Made = Literal["rows", "inputs", "network", "evaluation", "bundle"]
-# the key of `paths` under which it is made; inputs lie within their rows, and so come after them
-_ROOTS: dict[Made, str] = {
+Output = Literal["rows", "inputs", "network", "evaluation", "bundle"]
+# the key of `paths` below which the stage writes it; inputs are inside their rows' folder, so they come after it
+_ROOTS: dict[Output, str] = {
     "rows": "processed",
     "inputs": "processed",
     "network": "runs",
@@ -26,32 +26,32 @@ _ROOTS: dict[Made, str] = {
 }
 
 
-def keep(config: Config, made: Made, folder: Path, metrics: Mapping[str, Any] | None = None) -> None:
-    """Copy the folder to `paths.outputs`, with its place, and its metrics to a file beside it; does nothing without."""
+def keep_output(config: Config, output: Output, folder: Path, metrics: Mapping[str, Any] | None = None) -> None:
+    """Copy the folder and its original path to `paths.outputs`, if that is set, and the metrics to a file beside it."""
     if config.paths.outputs is None or not is_main():
         return
-    kept = Path(config.paths.outputs, made)
-    with replacing(kept) as staging:
+    copy = Path(config.paths.outputs, output)
+    with replacing(copy) as staging:
         shutil.copytree(folder, staging / "content", ignore=shutil.ignore_patterns(".*", "inputs-*"))
-        place = folder.relative_to(_root(config, made)).as_posix()
+        place = folder.relative_to(_root(config, output)).as_posix()
         (staging / "place").write_text(f"{place}\n", encoding="utf-8")
     if metrics is not None:
-        write_atomically(kept.with_suffix(".json"), json.dumps(metrics, indent=2).encode() + b"\n")
+        write_atomically(copy.with_suffix(".json"), json.dumps(metrics, indent=2).encode() + b"\n")
 
 
-def bring_back(config: Config) -> None:
-    """Put what was kept to its place by fingerprint, unless it lies there."""
+def restore_outputs(config: Config) -> None:
+    """Copy the outputs back to their folders by fingerprint, where those do not exist."""
     if config.paths.outputs is None or not is_main():
         return
-    for made in _ROOTS:
-        kept = standing(Path(config.paths.outputs, made))
-        if not (kept / "place").exists():
+    for output in _ROOTS:
+        copy = recovered(Path(config.paths.outputs, output))
+        if not (copy / "place").exists():
             continue
-        folder = _root(config, made) / (kept / "place").read_text(encoding="utf-8").strip()
+        folder = _root(config, output) / (copy / "place").read_text(encoding="utf-8").strip()
         if not folder.exists():
             with replacing(folder) as staging:
-                shutil.copytree(kept / "content", staging, dirs_exist_ok=True)
+                shutil.copytree(copy / "content", staging, dirs_exist_ok=True)
 
 
-def _root(config: Config, made: Made) -> Path:
-    return Path(getattr(config.paths, _ROOTS[made]))
+def _root(config: Config, output: Output) -> Path:
+    return Path(getattr(config.paths, _ROOTS[output]))

@@ -1,4 +1,4 @@
-"""Whether a command can write its results, checked before the work rather than discovered after it."""
+"""Checks that a command can write its results, before it starts the work."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BELOW = {"reports": ("data/{}", "evaluation/{}"), "storage": ("models/{}/aliase
 
 
 def require_writable(config: Config, keys: Sequence[str]) -> None:
-    """Try to write below the `keys` of `paths`; nothing is left behind.
+    """Try to write below each of the `keys` of `paths`, leaving nothing behind.
 
     Raises:
         UserError: one cannot be written, or a bucket cannot be reached.
@@ -36,7 +36,7 @@ def require_writable(config: Config, keys: Sequence[str]) -> None:
 
 
 def unwritable(root: str, below: Sequence[str] = (".",)) -> str | None:
-    """Why a storage or the folders `below` it cannot be written; None if they can.
+    """Why a storage, or one of the folders `below` it, cannot be written; None if they can.
 
     A bucket is only read. Raises UserError: there is no such storage.
     """

@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -39,6 +39,8 @@ __all__ = [
     "target_columns",
     "tensor",
 ]
+
+_FAR_APART = 0.1  # standard deviations
 
 DOCUMENTS: Sequence[str] = ()
 SMOOTHED = False
@@ -81,7 +83,7 @@ def head_shape(target: Target, model: Model) -> dict[str, Any]:  # noqa: ARG001 
     return {}
 
 
-def fit_after(outputs: Outputs, targets: NDArray[Any]) -> Target:  # noqa: ARG001 - every task's signature
+def fit_after(outputs: Outputs, targets: NDArray[Any], target: Target) -> Target:  # noqa: ARG001 - every task's signature
     """Nothing: the network's outputs are answered as they are."""
     return {}
 
@@ -117,16 +119,29 @@ def target_column(data: Data) -> str:
     return normal_form(data.target or "")  # the configuration requires it
 
 
-def parity_of_means(name: str, exact: Losses, served: Losses) -> Parity:
-    """By the mean of the losses, which is called `name`: refused where it grew by more than chance."""
-    before, after = mean_score(name, exact), mean_score(name, served)
-    _, high = paired_interval(exact, served)
-    refusal = f"int8 is refused: its {after.title} on validation is {after.shown}, and {before.shown} of fp32"
-    return Parity(
-        {f"fp32_{name}": before.value, f"int8_{name}": after.value},
-        f"On validation the {after.title} of int8 is {after.shown} against {before.shown} of fp32.",
-        refusal if high < 0 else None,
-    )
+class MeanLoss:
+    """What `training` owes on measuring, where all that counts is the mean of the rows' losses, which has a `name`."""
+
+    def __init__(self, name: str, losses: Callable[[Outputs, NDArray[Any]], Losses]) -> None:
+        self.name = name
+        self.losses = losses
+        self.VALIDATION: Mapping[str, bool] = {name: False}
+
+    def score(self, outputs: Outputs, targets: NDArray[Any], target: Target, config: Config) -> Scores:  # noqa: ARG002
+        """Their mean."""
+        return Scores(len(targets), [mean_score(self.name, self.losses(outputs, targets))], {})
+
+    def parity(self, exact: Outputs, served: Outputs, targets: NDArray[Any], config: Config) -> Parity:  # noqa: ARG002
+        """Refused where the mean grew by more than chance."""
+        losses = self.losses(exact, targets), self.losses(served, targets)
+        before, after = (mean_score(self.name, each) for each in losses)
+        _, high = paired_interval(*losses)
+        refusal = f"int8 is refused: its {after.title} on validation is {after.shown}, and {before.shown} of fp32"
+        return Parity(
+            {f"fp32_{self.name}": before.value, f"int8_{self.name}": after.value},
+            f"On validation the {after.title} of int8 is {after.shown} against {before.shown} of fp32.",
+            refusal if high < 0 else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -154,11 +169,13 @@ class Numbers:
     """Targets that are one number each, float64, in the column `data.target`. A task defines `read`."""
 
     noun = "number"
+    contradictory: Literal["error", "warning"] = "warning"
 
     def __init__(self, data: Data) -> None:
         self.column = target_column(data)
         self._of_rows = array("d")
         self.values: NDArray[np.float64] = np.zeros(0)
+        self._far_apart = 0.0
 
     def read(self, cells: Mapping[str, Any]) -> float | Problem:
         """The number in a source's cells, or what is wrong with it."""
@@ -171,10 +188,18 @@ class Numbers:
     def close(self) -> None:
         """Turn the numbers into `values`."""
         self.values = np.asarray(self._of_rows)
+        self._far_apart = _FAR_APART * float(self.values.std()) if len(self.values) else 0.0
 
     def knows(self, cells: Mapping[str, Any]) -> bool:
         """Whether the column holds a number."""
         return not isinstance(self.read(cells), Problem)
+
+    def contradiction(self, rows: NDArray[np.int64]) -> tuple[int, int] | None:
+        """Those of the least and the greatest number, where these lie far apart for equal rows."""
+        if not len(rows):
+            return None
+        first, other = sorted((int(rows[self.values[rows].argmin()]), int(rows[self.values[rows].argmax()])))
+        return (first, other) if abs(self.values[first] - self.values[other]) > self._far_apart else None
 
     def shown(self, index: int) -> str:
         """All its digits."""

@@ -18,7 +18,6 @@ MODULES: Mapping[str, str] = {
     "validation_scores": "head",
     "fit_after": "metrics",
     "score": "metrics",
-    "losses": "metrics",
     "DOCUMENTS": "report",
     "report": "report",
     "card_parts": "report",

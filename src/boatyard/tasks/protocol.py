@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,6 +102,8 @@ class Targets(Protocol):
     """What one is called in a message, such as "label"."""
     values: NDArray[Any]
     """[rows] once closed: equal where the targets are."""
+    contradictory: Literal["error", "warning"]
+    """What it is if rows of one content contradict each other; of an error, none of them can be trusted."""
 
     def read(self, cells: Mapping[str, Any]) -> Any | Problem:
         """The target in a source's cells, or what is wrong with it."""
@@ -114,6 +116,9 @@ class Targets(Protocol):
 
     def knows(self, cells: Mapping[str, Any]) -> bool:
         """Whether these cells hold a target that some row has, or might: then they are a row's."""
+
+    def contradiction(self, rows: NDArray[np.int64]) -> tuple[int, int] | None:
+        """Two of these rows, the earlier first, that say the same and should not have their targets; None: all may."""
 
     def shown(self, index: int) -> str:
         """A row's target in a message."""
@@ -210,14 +215,11 @@ class TrainingTask(Protocol):
     def validation_scores(self, raw: NDArray[Any], targets: NDArray[Any]) -> dict[str, float]:
         """While training goes on. `raw`: the head's first raw output."""
 
-    def fit_after(self, outputs: Outputs, targets: NDArray[Any]) -> Target:
+    def fit_after(self, outputs: Outputs, targets: NDArray[Any], target: Target) -> Target:
         """What is learnt from the answers on validation and goes into the manifest's target, such as a quantile."""
 
     def score(self, outputs: Outputs, targets: NDArray[Any], target: Target, config: Config) -> Scores:
         """How good the outputs are."""
-
-    def losses(self, outputs: Outputs, targets: NDArray[Any]) -> Losses:
-        """Of each row, as the serving part's `loss` has it."""
 
     def truth(self, stored: Any, target: Target) -> Truth:
         """What feedback would say of a row with this stored target."""

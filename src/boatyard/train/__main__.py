@@ -10,13 +10,13 @@ def main(config: Config) -> None:
     """Prepare what is not prepared yet, then fit."""
     from boatyard.data.encode import encode
     from boatyard.data.prepare import prepare
-    from boatyard.storage.outputs import bring_back, keep
+    from boatyard.storage.outputs import keep_output, restore_outputs
     from boatyard.train.fit import train
 
-    bring_back(config)
+    restore_outputs(config)
     prepared = prepare(config)
     trained = train(config, prepared, encode(config, prepared))
-    keep(config, "network", trained.folder, trained.metrics)
+    keep_output(config, "network", trained.folder, trained.metrics)
 
 
 if __name__ == "__main__":

@@ -16,18 +16,18 @@ from safetensors import SafetensorError
 from boatyard.bundle.checksums import FileEntry, describe, difference
 from boatyard.config.errors import UserError
 from boatyard.storage import Storage
-from boatyard.storage.folders import clear_up, replacing
+from boatyard.storage.folders import clean_up, replacing
 
 log = logging.getLogger(__name__)
 
 MANIFEST = "checkpoint.json"
 _NAME = re.compile(r"checkpoint-([0-9]+)")
-_ATTEMPTS = 5  # at copying one checkpoint to storage
-_FIRST_PAUSE = 1.0  # seconds before the second attempt; doubled each time
+_ATTEMPTS = 5  # to copy one checkpoint to storage
+_FIRST_BACKOFF = 1.0  # seconds before the second attempt; doubled each time
 
 
 class Seal(BaseModel):
-    """What `checkpoint.json` holds. `best` is the step of the best checkpoint so far."""
+    """The content of `checkpoint.json`. `best` is the step of the best checkpoint so far."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -45,16 +45,16 @@ class Checkpoints:
         self._mirror = mirror
 
     def path(self, step: int) -> Path:
-        """Where the checkpoint of a step lies, whether it exists or not; Trainer expects this name."""
+        """The folder of a step's checkpoint, whether it exists or not; Trainer expects this name."""
         return self.folder / f"checkpoint-{step}"
 
     def steps(self) -> list[int]:
-        """The steps that have a checkpoint here, in order, verified or not."""
+        """The steps that have a local checkpoint, in order, verified or not."""
         return sorted(_steps(file.name for file in self.folder.glob("checkpoint-*")))
 
     @contextmanager
     def writing(self, step: int, best: int | None) -> Iterator[Path]:
-        """A folder that becomes the checkpoint of `step` when the block ends and all of it is on the disk.
+        """A folder that becomes the checkpoint of `step` once the block has ended and all files are on disk.
 
         Raises:
             UserError: it could not be written; earlier ones are untouched.
@@ -66,18 +66,18 @@ class Checkpoints:
                 (staging / MANIFEST).write_text(seal.model_dump_json(indent=2), encoding="utf-8")
         except (OSError, RuntimeError, SafetensorError) as error:  # each library reports a full disk in its own way
             free = shutil.disk_usage(self.folder).free / 1e6
-            before = f"the one of step {self.steps()[-1]} is whole" if self.steps() else "there is none before it"
+            before = f"the one of step {self.steps()[-1]} is intact" if self.steps() else "there is no earlier one"
             raise UserError(
                 f"the checkpoint of step {step} could not be written to {self.folder}, where {free:.0f} MB are free "
-                f"({_first_line(error)}); {before}: make room and run the same command again to go on"
+                f"({_first_line(error)}); {before}: free some space and run the same command again to resume"
             ) from None
         self._prune(best)
         if self._mirror is not None:
             self._mirror.push(self.path(step))
 
     def newest(self) -> Path | None:
-        """The newest complete checkpoint, here or in storage, after making it and the best one available here."""
-        clear_up(self.folder)
+        """The newest complete checkpoint, local or in storage; it and the best one are fetched if not local."""
+        clean_up(self.folder)
         stored = self._mirror.steps() if self._mirror is not None else []
         for step in sorted({*self.steps(), *stored}, reverse=True):
             seal = self._completed(step)
@@ -96,32 +96,32 @@ class Checkpoints:
             )
 
     def finish(self) -> None:
-        """Wait until all copies are in storage; raises UserError if one failed for good."""
+        """Wait until all copies are in storage; raises UserError if the newest copy failed."""
         if self._mirror is not None:
             self._mirror.finish()
 
     def discard(self) -> None:
-        """Remove them all, here and in storage."""
+        """Remove all checkpoints, local and in storage."""
         shutil.rmtree(self.folder, ignore_errors=True)
         if self._mirror is not None:
             for step in self._mirror.steps():
                 self._mirror.remove(step)
 
     def _completed(self, step: int) -> Seal | None:
-        """The seal of a checkpoint, which is fetched from storage if it is incomplete here; None if it stays so."""
+        """The seal of a checkpoint, fetched from storage if incomplete locally; None if incomplete there too."""
         path = self.path(step)
         if path.exists():
             seal, wrong = _read(path)
             if seal is not None and wrong is None:
                 return seal
-            log.warning("train: the checkpoint %s %s; it is passed over", path, wrong)
+            log.warning("train: the checkpoint %s %s; it is skipped", path, wrong)
         if self._mirror is None or step not in self._mirror.steps():
             return None
         with replacing(path) as staging:
             self._mirror.fetch(step, staging)
         seal, wrong = _read(path)
         if seal is None or wrong is not None:
-            log.warning("train: the checkpoint %s, copied from storage, %s; it is passed over", path, wrong)
+            log.warning("train: the checkpoint %s, copied from storage, %s; it is skipped", path, wrong)
             return None
         log.info("train: copied the checkpoint of step %d from storage", step)
         return seal
@@ -134,9 +134,9 @@ class Checkpoints:
 
 
 class Mirror:
-    """Copies sealed checkpoints to `prefix` in storage, one after another, in a thread of its own.
+    """Copies sealed checkpoints to `prefix` in storage, one at a time, in a background thread.
 
-    One that was pruned before its turn is skipped. The seal is copied last, so that an incomplete copy has none.
+    A checkpoint that was pruned before its turn is skipped. The seal is copied last, so an incomplete copy has none.
     """
 
     def __init__(self, storage: Storage, prefix: str, keep: int | None) -> None:
@@ -144,7 +144,7 @@ class Mirror:
         self._prefix = prefix
         self._keep = keep
         self._changed = threading.Condition()
-        self._waiting: list[Path] = []
+        self._queue: list[Path] = []
         self._copying: int | None = None
         self._failure: Exception | None = None
         self._thread: threading.Thread | None = None
@@ -164,7 +164,7 @@ class Mirror:
     def push(self, checkpoint: Path) -> None:
         """Queue a sealed checkpoint for copying."""
         with self._changed:
-            self._waiting.append(checkpoint)
+            self._queue.append(checkpoint)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="mirror", daemon=True)
                 self._thread.start()
@@ -173,16 +173,16 @@ class Mirror:
     def finish(self) -> None:
         """Wait until the queue is empty; raises UserError if the newest copy failed."""
         with self._changed:
-            while self._waiting or self._copying is not None:
+            while self._queue or self._copying is not None:
                 self._changed.wait()
         if self._failure is not None:
             raise UserError(f"the checkpoints could not be copied to storage: {_first_line(self._failure)}")
 
     def remove(self, step: int) -> None:
         """Remove a copy; its seal first, so that an interrupted removal leaves an incomplete copy."""
-        home = f"{self._prefix}/checkpoint-{step}/"
-        keys = self._storage.list(home)
-        self._storage.remove(sorted(keys, key=lambda key: key != f"{home}{MANIFEST}"))
+        folder = f"{self._prefix}/checkpoint-{step}/"
+        keys = self._storage.list(folder)
+        self._storage.remove(sorted(keys, key=lambda key: key != f"{folder}{MANIFEST}"))
 
     @contextmanager
     def paused(self) -> Iterator[int | None]:
@@ -193,9 +193,9 @@ class Mirror:
     def _work(self) -> None:
         while True:
             with self._changed:
-                while not self._waiting:
+                while not self._queue:
                     self._changed.wait()
-                checkpoint = self._waiting.pop(0)
+                checkpoint = self._queue.pop(0)
                 if not checkpoint.exists():
                     self._changed.notify_all()
                     continue
@@ -208,10 +208,10 @@ class Mirror:
     def _try_to_copy(self, checkpoint: Path) -> Exception | None:
         for attempt in range(_ATTEMPTS):
             if attempt:
-                time.sleep(_FIRST_PAUSE * 2 ** (attempt - 1))
+                time.sleep(_FIRST_BACKOFF * 2 ** (attempt - 1))
             try:
                 self._copy(checkpoint)
-            except Exception as error:  # whatever it is, it must not end the training
+            except Exception as error:  # a failed copy must not stop the training
                 log.warning("train: %s is not in storage yet: %s", checkpoint.name, _first_line(error))
                 failure = error
             else:
@@ -220,12 +220,12 @@ class Mirror:
 
     def _copy(self, checkpoint: Path) -> None:
         seal = (checkpoint / MANIFEST).read_bytes()
-        facts = Seal.model_validate_json(seal)
-        home = f"{self._prefix}/{checkpoint.name}"
-        self._storage.upload(checkpoint, home, facts.files)
-        self._storage.write(f"{home}/{MANIFEST}", seal)
+        manifest = Seal.model_validate_json(seal)
+        folder = f"{self._prefix}/{checkpoint.name}"
+        self._storage.upload(checkpoint, folder, manifest.files)
+        self._storage.write(f"{folder}/{MANIFEST}", seal)
         stored = self.steps()
-        for step in set(stored) - kept(stored, self._keep, facts.best):
+        for step in set(stored) - kept(stored, self._keep, manifest.best):
             self.remove(step)
 
 
@@ -241,9 +241,9 @@ def _read(path: Path) -> tuple[Seal | None, str | None]:
         seal = Seal.model_validate(json.loads((path / MANIFEST).read_bytes()))
         return seal, difference(path, MANIFEST, seal.files)
     except FileNotFoundError:
-        return None, f"is torn: it has no {MANIFEST}"
+        return None, f"is incomplete: it has no {MANIFEST}"
     except (OSError, ValueError, ValidationError) as error:
-        return None, f"is torn: {_first_line(error)}"
+        return None, f"is incomplete: {_first_line(error)}"
 
 
 def _steps(names: "Iterator[str] | Sequence[str]") -> list[int]:

@@ -1,4 +1,4 @@
-"""Who works on a job: one server at a time, and another once that one is gone."""
+"""Leases: one server at a time works on a job, and another takes over once the lease has expired."""
 
 import json
 from dataclasses import asdict, dataclass, replace
@@ -10,15 +10,16 @@ from boatyard.api.jobs.store import Job, progress
 from boatyard.storage import Conflict, Storage
 
 LEASE_SECONDS = 15.0
-MOST_ATTEMPTS = 5  # at one chunk
-FIRST_PAUSE, PAUSE_GROWS = 5.0, 4  # 5 s after the first attempt that failed, 320 s after the fourth
+MOST_ATTEMPTS = 5  # to answer one chunk
+FIRST_BACKOFF, BACKOFF_FACTOR = 5.0, 4  # 5 s after the first failed attempt, 320 s after the fourth
 
 
 @dataclass(frozen=True)
 class Lease:
-    """Who works on a job, until when (seconds since 1970), and how many attempts at its next chunk have failed.
+    """The server that works on a job, until when (seconds since 1970), and how many attempts at the next chunk failed.
 
-    Every attempt counts, one that took the process down too, unless it made progress or was given back unharmed.
+    An attempt counts as failed, also if it crashed the server, unless it made progress or the lease was released in
+    an orderly way. `why`: the last failure.
     """
 
     holder: str = ""
@@ -29,7 +30,7 @@ class Lease:
 
 
 def take(storage: Storage, job: Job, holder: str) -> Lease | None:
-    """The lease, if `holder` may work on the job for the time being."""
+    """The lease, if `holder` may work on the job until it expires; None if another server holds it."""
     held = storage.read_versioned(_lease_key(job))
     before = Lease(**json.loads(held[0])) if held else Lease()
     if before.until > time():
@@ -40,7 +41,7 @@ def take(storage: Storage, job: Job, holder: str) -> Lease | None:
 
 
 def renew(storage: Storage, job: Job, holder: str) -> bool:
-    """Whether `holder` may go on."""
+    """Whether `holder` still has the lease, which is extended if it expires soon."""
     held = storage.read_versioned(_lease_key(job))
     if held is None or (now := Lease(**json.loads(held[0]))).holder != holder:
         return False
@@ -49,15 +50,15 @@ def renew(storage: Storage, job: Job, holder: str) -> bool:
     return _swap(storage, job, replace(now, until=time() + LEASE_SECONDS), held[1]) is not None
 
 
-def give_back(storage: Storage, job: Job, holder: str, why: str | None = None) -> None:
-    """Lets others take the job: at once or, with `why` it failed, after a pause that grows with each failure."""
+def release(storage: Storage, job: Job, holder: str, why: str | None = None) -> None:
+    """Lets any server take the job: at once or, after a failure (`why`), with exponential backoff."""
     held = storage.read_versioned(_lease_key(job))
     if held is None or (now := Lease(**json.loads(held[0]))).holder != holder:
         return
     if why is None:
         released = replace(now, holder="", until=time(), attempts=now.attempts - 1)
     else:
-        released = replace(now, holder="", until=time() + FIRST_PAUSE * PAUSE_GROWS ** (now.attempts - 1), why=why)
+        released = replace(now, holder="", until=time() + FIRST_BACKOFF * BACKOFF_FACTOR ** (now.attempts - 1), why=why)
     _swap(storage, job, released, held[1])
 
 

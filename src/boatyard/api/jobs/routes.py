@@ -1,4 +1,4 @@
-"""What the routes of jobs do: take a file, say how the job is doing, send its answers."""
+"""Behind the job routes: receive a file, report a job's progress, send its answers."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import suppress
@@ -28,7 +28,7 @@ FORMATS: Mapping[str, Format] = {
 
 
 class JobState(BaseModel):
-    """How a job is doing."""
+    """A job's progress."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
@@ -48,7 +48,7 @@ class JobState(BaseModel):
 
 
 async def submit(request: Request, storage: Storage, predictor: Predictor) -> Job:
-    """Takes a file as it comes in. Raises Problem."""
+    """Stores a file while it is uploaded. Raises Problem."""
     sent = media_type(request, [*FORMATS, *predictor.file_formats])
     if len(await to_thread.run_sync(store.open_ids, storage)) >= MOST_OPEN:
         raise Problem(429, f"{MOST_OPEN} jobs are open already", headers={"retry-after": "60"})
@@ -67,7 +67,7 @@ async def submit(request: Request, storage: Storage, predictor: Predictor) -> Jo
             if due:
                 await to_thread.run_sync(submission.store)
         await to_thread.run_sync(submission.store)
-    except Exception:  # where this process is ended, a worker cleans up
+    except Exception:  # if this process is killed, a worker cleans up
         with suppress(OSError, UserError):
             await to_thread.run_sync(submission.abandon)
         raise
@@ -75,7 +75,7 @@ async def submit(request: Request, storage: Storage, predictor: Predictor) -> Jo
 
 
 def state(storage: Storage, job: Job) -> JobState:
-    """As the storage tells it, so that any server can answer."""
+    """From the storage alone, so that any server can answer."""
     ended, at = store.end(storage, job), store.progress(storage, job)
     return JobState(
         id=job.id,

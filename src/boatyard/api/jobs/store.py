@@ -1,4 +1,4 @@
-"""What is stored of a job: the file as it was sent, its rows, the answers and the end."""
+"""A job in the storage: the uploaded file, its rows, the answers and how it ended."""
 
 import json
 import re
@@ -14,7 +14,8 @@ from typing import Any, Literal, cast, get_args
 from pydantic_core import to_json
 
 from boatyard.config.errors import UserError
-from boatyard.inputs.records import Format, Record, Unreadable, check_start, other_delimiter, read_records
+from boatyard.inputs.lines import Unreadable, check_start
+from boatyard.inputs.records import Format, Record, other_delimiter, read_records
 from boatyard.storage import AlreadyExists, NotFound, Storage
 
 CHUNK = 1024  # rows, at most
@@ -26,7 +27,7 @@ UPLOAD_SECONDS = 3600.0
 ID = r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{16}"
 
 FORMATS: tuple[str, ...] = get_args(Format)
-"""Of files that every input takes."""
+"""File formats that every input takes."""
 Reader = Callable[[Iterable[bytes]], Iterator[Record]]
 
 _STAMP = "%Y%m%dT%H%M%SZ"
@@ -38,12 +39,12 @@ class UnknownJob(UserError):  # noqa: N818 - says what happened
 
 
 class JobFailed(UserError):  # noqa: N818 - says what happened
-    """The file cannot be answered to its end."""
+    """The rest of the file cannot be answered."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What was submitted. `version` stays what it was then, whatever is promoted meanwhile."""
+    """What was submitted. Later promotions do not change its `version`."""
 
     id: str
     model: str
@@ -67,7 +68,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class End:
-    """How it ended; `reason`: why it failed."""
+    """How the job ended; `reason`: why it failed."""
 
     state: Literal["finished", "failed"]
     reason: str | None = None
@@ -75,7 +76,7 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class InputRow:
-    """A row of the file, counted from 1: an object with its fields, or what is wrong with it. `end`: in bytes."""
+    """A row of the file, counted from 1: an object with its fields, or what is wrong with it. `end`: its offset."""
 
     number: int
     end: int
@@ -85,7 +86,7 @@ class InputRow:
 
 @dataclass
 class Submission:
-    """A job that is being sent; it is none before `finish`."""
+    """A job that is being uploaded; it exists only after `finish`."""
 
     storage: Storage
     model: str
@@ -99,14 +100,14 @@ class Submission:
     _since: float = field(default_factory=monotonic)
 
     def add(self, data: bytes) -> bool:
-        """Takes the next bytes; whether `store` is due."""
+        """Buffers the next bytes; whether `store` should be called."""
         self._part += data
         self._bytes += len(data)
         return len(self._part) >= PART_BYTES
 
     @property
     def unreadable(self) -> str | None:
-        """Why the file cannot be read, as far as its first bytes tell."""
+        """Why the file cannot be read, judging by its first bytes."""
         if self._parts or self.format not in FORMATS:
             return None
         try:
@@ -117,16 +118,16 @@ class Submission:
 
     @property
     def too_large(self) -> bool:
-        """More came than a job may have."""
+        """Whether the file exceeds the size limit."""
         return self._bytes > MOST_BYTES
 
     @property
     def too_slow(self) -> bool:
-        """It takes so long that it will soon pass for cut off."""
+        """Whether the upload exceeds the time limit, after which workers may treat it as cut off."""
         return monotonic() - self._since > UPLOAD_SECONDS
 
     def store(self) -> None:
-        """Writes what has come since the last call to the storage."""
+        """Flushes the buffer to the storage."""
         if not self._begun:  # first, so that the parts can be cleaned up even if this process ends
             self.storage.write_once(_open_key(self.id), b"")
             self._begun = True
@@ -136,7 +137,7 @@ class Submission:
             del self._part[:PART_BYTES]
 
     def finish(self) -> Job:
-        """From here on there is a job."""
+        """Creates the job."""
         self.store()
         submitted = datetime.now(UTC).isoformat(timespec="seconds")
         job = Job(self.id, self.model, self.version, self.format, self._bytes, self._parts, submitted)
@@ -144,21 +145,21 @@ class Submission:
         return job
 
     def abandon(self) -> None:
-        """Leaves nothing behind."""
+        """Removes what was stored."""
         parts = [_part_key(self.id, number) for number in range(1, self._parts + 1)]
         self.storage.remove([*parts, _open_key(self.id)])
 
 
 def open_ids(storage: Storage) -> list[str]:
-    """Jobs that are being sent or not over, the oldest first."""
+    """Jobs that are being uploaded or have not ended, oldest first."""
     ids = (key.removeprefix(_open_key("")) for key in storage.list(_open_key("")))
     return [id_ for id_ in ids if re.fullmatch(ID, id_)]
 
 
-def forget_if_cut_off(storage: Storage, job: str) -> None:
-    """Removes the parts of an unfinished submission, if nobody can be sending it any more."""
+def remove_if_cut_off(storage: Storage, job: str) -> None:
+    """Removes the parts of an upload that exceeded its time limit."""
     begun = datetime.strptime(job.partition("-")[0], _STAMP).replace(tzinfo=UTC)
-    if time() - begun.timestamp() > 2 * UPLOAD_SECONDS:  # twice, for clocks differ
+    if time() - begun.timestamp() > 2 * UPLOAD_SECONDS:  # twice, since clocks differ
         storage.remove([*storage.list(f"jobs/{job}/input/"), _open_key(job)])
 
 
@@ -173,7 +174,7 @@ def find(storage: Storage, job: str) -> Job:
 
 
 def end(storage: Storage, job: Job) -> End | None:
-    """None while it is not over."""
+    """None while the job is running."""
     try:
         return End(**json.loads(storage.read(f"jobs/{job.id}/end.json")))
     except NotFound:
@@ -181,26 +182,26 @@ def end(storage: Storage, job: Job) -> End | None:
 
 
 def progress(storage: Storage, job: Job) -> Progress:
-    """As far as there are results."""
+    """According to the results."""
     keys = result_keys(storage, job)
     named = _RESULT.fullmatch(keys[-1].removeprefix(f"jobs/{job.id}/")) if keys else None
     return Progress(*map(int, named.groups())) if named else Progress()
 
 
 def result_keys(storage: Storage, job: Job) -> list[str]:
-    """Where the answers lie, in the order of the rows."""
+    """The keys of the answers, in the order of the rows."""
     return storage.list(f"jobs/{job.id}/result/")
 
 
 def write_chunk(storage: Storage, job: Job, at: Progress, lines: list[dict[str, Any]]) -> None:
-    """`at`: how far the job is with these lines."""
+    """`at`: the progress that includes these lines."""
     key = f"jobs/{job.id}/result/{at.chunks:06}.{at.rows}.{at.bad}.{at.bytes}.jsonl"
-    with suppress(AlreadyExists):  # somebody else was here, with the same answers
+    with suppress(AlreadyExists):  # another server wrote the same answers
         storage.write_once(key, b"".join(to_json(line) + b"\n" for line in lines))
 
 
 def write_end(storage: Storage, job: Job, how: End) -> None:
-    """The first end counts."""
+    """Only the first call has an effect."""
     with suppress(AlreadyExists):
         storage.write_once(f"jobs/{job.id}/end.json", to_json(asdict(how)))
     storage.remove([_open_key(job.id)])
@@ -209,13 +210,12 @@ def write_end(storage: Storage, job: Job, how: End) -> None:
 def chunks(
     storage: Storage, job: Job, required: Collection[str] = (), others: Mapping[str, Reader] = MappingProxyType({})
 ) -> Iterator[list[InputRow]]:
-    """All rows of the file, cut the same way each time.
+    """All rows of the file; the chunks are the same each time.
 
-    `required`: the columns that a header, where the format has one, must name. `others`: readers of formats that are
-    not among `FORMATS`.
+    `required`: the columns that the header, if the format has one, must name. `others`: readers of further formats.
 
     Raises:
-        JobFailed: no more can be read.
+        JobFailed: the rest cannot be read.
     """
     chunk: list[InputRow] = []
     begun = 0

@@ -1,4 +1,4 @@
-"""The worker with which every server answers jobs."""
+"""The worker in every server that answers batch jobs."""
 
 import asyncio
 import logging
@@ -28,16 +28,16 @@ from boatyard.journal import Journal, JournalError
 from boatyard.registry import Reference, UnknownModel
 from boatyard.storage import Storage
 
-LOOK_SECONDS = 5.0  # for jobs that another server took and left
-YIELD_SECONDS = 0.2  # to whoever waits for an answer
-ROOM_SECONDS = 1.0  # between two looks for room in the journal
+POLL_SECONDS = 5.0  # for jobs whose lease has expired
+YIELD_SECONDS = 0.2  # while the queue is full of requests
+JOURNAL_SECONDS = 1.0  # between two checks whether the journal has room
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class _Answered:
-    """Of a chunk: a line of the result for each row, a line of the journal for each that the model answered."""
+    """A chunk's answers: a result line for each row, and a journal line for each row that the model answered."""
 
     result: list[dict[str, Any]]
     journal: list[dict[str, Any]]
@@ -45,7 +45,7 @@ class _Answered:
 
 
 class Worker:
-    """Answers open jobs, one at a time, behind the requests of clients who wait."""
+    """Answers open jobs, one at a time, with lower priority than requests."""
 
     def __init__(
         self, storage: Storage, models: Models, batcher: Batcher, journal: Journal, metrics: Metrics, keep: Keep
@@ -60,31 +60,31 @@ class Worker:
         self._submitted = asyncio.Event()
 
     def wake(self) -> None:
-        """There is a new job."""
+        """Starts on a new job without waiting for the next poll."""
         self._submitted.set()
 
     async def work(self) -> None:
-        """Until it is cancelled; then another server, or the next start, goes on."""
+        """Runs until it is cancelled; another server, or the next start of this one, resumes the jobs."""
         while True:
             self._submitted.clear()
             try:
                 open_ids = await to_thread.run_sync(store.open_ids, self._storage)
-            except Exception as why:  # the storage may be back in a moment
+            except Exception as why:  # the storage may soon recover
                 _log("jobs could not be listed", why)
                 open_ids = []
             for id_ in open_ids:
                 try:
                     await self._take(id_)
-                except Exception as why:  # the others are not held up
+                except Exception as why:  # it must not block the others
                     _log(f"job {id_} could not be worked on", why)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._submitted.wait(), LOOK_SECONDS)
+                await asyncio.wait_for(self._submitted.wait(), POLL_SECONDS)
 
     async def _take(self, id_: str) -> None:
         try:
             job = await to_thread.run_sync(store.find, self._storage, id_)
-        except store.UnknownJob:  # it is being submitted, or was
-            await to_thread.run_sync(store.forget_if_cut_off, self._storage, id_)
+        except store.UnknownJob:  # it is being uploaded, or its upload was cut off
+            await to_thread.run_sync(store.remove_if_cut_off, self._storage, id_)
             return
         lease = await to_thread.run_sync(leases.take, self._storage, job, self._holder)
         if lease is None:
@@ -98,15 +98,15 @@ class Worker:
             _log(f"job {job.id} waits", why)
             failure = _failure(why)
             if lease.attempts >= leases.MOST_ATTEMPTS:
-                await to_thread.run_sync(store.write_end, self._storage, job, _given_up(failure))
+                await to_thread.run_sync(store.write_end, self._storage, job, _exhausted(failure))
         finally:  # also when the server stops
             with suppress(OSError):
-                await to_thread.run_sync(leases.give_back, self._storage, job, self._holder, failure)
+                await to_thread.run_sync(leases.release, self._storage, job, self._holder, failure)
 
     async def _try(self, job: Job, lease: Lease) -> End | None:
-        """How the job ended; None if somebody else goes on with it."""
+        """How the job ended; None if another server has the lease now."""
         if lease.attempts > leases.MOST_ATTEMPTS:
-            return _given_up(lease.why or "the server ended meanwhile")
+            return _exhausted(lease.why or "the server stopped during each of them")
         try:
             return await self._answer(job)
         except (JobFailed, UnknownModel) as why:
@@ -118,7 +118,7 @@ class Worker:
         done, required = at.chunks, predictor.manifest.request_schema.get("required", [])
         chunks = store.chunks(self._storage, job, required, predictor.file_formats)
         while (chunk := await to_thread.run_sync(next, chunks, None)) is not None:
-            if done:  # by whoever worked on it before
+            if done:  # answered before this lease
                 done -= 1
                 continue
             if not await self._renew(job):
@@ -135,11 +135,11 @@ class Worker:
     async def _answer_chunk(self, predictor: Predictor, job: Job, chunk: list[InputRow]) -> _Answered:
         answered = _Answered([], [], [])
         for start in range(0, len(chunk), MOST_TOGETHER):
-            started, few = perf_counter(), chunk[start : start + MOST_TOGETHER]
-            parsed = [_parse(predictor, row) for row in few]
-            answers_in_order = iter(await self._ask(predictor, [each.row for each in parsed if each.wrong is None]))
+            started, batch = perf_counter(), chunk[start : start + MOST_TOGETHER]
+            parsed = [_parse(predictor, row) for row in batch]
+            answers_in_order = iter(await self._predict(predictor, [each.row for each in parsed if each.wrong is None]))
             predictions = [next(answers_in_order) if each.wrong is None else None for each in parsed]
-            for row, each, prediction in zip(few, parsed, predictions, strict=True):
+            for row, each, prediction in zip(batch, parsed, predictions, strict=True):
                 if prediction is None:
                     answered.result.append({"row": row.number, "error": each.wrong or UNANSWERABLE})
                     continue
@@ -151,7 +151,7 @@ class Worker:
                 answered.predictions.append(prediction)
         return answered
 
-    async def _ask(self, predictor: Predictor, rows: list[Any]) -> Sequence[Prediction | None]:
+    async def _predict(self, predictor: Predictor, rows: list[Any]) -> Sequence[Prediction | None]:
         if not rows:
             return []
         while True:
@@ -163,13 +163,13 @@ class Worker:
                 await asyncio.sleep(YIELD_SECONDS)
 
     async def _journalled(self, job: Job, lines: list[dict[str, Any]]) -> bool:
-        """Journals answers before anybody can read them, once there is room; False if another server has the job."""
+        """Journals answers before they can be read, once there is room; False if another server has the lease now."""
         while True:
             if not self._journal.is_crowded:
                 with suppress(JournalError):
                     await to_thread.run_sync(self._journal.append, lines)
                     return True
-            await asyncio.sleep(ROOM_SECONDS)
+            await asyncio.sleep(JOURNAL_SECONDS)
             if not await self._renew(job):
                 return False
 
@@ -179,7 +179,7 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class _Parsed:
-    """A row of a file: the request that it stands for and the model's row, or what is wrong with it."""
+    """A row of a file as a request and as the model's input row, or what is wrong with it."""
 
     request: Any = None
     row: Any = None
@@ -200,7 +200,7 @@ def _parse(predictor: Predictor, row: InputRow) -> _Parsed:
 
 
 def _result_line(row: int, id_: str, prediction: Prediction) -> dict[str, Any]:
-    """What depends on the row and the model alone, and so is the same whichever server answers."""
+    """Depends only on the row and the model, so every server writes the same line."""
     return {"row": row, "id": id_, **prediction.answer, "truncated": prediction.truncated}
 
 
@@ -213,11 +213,11 @@ def _log(sentence: str, why: Exception) -> None:
 
 
 def _failure(why: Exception) -> str:
-    """What whoever sent the job may know of it."""
+    """The reason, without details that the client must not see."""
     if isinstance(why, OSError):
         return storage_problem(why).document.detail
     return str(why) if isinstance(why, UserError) else "the server failed; its log says why"
 
 
-def _given_up(why: str) -> End:
-    return End("failed", f"it did not get on, {leases.MOST_ATTEMPTS} times in a row: {why}")
+def _exhausted(why: str) -> End:
+    return End("failed", f"{leases.MOST_ATTEMPTS} attempts in a row made no progress: {why}")

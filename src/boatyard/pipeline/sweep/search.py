@@ -21,7 +21,7 @@ from boatyard.data.prepare import Prepared, prepare
 from boatyard.pipeline.sweep.report import write_sweep_report
 from boatyard.pipeline.sweep.space import assigned
 from boatyard.storage.fingerprint import fingerprint
-from boatyard.storage.folders import alone
+from boatyard.storage.folders import locked
 from boatyard.train.fit import train
 from boatyard.train.metric import Metric, metric
 from boatyard.train.trained import run_folder
@@ -53,7 +53,7 @@ def search(config: Config, sweep: Sweep, overrides: Sequence[str]) -> optuna.Stu
     if {trial.state for trial in study.trials} <= {TrialState.PRUNED, TrialState.FAIL}:
         raise UserError(f"none of the {sweep.trials} trials came to its end: narrow the ranges of sweep={sweep.name}")
     report = Path(config.paths.reports, "sweeps", config.data.name, sweep.name)
-    with alone(report):
+    with locked(report):
         write_sweep_report(report, study, sweep, searched, overrides)
     return study
 
@@ -111,12 +111,12 @@ def _run(study: optuna.Study, trial: Trial, searched: Metric, overrides: Sequenc
     encoded = encode(config, prepared)
     run = run_folder(config, encoded)
     report = _Report(trial, searched.name)
-    with alone(run):  # another process may have drawn the same values: the second one finds them trained
+    with locked(run):  # another process may have drawn the same values: the second reuses its training
         try:
             trained = train(config, prepared, encoded, callbacks=[report])
         except (optuna.TrialPruned, UserError) as end:
             if isinstance(end, UserError) and not report.training:
-                raise  # the settings clash, or nobody is logged in: no other trial would do better
+                raise  # the settings conflict, or credentials are missing: all other trials would fail too
             shutil.rmtree(run, ignore_errors=True)  # many trials would fill the disk
             study.tell(trial, state=TrialState.PRUNED)
             log.info("sweep: trial %d is given up%s", trial.number + 1, f": {end}" if str(end) else "")

@@ -51,7 +51,7 @@ class ConfusedPair:
     share: float
 
 
-def fit_after(outputs: Outputs, targets: NDArray[Any]) -> Target:  # noqa: ARG001 - every task's signature
+def fit_after(outputs: Outputs, targets: NDArray[Any], target: Target) -> Target:  # noqa: ARG001 - every task's signature
     """Nothing."""
     return {}
 

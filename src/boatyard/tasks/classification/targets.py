@@ -2,7 +2,7 @@
 
 from array import array
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -46,6 +46,7 @@ class Labels:
     """Labels by number, in the order of their first rows. `least`: rows in training that a label needs."""
 
     noun = "label"
+    contradictory: Literal["error", "warning"] = "error"
 
     def __init__(self, column: str, least: int) -> None:
         self.column = column
@@ -89,6 +90,11 @@ class Labels:
         """Whether the column holds a label that some row has."""
         value = cells.get(self.column)
         return isinstance(value, str) and normal_form(value) in self._numbers
+
+    def contradiction(self, rows: NDArray[np.int64]) -> tuple[int, int] | None:
+        """The first, and the next that has another label."""
+        others = rows[self.values[rows] != self.values[rows[:1]]]
+        return (int(rows[0]), int(others[0])) if len(others) else None
 
     def shown(self, index: int) -> str:
         """In quotes."""

@@ -13,20 +13,23 @@ from boatyard.tasks.defaults import (
     sample,  # noqa: F401 - for `training`
 )
 from boatyard.tasks.protocol import Target
+from boatyard.tasks.regression.interval import learnt, restored
 
 
 def fit_baseline(
     simple: SimpleFeatures,
     rows: Sequence[Any],
     targets: NDArray[Any],
-    target: Target,  # noqa: ARG001 - every task's signature
+    target: Target,
     seed: int,
 ) -> Fitted:
-    """On all the features there are."""
+    """On all the features there are, to what the network learns: where the target's `log` says so, to logarithms."""
     features, what = simple.features(rich=True)
-    ridge = Ridge(random_state=seed).fit(features.fit_transform(rows), targets)
-    name, description = f"{simple.name}, ridge", f"{what} with a ridge regression"
-    return Fitted(name, description, lambda rows: {"value": ridge.predict(features.transform(rows))})
+    log = target["log"]
+    ridge = Ridge(random_state=seed).fit(features.fit_transform(rows), learnt(targets, log))
+    scale = " on logarithms" if log else ""
+    name, description = f"{simple.name}, ridge", f"{what} with a ridge regression{scale}"
+    return Fitted(name, description, lambda rows: {"value": restored(ridge.predict(features.transform(rows)), log)})
 
 
 def fallback(targets: NDArray[Any], target: Target) -> Fitted:  # noqa: ARG001 - every task's signature

@@ -1,4 +1,4 @@
-"""A linear head to one number, learnt on standardised targets, and how well it does on validation."""
+"""A linear head to one number and the size of its error, and how well it does on validation."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,43 +15,62 @@ from boatyard.tasks.protocol import Target
 SMOOTHED = False
 
 _RIDGE = 0.1  # the penalty, in units of the features' mean variance
+_LARGEST_LOG = 80.0  # e to its power is still a float32
+_LARGEST_LOG_SPREAD = 7.0
+_SMALLEST = 1e-12  # the logarithm of 0, or of less, is taken of this
 
 
 class RegressionHead(nn.Module):
-    """Features to a value. Whatever the target's unit, the linear layer answers with numbers around 0, some 1 wide."""
+    """Features to a value. Whatever the target's unit, the linear layer answers with numbers around 0, some 1 wide.
+
+    `log`: the targets' logarithms are learnt; `mean` and `std` are theirs. The spread learns from the features without
+    shaping them: the value is as good as it would be alone.
+    """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, width: int, dropout: float, mean: float = 0.0, std: float = 1.0) -> None:
+    def __init__(self, width: int, dropout: float, log: bool, mean: float = 0.0, std: float = 1.0) -> None:
         super().__init__()
+        self.log = log
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(width, 1)
+        self.spread = nn.Linear(width, 1)
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32))
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32))
 
     def forward(self, features: Tensor) -> dict[str, Tensor]:
-        """`value`, float[batch], in the target's unit."""
-        return {"value": self.linear(self.dropout(features)).squeeze(-1) * self.std + self.mean}
+        """float[batch] each: `value` in the target's unit, and as standardised `standard` and `log_spread`."""
+        features = self.dropout(features)
+        standard = self.linear(features).squeeze(-1)
+        scaled = standard * self.std + self.mean
+        return {
+            "value": scaled.clamp(-_LARGEST_LOG, _LARGEST_LOG).exp() if self.log else scaled,
+            "standard": standard,
+            "log_spread": self.spread(features.detach()).squeeze(-1).clamp(-_LARGEST_LOG_SPREAD, _LARGEST_LOG_SPREAD),
+        }
 
     def loss(self, raw: Mapping[str, Tensor], targets: Tensor) -> Tensor:
         """Huber's, on the standardised scale: past one standard deviation an outlier, such as a misplaced decimal
-        point, pulls no harder, where a squared error would let it outweigh its whole batch.
+        point, pulls no harder, where a squared error would let it outweigh its whole batch. Of the spread the
+        likelihood of errors that are Laplace-distributed.
         """
-        return functional.huber_loss(self._standardised(raw["value"]), self._standardised(targets))
+        standard, log_spread = self._standardised(targets), raw["log_spread"]
+        errors = (raw["standard"].detach() - standard).abs()
+        return functional.huber_loss(raw["standard"], standard) + (log_spread + errors * (-log_spread).exp()).mean()
 
     def served(self, raw: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
-        """The value."""
-        return (raw["value"],)
+        """The value, and the spread on the scale of `mean` and `std`."""
+        return raw["value"], raw["log_spread"].exp() * self.std
 
     def divergence(self, first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> Tensor:
         """The squared difference, on the standardised scale."""
-        return functional.mse_loss(self._standardised(first["value"]), self._standardised(second["value"]))
+        return functional.mse_loss(first["standard"], second["standard"])
 
     @torch.no_grad()
     def start_at(self, features: Tensor, targets: Tensor) -> None:
-        """Ridge regression in closed form."""
-        inputs, answers = features.double(), ((targets - self.mean.cpu()) / self.std.cpu()).double()
+        """Ridge regression in closed form, with one spread for all rows."""
+        inputs, answers = features.double(), self._standardised(targets.to(self.mean.device)).cpu().double()
         middle, level = inputs.mean(0), answers.mean()
         covariance = (inputs - middle).T @ (inputs - middle) / len(inputs)
         penalty = _RIDGE * covariance.diagonal().mean().clamp(min=1e-12)
@@ -59,14 +78,18 @@ class RegressionHead(nn.Module):
         weights = torch.linalg.solve(covariance + penalty * torch.eye(len(middle), dtype=torch.float64), moments)
         self.linear.weight.copy_(weights.unsqueeze(0))
         self.linear.bias.copy_(level - weights @ middle)
+        errors = ((inputs - middle) @ weights + level - answers).abs().mean()
+        nn.init.zeros_(self.spread.weight)
+        self.spread.bias.copy_(errors.clamp(min=1e-6).log())
 
-    def _standardised(self, values: Tensor) -> Tensor:
-        return (values - self.mean) / self.std
+    def _standardised(self, targets: Tensor) -> Tensor:
+        return ((targets.clamp(min=_SMALLEST).log() if self.log else targets) - self.mean) / self.std
 
 
 def head_shape(target: Target, model: Model) -> dict[str, Any]:
-    """The target's `mean`, around which answers start, and its `std`, as far apart as they are."""
-    return {"dropout": model.dropout, "mean": target["mean"], "std": target["std"] or 1.0}
+    """Of what is learnt the `mean`, around which answers start, and the `std`, as far apart as they are."""
+    std = target["std"] or 1.0
+    return {"dropout": model.dropout, "log": target["log"], "mean": target["mean"], "std": std}
 
 
 def build_head(width: int, shape: Mapping[str, Any]) -> RegressionHead:

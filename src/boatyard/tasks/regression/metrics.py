@@ -1,6 +1,5 @@
 """How good numbers are: pure functions of targets and answers."""
 
-from math import ceil
 from typing import Any
 
 import numpy as np
@@ -9,13 +8,10 @@ from sklearn.metrics import mean_absolute_percentage_error, r2_score, root_mean_
 
 from boatyard.config.schema import Config
 from boatyard.tasks.protocol import Outputs, Target
-from boatyard.tasks.regression.serving import mean_absolute_error
+from boatyard.tasks.regression.interval import LEVEL, Floats, fit_quantiles, interval, quantile_of
+from boatyard.tasks.regression.serving import mean_absolute_error, of_rows
 from boatyard.tasks.score import Losses, Score, Scores
 
-Floats = NDArray[np.float64]
-
-COVERAGE = 0.9
-"""The share of rows whose truth the interval is to hold."""
 _WITHIN = (5, 10, 20)  # percent of the truth
 _MOST_POINTS = 1_000  # that metrics.json holds, for the page
 _RANGES = 5
@@ -23,7 +19,7 @@ _RANGES = 5
 
 def answered(outputs: Outputs) -> Floats:
     """The `value` of each row, float64[rows]."""
-    return np.asarray(outputs["value"], np.float64).reshape(-1)
+    return of_rows(outputs["value"])
 
 
 def losses(outputs: Outputs, targets: NDArray[Any]) -> Losses:
@@ -32,19 +28,22 @@ def losses(outputs: Outputs, targets: NDArray[Any]) -> Losses:
     return distances
 
 
-def fit_after(outputs: Outputs, targets: NDArray[Any]) -> Target:
-    """`margin`: answers plus and minus so much hold the truth of 90% of rows like these.
+def fit_after(outputs: Outputs, targets: NDArray[Any], target: Target) -> Target:
+    """`quantiles`, which make an interval of a value and its spread."""
+    truths, spread = np.asarray(targets, np.float64), of_rows(outputs["spread"])
+    return {"quantiles": fit_quantiles(answered(outputs), spread, truths, log=target["log"])}
 
-    Split conformal prediction (Lei et al., "Distribution-Free Predictive Inference for Regression", JASA 2018): of n
-    distances the ceil(0.9 (n + 1))-th smallest. Fewer than 9 rows give no such guarantee: then it is the largest.
-    """
-    distances = np.sort(losses(outputs, targets))
-    rank = min(ceil(COVERAGE * (len(distances) + 1)), len(distances))
-    return {"margin": float(distances[rank - 1])}
+
+def intervals(outputs: Outputs, target: Target) -> tuple[Floats, Floats] | None:
+    """Of each row, for a share LEVEL of rows like these; None where the outputs have no spread, as a baseline's."""
+    if "spread" not in outputs:
+        return None
+    quantile = quantile_of(LEVEL, target["quantiles"])
+    return interval(answered(outputs), of_rows(outputs["spread"]), quantile, log=target["log"])
 
 
 def score(outputs: Outputs, targets: NDArray[Any], target: Target, config: Config) -> Scores:  # noqa: ARG001
-    """The mean absolute error and others; of the interval, where the target has a `margin`.
+    """The mean absolute error and others; of the interval, where the outputs have one.
 
     Raises ValueError when there is no row, or another number of answers.
     """
@@ -64,27 +63,36 @@ def score(outputs: Outputs, targets: NDArray[Any], target: Target, config: Confi
     for percent in _WITHIN:
         share = float((distances <= percent / 100 * np.abs(truths)).mean())
         scores.append(Score(f"within_{percent}_percent", share))
-    if (margin := target.get("margin")) is not None:
-        scores.append(Score("interval_coverage", float((distances <= margin).mean())))
-        scores.append(Score("interval_width", 2 * margin, higher_is_better=False))
-    return Scores(len(truths), scores, {"points": _points(answers, truths), "ranges": ranges(answers, truths)})
+    if ends := intervals(outputs, target):
+        low, high = ends
+        scores.append(Score("interval_coverage", float(((low <= truths) & (truths <= high)).mean())))
+        scores.append(Score("interval_width", float(np.median(high - low)), higher_is_better=False))
+    detail = {"points": _points(answers, truths), "ranges": ranges(outputs, targets, target)}
+    return Scores(len(truths), scores, detail)
 
 
-def ranges(answers: Floats, truths: Floats) -> list[dict[str, float]]:
+def ranges(outputs: Outputs, targets: NDArray[Any], target: Target) -> list[dict[str, float]]:
     """How far off answers are by the size of the truth: up to five ranges that hold as many rows each."""
+    answers, truths = answered(outputs), np.asarray(targets, np.float64)
+    low, high = intervals(outputs, target) or (answers, answers)
     edges = np.unique(np.quantile(truths, np.linspace(0, 1, _RANGES + 1)))
     place = np.clip(np.searchsorted(edges, truths, side="right") - 1, 0, max(len(edges) - 2, 0))
-    parts = [(answers[place == index], truths[place == index]) for index in np.unique(place)]
     return [
-        {
-            "low": float(truth.min()),
-            "high": float(truth.max()),
-            "rows": len(truth),
-            "mean_absolute_error": float(np.abs(answer - truth).mean()),
-            "mean_error": float((answer - truth).mean()),
-        }
-        for answer, truth in parts
+        part_of(answers[place == index], truths[place == index], low[place == index], high[place == index])
+        for index in np.unique(place)
     ]
+
+
+def part_of(answers: Floats, truths: Floats, low: Floats, high: Floats) -> dict[str, float]:
+    """Figures of some rows; `low` and `high`: the ends of their intervals."""
+    return {
+        "low": float(truths.min()),
+        "high": float(truths.max()),
+        "rows": len(truths),
+        "mean_absolute_error": float(np.abs(answers - truths).mean()),
+        "mean_error": float((answers - truths).mean()),
+        "interval_coverage": float(((low <= truths) & (truths <= high)).mean()),
+    }
 
 
 def _points(answers: Floats, truths: Floats) -> list[dict[str, float]]:

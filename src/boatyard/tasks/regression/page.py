@@ -10,7 +10,7 @@ from boatyard.frontend import charts
 from boatyard.frontend.protocol import Answer, Card, Truth
 from boatyard.frontend.showing import literal, number
 
-OPTIONS: Mapping[str, str | int] = {}
+OPTIONS: Mapping[str, str | float] = {}
 
 
 def summary(card: Card) -> str:
@@ -26,7 +26,7 @@ def headline(answer: Answer) -> str:
 
 def figures(answer: Answer) -> dict[str, str]:
     """The interval."""
-    return {"90% interval": f"{number(answer['low'])} to {number(answer['high'])}"}
+    return {f"{answer['level']:.0%} interval": f"{number(answer['low'])} to {number(answer['high'])}"}
 
 
 def draw(answer: Answer, card: Card) -> None:
@@ -36,7 +36,7 @@ def draw(answer: Answer, card: Card) -> None:
         charts.intervals([row], answer["unit"] or "", domain=card["target"]["buckets"]),
         f"{headline(answer)}, between {number(answer['low'])} and {number(answer['high'])}",
     )
-    st.caption("For nine rows in ten like those of its data, the truth lies in the interval.")
+    st.caption(f"For {answer['level']:.0%} of rows like those of its data, the truth lies in the interval.")
 
 
 def agreement(answer: Answer) -> Truth | None:  # noqa: ARG001 - every task's signature
@@ -68,7 +68,7 @@ def mistakes(metrics: Mapping[str, Any]) -> None:
     """Answers against truths, and the error by the size of the truth.
 
     Of the detail: `points`, some rows with their `truth` and `value`; `ranges` of the truth from `low` to `high`, with
-    their `rows`, `mean_absolute_error` and `mean_error` (of value - truth).
+    their `rows`, `mean_absolute_error`, `mean_error` (of value - truth) and `interval_coverage`.
     """
     detail = metrics["detail"]
     st.markdown("**Answers against truths**")
@@ -85,6 +85,7 @@ def mistakes(metrics: Mapping[str, Any]) -> None:
                 "rows": f"{part['rows']:,}",
                 "mean absolute error": number(part["mean_absolute_error"]),
                 "mean error": number(part["mean_error"]),
+                "in the interval": f"{part['interval_coverage']:.1%}",
             }
             for part in detail["ranges"]
         ]

@@ -6,20 +6,18 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from boatyard.evaluate.pictures import save_picture
-from boatyard.tasks.regression.metrics import Floats
+from boatyard.tasks.regression.interval import Floats
 
 _POINT: dict[str, Any] = {"s": 9, "alpha": 0.45, "color": "#08519c", "edgecolors": "none"}
 
 
-def answers_png(path: Path, answers: Floats, truths: Floats, margin: float | None, unit: str) -> None:
-    """Draw each answer against its truth; on the line it is right, between the dashed lines the interval holds it."""
+def answers_png(path: Path, answers: Floats, truths: Floats, ends: tuple[Floats, Floats], unit: str) -> None:
+    """Draw each answer against its truth, with the `ends` of its interval; on the line it is right."""
     figure = Figure(figsize=(6.4, 6.4))
     axes = figure.add_subplot()
-    ends = [float(min(answers.min(), truths.min())), float(max(answers.max(), truths.max()))]
-    axes.plot(ends, ends, color="0.4", linewidth=1)
-    if margin is not None:
-        for side in (-margin, margin):
-            axes.plot(ends, [end + side for end in ends], "--", color="0.6", linewidth=1)
+    right = [float(min(answers.min(), truths.min())), float(max(answers.max(), truths.max()))]
+    axes.vlines(truths, *ends, color="0.85", linewidth=0.8)
+    axes.plot(right, right, color="0.4", linewidth=1)
     axes.scatter(truths, answers, **_POINT)
     axes.set_xlabel(f"truth{unit}", parse_math=False)
     axes.set_ylabel(f"answer{unit}", parse_math=False)

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from boatyard.config.schema import Config
 from boatyard.evaluate.markdown import escape, shorten, table
 from boatyard.tasks.protocol import Outputs, Section, ShownRows, Target
-from boatyard.tasks.regression.metrics import COVERAGE, Floats, answered, ranges
+from boatyard.tasks.regression.interval import LEVEL, Floats
+from boatyard.tasks.regression.metrics import answered, intervals, ranges
 from boatyard.tasks.score import Scores, shown
 
 DOCUMENTS = ("answers.png", "residuals.png")
@@ -30,11 +31,11 @@ def report(
 
     answers, truths = answered(outputs), np.asarray(targets, np.float64)
     unit = f" in {target['unit']}" if target.get("unit") else ""
-    answers_png(folder / "answers.png", answers, truths, target.get("margin"), unit)
+    answers_png(folder / "answers.png", answers, truths, intervals(outputs, target) or (answers, answers), unit)
     residuals_png(folder / "residuals.png", answers, truths, unit)
     return [
         Section("Answers against truths", ["![Answers against truths](answers.png)", _interval(scores, target)]),
-        Section("Error, by the truth", [_ranges(answers, truths), "![Errors, by the answer](residuals.png)"]),
+        Section("Error, by the truth", [_ranges(outputs, targets, target), "![Errors, by the answer](residuals.png)"]),
         Section("The worst rows", [_worst(answers, truths, rows, config.evaluate.mistakes)]),
     ]
 
@@ -45,9 +46,9 @@ def card_parts(target: Target) -> list[Section]:
         Section(
             "Number and interval",
             [
-                f"Answers each row with a number{_in_unit(target)}, and with `low` to `high`: that number "
-                f"minus and plus {shown(target['margin'])}. This interval held the truth of {COVERAGE:.0%} of "
-                "validation rows, and does so for rows like them. It is as wide for an easy row as for a hard one.",
+                f"Answers each row with a number{_in_unit(target)}, and with `low` to `high`: an interval that held "
+                f"the truth of {LEVEL:.0%} of validation rows, and does so for rows like them. It is wider where the "
+                "network expects to err more. A client may choose another `level`.",
                 f"Has learnt from numbers between {shown(target['minimum'])} and {shown(target['maximum'])}: do not "
                 "expect others of it.",
             ],
@@ -60,26 +61,28 @@ def _in_unit(target: Target) -> str:
 
 
 def _interval(scores: Scores, target: Target) -> str:
-    coverage = next(score for score in scores.all if score.name == "interval_coverage")
+    figures = scores.by_name()
     return (
-        f"The interval, each answer plus or minus {shown(target['margin'])}{_in_unit(target)}, was fitted on "
-        f"validation to hold {COVERAGE:.0%} of truths. Here it holds {coverage.value:.1%}."
+        f"The interval was fitted on validation to hold {LEVEL:.0%} of truths. Here it holds "
+        f"{figures['interval_coverage']:.1%}, and half of all rows have one that is no wider than "
+        f"{shown(figures['interval_width'])}{_in_unit(target)}."
     )
 
 
-def _ranges(answers: Floats, truths: Floats) -> str:
+def _ranges(outputs: Outputs, targets: NDArray[Any], target: Target) -> str:
     return table(
-        ("Truth", "Rows", "Mean absolute error", "Mean error"),
+        ("Truth", "Rows", "Mean absolute error", "Mean error", f"In the {LEVEL:.0%} interval"),
         [
             (
                 f"{shown(part['low'])} to {shown(part['high'])}",
                 f"{part['rows']:,}",
                 shown(part["mean_absolute_error"]),
                 shown(part["mean_error"]),
+                f"{part['interval_coverage']:.1%}",
             )
-            for part in ranges(answers, truths)
+            for part in ranges(outputs, targets, target)
         ],
-        align="lrrr",
+        align="lrrrr",
     )
 
 

@@ -1,29 +1,40 @@
 """Answers with a number and an interval around it."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from boatyard.bundle.manifest import BundleError, Card
 from boatyard.inputs.protocol import InvalidInput
 from boatyard.journal.columns import Column
+from boatyard.tasks.one_number import check_outputs  # noqa: F401 - of the contract
 from boatyard.tasks.protocol import Answer, Outputs, Target, Truth
-from boatyard.tasks.protocol import NoOptions as Options  # noqa: F401 - of the contract
+from boatyard.tasks.regression.interval import HIGHEST_LEVEL, LEVEL, LOWEST_LEVEL, interval, quantile_of
 from boatyard.tasks.score import Losses, Score, mean_score
 
-OUTPUTS = ("value",)
+OUTPUTS = ("value", "spread")
 LARGEST = 1e15
 """In magnitude: what training takes, feedback can name."""
 
 
-class _Facts(BaseModel):
-    """Of a target, what an answer needs. `margin`: half the interval's width."""
+class Options(BaseModel):
+    """What a client may choose."""
+
+    level: float = Field(
+        LEVEL, ge=LOWEST_LEVEL, le=HIGHEST_LEVEL, description="The share of rows whose truth the interval is to hold"
+    )
+
+
+class Facts(BaseModel):
+    """Of a target, what an answer needs. `quantiles`: of `interval.fit_quantiles`."""
 
     model_config = ConfigDict(strict=True)
 
-    margin: FiniteFloat = Field(ge=0)
+    log: bool
+    quantiles: list[Annotated[FiniteFloat, Field(ge=0)]] = Field(min_length=99, max_length=99)
     buckets: list[FiniteFloat]
     unit: str | None = None
 
@@ -31,30 +42,27 @@ class _Facts(BaseModel):
 def open_task(card: Card) -> "Regression":
     """By the card's `target`. Raises BundleError."""
     try:
-        facts = _Facts.model_validate(card.target)
+        facts = Facts.model_validate(card.target)
     except ValidationError as wrong:
         error = wrong.errors()[0]
         where = ".".join(map(str, ("target", *error["loc"])))
         raise BundleError(f"the manifest of {card.name} is wrong at {where}: {error['msg']}") from None
-    if sorted(set(facts.buckets)) != facts.buckets:
-        raise BundleError(f"the manifest of {card.name} is wrong at target.buckets: they must ascend")
-    return Regression(facts.margin, facts.buckets, facts.unit)
-
-
-def check_outputs(card: Card, shapes: Mapping[str, Sequence[Any]]) -> None:
-    """Raises BundleError where the graph does not answer each row with one number."""
-    width = shapes["value"][-1] if len(shapes["value"]) > 1 else 1
-    if isinstance(width, int) and width != 1:
-        raise BundleError(f"the graph of {card.name} answers a row with {width} numbers, and one is wanted")
+    for name, numbers in (("buckets", sorted(set(facts.buckets))), ("quantiles", sorted(facts.quantiles))):
+        if getattr(facts, name) != numbers:
+            raise BundleError(f"the manifest of {card.name} is wrong at target.{name}: they must ascend")
+    return Regression(facts)
 
 
 def answer_schema(target: Target) -> dict[str, Any]:  # noqa: ARG001 - every task's signature
-    """`value`, and `low` to `high`, where the truth lies for nine rows in ten like those of the data set."""
+    """`value`, and `low` to `high`, where the truth lies for a share `level` of rows like those of the data set."""
     number = {"type": "number"}
     return {
         "type": "object",
-        "properties": {"value": number, "low": number, "high": number, "unit": {"type": ["string", "null"]}},
-        "required": ["value", "low", "high", "unit"],
+        "properties": {
+            **dict.fromkeys(("value", "low", "high", "level"), number),
+            "unit": {"type": ["string", "null"]},
+        },
+        "required": ["value", "low", "high", "level", "unit"],
     }
 
 
@@ -71,17 +79,17 @@ def truth_schema(target: Target) -> dict[str, Any]:  # noqa: ARG001 - every task
 class Regression:
     """The interval and the unit of a bundle."""
 
-    def __init__(self, margin: float, buckets: Sequence[float], unit: str | None) -> None:
-        self._margin = margin
-        self._unit = unit
-        self.columns = (Column("value", "the answer", group="prediction", buckets=buckets),)
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self.columns = (Column("value", "the answer", group="prediction", buckets=facts.buckets),)
 
-    def decode(self, outputs: Outputs, options: BaseModel) -> list[Answer]:  # noqa: ARG002 - every task's signature
-        """The number, with the interval that held the truth for nine validation rows in ten."""
-        values = np.asarray(outputs["value"], np.float64).reshape(-1).tolist()
+    def decode(self, outputs: Outputs, options: Options) -> list[Answer]:
+        """The number, with the interval that held the truth of the options' share of validation rows."""
+        values, spread, level = of_rows(outputs["value"]), of_rows(outputs["spread"]), options.level
+        low, high = interval(values, spread, quantile_of(level, self._facts.quantiles), log=self._facts.log)
         return [
-            {"value": value, "low": value - self._margin, "high": value + self._margin, "unit": self._unit}
-            for value in values
+            {"value": value, "low": low, "high": high, "level": level, "unit": self._facts.unit}
+            for value, low, high in zip(values.tolist(), low.tolist(), high.tolist(), strict=True)
         ]
 
     def parse_truth(self, payload: Mapping[str, Any]) -> Truth:
@@ -103,6 +111,11 @@ class Regression:
     def score(self, losses: Losses) -> Score:
         """The mean absolute error."""
         return mean_absolute_error(losses)
+
+
+def of_rows(output: NDArray[Any]) -> NDArray[np.float64]:
+    """An output with one number for each row, float64[rows]."""
+    return np.asarray(output, np.float64).reshape(-1)
 
 
 def mean_absolute_error(losses: Losses) -> Score:

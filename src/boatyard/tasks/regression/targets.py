@@ -17,6 +17,7 @@ from boatyard.tasks.regression.serving import LARGEST
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _BUCKETS = 10
+_SKEWED = 1.0  # a skewness beyond which a distribution is commonly called highly skewed; a normal one's is 0
 _FEWEST_DIGITS, _MOST_DIGITS = 3, 17  # of a float
 _GROUPS = ("lowest third", "middle third", "highest third")
 _LONGEST_SHOWN = 40  # characters
@@ -30,7 +31,7 @@ def open_targets(data: Any) -> "Values":
 def refusal(target: Target) -> str | None:
     """There must be something to tell apart."""
     if target["minimum"] is None:
-        return "no row has a number to learn"
+        return "no row with a number is left to train on"
     if target["minimum"] == target["maximum"]:
         return f"every row has the same number, {target['minimum']:.15g}: there is nothing to learn"
     return None
@@ -89,18 +90,40 @@ class Values(Numbers):
         return np.array(sorted(ends), np.int64), "the lowest and the highest number are kept"
 
     def facts(self, ledger: Ledger, usable: NDArray[np.bool_]) -> Target:
-        """Unit, range, and of the training rows mean, standard deviation and rounded deciles (`buckets`)."""
+        """Unit, range, and of the training rows rounded deciles (`buckets`) and what the network learns.
+
+        That is their logarithms (`log`) where all are positive and skewed, and logarithms are less so, as with prices;
+        `mean` and `std` are of what is learnt.
+        """
         learnt = self.values[usable & (ledger.split == TRAIN)]
         if not len(learnt):
-            return {"unit": self._unit, "minimum": None, "maximum": None, "mean": 0.0, "std": 0.0, "buckets": []}
+            ends = {"minimum": None, "maximum": None}
+            return {"unit": self._unit, **ends, "log": False, "mean": 0.0, "std": 0.0, "buckets": []}
+        log = _suits_logarithms(learnt)
+        scaled = np.log(learnt) if log else learnt
         return {
             "unit": self._unit,
             "minimum": float(learnt.min()),
             "maximum": float(learnt.max()),
-            "mean": float(learnt.mean()),
-            "std": float(learnt.std()),
+            "log": log,
+            "mean": float(scaled.mean()),
+            "std": float(scaled.std()),
             "buckets": _buckets(learnt),
         }
+
+
+def _suits_logarithms(values: NDArray[np.float64]) -> bool:
+    if not values.min() > 0:
+        return False
+    skewness = _skewness(values)
+    return skewness > _SKEWED and abs(_skewness(np.log(values))) < skewness
+
+
+def _skewness(values: NDArray[np.float64]) -> float:
+    """The third standardised moment; 0 where all are the same."""
+    deviations = values - values.mean()
+    spread = float(deviations.std())
+    return float(np.mean((deviations / spread) ** 3)) if spread else 0.0
 
 
 def _buckets(values: NDArray[np.float64]) -> list[float]:

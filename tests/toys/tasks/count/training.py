@@ -7,10 +7,19 @@ from sklearn.linear_model import PoissonRegressor
 from boatyard.inputs.protocol import Problem
 from boatyard.tasks.count.serving import deviance
 from boatyard.tasks.defaults import *  # noqa: F403
-from boatyard.tasks.defaults import Fitted, Numbers, PlainHead, parity_of_means
-from boatyard.tasks.score import Scores, mean_score
+from boatyard.tasks.defaults import Fitted, MeanLoss, Numbers, PlainHead
 
-VALIDATION = {"deviance": False}
+
+def losses(outputs, targets):
+    return deviance(outputs["rate"].astype(float), targets)
+
+
+def validation_scores(raw, targets):
+    return {"deviance": deviance(np.exp(raw), targets).mean()}
+
+
+measured = MeanLoss("deviance", losses)
+VALIDATION, score, parity = measured.VALIDATION, measured.score, measured.parity
 
 
 class Counts(Numbers):
@@ -36,22 +45,6 @@ class Head(PlainHead, torch.nn.Linear):
 
 def build_head(width, shape):
     return Head(width, 1)
-
-
-def validation_scores(raw, targets):
-    return {"deviance": deviance(np.exp(raw), targets).mean()}
-
-
-def losses(outputs, targets):
-    return deviance(outputs["rate"].astype(float), targets)
-
-
-def score(outputs, targets, target, config):
-    return Scores(len(targets), [mean_score("deviance", losses(outputs, targets))], {})
-
-
-def parity(exact, served, targets, config):
-    return parity_of_means("deviance", losses(exact, targets), losses(served, targets))
 
 
 def truth(stored, target):
