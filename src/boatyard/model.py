@@ -29,6 +29,9 @@ class Network(nn.Module):
     """`head(backbone(batch))`, and the loss where the targets are known.
 
     `shape`: as JSON, its input and its task, and what they build `backbone` and `head` by.
+
+    Where the backbone has members, the head reads each one's features. In training they answer each by itself and learn
+    from errors of their own; afterwards their mean is the answer.
     """
 
     accepts_loss_kwargs = False  # Trainer would infer from **batch that this divides by the number of items itself
@@ -38,12 +41,23 @@ class Network(nn.Module):
         self.shape = shape
         self.backbone = backbone
         self.head: Any = head
+        self.members: int | None = getattr(backbone, "members", None)
         self.config = getattr(backbone, "config", None)  # Trainer reads it, and its trackers record it
 
     def forward(self, labels: Tensor | None = None, **batch: Tensor) -> dict[str, Tensor]:
         """The head's raw outputs by name; with `labels`, which is Trainer's word for targets, their `loss` first."""
-        raw: dict[str, Tensor] = self.head(self.backbone(**batch))
-        return raw if labels is None else {"loss": self.head.loss(raw, labels), **raw}
+        raw: dict[str, Tensor] = self.head(_apart(self.backbone(**batch), self.members))
+        if not self.training:
+            raw = {name: _mean(tensor, self.members) for name, tensor in raw.items()}
+        if labels is None:
+            return raw
+        return {"loss": self.head.loss(raw, self.targets(labels)), **raw}
+
+    def targets(self, of_rows: Tensor) -> Tensor:
+        """One for each raw output: in training every member of a row has an answer."""
+        if self.members is None or not self.training:
+            return of_rows
+        return of_rows.repeat_interleave(self.members, 0)
 
     def activation_checkpointing_enable(self, **how: Any) -> None:
         """Compute the backbone's activations again in the backward pass instead of keeping them; Trainer calls it.
@@ -64,12 +78,13 @@ class Served(nn.Module):
         super().__init__()
         self.backbone = network.backbone
         self.head = network.head
+        self.members = network.members
         self.eval()
 
     def forward(self, *batch: Tensor, **named: Tensor) -> tuple[Tensor, ...]:
         """In the order of the task's OUTPUTS, and then float[batch, width]."""
-        features = self.backbone(*batch, **named)
-        return (*self.head.served(self.head(features)), features)
+        features = _apart(self.backbone(*batch, **named), self.members)
+        return tuple(_mean(each, self.members) for each in (*self.head.served(self.head(features)), features))
 
 
 def new_network(config: Config, target: Target, encoded: Encoded) -> Network:
@@ -124,8 +139,18 @@ def backbone_features(config: Config, network: Network, encoded: Path, rows: Dat
     features = torch.empty(len(rows), backbone.width)
     with torch.no_grad():
         for places, batch in _batches(network, collate, rows, batch_size, "reading features"):
-            features[places] = backbone(**batch).float().cpu()
+            features[places] = _mean(_apart(backbone(**batch), network.members), network.members).float().cpu()
     return features
+
+
+def _apart(features: Tensor, members: int | None) -> Tensor:
+    """[batch, members, width] to [batch * members, width]."""
+    return features if members is None else features.flatten(0, 1)
+
+
+def _mean(tensor: Tensor, members: int | None) -> Tensor:
+    """[batch * members, ...] to [batch, ...]."""
+    return tensor if members is None else tensor.reshape(-1, members, *tensor.shape[1:]).mean(1)
 
 
 def _batches(

@@ -38,7 +38,10 @@ def test_every_option_of_every_group_composes(group: str, option: str) -> None:
         ("train.adam_beta3=1", "unknown key train.adam_beta3; did you mean train.adam_beta2?"),
         ("model.heads=2", "unknown key model.heads; did you mean model.head?"),
         ("model=tinny", "model=tinny: there is no such option; did you mean tiny?"),
-        ("model=null", "model=None: there is no such option; there are: distilbert, minilm, scratch, tiny, tinybert"),
+        (
+            "model=null",
+            "model=None: there is no such option; there are: distilbert, minilm, scratch, tabm, tiny, tinybert",
+        ),
         ("data=[inbox,csv]", "data=['inbox', 'csv']: there is no such option"),
         ("experiment=overfitt", "did you mean overfit?"),
         ("data.text_columns=body", "data.text_columns='body': input should be a valid list"),

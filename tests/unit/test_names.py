@@ -109,7 +109,7 @@ EXEMPT = (
     Exempt("label", "Matplotlib: the name of a line", (f"{_SRC}/data/plots.py",)),
     Exempt("text.parse_math", "Matplotlib", (f"{_SRC}/pipeline/sweep/report.py",)),
     Exempt("labels|label_ids", "transformers: the targets of a batch", (f"{_SRC}/train/*", f"{_SRC}/model.py")),
-    Exempt("label_smoothing_factor|label_names", "transformers", (f"{_SRC}/train/*", f"{_SRC}/config/*")),
+    Exempt("label_smooth(er|ing_factor)|label_names", "transformers", (f"{_SRC}/train/*", f"{_SRC}/config/*")),
     Exempt("hub_token", "transformers: the key to the Hub", (f"{_SRC}/config/*",)),
     Exempt("tokenizers", "the package, whose version a bundle names", (f"{_SRC}/export/run.py",)),
     Exempt("labels|text_string_to_metric_families", "Prometheus: what tells a metric's series apart", _METRICS),

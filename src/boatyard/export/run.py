@@ -122,7 +122,7 @@ def _write_graph(
     input_.export_graph(Served(open_network(trained.folder)), example, outputs, graph)
     exact = _draft(folder, fields)
     expected = exact.outputs(rows)
-    if config.export.precision == "fp32":
+    if config.export.precision == "fp32" or input_.quantize_graph is None:
         return "fp32", None, expected
     log.info("export: quantising to int8")
     graph.rename(fp32)

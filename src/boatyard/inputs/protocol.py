@@ -173,7 +173,11 @@ class Encoder(Protocol):
 
 
 class Backbone(Protocol):
-    """A torch module: a batch of the encoder's to features, float[batch, width]."""
+    """A torch module: a batch of the encoder's to features, float[batch, width].
+
+    An ensemble says besides how many `members: int` it has, and answers with float[batch, members, width]: the head
+    reads each one's, its loss is of each, and what is served is their mean.
+    """
 
     width: int
 
@@ -215,6 +219,9 @@ class TrainingInput(Protocol):
     """What `size` counts, in the plural, for the data report."""
     COST_UNIT: str
     """What an encoder's `cost` counts, in the plural, for the profile of a training step."""
+    quantize_graph: Callable[[Path, Path, Iterable[Feeds]], None] | None
+    """Reads the graph in fp32 and writes it in int8, by some hundred training rows in batches; a row's answer must not
+    depend on the rest of its batch. None: whatever `export.precision`, the graph is served in fp32."""
 
     def row_format(self, data: Data) -> RowFormat:
         """By the input's own keys of `data`. Raises UserError where they are wrong."""
@@ -286,9 +293,6 @@ class TrainingInput(Protocol):
 
         `network`: a `boatyard.model.Served`, whose `outputs` these are; `example`: a batch of two rows for it.
         """
-
-    def quantize_graph(self, fp32: Path, int8: Path, calibration: Iterable[Feeds]) -> None:
-        """Write that graph in int8; a row's answer must not depend on the rest of its batch."""
 
     def simple_features(self, data: Data) -> SimpleFeatures:
         """What a baseline is fitted on."""

@@ -48,6 +48,10 @@ class SteadyTrainer(Trainer):
         self._layer_decay = layer_decay
         self._r_drop = r_drop
         self._positions: Tensor | None = None
+        if smoother := self.label_smoother:
+            self.label_smoother = lambda raw, targets, **named: smoother(  # type: ignore[assignment]
+                raw, self.network.targets(targets), **named
+            )
 
     @property
     def network(self) -> Network:

@@ -8,7 +8,15 @@ import pyarrow as pa
 
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Data
-from boatyard.inputs.defaults import content_key, group_key, limits, request, unservable  # noqa: F401 - for `training`
+from boatyard.inputs.defaults import (  # noqa: F401 - for `training`
+    content_key,
+    digest_of_start,
+    export_graph,
+    group_key,
+    limits,
+    request,
+    unservable,
+)
 from boatyard.inputs.protocol import Problem, RowFormat, Source
 from boatyard.inputs.sources import open_tables
 from boatyard.inputs.table.cells import Kind, Value, WrongCell, read_cell

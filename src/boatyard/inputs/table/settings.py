@@ -23,7 +23,7 @@ class Network(Section):
     """The shape of TabM: its members share `layers` of `width`, and read each column through an embedding."""
 
     members: int = Field(8, ge=1)
-    layers: int = Field(2, ge=1)
+    layers: int = Field(3, ge=1)
     width: int = Field(128, ge=1)
     embedding_width: int = Field(12, ge=1)
     bins: int = Field(64, ge=1)

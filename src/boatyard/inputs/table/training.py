@@ -2,6 +2,8 @@
 
 from boatyard.config.plugins import lazily
 
+COST_UNIT = "rows"
+quantize_graph = None  # a network this small gains nothing, and numbers lose
 __getattr__ = lazily(
     __package__,
     {
@@ -16,10 +18,14 @@ __getattr__ = lazily(
         "show": "rows",
         "request": "rows",
         "limits": "rows",
+        "digest_of_start": "rows",
         "report_rows": "report",
         "request_schema": "encoder",
         "make_inputs": "encoder",
         "open_encoder": "encoder",
+        "backbone_shape": "backbone",
+        "build_backbone": "backbone",
+        "export_graph": "rows",
         "simple_features": "features",
     },
 )
