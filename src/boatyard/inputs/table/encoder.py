@@ -29,7 +29,8 @@ def make_inputs(model: Model, data: Data, rows: Iterable[Row], folder: Path) -> 
     columns = learn_columns(kinds_of(data), missing_words(data), sample.passing(rows))
     columns.write(folder)
     if (network := table_model(model).network) is not None:
-        learnt = learn_numbers(np.stack([columns.arrays(row)[NUMBERS] for row in sample.rows]), network.bins)
+        rows_of_numbers = np.array([columns.arrays(row)[NUMBERS] for row in sample.rows])
+        learnt = learn_numbers(rows_of_numbers.reshape(-1, len(columns.number_names)), network.bins)
         (folder / numbers.FILE).write_text(json.dumps(learnt), encoding="utf-8")
 
 
