@@ -6,7 +6,7 @@ from typing import Any
 
 import onnx
 import pytest
-from bundles import PRICES, fields, graph, tokenizer, write_regression_bundle
+from bundles import PRICES, Publish, fields, graph, tokenizer, write_regression_bundle
 from problems import assert_problem
 from pydantic import BaseModel
 from servers import Serve
@@ -16,6 +16,7 @@ from boatyard import registry
 from boatyard.bundle.explain import PATHS
 from boatyard.bundle.manifest import seal
 from boatyard.bundle.predict import Explaining, Prediction, Predictor
+from boatyard.inputs.text.serving import request_schema
 from boatyard.registry import Reference
 from boatyard.storage import Storage
 
@@ -131,10 +132,12 @@ def test_the_description_has_the_option_and_the_explanation(client: TestClient) 
 
 
 def test_a_long_text_is_explained_by_a_bounded_number_of_variants_in_small_runs(
-    client: TestClient, runs: list[Run]
+    storage: Storage, publish: Publish, serve: Serve, runs: list[Run]
 ) -> None:
-    answer = explained(client, "my card was stolen and the fee " * 70)
-    assert answer["truncated"] is True
+    made = publish(name="long", request_schema=request_schema(["text"]), limits={"max_tokens": 800})
+    registry.promote(storage, "long", made.version)
+    answer = explained(serve(model=Reference("long")), "my card was lost, " * 125)
+    assert (answer["truncated"], len(answer["explanation"]["parts"])) == (False, 32)
     assert total(answer["explanation"]) == pytest.approx(answer["score"], abs=1e-6)
     variants = [rows for rows, are_variants in runs if are_variants]
     assert max(variants) <= 32

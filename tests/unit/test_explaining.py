@@ -16,6 +16,7 @@ from boatyard.api.explaining import TOGETHER, explain
 from boatyard.api.metrics import Metrics
 from boatyard.bundle.predict import Explaining, Prediction, Predictor
 from boatyard.inputs.protocol import Part, Parts
+from boatyard.tasks.protocol import NoOptions
 
 pytestmark = pytest.mark.unit
 
@@ -101,7 +102,7 @@ def test_what_comes_in_meanwhile_is_answered_before_the_rest_of_an_explanation(m
     async def use(batcher: Batcher) -> None:
         explanation = explaining(batcher, model, tuple(range(20)))
         await begun(model)
-        plain = batcher.submit(cast(Predictor, model), [(1,), (2,)], BaseModel())
+        plain = batcher.submit(cast(Predictor, model), [(1,), (2,)], NoOptions())
         model.gate.set()
         await asyncio.gather(explanation, plain)
 
@@ -118,7 +119,7 @@ def test_a_request_that_is_given_up_is_explained_no_further(model: Sums) -> None
         model.gate.set()
         with pytest.raises(asyncio.CancelledError):
             await explanation
-        await batcher.submit(cast(Predictor, model), [(1,)], BaseModel())
+        await batcher.submit(cast(Predictor, model), [(1,)], NoOptions())
 
     serve(use)
     assert model.runs == [TOGETHER, 1]
@@ -128,9 +129,9 @@ def test_a_full_queue_refuses_the_rest_of_an_explanation_too(model: Sums, monkey
     monkeypatch.setattr(batching, "MOST_WAITING", TOGETHER)
 
     async def use(batcher: Batcher) -> None:
-        plain = [batcher.submit(cast(Predictor, model), [(1,)], BaseModel())]
+        plain = [batcher.submit(cast(Predictor, model), [(1,)], NoOptions())]
         await begun(model)
-        plain.append(batcher.submit(cast(Predictor, model), [(1,)], BaseModel()))
+        plain.append(batcher.submit(cast(Predictor, model), [(1,)], NoOptions()))
         with pytest.raises(QueueFull):
             await explaining(batcher, model, tuple(range(20)))
         model.gate.set()
