@@ -48,4 +48,4 @@ def test_the_bottleneck_is_what_takes_longest_and_comes_with_the_setting_that_he
 
 def test_throughput_is_in_rows_and_in_what_the_input_counts() -> None:
     measured = profile(cost=8000, cost_unit="pixels")
-    assert throughput(measured).startswith("320 rows and 1,600 pixels a second; besides, 50.0% ")
+    assert throughput(measured).startswith("320 rows and 1,600 pixels a second; 50.0% ")

@@ -71,7 +71,7 @@ def _verdict(report: dict[str, Any]) -> None:
             st.error("Alarm: the traffic differs from what the model was accepted on.", icon=":material/warning:")
         elif suspicious:
             st.warning(
-                "This look is suspicious, and no alarm: one look in fifty is, though nothing changed.",
+                "This report is suspicious, but no alarm: one report in fifty is, even if nothing has changed.",
                 icon=":material/help:",
             )
         elif not report["comparable"]:
@@ -102,7 +102,7 @@ def _columns(verdicts: list[dict[str, Any]]) -> None:
     if measured:
         charts.draw(charts.distances(measured), "How far each column is, as a share of what it may be")
         st.caption(
-            "How far each column is from the reference: past the line is more than chance explains in one look. "
+            "How far each column is from the reference: past the line is more than chance explains in one report. "
             "Bars end at three times that; those in colour raise the alarm."
         )
     steady = [verdict for verdict in verdicts if not verdict["suspicious"] and verdict["value"] is not None]
@@ -133,7 +133,7 @@ def _badge(verdict: dict[str, Any]) -> str:
     if verdict["drifted"]:
         return ":red-badge[:material/warning: drifted]"
     if verdict["suspicious"]:
-        return ":orange-badge[:material/help: suspicious in this look]"
+        return ":orange-badge[:material/help: suspicious in this report]"
     return ":gray-badge[not measured]" if verdict["value"] is None else ":green-badge[:material/check: steady]"
 
 

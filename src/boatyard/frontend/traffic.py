@@ -58,8 +58,8 @@ def _server(traffic: Traffic) -> None:
         st.caption("How long /predict took")
         figures({f"p{share}": _milliseconds(predict.quantile(share / 100)) for share in (50, 95, 99)})
         st.caption(
-            f"{traffic.gauges.get('boatyard_queue_inputs', 0):,.0f} inputs wait, {traffic.truncated:,} were cut. "
-            "Probes are left out."
+            f"{traffic.gauges.get('boatyard_queue_inputs', 0):,.0f} inputs waiting, {traffic.truncated:,} truncated. "
+            "Probes are not counted."
         )
     for column, categories in traffic.categories.items():
         series = _most_frequent({category: [count] for category, count in categories.items()})

@@ -110,9 +110,9 @@ class Findings(_Result):
         if self.level is None:
             return ""
         return (
-            "A verdict is suspicious where it shows more than chance explains in one look: one look in fifty has one "
-            f"though nothing changed. It raises the alarm where its p-value is at most {self.level:.2g}, so that a "
-            "year of looks expects one false alarm at most, or where it raised it in the look before."
+            "A verdict is suspicious if it shows more than chance explains in one report: one report in fifty has one "
+            f"even if nothing has changed. It raises the alarm if its p-value is at most {self.level:.2g}, so that at "
+            "most one false alarm a year is expected, or if it raised the alarm in the previous report."
         )
 
     def as_json(self) -> bytes:

@@ -51,7 +51,7 @@ def _show(config: Config, published: Published, seconds: float) -> None:
         "answered": answer,
         "data report": str(reports / "data" / config.data.name / "report.md"),
         "evaluation report": str(reports / "evaluation" / config.data.name / "report.md"),
-        "published": str(published.bundle.folder),
+        "published": _from_here(published.bundle.folder),
         "took": f"{seconds:.0f} s",
     }
     table = Table(title=str(published.reference), show_header=False, title_justify="left")
@@ -73,6 +73,11 @@ def _show(config: Config, published: Published, seconds: float) -> None:
         ("uv run invoke pipeline -o data=csv -o data.path=FILE -o data.name=NAME", "your own rows"),
     ):
         console.print(f"  {command}\n      {why}", soft_wrap=True)
+
+
+def _from_here(folder: Path) -> str:
+    here = Path.cwd()
+    return str(folder.relative_to(here) if folder.is_relative_to(here) else folder)
 
 
 def _ask(config: Config, published: Published) -> tuple[str, str]:

@@ -37,8 +37,7 @@ def throughput(profile: Profile) -> str:
     """Rows a second, and the cost they have together, without padding."""
     return (
         f"{profile.rows / profile.seconds:,.0f} rows and {profile.cost / profile.seconds:,.0f} {profile.cost_unit} a "
-        f"second; "
-        f"besides, {profile.padding:.1%} of what the network reads is padding."
+        f"second; {profile.padding:.1%} of what the network reads is padding."
     )
 
 
@@ -72,7 +71,7 @@ def _network_advice(profile: Profile) -> str:
         grouping = "train.train_sampling_strategy=group_by_length"
         return f"{profile.padding:.0%} of what it reads is padding, and {grouping} makes that less"
     return (
-        "the device's matrix multiplication is the limit; a larger batch may use it better, and else only a faster "
+        "the device's matrix multiplication is the limit. A larger batch may use it better; otherwise only a faster "
         "device or a smaller network helps"
     )
 

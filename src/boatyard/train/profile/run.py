@@ -36,7 +36,7 @@ def profile(config: Config, prepared: Prepared, encoded: Encoded) -> Profile:
 
 
 def _show(measured: Profile) -> None:
-    table = Table("a step's part")
+    table = Table("part of a step")
     table.add_column("ms", justify="right")
     table.add_column("share", justify="right")
     for row in parts_rows(measured):
