@@ -10,6 +10,7 @@ from standin_services import Services, content, drawn, open_page, running
 from streamlit.testing.v1 import AppTest
 
 from boatyard import inputs, tasks
+from boatyard.frontend import input_page as general
 from boatyard.tasks.score import Score
 
 pytestmark = pytest.mark.unit
@@ -119,6 +120,41 @@ def test_a_label_is_agreed_with_or_another_is_chosen(services: Services) -> None
     press(page, "Send")
     assert services.posted[1:] == [("/feedback", {"id": "1", "label": "repair"})]
     assert "It is kept that repair is right." in content(page)
+
+
+@pytest.mark.parametrize("services", ["classification"], indirect=True)
+def test_an_answer_is_explained_where_that_is_ticked(services: Services) -> None:
+    parts = [
+        {"name": "an", "effect": -0.01, "field": "text", "start": 0, "end": 2},
+        {"name": "<example>", "effect": 0.26, "field": "text", "start": 3, "end": 12},
+    ]
+    explanation = {"base": 0.5, "parts": parts}
+    services.answers["/predict"] = {**TIME, **ANSWERS["classification"], "explanation": explanation}
+    page = open_page("predict")
+    page.text_area[0].set_value("an <example>")
+    page.checkbox[0].check()
+    press(page, "Predict")
+    assert services.posted == [("/predict?top_k=5&explain=true", {"text": "an <example>"})]
+    assert "They take it from 0.5, without any of them, to 0.75." in content(page)
+    (marked,) = page.get("html")
+    assert "&lt;example&gt;</mark>" in marked.proto.body
+    assert "<example>" not in marked.proto.body
+
+
+@pytest.mark.parametrize("services", ["regression"], indirect=True)
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [([], "no parts that could be told apart"), ([{"name": "rooms", "effect": 2.5, "field": "rooms"}] * 20, "8 more")],
+)
+def test_parts_of_any_input_have_bars(
+    services: Services, monkeypatch: pytest.MonkeyPatch, parts: list[dict[str, Any]], said: str
+) -> None:
+    monkeypatch.setattr(inputs.page("text"), "explain", general.explain)
+    explanation = {"base": 1234.5, "parts": parts}
+    services.answers["/predict"] = {**TIME, **ANSWERS["regression"], "explanation": explanation}
+    page = open_page("predict")
+    press(page, "an example")
+    assert said in content(page)
 
 
 @pytest.mark.parametrize("services", ["regression"], indirect=True)

@@ -35,6 +35,12 @@ class Prediction:
     """By column, what the input measures of each row."""
 
 
+class Explaining(BaseModel):
+    """The options of a row's variant: instead of an answer, it gets the `number` that explains the row's."""
+
+    answer: Answer
+
+
 def served_files(card: Card) -> list[str]:
     """What a Predictor reads of the bundle; the rest is for people, and for whoever trains on."""
     return [GRAPH, *inputs.serving(card.input).FILES]
@@ -75,7 +81,10 @@ class Predictor:
         return self.answer_each(rows, [options or self.default_options] * len(rows))
 
     def answer_each(self, rows: Sequence[Any], options: Sequence[BaseModel]) -> list[Prediction]:
-        """The same where each row has options of its own: neighbours with equal ones are decoded together."""
+        """The same where each row has options of its own: neighbours with equal ones are decoded together.
+
+        Those of a variant are `Explaining`.
+        """
         if not rows:
             return []
         encoded = self.input.encode(rows)
@@ -85,11 +94,16 @@ class Predictor:
         answers: list[Answer] = []
         for chosen, neighbours in groupby(options):
             part = slice(len(answers), len(answers) + len(list(neighbours)))
-            answers += self.task.decode({name: array[part] for name, array in outputs.items()}, chosen)
+            answers += self._decode({name: array[part] for name, array in outputs.items()}, chosen)
         return [
             Prediction(answer, row.truncated, self.input.measure(row))
             for answer, row in zip(answers, encoded, strict=True)
         ]
+
+    def _decode(self, outputs: Outputs, options: BaseModel) -> list[Answer]:
+        if isinstance(options, Explaining):
+            return [{"number": number} for number in self.task.explained(outputs, options.answer).tolist()]
+        return self.task.decode(outputs, options)
 
     def works(self) -> bool:
         """Whether it still answers its own example; if not, a run that failed says nothing about its rows."""

@@ -7,15 +7,17 @@ from itertools import cycle
 
 import streamlit as st
 
-from boatyard.frontend.protocol import Card, Request
+from boatyard.frontend import charts
+from boatyard.frontend.protocol import Card, Parts, Request
 from boatyard.frontend.showing import literal
 from boatyard.frontend.widgets import held, is_nullable, widget
 
-__all__ = ["NOUN", "caption", "cut", "file_help", "fill", "form", "show"]
+__all__ = ["NOUN", "caption", "cut", "explain", "file_help", "fill", "form", "show"]
 
 NOUN = "request"
 _SHOWN_CHARACTERS = 300
 _BESIDE = 3
+_SHOWN_PARTS = 12
 
 
 def form(card: Card) -> Request:
@@ -57,6 +59,14 @@ def file_help(card: Card) -> str:
     """The columns by their names."""
     columns = " and ".join(f"**{literal(name)}**" for name in card["request_schema"].get("required", []))
     return f"A CSV or TSV with a header or JSON Lines, with {columns} in each row; other columns are passed over."
+
+
+def explain(request: Request, parts: Parts) -> None:  # noqa: ARG001 - every page's signature
+    """A bar for each part, those that moved it most first."""
+    most = sorted(parts, key=lambda part: -abs(part["effect"]))[:_SHOWN_PARTS]
+    charts.draw(charts.effects(most), "What each part of the request has done to the answer")
+    if more := len(parts) - len(most):
+        st.caption(f"{more:,} more moved it less.")
 
 
 def _key(name: str) -> str:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from boatyard.config.errors import UserError
 from boatyard.inputs.records import Record
@@ -55,7 +56,36 @@ class Encoded(Protocol):
         """Whether the model reads less than the row has."""
 
 
+class Part(NamedTuple):
+    """A part of a row that may have moved its answer, and its place in the request.
+
+    `field`: of the request; `start` and `end`: where in the field's value it lies, None if it is all of it.
+    """
+
+    name: str
+    field: str
+    start: int | None = None
+    end: int | None = None
+
+
 RowT = TypeVar("RowT")
+
+
+@dataclass(frozen=True)
+class Parts(Generic[RowT]):
+    """A row taken apart. `backgrounds`: how many background rows there are, or 1 where parts are left out."""
+
+    names: Sequence[Part]
+    """In the order of the row, some 100 at most: each takes 32 variants."""
+    variants: Callable[[NDArray[np.bool_], NDArray[np.int64]], list[RowT]]
+    """For each line of [variants, parts], the row with only these of its own parts.
+
+    The others are those of the background row whose number is in [variants], or left out. With all parts of its own, a
+    variant is the row as it was.
+    """
+    backgrounds: int = 1
+
+
 EncodedT = TypeVar("EncodedT", bound=Encoded)
 
 
@@ -84,6 +114,9 @@ class OpenInput(Protocol[RowT, EncodedT]):
 
     def describe(self, rows: Sequence[RowT], encoded: Sequence[EncodedT]) -> dict[str, list[Any]]:
         """For each of the `described`, of each row a number or, of all rows, the name of a category."""
+
+    def parts(self, row: RowT) -> Parts[RowT]:
+        """What an explanation of the row's answer tells apart."""
 
 
 class ServingInput(Protocol):

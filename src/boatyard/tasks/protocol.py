@@ -64,6 +64,9 @@ class OpenTask(Protocol):
     def score(self, losses: Losses) -> Score:
         """The primary score of rows with these losses, linear in their mean, with its interval. There must be a row."""
 
+    def explained(self, outputs: Outputs, answer: Answer) -> NDArray[Any]:
+        """[rows]: the number that explains `answer`, which one of the rows has, such as how likely it is."""
+
 
 class NoOptions(BaseModel):
     """The Options of a task that has none."""
