@@ -15,6 +15,7 @@ from boatyard.inputs.table import numbers, serving
 from boatyard.inputs.table.columns import CATEGORIES, NUMBERS, Row, read_columns
 from boatyard.inputs.table.facts import learn_columns
 from boatyard.inputs.table.numbers import Sample, learn_numbers
+from boatyard.inputs.table.parts import write_background
 from boatyard.inputs.table.rows import kinds_of, missing_words
 from boatyard.inputs.table.serving import TableInput
 from boatyard.inputs.table.settings import table_model
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
 
 
 def make_inputs(model: Model, data: Data, rows: Iterable[Row], folder: Path) -> None:
-    """Write `columns.json` and, where a network reads them, what is learnt of the numbers as `numbers.json`."""
+    """Write `columns.json`, `background.json` and, for a network, what is learnt of the numbers as `numbers.json`."""
     sample = Sample[Row]()
     columns = learn_columns(kinds_of(data), missing_words(data), sample.passing(rows))
     columns.write(folder)
+    write_background(sample.rows, folder)
     if (network := table_model(model).network) is not None:
         rows_of_numbers = np.array([columns.arrays(row)[NUMBERS] for row in sample.rows])
         learnt = learn_numbers(rows_of_numbers.reshape(-1, len(columns.number_names)), network.bins)

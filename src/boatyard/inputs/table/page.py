@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from boatyard.frontend.input_page import cut, fill, form  # noqa: F401 - of the contract
+from boatyard.frontend.input_page import cut, explain, fill, form  # noqa: F401 - of the contract
 from boatyard.frontend.protocol import Card, Request
 
 NOUN = "row"
