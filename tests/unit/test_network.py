@@ -50,7 +50,7 @@ def model(*overrides: str) -> Model:
 @pytest.fixture(scope="module")
 def encoded(tmp_path_factory: pytest.TempPathFactory) -> Encoded:
     folder = tmp_path_factory.mktemp("encoded")
-    make_inputs(model(), ["text"], ROWS * 3, folder)
+    make_inputs(model(), config("classification").data, ROWS * 3, folder)
     columns = open_encoder(folder).encode(ROWS)
     rows = Dataset.from_dict({name: column.to_pylist() for name, column in columns.items()})
     return Encoded(folder, "0" * 16, {"test": rows})
