@@ -56,15 +56,19 @@ class Ledger:
         self._size = array("i")
         self._exact, self._group, self._draw = array("Q"), array("Q"), array("Q")
 
-    def add(self, source: int, row: int, split: int, size: int, exact: int, group: int, draw: int) -> None:
-        """Append a line. `exact` and `group`: hashes of the row's content, and of what it says."""
+    def add(
+        self, source: int, row: int, split: int, size: int, exact: int, group: int, draw: int | None = None
+    ) -> None:
+        """Append a line. `exact` and `group`: hashes of the row's content, and of what it says, which is the `draw` too
+        unless another is given.
+        """
         self._source.append(source)
         self._row.append(row)
         self._split.append(split)
         self._size.append(size)
         self._exact.append(exact)
         self._group.append(group)
-        self._draw.append(draw)
+        self._draw.append(group if draw is None else draw)
 
     def __len__(self) -> int:
         return len(self._row)

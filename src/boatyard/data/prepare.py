@@ -140,7 +140,7 @@ class _Checked:
 def _check(data: Data, reading: Reading) -> _Checked:
     """Split the rows and compare them with each other."""
     ledger, targets, findings = reading.ledger, reading.targets, reading.findings
-    assign_splits(ledger, data)
+    assign_splits(ledger, data.validation_share, data.test_share, by_date=data.split_by_date is not None)
     unusable = check_quotes(ledger, targets, findings, reading.embedded) | compare_rows(ledger, targets, findings)
     unusable |= targets.check(ledger, findings, _without(ledger, unusable))
     usable = _without(ledger, unusable)

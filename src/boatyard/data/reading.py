@@ -89,22 +89,22 @@ class Reading:
         if row.embedded:
             self.embedded[len(self.ledger)] = row.embedded
         exact, group = content_hash(self.input.content_key(values)), content_hash(self.input.group_key(values))
-        draw = self._draw(row.cells, group)
+        draw = self._draw(row.cells)
         if isinstance(draw, Problem):
             return draw
         self.ledger.add(source, row.number, split, self.input.size(values), exact, group, draw)
         self.targets.append(target)
         return values
 
-    def _draw(self, cells: Mapping[str, Any], group: int) -> int | Problem:
-        """See `Ledger`."""
+    def _draw(self, cells: Mapping[str, Any]) -> int | Problem | None:
+        """See `Ledger`. None where the row itself decides."""
         if self.data.split_by_date is not None:
             column = normal_form(self.data.split_by_date)
             return check_date(cells.get(column), column)
         if self.data.group_column is not None:
             shared = str(cells.get(normal_form(self.data.group_column)) or "")
-            return content_hash(shared.encode("utf-8", "surrogatepass")) if shared else group
-        return group
+            return content_hash(shared.encode("utf-8", "surrogatepass")) if shared else None
+        return None
 
     def _set_aside(self, source: str, row: SourceRow, problem: Problem, set_aside: Writer) -> None:
         self.findings.add(Issue("error", problem.kind, problem.message, source, row.number, problem.column))

@@ -19,7 +19,7 @@ MOST_ISSUES = 100
 LONGEST_ROW = 200
 
 
-def write_data_report(folder: Path, summary: DataSummary, task: str, rows: RowReport) -> None:
+def write_data_report(folder: Path, summary: DataSummary, task: str, rows: RowReport = RowReport()) -> None:  # noqa: B008 - it is frozen
     """Write `report.md`, `report.json`, `lengths.png` and the task's own pictures into `folder`.
 
     `rows`: the input's part.

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from boatyard.config.schema import Data
 from boatyard.data.ledger import TEST, TRAIN, VALIDATION, Findings, Ledger
 from boatyard.inputs.dates import read_date
 from boatyard.inputs.protocol import Problem
@@ -37,7 +36,7 @@ def check_date(value: object, column: str) -> int | Problem:
     return day.toordinal()
 
 
-def assign_splits(ledger: Ledger, data: Data) -> None:
+def assign_splits(ledger: Ledger, validation_share: float, test_share: float, *, by_date: bool = False) -> None:
     """Split what the source left together: by the hash of each row's group, or the newest days into test.
 
     By a hash, a row's place depends on its own content alone, so adding rows moves none of the old ones, and rows that
@@ -46,9 +45,9 @@ def assign_splits(ledger: Ledger, data: Data) -> None:
     provided = set(np.unique(ledger.split).tolist())
     ledger.split[ledger.split < 0] = TRAIN
     free = ledger.split == TRAIN
-    drawn = ledger.draw / 2.0**64 if data.split_by_date is None else _by_age(ledger.draw, free)
+    drawn = ledger.draw / 2.0**64 if not by_date else _by_age(ledger.draw, free)
     start = 0.0
-    for split, share in ((TEST, data.test_share), (VALIDATION, data.validation_share)):
+    for split, share in ((TEST, test_share), (VALIDATION, validation_share)):
         if split not in provided:
             ledger.split[free & (start <= drawn) & (drawn < start + share)] = split
             start += share
