@@ -83,9 +83,9 @@ def test_words_that_moved_the_answer_are_tinted_where_that_is_ticked(visit: "Vis
     page.get_by_text("Explain", exact=True).click()
     ask(page, "<b> card")
     expect(page.get_by_text("What moved the answer")).to_be_visible()
-    words = page.locator("mark").all()
-    assert [word.text_content() for word in words] == ["<b>", "card"]
-    tints = [word.evaluate("word => getComputedStyle(word).backgroundColor") for word in words]
+    words = page.locator("mark")
+    expect(words).to_have_text(["<b>", "card"])
+    tints = [word.evaluate("word => getComputedStyle(word).backgroundColor") for word in words.all()]
     assert tints[0] != tints[1]
 
 
