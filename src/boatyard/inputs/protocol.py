@@ -57,10 +57,7 @@ class Encoded(Protocol):
 
 
 class Part(NamedTuple):
-    """A part of a row that may have moved its answer, and its place in the request.
-
-    `field`: of the request; `start` and `end`: where in the field's value it lies, None if it is all of it.
-    """
+    """A part of a row, and its place in the request: from `start` to `end` of the `field`, or all of it."""
 
     name: str
     field: str
