@@ -125,11 +125,6 @@ EXEMPT = (
     ),
     # programming's own meanings
     Exempt("_?calibration.*", "of a graph that is quantised", (f"{_SRC}/export/*", f"{_SRC}/inputs/*")),
-    Exempt(
-        r"_?table(_of_trials)?|Tables?\.?|_Table|(open|read|write)_tables?",
-        "what is printed, drawn, or read from a file: Rich's, Markdown's, Streamlit's, Arrow's",
-        (f"{_SRC}/*",),
-    ),
     Exempt("texts", "the module on strings", (f"{_SRC}/data/*", f"{_SRC}/inputs/*")),
     Exempt("_?texts?(_keys|_may_have)?", "a str", _STR),
     Exempt("words?", "a part of a command, of a key or of a line", _COMMANDS),

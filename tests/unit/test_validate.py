@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 
-from boatyard.config.compose import load_config
-from boatyard.config.schema import Data
 from boatyard.data.ledger import TEST, TRAIN, VALIDATION, Findings, Ledger, content_hash
 from boatyard.data.summary import Issue
 from boatyard.data.validate import assign_splits, check_split, compare_rows
@@ -30,10 +28,6 @@ def read(*rows: tuple[str, str, int]) -> tuple[Ledger, Labels]:
 
 def ledger(*rows: tuple[str, str, int]) -> Ledger:
     return read(*rows)[0]
-
-
-def shares(validation: float, test: float) -> Data:
-    return load_config([f"data.validation_share={validation}", f"data.test_share={test}"]).data
 
 
 def compare(*rows: tuple[str, str, int]) -> tuple[dict[int, str], Findings]:
@@ -115,7 +109,7 @@ def test_adding_rows_moves_none_of_the_old_ones() -> None:
     new = [(f"another message {i}", "b", -1) for i in range(400)]
     before, after = ledger(*old), ledger(*new, *old)
     for made in (before, after):
-        assign_splits(made, shares(0.1, 0.2))
+        assign_splits(made, validation_share=0.1, test_share=0.2)
     assert (before.split == after.split[400:]).all()
 
 
@@ -123,7 +117,7 @@ def test_the_shares_come_out_and_rows_that_say_the_same_stay_together() -> None:
     plain = [(f"message number {i}", "a", -1) for i in range(5000)]
     loud = [(f"MESSAGE, number {i}!", "a", -1) for i in range(5000)]
     made = ledger(*plain, *loud)
-    assign_splits(made, shares(0.1, 0.2))
+    assign_splits(made, validation_share=0.1, test_share=0.2)
     assert (made.split[:5000] == made.split[5000:]).all()
     assert np.bincount(made.split) / 10_000 == pytest.approx([0.7, 0.1, 0.2], abs=0.02)
 
@@ -131,7 +125,7 @@ def test_the_shares_come_out_and_rows_that_say_the_same_stay_together() -> None:
 def test_given_splits_are_left_alone_and_only_what_is_missing_is_drawn_from_train() -> None:
     made = ledger(*[(f"m {i}", "a", TRAIN if i % 2 else TEST) for i in range(1000)])
     given = made.split.copy()
-    assign_splits(made, shares(0.2, 0.2))
+    assign_splits(made, validation_share=0.2, test_share=0.2)
     assert ((made.split == TEST) == (given == TEST)).all()
     assert (made.split == VALIDATION).sum() == pytest.approx(100, abs=30)
 
