@@ -341,3 +341,22 @@ def test_an_unknown_input_or_task_is_refused_with_those_there_are() -> None:
     with pytest.raises(UserError) as refusal:
         config("data.task=ranking")
     assert str(refusal.value) == f"unknown task 'ranking': there are {', '.join(tasks.names())}"
+
+
+def piles(numbers: NDArray[np.float64]) -> list[str]:
+    findings = Findings()
+    rows = ledger([TRAIN] * len(numbers))
+    assert values(*numbers).check(rows, findings, np.ones(len(numbers), bool)) == {}
+    return [issue.message for issue in findings.issues]
+
+
+def test_numbers_that_pile_up_where_they_were_cut_off_are_warned_of() -> None:
+    prices = np.random.default_rng(0).lognormal(12, 0.5, 500).round()
+    cut_off = np.minimum(prices, np.quantile(prices, 0.95).round())
+    assert piles(cut_off) == [f"holds {cut_off.max():.15g}, as 5.0% of all rows do: were numbers cut off there?"]
+    assert piles(prices) == []
+
+
+def test_the_highest_of_a_few_numbers_is_no_pile() -> None:
+    assert piles(np.random.default_rng(0).integers(1, 6, 500).astype(float)) == []
+    assert piles(np.ones(500)) == []

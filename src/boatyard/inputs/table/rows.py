@@ -20,7 +20,7 @@ from boatyard.inputs.protocol import Problem, RowFormat, Source
 from boatyard.inputs.sources import open_tables
 from boatyard.inputs.table.cells import Kind, Value, WrongCell, read_cell
 from boatyard.inputs.table.columns import Row
-from boatyard.inputs.table.kinds import RESERVED, Found, find_kinds
+from boatyard.inputs.table.kinds import RESERVED, find_kinds
 from boatyard.inputs.texts import normal_form
 
 SIZE_UNIT = "values"
@@ -46,7 +46,11 @@ def settle(data: Any, sources: Sequence[Source], others: Sequence[str]) -> tuple
             if name in names:
                 raise UserError(f"data.{key}: {name!r} is the target, or splits the rows: it is no column of the input")
     found = find_kinds(sources, given, {*others, *drop}, missing_words(data))
-    _check_names(found, given, drop)
+    if unknown := sorted(drop - found.names):
+        there_are = ", ".join(map(repr, sorted(found.names)))
+        raise UserError(f"data.drop: there is no column {unknown[0]!r}; there are {there_are}")
+    if reserved := sorted(given.keys() & set(RESERVED)):
+        raise UserError(f"data.columns: {reserved[0]!r} is boatyard's own name; rename the column")
     if not found.kinds:
         reasons = "; ".join(f"{name!r} {reason}" for name, reason in found.left_out.items())
         raise UserError(f"{sources[0].name}: no column is left to learn from{f': {reasons}' if reasons else ''}")
@@ -55,15 +59,6 @@ def settle(data: Any, sources: Sequence[Source], others: Sequence[str]) -> tuple
         "missing": {name: dict(found.missing[name]) for name in found.kinds if found.missing[name]},
     }
     return data.model_copy(update={"columns": found.kinds, "drop": []}), facts
-
-
-def _check_names(found: Found, given: Mapping[str, Kind], drop: set[str]) -> None:
-    for key, names in (("columns", given.keys()), ("drop", drop)):
-        if unknown := sorted(names - found.names):
-            there_are = ", ".join(map(repr, sorted(found.names)))
-            raise UserError(f"data.{key}: there is no column {unknown[0]!r}; there are {there_are}")
-    if reserved := sorted(given.keys() & set(RESERVED)):
-        raise UserError(f"data.columns: {reserved[0]!r} is boatyard's own name; rename the column")
 
 
 def row_format(data: Any) -> RowFormat:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from boatyard.data.ledger import TRAIN, Ledger
+from boatyard.data.ledger import TRAIN, Findings, Ledger
 from boatyard.inputs.protocol import Problem
 from boatyard.tasks.defaults import Numbers, target_columns  # noqa: F401 - target_columns for `training`
 from boatyard.tasks.protocol import Target, Truth
@@ -21,6 +21,7 @@ _SKEWED = 1.0  # a skewness beyond which a distribution is commonly called highl
 _FEWEST_DIGITS, _MOST_DIGITS = 3, 17  # of a float
 _GROUPS = ("lowest third", "middle third", "highest third")
 _LONGEST_SHOWN = 40  # characters
+_PILE, _PILE_HEIGHT = 0.02, 10  # share of the rows, and times as many as a number usually has
 
 
 def open_targets(data: Any) -> "Values":
@@ -88,6 +89,17 @@ class Values(Numbers):
         """The least and the greatest, which standardising and its report need."""
         ends = {int(self.values[rows].argmin()), int(self.values[rows].argmax())} if len(rows) else set()
         return np.array(sorted(ends), np.int64), "the lowest and the highest number are kept"
+
+    def check(self, ledger: Ledger, findings: Findings, usable: NDArray[np.bool_]) -> dict[int, str]:
+        """Warn where rows pile up at the lowest or the highest number, as they do where numbers were cut off."""
+        rows = np.flatnonzero(usable)
+        numbers, firsts, counts = np.unique(self.values[rows], return_index=True, return_counts=True)
+        for end in {0, len(numbers) - 1} if len(numbers) > 1 else ():
+            share = counts[end] / len(rows)
+            if share > _PILE and counts[end] > _PILE_HEIGHT * np.median(counts):
+                message = f"holds {numbers[end]:.15g}, as {share:.1%} of all rows do: were numbers cut off there?"
+                findings.add(ledger.issue(rows[firsts[end]], "warning", "pile", self.column, message))
+        return {}
 
     def facts(self, ledger: Ledger, usable: NDArray[np.bool_]) -> Target:
         """Unit, range, and of the training rows rounded deciles (`buckets`) and what the network learns.
