@@ -34,7 +34,7 @@ def test_a_root_sees_nothing_of_its_neighbours_and_a_slash_more_is_no_other(stor
 def test_what_is_no_key_is_not_listed_nor_fetched(storage: Storage, tmp_path: Path) -> None:
     storage.write("a/b", b"")
     for name in ("a/.hidden", "a/folder/"):  # a console makes the latter
-        storage._bucket.blob(f"{storage._prefix}{name}").upload_from_string(b"")  # type: ignore[attr-defined]
+        storage._bucket._bucket.blob(f"{storage._prefix}{name}").upload_from_string(b"")  # type: ignore[attr-defined]
     assert storage.list() == ["a/b"]
     assert sorted(path.name for path in storage.fetch("a", tmp_path).iterdir()) == ["b"]
 

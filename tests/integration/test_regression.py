@@ -46,6 +46,7 @@ def test_its_description_is_what_it_takes_and_answers(client: TestClient) -> Non
     operation = document["paths"]["/predict"]["post"]
     assert [parameter["name"] for parameter in operation["parameters"]] == [
         "model",
+        "explain",
         "level",
         "X-Request-Timeout-Ms",
         "X-API-Key",
@@ -61,7 +62,7 @@ def test_its_description_is_what_it_takes_and_answers(client: TestClient) -> Non
 
 def test_an_option_of_another_task_is_refused(client: TestClient) -> None:
     refused = client.post("/predict?top_k=3", json={"text": "fee"})
-    assert_problem(refused, 422, "'top_k' is unknown; there are: level, model")
+    assert_problem(refused, 422, "'top_k' is unknown; there are: explain, level, model")
 
 
 @pytest.mark.parametrize("right", ["4.5", None, True, [4.5], 1e16, 10**400])
