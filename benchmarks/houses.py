@@ -71,4 +71,4 @@ def ridge(prepared: Prepared) -> Any:
 
 
 if __name__ == "__main__":
-    sys.exit(run("benchmark", "", main, ["data=houses", "model=tabm", *sys.argv[1:]]))
+    sys.exit(run("benchmark", "", main, ["data=houses", *sys.argv[1:]]))

@@ -67,7 +67,7 @@ def write(rows: Rows, file: str = "boats.csv") -> None:
 
 
 def prepared(*overrides: str, file: str = "boats.csv", target: str = "price") -> Prepared:
-    given = ("data=table", "model=tabm", f"data.path={file}", "data.name=boats", f"data.target={target}")
+    given = ("data=table", f"data.path={file}", "data.name=boats", f"data.target={target}")
     return prepare(load_config([*given, *overrides]))
 
 
@@ -108,7 +108,7 @@ def test_columns_can_be_said_and_dropped() -> None:
 
 def test_network_inputs_are_as_columns_say() -> None:
     write(boats())
-    config = load_config(["data=table", "model=tabm", "data.path=boats.csv", "data.name=boats", "data.target=price"])
+    config = load_config(["data=table", "data.path=boats.csv", "data.name=boats", "data.target=price"])
     encoded = encode(config, prepare(config))
     row = encoded.splits["train"][0]
     assert (len(row["numbers"]), len(row["categories"])) == (6, 1)
