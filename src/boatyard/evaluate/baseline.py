@@ -1,4 +1,4 @@
-"""The simple model that stands beside the network, whatever input and task."""
+"""The simple model that a network is compared with, for every input and task."""
 
 import logging
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ class Baseline:
 
 
 def score_baseline(config: Config, prepared: Prepared, split: str) -> Baseline:
-    """Fit it on training rows and score it on the split; the evaluation does not fail with it."""
+    """Fit it on training rows and score it on the split; if that fails, the evaluation goes on."""
     started = perf_counter()
     try:
         return _fitted(config, prepared, split)

@@ -1,4 +1,4 @@
-"""The evaluation report: a folder that a person reads and a program can. Below the headline the task has its say."""
+"""The evaluation report, as Markdown for people and JSON for programs. The task writes the part below the headline."""
 
 import json
 from collections.abc import Iterator, Sequence

@@ -50,7 +50,7 @@ class Evaluation:
 
 
 def evaluate(config: Config, prepared: Prepared, encoded: Encoded, trained: Trained) -> Evaluation:
-    """Score the network on the test split, once, unless just this was scored already."""
+    """Score the network on the test split, unless the same evaluation exists."""
     key = fingerprint(config.evaluate.model_dump(), code=code_of("evaluate", config.data.input, config.data.task))
     folder = trained.run / f"evaluation-{key}"
     report = Path(config.paths.reports, "evaluation", config.data.name)

@@ -1,4 +1,4 @@
-"""How wrong a bundle is on a data set's rows, the few included that are too large to be asked of a server."""
+"""A bundle's losses on a data set's rows, including the few that are too large for a server."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The model card: what a person should know before relying on the model."""
+"""The model card: what to know before relying on the model."""
 
 from collections.abc import Mapping, Sequence
 

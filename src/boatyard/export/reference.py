@@ -46,7 +46,7 @@ def read_reference_rows(config: Config, prepared: Prepared, file: str) -> list[A
 
 
 def reference_rows(rows: int) -> list[int]:
-    """Which of so many rows: drawn, because a file may be in the order of its targets."""
+    """The numbers of sampled rows: a file may be sorted by its targets."""
     drawn = np.random.default_rng(0).permutation(rows)[:_MOST_ROWS]
     return [int(row) for row in np.sort(drawn)]
 

@@ -40,7 +40,7 @@ _PACKAGES = ("boatyard", "datasets", "numpy", "onnx", "onnxruntime", "tokenizers
 
 
 def export(config: Config, prepared: Prepared, trained: Trained, evaluation: Evaluation) -> Bundle:
-    """Make and seal the bundle, unless just this was made already."""
+    """Make and seal the bundle, unless an identical one exists."""
     key = fingerprint(
         {
             "export": config.export.model_dump(),
@@ -60,7 +60,7 @@ def export(config: Config, prepared: Prepared, trained: Trained, evaluation: Eva
 
 
 def require_reference(config: Config, prepared: Prepared) -> None:
-    """Raises UserError where `export.reference` cannot be used: before the network is trained, not after."""
+    """Raises UserError if `export.reference` cannot be used: before the network is trained, not after."""
     if config.export.reference is not None:
         read_reference_rows(config, prepared, config.export.reference)
 
@@ -139,13 +139,13 @@ def _write_graph(
 
 
 def _example_batch(encoder: Encoder, rows: Sequence[Any]) -> dict[str, Tensor]:
-    """Of the first row, twice: what is 1 may be traced away."""
+    """The first row twice: tracing may drop a dimension of 1."""
     columns = encoder.encode([rows[0], rows[0]])
     return encoder.collate(pa.table(columns).to_pylist())
 
 
 def _draft(folder: Path, fields: dict[str, Any]) -> Predictor:
-    """The folder as it stands, answering as it would when served."""
+    """A predictor of the unsealed folder, which answers as it would when served."""
     return Predictor(Bundle(folder, seal(folder, **fields, metrics=Metrics())))
 
 
@@ -174,7 +174,7 @@ def _write_reference(path: Path, predictor: Predictor, prepared: Prepared, confi
 
 
 def _digest(file: str | None) -> str | None:
-    """None for no file, and for what cannot be read: `read_reference_rows` says why."""
+    """None without a file, or if it cannot be read: `read_reference_rows` says why."""
     try:
         return None if file is None else file_digest(Path(file))
     except OSError:
@@ -182,7 +182,7 @@ def _digest(file: str | None) -> str | None:
 
 
 def _write_data_facts(path: Path, prepared: Prepared) -> None:
-    """The data report less what quotes rows: whoever may ask the model need not see them."""
+    """The data report without the rows that it quotes: who may query the model need not see them."""
     facts = json.loads((prepared.folder / "report" / "report.json").read_text(encoding="utf-8"))
     for quoting in ("samples", "issues", "quarantine_file"):
         del facts[quoting]
@@ -230,7 +230,7 @@ def _examples(config: Config, predictor: Predictor, prepared: Prepared) -> list[
 
 
 def _require_schemas(config: Config, predictor: Predictor, prepared: Prepared, fields: dict[str, Any]) -> None:
-    """Raises UserError where an example, its answer or a truth does not fit the schema of such."""
+    """Raises UserError if an example, its answer or a truth does not fit its schema."""
     examples = fields["examples"]
     predictions = predictor.answer([predictor.input.parse(example) for example in examples])
     truth = tasks.training(config.data.task).truth(prepared.targets(SPLIT)[0], fields["target"])

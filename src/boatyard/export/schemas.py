@@ -1,4 +1,4 @@
-"""A bundle's schemas, held against what they describe: they document the API, and so must not be wrong."""
+"""Checks a bundle's schemas against what they describe: they document the API, and so must not be wrong."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +9,6 @@ from boatyard.config.errors import UserError
 
 
 def require_fit(schema: Mapping[str, Any], instance: object, what: str) -> None:
-    """Raises UserError where the instance does not fit the schema; `what` is both in a noun phrase."""
+    """Raises UserError if the instance does not fit the schema; `what`: a noun phrase for it."""
     if wrong := next(iter(Draft202012Validator(schema).iter_errors(instance)), None):
         raise UserError(f"{what} does not fit its own schema: {wrong.json_path} {wrong.message[:200]}")
