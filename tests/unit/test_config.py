@@ -19,7 +19,12 @@ from boatyard.config.schema import Config, Train
 
 pytestmark = pytest.mark.unit
 
-NEEDED = {"csv": ["data.path=x.csv", "data.name=x"], "fakenews": ["data.path=x.csv"]}
+NEEDED = {
+    "csv": ["data.path=x.csv", "data.name=x"],
+    "fakenews": ["data.path=x.csv"],
+    "table": ["data.path=x.csv", "data.name=x", "data.target=y"],
+    "tabm": ["data=houses"],
+}
 CHOICES = [(f.parent.name, f.stem) for f in sorted(CONFIGS.glob("*/*.yaml"))]
 
 
