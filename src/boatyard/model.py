@@ -18,8 +18,10 @@ from boatyard import inputs, tasks
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
 from boatyard.data.encode import Encoded
+from boatyard.inputs.protocol import Learner
 from boatyard.tasks.protocol import Outputs, Target
 
+_LEARNT_FROM = ("train", "validation")
 WEIGHTS, SHAPE = "model.safetensors", "config.json"
 
 _Collate = Callable[[Sequence[Mapping[str, Any]]], dict[str, Tensor]]
@@ -72,32 +74,60 @@ class Network(nn.Module):
 
 
 class Served(nn.Module):
-    """A network as its graph answers: a batch, by place or by name, to the task's outputs and the embedding."""
+    """A network as its graph answers: a batch, by place or by name, to the task's outputs and the embedding.
+
+    `embeds`: whether there is one.
+    """
 
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.backbone = network.backbone
         self.head = network.head
         self.members = network.members
+        self.embeds: bool = getattr(network.backbone, "embeds", True)
         self.eval()
 
     def forward(self, *batch: Tensor, **named: Tensor) -> tuple[Tensor, ...]:
         """In the order of the task's OUTPUTS, and then float[batch, width]."""
         features = _apart(self.backbone(*batch, **named), self.members)
-        return tuple(_mean(each, self.members) for each in (*self.head.served(self.head(features)), features))
+        outputs = (*self.head.served(self.head(features)), *([features] if self.embeds else []))
+        return tuple(_mean(each, self.members) for each in outputs)
 
 
 def new_network(config: Config, target: Target, encoded: Encoded) -> Network:
     """An untrained network; the same for the same `train.seed`."""
     set_seed(config.train.seed)
-    input_, task = config.data.input, config.data.task
-    shape = {
-        "input": input_,
-        "task": task,
-        "backbone": inputs.training(input_).backbone_shape(config.model, encoded.folder),
-        "head": tasks.training(task).head_shape(target, config.model),
-    }
-    return _build(shape, config.model.name)
+    backbone = inputs.training(config.data.input).backbone_shape(config.model, encoded.folder)
+    return _build(_shape(config, target, backbone), config.model.name)
+
+
+def fit_network(config: Config, target: Target, encoded: Encoded) -> Network | None:
+    """One that is fitted at once, with nothing left to train; None where the input's are trained.
+
+    Raises:
+        UserError: the task cannot be fitted so, or there is nothing to learn.
+    """
+    learner = open_learner(config, encoded)
+    if learner is None:
+        return None
+    targets = [np.asarray(encoded.splits[split].with_format("numpy")["target"][:]) for split in _LEARNT_FROM]
+    estimates = tasks.training(config.data.task).fit_estimates(learner, np.concatenate(targets), target)
+    backbone, state = learner.backbone(estimates)
+    network = _build(_shape(config, target, backbone), start=None)
+    network.backbone.load_state_dict(state)
+    network.head.read_estimates()
+    return network
+
+
+def open_learner(config: Config, encoded: Encoded) -> Learner | None:
+    """What fits the input's backbone; None where it is trained."""
+    training, validation = (encoded.splits[split] for split in _LEARNT_FROM)
+    return inputs.training(config.data.input).open_learner(config.model, training, validation, config.train.seed)
+
+
+def _shape(config: Config, target: Target, backbone: Mapping[str, Any]) -> dict[str, Any]:
+    head = tasks.training(config.data.task).head_shape(target, config.model)
+    return {"input": config.data.input, "task": config.data.task, "backbone": backbone, "head": head}
 
 
 def _build(shape: Mapping[str, Any], start: str | None) -> Network:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from boatyard.journal.columns import Column
-from boatyard.monitor.drift import Columns, compare
+from boatyard.monitor.drift import NO_EMBEDDING, Columns, compare
 from boatyard.monitor.page import page
 from boatyard.monitor.results import Findings, Quality, Window
 
@@ -38,7 +38,7 @@ def columns(rows: int, seed: int) -> Columns:
         "length": draw.poisson(12, rows).astype(float),
         "language": draw.choice([HOSTILE, "en"], rows),
     }
-    return Columns(values, None)
+    return Columns(values, NO_EMBEDDING)
 
 
 @pytest.fixture(scope="module", params=[(300, "no drift"), (5, "too little to compare")], ids=["measured", "too few"])

@@ -78,6 +78,17 @@ def test_a_message_is_answered_and_the_right_label_told_is_in_the_journal(
     assert truths == [{"label": HOSTILE_LABEL}]
 
 
+def test_words_that_moved_the_answer_are_tinted_where_that_is_ticked(visit: "Visit", stack: Stack, expect: Any) -> None:
+    page = visit(stack.page.url)
+    page.get_by_text("Explain", exact=True).click()
+    ask(page, "<b> card")
+    expect(page.get_by_text("What moved the answer")).to_be_visible()
+    words = page.locator("mark")
+    expect(words).to_have_text(["<b>", "card"])
+    tints = [word.evaluate("word => getComputedStyle(word).backgroundColor") for word in words.all()]
+    assert tints[0] != tints[1]
+
+
 def test_an_example_is_asked_by_a_click_and_agreed_with_by_another(visit: "Visit", stack: Stack, expect: Any) -> None:
     page = visit(stack.page.url)
     page.get_by_role("button", name="my card was stolen").click()

@@ -369,7 +369,7 @@ def test_openapi_describes_what_the_loaded_model_takes(client: TestClient) -> No
 def test_openapi_describes_what_the_loaded_models_task_takes_and_answers(client: TestClient) -> None:
     document = client.get("/openapi.json").json()
     parameters = {each["name"]: each["schema"] for each in document["paths"]["/predict"]["post"]["parameters"]}
-    assert list(parameters) == ["model", "top_k", "X-Request-Timeout-Ms", "X-API-Key"]
+    assert list(parameters) == ["model", "explain", "top_k", "X-Request-Timeout-Ms", "X-API-Key"]
     assert (parameters["top_k"]["minimum"], parameters["top_k"]["maximum"]) == (1, 100)
     schemas = document["components"]["schemas"]
     assert schemas["Answer"]["properties"]["label"]["enum"] == LABELS

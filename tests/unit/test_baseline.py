@@ -18,12 +18,13 @@ pytestmark = pytest.mark.unit
 
 CARD = ["where is my card", "my card has not come", "the card never arrived", "card still missing"]
 RATE = ["what is the exchange rate", "the rate for euros today", "is this rate fair", "exchange rates please"]
+DATA = load_config([]).data
 ROWS = [(text,) for text in CARD + RATE]
 TARGETS = np.array([0] * len(CARD) + [1] * len(RATE))
 
 
 def fit_baseline(rows: Any, targets: np.ndarray, seed: int = 0) -> Any:
-    return baseline.fit_baseline(features.TextFeatures(), rows, targets, {}, seed)
+    return baseline.fit_baseline(features.simple_features(DATA), rows, targets, {}, seed)
 
 
 def predict(fitted: Any, rows: Sequence[tuple[str, ...]]) -> list[int]:
@@ -34,7 +35,7 @@ def predict(fitted: Any, rows: Sequence[tuple[str, ...]]) -> list[int]:
 def evaluated(rows: Any, targets: np.ndarray, test: Any, test_targets: np.ndarray, seed: int = 0) -> Baseline:
     """Fitted and scored as an evaluation does."""
     prepared: Any = SimpleNamespace(
-        data=None,
+        data=DATA,
         rows=lambda split: rows if split == "train" else test,
         targets=lambda split: targets if split == "train" else test_targets,
         target={"labels": [str(label) for label in range(int(targets.max()) + 1)]},
@@ -142,7 +143,7 @@ def test_a_baseline_that_fails_is_the_most_frequent_label_and_says_so(
 
 def test_a_ridge_learns_what_words_are_worth() -> None:
     rows = [(f"{word} number {number}",) for number in range(20) for word in ("cheap", "dear")]
-    fitted = regression.fit_baseline(features.TextFeatures(), rows, np.tile([1.0, 100.0], 20), {"log": False}, 0)
+    fitted = regression.fit_baseline(features.simple_features(DATA), rows, np.tile([1.0, 100.0], 20), {"log": False}, 0)
     cheap, dear = fitted.outputs([("a cheap one",), ("a dear one",)])["value"]
     assert cheap < 40
     assert dear > 60

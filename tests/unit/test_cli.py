@@ -26,7 +26,7 @@ def test_help_shows_the_choices(stage: str) -> None:
     shown = boatyard(stage, "--help")
     assert shown.returncode == 0
     assert f"python -m boatyard.{stage}" in shown.stdout
-    assert "model=      distilbert | minilm | scratch | tabm | tiny | tinybert" in shown.stdout
+    assert "model=      boosting | distilbert | minilm | scratch | tabm | tiny | tinybert" in shown.stdout
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -23,6 +23,7 @@ NEEDED = {
     "csv": ["data.path=x.csv", "data.name=x"],
     "fakenews": ["data.path=x.csv"],
     "table": ["data.path=x.csv", "data.name=x", "data.target=y"],
+    "boosting": ["data=houses"],
     "tabm": ["data=houses"],
 }
 CHOICES = [(f.parent.name, f.stem) for f in sorted(CONFIGS.glob("*/*.yaml"))]
@@ -45,7 +46,8 @@ def test_every_option_of_every_group_composes(group: str, option: str) -> None:
         ("model=tinny", "model=tinny: there is no such option; did you mean tiny?"),
         (
             "model=null",
-            "model=None: there is no such option; there are: distilbert, minilm, scratch, tabm, tiny, tinybert",
+            "model=None: there is no such option; there are: "
+            "boosting, distilbert, minilm, scratch, tabm, tiny, tinybert",
         ),
         ("data=[inbox,csv]", "data=['inbox', 'csv']: there is no such option"),
         ("experiment=overfitt", "did you mean overfit?"),

@@ -11,6 +11,7 @@ from boatyard.data import report
 from boatyard.data.plots import lengths_png
 from boatyard.data.report import write_data_report
 from boatyard.data.summary import DataSummary, Issue
+from boatyard.inputs.protocol import RowReport
 from boatyard.tasks.classification import data_plots
 from boatyard.tasks.classification.data_plots import labels_png
 from boatyard.tasks.classification.data_report import data_section, imbalance
@@ -67,7 +68,7 @@ def with_issues(*found: Issue) -> DataSummary:
 
 
 def write(folder: Path, summary: DataSummary, task: str = "classification") -> str:
-    write_data_report(folder, summary, task)
+    write_data_report(folder, summary, task, RowReport())
     return (folder / "report.md").read_text(encoding="utf-8")
 
 

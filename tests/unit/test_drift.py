@@ -12,7 +12,7 @@ from evidently.metrics import ValueDrift
 
 from boatyard.config.errors import UserError
 from boatyard.journal.columns import Column
-from boatyard.monitor.drift import Columns, compare, read_reference
+from boatyard.monitor.drift import NO_EMBEDDING, NO_INPUTS, Columns, compare, read_reference
 from boatyard.monitor.looks import DAILY
 from boatyard.monitor.results import Verdict
 from boatyard.monitor.statistics import Permutations, judge
@@ -168,7 +168,7 @@ def test_a_column_without_a_number_is_said_not_to_be_measured() -> None:
     reference = rows(1000, 0)
     reference.values["score"][:] = np.nan
     reference.values["capital_share"][:] = np.nan
-    assert reference.embedding is not None
+    assert isinstance(reference.embedding, np.ndarray)
     reference.embedding[3, 3] = np.nan
     verdicts = {verdict.name: verdict for verdict in compare(reference, rows(500, 1), COLUMNS, PERMUTATIONS)}
     for name in ("score", "capital_share", "embedding"):
@@ -226,11 +226,23 @@ def test_a_damaged_reference_is_one_sentence(tmp_path: Path) -> None:
 
 def test_without_inputs_it_measures_what_it_can_and_says_what_it_cannot() -> None:
     whole = rows(500, 1)
-    window = Columns({name: whole.values[name] for name in ("label", "score", "length", "truncated")}, None)
+    window = Columns({name: whole.values[name] for name in ("label", "score", "length", "truncated")}, NO_INPUTS)
     verdicts = {verdict.name: verdict for verdict in compare(rows(1000, 0), window, COLUMNS, PERMUTATIONS)}
     assert verdicts["label"].value is not None
     assert verdicts["embedding"].value is None
     assert "BOATYARD_JOURNAL_INPUT" in verdicts["embedding"].sentence
+
+
+def test_a_model_without_embeddings_is_compared_by_the_rest(tmp_path: Path) -> None:
+    reference = pa.table({name: values.tolist() for name, values in rows(1000, 0).values.items()})
+    pq.write_table(reference, tmp_path / "reference.parquet")
+    window = Columns(rows(500, 1).values, NO_EMBEDDING)
+    verdicts = {
+        verdict.name: verdict for verdict in compare(read_reference(tmp_path, COLUMNS), window, COLUMNS, PERMUTATIONS)
+    }
+    assert verdicts["embedding"].value is None
+    assert "makes no embeddings" in verdicts["embedding"].sentence
+    assert all(verdicts[column.name].value is not None for column in COLUMNS)
 
 
 def test_a_score_that_is_no_number_is_a_fault_of_the_data() -> None:
@@ -296,7 +308,7 @@ def test_numeric_answers_that_drift_are_noticed() -> None:
 
 
 def test_a_reference_without_any_number_of_the_answer_is_compared_by_the_rest() -> None:
-    reference = Columns({"value": np.full(500, np.nan)}, None)
+    reference = Columns({"value": np.full(500, np.nan)}, NO_EMBEDDING)
     verdicts = {verdict.name: verdict for verdict in compare(reference, numeric(500, 1), NUMBERS, PERMUTATIONS)}
     assert all(verdict.value is None for name, verdict in verdicts.items() if name != "missing_value")
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from boatyard.bundle.manifest import BundleError, open_bundle, seal
 from boatyard.bundle.predict import Predictor, allowed_cores
 from boatyard.config.errors import UserError
+from boatyard.export.reference import reference
 from boatyard.inputs.protocol import Encoded
 from boatyard.tasks.classification.serving import Options
 from boatyard.tasks.protocol import Answer, Outputs
@@ -156,10 +157,20 @@ def test_a_graph_that_does_not_open_is_refused(tmp_path: Path) -> None:
         Predictor(bundle)
 
 
-def test_a_graph_without_an_embedding_is_refused(tmp_path: Path) -> None:
+def test_a_graph_may_have_no_embedding(tmp_path: Path) -> None:
     model = graph()
     del model.graph.output[-1]
-    with pytest.raises(BundleError, match="no output named embedding"):
+    predictor = Predictor(open_bundle(bundle_with(tmp_path, model)))
+    asked = rows(predictor, ["card stolen fee"])
+    assert predictor.outputs(asked).keys() == {"logits", "probabilities"}
+    assert predictor.answer(asked)[0].answer["label"] == "card_lost"
+    assert "embedding" not in reference(asked, predictor).column_names
+
+
+def test_a_graph_without_an_output_that_the_task_reads_is_refused(tmp_path: Path) -> None:
+    model = graph()
+    del model.graph.output[0]
+    with pytest.raises(BundleError, match="no output named logits"):
         Predictor(open_bundle(bundle_with(tmp_path, model)))
 
 

@@ -26,6 +26,7 @@ from boatyard.inputs.table.backbone import (
 from boatyard.inputs.table.columns import Column, Columns
 from boatyard.inputs.table.numbers import Sample, learn_numbers
 from boatyard.inputs.table.settings import Network as Shape
+from boatyard.inputs.table.settings import TableModel
 from boatyard.model import Network, Served
 
 pytestmark = pytest.mark.unit
@@ -41,7 +42,8 @@ class Settings:
     """As far as a backbone and a head read `model`."""
 
     dropout = 0.1
-    table = Shape(members=3, width=16, embedding_width=4, bins=8)
+    network = Shape(members=3, width=16, embedding_width=4, bins=8)
+    table = TableModel(network=network)
 
 
 def houses(rows: int, seed: int = 0) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -67,7 +69,7 @@ def batch(rows: int, seed: int = 0) -> dict[str, Tensor]:
 
 def shape(**settings: Any) -> dict[str, Any]:
     return {
-        **Settings.table.model_dump(exclude={"bins"}),
+        **Settings.network.model_dump(exclude={"bins"}),
         "dropout": 0.1,
         "numbers": learn_numbers(houses(500)[1], 8),
         "levels": LEVELS,

@@ -50,7 +50,7 @@ def facts_of(*numbers: float) -> dict[str, Any]:
 def ledger(splits: list[int]) -> Ledger:
     made = Ledger(["x.csv"])
     for number, split in enumerate(splits, 2):
-        made.add(0, number, split, 1, number, number)
+        made.add(0, number, split, 1, number, number, number)
     made.close()
     return made
 

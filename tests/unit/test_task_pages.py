@@ -10,6 +10,7 @@ from standin_services import Services, content, drawn, open_page, running
 from streamlit.testing.v1 import AppTest
 
 from boatyard import inputs, tasks
+from boatyard.frontend import input_page as general
 from boatyard.tasks.score import Score
 
 pytestmark = pytest.mark.unit
@@ -121,6 +122,41 @@ def test_a_label_is_agreed_with_or_another_is_chosen(services: Services) -> None
     assert "It is kept that repair is right." in content(page)
 
 
+@pytest.mark.parametrize("services", ["classification"], indirect=True)
+def test_an_answer_is_explained_where_that_is_ticked(services: Services) -> None:
+    parts = [
+        {"name": "an", "effect": -0.01, "field": "text", "start": 0, "end": 2},
+        {"name": "<example>", "effect": 0.26, "field": "text", "start": 3, "end": 12},
+    ]
+    explanation = {"base": 0.5, "parts": parts}
+    services.answers["/predict"] = {**TIME, **ANSWERS["classification"], "explanation": explanation}
+    page = open_page("predict")
+    page.text_area[0].set_value("an <example>")
+    page.checkbox[0].check()
+    press(page, "Predict")
+    assert services.posted == [("/predict?top_k=5&explain=true", {"text": "an <example>"})]
+    assert "They take it from 0.5, without any of them, to 0.75." in content(page)
+    (marked,) = page.get("html")
+    assert "&lt;example&gt;</mark>" in marked.proto.body
+    assert "<example>" not in marked.proto.body
+
+
+@pytest.mark.parametrize("services", ["regression"], indirect=True)
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [([], "no parts that could be told apart"), ([{"name": "rooms", "effect": 2.5, "field": "rooms"}] * 20, "8 more")],
+)
+def test_parts_of_any_input_have_bars(
+    services: Services, monkeypatch: pytest.MonkeyPatch, parts: list[dict[str, Any]], said: str
+) -> None:
+    monkeypatch.setattr(inputs.page("text"), "explain", general.explain)
+    explanation = {"base": 1234.5, "parts": parts}
+    services.answers["/predict"] = {**TIME, **ANSWERS["regression"], "explanation": explanation}
+    page = open_page("predict")
+    press(page, "an example")
+    assert said in content(page)
+
+
 @pytest.mark.parametrize("services", ["regression"], indirect=True)
 def test_a_number_is_shown_in_its_interval_and_corrected_by_another(services: Services) -> None:
     page = open_page("predict")
@@ -206,3 +242,45 @@ def test_live_quality_is_named_by_what_is_known_of_it() -> None:
     one = {"name": "mean_absolute_error", "value": 3.0, "low": None, "high": None, "higher_is_better": False}
     assert Score(**one).title in next(iter(live({**nothing, "feedback": 1, "score": one})))
     assert judged({**nothing, "feedback": 1, "score": one}) == "Answers with feedback: 1."
+
+
+HOUSE = {
+    "type": "object",
+    "required": ["area", "rooms"],
+    "properties": {
+        "area": {"type": ["number", "null"], "description": "20 to 400 in training"},
+        "rooms": {"type": "integer"},
+        "lift": {"type": ["boolean", "null"]},
+        "district": {"type": ["string", "null"], "maxLength": 100, "examples": ["harbour", "old town"]},
+        "sold": {"type": ["string", "null"], "format": "date"},
+        "garden": {"type": "boolean"},
+    },
+}
+
+
+def house_form() -> AppTest:
+    def page() -> None:
+        import streamlit as st
+        from test_task_pages import HOUSE
+
+        from boatyard.frontend.input_page import fill, form
+
+        example = {"area": 85, "rooms": 3, "lift": False, "district": "quay", "sold": "2024-05-31", "garden": True}
+        st.button("Fill", on_click=fill, args=(example,))
+        st.session_state["request"] = form({"request_schema": HOUSE})
+
+    return drawn(AppTest.from_function(page).run())
+
+
+def test_a_form_by_a_schema_makes_a_request_of_its_types() -> None:
+    page = house_form()
+    empty = {"area": None, "lift": None, "district": None, "sold": None, "garden": False}
+    assert page.session_state["request"] == empty, "what may be null is, and what may not is not sent"
+    assert page.number_input[0].help == "20 to 400 in training"
+    press(page, "Fill")
+    filled = {"area": 85.0, "rooms": 3, "lift": False, "district": "quay", "sold": "2024-05-31", "garden": True}
+    assert page.session_state["request"] == filled
+    page.number_input[0].set_value(90.5)
+    (district,) = [box for box in page.selectbox if box.label == "District"]
+    drawn(district.select("harbour").run())
+    assert page.session_state["request"] == filled | {"area": 90.5, "district": "harbour"}

@@ -18,7 +18,8 @@ def read(*rows: tuple[str, str, int]) -> tuple[Ledger, Labels]:
     ledger, labels = Ledger(["x.csv"]), Labels("topic", least=2)
     for number, (text, label, split) in enumerate(rows, 1):
         row = (text,)
-        ledger.add(0, number, split, size(row), content_hash(content_key(row)), content_hash(group_key(row)))
+        group = content_hash(group_key(row))
+        ledger.add(0, number, split, size(row), content_hash(content_key(row)), group, group)
         labels.append(label)
     ledger.close()
     labels.close()

@@ -13,6 +13,33 @@ Answer = dict[str, Any]
 """The task's answer to one input, with the fields of Envelope."""
 
 
+class PartEffect(BaseModel):
+    """What a part of the input, such as one of its values, has done to the answer."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    name: str
+    effect: float
+    """Added to the number that is explained; negative: it spoke against the answer."""
+    field: str
+    """Of the request."""
+    start: int | None = None
+    """Where in the field's value the part begins; left out where it is all of the field."""
+    end: int | None = None
+    """Where it ends."""
+
+
+class Explanation(BaseModel):
+    """How the answer's number came about: the base and all effects add up to it."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    base: float
+    """The number without the input's own parts."""
+    parts: list[PartEffect]
+    """In the input's order."""
+
+
 class Envelope(BaseModel):
     """The fields of every answer, whatever its task."""
 
@@ -26,6 +53,8 @@ class Envelope(BaseModel):
     """The input was longer than the model reads."""
     duration_ms: float
     """From the request's arrival to this answer."""
+    explanation: Explanation | None = None
+    """Left out unless it is asked for."""
 
 
 class Feedback(BaseModel):

@@ -34,8 +34,8 @@ class QueueFull(Exception):  # noqa: N818 - says what happened
 class Unanswerable(Exception):  # noqa: N818 - says what happened
     """The model fails on some of the rows; `predictions` has None for these."""
 
-    def __init__(self, predictions: list[Prediction | None]) -> None:
-        super().__init__(UNANSWERABLE)
+    def __init__(self, predictions: list[Prediction | None], detail: str = UNANSWERABLE) -> None:
+        super().__init__(detail)
         self.predictions = predictions
 
 

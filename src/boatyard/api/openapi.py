@@ -8,7 +8,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from boatyard.api.answers import Envelope, Feedback
 from boatyard.api.jobs.routes import FORMATS
-from boatyard.api.predicting import MODEL, ModelName, Patience, predict
+from boatyard.api.predicting import MODEL, Extras, ModelName, Patience, predict
 from boatyard.api.problems import ProblemDocument, documented
 from boatyard.api.published import Promotion
 from boatyard.api.requests import JSON, MOST_INPUTS
@@ -54,7 +54,7 @@ def _predict(schemas: dict[str, Any], guarded: dict[str, Any], predictor: Predic
 
 
 def _parameters(schemas: dict[str, Any], predictor: Predictor | None) -> list[dict[str, Any]]:
-    query = {MODEL: TypeAdapter(ModelName).json_schema()}
+    query = {MODEL: TypeAdapter(ModelName).json_schema(), **Extras.model_json_schema()["properties"]}
     if predictor:
         options = predictor.options_type.model_json_schema(ref_template=REFERENCES)
         schemas |= options.get("$defs", {})
@@ -86,6 +86,7 @@ def _questions(manifest: Manifest | None) -> dict[str, Any]:
 def _answers(schemas: dict[str, Any], manifest: Manifest | None) -> dict[str, Any]:
     """One answer, or a list of them: the task's part in an envelope."""
     schemas["Answer"] = _extended(Envelope, manifest.answer_schema if manifest else {}) | {"title": "Answer"}
+    schemas |= schemas["Answer"].pop("$defs")
     answer = {"$ref": REFERENCES.format(model="Answer")}
     schemas["Answers"] = {
         "type": "object",
@@ -102,7 +103,7 @@ def _feedback(manifest: Manifest | None) -> dict[str, Any]:
 
 def _extended(model: type[BaseModel], part: dict[str, Any]) -> dict[str, Any]:
     """The model's schema, with the task's properties added."""
-    own = model.model_json_schema()
+    own = model.model_json_schema(ref_template=REFERENCES)
     return (
         own
         | part

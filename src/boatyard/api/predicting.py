@@ -1,26 +1,30 @@
 """POST /predict: a plain Starlette endpoint. FastAPI's overhead would exceed all the work done here."""
 
+import asyncio
 from time import perf_counter
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from boatyard.api.answers import answers
+from boatyard.api.answers import Explanation, answers
 from boatyard.api.batching import Batcher, QueueFull, Unanswerable
+from boatyard.api.explaining import explain
 from boatyard.api.ids import new_id
 from boatyard.api.journalled import append, prediction_lines
 from boatyard.api.keys import HEADER
 from boatyard.api.models import Models, ModelUnavailable
 from boatyard.api.problems import Fault, Problem, invalid
-from boatyard.api.requests import read_question, with_deadline
+from boatyard.api.requests import Question, read_question, with_deadline
 from boatyard.api.routes import check_query, single_parameter
 from boatyard.api.shedding import refusal
 from boatyard.bundle.predict import Predictor
 from boatyard.config.errors import UserError
 from boatyard.registry import REFERENCE, Reference, UnknownModel, parse_reference
+
+_Answer = TypeVar("_Answer")
 
 TIMEOUT = "X-Request-Timeout-Ms"
 MODEL = "model"
@@ -44,6 +48,18 @@ class Patience(BaseModel):
 _DEFAULT_PATIENCE = Patience()
 
 
+class Extras(BaseModel):
+    """What any model may be asked for, whatever its task, from the query."""
+
+    explain: Annotated[
+        bool,
+        Field(description="Whether to say which parts of the input moved the answer; it costs hundreds of answers"),
+    ] = False
+
+
+_NO_EXTRAS = Extras()
+
+
 async def predict(request: Request) -> Response:
     """Answers one input, or a list of them under `inputs`. Further parameters depend on the model's task."""
     started, state = perf_counter(), request.app.state
@@ -52,26 +68,37 @@ async def predict(request: Request) -> Response:
     batcher: Batcher = state.batcher
     patience = _read_patience(request)
     predictor = await _named_model(request)
-    options = _read_options(request, predictor)
+    options, extras = _read_query(request, predictor)
     question = await read_question(request, predictor)
+    deadline = started + patience / 1000
+    explanations: list[Explanation] = []
     try:
-        pending = batcher.submit(predictor, question.rows, options)
+        predictions = await _answered(request, question, batcher.submit(predictor, question.rows, options), deadline)
+        if extras.explain:
+            explaining = asyncio.ensure_future(explain(batcher, predictor, question.rows, predictions))
+            explanations = await _answered(request, question, explaining, deadline)
     except QueueFull as full:
         raise refusal(full) from None
-    try:
-        predictions = await with_deadline(request, pending, started + patience / 1000 - perf_counter())
-    except Unanswerable as failed:
-        failing = [index for index, one in enumerate(failed.predictions) if one is None]
-        pointers = [f"#/inputs/{index}" if question.listed else "#" for index in failing]
-        raise Problem(422, str(failed), [Fault(detail=str(failed), pointer=pointer) for pointer in pointers]) from None
     state.metrics.count(predictor, predictions)
     manifest = predictor.manifest
     model = Reference(manifest.name, manifest.version)
     answered = answers(manifest, [new_id(model) for _ in predictions], predictions, started)
     keep = state.settings.journal_input
     append(state.journal, prediction_lines(manifest, question.inputs, predictions, answered, keep))
+    for answer, explanation in zip(answered, explanations, strict=False):  # there may be none
+        answer["explanation"] = explanation.model_dump(exclude_none=True)
     content = to_json({"predictions": answered} if question.listed else answered[0])
     return Response(content, media_type="application/json")
+
+
+async def _answered(request: Request, question: Question, answer: asyncio.Future[_Answer], deadline: float) -> _Answer:
+    """Raises a Problem that points at the rows on which the model fails."""
+    try:
+        return await with_deadline(request, answer, deadline - perf_counter())
+    except Unanswerable as failed:
+        failing = [index for index, one in enumerate(failed.predictions) if one is None]
+        pointers = [f"#/inputs/{index}" if question.listed else "#" for index in failing]
+        raise Problem(422, str(failed), [Fault(detail=str(failed), pointer=pointer) for pointer in pointers]) from None
 
 
 async def named_model(models: Models, model: str | None) -> Predictor:
@@ -103,13 +130,16 @@ def _read_patience(request: Request) -> int:
         raise invalid(wrong.errors()) from None
 
 
-def _read_options(request: Request, predictor: Predictor) -> BaseModel:
-    """The query parameters besides the model's name, parsed by the task."""
+def _read_query(request: Request, predictor: Predictor) -> tuple[BaseModel, Extras]:
+    """The query parameters besides the model's name: the task's options, and what any model may be asked for."""
     if not request.scope["query_string"]:
-        return predictor.default_options
-    check_query(request, {MODEL, *predictor.options_type.model_fields})
-    options = {name: sent for name, sent in request.query_params.items() if name != MODEL}
+        return predictor.default_options, _NO_EXTRAS
+    check_query(request, {MODEL, *Extras.model_fields, *predictor.options_type.model_fields})
+    sent = dict(request.query_params)
+    extras = {name: sent.pop(name) for name in Extras.model_fields if name in sent}
+    sent.pop(MODEL, None)
     try:
-        return predictor.options_type.model_validate(options) if options else predictor.default_options
+        options = predictor.options_type.model_validate(sent) if sent else predictor.default_options
+        return options, Extras.model_validate(extras)
     except ValidationError as wrong:
         raise invalid(wrong.errors()) from None

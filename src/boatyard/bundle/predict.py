@@ -20,7 +20,7 @@ from boatyard.tasks.protocol import Answer, OpenTask, Outputs
 
 GRAPH = "model.onnx"
 EMBEDDING = "embedding"
-"""The output of every graph, whatever its task: float[rows, width]."""
+"""A further output, whatever the task: float[rows, width], which drift compares. A graph may have none."""
 RUN_COST = 4
 """What starting a run costs, in units of a row's cost; reports/benchmarks/serving.md has how it was found."""
 
@@ -33,6 +33,12 @@ class Prediction:
     truncated: bool
     measured: dict[str, Any]
     """By column, what the input measures of each row."""
+
+
+class Explaining(BaseModel):
+    """The options of a row's variant: instead of an answer, it gets the `number` that explains the row's."""
+
+    answer: Answer
 
 
 def served_files(card: Card) -> list[str]:
@@ -58,9 +64,10 @@ class Predictor:
         self.default_options = task.Options()
         self._session = _open_session(bundle.folder / GRAPH, threads or allowed_cores())
         self._inputs = {node.name for node in self._session.get_inputs()}
-        self._outputs = [*task.OUTPUTS, EMBEDDING]
         shapes = {node.name: node.shape for node in self._session.get_outputs()}
-        if missing := set(self._outputs) - shapes.keys():
+        self._answered: list[str] = [*task.OUTPUTS]
+        self._outputs = [*self._answered, *({EMBEDDING} & shapes.keys())]
+        if missing := set(self._answered) - shapes.keys():
             raise BundleError(f"{bundle.folder / GRAPH} has no output named {', '.join(sorted(missing))}")
         task.check_outputs(self.manifest, {name: shapes[name] for name in task.OUTPUTS})
 
@@ -74,21 +81,29 @@ class Predictor:
         return self.answer_each(rows, [options or self.default_options] * len(rows))
 
     def answer_each(self, rows: Sequence[Any], options: Sequence[BaseModel]) -> list[Prediction]:
-        """The same where each row has options of its own: neighbours with equal ones are decoded together."""
+        """The same where each row has options of its own: neighbours with equal ones are decoded together.
+
+        Those of a variant are `Explaining`.
+        """
         if not rows:
             return []
         encoded = self.input.encode(rows)
         outputs = self.run(encoded)
-        if not all(np.isfinite(outputs[name]).all() for name in self._outputs[:-1]):
+        if not all(np.isfinite(outputs[name]).all() for name in self._answered):
             raise FloatingPointError("the graph answered with what is no number")
         answers: list[Answer] = []
         for chosen, neighbours in groupby(options):
             part = slice(len(answers), len(answers) + len(list(neighbours)))
-            answers += self.task.decode({name: array[part] for name, array in outputs.items()}, chosen)
+            answers += self._decode({name: array[part] for name, array in outputs.items()}, chosen)
         return [
             Prediction(answer, row.truncated, self.input.measure(row))
             for answer, row in zip(answers, encoded, strict=True)
         ]
+
+    def _decode(self, outputs: Outputs, options: BaseModel) -> list[Answer]:
+        if isinstance(options, Explaining):
+            return [{"number": number} for number in self.task.explained(outputs, options.answer).tolist()]
+        return self.task.decode(outputs, options)
 
     def works(self) -> bool:
         """Whether it still answers its own example; if not, a run that failed says nothing about its rows."""
@@ -103,7 +118,7 @@ class Predictor:
         self.answer([self.input.parse(example) for example in self.manifest.examples[:1]])
 
     def outputs(self, rows: Sequence[Any], batch_size: int = 32) -> Outputs:
-        """What the graph says of each row, `embedding` included; there must be one."""
+        """What the graph says of each row, its `embedding` included if it has one; there must be a row."""
         return self.run(self.input.encode(rows), batch_size)
 
     def run(self, encoded: Sequence[Encoded], batch_size: int = 32) -> Outputs:
@@ -116,7 +131,7 @@ class Predictor:
         return {name: np.concatenate([part[name] for part in ran])[back] for name in self._outputs}
 
     def run_batch(self, encoded: Sequence[Encoded]) -> dict[str, NDArray[Any]]:
-        """One run: the task's outputs and `embedding`, of rows that are all collated together."""
+        """One run: the same of rows that are all collated together."""
         feeds = self.input.collate(encoded)
         arrays = self._session.run(
             self._outputs, {name: array for name, array in feeds.items() if name in self._inputs}

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from boatyard import inputs
 from boatyard.bundle.predict import EMBEDDING, Predictor
@@ -51,9 +52,9 @@ def reference_rows(rows: int) -> list[int]:
 
 
 def reference(rows: Sequence[Any], predictor: Predictor) -> pa.Table:
-    """A row for each: the columns of its answer, what the input measures and describes, the embedding."""
+    """A row for each: the columns of its answer, what the input measures and describes, and any embedding."""
     predictions, encoded = predictor.answer(rows), predictor.input.encode(rows)
-    embedding = predictor.run(encoded)[EMBEDDING]
+    embedding = predictor.run(encoded).get(EMBEDDING)
     return pa.table(
         {
             **{column.name: [each.answer[column.name] for each in predictions] for column in predictor.task.columns},
@@ -62,6 +63,10 @@ def reference(rows: Sequence[Any], predictor: Predictor) -> pa.Table:
             },
             "truncated": [each.truncated for each in predictions],
             **predictor.input.describe(rows, encoded),
-            EMBEDDING: pa.FixedSizeListArray.from_arrays(embedding.ravel(), embedding.shape[1]),
+            **({} if embedding is None else {EMBEDDING: _lists(embedding)}),
         }
     )
+
+
+def _lists(rows: NDArray[Any]) -> pa.Array:
+    return pa.FixedSizeListArray.from_arrays(rows.ravel(), rows.shape[1])

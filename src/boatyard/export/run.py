@@ -117,9 +117,10 @@ def _write_graph(
     rows, targets = prepared.rows("validation"), prepared.targets("validation")
     graph, fp32 = folder / GRAPH, folder / "fp32.onnx"
     log.info("export: writing the graph in fp32")
-    outputs = [*tasks.serving(config.data.task).OUTPUTS, EMBEDDING]
+    served = Served(open_network(trained.folder))
+    outputs = [*tasks.serving(config.data.task).OUTPUTS, *([EMBEDDING] if served.embeds else [])]
     example = _example_batch(input_.open_encoder(trained.folder), rows)
-    input_.export_graph(Served(open_network(trained.folder)), example, outputs, graph)
+    input_.export_graph(served, example, outputs, graph)
     exact = _draft(folder, fields)
     expected = exact.outputs(rows)
     if config.export.precision == "fp32" or input_.quantize_graph is None:

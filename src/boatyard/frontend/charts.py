@@ -61,6 +61,22 @@ def _bars(rows: Rows, field: str, form: str, most: float) -> Any:
     return drawn.properties(height=alt.Step(48 if above else 30))
 
 
+def effects(rows: Rows) -> Any:
+    """A bar for each `name` from 0 to its `effect`, those above 0 in the accent."""
+    axis = alt.Axis(title=None, tickCount=5, format="+~g", labelOverlap=True)
+    return (
+        alt.Chart(data(rows))
+        .mark_bar(cornerRadiusEnd=4, size=18)
+        .encode(
+            x=alt.X("effect:Q", axis=axis),
+            y=alt.Y("name:N", sort=None, axis=name_axis()),
+            color=accent_when("datum.effect > 0"),
+            tooltip=["name:N", alt.Tooltip("effect:Q", format="+.4~g")],
+        )
+        .properties(height=alt.Step(30))
+    )
+
+
 def intervals(rows: Rows, title: str, domain: Sequence[float] = ()) -> Any:
     """`value` of each `name` from `low` to `high`, where these are known; those `chosen` in the accent.
 
@@ -169,6 +185,11 @@ def counts(rows: Rows, splits: Sequence[str]) -> Any:
         )
         .properties(height=alt.Step(20))
     )
+
+
+def tint(colour: str, share: float) -> str:
+    """The colour, so far from transparent, to lie behind text."""
+    return f"{colour}{round(255 * share):02x}"
 
 
 def name_axis(**axis: Any) -> Any:

@@ -3,22 +3,34 @@
 An input's `page` says `from boatyard.frontend.input_page import *`, then what differs.
 """
 
+from itertools import cycle
+
 import streamlit as st
 
-from boatyard.frontend.protocol import Card, Request
+from boatyard.frontend import charts
+from boatyard.frontend.protocol import Card, Parts, Request
 from boatyard.frontend.showing import literal
-from boatyard.frontend.widgets import held, widget
+from boatyard.frontend.widgets import held, is_nullable, widget
 
-__all__ = ["NOUN", "caption", "cut", "file_help", "fill", "form", "show"]
+__all__ = ["NOUN", "caption", "cut", "explain", "file_help", "fill", "form", "show"]
 
 NOUN = "request"
 _SHOWN_CHARACTERS = 300
+_BESIDE = 3
+_SHOWN_PARTS = 12
 
 
 def form(card: Card) -> Request:
-    """A widget for each field; a field that is left empty is not sent."""
-    values = {name: widget(name, schema, _key(name)) for name, schema in card["request_schema"]["properties"].items()}
-    return {name: value for name, value in values.items() if value is not None}
+    """A widget for each field, side by side where they are many; one that is left empty is null where it may be."""
+    fields = card["request_schema"]["properties"]
+    places = st.columns(_BESIDE) if len(fields) > _BESIDE else [st.container()]
+    request = {}
+    for place, (name, schema) in zip(cycle(places), fields.items(), strict=False):
+        with place:
+            value = widget(name, schema, _key(name))
+        if value is not None or is_nullable(schema):
+            request[name] = value
+    return request
 
 
 def fill(example: Request) -> None:
@@ -47,6 +59,14 @@ def file_help(card: Card) -> str:
     """The columns by their names."""
     columns = " and ".join(f"**{literal(name)}**" for name in card["request_schema"].get("required", []))
     return f"A CSV or TSV with a header or JSON Lines, with {columns} in each row; other columns are passed over."
+
+
+def explain(request: Request, parts: Parts) -> None:  # noqa: ARG001 - every page's signature
+    """A bar for each part, those that moved it most first."""
+    most = sorted(parts, key=lambda part: -abs(part["effect"]))[:_SHOWN_PARTS]
+    charts.draw(charts.effects(most), "What each part of the request has done to the answer")
+    if more := len(parts) - len(most):
+        st.caption(f"{more:,} more moved it less.")
 
 
 def _key(name: str) -> str:

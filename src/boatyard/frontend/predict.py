@@ -9,7 +9,7 @@ import streamlit as st
 from boatyard import inputs, tasks
 from boatyard.frontend.protocol import Answer, Card, InputPage, Request, TaskPage, Truth
 from boatyard.frontend.services import Service, Trouble
-from boatyard.frontend.showing import explain, figures, literal
+from boatyard.frontend.showing import explain, figures, literal, number
 
 MEDIA_TYPES = {
     "csv": "text/csv",
@@ -49,12 +49,14 @@ def _one(api: Service, card: Card, input_page: InputPage, task_page: TaskPage) -
     _examples(card["examples"], input_page)
     with st.form("question", border=False):
         request = input_page.form(card)
+        explained = st.checkbox("Explain", help="Which parts of it move the answer; this takes longer.")
         submitted = st.form_submit_button("Predict", type="primary", icon=":material/send:")
     if submitted or st.session_state.pop("example", False):
         st.session_state.pop("answered", None)
         try:
             with st.spinner("Asking"):
-                answer = api.post("/predict", request, task_page.OPTIONS)
+                options = {**task_page.OPTIONS, **({"explain": "true"} if explained else {})}
+                answer = api.post("/predict", request, options)
         except Trouble as trouble:
             return explain(trouble)
         st.session_state["answered"] = _Answered(card, request, answer)
@@ -92,7 +94,23 @@ def _answer(api: Service, answered: _Answered) -> None:
         if answer["truncated"]:
             st.warning(input_page.cut(card), icon=":material/content_cut:")
         task_page.draw(answer, card)
+        if "explanation" in answer:
+            _explanation(answered.request, answer["explanation"], input_page)
         _feedback(api, card, answer, task_page)
+
+
+def _explanation(request: Request, explanation: dict[str, Any], input_page: InputPage) -> None:
+    parts = explanation["parts"]
+    st.markdown("**What moved the answer**")
+    if parts:
+        input_page.explain(request, parts)
+        total = explanation["base"] + sum(part["effect"] for part in parts)
+        st.caption(
+            f"In colour: what spoke for it; in grey: against. They take it from {number(explanation['base'])}, "
+            f"without any of them, to {number(total)}."
+        )
+    else:
+        st.caption(f"The model's {literal(input_page.NOUN)} has no parts that could be told apart.")
 
 
 def _feedback(api: Service, card: Card, answer: Answer, task_page: TaskPage) -> None:

@@ -4,7 +4,7 @@ A card is what `GET /model` answers, a request what `POST /predict` takes. How t
 docs/how-to/add-an-input-or-a-task.md.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 Card = Mapping[str, Any]
@@ -12,6 +12,9 @@ Card = Mapping[str, Any]
 
 Request = Mapping[str, Any]
 Answer = Mapping[str, Any]
+Parts = Sequence[Mapping[str, Any]]
+"""Of an answer's explanation, each with its `name`, its `effect` and its place in the request."""
+
 Truth = Mapping[str, Any]
 """Feedback without its id."""
 
@@ -39,6 +42,9 @@ class InputPage(Protocol):
 
     def file_help(self, card: Card) -> str:
         """What a file of many requests holds, as Markdown."""
+
+    def explain(self, request: Request, parts: Parts) -> None:
+        """Draw which parts of the request moved its answer; there is one at least."""
 
 
 class TaskPage(Protocol):

@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 OPTIONS: Mapping[str, str | int] = {}
-_ENVELOPE = {"id", "model", "version", "truncated", "duration_ms"}
+_ENVELOPE = {"id", "model", "version", "truncated", "duration_ms", "explanation"}
 
 
 def summary(card: Card) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boatyard.inputs.protocol import Features, Feeds, InvalidInput, OpenInput, Problem, RowFormat
+from boatyard.inputs.protocol import Features, Feeds, InvalidInput, OpenInput, Parts, Problem, RowFormat
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,6 +57,10 @@ class ArrayInput:
     def describe(self, rows: Sequence[Any], encoded: Sequence[EncodedArrays]) -> dict[str, list[Any]]:  # noqa: ARG002
         """Nothing."""
         return {}
+
+    def parts(self, row: Any) -> Parts[Any]:
+        """None that could be told apart."""
+        return Parts([], lambda kept, _: [row] * len(kept))
 
 
 class ArrayTraining:

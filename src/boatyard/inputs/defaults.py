@@ -12,6 +12,7 @@ from boatyard.inputs.sources import open_tables
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from datasets import Dataset
     from torch import Tensor, nn
 
     from boatyard.config.schema import Data, Model
@@ -26,6 +27,7 @@ __all__ = [
     "group_key",
     "limits",
     "make_inputs",
+    "open_learner",
     "open_sources",
     "quantize_graph",
     "report_rows",
@@ -99,6 +101,10 @@ def digest_of_start(model: Model) -> dict[str, str]:  # noqa: ARG001 - every inp
     return {}
 
 
+def open_learner(model: Model, training: Dataset, validation: Dataset, seed: int) -> None:
+    """None: the backbone is trained."""
+
+
 def backbone_shape(model: Model, folder: Path) -> dict[str, Any]:  # noqa: ARG001 - every input's signature
     """All of `model`."""
     return model.model_dump()
@@ -113,6 +119,6 @@ def export_graph(network: nn.Module, example: Mapping[str, Tensor], outputs: Seq
 
 def quantize_graph(fp32: Path, int8: Path, calibration: Iterable[Feeds]) -> None:
     """Its matrix products."""
-    from boatyard.inputs import graphs
+    from boatyard.inputs.graphs import quantize_graph as quantize
 
-    graphs.quantize_graph(fp32, int8, calibration)
+    quantize(fp32, int8, calibration)

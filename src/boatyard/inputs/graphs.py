@@ -29,6 +29,7 @@ def write_graph(
     outputs: Sequence[str],
     graph: Path,
     varying: Mapping[int, str] = _BATCH,
+    opsets: Mapping[str, int] | None = None,
 ) -> None:
     """Write the served network in fp32.
 
@@ -38,6 +39,7 @@ def write_graph(
         outputs: their names, in the network's order.
         graph: the file.
         varying: the dimensions of the inputs that differ from batch to batch, by position.
+        opsets: besides ONNX's own, the domains of the network's operators with their versions.
     """
     axes = {name: dict(varying) for name in example} | {name: dict(_BATCH) for name in outputs}
     with quiet(), torch.inference_mode():
@@ -49,6 +51,7 @@ def write_graph(
             output_names=list(outputs),
             dynamic_axes=axes,
             opset_version=17,
+            custom_opsets=opsets,
             dynamo=False,
         )
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from boatyard.config.errors import UserError
 from boatyard.inputs.records import Record
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pyarrow as pa
+    from datasets import Dataset
     from torch import Tensor, nn
 
     from boatyard.bundle.manifest import Manifest
@@ -54,7 +56,33 @@ class Encoded(Protocol):
         """Whether the model reads less than the row has."""
 
 
+class Part(NamedTuple):
+    """A part of a row, and its place in the request: from `start` to `end` of the `field`, or all of it."""
+
+    name: str
+    field: str
+    start: int | None = None
+    end: int | None = None
+
+
 RowT = TypeVar("RowT")
+
+
+@dataclass(frozen=True)
+class Parts(Generic[RowT]):
+    """A row taken apart. `backgrounds`: how many background rows there are, or 1 where parts are left out."""
+
+    names: Sequence[Part]
+    """In the order of the row, some 100 at most: each takes 32 variants."""
+    variants: Callable[[NDArray[np.bool_], NDArray[np.int64]], list[RowT]]
+    """For each line of [variants, parts], the row with only these of its own parts.
+
+    The others are those of the background row whose number is in [variants], or left out. With all parts of its own, a
+    variant is the row as it was.
+    """
+    backgrounds: int = 1
+
+
 EncodedT = TypeVar("EncodedT", bound=Encoded)
 
 
@@ -83,6 +111,9 @@ class OpenInput(Protocol[RowT, EncodedT]):
 
     def describe(self, rows: Sequence[RowT], encoded: Sequence[EncodedT]) -> dict[str, list[Any]]:
         """For each of the `described`, of each row a number or, of all rows, the name of a category."""
+
+    def parts(self, row: RowT) -> Parts[RowT]:
+        """What an explanation of the row's answer tells apart."""
 
 
 class ServingInput(Protocol):
@@ -175,11 +206,30 @@ class Encoder(Protocol):
 class Backbone(Protocol):
     """A torch module: a batch of the encoder's to features, float[batch, width].
 
-    An ensemble says besides how many `members: int` it has, and answers with float[batch, members, width]: the head
-    reads each one's, its loss is of each, and what is served is their mean.
+    Where these say nothing that the answers do not, it has `embeds = False`: the graph has no embedding then. An
+    ensemble says how many `members: int` it has, and answers with float[batch, members, width]: the head reads each
+    one's, its loss is of each, and what is served is their mean.
     """
 
     width: int
+
+
+Loss = Literal["squared_error", "gamma", "log_loss"]
+"""What is estimated of the targets: their mean; of positive numbers (gamma) the logarithm of their mean; of kinds,
+numbered from 0, a number each, which are in proportion to the logarithms of their shares."""
+
+
+class Learner(Protocol):
+    """Fits functions of rows at once, where a Trainer takes steps. `targets`: of training rows, then of validation."""
+
+    def fit(self, loss: Loss, targets: np.ndarray[Any, Any], kinds: int = 1) -> Any:
+        """An estimate of the targets: a number of each row, or one for each of so many kinds. Raises UserError."""
+
+    def held_out(self, loss: Loss, targets: np.ndarray[Any, Any], kinds: int = 1) -> np.ndarray[Any, Any]:
+        """float64[rows, kinds]: of each row, what estimates say that were fitted without it."""
+
+    def backbone(self, estimates: Sequence[Any]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Shape and state of the Backbone whose features these are, one after another."""
 
 
 class Features(Protocol):
@@ -276,6 +326,9 @@ class TrainingInput(Protocol):
 
     def digest_of_start(self, model: Model) -> dict[str, str]:
         """By file, what lies in the folder that the network starts from: with other content it is another run."""
+
+    def open_learner(self, model: Model, training: Dataset, validation: Dataset, seed: int) -> Learner | None:
+        """What fits the backbone to encoded rows; None where it is trained, step by step."""
 
     def backbone_shape(self, model: Model, folder: Path) -> dict[str, Any]:
         """All that the backbone for the inputs in `folder` is built by, as JSON. Raises UserError."""

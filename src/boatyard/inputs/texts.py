@@ -72,6 +72,11 @@ def words(text: str) -> list[str]:
     return _pattern_of_words().findall(_folded(text))
 
 
+def places_of_words(text: str) -> list[tuple[int, int]]:
+    """Where the words begin and end, each with its punctuation: all that is no space is in one."""
+    return [match.span() for match in _pattern_of_written_words().finditer(text)]
+
+
 def _folded(text: str) -> str:
     if text.isascii():
         return text.lower()
@@ -82,6 +87,15 @@ def _folded(text: str) -> str:
 
 @cache
 def _pattern_of_words() -> re.Pattern[str]:
+    return re.compile(f"[{_UNSPACED}][{_marks()}]*|[^\\W{_UNSPACED}](?:[^\\W{_UNSPACED}]|[{_marks()}])*")
+
+
+@cache
+def _pattern_of_written_words() -> re.Pattern[str]:
+    return re.compile(f"[{_UNSPACED}][{_marks()}]*|[^\\s{_UNSPACED}]+")
+
+
+@cache
+def _marks() -> str:
     r"""Python's `\w` has no combining marks, without which many scripts lose their vowels."""
-    marks = "".join(c for c in map(chr, range(0x300, 0x1F000)) if unicodedata.category(c).startswith("M"))
-    return re.compile(f"[{_UNSPACED}][{marks}]*|[^\\W{_UNSPACED}](?:[^\\W{_UNSPACED}]|[{marks}])*")
+    return "".join(c for c in map(chr, range(0x300, 0x1F000)) if unicodedata.category(c).startswith("M"))

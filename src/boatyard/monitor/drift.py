@@ -25,6 +25,8 @@ MIN_EFFECT = 0.01
 """By default, a change of a smaller share of the inputs is irrelevant."""
 _TRUNCATED = Column("truncated", "the share of inputs that were cut off")
 _EMBEDDING = Column(EMBEDDING, "the mean embedding", group="embedding")
+NO_EMBEDDING = "Not measured: this model makes no embeddings; its answers and inputs are compared column by column."
+NO_INPUTS = "Not measured: the journal keeps too few inputs (BOATYARD_JOURNAL_INPUT), and embeddings need them."
 _OLD_BUNDLE = f"Not measured: the bundle's {REFERENCE} does not hold it; export the model again."
 _NOT_SUSPICIOUS = "as chance has it, or too little to matter"
 
@@ -34,11 +36,11 @@ class Columns:
     """Rows by column, of the reference or of a window.
 
     `values`: by name an array with an entry for each row: float64, where NaN is a missing number, or strings.
-    `embedding`: float32[rows, width]; None where it is not known.
+    `embedding`: float32[rows, width]; or why it is not known, in a sentence.
     """
 
     values: dict[str, NDArray[Any]]
-    embedding: NDArray[np.floating] | None
+    embedding: NDArray[np.floating] | str
 
     def __len__(self) -> int:
         return len(next(iter(self.values.values()), ()))
@@ -72,7 +74,7 @@ def read_reference(folder: Path, columns: Sequence[Column]) -> Columns:
         elif _is_of_answer(column):
             why = "must hold a string in each row" if column.category else "holds no numbers"
             raise UserError(f"{path}: column {column.name} {why}; export the model again")
-    return Columns(values, _read_embedding(path, table[EMBEDDING]) if EMBEDDING in present else None)
+    return Columns(values, _read_embedding(path, table[EMBEDDING]) if EMBEDDING in present else _OLD_BUNDLE)
 
 
 def why_incomparable(reference: Columns) -> str | None:
@@ -107,10 +109,11 @@ def look_at(sample: Sequence[Sampled], predictor: Predictor) -> Columns:
     }
     values[_TRUNCATED.name] = np.array([one.truncated for one in kept], dtype=float)
     if kept is not readable:
-        return Columns(values, None)
+        return Columns(values, NO_INPUTS)
     encoded = predictor.input.encode(rows)
     values |= {name: np.array(each) for name, each in predictor.input.describe(rows, encoded).items()}
-    return Columns(values, np.asarray(predictor.run(encoded)[EMBEDDING], dtype=np.float32))
+    embedding = predictor.run(encoded).get(EMBEDDING)
+    return Columns(values, NO_EMBEDDING if embedding is None else np.asarray(embedding, dtype=np.float32))
 
 
 def compare(
@@ -159,10 +162,10 @@ def measure(
             continue
         pooled = np.concatenate([reference.values[name], window.values[name]])
         statistics[name] = (permutations.growth if column.category else permutations.shift)(pooled, min_effect)
-    if why := _why_no_embedding(reference, window):
-        reasons[EMBEDDING] = why
+    points = _embeddings(reference, window)
+    if isinstance(points, str):
+        reasons[EMBEDDING] = points
     else:
-        points = np.concatenate([reference.embedding, window.embedding])
         statistics[EMBEDDING] = permutations.distance(points, min_effect)
     return statistics, reasons
 
@@ -218,15 +221,17 @@ def _why_unmeasured(column: Column, reference: Columns) -> str | None:
     return None
 
 
-def _why_no_embedding(reference: Columns, window: Columns) -> str | None:
-    if window.embedding is None:
-        return "Not measured: the journal keeps too few inputs (BOATYARD_JOURNAL_INPUT), and embeddings need them."
-    if reference.embedding is None:
-        return _OLD_BUNDLE
-    for whose, points in (("the reference", reference.embedding), ("the window", window.embedding)):
+def _embeddings(reference: Columns, window: Columns) -> NDArray[np.floating] | str:
+    """Those of the reference and then the window's, or why they cannot be compared."""
+    before, now = reference.embedding, window.embedding
+    if isinstance(now, str):
+        return now
+    if isinstance(before, str):
+        return before
+    for whose, points in (("the reference", before), ("the window", now)):
         if not np.isfinite(points).all():
             return f"Not measured: embeddings of {whose} hold what is no number."
-    return None
+    return np.concatenate([before, now])
 
 
 def _verdict(column: Column, tested: Tested, reference: Columns, window: Columns) -> Verdict:

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from boatyard.config.errors import UserError
 from boatyard.inputs.protocol import Problem
 from boatyard.inputs.texts import normal_form
 from boatyard.tasks.protocol import Outputs, Parity, Section, ShownRows, Target, Truth
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from boatyard.config.schema import Config, Data, Model
     from boatyard.data.ledger import Findings, Ledger
     from boatyard.data.summary import DataSummary
+    from boatyard.inputs.protocol import Learner
 
 __all__ = [
     "DOCUMENTS",
@@ -32,6 +34,7 @@ __all__ = [
     "data_facts",
     "data_section",
     "fit_after",
+    "fit_estimates",
     "head_shape",
     "refusal",
     "report",
@@ -49,6 +52,11 @@ SMOOTHED = False
 def target_columns(data: Data) -> list[str]:
     """`data.target`."""
     return [target_column(data)]
+
+
+def fit_estimates(learner: Learner, targets: NDArray[Any], target: Target) -> list[Any]:  # noqa: ARG001
+    """Raises UserError."""
+    raise UserError("this task cannot be fitted at once: choose a model that is trained, step by step")
 
 
 def refusal(target: Target) -> str | None:  # noqa: ARG001 - every task's signature
@@ -163,6 +171,9 @@ class PlainHead:
 
     def start_at(self, features: Tensor, targets: Tensor) -> None:
         """At random weights."""
+
+    def read_estimates(self) -> None:
+        """Nothing: the task fits none."""
 
 
 class Numbers:

@@ -15,6 +15,7 @@ MODULES: Mapping[str, str] = {
     "tensor": "head",
     "head_shape": "head",
     "build_head": "head",
+    "fit_estimates": "head",
     "validation_scores": "head",
     "fit_after": "metrics",
     "score": "metrics",

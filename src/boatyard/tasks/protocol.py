@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from boatyard.config.schema import Config, Data, Model
     from boatyard.data.ledger import Findings, Ledger
     from boatyard.data.summary import DataSummary
-    from boatyard.inputs.protocol import SimpleFeatures
+    from boatyard.inputs.protocol import Learner, SimpleFeatures
 
 Outputs = Mapping[str, NDArray[Any]]
 """A graph's outputs by name; of each array a row for each input row."""
@@ -64,6 +64,9 @@ class OpenTask(Protocol):
     def score(self, losses: Losses) -> Score:
         """The primary score of rows with these losses, linear in their mean, with its interval. There must be a row."""
 
+    def explained(self, outputs: Outputs, answer: Answer) -> NDArray[Any]:
+        """[rows]: the number that explains `answer`, which one of the rows has, such as how likely it is."""
+
 
 class NoOptions(BaseModel):
     """The Options of a task that has none."""
@@ -73,7 +76,7 @@ class ServingTask(Protocol):
     """The module `boatyard.tasks.<task>.serving`: imports neither torch nor pandas."""
 
     OUTPUTS: Sequence[str]
-    """Of a graph, what `decode` reads; every graph has `embedding` besides."""
+    """Of a graph, what `decode` reads; most graphs have `embedding` besides."""
     Options: type[BaseModel]
     """What a client may ask for in the query, each with a default."""
 
@@ -165,6 +168,9 @@ class Head(Protocol):
     def start_at(self, features: Tensor, targets: Tensor) -> None:
         """Set the weights where the training rows' features put them: `model.head=fitted`."""
 
+    def read_estimates(self) -> None:
+        """Set the weights for features that are the `fit_estimates` of the task: there is nothing left to train."""
+
 
 class Estimator(Protocol):
     """A fitted simple model on an input's simple features."""
@@ -211,6 +217,12 @@ class TrainingTask(Protocol):
 
     def build_head(self, width: int, shape: Mapping[str, Any]) -> nn.Module:
         """A Head of that shape with random weights; those of one that was trained are loaded afterwards."""
+
+    def fit_estimates(self, learner: Learner, targets: NDArray[Any], target: Target) -> list[Any]:
+        """What a model that is fitted, not trained, estimates. `targets`: as the learner wants them.
+
+        Raises UserError where the task can only be trained.
+        """
 
     def validation_scores(self, raw: NDArray[Any], targets: NDArray[Any]) -> dict[str, float]:
         """While training goes on. `raw`: the head's first raw output."""

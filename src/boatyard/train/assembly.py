@@ -13,7 +13,7 @@ from boatyard.config.schema import Config
 from boatyard.data.encode import Encoded
 from boatyard.data.prepare import Prepared
 from boatyard.inputs.protocol import Encoder
-from boatyard.model import new_network
+from boatyard.model import Network, new_network
 from boatyard.tasks.protocol import TrainingTask
 from boatyard.train.arguments import training_arguments
 from boatyard.train.checkpoints import Checkpoints
@@ -27,14 +27,15 @@ def build_trainer(
     encoded: Encoded,
     checkpoints: Checkpoints,
     *,
+    network: Network | None = None,
     callbacks: Sequence[TrainerCallback] = (),
 ) -> SteadyTrainer:
-    """An untrained network and what trains it."""
+    """A network, an untrained one unless it is given, and what trains and validates it."""
     arguments = training_arguments(config, checkpoints.folder)
     task = tasks.training(config.data.task)
     rows = encoded.splits["train"]
     trainer = SteadyTrainer(
-        model=new_network(config, prepared.target, encoded),
+        model=network or new_network(config, prepared.target, encoded),
         args=arguments,
         train_dataset=rows.add_column(POSITION, np.arange(len(rows))),
         eval_dataset=encoded.splits["validation"],

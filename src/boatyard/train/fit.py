@@ -21,7 +21,7 @@ from boatyard.config.processes import is_first_here, is_main, several
 from boatyard.config.schema import Config
 from boatyard.data.encode import Encoded
 from boatyard.data.prepare import Prepared
-from boatyard.model import Network, backbone_features, save_network
+from boatyard.model import Network, backbone_features, fit_network, save_network
 from boatyard.storage import open_storage
 from boatyard.storage.folders import replacing
 from boatyard.tasks.score import shown
@@ -111,25 +111,16 @@ def _locked(run: Path) -> Iterator[None]:
 def _fit(
     config: Config, prepared: Prepared, encoded: Encoded, run: Path, callbacks: Sequence[TrainerCallback]
 ) -> _Fitted:
-    checkpoints = _open_checkpoints(config, run)
-    stop = StopOnSignal()
-    trainer = build_trainer(config, prepared, encoded, checkpoints, callbacks=[stop, *callbacks])
+    checkpoints, stop = _open_checkpoints(config, run), StopOnSignal()
+    started = time.monotonic()
+    fitted = fit_network(config, prepared.target, encoded)
+    seconds = time.monotonic() - started
+    trainer = build_trainer(config, prepared, encoded, checkpoints, network=fitted, callbacks=[stop, *callbacks])
     network, rows = trainer.network, len(encoded.splits["train"])
     parameters = sum(parameter.numel() for parameter in network.parameters())
     log.info("train: %.2f M parameters on %d rows", parameters / 1e6, rows)
-    started = time.monotonic()
-    checkpoint = _checkpoint_to_resume(config, checkpoints)
-    if checkpoint is None and config.model.head == "fitted":
-        _start_head(config, network, encoded)
-    with stop:
-        trainer.train(resume_from_checkpoint=checkpoint)
-    seconds = time.monotonic() - started
-    checkpoints.finish()
-    if several() and config.train.load_best_model_at_end:
-        _share_weights(network)
-    if stop.received:
-        kept = f"Step {trainer.state.global_step} of {trainer.state.max_steps} is kept in {checkpoints.folder}"
-        raise Stopped(stop.received, f"{kept}; the same command goes on from there")
+    if fitted is None:
+        seconds = _take_steps(config, encoded, trainer, checkpoints, stop)
     scores = _validate(config, trainer)
     score = primary(config.data.task).name
     log.info("train: validation %s %s after %.0f s", score.replace("_", " "), shown(scores[score]), seconds)
@@ -141,6 +132,26 @@ def _fit(
         "seconds": round(seconds, 1),
     }
     return _Fitted(network, facts)
+
+
+def _take_steps(
+    config: Config, encoded: Encoded, trainer: SteadyTrainer, checkpoints: Checkpoints, stop: StopOnSignal
+) -> float:
+    """Train the network, from the newest checkpoint if there is one. Returns the seconds that it took."""
+    started = time.monotonic()
+    checkpoint = _checkpoint_to_resume(config, checkpoints)
+    if checkpoint is None and config.model.head == "fitted":
+        _start_head(config, trainer.network, encoded)
+    with stop:
+        trainer.train(resume_from_checkpoint=checkpoint)
+    seconds = time.monotonic() - started
+    checkpoints.finish()
+    if several() and config.train.load_best_model_at_end:
+        _share_weights(trainer.network)
+    if stop.received:
+        kept = f"Step {trainer.state.global_step} of {trainer.state.max_steps} is kept in {checkpoints.folder}"
+        raise Stopped(stop.received, f"{kept}; the same command goes on from there")
+    return seconds
 
 
 def _open_checkpoints(config: Config, run: Path) -> Checkpoints:

@@ -134,8 +134,10 @@ class Backbone(nn.Module):
 
 def backbone_shape(model: Model, folder: Path) -> dict[str, Any]:
     """The settings, and what was learnt of the columns: `columns.json` and `numbers.json` in the folder."""
+    network = table_model(model).network
+    assert network is not None  # else the learner of boosting has the shape
     return {
-        **table_model(model).model_dump(exclude={"bins"}),
+        **network.model_dump(exclude={"bins"}),
         "dropout": model.dropout,
         "numbers": json.loads((folder / numbers.FILE).read_text(encoding="utf-8")),
         "levels": read_columns(folder).cardinalities,

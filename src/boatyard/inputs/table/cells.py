@@ -61,7 +61,7 @@ def _number(cell: Any) -> float | None:
     if not is_number and not (isinstance(cell, str) and _NUMBER.fullmatch(cell)):
         return None
     # an integer of hundreds of digits is compared, and would be no float
-    value: float = cell if isinstance(cell, int) else float(cell)
+    value = float(cell) if isinstance(cell, float | str | Decimal) else cell
     return float(value) if abs(value) <= LARGEST else None
 
 

@@ -11,10 +11,11 @@ import numpy as np
 
 from boatyard.config.schema import Data, Model
 from boatyard.inputs.arrays import ArrayEncoder
-from boatyard.inputs.table import serving
+from boatyard.inputs.table import numbers, serving
 from boatyard.inputs.table.columns import CATEGORIES, NUMBERS, Row, read_columns
 from boatyard.inputs.table.facts import learn_columns
-from boatyard.inputs.table.numbers import FILE, Sample, learn_numbers
+from boatyard.inputs.table.numbers import Sample, learn_numbers
+from boatyard.inputs.table.parts import write_background
 from boatyard.inputs.table.rows import kinds_of, missing_words
 from boatyard.inputs.table.serving import TableInput
 from boatyard.inputs.table.settings import table_model
@@ -24,13 +25,15 @@ if TYPE_CHECKING:
 
 
 def make_inputs(model: Model, data: Data, rows: Iterable[Row], folder: Path) -> None:
-    """Write `columns.json`, and `numbers.json` with what the network's embeddings go by."""
+    """Write `columns.json`, `background.json` and, for a network, what is learnt of the numbers as `numbers.json`."""
     sample = Sample[Row]()
     columns = learn_columns(kinds_of(data), missing_words(data), sample.passing(rows))
     columns.write(folder)
-    numbers = np.array([columns.arrays(row)[NUMBERS] for row in sample.rows])
-    learnt = learn_numbers(numbers.reshape(-1, len(columns.number_names)), table_model(model).bins)
-    (folder / FILE).write_text(json.dumps(learnt), encoding="utf-8")
+    write_background(sample.rows, folder)
+    if (network := table_model(model).network) is not None:
+        rows_of_numbers = np.array([columns.arrays(row)[NUMBERS] for row in sample.rows])
+        learnt = learn_numbers(rows_of_numbers.reshape(-1, len(columns.number_names)), network.bins)
+        (folder / numbers.FILE).write_text(json.dumps(learnt), encoding="utf-8")
 
 
 def request_schema(fields: Sequence[str], folder: Path) -> dict[str, Any]:  # noqa: ARG001 - every input's signature

@@ -9,9 +9,8 @@ import pyarrow as pa
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Data
 from boatyard.inputs.defaults import (  # noqa: F401 - for `training`
+    COST_UNIT,
     content_key,
-    digest_of_start,
-    export_graph,
     group_key,
     limits,
     request,
@@ -67,7 +66,7 @@ def row_format(data: Any) -> RowFormat:
     kinds, missing = kinds_of(data), missing_words(data)
 
     def read(cells: Mapping[str, Any]) -> tuple[Value, ...] | Problem:
-        row = []
+        row: list[Value] = []
         for name, kind in kinds.items():
             try:
                 row.append(read_cell(cells.get(name), kind, missing))

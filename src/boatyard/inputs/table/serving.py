@@ -7,26 +7,31 @@ from typing import Any
 
 from boatyard.bundle.manifest import BundleError, Manifest
 from boatyard.inputs.arrays import ArrayInput, EncodedArrays
-from boatyard.inputs.protocol import InvalidInput
+from boatyard.inputs.protocol import InvalidInput, Parts
 from boatyard.inputs.records import Record
 from boatyard.inputs.table import columns as of_table
+from boatyard.inputs.table import parts
 from boatyard.inputs.table.cells import LONGEST, Value, WrongCell, read_cell
 from boatyard.inputs.table.columns import Column, Columns, Row, read_columns
+from boatyard.inputs.table.parts import read_background, take_apart
 from boatyard.journal import columns as journal
 
-FILES = (of_table.FILE,)
+FILES = (of_table.FILE, parts.FILE)
 MEDIA_TYPES: Mapping[str, Callable[[bytes], object]] = {}
 FILE_FORMATS: Mapping[str, Callable[[Iterable[bytes]], Iterator[Record]]] = {}
 _ECHOED_CHARACTERS = 40
 
 
 def open_input(folder: Path, manifest: Manifest) -> "TableInput":
-    """Reads `columns.json`."""
+    """Reads `columns.json` and `background.json`."""
+    name = of_table.FILE
     try:
         columns = read_columns(folder)
+        name = parts.FILE
+        background = read_background(folder, len(columns.columns))
     except (OSError, ValueError) as wrong:
-        raise BundleError(f"{folder / of_table.FILE} of {manifest.name} cannot be read: {wrong}") from wrong
-    return TableInput(columns)
+        raise BundleError(f"{folder / name} of {manifest.name} cannot be read: {wrong}") from wrong
+    return TableInput(columns, background)
 
 
 def request_schema(columns: Columns) -> dict[str, Any]:
@@ -40,12 +45,13 @@ def request_schema(columns: Columns) -> dict[str, Any]:
 
 
 class TableInput(ArrayInput):
-    """The columns of a bundle."""
+    """The columns of a bundle. `background`: rows of others, which explain an answer; training does without."""
 
     measured = (journal.Column("missing", "the number of missing values"),)
 
-    def __init__(self, columns: Columns) -> None:
+    def __init__(self, columns: Columns, background: Sequence[Row] = ()) -> None:
         self.columns = columns
+        self._background = background
         self.described = tuple(
             journal.Column(_described(column), f"the column {column.name}", category=column.kind != "number")
             for column in columns.columns
@@ -74,6 +80,10 @@ class TableInput(ArrayInput):
             for column, values in zip(self.columns.columns, zip(*rows, strict=True), strict=True)
             if column.kind != "date"
         }
+
+    def parts(self, row: Row) -> Parts[Row]:
+        """The columns."""
+        return take_apart(self.columns.names, row, self._background)
 
     def _value(self, payload: Mapping[Any, Any], column: Column) -> Value:
         pointer = "/" + column.name.replace("~", "~0").replace("/", "~1")

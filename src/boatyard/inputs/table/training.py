@@ -2,12 +2,11 @@
 
 from boatyard.config.plugins import lazily
 
-COST_UNIT = "rows"
-quantize_graph = None  # a network this small gains nothing, and numbers lose
 __getattr__ = lazily(
     __package__,
     {
         "SIZE_UNIT": "rows",
+        "COST_UNIT": "rows",
         "open_sources": "rows",
         "settle": "rows",
         "row_format": "rows",
@@ -18,14 +17,16 @@ __getattr__ = lazily(
         "show": "rows",
         "request": "rows",
         "limits": "rows",
-        "digest_of_start": "rows",
         "report_rows": "report",
         "request_schema": "encoder",
         "make_inputs": "encoder",
+        "digest_of_start": "models",
+        "backbone_shape": "models",
+        "build_backbone": "models",
+        "open_learner": "models",
+        "export_graph": "models",
+        "quantize_graph": "models",
         "open_encoder": "encoder",
-        "backbone_shape": "backbone",
-        "build_backbone": "backbone",
-        "export_graph": "rows",
         "simple_features": "features",
     },
 )

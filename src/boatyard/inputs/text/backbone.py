@@ -4,7 +4,7 @@ import inspect
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import load_file
@@ -18,6 +18,9 @@ from boatyard.inputs.text import tokenizer
 from boatyard.inputs.text.pretrained import is_bundle, loaded, located
 from boatyard.inputs.text.serving import padding_id
 from boatyard.inputs.text.settings import text_model
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 _PRECISION = torch.float32  # in whatever an encoder is stored: train.bf16 and the like choose that of training
 
@@ -50,6 +53,10 @@ class TextBackbone(nn.Module):
     def activation_checkpointing_enable(self, **how: Any) -> None:
         """Compute the encoder's activations again in the backward pass instead of keeping them."""
         self.encoder.activation_checkpointing_enable(**how)
+
+
+def open_learner(model: Model, training: "Dataset", validation: "Dataset", seed: int) -> None:
+    """None: encoders are trained."""
 
 
 def backbone_shape(model: Model, folder: Path) -> dict[str, Any]:

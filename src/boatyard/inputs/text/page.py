@@ -1,14 +1,18 @@
 """How texts are typed and shown."""
 
+from collections.abc import Mapping
+from html import escape
 from typing import Any
 
 import streamlit as st
 
-from boatyard.frontend.protocol import Card, Request
+from boatyard.frontend import charts
+from boatyard.frontend.protocol import Card, Parts, Request
 from boatyard.frontend.showing import literal
 
 NOUN = "message"
 _SHOWN_CHARACTERS = 300
+_STRONGEST_TINT = 0.6
 
 
 def form(card: Card) -> Request:
@@ -43,6 +47,25 @@ def file_help(card: Card) -> str:
     """The columns by their names."""
     columns = " and ".join(f"**{literal(field)}**" for field in _fields(card))
     return f"A CSV or TSV with a header or JSON Lines, with {columns} in each row; other columns are passed over."
+
+
+def explain(request: Request, parts: Parts) -> None:
+    """Its words, those for the answer tinted in the accent and those against it in grey, as strong as their effects."""
+    strongest = max(abs(part["effect"]) for part in parts) or 1.0
+    for field, text in request.items():
+        own = [part for part in parts if part["field"] == field]
+        marked = [_marked(part, strongest) for part in own]
+        ends = [0, *(part["end"] for part in own)]
+        between = [escape(text[end : part["start"]]) for end, part in zip(ends, own, strict=False)]
+        unread = _shortened(text[ends[-1] :])
+        st.html("".join(f"{space}{mark}" for space, mark in zip(between, marked, strict=True)) + escape(unread))
+
+
+def _marked(part: Mapping[str, Any], strongest: float) -> str:
+    colour = charts.accent() if part["effect"] > 0 else charts.GREY
+    background = charts.tint(colour, _STRONGEST_TINT * abs(part["effect"]) / strongest)
+    title = f"{part['effect']:+.4f}"
+    return f'<mark style="background:{background};color:inherit" title="{title}">{escape(part["name"])}</mark>'
 
 
 def _fields(card: Card) -> list[str]:

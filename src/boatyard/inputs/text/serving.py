@@ -12,8 +12,9 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from boatyard.bundle.manifest import BundleError, Manifest
-from boatyard.inputs.protocol import Feeds, InvalidInput
+from boatyard.inputs.protocol import Feeds, InvalidInput, Parts
 from boatyard.inputs.records import Record
+from boatyard.inputs.text.parts import take_apart
 from boatyard.inputs.texts import UNDECODABLE, VISIBLE, is_blank, is_encodable
 from boatyard.journal.columns import Column
 
@@ -180,6 +181,19 @@ class TextInput:
             "foreign_letter_share": [_share(letter > _LAST_LATIN for letter in each) for each in letters],
             "language": [guess_language(" ".join(row)) for row in rows],
         }
+
+    def parts(self, row: Row) -> Parts[Row]:
+        """Words, as far as the model reads the texts; or groups of neighbouring words."""
+        return take_apart(self.fields, row, self._read(row))
+
+    def _read(self, row: Row) -> list[str]:
+        """Of each text, the beginning that is not cut off."""
+        encoded = [self._tokenizer.encode(text, add_special_tokens=False) for text in row]
+        kept = _shares([len(one) for one in encoded], self._room)
+        return [
+            text if len(one) <= most else text[: one.offsets[most - 1][1]]
+            for text, one, most in zip(row, encoded, kept, strict=True)
+        ]
 
     def _text(self, payload: dict[Any, Any], field: str) -> str:
         pointer = "/" + field.replace("~", "~0").replace("/", "~1")

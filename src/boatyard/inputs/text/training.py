@@ -24,6 +24,7 @@ __getattr__ = lazily(
         "digest_of_start": "pretrained",
         "backbone_shape": "backbone",
         "build_backbone": "backbone",
+        "open_learner": "backbone",
         "export_graph": "graph",
         "quantize_graph": "graph",
         "simple_features": "features",

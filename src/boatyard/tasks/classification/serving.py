@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from boatyard.bundle.manifest import BundleError, Card
@@ -115,6 +116,11 @@ class Classification:
     def score(self, losses: Losses) -> Score:
         """Accuracy, with Wilson's interval."""
         return accuracy(int(losses.size - losses.sum()), losses.size)
+
+    def explained(self, outputs: Outputs, answer: Answer) -> NDArray[Any]:
+        """The probability of the answer's label."""
+        column: NDArray[Any] = outputs["probabilities"][:, self.labels.index(answer["label"])]
+        return column
 
 
 def accuracy(right: int, rows: int) -> Score:

@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from boatyard.config.schema import Model
+from boatyard.inputs.protocol import Learner
 from boatyard.tasks.protocol import Target
+from boatyard.tasks.regression.interval import learnt
 
 SMOOTHED = False
 
@@ -82,6 +84,14 @@ class RegressionHead(nn.Module):
         nn.init.zeros_(self.spread.weight)
         self.spread.bias.copy_(errors.clamp(min=1e-6).log())
 
+    @torch.no_grad()
+    def read_estimates(self) -> None:
+        """The first feature is the standardised value, the second the logarithm of its spread."""
+        for layer, place in ((self.linear, 0), (self.spread, 1)):
+            layer.weight.copy_(functional.one_hot(torch.tensor([place]), 2))
+            layer.bias.zero_()
+        self.requires_grad_(False)
+
     def _standardised(self, targets: Tensor) -> Tensor:
         return ((targets.clamp(min=_SMALLEST).log() if self.log else targets) - self.mean) / self.std
 
@@ -95,6 +105,13 @@ def head_shape(target: Target, model: Model) -> dict[str, Any]:
 def build_head(width: int, shape: Mapping[str, Any]) -> RegressionHead:
     """With random weights."""
     return RegressionHead(width, **shape)
+
+
+def fit_estimates(learner: Learner, targets: NDArray[Any], target: Target) -> list[Any]:
+    """The standardised value, and the logarithm of how far its estimate is off where a row is held out."""
+    standard = (learnt(targets, target["log"]) - target["mean"]) / (target["std"] or 1.0)
+    errors = np.abs(learner.held_out("squared_error", standard)[:, 0] - standard)
+    return [learner.fit("squared_error", standard), learner.fit("gamma", np.maximum(errors, _SMALLEST))]
 
 
 def tensor(targets: Sequence[Any]) -> Tensor:

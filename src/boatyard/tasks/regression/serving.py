@@ -112,6 +112,10 @@ class Regression:
         """The mean absolute error."""
         return mean_absolute_error(losses)
 
+    def explained(self, outputs: Outputs, answer: Answer) -> NDArray[np.float64]:  # noqa: ARG002 - every task's signature
+        """The value."""
+        return of_rows(outputs["value"])
+
 
 def of_rows(output: NDArray[Any]) -> NDArray[np.float64]:
     """An output with one number for each row, float64[rows]."""

@@ -11,6 +11,7 @@ from boatyard.config.processes import several
 from boatyard.config.schema import Config
 from boatyard.data.encode import Encoded
 from boatyard.data.prepare import Prepared
+from boatyard.model import open_learner
 from boatyard.storage.folders import replacing
 from boatyard.train.profile.measure import Profile, measure
 from boatyard.train.profile.report import TRACE, bottleneck, parts_rows, throughput, write_report
@@ -26,6 +27,8 @@ def profile(config: Config, prepared: Prepared, encoded: Encoded) -> Profile:
     """
     if several():
         raise UserError("a profile is of one process: run it without torchrun")
+    if open_learner(config, encoded) is not None:
+        raise UserError("this model is fitted at once: there are no steps to profile")
     folder = Path(config.paths.reports, "profile", config.data.name)
     with replacing(folder) as staging:
         measured = measure(config, prepared, encoded, staging / TRACE)

@@ -1,0 +1,124 @@
+"""Rows of a table to a price: from a file to a model in production that is asked, watched and learned from."""
+
+import csv
+import gzip
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from servers import Serve
+from stages import small_config
+from starlette.testclient import TestClient
+from test_jobs import finished, result, submit
+
+from boatyard import registry
+from boatyard.config.schema import Config
+from boatyard.pipeline.publish import Published
+from boatyard.pipeline.run import run_pipeline
+from boatyard.registry import Reference
+from boatyard.retrain.run import retrain
+from boatyard.storage import Storage, open_storage
+
+pytestmark = pytest.mark.integration
+
+SMALL = ("data=houses", "train.num_train_epochs=6", "retrain.min_rows=40", "tracking=none")
+
+
+@dataclass(frozen=True)
+class World:
+    config: Config
+    published: Published
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    config = small_config(tmp_path_factory.mktemp("houses"), small=SMALL)
+    return World(config, run_pipeline(config))
+
+
+@pytest.fixture
+def client(world: World, storage: Storage, serve: Serve) -> TestClient:
+    version = registry.publish(storage, world.published.bundle.folder).version
+    registry.promote(storage, "houses", version)
+    return serve(model=Reference("houses"))
+
+
+@pytest.fixture
+def house(world: World) -> dict[str, Any]:
+    return dict(world.published.bundle.manifest.examples[0])
+
+
+def test_the_network_beats_its_baseline_and_its_interval_holds_most_prices(world: World) -> None:
+    metrics = world.published.bundle.manifest.metrics.model_dump()
+    scores = {kind: {score["name"]: score["value"] for score in metrics[kind]} for kind in ("served", "baseline")}
+    assert scores["served"]["mean_absolute_percentage_error"] < scores["baseline"]["mean_absolute_percentage_error"]
+    assert 0.8 < scores["served"]["interval_coverage"] < 0.97
+
+
+def test_a_house_is_answered_with_a_price_whether_its_numbers_are_numbers_or_texts(
+    client: TestClient, house: dict[str, Any]
+) -> None:
+    answer = client.post("/predict?level=0.5", json=house).json()
+    assert 0 < answer["low"] < answer["value"] < answer["high"]
+    assert (answer["level"], answer["unit"]) == (0.5, "EUR")
+    as_cells = {name: "" if value is None else str(value) for name, value in house.items()}
+    assert client.post("/predict", json=as_cells).json()["value"] == answer["value"]
+    unknown = client.post("/predict", json=house | {"district": "Atlantis", "land_m2": None, "lift": None})
+    assert unknown.json()["value"] > 0
+
+
+def test_what_cannot_be_a_house_is_refused_by_its_column(client: TestClient, house: dict[str, Any]) -> None:
+    for wrong, pointer, said in (
+        ({"area_m2": "large"}, "#/area_m2", "a number"),
+        ({"sold": "last May"}, "#/sold", "2024-05-31"),
+        ({"lift": 7}, "#/lift", "true or false"),
+        ({"type": ["flat"]}, "#/type", "expected"),
+        ({"area_m2": True}, "#/area_m2", "a number"),
+    ):
+        refused = client.post("/predict", json=house | wrong)
+        assert refused.status_code == 422
+        (error,) = refused.json()["errors"]
+        assert error["pointer"] == pointer
+        assert said in error["detail"]
+    assert "did you mean" in client.post("/predict", json=house | {"aera_m2": 1}).json()["detail"]
+
+
+def test_the_columns_of_a_house_explain_its_price(client: TestClient, house: dict[str, Any]) -> None:
+    answer = client.post("/predict?explain=true", json=house).json()
+    parts = answer["explanation"]["parts"]
+    assert [part["name"] for part in parts] == list(house)
+    total = answer["explanation"]["base"] + sum(part["effect"] for part in parts)
+    assert total == pytest.approx(answer["value"], rel=1e-6)
+    assert max(parts, key=lambda part: abs(part["effect"]))["name"] == "area_m2"
+
+
+def test_a_file_of_houses_is_answered_as_each_alone(client: TestClient, world: World) -> None:
+    with Path(world.config.data.path or "").open(newline="") as file:
+        rows = [row for row, _ in zip(csv.DictReader(file), range(6), strict=False)]
+    lines = [",".join(rows[0]), *(",".join(row.values()) for row in rows)]
+    job = submit(client, "\n".join([*lines[:4], lines[4].replace(rows[3]["area_m2"], "huge", 1), *lines[5:]]))
+    assert finished(client, job)["bad"] == 1
+    answered = result(client, job)
+    assert [row["row"] for row in answered] == [1, 2, 3, 4, 5, 6]
+    house = {name: value for name, value in rows[0].items() if name != "price"}
+    assert answered[0]["value"] == pytest.approx(client.post("/predict", json=house).json()["value"], rel=1e-6)
+
+
+def test_feedback_on_other_houses_is_learned_from(world: World, house: dict[str, Any]) -> None:
+    """What is asked now are flats of one district, which are dearer than they were."""
+    config, storage = world.config, open_storage(world.config.paths.storage)
+    lines = []
+    for number in range(160):
+        facts = {"id": f"a{number}", "time": "2026-01-01T00:00:00.000+00:00"}
+        asked = house | {"type": "flat", "district": "Harbour", "area_m2": 40.0 + number}
+        line = {"model": "houses", "request": asked, "answer": {"value": 300_000.0}}
+        lines += [
+            {"event": "prediction", "input": "table", "task": "regression", **facts, **line},
+            {"event": "feedback", **facts, "truth": {"value": 2e4 * (40 + number)}},
+        ]
+    content = "".join(json.dumps(line) + "\n" for line in lines).encode()
+    storage.write_once("journal/date=2026-01-01/a-1.jsonl.gz", gzip.compress(content))
+    traffic, _ = retrain(config).comparisons
+    assert traffic.after.value < traffic.before.value
