@@ -107,8 +107,9 @@ def test_what_comes_in_meanwhile_is_answered_before_the_rest_of_an_explanation(m
         await asyncio.gather(explanation, plain)
 
     serve(use)
-    assert model.runs[:3] == [TOGETHER, 2, TOGETHER]
-    assert max(model.runs) == TOGETHER
+    assert model.runs[0] == TOGETHER
+    assert model.runs[1] in (2, 2 + TOGETHER), "alone, or with the explanation's next run where that came in first"
+    assert max(model.runs[2:]) == TOGETHER
 
 
 def test_a_request_that_is_given_up_is_explained_no_further(model: Sums) -> None:
