@@ -28,7 +28,7 @@ def summaries(monkeypatch: pytest.MonkeyPatch) -> list[DataSummary]:
     seen: list[DataSummary] = []
     write = preparing.write_data_report
     monkeypatch.setattr(
-        preparing, "write_data_report", lambda folder, s, task: (seen.append(s), write(folder, s, task))[1]
+        preparing, "write_data_report", lambda folder, s, *others: (seen.append(s), write(folder, s, *others))[1]
     )
     return seen
 
