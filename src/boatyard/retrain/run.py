@@ -105,7 +105,7 @@ def _feedback(config: Config, storage: Storage, production: Predictor, prepared:
     if learned + held_out < least or not held_out:
         aside = "; ".join(f"{count} {why}" for why, count in feedback.set_aside.most_common())
         raise UserError(
-            f"{learned + held_out} rows are labelled by feedback, and retrain.min_rows={least} are needed"
+            f"{learned + held_out} rows have feedback, and retrain.min_rows={least} are needed"
             + (f" (set aside: {aside})" if aside else "")
         )
     return feedback
