@@ -85,7 +85,7 @@ def test_labels_that_make_no_sense_are_not_promoted(config: Config) -> None:
 
 
 def test_too_little_feedback_is_one_sentence(config: Config) -> None:
-    with pytest.raises(UserError, match=r"0 rows are labelled by feedback, and retrain\.min_rows=40 are needed"):
+    with pytest.raises(UserError, match=r"0 rows have feedback, and retrain\.min_rows=40 are needed"):
         retrain(config)
 
 
