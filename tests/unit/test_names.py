@@ -21,6 +21,9 @@ PLUGINS = ("src/boatyard/inputs/*/*", "src/boatyard/tasks/*/*")
 QUERIES = {"expr", "expression", "legendFormat", "query"}
 """Keys of alert rules and dashboards whose values name metrics."""
 
+ORDINARY = {"count", "table"}
+"""Names of inputs and tasks, those of the documentation included, that every program uses."""
+
 WORDS = {
     *(
         "accuracy",
@@ -38,8 +41,7 @@ WORDS = {
     *("language", "token", "tokenise", "tokenize", "tokenizer", "vocabulary", "word"),
     *("mae", "mape", "price", "regressor", "rmse"),
     *("box", "boxes", "pixel", "residue"),
-    *(name for name in inputs.names() if name != "table"),  # every library has tables
-    *tasks.names(),
+    *({*inputs.names(), *tasks.names()} - ORDINARY),
 }
 """Each stands for its plural in -s too."""
 

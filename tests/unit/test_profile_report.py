@@ -49,3 +49,7 @@ def test_the_bottleneck_is_what_takes_longest_and_comes_with_the_setting_that_he
 def test_throughput_is_in_rows_and_in_what_the_input_counts() -> None:
     measured = profile(cost=8000, cost_unit="pixels")
     assert throughput(measured).startswith("320 rows and 1,600 pixels a second; 50.0% ")
+
+
+def test_rows_that_cost_the_same_are_counted_once() -> None:
+    assert throughput(profile(cost=1600, cost_unit="rows")).startswith("320 rows a second; ")

@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from boatyard import inputs, tasks
 from boatyard.frontend import input_page as general
+from boatyard.frontend import task_page
 from boatyard.tasks.score import Score
 
 pytestmark = pytest.mark.unit
@@ -284,3 +285,10 @@ def test_a_form_by_a_schema_makes_a_request_of_its_types() -> None:
     (district,) = [box for box in page.selectbox if box.label == "District"]
     drawn(district.select("harbour").run())
     assert page.session_state["request"] == filled | {"area": 90.5, "district": "harbour"}
+
+
+def test_an_answer_of_several_values_is_shown_whole_without_a_page_of_its_own() -> None:
+    answer = {"latitude": 54.25, "longitude": 10.5, "nearest_port": "Kiel", **TIME}
+    assert task_page.headline(answer) == "54.25"
+    assert task_page.figures(answer) == {"Longitude": "10.5", "Nearest port": "Kiel"}
+    assert task_page.figures({"expected": 2, **TIME}) == {}

@@ -36,7 +36,7 @@ def model_card(
         f"{metrics.parameters / 1e6:.2f} M parameters, trained for {metrics.training_seconds:.0f} s.",
         "## Limits",
         f"{_limits(limits)}What the model cannot read of a longer input is cut, and the answer says so. Knows what its "
-        "training rows are about, in their language, and nothing else.",
+        "training rows are about, and nothing else.",
     ]
     for section in sections:
         parts += [f"## {section.heading}", *section.parts]

@@ -34,12 +34,13 @@ def summary(card: Card) -> str:
 
 def headline(answer: Answer) -> str:
     """The first of its own values."""
-    return next((_shown(value) for name, value in answer.items() if name not in _ENVELOPE), "")
+    return next(iter(_own(answer).values()), "")
 
 
-def figures(answer: Answer) -> dict[str, str]:  # noqa: ARG001 - every page's signature
-    """None."""
-    return {}
+def figures(answer: Answer) -> dict[str, str]:
+    """Its other values."""
+    _, *others = _own(answer).items()
+    return {name.replace("_", " ").capitalize(): value for name, value in others}
 
 
 def draw(answer: Answer, card: Card) -> None:
@@ -70,6 +71,10 @@ def mistakes(metrics: Mapping[str, Any]) -> None:
 
 def data(facts: Mapping[str, Any]) -> None:
     """Nothing."""
+
+
+def _own(answer: Answer) -> dict[str, str]:
+    return {name: _shown(value) for name, value in answer.items() if name not in _ENVELOPE}
 
 
 def _shown(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -104,19 +105,19 @@ class ArrayTraining:
 
 
 class ArrayEncoder:
-    """An Encoder whose columns are the graph's inputs, each a list."""
+    """An Encoder whose columns are the graph's inputs, each in lists."""
 
     def __init__(self, served: OpenInput[Any, Any]) -> None:
         self._served = served
 
     def encode(self, rows: Sequence[Any]) -> dict[str, pa.Array]:
-        """A list for each row, and its cost."""
+        """The arrays of each row, and its cost."""
         import pyarrow as pa  # not installed where a model is served
 
         encoded = self._served.encode(rows)
         feeds = self._served.collate(encoded)
         costs = pa.array([row.cost for row in encoded], pa.int32())
-        return {"cost": costs, **{name: pa.array(list(array)) for name, array in feeds.items()}}
+        return {"cost": costs, **{name: _lists(array) for name, array in feeds.items()}}
 
     def collate(self, items: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
         """The graph's inputs as tensors, [rows, ...]."""
@@ -149,6 +150,17 @@ class ArrayFeatures:
     def _flat(self, rows: Sequence[Any]) -> Any:
         feeds = self._served.collate(self._served.encode(rows))
         return np.hstack([array.reshape(len(rows), -1) for array in feeds.values()])
+
+
+def _lists(array: np.ndarray[Any, Any]) -> pa.Array:
+    """Of each row its values, in lists as deep as the array has further dimensions."""
+    import pyarrow as pa
+
+    values = pa.array(array.reshape(-1))
+    for dimension in range(array.ndim - 1, 0, -1):
+        rows = math.prod(array.shape[:dimension])
+        values = pa.ListArray.from_arrays(np.arange(rows + 1, dtype=np.int32) * array.shape[dimension], values)
+    return values
 
 
 def _arrow_type(schema: Schema) -> pa.DataType:

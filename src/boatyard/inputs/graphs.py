@@ -5,6 +5,7 @@ neighbours. Here the scales of activations are fixed beforehand, on training row
 column.
 """
 
+import inspect
 import logging
 import tempfile
 import warnings
@@ -35,19 +36,21 @@ def write_graph(
 
     Args:
         network: a `boatyard.model.Served`, whose `outputs` these are.
-        example: the graph's inputs by name, of two rows or more: what is 1 may be traced away.
+        example: the backbone's arguments by name, of two rows or more: what is 1 may be traced away.
         outputs: their names, in the network's order.
         graph: the file.
         varying: the dimensions of the inputs that differ from batch to batch, by position.
         opsets: besides ONNX's own, the domains of the network's operators with their versions.
     """
-    axes = {name: dict(varying) for name in example} | {name: dict(_BATCH) for name in outputs}
+    places = list(inspect.signature(getattr(network, "backbone", network).forward).parameters)
+    inputs = {name: example[name] for name in sorted(example, key=places.index)}  # the tracer passes them by place
+    axes = {name: dict(varying) for name in inputs} | {name: dict(_BATCH) for name in outputs}
     with quiet(), torch.inference_mode():
         torch.onnx.export(  # the tracing exporter: none of the newer one's graphs can be fused
             network.eval(),
-            tuple(example.values()),
+            tuple(inputs.values()),
             str(graph),
-            input_names=list(example),
+            input_names=list(inputs),
             output_names=list(outputs),
             dynamic_axes=axes,
             opset_version=17,

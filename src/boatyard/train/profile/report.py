@@ -34,11 +34,11 @@ def parts_rows(profile: Profile) -> Iterator[tuple[str, str, str]]:
 
 
 def throughput(profile: Profile) -> str:
-    """Rows a second, and the cost they have together, without padding."""
-    return (
-        f"{profile.rows / profile.seconds:,.0f} rows and {profile.cost / profile.seconds:,.0f} {profile.cost_unit} a "
-        f"second; {profile.padding:.1%} of what the network reads is padding."
-    )
+    """Rows a second, and the cost they have together, without padding, where rows differ in it."""
+    read = f"{profile.rows / profile.seconds:,.0f} rows"
+    if profile.cost_unit != "rows":
+        read += f" and {profile.cost / profile.seconds:,.0f} {profile.cost_unit}"
+    return f"{read} a second; {profile.padding:.1%} of what the network reads is padding."
 
 
 def bottleneck(profile: Profile) -> str:
