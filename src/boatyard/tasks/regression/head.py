@@ -12,14 +12,13 @@ from torch.nn import functional
 from boatyard.config.schema import Model
 from boatyard.inputs.protocol import Learner
 from boatyard.tasks.protocol import Target
-from boatyard.tasks.regression.interval import learnt
+from boatyard.tasks.regression.interval import SMALLEST, learnt
 
 SMOOTHED = False
 
 _RIDGE = 0.1  # the penalty, in units of the features' mean variance
 _LARGEST_LOG = 80.0  # e to its power is still a float32
 _LARGEST_LOG_SPREAD = 7.0
-_SMALLEST = 1e-12  # the logarithm of 0, or of less, is taken of this
 
 
 class RegressionHead(nn.Module):
@@ -93,7 +92,7 @@ class RegressionHead(nn.Module):
         self.requires_grad_(False)
 
     def _standardised(self, targets: Tensor) -> Tensor:
-        return ((targets.clamp(min=_SMALLEST).log() if self.log else targets) - self.mean) / self.std
+        return ((targets.clamp(min=SMALLEST).log() if self.log else targets) - self.mean) / self.std
 
 
 def head_shape(target: Target, model: Model) -> dict[str, Any]:
@@ -111,7 +110,7 @@ def fit_estimates(learner: Learner, targets: NDArray[Any], target: Target) -> li
     """The standardised value, and the logarithm of how far its estimate is off where a row is held out."""
     standard = (learnt(targets, target["log"]) - target["mean"]) / (target["std"] or 1.0)
     errors = np.abs(learner.held_out("squared_error", standard)[:, 0] - standard)
-    return [learner.fit("squared_error", standard), learner.fit("gamma", np.maximum(errors, _SMALLEST))]
+    return [learner.fit("squared_error", standard), learner.fit("gamma", np.maximum(errors, SMALLEST))]
 
 
 def tensor(targets: Sequence[Any]) -> Tensor:

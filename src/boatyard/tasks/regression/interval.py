@@ -15,7 +15,8 @@ Floats = NDArray[np.float64]
 LEVEL = 0.9
 """The share of rows whose truth an interval is to hold, unless a client wants another."""
 LOWEST_LEVEL, HIGHEST_LEVEL = 0.01, 0.99
-_SMALLEST = 1e-12  # the logarithm of 0, or of less, is taken of this
+SMALLEST = 1e-12
+"""The logarithm of 0, or of less, is taken of this."""
 _LARGEST_LOG = 690.0  # e to its power is still a float64
 
 
@@ -43,7 +44,7 @@ def interval(values: Floats, spread: Floats, quantile: float, *, log: bool) -> t
 
 def learnt(values: Floats, log: bool) -> Floats:
     """Targets on the scale on which they are learnt."""
-    return np.log(np.maximum(values, _SMALLEST)) if log else values
+    return np.log(np.maximum(values, SMALLEST)) if log else values
 
 
 def restored(scaled: Floats, log: bool) -> Floats:
