@@ -41,6 +41,11 @@ class InvalidInput(UserError):  # noqa: N818 - says what happened
         self.pointer = pointer
 
 
+def pointer_to(field: str) -> str:
+    """The JSON Pointer of a request's field (RFC 6901)."""
+    return "/" + field.replace("~", "~0").replace("/", "~1")
+
+
 # ---- serving
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from boatyard.bundle.manifest import BundleError, Manifest
 from boatyard.inputs.arrays import ArrayInput, EncodedArrays
-from boatyard.inputs.protocol import InvalidInput, Parts
+from boatyard.inputs.protocol import InvalidInput, Parts, pointer_to
 from boatyard.inputs.records import Record
 from boatyard.inputs.table import columns as of_table
 from boatyard.inputs.table import parts
@@ -86,7 +86,7 @@ class TableInput(ArrayInput):
         return take_apart(self.columns.names, row, self._background)
 
     def _value(self, payload: Mapping[Any, Any], column: Column) -> Value:
-        pointer = "/" + column.name.replace("~", "~0").replace("/", "~1")
+        pointer = pointer_to(column.name)
         if column.name not in payload:
             if column.always:
                 raise InvalidInput(f'"{column.name}" is missing; it may be null where it is not known', pointer)

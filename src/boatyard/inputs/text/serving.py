@@ -12,7 +12,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from boatyard.bundle.manifest import BundleError, Manifest
-from boatyard.inputs.protocol import Feeds, InvalidInput, Parts
+from boatyard.inputs.protocol import Feeds, InvalidInput, Parts, pointer_to
 from boatyard.inputs.records import Record
 from boatyard.inputs.text.parts import take_apart
 from boatyard.inputs.texts import UNDECODABLE, VISIBLE, is_blank, is_encodable
@@ -196,7 +196,7 @@ class TextInput:
         ]
 
     def _text(self, payload: dict[Any, Any], field: str) -> str:
-        pointer = "/" + field.replace("~", "~0").replace("/", "~1")
+        pointer = pointer_to(field)
         if field not in payload:
             raise InvalidInput(f'"{field}" is missing', pointer)
         text = payload[field]
