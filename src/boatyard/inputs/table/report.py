@@ -15,12 +15,13 @@ from boatyard.inputs.protocol import Problem, RowReport
 from boatyard.inputs.table.cells import Kind
 from boatyard.inputs.table.facts import learn_columns
 from boatyard.inputs.table.rows import kinds_of
-from boatyard.inputs.table.strength import MOST_ROWS, are_classes, as_numbers, giving_away, strengths
+from boatyard.inputs.table.strength import MOST_ROWS, are_classes, as_numbers, correlation, giving_away, strengths
 from boatyard.tasks.protocol import Section
 
 _MOST_LEVELS = 5  # are named
 _MOST_PLOTS = 12
 _ALIKE = 0.95  # correlation from which on two columns say the same
+_FEWEST_ROWS = 3  # that a correlation takes
 _FAR = 3  # quartile distances beyond the quartiles, as Tukey has it
 _LONGEST_NAME = 60
 
@@ -104,7 +105,7 @@ def _columns(facts: Mapping[str, _Facts], found: Mapping[str, Any], of_classes: 
         if any(counts)
     ]
     parts = [said, table(header, rows, align="llrrlr")]
-    if any(word for counts in found["missing"].values() for word in counts):
+    if words:
         parts.append(f"Words that were read as missing values (`data.missing` says which): {'; '.join(words)}.")
     return Section("Columns", parts)
 
@@ -122,11 +123,9 @@ def _alike(columns: Mapping[str, Sequence[Any]], kinds: Mapping[str, Kind]) -> l
     numbers = {name: as_numbers(columns[name], kind) for name, kind in kinds.items() if kind in ("number", "date")}
     pairs = []
     for (one, first), (other, second) in combinations(numbers.items(), 2):
-        there = ~np.isnan(first) & ~np.isnan(second)
-        if there.sum() > 2 and np.ptp(first[there]) > 0 and np.ptp(second[there]) > 0:
-            together = float(np.corrcoef(first[there], second[there])[0, 1])
-            if abs(together) > _ALIKE:
-                pairs.append((one, other, f"{together:.3f}"))
+        together = correlation(first, second, _FEWEST_ROWS)
+        if abs(together) > _ALIKE:
+            pairs.append((one, other, f"{together:.3f}"))
     pairs.sort(key=lambda pair: -abs(float(pair[2])))
     return (
         [Section("Columns that say the same", [table(("Column", "and", "Correlation"), pairs, "llr")])] if pairs else []

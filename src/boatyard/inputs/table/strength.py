@@ -53,6 +53,14 @@ def as_numbers(values: Sequence[Any], kind: Kind) -> NDArray[np.float64]:
     return np.array(values, np.float64)
 
 
+def correlation(first: NDArray[np.float64], second: NDArray[Any], fewest_rows: int) -> float:
+    """Pearson's, of the rows that have both; 0 where they are too few, or one of the two never varies."""
+    there = ~np.isnan(first) & ~np.isnan(second)
+    if there.sum() < fewest_rows or np.ptp(first[there]) == 0 or np.ptp(second[there]) == 0:
+        return 0.0
+    return float(np.corrcoef(first[there], second[there])[0, 1])
+
+
 def _strength(values: Sequence[Any], kind: Kind, targets: NDArray[Any]) -> float:
     if kind == "category":
         column = np.array([value or "" for value in values], object)[:, None]
@@ -68,11 +76,4 @@ def _strength(values: Sequence[Any], kind: Kind, targets: NDArray[Any]) -> float
     wrong = targets - cross_val_predict(tree, column, targets, cv=_FOLDS)
     spread = float(np.var(targets))
     told = 1 - float(np.mean(wrong**2)) / spread if spread > 0 else 0.0
-    return told if kind == "category" else max(told, _correlation(column[:, 0], targets) ** 2)
-
-
-def _correlation(values: NDArray[np.float64], targets: NDArray[Any]) -> float:
-    there = ~np.isnan(values)
-    if there.sum() < _FEWEST_ROWS or np.ptp(values[there]) == 0 or np.ptp(targets[there]) == 0:
-        return 0.0
-    return float(np.corrcoef(values[there], targets[there])[0, 1])
+    return told if kind == "category" else max(told, correlation(column[:, 0], targets, _FEWEST_ROWS) ** 2)
