@@ -18,7 +18,7 @@ from boatyard import inputs, tasks
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
 from boatyard.data.encode import Encoded
-from boatyard.inputs.protocol import Learner
+from boatyard.inputs.protocol import TARGET, Learner
 from boatyard.tasks.protocol import Outputs, Target
 
 _LEARNT_FROM = ("train", "validation")
@@ -110,7 +110,7 @@ def fit_network(config: Config, target: Target, encoded: Encoded) -> Network | N
     learner = open_learner(config, encoded)
     if learner is None:
         return None
-    targets = [np.asarray(encoded.splits[split].with_format("numpy")["target"][:]) for split in _LEARNT_FROM]
+    targets = [np.asarray(encoded.splits[split].with_format("numpy")[TARGET][:]) for split in _LEARNT_FROM]
     estimates = tasks.training(config.data.task).fit_estimates(learner, np.concatenate(targets), target)
     backbone, state = learner.backbone(estimates)
     network = _build(_shape(config, target, backbone), start=None)

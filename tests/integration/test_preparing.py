@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 from boatyard.config.errors import UserError
 from boatyard.data.encode import encode
 from boatyard.data.prepare import prepare
+from boatyard.inputs.protocol import ROW, TARGET
 from boatyard.inputs.text.serving import TextInput
 
 pytestmark = pytest.mark.integration
@@ -32,7 +33,7 @@ def test_every_row_arrives_once_with_its_label_and_the_line_it_came_from(tmp_pat
     lines = plants.read_text().splitlines()
     found = {}
     for split, rows in prepared.splits.items():
-        for (text,), label, row in zip(prepared.rows(split), prepared.targets(split), rows["row"][:], strict=True):
+        for (text,), label, row in zip(prepared.rows(split), prepared.targets(split), rows[ROW][:], strict=True):
             assert lines[row - 1] == f"{text},{prepared.target['labels'][label]}"
             found[row] = split
     assert sorted(found) == list(range(2, 122))
@@ -42,7 +43,7 @@ def test_every_row_arrives_once_with_its_label_and_the_line_it_came_from(tmp_pat
 def test_a_text_that_no_server_takes_is_trained_on_with_a_warning(tmp_path: Path, plants: Path) -> None:
     append(plants, b"what is it about? " + b"ferns " * 4_000 + b",light\n")
     prepared = prepare(plants_config(tmp_path, plants))
-    assert 122 in (row for split in prepared.splits.values() for row in split["row"])
+    assert 122 in (row for split in prepared.splits.values() for row in split[ROW])
     report = json.loads((tmp_path / "reports/data/plants/report.json").read_text())
     (issue,) = (issue for issue in report["issues"] if issue["kind"] == "unservable")
     assert (issue["severity"], issue["row"]) == ("warning", 122)
@@ -203,7 +204,7 @@ def test_rows_that_the_source_splits_stay_where_it_put_them(tmp_path: Path) -> N
             file.write(f"question {number},{'ab'[number % 2]},{('train', 'Dev', 'TEST')[number % 3]}\n")
     rows = tmp_path / "given.csv"
     prepared = prepare(plants_config(tmp_path, rows, "data.split_column=part"))
-    assert {row: split for split, found in prepared.splits.items() for row in found["row"][:]} == places
+    assert {row: split for split, found in prepared.splits.items() for row in found[ROW][:]} == places
 
     append(rows, b"one more question,a,tset\n")
     with pytest.raises(UserError, match=r"^given\.csv, row 62, column 'part': says 'tset'; known are train"):
@@ -261,7 +262,7 @@ def test_training_sees_the_tokens_that_serving_sees_in_the_order_of_the_rows(tmp
     for split in prepared.splits:
         expected = [row.ids for row in served.encode(prepared.rows(split))]
         assert encoded.splits[split]["input_ids"][:] == expected
-        assert encoded.splits[split]["target"][:] == prepared.targets(split).tolist()
+        assert encoded.splits[split][TARGET][:] == prepared.targets(split).tolist()
     assert max(encoded.splits["train"]["cost"][:]) == 8
 
 
@@ -286,8 +287,7 @@ def test_each_label_keeps_a_training_row_however_few_are_taken(tmp_path: Path, p
 @pytest.mark.parametrize(
     ("columns", "sentence"),
     [
-        ("[body, inputs]", "'inputs' is boatyard's own name"),
-        ("[file, body]", "'file' is boatyard's own name"),
+        ("[body, boatyard.row]", "'boatyard.row' is boatyard's own name"),
         ("[body, ' body']", "'body' is given twice"),
         ("[topic]", "'topic' is data.target too"),
         ("['']", "a column without a name cannot be read"),

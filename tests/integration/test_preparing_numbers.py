@@ -16,6 +16,7 @@ from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
 from boatyard.data.encode import encode
 from boatyard.data.prepare import prepare
+from boatyard.inputs.protocol import TARGET
 
 pytestmark = pytest.mark.integration
 
@@ -168,4 +169,4 @@ def test_encoded_targets_are_the_numbers(tmp_path: Path) -> None:
     prepared = prepare(settings)
     encoded = encode(settings, prepared)
     for split in prepared.splits:
-        assert encoded.splits[split]["target"][:] == prepared.targets(split).tolist()
+        assert encoded.splits[split][TARGET][:] == prepared.targets(split).tolist()

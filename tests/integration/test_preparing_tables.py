@@ -16,6 +16,7 @@ from boatyard.config.compose import load_config
 from boatyard.config.errors import UserError
 from boatyard.data.encode import encode
 from boatyard.data.prepare import Prepared, prepare
+from boatyard.inputs.protocol import ROW
 from boatyard.inputs.table.columns import read_columns
 
 pytestmark = pytest.mark.integration
@@ -192,7 +193,7 @@ def test_rows_of_a_group_are_never_parted_and_the_group_is_no_column() -> None:
     write(rows)
     split = prepared("data.group_column=owner")
     assert "owner" not in split.fields
-    owners = [{rows[number - 2]["owner"] for number in part["row"]} for part in split.splits.values()]
+    owners = [{rows[number - 2]["owner"] for number in part[ROW]} for part in split.splits.values()]
     assert all(owners)
     assert not (owners[0] & owners[1] | owners[1] & owners[2] | owners[0] & owners[2])
 

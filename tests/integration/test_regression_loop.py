@@ -11,6 +11,7 @@ from stages import small_config
 
 from boatyard.bundle.predict import Predictor
 from boatyard.config.schema import Config
+from boatyard.inputs.protocol import TARGET
 from boatyard.pipeline.publish import Published
 from boatyard.pipeline.run import run_pipeline
 from boatyard.registry import aliases
@@ -106,7 +107,7 @@ def test_feedback_with_numbers_is_learned_from_and_judged_by_the_error(world: Wo
     assert traffic.after.value < traffic.before.value
     held_out = [json.loads(line) for line in storage.read(f"{outcome.data}/held-out.jsonl").splitlines()]
     assert len(held_out) == traffic.rows
-    assert all(line.keys() == {"text", "target"} and line["target"] >= 2 for line in held_out)
+    assert all(line.keys() == {"text", TARGET} and line[TARGET] >= 2 for line in held_out)
     assert aliases(storage, "stars")["production"] == (
         world.published.bundle.manifest.version if outcome.refusal else outcome.version
     )

@@ -3,6 +3,8 @@
 import csv
 import gzip
 import json
+import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,17 +110,42 @@ def test_a_file_of_houses_is_answered_as_each_alone(client: TestClient, world: W
 
 def test_feedback_on_other_houses_is_learned_from(world: World, house: dict[str, Any]) -> None:
     """What is asked now are flats of one district, which are dearer than they were."""
-    config, storage = world.config, open_storage(world.config.paths.storage)
-    lines = []
-    for number in range(160):
+    config = world.config
+    flats = [house | {"type": "flat", "district": "Harbour", "area_m2": 40.0 + number} for number in range(160)]
+    judge(open_storage(config.paths.storage), "houses", [(flat, 2e4 * flat["area_m2"]) for flat in flats])
+    traffic, _ = retrain(config).comparisons
+    assert traffic.after.value < traffic.before.value
+
+
+def test_columns_may_have_names_that_boatyard_uses_too(tmp_path: Path, storage: Storage, serve: Serve) -> None:
+    names = ("source", "row", "target", "file", "inputs", "why", "cost", "position", "label", "labels", "input")
+    chance = random.Random(0)
+    rows = [{name: round(chance.gauss(0, 1), 3) for name in names} for _ in range(300)]
+    file = tmp_path / "rows.jsonl"
+    file.write_text("".join(json.dumps(row | {"value": sum(row.values())}) + "\n" for row in rows))
+    own = ("data=table", f"data.path={file}", "data.name=own", "data.target=value", "model=boosting", "tracking=none")
+    config = small_config(tmp_path, "retrain.min_rows=40", small=own)
+    published = run_pipeline(config)
+    assert set(published.bundle.manifest.examples[0]) == {*names}
+    client = serve(model=Reference("own"))
+    alone = client.post("/predict?explain=true", json=rows[0]).json()
+    listed = client.post("/predict", json={"inputs": [rows[0]]}).json()
+    assert listed["predictions"][0]["value"] == alone["value"]
+    assert [part["name"] for part in alone["explanation"]["parts"]] == [*names]
+    judge(storage, "own", [(dict.fromkeys(names, chance.gauss(0, 1)), 20.0) for _ in range(160)])
+    traffic, _ = retrain(config).comparisons
+    assert traffic.after.value < traffic.before.value
+
+
+def judge(storage: Storage, model: str, judged: Sequence[tuple[Mapping[str, Any], float]]) -> None:
+    """A journal in which each request is answered, and its right answer given later."""
+    lines: list[dict[str, Any]] = []
+    for number, (request, truth) in enumerate(judged):
         facts = {"id": f"a{number}", "time": "2026-01-01T00:00:00.000+00:00"}
-        asked = house | {"type": "flat", "district": "Harbour", "area_m2": 40.0 + number}
-        line = {"model": "houses", "request": asked, "answer": {"value": 300_000.0}}
+        kind = {"event": "prediction", "input": "table", "task": "regression", "model": model}
         lines += [
-            {"event": "prediction", "input": "table", "task": "regression", **facts, **line},
-            {"event": "feedback", **facts, "truth": {"value": 2e4 * (40 + number)}},
+            {**kind, **facts, "request": request, "answer": {"value": 1.0}},
+            {"event": "feedback", **facts, "truth": {"value": truth}},
         ]
     content = "".join(json.dumps(line) + "\n" for line in lines).encode()
     storage.write_once("journal/date=2026-01-01/a-1.jsonl.gz", gzip.compress(content))
-    traffic, _ = retrain(config).comparisons
-    assert traffic.after.value < traffic.before.value

@@ -9,6 +9,7 @@ from boatyard.config.compose import load_config
 from boatyard.data import prepare as preparing
 from boatyard.data.prepare import prepare
 from boatyard.data.summary import DataSummary
+from boatyard.inputs.protocol import SOURCE
 
 pytestmark = pytest.mark.published
 
@@ -56,8 +57,8 @@ def test_banking77_holds_just_the_findings_that_are_known_of_it(tmp_path: Path, 
 def test_no_test_row_of_banking77_is_trained_or_tuned_on(tmp_path: Path) -> None:
     prepared = prepare(load_config(["data=banking77", f"data.path={shared('banking77')}", *places(tmp_path)]))
     for split in ("train", "validation"):
-        assert set(prepared.splits[split]["source"][:]) == {"train.csv"}
-    assert set(prepared.splits["test"]["source"][:]) == {"test.csv"}
+        assert set(prepared.splits[split][SOURCE][:]) == {"train.csv"}
+    assert set(prepared.splits["test"][SOURCE][:]) == {"test.csv"}
 
 
 def test_the_split_column_of_fakenews_is_honoured(tmp_path: Path) -> None:

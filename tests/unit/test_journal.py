@@ -105,6 +105,10 @@ def wait_until(happened: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
+def journals() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "journal"}
+
+
 def ids(storage: Storage) -> list[Any]:
     return [line["id"] for line in read(storage)]
 
@@ -394,6 +398,7 @@ def test_storage_that_fails_for_a_while_delays_and_loses_nothing(spool: Path, tm
 
 
 def test_failing_storage_is_asked_ever_more_rarely(spool: Path, tmp_path: Path) -> None:
+    others = journals()
     storage = Failing(tmp_path / "storage")
     journal = Journal(storage, spool, segment_bytes=1)
     for number in range(100):
@@ -402,7 +407,7 @@ def test_failing_storage_is_asked_ever_more_rarely(spool: Path, tmp_path: Path) 
     assert 1 <= len(storage.attempts) <= 3, "at 0, 0.1 and 0.3 s; then at 0.7"
     assert journal.failures == len(storage.attempts)
     assert not journal.close(0)
-    wait_until(lambda: "journal" not in [thread.name for thread in threading.enumerate()])
+    wait_until(lambda: journals() <= others)
 
 
 def test_one_segment_that_cannot_be_shipped_does_not_hold_up_the_others(storage: Storage, spool: Path) -> None:
@@ -428,6 +433,7 @@ def test_closing_does_not_sit_out_a_pause(spool: Path, tmp_path: Path, monkeypat
 
 
 def test_slow_storage_holds_up_no_append_and_no_close(spool: Path, tmp_path: Path) -> None:
+    others = journals()
     storage = Stuck(tmp_path / "storage")
     journal = Journal(storage, spool, segment_bytes=1)
     journal.append([{"id": 0}])
@@ -440,7 +446,7 @@ def test_slow_storage_holds_up_no_append_and_no_close(spool: Path, tmp_path: Pat
     assert Journal(LocalStorage(tmp_path / "storage"), spool).close(10)
     assert LocalStorage(tmp_path / "storage").list() == [], "what is being written is not taken over"
     storage.let_go.set()
-    wait_until(lambda: "journal" not in [thread.name for thread in threading.enumerate()])
+    wait_until(lambda: journals() <= others)
     ship_what_was_left(LocalStorage(tmp_path / "storage"), spool)
     assert ids(storage) == [*range(50)]
 

@@ -69,7 +69,7 @@ def test_a_column_is_what_nine_cells_in_ten_are(kind: str, cells: Sequence[Any])
         ("column", [f"{chance.randint(1, 28)}.05.2024" for _ in range(ROWS)], "holds dates, but not as 2024-05-31"),
         ("column", [[1], [2]] * (ROWS // 2), "holds lists or objects"),
         ("", range(ROWS), "has no name"),
-        ("target", [chance.random() for _ in range(ROWS)], "a name that boatyard uses itself"),
+        ("boatyard.target", [chance.random() for _ in range(ROWS)], "a name that boatyard uses itself"),
     ],
 )
 def test_what_tells_nothing_is_left_out_with_the_reason(name: str, cells: Sequence[Any], reason: str) -> None:

@@ -77,10 +77,11 @@ async def read_pieces(request: Request) -> AsyncIterator[bytes]:
 
 def parse_question(payload: object, model_input: OpenInput[Any, Any]) -> Question:
     """One input, or a list under `inputs`. All invalid inputs are reported at once."""
-    if not (isinstance(payload, dict) and "inputs" in payload):
+    keys = payload.keys() if isinstance(payload, dict) else set()
+    inputs = payload["inputs"] if isinstance(payload, dict) and "inputs" in payload else None
+    if not (isinstance(inputs, list) or keys == {"inputs"}):  # a field may have that name too
         return Question([payload], _parse_all([("", payload)], model_input), listed=False)
-    inputs = payload["inputs"]
-    if len(payload) > 1:
+    if len(keys) > 1:
         raise unprocessable([Fault(detail='"inputs" must be the only key', pointer="#")])
     if not isinstance(inputs, list) or not 1 <= len(inputs) <= MOST_INPUTS:
         sent = f"{len(inputs)} inputs" if isinstance(inputs, list) else "something else"

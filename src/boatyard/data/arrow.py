@@ -12,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from boatyard.data.ledger import TRAIN, Ledger
+from boatyard.inputs.protocol import ROW, SOURCE, TARGET
 from boatyard.inputs.sources import SPLITS
 from boatyard.tasks.protocol import Targets
 
@@ -42,7 +43,7 @@ def write_splits(
 
     Returns a few training rows of each of the targets' groups.
     """
-    schema = pa.schema([*fields, ("target", stored.type), ("source", pa.string()), ("row", pa.int64())])
+    schema = pa.schema([*fields, (TARGET, stored.type), (SOURCE, pa.string()), (ROW, pa.int64())])
     samples: dict[str, list[tuple[Any, ...]]] = {}
     names = np.array(ledger.sources, object)
     with ExitStack() as stack:

@@ -11,6 +11,7 @@ from datasets import Dataset
 from boatyard import inputs
 from boatyard.config.schema import Config
 from boatyard.data.prepare import Prepared
+from boatyard.inputs.protocol import TARGET
 from boatyard.inputs.sources import SPLITS
 from boatyard.storage.fingerprint import code_of, file_digest, fingerprint
 from boatyard.storage.folders import locked, replacing
@@ -26,7 +27,7 @@ _LEARNT_FROM = 200_000  # rows are plenty
 class Encoded:
     """Network inputs, and the fingerprint of their content and of what the network starts from.
 
-    `folder` holds what made them (a tokenizer); `splits` have the encoder's columns, `cost` and `target`.
+    `folder` holds what made them (a tokenizer); `splits` have the encoder's columns, `cost` and TARGET.
     """
 
     folder: Path
@@ -61,7 +62,7 @@ def _encode(config: Config, prepared: Prepared, folder: Path) -> None:
 
         def encode_batch(table: pa.Table) -> pa.Table:
             rows = list(zip(*(table.column(field).to_pylist() for field in prepared.fields), strict=True))
-            return pa.table({**encoder.encode(rows), "target": table.column("target")})
+            return pa.table({**encoder.encode(rows), TARGET: table.column(TARGET)})
 
         for split in SPLITS:
             prepared.splits[split].with_format("arrow").map(

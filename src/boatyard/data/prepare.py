@@ -24,7 +24,7 @@ from boatyard.data.report import write_data_report
 from boatyard.data.sources import open_sources, other_columns
 from boatyard.data.summary import DataSummary, Issue
 from boatyard.data.validate import assign_splits, check_quotes, compare_rows
-from boatyard.inputs.protocol import RowReport, Source, TrainingInput
+from boatyard.inputs.protocol import TARGET, RowReport, Source, TrainingInput
 from boatyard.inputs.sources import SPLITS
 from boatyard.storage.fingerprint import code_of, file_digest, fingerprint
 from boatyard.storage.folders import locked, replacing
@@ -40,7 +40,7 @@ class Prepared:
     """Checked rows, and the fingerprint of their content.
 
     `data`: as it was given, with what it left open. `target`: the task's facts. `splits`: train, validation, test, with
-    a column for each field, `target`, `source` and `row`.
+    a column for each field, TARGET, SOURCE and ROW.
     """
 
     folder: Path
@@ -57,7 +57,7 @@ class Prepared:
 
     def targets(self, split: str) -> NDArray[Any]:
         """The split's targets as they are stored, [rows]."""
-        stored: NDArray[Any] = self.splits[split].data.column("target").to_numpy()  # `with_format` has but float32
+        stored: NDArray[Any] = self.splits[split].data.column(TARGET).to_numpy()  # `with_format` has but float32
         return stored
 
 

@@ -13,6 +13,7 @@ from boatyard.data.encode import Encoded
 from boatyard.data.prepare import Prepared
 from boatyard.evaluate.baseline import score_baseline
 from boatyard.evaluate.report import losing_sentence, write_report
+from boatyard.inputs.protocol import ROW, SOURCE
 from boatyard.model import open_network, predict
 from boatyard.storage.fingerprint import code_of, fingerprint
 from boatyard.storage.folders import replacing
@@ -96,7 +97,7 @@ def _evaluate(config: Config, prepared: Prepared, encoded: Encoded, trained: Tra
 def _shown_rows(config: Config, prepared: Prepared) -> ShownRows:
     show, split = inputs.training(config.data.input).show, prepared.splits[SPLIT]
     return ShownRows(
-        sources=[f"{source}:{row}" for source, row in zip(split["source"][:], split["row"][:], strict=True)],
+        sources=[f"{source}:{row}" for source, row in zip(split[SOURCE][:], split[ROW][:], strict=True)],
         texts=[show(row) for row in prepared.rows(SPLIT)],
     )
 

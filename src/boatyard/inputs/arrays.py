@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boatyard.inputs.protocol import Features, Feeds, InvalidInput, OpenInput, Parts, Problem, RowFormat
+from boatyard.inputs.protocol import TARGET, Features, Feeds, InvalidInput, OpenInput, Parts, Problem, RowFormat
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,7 +123,7 @@ class ArrayEncoder:
         """The graph's inputs as tensors, [rows, ...]."""
         import torch
 
-        names = items[0].keys() - {"cost", "target"}
+        names = items[0].keys() - {"cost", TARGET}
         return {name: torch.tensor([item[name] for item in items]) for name in sorted(names)}
 
 

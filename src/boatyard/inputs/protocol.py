@@ -137,6 +137,10 @@ class ServingInput(Protocol):
 
 # ---- training
 
+OWN = "boatyard."
+TARGET, SOURCE, ROW = (f"{OWN}{name}" for name in ("target", "source", "row"))
+"""A prepared row's columns besides its fields, whose names are anyone's."""
+
 
 class Problem(NamedTuple):
     """Why one row cannot be used; `message` goes on from its place, as in "train.csv:7 *is empty*"."""

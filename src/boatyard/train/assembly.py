@@ -12,7 +12,7 @@ from boatyard import inputs, tasks
 from boatyard.config.schema import Config
 from boatyard.data.encode import Encoded
 from boatyard.data.prepare import Prepared
-from boatyard.inputs.protocol import Encoder
+from boatyard.inputs.protocol import ROW, SOURCE, TARGET, Encoder
 from boatyard.model import Network, new_network
 from boatyard.tasks.protocol import TrainingTask
 from boatyard.train.arguments import training_arguments
@@ -60,7 +60,7 @@ class _Batches:
         self._tensor = tensor
 
     def __call__(self, items: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
-        batch = {**self._encoder.collate(items), "labels": self._tensor([item["target"] for item in items])}
+        batch = {**self._encoder.collate(items), "labels": self._tensor([item[TARGET] for item in items])}
         if POSITION in items[0]:
             batch[POSITION] = torch.as_tensor([item[POSITION] for item in items])
         return batch
@@ -74,7 +74,7 @@ def _validation_scores(task: TrainingTask, evaluated: EvalPrediction) -> dict[st
 
 def _describe_rows(prepared: Prepared, positions: Sequence[int]) -> str:
     rows = prepared.splits["train"].select(positions)
-    return ", ".join(f"{source}:{row}" for source, row in zip(rows["source"], rows["row"], strict=True))
+    return ", ".join(f"{source}:{row}" for source, row in zip(rows[SOURCE], rows[ROW], strict=True))
 
 
 class _ProgressBar(ProgressCallback):

@@ -21,6 +21,7 @@ from boatyard.config.processes import is_first_here, is_main, several
 from boatyard.config.schema import Config
 from boatyard.data.encode import Encoded
 from boatyard.data.prepare import Prepared
+from boatyard.inputs.protocol import TARGET
 from boatyard.model import Network, backbone_features, fit_network, save_network
 from boatyard.storage import open_storage
 from boatyard.storage.folders import replacing
@@ -181,7 +182,7 @@ def _checkpoint_to_resume(config: Config, checkpoints: Checkpoints) -> str | Non
 def _start_head(config: Config, network: Network, encoded: Encoded) -> None:
     """Set the head to what fits the features of the untrained backbone."""
     rows = encoded.splits["train"]
-    targets = tasks.training(config.data.task).tensor(rows["target"][:])
+    targets = tasks.training(config.data.task).tensor(rows[TARGET][:])
     network.head.start_at(backbone_features(config, network, encoded.folder, rows), targets)
 
 

@@ -8,14 +8,12 @@ from itertools import islice
 from typing import Any
 
 from boatyard.config.errors import UserError
-from boatyard.inputs.protocol import Source
+from boatyard.inputs.protocol import OWN, Source
 from boatyard.inputs.table.cells import KINDS, LONGEST, Kind, WrongCell, read_cell
 from boatyard.inputs.table.columns import LEAST_ROWS
 
 MOST_ROWS = 200_000
 """As many tell what a column is."""
-RESERVED = ("file", "inputs", "row", "source", "target", "why")
-"""Names of columns that a prepared table and its report have besides; and of the API's, where `inputs` is a list."""
 
 _MOSTLY = 0.9  # of the cells, at least, are what the column is; the others are errors
 _MOST_LEVELS = 10_000  # are counted
@@ -111,7 +109,7 @@ class _Cells:
         """Why nothing can be learnt from it, going on from its name; None where something can."""
         if not name:
             return "has no name"
-        if name in RESERVED:
+        if name.startswith(OWN):
             return "has a name that boatyard uses itself; rename it"
         values = self.like.total()
         if not values:

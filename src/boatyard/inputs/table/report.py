@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from boatyard.config.schema import Data
 from boatyard.evaluate.markdown import escape, shorten, table
-from boatyard.inputs.protocol import Problem, RowReport
+from boatyard.inputs.protocol import TARGET, Problem, RowReport
 from boatyard.inputs.table.cells import Kind
 from boatyard.inputs.table.facts import learn_columns
 from boatyard.inputs.table.rows import kinds_of
@@ -42,7 +42,7 @@ def report_rows(data: Data, found: Mapping[str, Any], rows: pa.Table, folder: Pa
     kinds = kinds_of(data)
     few = rows.take(np.unique(np.linspace(0, max(len(rows) - 1, 0), MOST_ROWS).astype(int))) if len(rows) else rows
     columns = {name: few.column(name).to_pylist() for name in kinds}
-    targets = few.column("target").to_numpy()
+    targets = few.column(TARGET).to_numpy()
     told = strengths(columns, kinds, targets)
     facts = {
         name: _facts(name, kind, columns[name], rows.column(name).null_count / max(len(rows), 1), told.get(name))

@@ -16,11 +16,11 @@ from boatyard.inputs.defaults import (  # noqa: F401 - for `training`
     request,
     unservable,
 )
-from boatyard.inputs.protocol import Problem, RowFormat, Source
+from boatyard.inputs.protocol import OWN, Problem, RowFormat, Source
 from boatyard.inputs.sources import open_tables
 from boatyard.inputs.table.cells import Kind, Value, WrongCell, read_cell
 from boatyard.inputs.table.columns import Row
-from boatyard.inputs.table.kinds import RESERVED, find_kinds
+from boatyard.inputs.table.kinds import find_kinds
 from boatyard.inputs.texts import normal_form
 
 SIZE_UNIT = "values"
@@ -49,7 +49,7 @@ def settle(data: Any, sources: Sequence[Source], others: Sequence[str]) -> tuple
     if unknown := sorted(drop - found.names):
         there_are = ", ".join(map(repr, sorted(found.names)))
         raise UserError(f"data.drop: there is no column {unknown[0]!r}; there are {there_are}")
-    if reserved := sorted(given.keys() & set(RESERVED)):
+    if reserved := [name for name in given if name.startswith(OWN)]:
         raise UserError(f"data.columns: {reserved[0]!r} is boatyard's own name; rename the column")
     if not found.kinds:
         reasons = "; ".join(f"{name!r} {reason}" for name, reason in found.left_out.items())

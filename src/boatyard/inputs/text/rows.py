@@ -10,14 +10,12 @@ import pyarrow as pa
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Data
 from boatyard.inputs import texts
-from boatyard.inputs.protocol import Problem, RowFormat, RowReport, Source
+from boatyard.inputs.protocol import OWN, Problem, RowFormat, RowReport, Source
 from boatyard.inputs.records import NOT_UTF_8
 from boatyard.inputs.sources import open_tables
 from boatyard.inputs.text.serving import MOST_CHARACTERS
 
 SIZE_UNIT = "words"
-# of a file's columns and an Arrow table's, and of the API, where `inputs` is a list of them
-RESERVED = ("file", "inputs", "label", "row", "source", "target", "why")
 
 
 def open_sources(data: Data, columns: Sequence[str], cache: Path) -> list[Source]:
@@ -45,7 +43,7 @@ def _fields(names: list[str]) -> list[str]:
     if len(names) == 1:
         return ["text"]
     for name in names:
-        if name in RESERVED:
+        if name.startswith(OWN):
             raise UserError(f"data.text_columns: {name!r} is boatyard's own name; rename the column")
     if names[0] == names[1]:
         raise UserError(f"data.text_columns: {names[0]!r} is given twice")
