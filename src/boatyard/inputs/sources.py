@@ -58,7 +58,7 @@ def open_tables(data: Data, columns: Sequence[str], cache: Path, keys: str, *, o
         if data.hub is None:
             raise UserError("data.path must be given: the file or folder that holds the rows")
         return _hub_sources(data.hub, table)
-    path = _on_this_disk(data.path, cache)
+    path = on_this_disk(data.path, cache, tuple(_READERS))
     if path.is_dir():
         files = [f for f in sorted(path.iterdir()) if f.suffix.lower() in _READERS and f.stem.lower() in SPLIT_NAMES]
         if not any(SPLIT_NAMES[f.stem.lower()] == "train" for f in files):
@@ -97,12 +97,13 @@ class _Table:
                 raise UserError(f"{name}: column {column!r} is missing; the file's columns are {shown} ({hint})")
 
 
-def _on_this_disk(path: str, cache: Path) -> Path:
+def on_this_disk(path: str, cache: Path, suffixes: tuple[str, ...]) -> Path:
+    """The file or folder, copied into the cache from a bucket, where files have one of these suffixes."""
     if not path.startswith("gs://"):
         return Path(path)
     root, _, name = path.rstrip("/").rpartition("/")
     storage, own = open_storage(root), cache / fingerprint(root)
-    if Path(name).suffix.lower() not in _READERS:
+    if not name.lower().endswith(suffixes):
         return storage.fetch(name, own)
     storage.download(name, own / name)
     return own / name
