@@ -202,6 +202,17 @@ class RowReport:
     warnings: Sequence[Problem] = ()
 
 
+@dataclass(frozen=True)
+class Relatives:
+    """Rows that are so alike that they stay on one side of a split, as only all of them together show.
+
+    `groups`: int64[rows], a number that relatives have in common. `exact`: whether none is missed.
+    """
+
+    groups: NDArray[np.int64]
+    exact: bool
+
+
 class Encoder(Protocol):
     """Turns rows into a network's inputs."""
 
@@ -308,6 +319,9 @@ class TrainingInput(Protocol):
 
     def group_key(self, row: Sequence[Any]) -> bytes:
         """Equal for rows that say the same, and so stay on one side of a split."""
+
+    def relatives(self, rows: pa.Table) -> Relatives | None:
+        """Of rows with a column for each field; None where `group_key` says all."""
 
     def size(self, row: Sequence[Any]) -> int:
         """How large the row is, in SIZE_UNIT."""

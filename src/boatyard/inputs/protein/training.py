@@ -9,6 +9,7 @@ __getattr__ = lazily(
         "row_format": "rows",
         "content_key": "rows",
         "group_key": "rows",
+        "relatives": "families",
         "size": "rows",
         "unservable": "rows",
         "show": "rows",

@@ -13,6 +13,7 @@ from boatyard.inputs.defaults import (  # noqa: F401 - for `training`
     content_key,
     group_key,
     limits,
+    relatives,
     request,
     unservable,
 )

@@ -1,0 +1,147 @@
+"""Which sequences resemble each other: families by single linkage at shared words of five residues.
+
+Two are linked where they share a tenth of the words of the one that has fewer. Up to MOST_EXACT sequences, all pairs
+that share a word are looked at. Beyond, only those that share two words of a sample of all words, the same one for
+every sequence (MinHash, Broder 1997, in its form for containment); each link is still exact, and a few are missed.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from scipy.sparse import coo_array, csr_array
+from scipy.sparse.csgraph import connected_components
+
+from boatyard.inputs.protein.sequences import OTHER, numbers
+from boatyard.inputs.protein.serving import SEQUENCE
+from boatyard.inputs.protocol import Relatives
+
+WORD = 5
+CONTAINMENT = 0.1
+MOST_EXACT = 20_000
+
+_LETTERS = OTHER - 1
+_READ_AT_ONCE = 10_000  # sequences
+_COMPARED_AT_ONCE = 100_000  # pairs
+_PRODUCTS_AT_ONCE = 20_000_000
+_MANY = 500  # members of a family that is compared with all others, but not within
+_SAMPLED, _ENOUGH_SAMPLED = 8, 2
+_SKETCHED, _SKETCHES = 32, 2
+
+Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
+
+
+def relatives(rows: pa.Table) -> Relatives:
+    """Families, numbered in the order of their first members."""
+    words = words_of(rows.column(SEQUENCE).to_pylist())
+    exact = words.shape[0] <= MOST_EXACT
+    return Relatives(families(words, exact=exact), exact)
+
+
+def words_of(sequences: Sequence[str]) -> csr_array:
+    """int8[sequences, words], 1 where a sequence has the word; words with a residue that is none of the twenty are left out."""
+    parts = [_words(sequences[at : at + _READ_AT_ONCE]) for at in range(0, len(sequences), _READ_AT_ONCE)]
+    sizes = np.concatenate([np.zeros(1, np.int64), *(sizes for sizes, _ in parts)])
+    words = np.concatenate([np.zeros(0, np.int32), *(words for _, words in parts)])
+    shape = (len(sequences), _LETTERS**WORD)
+    return csr_array((np.ones(len(words), np.int8), words, np.cumsum(sizes)), shape=shape)
+
+
+def families(words: csr_array, *, exact: bool) -> NDArray[np.int64]:
+    """Of each sequence, the number of its family."""
+    found = np.arange(words.shape[0])
+    for turn in range(_SKETCHES):  # joins most of large families, which need not be compared within then
+        found = _joined(found, words, _neighbours(_sample(words, _SKETCHED, turn)))
+    for pairs in _sharing(words if exact else _sample(words, _SAMPLED, 0), found, exact=exact):
+        found = _joined(found, words, pairs)
+    return found
+
+
+def _words(sequences: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """How many different words each has, and these, one sequence after another."""
+    letters = numbers("".join(sequences)).astype(np.int64) - 1
+    lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))
+    owner = np.repeat(np.arange(len(sequences)), lengths)
+    most = max(len(letters) - WORD + 1, 0)
+    number, whole = np.zeros(most, np.int64), owner[:most] == owner[WORD - 1 :]
+    for place in range(WORD):
+        letter = letters[place : place + most]
+        number = number * _LETTERS + letter
+        whole &= letter < _LETTERS
+    owned = _different(owner[:most][whole] * _LETTERS**WORD + number[whole])
+    owners = owned // _LETTERS**WORD
+    return np.bincount(owners, minlength=len(sequences)), (owned - owners * _LETTERS**WORD).astype(np.int32)
+
+
+def _different(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Each once, in order: `numpy.unique`, which takes five times as long."""
+    values.sort()
+    return values[np.concatenate([np.ones(min(len(values), 1), bool), np.diff(values) > 0])]
+
+
+def _sample(words: csr_array, one_of: int, turn: int) -> csr_array:
+    """Words whose hash says so, one of so many."""
+    mixed = (words.indices.astype(np.uint64) + np.uint64(1 + turn)) * np.uint64(0x9E3779B97F4A7C15)
+    kept = (mixed >> np.uint64(40)) % np.uint64(one_of) == turn
+    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(kept)])[words.indptr]
+    return csr_array((words.data[kept], words.indices[kept], starts), shape=words.shape)
+
+
+def _neighbours(sample: csr_array) -> Pairs:
+    """Of all sequences with a word, each and the next."""
+    columns = sample.tocsc()
+    rows = columns.indices.astype(np.int64)
+    same = np.diff(np.repeat(np.arange(sample.shape[1]), np.diff(columns.indptr))) == 0
+    pairs = _different(rows[:-1][same] * sample.shape[0] + rows[1:][same])
+    return np.divmod(pairs, sample.shape[0])
+
+
+def _sharing(sample: csr_array, found: NDArray[np.int64], *, exact: bool) -> Iterator[Pairs]:
+    """Pairs that share enough words, of two families; each family with many members at once, then all the others."""
+    rest = np.ones(len(found), bool)
+    members = np.bincount(found)
+    for family in np.flatnonzero(members > _MANY):
+        inside = found == family
+        rest &= ~inside
+        yield from _products(sample, np.flatnonzero(inside), np.flatnonzero(rest), exact=exact)
+    others = np.flatnonzero(rest)
+    yield from _products(sample, others, others, exact=exact)
+
+
+def _products(sample: csr_array, some: NDArray[np.int64], others: NDArray[np.int64], *, exact: bool) -> Iterator[Pairs]:
+    left, right = sample[some].astype(np.int32), sample[others].astype(np.int32)
+    sizes, of_others = np.diff(left.indptr), np.diff(right.indptr)
+    right = right.T.tocsr()
+    blocks = np.cumsum(left @ np.diff(right.indptr)) // _PRODUCTS_AT_ONCE
+    for block in np.split(np.arange(len(some)), np.flatnonzero(np.diff(blocks)) + 1):
+        shared = (left[block] @ right).tocoo()
+        first, second = block[shared.row], shared.col
+        enough = CONTAINMENT * np.minimum(sizes[first], of_others[second]) if exact else _ENOUGH_SAMPLED
+        linked = (shared.data >= enough) & (some[first] != others[second])
+        yield some[first[linked]], others[second[linked]]
+
+
+def _joined(found: NDArray[np.int64], words: csr_array, pairs: Pairs) -> NDArray[np.int64]:
+    """`found`, with the families joined of those pairs that are linked."""
+    apart = found[pairs[0]] != found[pairs[1]]
+    first, second = pairs[0][apart], pairs[1][apart]
+    sizes = np.diff(words.indptr)
+    for at in range(0, len(first), _COMPARED_AT_ONCE):
+        one, other = first[at : at + _COMPARED_AT_ONCE], second[at : at + _COMPARED_AT_ONCE]
+        apart = found[one] != found[other]
+        one, other = one[apart], other[apart]
+        shared: NDArray[Any] = words[one].multiply(words[other]).sum(axis=1)
+        linked = shared >= CONTAINMENT * np.minimum(sizes[one], sizes[other])
+        if linked.any():
+            found = _connected(found, found[one[linked]], found[other[linked]])
+    return found
+
+
+def _connected(found: NDArray[np.int64], first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
+    """`found`, with each of the `first` families joined to the `second` one."""
+    most = int(found.max()) + 1
+    links = coo_array((np.ones(len(first), bool), (first, second)), shape=(most, most))
+    joined: NDArray[np.int64] = connected_components(links, directed=False)[1][found].astype(np.int64)
+    return joined
