@@ -83,6 +83,10 @@ def parse_question(payload: object, model_input: OpenInput[Any, Any]) -> Questio
         return Question([payload], _parse_all([("", payload)], model_input), listed=False)
     if len(keys) > 1:
         raise unprocessable([Fault(detail='"inputs" must be the only key', pointer="#")])
+    return _parse_list(inputs, model_input)
+
+
+def _parse_list(inputs: object, model_input: OpenInput[Any, Any]) -> Question:
     if not isinstance(inputs, list) or not 1 <= len(inputs) <= MOST_INPUTS:
         sent = f"{len(inputs)} inputs" if isinstance(inputs, list) else "something else"
         detail = f'"inputs" must be a list of 1 to {MOST_INPUTS} inputs, not {sent}'
@@ -92,11 +96,13 @@ def parse_question(payload: object, model_input: OpenInput[Any, Any]) -> Questio
 
 
 def parse_raw(body: bytes, decode: Callable[[bytes], object], model_input: OpenInput[Any, Any]) -> Question:
-    """One input, which is the whole body. `decode` converts it to the form that the input parses."""
+    """The whole body, which is one input, or a list of them. `decode` converts it to the form that the input parses."""
     try:
         payload = decode(body)
     except InvalidInput as refused:
         raise unprocessable([fault(refused)]) from None
+    if isinstance(payload, list):
+        return _parse_list(payload, model_input)
     return Question([payload], _parse_all([("", payload)], model_input), listed=False)
 
 

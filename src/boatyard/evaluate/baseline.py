@@ -51,17 +51,40 @@ def score_baseline(config: Config, prepared: Prepared, split: str) -> Baseline:
         return _constant(config, prepared, split, why, perf_counter() - started)
 
 
+def score_by_chance(config: Config, prepared: Prepared, split: str) -> Scores | None:
+    """What the baseline reaches where rows are split by chance, which relatives are not kept from.
+
+    As many rows are learnt from and tested. None where it cannot be fitted.
+    """
+    parts = {part: (prepared.rows(part), prepared.targets(part)) for part in ("train", split)}
+    rows = [row for of_part, _ in parts.values() for row in of_part]
+    targets = np.concatenate([of_part for _, of_part in parts.values()])
+    order = np.random.default_rng(config.train.seed).permutation(len(rows))
+    learnt, tested = np.split(order, [len(parts["train"][0])])
+    try:
+        estimator, _ = _fit(config, prepared, [rows[row] for row in learnt], targets[learnt])
+    except Exception:  # as above, where it is said
+        return None
+    outputs = estimator.outputs([rows[row] for row in tested])
+    return tasks.training(config.data.task).score(outputs, targets[tested], prepared.target, config)
+
+
 def _fitted(config: Config, prepared: Prepared, split: str) -> Baseline:
     started = perf_counter()
-    task, simple = tasks.training(config.data.task), inputs.training(config.data.input).simple_features(prepared.data)
     rows, targets = prepared.rows("train"), prepared.targets("train")
+    estimator, fitted_on = _fit(config, prepared, rows, targets)
+    seconds = perf_counter() - started
+    used = "all" if fitted_on == len(rows) else f"a sample of {fitted_on:,} of"
+    description = f"{estimator.description}, fitted on {used} {len(rows):,} training rows"
+    return Baseline(estimator.name, description, fitted_on, seconds, _score(config, prepared, split, estimator))
+
+
+def _fit(config: Config, prepared: Prepared, rows: Sequence[Any], targets: NDArray[Any]) -> tuple[Estimator, int]:
+    """The estimator, and on how many of the rows it was fitted."""
+    task, simple = tasks.training(config.data.task), inputs.training(config.data.input).simple_features(prepared.data)
     chosen = _sample(task, simple, rows, targets, config.train.seed)
     sampled = [rows[row] for row in chosen]
-    estimator = task.fit_baseline(simple, sampled, targets[chosen], prepared.target, config.train.seed)
-    seconds = perf_counter() - started
-    used = "all" if len(chosen) == len(rows) else f"a sample of {len(chosen):,} of"
-    description = f"{estimator.description}, fitted on {used} {len(rows):,} training rows"
-    return Baseline(estimator.name, description, len(chosen), seconds, _score(config, prepared, split, estimator))
+    return task.fit_baseline(simple, sampled, targets[chosen], prepared.target, config.train.seed), len(chosen)
 
 
 def _sample(

@@ -11,7 +11,7 @@ from boatyard import inputs, tasks
 from boatyard.config.schema import Config
 from boatyard.data.encode import Encoded
 from boatyard.data.prepare import Prepared
-from boatyard.evaluate.baseline import score_baseline
+from boatyard.evaluate.baseline import score_baseline, score_by_chance
 from boatyard.evaluate.report import losing_sentence, write_report
 from boatyard.inputs.protocol import ROW, SOURCE
 from boatyard.model import open_network, predict
@@ -76,6 +76,7 @@ def _evaluate(config: Config, prepared: Prepared, encoded: Encoded, trained: Tra
     log.info("evaluate: %s %s %s; fitting the baseline", SPLIT, primary.title, primary.shown)
 
     baseline = score_baseline(config, prepared, SPLIT)
+    by_chance = score_by_chance(config, prepared, SPLIT) if prepared.related else None
     shown = _shown_rows(config, prepared)
     sections = task.report(scores, answers[SPLIT], targets, target, shown, config, folder)
     write_report(
@@ -84,6 +85,7 @@ def _evaluate(config: Config, prepared: Prepared, encoded: Encoded, trained: Tra
         split=SPLIT,
         scores=scores,
         baseline=baseline,
+        by_chance=by_chance,
         fitted=fitted,
         sections=sections,
     )

@@ -68,7 +68,7 @@ def group_key(row: Sequence[Any]) -> bytes:
     return content_key(row)
 
 
-def relatives(rows: pa.Table) -> None:  # noqa: ARG001 - every input's signature
+def relatives(rows: pa.Table) -> None:
     """None: `group_key` says all."""
 
 

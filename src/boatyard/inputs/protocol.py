@@ -127,7 +127,8 @@ class ServingInput(Protocol):
     FILES: Sequence[str]
     """What lies beside the graph in a bundle and is read to answer."""
     MEDIA_TYPES: Mapping[str, Callable[[bytes], object]]
-    """Besides JSON, what a request's body may be, and how it becomes what `parse` takes; raises InvalidInput."""
+    """Besides JSON, what a request's body may be, and how it becomes what `parse` takes, or a list where it may hold
+    several inputs; raises InvalidInput."""
     FILE_FORMATS: Mapping[str, Callable[[Iterable[bytes]], Iterator[Record]]]
     """Besides CSV, TSV and JSON Lines, what a job's file may be by media type, and its records read as it comes in."""
 

@@ -41,7 +41,7 @@ def relatives(rows: pa.Table) -> Relatives:
 
 
 def words_of(sequences: Sequence[str]) -> csr_array:
-    """int8[sequences, words], 1 where a sequence has the word; words with a residue that is none of the twenty are left out."""
+    """int8[sequences, words], 1 where a sequence has the word; only words of the twenty residues count."""
     parts = [_words(sequences[at : at + _READ_AT_ONCE]) for at in range(0, len(sequences), _READ_AT_ONCE)]
     sizes = np.concatenate([np.zeros(1, np.int64), *(sizes for sizes, _ in parts)])
     words = np.concatenate([np.zeros(0, np.int32), *(words for _, words in parts)])
@@ -78,7 +78,10 @@ def _words(sequences: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int3
 def _different(values: NDArray[np.int64]) -> NDArray[np.int64]:
     """Each once, in order: `numpy.unique`, which takes five times as long."""
     values.sort()
-    return values[np.concatenate([np.ones(min(len(values), 1), bool), np.diff(values) > 0])]
+    first = np.ones(len(values), bool)
+    first[1:] = values[1:] > values[:-1]
+    different: NDArray[np.int64] = values[first]
+    return different
 
 
 def _sample(words: csr_array, one_of: int, turn: int) -> csr_array:
@@ -95,7 +98,8 @@ def _neighbours(sample: csr_array) -> Pairs:
     rows = columns.indices.astype(np.int64)
     same = np.diff(np.repeat(np.arange(sample.shape[1]), np.diff(columns.indptr))) == 0
     pairs = _different(rows[:-1][same] * sample.shape[0] + rows[1:][same])
-    return np.divmod(pairs, sample.shape[0])
+    first = pairs // sample.shape[0]
+    return first, pairs - first * sample.shape[0]
 
 
 def _sharing(sample: csr_array, found: NDArray[np.int64], *, exact: bool) -> Iterator[Pairs]:

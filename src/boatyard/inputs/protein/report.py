@@ -1,16 +1,18 @@
-"""The data report's part on proteins: letters that are none of the twenty residues."""
+"""The data report's part on proteins: letters that are none of the twenty residues, and families."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from boatyard.config.schema import Data
 from boatyard.evaluate.markdown import table
+from boatyard.inputs.protein.families import CONTAINMENT, MOST_EXACT, WORD
 from boatyard.inputs.protein.sequences import unknown
 from boatyard.inputs.protein.serving import SEQUENCE
-from boatyard.inputs.protocol import RowReport
+from boatyard.inputs.protocol import Relatives, RowReport
 from boatyard.tasks.protocol import Section
 
 _MEANINGS = {
@@ -38,4 +40,23 @@ def report_rows(data: Data, found: Mapping[str, Any], rows: pa.Table, folder: Pa
     )
     shown = [(letter, _MEANINGS[letter], f"{counts[letter]:,}") for letter in sorted(counts)]
     parts = [said, *([table(("Letter", "Stands for", "Found"), shown, "llr")] if shown else [])]
-    return RowReport([Section("Residues", parts)], {"residues": total, "unknown_residues": counts})
+    families, facts = _families(found.get("relatives"))
+    return RowReport([Section("Residues", parts), *families], {"residues": total, "unknown_residues": counts, **facts})
+
+
+def _families(related: Relatives | None) -> tuple[list[Section], dict[str, Any]]:
+    if related is None:  # the rows were split by a column of their own
+        return [], {}
+    members = np.bincount(related.groups)
+    members = np.sort(members[members > 0])[::-1]
+    share = f"share {CONTAINMENT:.0%} of the {WORD}-mers of the one that has fewer"
+    alone = (members == 1).sum()
+    said = (
+        f"{len(members):,} families of {members.sum():,} sequences; the largest has {members[:1].sum():,}, {alone:,} have "
+        f"one. Two sequences that {share} are of one family, as are the relatives of each. A family stays on one "
+        "side of a split: by chance, near copies of test rows would be learnt, and every score would flatter. The "
+        "evaluation report has the baseline on both."
+    )
+    how = f"Of more than {MOST_EXACT:,} sequences, likely pairs alone are compared (MinHash): this is approximate."
+    facts = {"families": len(members), "largest_family": int(members[:1].sum()), "families_are_exact": related.exact}
+    return [Section("Families", [said] if related.exact else [said, how])], facts

@@ -35,7 +35,7 @@ _MOST_RECORDS = 1_000
 _ECHOED_CHARACTERS = 40
 
 
-def read_request(body: bytes) -> dict[str, Any]:
+def read_request(body: bytes) -> list[dict[str, Any]]:
     """Records of FASTA as JSON has them: a list, even of one. Raises InvalidInput."""
     sent: list[dict[str, Any]] = []
     try:
@@ -47,7 +47,7 @@ def read_request(body: bytes) -> dict[str, Any]:
             sent.append({name: record.fields[name] for name in (ID, SEQUENCE)})
     except Unreadable as why:
         raise InvalidInput(f"the body {why}") from None
-    return {"inputs": sent}
+    return sent
 
 
 MEDIA_TYPES: Mapping[str, Callable[[bytes], object]] = {MEDIA_TYPE: read_request}
