@@ -33,6 +33,8 @@ class Prediction:
     truncated: bool
     measured: dict[str, Any]
     """By column, what the input measures of each row."""
+    name: str | None = None
+    """What its client calls the row, where it does."""
 
 
 class Explaining(BaseModel):
@@ -96,8 +98,8 @@ class Predictor:
             part = slice(len(answers), len(answers) + len(list(neighbours)))
             answers += self._decode({name: array[part] for name, array in outputs.items()}, chosen)
         return [
-            Prediction(answer, row.truncated, self.input.measure(row))
-            for answer, row in zip(answers, encoded, strict=True)
+            Prediction(answer, each.truncated, self.input.measure(each), self.input.name(row))
+            for answer, each, row in zip(answers, encoded, rows, strict=True)
         ]
 
     def _decode(self, outputs: Outputs, options: BaseModel) -> list[Answer]:

@@ -88,8 +88,8 @@ def deal_out(
 ) -> None:
     """Split what the source left together; rows of the earlier version and their relatives stay where these were.
 
-    Groups go by a hash, each to the split that lacks most rows of its heading: the largest first would leave all that is
-    rare to the tests.
+    Groups go by a hash, each to the split that lacks most rows of its heading: with the largest first, all that is
+    rare would be tested and never learnt.
     """
     provided = set(np.unique(ledger.split).tolist())
     shares = {s: share for s, share in ((VALIDATION, validation_share), (TEST, test_share)) if s not in provided}

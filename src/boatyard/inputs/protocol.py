@@ -111,6 +111,9 @@ class OpenInput(Protocol[RowT, EncodedT]):
     def collate(self, encoded: Sequence[EncodedT]) -> Feeds:
         """One batch."""
 
+    def name(self, row: RowT) -> str | None:
+        """What its client calls the row, which the answer repeats; None where it has no name."""
+
     def measure(self, encoded: EncodedT) -> dict[str, Any]:
         """A value for each of the `measured`."""
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from anyio import to_thread
 
-from boatyard.api.answers import answers
+from boatyard.api.answers import answers, named
 from boatyard.api.batching import MOST_TOGETHER, UNANSWERABLE, Batcher, QueueFull, Unanswerable
 from boatyard.api.ids import row_id
 from boatyard.api.jobs import leases, store
@@ -201,7 +201,7 @@ def _parse(predictor: Predictor, row: InputRow) -> _Parsed:
 
 def _result_line(row: int, id_: str, prediction: Prediction) -> dict[str, Any]:
     """Depends only on the row and the model, so every server writes the same line."""
-    return {"row": row, "id": id_, **prediction.answer, "truncated": prediction.truncated}
+    return {"row": row, "id": id_, **named(prediction), **prediction.answer, "truncated": prediction.truncated}
 
 
 def _log(sentence: str, why: Exception) -> None:

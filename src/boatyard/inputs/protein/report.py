@@ -50,13 +50,13 @@ def _families(related: Relatives | None) -> tuple[list[Section], dict[str, Any]]
     members = np.bincount(related.groups)
     members = np.sort(members[members > 0])[::-1]
     share = f"share {CONTAINMENT:.0%} of the {WORD}-mers of the one that has fewer"
-    alone = (members == 1).sum()
+    alone, largest = int((members == 1).sum()), int(members[:1].sum())
     said = (
-        f"{len(members):,} families of {members.sum():,} sequences; the largest has {members[:1].sum():,}, {alone:,} have "
-        f"one. Two sequences that {share} are of one family, as are the relatives of each. A family stays on one "
-        "side of a split: by chance, near copies of test rows would be learnt, and every score would flatter. The "
-        "evaluation report has the baseline on both."
+        f"{members.sum():,} sequences of {len(members):,} families; {alone:,} have one, the largest {largest:,}. "
+        f"Two sequences that {share} are of one family, as are the relatives of each. A family stays on one side of a "
+        "split: by chance, near copies of test rows would be learnt, and every score would flatter. The evaluation "
+        "report has the baseline on both."
     )
     how = f"Of more than {MOST_EXACT:,} sequences, likely pairs alone are compared (MinHash): this is approximate."
-    facts = {"families": len(members), "largest_family": int(members[:1].sum()), "families_are_exact": related.exact}
+    facts = {"families": len(members), "largest_family": largest, "families_are_exact": related.exact}
     return [Section("Families", [said] if related.exact else [said, how])], facts

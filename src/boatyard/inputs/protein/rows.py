@@ -18,7 +18,7 @@ _SHOWN_RESIDUES = 60
 
 def row_format(data: Any) -> RowFormat:
     """A sequence and an id; where a table has no column of ids, they are empty."""
-    sequences, ids = columns(data)
+    sequences, ids = column_names(data)
 
     def read(cells: Mapping[str, Any]) -> Row | Problem:
         id_ = cells.get(ids)
@@ -41,7 +41,7 @@ def row_format(data: Any) -> RowFormat:
     return RowFormat({SEQUENCE: pa.string(), ID: pa.string()}, read, [sequences, ids], stored)
 
 
-def columns(data: Any) -> tuple[str, str]:
+def column_names(data: Any) -> tuple[str, str]:
     """Those of sequences and of ids."""
     return normal_form(data.sequence_column), normal_form(data.id_column)
 

@@ -130,6 +130,10 @@ class ProteinInput:
             line[: row.cost] = row.residues
         return {"residues": batch}
 
+    def name(self, row: Row) -> str | None:
+        """Its id."""
+        return row[1] or None
+
     def measure(self, encoded: EncodedProtein) -> dict[str, Any]:
         """`length`, in residues that are read."""
         return {"length": encoded.cost}

@@ -10,7 +10,7 @@ from typing import Any
 from boatyard.config.errors import UserError
 from boatyard.inputs.lines import Unreadable
 from boatyard.inputs.protein.fasta import SUFFIXES, named, read_fasta
-from boatyard.inputs.protein.rows import columns
+from boatyard.inputs.protein.rows import column_names
 from boatyard.inputs.protocol import Source, SourceRow
 from boatyard.inputs.records import Record
 from boatyard.inputs.sources import SPLIT_NAMES, on_this_disk, open_tables
@@ -23,11 +23,11 @@ _KEYS = "data.sequence_column and data.target"
 Label = Callable[[Record], str | None]
 
 
-def open_sources(data: Any, wanted: Sequence[str], cache: Path) -> list[Source]:
+def open_sources(data: Any, columns: Sequence[str], cache: Path) -> list[Source]:
     """FASTA by its suffix: a file, a folder with one for each split, or one for each label; all else is a table."""
-    sources = _fasta_sources(data, wanted, cache) if data.path is not None else []
+    sources = _fasta_sources(data, columns, cache) if data.path is not None else []
     if not sources:
-        required = [name for name in wanted if name != normal_form(data.id_column)]
+        required = [name for name in columns if name != normal_form(data.id_column)]
         sources = open_tables(data, required, cache, _KEYS, others=True)
     if data.binary:
         sources = [_binary(source, data) for source in sources]
@@ -44,7 +44,7 @@ def _fasta_sources(data: Any, wanted: Sequence[str], cache: Path) -> list[Source
         files = {}
     if not files:
         return []
-    sequences, ids = columns(data)
+    sequences, ids = column_names(data)
     target = normal_form(data.target)
     for column in wanted:
         if column not in (sequences, ids, target):
