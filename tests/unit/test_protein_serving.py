@@ -21,8 +21,8 @@ DECODE = MEDIA_TYPES["text/x-fasta"]
 def test_a_request_is_a_sequence_and_may_have_an_id_by_which_its_answer_goes() -> None:
     row = PROTEINS.parse({"sequence": "mkv law*", "id": "a"})
     assert row == ("MKVLAW", "a")
-    assert PROTEINS.name(row) == "a"
-    assert PROTEINS.name(PROTEINS.parse({"sequence": "MKV"})) is None
+    assert PROTEINS.name_of(row) == "a"
+    assert PROTEINS.name_of(PROTEINS.parse({"sequence": "MKV"})) is None
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ class Predictor:
             part = slice(len(answers), len(answers) + len(list(neighbours)))
             answers += self._decode({name: array[part] for name, array in outputs.items()}, chosen)
         return [
-            Prediction(answer, each.truncated, self.input.measure(each), self.input.name(row))
+            Prediction(answer, each.truncated, self.input.measure(each), self.input.name_of(row))
             for answer, each, row in zip(answers, encoded, rows, strict=True)
         ]
 

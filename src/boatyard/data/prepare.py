@@ -20,8 +20,15 @@ from boatyard.config.schema import Config, Data
 from boatyard.data.arrow import open_set_aside, set_aside_unusable, write_splits
 from boatyard.data.ledger import TRAIN, Findings, Ledger
 from boatyard.data.reading import Reading
-from boatyard.data.relatives import SPLITS as KEPT_SPLITS
-from boatyard.data.relatives import Groups, deal_out, find_bridges, keep_splits, read_earlier, warn_of_relatives
+from boatyard.data.relatives import (
+    KEPT_SPLITS,
+    Groups,
+    deal_out,
+    find_bridges,
+    keep_splits,
+    read_earlier,
+    warn_of_relatives,
+)
 from boatyard.data.report import write_data_report
 from boatyard.data.sources import open_sources, other_columns
 from boatyard.data.summary import DataSummary, Issue

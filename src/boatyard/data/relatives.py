@@ -1,7 +1,7 @@
 """Splits that keep relatives together: rows that resemble each other, as their input tells of all of them at once.
 
 Each heading of the report, such as a label, is dealt out by its share, one group of relatives after another. Which
-split a row went to is kept in SPLITS, by which a later version leaves it there (`data.earlier_splits`).
+split a row went to is kept in KEPT_SPLITS, by which a later version leaves it there (`data.earlier_splits`).
 """
 
 import csv
@@ -16,10 +16,10 @@ from scipy.sparse.csgraph import connected_components
 
 from boatyard.config.errors import UserError
 from boatyard.data.ledger import TEST, TRAIN, VALIDATION, Findings, Ledger, content_hash
-from boatyard.inputs.sources import SPLITS as NAMES
+from boatyard.inputs.sources import SPLITS
 from boatyard.tasks.protocol import Targets
 
-SPLITS = "splits.csv"
+KEPT_SPLITS = "splits.csv"
 _COLUMNS = ("content", "group", "split")
 
 Groups = NDArray[np.int64]
@@ -40,11 +40,11 @@ def read_earlier(path: str | None) -> Earlier:
             header, *rows = csv.reader(file)
         if tuple(header) != _COLUMNS:
             raise ValueError
-        return {int(content, 16): (int(group), NAMES.index(split)) for content, group, split in rows}
+        return {int(content, 16): (int(group), SPLITS.index(split)) for content, group, split in rows}
     except OSError as wrong:
         raise UserError(f"data.earlier_splits={path}: cannot be read ({wrong.strerror})") from None
     except ValueError:  # UnicodeDecodeError included
-        raise UserError(f"data.earlier_splits={path}: is not the {SPLITS} of a data report") from None
+        raise UserError(f"data.earlier_splits={path}: is not the {KEPT_SPLITS} of a data report") from None
 
 
 def keep_splits(path: Path, ledger: Ledger, groups: Groups, usable: NDArray[np.bool_]) -> None:
@@ -54,33 +54,43 @@ def keep_splits(path: Path, ledger: Ledger, groups: Groups, usable: NDArray[np.b
         writer.writerow(_COLUMNS)
         rows = np.flatnonzero(usable)
         places = zip(ledger.exact[rows].tolist(), groups[rows].tolist(), ledger.split[rows].tolist(), strict=True)
-        writer.writerows((f"{content:016x}", group, NAMES[split]) for content, group, split in places)
+        writer.writerows((f"{content:016x}", group, SPLITS[split]) for content, group, split in places)
 
 
 def find_bridges(
     ledger: Ledger, groups: Groups, earlier: Earlier, relate: Relate, findings: Findings
 ) -> tuple[Groups, dict[int, str]]:
-    """New rows with relatives in two splits of the earlier version; they are set aside.
+    """New rows with relatives in two splits of the earlier version, or in another than their own; they are set aside.
 
     Returns the groups without them, in which rows that were relatives before are so still, and the reasons.
     """
+    if not earlier:
+        return groups, {}
     before, splits = _places(ledger, earlier)
+    old = splits >= 0
+    splits = np.where(old, splits, ledger.split)
     groups = _merged(groups, before)
     bridges: dict[int, str] = {}
     for group in _on_two_sides(groups, splits):
         rows = np.flatnonzero(groups == group)
-        kept = rows[splits[rows] >= 0]
-        for row in rows[splits[rows] < 0].tolist():
+        kept = rows[old[rows]]
+        for row in rows[~old[rows]].tolist():
             more = np.append(kept, row)
             related = _merged(relate(more), before[more])
-            sides = np.unique(splits[more][(related == related[-1]) & (splits[more] >= 0)])
+            sides = {*splits[more][related == related[-1]].tolist()} - {-1}
             if len(sides) < 2:
                 kept = more
                 continue
-            bridges[row] = f"resembles rows of {' and of '.join(NAMES[side] for side in sides)}, and would join them"
+            bridges[row] = _why(sides, int(splits[row]))
             findings.add(ledger.issue(row, "warning", "bridge", None, f"{bridges[row]}: it is set aside"))
         groups[kept] = groups.max() + 1 + _merged(relate(kept), before[kept])
     return groups, bridges
+
+
+def _why(sides: set[int], own: int) -> str:
+    others = " and of ".join(SPLITS[side] for side in sorted(sides - {own}))
+    then = "and would join them" if own < 0 else f"and is one of {SPLITS[own]}"
+    return f"resembles rows of {others}, {then}"
 
 
 def deal_out(
@@ -123,7 +133,9 @@ def warn_of_relatives(ledger: Ledger, groups: Groups, findings: Findings, usable
         rows = np.flatnonzero(usable & (ledger.split == split))
         alike = rows[learnt[groups[rows]]]
         if len(alike):
-            said = f"{len(alike):,} of {len(rows):,} rows of {NAMES[split]} resemble training rows: scores will flatter"
+            said = (
+                f"{len(alike):,} of {len(rows):,} rows of {SPLITS[split]} resemble training rows: scores will flatter"
+            )
             findings.add(ledger.issue(alike[0], "warning", "relatives", None, said))
 
 

@@ -51,7 +51,7 @@ class ArrayInput:
         """[rows, ...] each."""
         return {name: np.stack([row.arrays[name] for row in encoded]) for name in encoded[0].arrays}
 
-    def name(self, row: Any) -> None:
+    def name_of(self, row: Any) -> None:
         """None."""
 
     def measure(self, encoded: EncodedArrays) -> dict[str, Any]:

@@ -111,7 +111,7 @@ class OpenInput(Protocol[RowT, EncodedT]):
     def collate(self, encoded: Sequence[EncodedT]) -> Feeds:
         """One batch."""
 
-    def name(self, row: RowT) -> str | None:
+    def name_of(self, row: RowT) -> str | None:
         """What its client calls the row, which the answer repeats; None where it has no name."""
 
     def measure(self, encoded: EncodedT) -> dict[str, Any]:

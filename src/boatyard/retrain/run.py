@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import shutil
 import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from boatyard.config.console import terminal
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
 from boatyard.data.prepare import Prepared, prepare
+from boatyard.data.relatives import KEPT_SPLITS
 from boatyard.data.stored import as_stored, write_rows
 from boatyard.evaluate.run import SPLIT
 from boatyard.evaluate.served import losses_on, mismatch, truths_of
@@ -131,6 +133,8 @@ def _write_version(config: Config, storage: Storage, prepared: Prepared, feedbac
             judged = list(zip(prepared.rows(split), truths_of(config, prepared, split), strict=True))
             write(folder / f"{split}.jsonl", judged + (feedback.train if split == "train" else []))
         write(folder / _HELD_OUT, feedback.held_out)
+        if prepared.related:  # so that what resembles a test row is not learnt
+            shutil.copy(prepared.folder / "report" / KEPT_SPLITS, folder)
         digest = hashlib.sha256()
         for file in sorted(folder.iterdir()):
             digest.update(file.read_bytes())
@@ -152,9 +156,12 @@ def _write_version(config: Config, storage: Storage, prepared: Prepared, feedbac
 def _on_version(config: Config, prepared: Prepared, folder: Path) -> Config:
     """The same, on the rows of the version; nothing is promoted yet."""
     reference = str(folder / _HELD_OUT)  # recent requests that were not learned from
+    data = as_stored(prepared.data, str(folder))
+    if prepared.related:
+        data = data.model_copy(update={"earlier_splits": str(folder / KEPT_SPLITS)})
     return config.model_copy(
         update={
-            "data": as_stored(prepared.data, str(folder)),
+            "data": data,
             "export": config.export.model_copy(update={"reference": reference}),
             "publish": config.publish.model_copy(update={"alias": None}),
         }

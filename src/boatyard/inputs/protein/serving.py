@@ -130,7 +130,7 @@ class ProteinInput:
             line[: row.cost] = row.residues
         return {"residues": batch}
 
-    def name(self, row: Row) -> str | None:
+    def name_of(self, row: Row) -> str | None:
         """Its id."""
         return row[1] or None
 

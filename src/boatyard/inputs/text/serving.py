@@ -164,7 +164,7 @@ class TextInput:
             type_ids[index, : row.cost] = row.type_ids
         return {"input_ids": ids, "attention_mask": mask, "token_type_ids": type_ids}
 
-    def name(self, row: Row) -> None:
+    def name_of(self, row: Row) -> None:
         """None."""
 
     def measure(self, encoded: EncodedText) -> dict[str, Any]:
