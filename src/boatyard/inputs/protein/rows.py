@@ -10,7 +10,8 @@ from boatyard.inputs.protein.fasta import named
 from boatyard.inputs.protein.sequences import WrongSequence, read_sequence
 from boatyard.inputs.protein.serving import ID, SEQUENCE, Row
 from boatyard.inputs.protocol import Problem, RowFormat
-from boatyard.inputs.texts import normal_form
+from boatyard.inputs.records import NOT_UTF_8
+from boatyard.inputs.texts import is_encodable, normal_form
 
 SIZE_UNIT = "residues"
 _SHOWN_RESIDUES = 60
@@ -23,6 +24,8 @@ def row_format(data: Any) -> RowFormat:
     def read(cells: Mapping[str, Any]) -> Row | Problem:
         id_ = cells.get(ids)
         id_ = "" if id_ is None else str(id_)
+        if not is_encodable(id_):
+            return Problem("bad_bytes", ids, f"holds bytes that are {NOT_UTF_8}")
         written = cells.get(sequences)
         if written is None:
             return Problem("missing_column", sequences, "has no value; every row needs one")
