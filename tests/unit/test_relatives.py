@@ -102,3 +102,14 @@ def test_a_new_row_of_a_given_split_must_not_resemble_what_another_has() -> None
     earlier = {1: (0, TEST), 10: (1, TRAIN)}
     rows = [(1, "a", TEST), (2, "a", TRAIN), (10, "a", TRAIN), (11, "a", TRAIN)]
     assert bridges(rows, earlier)[1] == {1: "resembles rows of test, and is one of train"}
+
+
+def test_rows_of_two_sides_that_turn_out_to_be_relatives_stay_where_they_were() -> None:
+    ledger, labels = read([(1, "a", -1), (2, "a", -1), (50, "a", -1)])
+    earlier = {1: (0, TRAIN), 2: (1, TEST), 50: (2, VALIDATION)}
+    groups, found = find_bridges(
+        ledger, chains(ledger.exact), earlier, lambda some: chains(ledger.exact[some]), Findings()
+    )
+    deal_out(ledger, labels, groups, earlier, 0.1, 0.2)
+    assert ledger.split.tolist() == [TRAIN, TEST, VALIDATION]
+    assert not found

@@ -71,19 +71,28 @@ def find_bridges(
     splits = np.where(old, splits, ledger.split)
     groups = _merged(groups, before)
     bridges: dict[int, str] = {}
+
+    def among(rows: NDArray[np.int64]) -> Groups:
+        return _merged(relate(rows), before[rows])
+
+    def with_more(kept: NDArray[np.int64], new: NDArray[np.int64]) -> NDArray[np.int64]:
+        """`kept`, and of the new rows, one after another, those that join no two sides of these; most at once."""
+        rows = np.append(kept, new)
+        related = among(rows)
+        if not len(new) or not np.isin(related[len(kept) :], _on_two_sides(related, splits[rows])).any():
+            return rows
+        if len(new) == 1:
+            row = int(new[0])
+            bridges[row] = _why({*splits[rows][related == related[-1]].tolist()} - {-1}, int(splits[row]))
+            findings.add(ledger.issue(row, "warning", "bridge", None, f"{bridges[row]}: it is set aside"))
+            return kept
+        half = len(new) // 2
+        return with_more(with_more(kept, new[:half]), new[half:])
+
     for group in _on_two_sides(groups, splits):
         rows = np.flatnonzero(groups == group)
-        kept = rows[old[rows]]
-        for row in rows[~old[rows]].tolist():
-            more = np.append(kept, row)
-            related = _merged(relate(more), before[more])
-            sides = {*splits[more][related == related[-1]].tolist()} - {-1}
-            if len(sides) < 2:
-                kept = more
-                continue
-            bridges[row] = _why(sides, int(splits[row]))
-            findings.add(ledger.issue(row, "warning", "bridge", None, f"{bridges[row]}: it is set aside"))
-        groups[kept] = groups.max() + 1 + _merged(relate(kept), before[kept])
+        kept = with_more(rows[old[rows]], rows[~old[rows]])
+        groups[kept] = groups.max() + 1 + among(kept)
     return groups, bridges
 
 
@@ -112,7 +121,7 @@ def deal_out(
     for rows in _members(groups, ledger.split == TRAIN):
         heading = Counter(map(targets.group, rows.tolist())).most_common(1)[0][0]
         if (split := int(before[rows].max())) >= 0:
-            ledger.split[rows] = split
+            ledger.split[rows] = np.where(before[rows] >= 0, before[rows], split)
             placed[heading][split] += len(rows)
         else:
             waiting[heading].append(rows)
