@@ -28,7 +28,7 @@ _COMPARED_AT_ONCE = 100_000  # pairs
 _PRODUCTS_AT_ONCE = 20_000_000
 _MANY = 500  # members of a family that is compared with all others, but not within
 _SAMPLED, _ENOUGH_SAMPLED = 8, 2
-_SKETCHED, _SKETCHES = 32, 2
+_SKETCHED, _SKETCHES = 4, 2  # of the sample
 
 Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
 
@@ -52,9 +52,10 @@ def words_of(sequences: Sequence[str]) -> csr_array:
 def families(words: csr_array, *, exact: bool) -> NDArray[np.int64]:
     """Of each sequence, the number of its family."""
     found = np.arange(words.shape[0])
-    for turn in range(_SKETCHES):  # joins most of large families, which need not be compared within then
-        found = _joined(found, words, _neighbours(_sample(words, _SKETCHED, turn)))
-    for pairs in _sharing(words if exact else _sample(words, _SAMPLED, 0), found, exact=exact):
+    sample = _sample(words, _SAMPLED)
+    for turn in range(1, _SKETCHES + 1):  # joins most of large families, which need not be compared within then
+        found = _joined(found, words, _likely(sample, _neighbours(_sample(sample, _SKETCHED, turn))))
+    for pairs in _sharing(words if exact else sample, found, exact=exact):
         found = _joined(found, words, pairs)
     return found
 
@@ -84,10 +85,10 @@ def _different(values: NDArray[np.int64]) -> NDArray[np.int64]:
     return different
 
 
-def _sample(words: csr_array, one_of: int, turn: int) -> csr_array:
-    """Words whose hash says so, one of so many."""
-    mixed = (words.indices.astype(np.uint64) + np.uint64(1 + turn)) * np.uint64(0x9E3779B97F4A7C15)
-    kept = (mixed >> np.uint64(40)) % np.uint64(one_of) == turn
+def _sample(words: csr_array, one_of: int, turn: int = 0) -> csr_array:
+    """Words whose hash says so, one of so many; those of each turn are others."""
+    mixed = (words.indices.astype(np.uint64) + np.uint64(turn << 32)) * np.uint64(0x9E3779B97F4A7C15)
+    kept = (mixed >> np.uint64(40)) % np.uint64(one_of) == 0
     starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(kept)])[words.indptr]
     return csr_array((words.data[kept], words.indices[kept], starts), shape=words.shape)
 
@@ -100,6 +101,15 @@ def _neighbours(sample: csr_array) -> Pairs:
     pairs = _different(rows[:-1][same] * sample.shape[0] + rows[1:][same])
     first = pairs // sample.shape[0]
     return first, pairs - first * sample.shape[0]
+
+
+def _likely(sample: csr_array, pairs: Pairs) -> Pairs:
+    """Those that share enough of the sample: most of the others share a word by chance."""
+    starts = range(0, len(pairs[0]), _COMPARED_AT_ONCE)
+    parts = [tuple(side[at : at + _COMPARED_AT_ONCE] for side in pairs) for at in starts]
+    shared = [sample[one].multiply(sample[other]).sum(axis=1) for one, other in parts]
+    enough = np.concatenate([np.zeros(0), *shared]) >= _ENOUGH_SAMPLED
+    return pairs[0][enough], pairs[1][enough]
 
 
 def _sharing(sample: csr_array, found: NDArray[np.int64], *, exact: bool) -> Iterator[Pairs]:
