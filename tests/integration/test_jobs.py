@@ -262,7 +262,6 @@ def test_a_job_keeps_the_version_that_it_was_submitted_to(
         (b"body\ncard\n", "no column 'text'"),
         (b"body\n", "no column 'text'"),
         (b'body\n"card\nlost\n', "no column 'text'"),
-        (b"id;text\n1;card\n", "separated by semicolons"),
         (b"text,text\ncard,fee\n", "names column 'text' twice"),
     ],
 )

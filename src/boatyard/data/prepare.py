@@ -141,7 +141,8 @@ def _check(data: Data, reading: Reading) -> _Checked:
     """Split the rows and compare them with each other."""
     ledger, targets, findings = reading.ledger, reading.targets, reading.findings
     assign_splits(ledger, data.validation_share, data.test_share, by_date=data.split_by_date is not None)
-    unusable = check_quotes(ledger, targets, findings, reading.embedded) | compare_rows(ledger, targets, findings)
+    unusable = check_quotes(ledger, targets, findings, reading.embedded)
+    unusable |= compare_rows(ledger, targets, findings, reading.input.REPEATS)
     unusable |= targets.check(ledger, findings, _without(ledger, unusable))
     usable = _without(ledger, unusable)
     target = targets.facts(ledger, usable)
@@ -162,6 +163,7 @@ def _report_rows(data: Data, found: Mapping[str, Any], reading: Reading, folder:
     with pa.memory_map(str(folder / "train.arrow")) as file:
         report = reading.input.report_rows(data, found, pa.ipc.open_stream(file).read_all(), draft)
     for kind, column, message in report.warnings:
+        log.warning("data: %s%s", f"column {column!r} " if column else "", message)
         reading.findings.add(Issue("warning", kind, message, reading.sources[0], 1, column))
     return report
 

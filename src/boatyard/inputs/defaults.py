@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from boatyard.inputs.protocol import Feeds, RowReport, Source
 from boatyard.inputs.sources import open_tables
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COST_UNIT",
+    "REPEATS",
     "SIZE_UNIT",
     "backbone_shape",
     "content_key",
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 COST_UNIT = "rows"
+REPEATS: Literal["error", "warning"] = "error"
 SIZE_UNIT = "bytes"
 
 

@@ -278,6 +278,9 @@ class TrainingInput(Protocol):
     """What `size` counts, in the plural, for the data report."""
     COST_UNIT: str
     """What an encoder's `cost` counts, in the plural, for the profile of a training step."""
+    REPEATS: Literal["error", "warning"]
+    """What rows of one content are. A warning where rows can be alike and not be the same, as two customers can who
+    agree in each column: all are kept, on one side of a split, whatever their targets."""
     quantize_graph: Callable[[Path, Path, Iterable[Feeds]], None] | None
     """Reads the graph in fp32 and writes it in int8, by some hundred training rows in batches; a row's answer must not
     depend on the rest of its batch. None: whatever `export.precision`, the graph is served in fp32."""

@@ -1,6 +1,6 @@
 """The data report's part on a table: what each column is, how it goes with the target, and what was left out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
@@ -56,7 +56,7 @@ def report_rows(data: Data, found: Mapping[str, Any], rows: pa.Table, folder: Pa
         columns_png(folder / "columns.png", {name: columns[name] for name in strongest}, kinds, targets)
         sections[0] = Section(sections[0].heading, [*sections[0].parts, "![Columns against the target](columns.png)"])
     in_numbers = {"columns": {name: asdict(each) for name, each in facts.items()}, **found}
-    return RowReport(sections, in_numbers, _warnings(told, targets))
+    return RowReport(sections, in_numbers, list(_warnings(found["doubts"], told, targets)))
 
 
 def _facts(name: str, kind: Kind, values: Sequence[Any], missing_share: float, strength: float | None) -> _Facts:
@@ -132,11 +132,12 @@ def _alike(columns: Mapping[str, Sequence[Any]], kinds: Mapping[str, Kind]) -> l
     )
 
 
-def _warnings(told: Mapping[str, float], targets: np.ndarray[Any, Any]) -> list[Problem]:
-    return [
-        Problem("leak", name, f"tells the target nearly exactly ({told[name]:.3f} of 1): is it known beforehand?")
-        for name in giving_away(told, targets)
-    ]
+def _warnings(doubts: Mapping[str, str], told: Mapping[str, float], targets: np.ndarray[Any, Any]) -> Iterator[Problem]:
+    for name, doubt in doubts.items():
+        yield Problem("doubt", name, doubt)
+    for name in giving_away(told, targets):
+        message = f"tells the target nearly exactly ({told[name]:.3f} of 1): is it known beforehand?"
+        yield Problem("leak", name, message)
 
 
 def _shown(value: Any) -> str:

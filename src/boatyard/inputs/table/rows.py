@@ -23,6 +23,7 @@ from boatyard.inputs.table.columns import Row
 from boatyard.inputs.table.kinds import find_kinds
 from boatyard.inputs.texts import normal_form
 
+REPEATS = "warning"
 SIZE_UNIT = "values"
 
 _ARROW: Mapping[Kind, Callable[[], pa.DataType]] = {
@@ -55,6 +56,7 @@ def settle(data: Any, sources: Sequence[Source], others: Sequence[str]) -> tuple
         reasons = "; ".join(f"{name!r} {reason}" for name, reason in found.left_out.items())
         raise UserError(f"{sources[0].name}: no column is left to learn from{f': {reasons}' if reasons else ''}")
     facts = {
+        "doubts": {name: found.doubts[name] for name in found.doubts.keys() - drop},
         "left_out": found.left_out | dict.fromkeys(sorted(drop), "is in data.drop"),
         "missing": {name: dict(found.missing[name]) for name in found.kinds if found.missing[name]},
     }

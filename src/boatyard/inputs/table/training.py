@@ -7,6 +7,7 @@ __getattr__ = lazily(
     {
         "SIZE_UNIT": "rows",
         "COST_UNIT": "rows",
+        "REPEATS": "rows",
         "open_sources": "rows",
         "settle": "rows",
         "row_format": "rows",

@@ -15,6 +15,7 @@ from boatyard.inputs.records import NOT_UTF_8
 from boatyard.inputs.sources import open_tables
 from boatyard.inputs.text.serving import MOST_CHARACTERS
 
+REPEATS = "error"
 SIZE_UNIT = "words"
 
 

@@ -19,6 +19,7 @@ __getattr__ = lazily(
         "request_schema": "encoder",
         "limits": "serving",
         "COST_UNIT": "encoder",
+        "REPEATS": "rows",
         "make_inputs": "encoder",
         "open_encoder": "encoder",
         "digest_of_start": "pretrained",
