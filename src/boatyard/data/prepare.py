@@ -120,7 +120,9 @@ def _prepare(given: Data, sources: Sequence[Source], staging: Path, report: Path
     facts: dict[str, Any] = {key: getattr(summary, key) for key in ("fingerprint", "fields", "target")}
     facts["settled"] = {key: value for key, value in after.items() if before[key] != value}
     (staging / "prepared.json").write_text(json.dumps(facts | {"rows": summary.split_rows}, indent=2), encoding="utf-8")
-    log.info("data: %s rows; report in %s", f"{sum(summary.split_rows.values()):,}", report)
+    warnings = sum(count for kind, count in summary.issue_counts.items() if kind.startswith("warning:"))
+    found_so = f"{sum(summary.split_rows.values()):,} rows" + (f", {warnings:,} warnings" if warnings else "")
+    log.info("data: %s; report in %s", found_so, report)
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ class _Cells:
     def kind(self, name: str) -> Kind:
         """What most cells are; else they are words. Numbers that stand for something else are words too."""
         most = self.like.total() * _MOSTLY
-        kind = next((kind for kind in KINDS if self.like[kind] >= most > 0), "category")
+        kind: Kind = next((kind for kind in KINDS if self.like[kind] >= most > 0), "category")
         is_code = self.padded >= LEAST_ROWS or _NAMED_ID.search(name) or _NAMED_CODE.search(name)
         return "category" if kind == "number" and is_code else kind
 

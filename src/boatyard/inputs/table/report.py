@@ -15,7 +15,15 @@ from boatyard.inputs.protocol import TARGET, Problem, RowReport
 from boatyard.inputs.table.cells import Kind
 from boatyard.inputs.table.facts import learn_columns
 from boatyard.inputs.table.rows import kinds_of
-from boatyard.inputs.table.strength import MOST_ROWS, are_classes, as_numbers, correlation, giving_away, strengths
+from boatyard.inputs.table.strength import (
+    MOST_ROWS,
+    addends,
+    are_classes,
+    as_numbers,
+    correlation,
+    giving_away,
+    strengths,
+)
 from boatyard.tasks.protocol import Section
 
 _MOST_LEVELS = 5  # are named
@@ -56,7 +64,11 @@ def report_rows(data: Data, found: Mapping[str, Any], rows: pa.Table, folder: Pa
         columns_png(folder / "columns.png", {name: columns[name] for name in strongest}, kinds, targets)
         sections[0] = Section(sections[0].heading, [*sections[0].parts, "![Columns against the target](columns.png)"])
     in_numbers = {"columns": {name: asdict(each) for name, each in facts.items()}, **found}
-    return RowReport(sections, in_numbers, list(_warnings(found["doubts"], told, targets)))
+    warnings = [
+        *(Problem("doubt", name, doubt) for name, doubt in found["doubts"].items()),
+        *_leaks(told, targets, addends(columns, kinds, targets)),
+    ]
+    return RowReport(sections, in_numbers, warnings)
 
 
 def _facts(name: str, kind: Kind, values: Sequence[Any], missing_share: float, strength: float | None) -> _Facts:
@@ -132,12 +144,14 @@ def _alike(columns: Mapping[str, Sequence[Any]], kinds: Mapping[str, Kind]) -> l
     )
 
 
-def _warnings(doubts: Mapping[str, str], told: Mapping[str, float], targets: np.ndarray[Any, Any]) -> Iterator[Problem]:
-    for name, doubt in doubts.items():
-        yield Problem("doubt", name, doubt)
-    for name in giving_away(told, targets):
+def _leaks(told: Mapping[str, float], targets: np.ndarray[Any, Any], summed: Sequence[str]) -> Iterator[Problem]:
+    given_away = giving_away(told, targets)
+    for name in given_away:
         message = f"tells the target nearly exactly ({told[name]:.3f} of 1): is it known beforehand?"
         yield Problem("leak", name, message)
+    if summed and not {*summed} & {*given_away}:
+        others = " and ".join(map(repr, summed[1:]))
+        yield Problem("leak", summed[0], f"adds up to the target with {others}: are they known beforehand?")
 
 
 def _shown(value: Any) -> str:
