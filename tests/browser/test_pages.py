@@ -378,14 +378,16 @@ def test_a_file_becomes_a_job_and_its_answers_are_downloaded(visit: "Visit", sta
     settled = "data-test-script-state", "notRunning"  # a click before would be lost
     expect(page.get_by_test_id("stApp")).to_have_attribute(*settled)
     with page.expect_download() as downloading:
-        page.get_by_role("button", name="Download the answers").click()
+        page.get_by_role("button", name="Download as JSON Lines").click()
     answers = [json.loads(line) for line in Path(downloading.value.path()).read_text().splitlines()]
     assert [answer["row"] for answer in answers] == list(range(1, 2_002))
     assert {answer.get("label") for answer in answers[:-1]} == {"card_lost"}
     assert "error" in answers[-1]
     page.reload()
     page.get_by_role("tab", name="A file").click()
-    expect(page.get_by_role("button", name="Download the answers")).to_be_visible()
+    with page.expect_download() as downloading:
+        page.get_by_role("button", name="Download as CSV").click()
+    assert downloading.value.path().read_text().startswith("row,id,label,score,top,truncated,error\n1,")
 
 
 # ---- models

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import io
 import json
 import random
 from collections.abc import Mapping, Sequence
@@ -106,6 +107,29 @@ def test_a_file_of_houses_is_answered_as_each_alone(client: TestClient, world: W
     assert [row["row"] for row in answered] == [1, 2, 3, 4, 5, 6]
     house = {name: value for name, value in rows[0].items() if name != "price"}
     assert answered[0]["value"] == pytest.approx(client.post("/predict", json=house).json()["value"], rel=1e-6)
+
+
+def test_a_cell_of_csv_is_the_value_that_json_has(client: TestClient, house: dict[str, Any]) -> None:
+    houses = [
+        house | {"district": 'a "quoted", odd\none', "area_m2": 80},
+        house | {"district": "Übersee 東京", "area_m2": 8.05e1, "lift": None},
+        house | {"district": "1e5", "energy": None, "land_m2": None},
+        house | {"district": "=1+1", "lift": False, "sold": "2023-09-23"},
+    ]
+    cells = io.StringIO()
+    writer = csv.DictWriter(cells, list(house))
+    writer.writeheader()
+    writer.writerows([each | {"lift": {True: "true", False: "false", None: ""}[each["lift"]]} for each in houses])
+    from_csv = submit(client, cells.getvalue())
+    from_json = submit(client, "\n".join(map(json.dumps, houses)), {"content-type": "application/x-ndjson"})
+    for job in (from_csv, from_json):
+        assert finished(client, job)["bad"] == 0
+    answers = [[line["value"] for line in result(client, job)] for job in (from_csv, from_json)]
+    assert answers[0] == answers[1]
+    table = client.get(f"/jobs/{from_csv}/result", headers={"accept": "text/csv"}).text
+    rows = list(csv.DictReader(io.StringIO(table, newline="")))
+    assert [float(row["value"]) for row in rows] == answers[0]
+    assert [row["unit"] for row in rows] == ["EUR"] * 4
 
 
 def test_feedback_on_other_houses_is_learned_from(world: World, house: dict[str, Any]) -> None:

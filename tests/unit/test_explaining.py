@@ -117,7 +117,7 @@ def test_a_plain_request_waits_for_one_run_however_many_want_explanations(model:
         plain = batcher.submit(cast(Predictor, model), [(1,)], NoOptions())
         model.passes.release()
         await begun(model)
-        assert model.runs[3] == 1
+        assert model.runs[3] in (1, 1 + TOGETHER), "alone, or with the next run of the explanation whose turn it is"
         model.open()
         await asyncio.gather(plain, *explanations)
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -17,6 +18,7 @@ MEDIA_TYPES = {
     "jsonl": "application/jsonl",
     "ndjson": "application/x-ndjson",
 }
+RESULTS = {"CSV": ("csv", "text/csv"), "JSON Lines": ("jsonl", "application/jsonl")}
 _JOB_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 
@@ -185,14 +187,16 @@ def _job(api: Service, job_id: str) -> None:
         if job["state"] == "failed":
             st.error(literal(job.get("reason") or "It failed."), icon=":material/error:")
         if job["state"] == "finished":
-            st.download_button(
-                "Download the answers",
-                data=lambda: api.read(f"/jobs/{job_id}/result"),
-                file_name=f"{job_id}.jsonl",
-                mime="application/jsonl",
-                icon=":material/download:",
-                on_click="ignore",
-            )
+            with st.container(horizontal=True):
+                for name, (suffix, media_type) in RESULTS.items():
+                    st.download_button(
+                        f"Download as {name}",
+                        data=partial(api.read, f"/jobs/{job_id}/result", media_type),
+                        file_name=f"{job_id}.{suffix}",
+                        mime=media_type,
+                        icon=":material/download:",
+                        on_click="ignore",
+                    )
     if job["state"] != "running" and st.session_state.get("ended") != job_id:
         st.session_state["ended"] = job_id
         st.rerun()  # without the clock

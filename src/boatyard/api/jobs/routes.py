@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from boatyard.api.jobs import store
 from boatyard.api.jobs.store import Job, Submission
+from boatyard.api.jobs.table import Table
 from boatyard.api.problems import Problem
 from boatyard.api.requests import media_type, read_pieces
 from boatyard.bundle.predict import Predictor
@@ -19,12 +20,16 @@ from boatyard.storage import Storage
 
 MOST_OPEN = 20
 
+CSV = "text/csv"
 FORMATS: Mapping[str, Format] = {
-    "text/csv": "csv",
+    CSV: "csv",
     "text/tab-separated-values": "tsv",
     "application/jsonl": "jsonl",
     "application/x-ndjson": "jsonl",
 }
+
+RESULTS = ("application/jsonl", "application/x-ndjson", CSV)
+"""What a result may be; the first by default."""
 
 
 class JobState(BaseModel):
@@ -90,7 +95,16 @@ def state(storage: Storage, job: Job) -> JobState:
     )
 
 
-async def result(storage: Storage, keys: Iterable[str]) -> AsyncIterator[bytes]:
-    """The answers, chunk by chunk."""
+async def result(storage: Storage, keys: Iterable[str], table: Table | None) -> AsyncIterator[bytes]:
+    """The answers, chunk by chunk, as they are stored or as a table."""
+    if table is None:
+        for key in keys:
+            yield await to_thread.run_sync(storage.read, key)
+        return
+
+    def rows(key: str) -> bytes:
+        return table.rows(storage.read(key))
+
+    yield table.header
     for key in keys:
-        yield await to_thread.run_sync(storage.read, key)
+        yield await to_thread.run_sync(rows, key)
