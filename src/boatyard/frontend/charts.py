@@ -106,7 +106,7 @@ def distances(verdicts: Rows) -> Any:
     """`value` of each `name` as a share of its `threshold`, up to 3; those that `drifted` in the accent."""
     rows = [
         {
-            "name": verdict["name"].replace("_", " "),
+            "name": verdict["name"],
             "drifted": verdict["drifted"],
             "share": min(max(verdict["value"] / verdict["threshold"], 0.0), 3.0),
         }
@@ -132,7 +132,7 @@ def reports(rows: Rows) -> Any:
     """How many columns `drifted` at each `time`; alarms in the accent."""
     most = max(row["drifted"] for row in rows)
     base = alt.Chart(data(rows)).encode(
-        x=_times("time", [row["time"] for row in rows]),
+        x=time_axis("time", [row["time"] for row in rows]),
         y=alt.Y(
             "drifted:Q",
             scale=alt.Scale(domain=[0, max(most, 2)]),
@@ -144,8 +144,22 @@ def reports(rows: Rows) -> Any:
     return (stem + base.mark_point(filled=True, size=90, opacity=1)).properties(height=170)
 
 
-def over_time(rows: Rows, order: Sequence[str], others: str) -> Any:
-    """`count` in each `hour`, stacked by `name` in that order; `others` in grey. A single name is not shown."""
+def volume(rows: Rows) -> Any:
+    """`count` in each `hour`."""
+    return (
+        alt.Chart(data(rows))
+        .mark_bar(color=accent())
+        .encode(
+            x=_hours(rows),
+            y=alt.Y("count:Q", axis=alt.Axis(title="predictions", tickCount=4, tickMinStep=1)),
+            tooltip=["hour:T", "count:Q"],
+        )
+        .properties(height=150)
+    )
+
+
+def shares_over_time(rows: Rows, order: Sequence[str], others: str) -> Any:
+    """The share of `count` in each `hour`, stacked by `name` in that order; `others` in grey."""
     shown = [name for name in order if name != others]
     long = any(len(name) > BESIDE for name in order)
     legend = alt.Legend(
@@ -156,13 +170,9 @@ def over_time(rows: Rows, order: Sequence[str], others: str) -> Any:
         alt.Chart(data(rows))
         .mark_bar()
         .encode(
-            x=_times("hour", [row["hour"] for row in rows], timeUnit="utcyearmonthdatehours"),
-            y=alt.Y("sum(count):Q", axis=alt.Axis(title="predictions", tickCount=4, tickMinStep=1)),
-            color=alt.Color(
-                "name:N",
-                scale=alt.Scale(domain=list(order), range=shades),
-                legend=legend if len(order) > 1 else None,
-            ),
+            x=_hours(rows),
+            y=alt.Y("sum(count):Q", stack="normalize", axis=alt.Axis(title=None, format="%", tickCount=4)),
+            color=alt.Color("name:N", scale=alt.Scale(domain=list(order), range=shades), legend=legend),
             order=alt.Order("rank:Q"),
             tooltip=["name:N", "count:Q"],
         )
@@ -208,7 +218,7 @@ def accent_when(test: str) -> Any:
     return alt.condition(test, alt.value(accent()), alt.value(GREY))
 
 
-def _times(field: str, times: Sequence[str], **channel: Any) -> Any:
+def time_axis(field: str, times: Sequence[str], **channel: Any) -> Any:
     """An axis of time, in UTC as the tables are."""
     first, last = (datetime.fromisoformat(time) for time in (min(times), max(times)))
     first = min(first, last - timedelta(hours=HOURS))
@@ -217,6 +227,10 @@ def _times(field: str, times: Sequence[str], **channel: Any) -> Any:
     axis = alt.Axis(title=None, grid=False, format=format_, tickCount=4, labelOverlap=True)
     domain = [first.isoformat(), (last + timedelta(hours=1)).isoformat()]
     return alt.X(f"{field}:T", scale=alt.Scale(type="utc", domain=domain), axis=axis, **channel)
+
+
+def _hours(rows: Rows) -> Any:
+    return time_axis("hour", [row["hour"] for row in rows], timeUnit="utcyearmonthdatehours")
 
 
 def _shades(number: int) -> list[str]:

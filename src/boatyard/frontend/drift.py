@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from boatyard.frontend import charts
+from boatyard.frontend import charts, column_charts
 from boatyard.frontend.exposition import read_traffic
 from boatyard.frontend.services import Service, Trouble
 from boatyard.frontend.showing import explain, figures, judged, literal, live, underway, when
@@ -119,7 +119,7 @@ def _columns(verdicts: list[dict[str, Any]]) -> None:
 def _column(verdict: dict[str, Any]) -> None:
     with st.container(gap="xsmall"):
         with st.container(horizontal=True, horizontal_alignment="distribute"):
-            st.markdown(f"**{literal(verdict['name'].replace('_', ' '))}**", width="content")
+            st.markdown(f"**{literal(verdict['name'])}**", width="content")
             st.markdown(_badge(verdict), width="content")
         st.text(verdict["sentence"])
         if verdict["value"] is not None:
@@ -127,6 +127,8 @@ def _column(verdict: dict[str, Any]) -> None:
                 f"{literal(verdict['group'])}, {literal(verdict['statistic'])}: {verdict['value']:.3g}, "
                 f"at most {verdict['threshold']:.3g}"
             )
+        if verdict.get("spread"):
+            charts.draw(column_charts.spread(verdict["spread"]), f"{verdict['name']} in the reference and now")
 
 
 def _badge(verdict: dict[str, Any]) -> str:
@@ -148,7 +150,7 @@ def _history(history: list[dict[str, Any]]) -> None:
                 "report": when(past["time"]),
                 "rows": f"{past['rows']:,}",
                 "suspicious": len(past["suspicious"]) - len(past["drifted"]),
-                "drifted": literal(", ".join(past["drifted"]).replace("_", " ")) or "nothing",
+                "drifted": literal(", ".join(past["drifted"])) or "nothing",
             }
             for past in reversed(history[-MOST_REPORTS:])
         ]
