@@ -224,7 +224,7 @@ def test_drift_is_looked_for_until_the_alarm_rings_and_the_reports_before_stay(
     reports = page.get_by_role("table").get_by_role("row")
     expect(reports).to_have_count(1 + 3)
     past = reports.all_text_contents()[1:]
-    assert past[0].endswith(", ".join(verdict["name"] for verdict in drifted).replace("_", " "))
+    assert past[0].endswith(", ".join(verdict["name"] for verdict in drifted))
     assert past[1].endswith("nothing")
     assert past[2].endswith("nothing")
     with page.expect_download() as downloading:
@@ -251,7 +251,7 @@ def test_traffic_shows_what_the_server_counted_and_what_the_journal_tells(
     # one by this server, which started a moment ago
     for figure in ("Predictions1", f"Predictions{len(answers):,}", f"Live accuracy{right / len(truths):.4f}"):
         expect(page.get_by_test_id("stMetric").filter(has_text=re.compile(f"^{figure}$"))).to_be_visible()
-    expect(page.get_by_text("Predictions in each hour, by label")).to_be_visible()
+    expect(page.get_by_text("Shares in each hour, by label")).to_be_visible()
     page.get_by_text("By route and status").click()
     expect(page.get_by_test_id("stDataFrame")).to_be_visible()
 

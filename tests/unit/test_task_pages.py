@@ -145,7 +145,7 @@ def test_an_answer_is_explained_where_that_is_ticked(services: Services) -> None
 @pytest.mark.parametrize("services", ["regression"], indirect=True)
 @pytest.mark.parametrize(
     ("parts", "said"),
-    [([], "no parts that could be told apart"), ([{"name": "rooms", "effect": 2.5, "field": "rooms"}] * 20, "8 more")],
+    [([], "no parts that could be told apart"), ([{"name": "rooms", "effect": 2.5, "field": "rooms"}] * 20, "5 more")],
 )
 def test_parts_of_any_input_have_bars(
     services: Services, monkeypatch: pytest.MonkeyPatch, parts: list[dict[str, Any]], said: str
@@ -212,10 +212,20 @@ def test_traffic_of_numbers_is_shown_without_categories(services: Services) -> N
     )
     services.answers["/statistics"] = {
         "rows": 30,
-        "hours": ["2026-01-02T03:00:00+00:00"],
-        "counts": [30],
+        "hours": ["2026-01-02T03:00:00+00:00", "2026-01-02T04:00:00+00:00"],
+        "counts": [30, 0],
         "categories": {},
         "numbers": {"value": {"p5": 0.5, "p95": 1234567.8}, "length": {"p5": 4.0, "p95": None}},
+        "numbers_by_hour": {
+            "value": {
+                "p5": [0.5, None],
+                "p25": [1.5, None],
+                "p50": [2.5, None],
+                "p75": [3.5, None],
+                "p95": [4.5, None],
+            },
+            "length": dict.fromkeys(("p5", "p25", "p50", "p75", "p95"), [None, None]),
+        },
         "latency_ms": {"p95": 2.0},
         "quality": quality(ERROR),
     }

@@ -63,7 +63,7 @@ def _bars(rows: Rows, field: str, form: str, most: float) -> Any:
 
 def effects(rows: Rows) -> Any:
     """A bar for each `name` from 0 to its `effect`, those above 0 in the accent."""
-    axis = alt.Axis(title=None, tickCount=5, format="+~g", labelOverlap=True)
+    axis = alt.Axis(title=None, tickCount=5, format="+,.4~r", labelOverlap=True)
     return (
         alt.Chart(data(rows))
         .mark_bar(cornerRadiusEnd=4, size=18)
@@ -71,29 +71,30 @@ def effects(rows: Rows) -> Any:
             x=alt.X("effect:Q", axis=axis),
             y=alt.Y("name:N", sort=None, axis=name_axis()),
             color=accent_when("datum.effect > 0"),
-            tooltip=["name:N", alt.Tooltip("effect:Q", format="+.4~g")],
+            tooltip=["name:N", alt.Tooltip("effect:Q", format="+,.4~r")],
         )
         .properties(height=alt.Step(30))
     )
 
 
-def intervals(rows: Rows, title: str, domain: Sequence[float] = ()) -> Any:
+def intervals(rows: Rows, title: str, among: Sequence[float] = ()) -> Any:
     """`value` of each `name` from `low` to `high`, where these are known; those `chosen` in the accent.
 
-    `domain`: what the axis spans at least, if more than the intervals do.
+    `among`: numbers that are marked beside them, which the axis spans as well.
     """
     base = alt.Chart(data(rows)).encode(
         y=alt.Y("name:N", sort=None, axis=name_axis()), color=accent_when("datum.chosen")
     )
     ends = [row[end] for row in rows for end in ("low", "value", "high") if row[end] is not None]
-    span = [min([*domain, *ends]), max([*domain, *ends])] if domain else alt.Undefined
-    axis = alt.Axis(title=title, tickCount=6, labelOverlap=True)
+    span = [min([*among, *ends]), max([*among, *ends])] if among else alt.Undefined
+    axis = alt.Axis(title=title, tickCount=6, labelOverlap=True, grid=not among)
     scale = alt.Scale(zero=False, padding=12, domain=span)
     interval = base.mark_rule(strokeWidth=3, opacity=0.45).encode(x=alt.X("low:Q", scale=scale, axis=axis), x2="high:Q")
     point = base.mark_point(filled=True, size=120, opacity=1).encode(
         x="value:Q", tooltip=["name:N", "value:Q", "low:Q", "high:Q"]
     )
-    return (interval + point).properties(height=alt.Step(30))
+    mark = alt.Chart(data([{"at": at} for at in among])).mark_rule(color=GREY, opacity=0.4).encode(x="at:Q")
+    return (mark + interval + point if among else interval + point).properties(height=alt.Step(30))
 
 
 def diagonal(low: float, high: float) -> Any:
@@ -132,7 +133,7 @@ def reports(rows: Rows) -> Any:
     """How many columns `drifted` at each `time`; alarms in the accent."""
     most = max(row["drifted"] for row in rows)
     base = alt.Chart(data(rows)).encode(
-        x=time_axis("time", [row["time"] for row in rows]),
+        x=_time_axis("time", [row["time"] for row in rows]),
         y=alt.Y(
             "drifted:Q",
             scale=alt.Scale(domain=[0, max(most, 2)]),
@@ -148,9 +149,9 @@ def volume(rows: Rows) -> Any:
     """`count` in each `hour`."""
     return (
         alt.Chart(data(rows))
-        .mark_bar(color=accent())
+        .mark_bar(color=accent(), binSpacing=0)
         .encode(
-            x=_hours(rows),
+            x=hour_axis(rows),
             y=alt.Y("count:Q", axis=alt.Axis(title="predictions", tickCount=4, tickMinStep=1)),
             tooltip=["hour:T", "count:Q"],
         )
@@ -168,9 +169,9 @@ def shares_over_time(rows: Rows, order: Sequence[str], others: str) -> Any:
     shades = [*_shades(len(shown)), *([_mixed(GREY, 0.45)] if others in order else [])]
     return (
         alt.Chart(data(rows))
-        .mark_bar()
+        .mark_bar(binSpacing=0)
         .encode(
-            x=_hours(rows),
+            x=hour_axis(rows),
             y=alt.Y("sum(count):Q", stack="normalize", axis=alt.Axis(title=None, format="%", tickCount=4)),
             color=alt.Color("name:N", scale=alt.Scale(domain=list(order), range=shades), legend=legend),
             order=alt.Order("rank:Q"),
@@ -218,7 +219,12 @@ def accent_when(test: str) -> Any:
     return alt.condition(test, alt.value(accent()), alt.value(GREY))
 
 
-def time_axis(field: str, times: Sequence[str], **channel: Any) -> Any:
+def hour_axis(rows: Rows, **channel: Any) -> Any:
+    """An axis on which each `hour` has its width."""
+    return _time_axis("hour", [row["hour"] for row in rows], timeUnit="utcyearmonthdatehours", **channel)
+
+
+def _time_axis(field: str, times: Sequence[str], **channel: Any) -> Any:
     """An axis of time, in UTC as the tables are."""
     first, last = (datetime.fromisoformat(time) for time in (min(times), max(times)))
     first = min(first, last - timedelta(hours=HOURS))
@@ -227,10 +233,6 @@ def time_axis(field: str, times: Sequence[str], **channel: Any) -> Any:
     axis = alt.Axis(title=None, grid=False, format=format_, tickCount=4, labelOverlap=True)
     domain = [first.isoformat(), (last + timedelta(hours=1)).isoformat()]
     return alt.X(f"{field}:T", scale=alt.Scale(type="utc", domain=domain), axis=axis, **channel)
-
-
-def _hours(rows: Rows) -> Any:
-    return time_axis("hour", [row["hour"] for row in rows], timeUnit="utcyearmonthdatehours")
 
 
 def _shades(number: int) -> list[str]:

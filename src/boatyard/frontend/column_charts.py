@@ -20,14 +20,13 @@ def spread(shares: Mapping[str, Any]) -> Any:
 
 def by_hour(rows: charts.Rows) -> Any:
     """In each `hour`: a line from `p5` to `p95`, a bar from `p25` to `p75`, and a point at the median `p50`."""
-    value = alt.Axis(title=None, tickCount=4)
+    scale, axis = alt.Scale(zero=False, padding=6), alt.Axis(title=None, tickCount=4)
     base = alt.Chart(charts.data(rows)).encode(
-        x=charts.time_axis("hour", [row["hour"] for row in rows]),
-        tooltip=[alt.Tooltip(f"{share}:Q", format=",.4~g") for share in ("p5", "p25", "p50", "p75", "p95")],
+        x=charts.hour_axis(rows, bandPosition=0.5),
+        tooltip=[alt.Tooltip(f"{share}:Q", format=",.4~r") for share in ("p5", "p25", "p50", "p75", "p95")],
     )
-    scale = alt.Scale(zero=False, padding=6)
-    most = base.mark_rule(color=charts.GREY, opacity=0.5).encode(y=alt.Y("p5:Q", scale=scale, axis=value), y2="p95:Q")
-    half = base.mark_rule(color=charts.GREY, opacity=0.5, strokeWidth=4).encode(y="p25:Q", y2="p75:Q")
+    most = base.mark_rule(color=charts.GREY, opacity=0.5).encode(y=alt.Y("p5:Q", scale=scale, axis=axis), y2="p95:Q")
+    half = base.mark_bar(color=charts.GREY, opacity=0.5).encode(x=charts.hour_axis(rows), y="p25:Q", y2="p75:Q")
     median = base.mark_point(filled=True, size=25, opacity=1, color=charts.accent()).encode(y="p50:Q")
     return (most + half + median).properties(height=200)
 

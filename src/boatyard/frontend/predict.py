@@ -48,10 +48,11 @@ def show(api: Service, _: Service) -> None:
 
 
 def _one(api: Service, card: Card, input_page: InputPage, task_page: TaskPage) -> None:
+    # not in the form, which an example sends without its button
+    explained = st.checkbox("Explain", help="Which parts of it move the answer; this takes longer.")
     _examples(card["examples"], input_page)
     with st.form("question", border=False):
         request = input_page.form(card)
-        explained = st.checkbox("Explain", help="Which parts of it move the answer; this takes longer.")
         submitted = st.form_submit_button("Predict", type="primary", icon=":material/send:")
     if submitted or st.session_state.pop("example", False):
         st.session_state.pop("answered", None)

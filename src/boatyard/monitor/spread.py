@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from boatyard.monitor.results import Spread
 
 _BINS = 20
-_MOST_CATEGORIES = 10
+_MOST_CATEGORIES = 12
 _OUTER = (0.5, 99.5)  # percentiles of both together: beyond them, one outlier would squeeze all others into a bin
 _DIGITS = 6
 
