@@ -139,22 +139,20 @@ def test_a_cell_of_csv_is_the_value_that_json_has(client: TestClient, house: dic
     ("column", "change", "times", "drifted"),
     [
         ("school", lambda school: school and str(float(school) - 1.5), 1, {"input.school"}),
-        ("energy", lambda energy: "F" if energy in "AB" else energy, 1, {"input.energy"}),
-        ("rooms", lambda rooms: rooms, 2, {"quality"}),
+        ("energy", lambda energy: "F" if energy in "AB" else energy, 2, {"input.energy", "quality"}),
     ],
-    ids=["a number", "a category", "twice the prices"],
+    ids=["a number", "a category, and twice the prices"],
 )
 def test_the_column_that_has_changed_is_named_as_drifted_and_no_other(
     client: TestClient,
     world: World,
-    storage: Storage,
     tmp_path: Path,
     column: str,
     change: Callable[[str], str],
     times: float,
     drifted: set[str],
 ) -> None:
-    rows = random.Random(0).sample(read_houses(world, 3000), 700)
+    rows = random.Random(0).sample(read_houses(world, 3000), 400)
     prices = [times * float(row.pop("price")) for row in rows]
     changed = [row | {column: change(row[column])} for row in rows]
     answers = [

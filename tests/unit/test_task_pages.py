@@ -217,14 +217,8 @@ def test_traffic_of_numbers_is_shown_without_categories(services: Services) -> N
         "categories": {},
         "numbers": {"value": {"p5": 0.5, "p95": 1234567.8}, "length": {"p5": 4.0, "p95": None}},
         "numbers_by_hour": {
-            "value": {
-                "p5": [0.5, None],
-                "p25": [1.5, None],
-                "p50": [2.5, None],
-                "p75": [3.5, None],
-                "p95": [4.5, None],
-            },
-            "length": dict.fromkeys(("p5", "p25", "p50", "p75", "p95"), [None, None]),
+            "value": {f"p{share}": [float(share), None] for share in (5, 25, 50, 75, 95)},
+            "length": {f"p{share}": [None, None] for share in (5, 25, 50, 75, 95)},
         },
         "latency_ms": {"p95": 2.0},
         "quality": quality(ERROR),
