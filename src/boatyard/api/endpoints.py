@@ -12,9 +12,9 @@ from boatyard.api import published
 from boatyard.api.answers import Feedback, Health, PublishedModel, PublishedModels, Readiness
 from boatyard.api.jobs import routes as job_routes
 from boatyard.api.jobs import store
+from boatyard.api.jobs.as_csv import AsCsv
 from boatyard.api.jobs.routes import JobState
 from boatyard.api.jobs.store import Job
-from boatyard.api.jobs.table import Table
 from boatyard.api.journalled import append, feedback_line
 from boatyard.api.keys import HEADER, Keys
 from boatyard.api.negotiating import negotiate
@@ -123,11 +123,11 @@ async def job_result(request: Request, job: NamedJob) -> Response:
     if state.state == "running":
         raise Problem(409, f"the job is not finished: {state.rows:,} rows are answered")
     keys = await to_thread.run_sync(store.result_keys, storage, job)
-    table = None
+    as_csv = None
     if sent == job_routes.CSV:
         card = await to_thread.run_sync(published.card, storage, job.model, job.version)
-        table = Table(card.answer_schema)
-    return StreamingResponse(job_routes.result(storage, keys, table), headers={"vary": "accept"}, media_type=sent)
+        as_csv = AsCsv(card.answer_schema)
+    return StreamingResponse(job_routes.result(storage, keys, as_csv), headers={"vary": "accept"}, media_type=sent)
 
 
 @router.get("/healthz")

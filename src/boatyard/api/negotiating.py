@@ -32,9 +32,9 @@ def _liking(offer: str, weights: dict[str, float]) -> tuple[float, int]:
 
 def _weights(accept: str) -> Iterator[tuple[str, float]]:
     """Media ranges, without parameters, and their weights; what cannot be read is passed over."""
-    for each in accept.split(","):
-        media_range, *parameters = (part.strip().lower() for part in each.split(";"))
-        weight = next((text.removeprefix("q=") for text in parameters if text.startswith("q=")), "1")
+    for named in accept.split(","):
+        media_range, *parameters = (part.strip().lower() for part in named.split(";"))
+        weight = next((each.removeprefix("q=") for each in parameters if each.startswith("q=")), "1")
         try:
             yield media_range, float(weight)
         except ValueError:

@@ -41,7 +41,7 @@ def _numbers(shares: Mapping[str, Any]) -> Any:
     ]
     scale = alt.Scale(domain=[shares["edges"][0], shares["edges"][-1]], nice=False, zero=False)
     share = alt.Axis(title=None, format="%", tickCount=3)
-    axis = alt.Axis(title=None, grid=False, tickCount=6, labelOverlap=True)
+    axis = alt.Axis(title=None, grid=False, tickCount=6)
     before = (
         alt.Chart(charts.data(bins))
         .mark_bar(color=charts.GREY, opacity=0.45, binSpacing=1)

@@ -9,8 +9,8 @@ from fastapi import Request
 from pydantic import BaseModel, ConfigDict
 
 from boatyard.api.jobs import store
+from boatyard.api.jobs.as_csv import AsCsv
 from boatyard.api.jobs.store import Job, Submission
-from boatyard.api.jobs.table import Table
 from boatyard.api.problems import Problem
 from boatyard.api.requests import media_type, read_pieces
 from boatyard.bundle.predict import Predictor
@@ -95,16 +95,10 @@ def state(storage: Storage, job: Job) -> JobState:
     )
 
 
-async def result(storage: Storage, keys: Iterable[str], table: Table | None) -> AsyncIterator[bytes]:
-    """The answers, chunk by chunk, as they are stored or as a table."""
-    if table is None:
-        for key in keys:
-            yield await to_thread.run_sync(storage.read, key)
-        return
-
-    def rows(key: str) -> bytes:
-        return table.rows(storage.read(key))
-
-    yield table.header
+async def result(storage: Storage, keys: Iterable[str], as_csv: AsCsv | None) -> AsyncIterator[bytes]:
+    """The answers, chunk by chunk, as they are stored or as CSV."""
+    if as_csv:
+        yield as_csv.header
     for key in keys:
-        yield await to_thread.run_sync(rows, key)
+        lines = await to_thread.run_sync(storage.read, key)
+        yield await to_thread.run_sync(as_csv.rows, lines) if as_csv else lines

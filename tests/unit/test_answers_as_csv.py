@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from boatyard.api.jobs.table import Table
+from boatyard.api.jobs.as_csv import AsCsv
 
 pytestmark = pytest.mark.unit
 
@@ -31,15 +31,15 @@ def read(content: bytes) -> list[list[str]]:
 
 
 def row(**line: Any) -> dict[str, str]:
-    (cells,) = read(Table(SCHEMA).rows(json.dumps(line).encode() + b"\n"))
+    (cells,) = read(AsCsv(SCHEMA).rows(json.dumps(line).encode() + b"\n"))
     return {name: cell for name, cell in zip(NAMES, cells, strict=True) if cell}
 
 
 def test_columns_are_those_of_the_schema_whatever_the_rows_hold() -> None:
-    table = Table(SCHEMA)
-    assert read(table.header) == [NAMES]
-    assert {len(cells) for cells in read(table.rows(b'{"row":1,"error":"no"}\n{"row":2,"id":"a"}\n'))} == {len(NAMES)}
-    assert table.rows(b"") == b""
+    as_csv = AsCsv(SCHEMA)
+    assert read(as_csv.header) == [NAMES]
+    assert {len(cells) for cells in read(as_csv.rows(b'{"row":1,"error":"no"}\n{"row":2,"id":"a"}\n'))} == {len(NAMES)}
+    assert as_csv.rows(b"") == b""
 
 
 def test_nested_values_have_cells_of_their_own_and_lists_are_json() -> None:

@@ -15,7 +15,7 @@ from pydantic_core import from_json, to_json
 _Path = tuple[str, ...]
 
 
-class Table:
+class AsCsv:
     """The CSV of answers with such a JSON Schema."""
 
     def __init__(self, answer_schema: Mapping[str, Any]) -> None:
@@ -48,6 +48,6 @@ def _cell(value: Any, path: _Path) -> str:
 
 
 def _write(rows: Iterable[list[str]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode()
+    written = io.StringIO()
+    csv.writer(written).writerows(rows)
+    return written.getvalue().encode()
