@@ -87,6 +87,8 @@ def test_words_that_moved_the_answer_are_tinted_where_that_is_ticked(visit: "Vis
     expect(words).to_have_text(["<b>", "card"])
     tints = [word.evaluate("word => getComputedStyle(word).backgroundColor") for word in words.all()]
     assert tints[0] != tints[1]
+    page.get_by_role("button", name="my card was stolen").click()
+    expect(words).to_have_text(["my", "card", "was", "stolen"])
 
 
 def test_an_example_is_asked_by_a_click_and_agreed_with_by_another(visit: "Visit", stack: Stack, expect: Any) -> None:

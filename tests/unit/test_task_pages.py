@@ -282,6 +282,7 @@ def test_a_form_by_a_schema_makes_a_request_of_its_types() -> None:
     empty = {"area": None, "lift": None, "district": None, "sold": None, "garden": False}
     assert page.session_state["request"] == empty, "what may be null is, and what may not is not sent"
     assert page.number_input[0].help == "20 to 400 in training"
+    assert [box.label for box in page.selectbox] == ["Lift", "District"], "in the schema's order, also on a phone"
     press(page, "Fill")
     filled = {"area": 85.0, "rooms": 3, "lift": False, "district": "quay", "sold": "2024-05-31", "garden": True}
     assert page.session_state["request"] == filled
