@@ -145,7 +145,7 @@ def test_an_answer_is_explained_where_that_is_ticked(services: Services) -> None
 @pytest.mark.parametrize("services", ["regression"], indirect=True)
 @pytest.mark.parametrize(
     ("parts", "said"),
-    [([], "no parts that could be told apart"), ([{"name": "rooms", "effect": 2.5, "field": "rooms"}] * 20, "8 more")],
+    [([], "no parts that could be told apart"), ([{"name": "rooms", "effect": 2.5, "field": "rooms"}] * 20, "5 more")],
 )
 def test_parts_of_any_input_have_bars(
     services: Services, monkeypatch: pytest.MonkeyPatch, parts: list[dict[str, Any]], said: str
@@ -212,10 +212,14 @@ def test_traffic_of_numbers_is_shown_without_categories(services: Services) -> N
     )
     services.answers["/statistics"] = {
         "rows": 30,
-        "hours": ["2026-01-02T03:00:00+00:00"],
-        "counts": [30],
+        "hours": ["2026-01-02T03:00:00+00:00", "2026-01-02T04:00:00+00:00"],
+        "counts": [30, 0],
         "categories": {},
         "numbers": {"value": {"p5": 0.5, "p95": 1234567.8}, "length": {"p5": 4.0, "p95": None}},
+        "numbers_by_hour": {
+            "value": {f"p{share}": [float(share), None] for share in (5, 25, 50, 75, 95)},
+            "length": {f"p{share}": [None, None] for share in (5, 25, 50, 75, 95)},
+        },
         "latency_ms": {"p95": 2.0},
         "quality": quality(ERROR),
     }
@@ -278,6 +282,7 @@ def test_a_form_by_a_schema_makes_a_request_of_its_types() -> None:
     empty = {"area": None, "lift": None, "district": None, "sold": None, "garden": False}
     assert page.session_state["request"] == empty, "what may be null is, and what may not is not sent"
     assert page.number_input[0].help == "20 to 400 in training"
+    assert [box.label for box in page.selectbox] == ["Lift", "District"], "in the schema's order, also on a phone"
     press(page, "Fill")
     filled = {"area": 85.0, "rooms": 3, "lift": False, "district": "quay", "sold": "2024-05-31", "garden": True}
     assert page.session_state["request"] == filled

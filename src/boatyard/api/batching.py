@@ -69,7 +69,11 @@ class Batcher:
     def admit(self, inputs: int = 1) -> None:
         """Raises QueueFull if the queue has no room for so many more inputs."""
         if self._waiting and self._inputs + inputs > MOST_WAITING:
-            raise QueueFull(max(1, math.ceil(self._inputs / self._rate)))
+            raise self.full(self._inputs)
+
+    def full(self, inputs: int) -> QueueFull:
+        """The refusal where so many inputs wait."""
+        return QueueFull(max(1, math.ceil(inputs / self._rate)))
 
     def submit(self, predictor: Predictor, rows: Sequence[Any], options: BaseModel) -> asyncio.Future[list[Prediction]]:
         """A prediction for each row, in order, or Unanswerable. If cancelled in time, it is dropped before it runs.

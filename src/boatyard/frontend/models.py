@@ -75,7 +75,9 @@ def _overview(cards: dict[str, Card], aliases: dict[str, str]) -> None:
         }
         for version, card in cards.items()
     ]
-    formats = {**dict.fromkeys(titles, "%.4f"), "MB": "%.1f"}
+    formats = dict.fromkeys(titles, "%.4f") | {"MB": "%.1f"}
+    for scores in headline.values():
+        formats |= {title: "%.0f" for title, value in scores.items() if abs(value) >= 1000}
     columns = {title: st.column_config.NumberColumn(format=format_) for title, format_ in formats.items()}
     st.dataframe(rows, hide_index=True, column_config=columns)
 
