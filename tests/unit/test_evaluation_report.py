@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from boatyard.evaluate.baseline import Baseline
+from boatyard.evaluate.compared import Compared
 from boatyard.evaluate.report import losing_sentence, write_report
 from boatyard.tasks.classification import metrics, plots
 from boatyard.tasks.classification.metrics import calibration, calibration_error, score
@@ -38,14 +38,14 @@ def scores_of(labels: list[str]) -> Scores:
     return score({"probabilities": probabilities_of(labels)}, TARGETS, {"labels": labels}, CONFIG)
 
 
-def baseline_of(model: Scores, accuracy: float = 0.0, macro_f1: float = 0.0) -> Baseline:
+def baseline_of(model: Scores, accuracy: float = 0.0, macro_f1: float = 0.0) -> Compared:
     """Ahead of the model by so much."""
     of_model = model.by_name()
     scores = [
         Score("accuracy", of_model["accuracy"] + accuracy, 0.1, 0.2),
         Score("macro_f1", of_model["macro_f1"] + macro_f1),
     ]
-    return Baseline("counted words", "counting words", rows_used=9, seconds=1.5, scores=Scores(20, scores, {}))
+    return Compared("counted words", "counting words", rows_used=9, seconds=1.5, scores=Scores(20, scores, {}))
 
 
 def write(
@@ -75,7 +75,7 @@ def write(
 def test_the_report_sets_the_model_beside_the_baseline(tmp_path: Path) -> None:
     report = write(tmp_path, ["a", "b", "c", "d"])
     assert "| Accuracy | 0.950 (0.764 to 0.991) | 0.950 (0.100 to 0.200) |" in report
-    assert "| Top3 accuracy | 1.000 | n/a |" in report
+    assert "| Top-3 accuracy | 1.000 | n/a |" in report
     assert "counting words" in report
     assert "1.5 s" in report
 

@@ -11,7 +11,7 @@ from bundles import VALUES
 from PIL import Image
 from sklearn.metrics import r2_score
 
-from boatyard.evaluate.baseline import Baseline
+from boatyard.evaluate.compared import Compared
 from boatyard.evaluate.report import write_report
 from boatyard.tasks.protocol import ShownRows
 from boatyard.tasks.regression.interval import Floats, fit_quantiles, interval, quantile_of
@@ -175,7 +175,7 @@ def test_the_report_shows_answers_errors_the_interval_and_the_worst_rows(tmp_pat
         title="houses",
         split="test",
         scores=scores,
-        baseline=Baseline("words, ridge", "words", 9, 0.1, score({"value": truths + 2}, truths, {}, CONFIG)),
+        baseline=Compared("words, ridge", "words", 9, 0.1, score({"value": truths + 2}, truths, {}, CONFIG)),
         fitted={"quantiles": [1.0] * 99},
         sections=report(scores, outputs, truths, target, rows, CONFIG, tmp_path),
     )

@@ -18,7 +18,7 @@ def model_card(
     limits: Mapping[str, int],
     sections: Sequence[Section],
 ) -> str:
-    """Markdown. `sections`: the task's."""
+    """Markdown. `sections`: what the task says, and how good the model is on groups of rows."""
     start = escape(config.model.name) if config.model.name else "random weights"
     rows = ", ".join(f"{len(prepared.splits[split]):,} for {split}" for split in prepared.splits)
     parts = [
@@ -49,10 +49,11 @@ def _limits(limits: Mapping[str, int]) -> str:
 
 
 def _scores(metrics: Metrics) -> str:
-    """What all three have."""
+    """What all of them have."""
     versions = {
         "As trained, fp32": metrics.trained,
         f"As served, {metrics.precision}": metrics.served,
+        **({metrics.alternative_name: metrics.alternative} if metrics.alternative else {}),
         "Baseline": metrics.baseline,
     }
     by_name = {version: {score.name: score for score in scores} for version, scores in versions.items()}

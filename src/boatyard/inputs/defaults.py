@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from boatyard.inputs.protocol import Feeds, RowReport, Source
+from boatyard.inputs.protocol import Feeds, Group, RowReport, Source
 from boatyard.inputs.sources import open_tables
 
 if TYPE_CHECKING:
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 __all__ = [
     "COST_UNIT",
     "SIZE_UNIT",
+    "alternative",
     "backbone_shape",
     "content_key",
     "digest_of_start",
     "export_graph",
     "group_key",
+    "groups",
     "limits",
     "make_inputs",
     "open_learner",
@@ -82,6 +84,11 @@ def show(row: Sequence[Any]) -> str:
     return " | ".join(" ".join(map(str, field)) if isinstance(field, list) else str(field) for field in row)
 
 
+def groups(data: Data, rows: Sequence[Any]) -> list[Group]:  # noqa: ARG001 - every input's signature
+    """None: rows are measured all together."""
+    return []
+
+
 def request(fields: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
     """The fields by name."""
     return dict(zip(fields, row, strict=True))
@@ -103,6 +110,10 @@ def digest_of_start(model: Model) -> dict[str, str]:  # noqa: ARG001 - every inp
 
 def open_learner(model: Model, training: Dataset, validation: Dataset, seed: int) -> None:
     """None: the backbone is trained."""
+
+
+def alternative(model: Model) -> None:
+    """None: the baseline is enough."""
 
 
 def backbone_shape(model: Model, folder: Path) -> dict[str, Any]:  # noqa: ARG001 - every input's signature

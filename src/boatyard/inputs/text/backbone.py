@@ -59,6 +59,10 @@ def open_learner(model: Model, training: "Dataset", validation: "Dataset", seed:
     """None: encoders are trained."""
 
 
+def alternative(model: Model) -> None:
+    """None: the baseline is enough."""
+
+
 def backbone_shape(model: Model, folder: Path) -> dict[str, Any]:
     """The configuration of a pretrained encoder, or of one from scratch. `folder`: with the tokenizer.
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Data
 from boatyard.inputs import texts
-from boatyard.inputs.protocol import OWN, Problem, RowFormat, RowReport, Source
+from boatyard.inputs.protocol import OWN, Group, Problem, RowFormat, RowReport, Source
 from boatyard.inputs.records import NOT_UTF_8
 from boatyard.inputs.sources import open_tables
 from boatyard.inputs.text.serving import MOST_CHARACTERS
@@ -73,6 +73,11 @@ def settle(data: Data, sources: Sequence[Source], others: Sequence[str]) -> tupl
 def report_rows(data: Data, found: Mapping[str, Any], rows: pa.Table, folder: Path) -> RowReport:  # noqa: ARG001
     """Lengths and samples say enough of texts."""
     return RowReport()
+
+
+def groups(data: Data, rows: Sequence[Any]) -> list[Group]:  # noqa: ARG001 - every input's signature
+    """None: texts have no parts that tell them apart."""
+    return []
 
 
 def content_key(row: Sequence[str]) -> bytes:
