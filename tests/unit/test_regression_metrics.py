@@ -182,7 +182,7 @@ def test_the_report_shows_answers_errors_the_interval_and_the_worst_rows(tmp_pat
     written = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert "Mean absolute error with its 95% interval." in written
     assert "| Interval coverage | 0.975 | n/a |" in written
-    assert "Here it holds 97.5%, and half of all rows have one that is no wider than 4.0000 in EUR." in written
+    assert "On test rows it holds 97.5%, and half of all rows have one that is no wider than 4.0000 in EUR." in written
     assert "| 1.0000 to 8.0000 | 8 | 4.6250 | 4.6250 | 87.5% |" in written
     worst = written[written.index("## The worst rows") :]
     assert worst.splitlines()[4] == "| 30.00 | 37.00 | 7.0000 | a house of 7 m2 | test.csv:8 |"

@@ -17,7 +17,7 @@ def comparison_png(path: Path, models: Mapping[str, Scores]) -> None:
     first, *others = models.values()
     common = [score for score in first.all if all(score.name in other.by_name() for other in others)]
     down = -(-len(common) // _ACROSS)
-    figure = Figure(figsize=(2.7 * min(len(common), _ACROSS), (0.9 + 0.3 * len(models)) * down), layout="constrained")
+    figure = Figure(figsize=(2.7 * min(len(common), _ACROSS), (1.0 + 0.3 * len(models)) * down), layout="constrained")
     grid = figure.subplots(down, min(len(common), _ACROSS), sharey=True, squeeze=False)
     places = range(len(models))
     for axes, score in zip(grid.flat, common, strict=False):
@@ -27,10 +27,11 @@ def comparison_png(path: Path, models: Mapping[str, Scores]) -> None:
             axes.plot(each.value, place, "o", color=colour, markersize=6)
             if each.low is not None and each.high is not None:
                 axes.hlines(place, each.low, each.high, color=colour, linewidth=1.5)
-        axes.set_title(f"{score.heading} ({'more' if score.higher_is_better else 'less'} is better)", fontsize=8)
+        axes.set_title(f"{score.heading}\n({'more' if score.higher_is_better else 'less'} is better)", fontsize=8)
         axes.set_yticks(places, list(models))
         axes.set_ylim(len(models) - 0.5, -0.5)
         axes.locator_params(axis="x", nbins=4)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.6g}")
         axes.tick_params(labelsize=8, left=False)
         axes.margins(x=0.15)
         axes.grid(axis="x", color="0.92")

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from boatyard.evaluate.compared import Compared
@@ -67,10 +67,12 @@ def render(
 
 
 def losing_sentences(model: Scores, baseline: Compared, alternative: Compared | None) -> list[str]:
-    """What to say of each that the model is behind in a score."""
+    """What to say of each that the model is behind in a score that all of them have."""
     sentences = [losing_sentence(model, baseline.scores)]
     if alternative is not None:
-        sentences.insert(0, losing_sentence(model, alternative.scores, escape(alternative.name.lower())))
+        common = {score.name for score in baseline.scores.all}
+        theirs = replace(alternative.scores, all=[score for score in alternative.scores.all if score.name in common])
+        sentences.insert(0, losing_sentence(model, theirs, escape(alternative.name.lower())))
     return [sentence for sentence in sentences if sentence is not None]
 
 

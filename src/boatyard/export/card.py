@@ -23,7 +23,7 @@ def model_card(
     rows = ", ".join(f"{len(prepared.splits[split]):,} for {split}" for split in prepared.splits)
     parts = [
         f"# {escape(config.data.name)}",
-        f"Reads {' and '.join(map(escape, prepared.fields))}. Task: {config.data.task}.",
+        f"Reads {_named(prepared.fields)}. Task: {config.data.task}.",
         "## How good it is",
         _scores(metrics),
         f"Measured on {metrics.rows:,} rows that were neither trained nor tuned on.",
@@ -41,6 +41,11 @@ def model_card(
     for section in sections:
         parts += [f"## {section.heading}", *section.parts]
     return "\n\n".join(parts) + "\n"
+
+
+def _named(fields: Sequence[str]) -> str:
+    *first, last = map(escape, fields)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _limits(limits: Mapping[str, int]) -> str:

@@ -11,6 +11,7 @@ from boatyard.frontend.protocol import TaskPage
 from boatyard.frontend.services import Service, Trouble
 from boatyard.frontend.showing import figures, literal
 
+_SIZES = (("size_unit", "length_unit"), ("sizes", "lengths"))  # and as bundles of before have them
 PICTURE = """
 digraph {{
   bgcolor="transparent"; nodesep=0.3; ranksep=0.35; margin=0
@@ -60,9 +61,9 @@ def _data(facts: dict[str, Any], task_page: TaskPage) -> None:
     with st.container(border=True):
         figures({split.capitalize(): f"{rows:,}" for split, rows in facts["split_rows"].items()})
         st.text(f"Rows of {', '.join(facts['sources'])}, fingerprint {facts['fingerprint']}.")
-    st.markdown(f"**Lengths, in {literal(facts['length_unit'])}**")
-    lengths = [{"split": split, **points} for split, points in facts["lengths"].items() if points]
-    st.dataframe(lengths, hide_index=True)
+    unit, sizes = (facts.get(key, facts.get(former)) for key, former in _SIZES)
+    st.markdown(f"**Sizes, in {literal(unit)}**")
+    st.dataframe([{"split": split, **points} for split, points in sizes.items() if points], hide_index=True)
     if facts["issue_counts"]:
         st.markdown("**Findings**")
         findings = [

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from boatyard.config.schema import Data, Model
+    from boatyard.tasks.protocol import Target
 
 __all__ = [
     "COST_UNIT",
@@ -54,7 +55,13 @@ def settle(data: Data, sources: Sequence[Source], others: Sequence[str]) -> tupl
     return data, {}
 
 
-def report_rows(data: Data, found: Mapping[str, Any], rows: pa.Table, folder: Path) -> RowReport:  # noqa: ARG001
+def report_rows(
+    data: Data,  # noqa: ARG001 - every input's signature
+    found: Mapping[str, Any],  # noqa: ARG001
+    rows: pa.Table,  # noqa: ARG001
+    target: Target,  # noqa: ARG001
+    folder: Path,  # noqa: ARG001
+) -> RowReport:
     """Nothing besides the general part."""
     return RowReport()
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from boatyard.bundle.manifest import Manifest
     from boatyard.config.schema import Data, Model
-    from boatyard.tasks.protocol import Section
+    from boatyard.tasks.protocol import Section, Target
 
 Feeds = dict[str, "np.ndarray[Any, Any]"]
 """Graph inputs by name."""
@@ -322,10 +322,12 @@ class TrainingInput(Protocol):
         `others`: columns that are not the input's. Raises UserError where the sources are not as `data` says.
         """
 
-    def report_rows(self, data: Data, found: Mapping[str, Any], rows: pa.Table, folder: Path) -> RowReport:
-        """Of training rows, with a column for each field and `target`; pictures are drawn into `folder`.
+    def report_rows(
+        self, data: Data, found: Mapping[str, Any], rows: pa.Table, target: Target, folder: Path
+    ) -> RowReport:
+        """Of training rows, with a column for each field, TARGET, SOURCE and ROW; pictures are drawn into `folder`.
 
-        `found`: what `settle` says besides.
+        `found`: what `settle` says besides; `target`: the task's facts.
         """
 
     def content_key(self, row: Sequence[Any]) -> bytes:

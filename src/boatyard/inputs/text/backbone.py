@@ -14,6 +14,7 @@ from transformers import AutoConfig, AutoModel, BertConfig, BertModel, Pretraine
 
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Model
+from boatyard.inputs.defaults import alternative  # noqa: F401 - for `training`
 from boatyard.inputs.text import tokenizer
 from boatyard.inputs.text.pretrained import is_bundle, loaded, located
 from boatyard.inputs.text.serving import padding_id
@@ -57,10 +58,6 @@ class TextBackbone(nn.Module):
 
 def open_learner(model: Model, training: "Dataset", validation: "Dataset", seed: int) -> None:
     """None: encoders are trained."""
-
-
-def alternative(model: Model) -> None:
-    """None: the baseline is enough."""
 
 
 def backbone_shape(model: Model, folder: Path) -> dict[str, Any]:
