@@ -197,8 +197,13 @@ def test_the_report_shows_answers_errors_the_interval_and_the_worst_rows(tmp_pat
             assert picture.format == "PNG"
 
 
-def test_the_card_names_unit_interval_and_range() -> None:
-    (section,) = card_parts({"unit": "EUR", "minimum": 10.0, "maximum": 90.0})
-    assert "a number in EUR" in section.parts[0]
-    assert "the truth of 90% of validation rows" in section.parts[0]
-    assert "between 10.00 and 90.00" in section.parts[1]
+def test_the_card_names_unit_interval_and_range_and_the_error_by_fifth() -> None:
+    truths = np.arange(1.0, 41.0)
+    outputs = {"value": truths + 1, "spread": np.full(40, 2.0)}
+    target = {"unit": "EUR", "minimum": 10.0, "maximum": 90.0, "log": False, "quantiles": [1.0] * 99}
+    errors, interval = card_parts(target, score(outputs, truths, target, CONFIG))
+    assert "| 1.0000 to 8.0000 | 8 | 1.0000 | 1.0000 | 100.0% |" in errors.parts[0]
+    assert "a number in EUR" in interval.parts[0]
+    assert "the truth of 90% of validation rows" in interval.parts[0]
+    assert "On test rows it holds 100.0%" in interval.parts[1]
+    assert "between 10.00 and 90.00" in interval.parts[2]

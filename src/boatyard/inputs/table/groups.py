@@ -9,7 +9,6 @@ from boatyard.inputs.protocol import Group
 from boatyard.inputs.table.columns import Row
 from boatyard.inputs.table.rows import kinds_of
 
-MISSING = "missing"
 _LARGEST = 3
 _MOST_COLUMNS = 6
 _FEWEST_ROWS = 30  # of a level: below them a figure is chance
@@ -33,7 +32,7 @@ def groups(data: Data, rows: Sequence[Row]) -> list[Group]:
 
 
 def _largest(column: str, values: Sequence[object]) -> list[Group]:
-    names = np.array([_name(value) for value in values], object)
+    names = np.array([level_name(value) for value in values], object)
     levels, level_of, counts = np.unique(names, return_inverse=True, return_counts=True)
     largest = np.argsort(-counts, kind="stable")[:_LARGEST]
     return [
@@ -43,5 +42,8 @@ def _largest(column: str, values: Sequence[object]) -> list[Group]:
     ]
 
 
-def _name(value: object) -> str:
-    return MISSING if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+def level_name(value: object) -> str:
+    """As a report says it, a missing one included."""
+    if value is None:
+        return "missing"
+    return str(value).lower() if isinstance(value, bool) else str(value)

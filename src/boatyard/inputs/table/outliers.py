@@ -61,4 +61,4 @@ def _lines(
         listed = zip(of_column.rows[:_LISTED].tolist(), of_column.values[:_LISTED].tolist(), strict=True)
         for rank, (row, value) in enumerate(listed):
             first = (shorten(name, _LONGEST_NAME), f"{len(of_column.rows):,}") if rank == 0 else ("", "")
-            yield (*first, f"{value:,.6g}", place_of(row))
+            yield (*first, f"{value:,.15g}", place_of(row))

@@ -14,13 +14,16 @@ from numpy.typing import NDArray
 
 from boatyard.data.plots import COLOURS
 from boatyard.inputs.table.cells import Kind, day_of
+from boatyard.inputs.table.groups import level_name
 from boatyard.inputs.table.strength import are_classes, as_numbers
 
 _ACROSS = 3
 _MOST_LEVELS = 8
 _LONGEST_LEVEL = 14
-_BINS = 12
-_POINTS = 2_000  # more hide each other
+_LONGEST_CLASS = 24
+_BINS = 8
+_HEIGHT, _BETWEEN, _BELOW, _LEGEND = 2.7, 1.0, 0.75, 0.3  # inches
+_POINTS = 4_000  # more hide each other
 
 
 def columns_png(
@@ -28,11 +31,15 @@ def columns_png(
 ) -> None:
     """Draw each column against the target.
 
-    Of a number as target: numbers as points, levels as boxes. Of classes, which have these `names`: the shares of the
+    Of a number as target: numbers as points, levels as boxes. Of classes, with these `names`: the shares of the
     most frequent ones, by level or by range.
     """
     down = -(-len(columns) // _ACROSS)
-    figure = Figure(figsize=(9, 2.6 * down), layout="constrained")
+    height = _HEIGHT * down + _LEGEND
+    figure = Figure(figsize=(9, height))
+    figure.subplots_adjust(  # by hand: a layout engine takes seconds for some dozens of plots
+        0.06, (_BELOW + _LEGEND) / height, 0.99, 1 - 0.3 / height, 0.2, _BETWEEN / (_HEIGHT - _BETWEEN)
+    )
     classes = are_classes(targets)
     for place, (name, values) in enumerate(columns.items(), 1):
         axes = figure.add_subplot(down, _ACROSS, place)
@@ -48,7 +55,11 @@ def columns_png(
         axes.spines[["top", "right"]].set_visible(False)
     if classes:
         handles, labels = figure.axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=8)
+        legend = figure.legend(
+            handles, labels, loc="lower center", ncols=max(1, len(labels)), frameon=False, fontsize=8
+        )
+        for text in legend.get_texts():
+            text.set_parse_math(False)
     figure.savefig(path, dpi=100, format="png")
 
 
@@ -57,12 +68,13 @@ def _points(axes: Axes, values: Sequence[Any], kind: Kind, targets: NDArray[Any]
     drawn = np.array(there, np.int64)[:: len(there) // _POINTS + 1]
     if kind == "date":
         numbers = date2num([day_of(values[place]) for place in drawn])
-        axes.xaxis.set_major_locator(locator := AutoDateLocator(maxticks=6))
-        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        if len(numbers) and np.ptp(numbers):  # of a single day the locator makes nothing
+            axes.xaxis.set_major_locator(locator := AutoDateLocator(maxticks=6))
+            axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     else:
         numbers = as_numbers([values[place] for place in drawn], kind)
         axes.xaxis.set_major_formatter(_short)
-        axes.xaxis.set_major_locator(MaxNLocator(6))
+        axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     axes.plot(numbers, targets[drawn], ".", color=COLOURS[0], markersize=2, alpha=0.3)
     axes.yaxis.set_major_formatter(_short)
 
@@ -83,8 +95,9 @@ def _shares(
     rows = np.maximum(np.bincount(level_of[level_of >= 0], minlength=len(levels)), 1)
     for target, colour in zip(frequent, COLOURS, strict=False):
         of_class = level_of[(targets == target) & (level_of >= 0)]
+        shown = names[target][:_LONGEST_CLASS] if target < len(names) else str(target)
         share = np.bincount(of_class, minlength=len(levels)) / rows
-        axes.bar(range(len(levels)), share, bottom=below, color=colour, width=0.9, label=names[target][:24])
+        axes.bar(range(len(levels)), share, bottom=below, color=colour, width=0.9, label=shown)
         below += share
     if len(classes) > len(frequent):
         axes.bar(range(len(levels)), 1 - below, bottom=below, color="0.85", width=0.9, label="others")
@@ -94,7 +107,7 @@ def _shares(
 
 def _by_level(values: Sequence[Any]) -> tuple[NDArray[np.int64], list[str]]:
     """Of each row the place of its level, -1 where it is rare, and the names of the most frequent ones."""
-    written = np.array(["missing" if value is None else str(value) for value in values], object)
+    written = np.array([level_name(value) for value in values], object)
     levels, level_of, rows = np.unique(written, return_inverse=True, return_counts=True)
     frequent = np.argsort(-rows, kind="stable")[:_MOST_LEVELS]
     place = np.full(len(levels), -1)

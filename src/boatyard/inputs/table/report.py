@@ -27,7 +27,7 @@ _LONGEST_NAME = 60
 
 @dataclass(frozen=True)
 class _Facts:
-    """Of one column. `strength`: None where there are too few rows to tell; `outliers`: of numbers, the rows far out."""
+    """Of one column. `strength`: None where too few rows could tell; `outliers`: of numbers, the rows far out."""
 
     kind: Kind
     missing_share: float
