@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from boatyard.data.plots import COLOURS
-from boatyard.inputs.table.cells import Kind, day_of
+from boatyard.inputs.table.cells import Kind
 from boatyard.inputs.table.groups import level_name
 from boatyard.inputs.table.strength import are_classes, as_numbers
 
@@ -23,6 +22,7 @@ _LONGEST_LEVEL = 14
 _LONGEST_CLASS = 24
 _BINS = 8
 _HEIGHT, _BETWEEN, _BELOW, _LEGEND = 2.7, 1.0, 0.75, 0.3  # inches
+_MONTHS = 500  # days, from which on the day of the month does not count
 _POINTS = 4_000  # more hide each other
 
 
@@ -66,13 +66,12 @@ def columns_png(
 def _points(axes: Axes, values: Sequence[Any], kind: Kind, targets: NDArray[Any]) -> None:
     there = [place for place, value in enumerate(values) if value is not None]
     drawn = np.array(there, np.int64)[:: len(there) // _POINTS + 1]
+    numbers = as_numbers([values[place] for place in drawn], kind)
     if kind == "date":
-        numbers = date2num([day_of(values[place]) for place in drawn])
-        if len(numbers) and np.ptp(numbers):  # of a single day the locator makes nothing
-            axes.xaxis.set_major_locator(locator := AutoDateLocator(maxticks=6))
-            axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        digits = len("2024-05") if len(numbers) and np.ptp(numbers) > _MONTHS else len("2024-05-31")
+        axes.xaxis.set_major_formatter(lambda day, _: str(date.fromordinal(int(day)))[:digits] if day >= 1 else "")
+        axes.xaxis.set_major_locator(MaxNLocator(4))
     else:
-        numbers = as_numbers([values[place] for place in drawn], kind)
         axes.xaxis.set_major_formatter(_short)
         axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     axes.plot(numbers, targets[drawn], ".", color=COLOURS[0], markersize=2, alpha=0.3)
