@@ -64,6 +64,21 @@ def test_the_network_beats_its_baseline_and_its_interval_holds_most_prices(world
     assert 0.8 < scores["served"]["interval_coverage"] < 0.97
 
 
+def test_boosting_stands_beside_the_network_in_every_report(world: World) -> None:
+    bundle = world.published.bundle
+    metrics = bundle.manifest.metrics
+    assert metrics.alternative_name == "Boosting"
+    assert [score.name for score in metrics.alternative] == [score.name for score in metrics.served]
+    report, card = ((bundle.folder / name).read_text(encoding="utf-8") for name in ("report.md", "MODEL_CARD.md"))
+    assert "|  | Model | Boosting | Baseline |" in report
+    assert "(scores.png)" in report
+    assert (bundle.folder / "scores.png").exists()
+    assert "| Boosting | " in card
+    for document in (report, card):
+        assert "| type | flat | " in document
+        assert "| Truth | Rows | Mean absolute error |" in document
+
+
 def test_a_house_is_answered_with_a_price_whether_its_numbers_are_numbers_or_texts(
     client: TestClient, house: dict[str, Any]
 ) -> None:
