@@ -29,6 +29,8 @@ class Sums:
 
     manifest = SimpleNamespace(version="1")
 
+    is_quick = False
+
     def __init__(self) -> None:
         self.gate = threading.Event()
         self.began = threading.Semaphore(0)
