@@ -141,19 +141,23 @@ def models(context):
     _module(context, "boatyard.registry", "models")
 
 
-@task(iterable=["override"], help=_OVERRIDES)
+_VERSIONED = {"name": "of the model", "version": "as `invoke models` lists it"}
+
+
+@task(iterable=["override"], help={**_VERSIONED, **_OVERRIDES})
 def stage(context, name, version, override):
     """Compare a version's size, speed and score with production's."""
     _module(context, "boatyard.registry.staging", name, version, *override)
 
 
 _MOVING = {
+    "name": "of the model",
     "alias": "the alias to move",
     "expected": "move it only if it points at this version; none: only if it is new",
 }
 
 
-@task(help=_MOVING)
+@task(help={**_VERSIONED, **_MOVING})
 def promote(context, name, version, alias="production", expected=""):
     """Point an alias at a version."""
     _move(context, "promote", name, version, alias=alias, expected=expected)

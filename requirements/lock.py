@@ -20,7 +20,10 @@ EXTRAS = {  # image: beside the core install
     "monitor": ["cloud", "monitor"],
     "trainer": ["cloud", "train"],
 }
-UNUSED = {"frontend": ["fastapi", "onnxruntime", "tokenizers"]}  # image: of the core install, what it never loads
+UNUSED = {  # image: of the core install, what it never loads
+    "api": ["huggingface-hub"],  # which tokenizers would download with
+    "frontend": ["fastapi", "onnxruntime", "tokenizers"],
+}
 BUILD = "build"  # the dependency group that builds them
 
 

@@ -48,7 +48,6 @@ def test_a_batch_has_a_number_or_three_for_each_column_and_a_code_for_each_categ
     np.testing.assert_array_equal(feeds["numbers"], [[78, 2024, 5, day, 1], [np.nan] * 5])
     np.testing.assert_array_equal(feeds["categories"], [[2, 2], [0, 0]])
     assert columns.number_names == ["area", "sold (year)", "sold (month)", "sold (day)", "lift"]
-    assert columns.number_owners == [0, 2, 2, 2, 3]
     assert columns.category_owners == [1, 4]
     assert columns.cardinalities == [3, 3]
 

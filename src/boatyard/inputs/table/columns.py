@@ -74,11 +74,6 @@ class Columns:
         return [f"{column.name}{part}" for column in self.columns for part in _PARTS[column.kind]]
 
     @cached_property
-    def number_owners(self) -> list[int]:
-        """Of each of the `numbers`, the place of its column."""
-        return [place for place, column in enumerate(self.columns) for _ in _PARTS[column.kind]]
-
-    @cached_property
     def category_owners(self) -> list[int]:
         """Of each of the `categories`, the place of its column."""
         return [place for place, column in enumerate(self.columns) if column.kind == "category"]
