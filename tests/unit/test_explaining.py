@@ -30,6 +30,8 @@ class Sums:
 
     manifest = SimpleNamespace(version="1")
 
+    is_quick = False
+
     def __init__(self) -> None:
         self.passes = threading.Semaphore(0)
         self.began = threading.Semaphore(0)

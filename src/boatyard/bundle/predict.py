@@ -1,6 +1,7 @@
 """Answers rows with an opened bundle: the input encodes, the graph runs, the task decodes."""
 
 import os
+import timeit
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -21,8 +22,11 @@ from boatyard.tasks.protocol import Answer, OpenTask, Outputs
 GRAPH = "model.onnx"
 EMBEDDING = "embedding"
 """A further output, whatever the task: float[rows, width], which drift compares. A graph may have none."""
+QUICK_SECONDS = 0.0003
+"""In less, a row is answered sooner than it is handed to a thread and back; reports/benchmarks/tables.md has both."""
 RUN_COST = 4
 """What starting a run costs, in units of a row's cost; reports/benchmarks/serving.md has how it was found."""
+_TIMES = 4  # that the example is answered: the first run of a session is slow
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,8 @@ class Predictor:
         self.file_formats = input_.FILE_FORMATS
         self.options_type = task.Options
         self.default_options = task.Options()
+        self.is_quick = False
+        """Whether a row takes less than QUICK_SECONDS, which `open_predictor` finds out."""
         self._session = _open_session(bundle.folder / GRAPH, threads or allowed_cores())
         self._inputs = {node.name for node in self._session.get_inputs()}
         shapes = {node.name: node.shape for node in self._session.get_outputs()}
@@ -149,9 +155,10 @@ def open_predictor(bundle: Bundle, threads: int | None = None) -> Predictor:
     """
     predictor, named = Predictor(bundle, threads), f"{bundle.manifest.name}@{bundle.manifest.version}"
     try:
-        predictor.answer_example()
+        seconds = timeit.repeat(predictor.answer_example, number=1, repeat=_TIMES)
     except Exception as wrong:  # a graph's have no narrower base
         raise BundleError(f"{named} opens, but does not answer its own example: {wrong}") from wrong
+    predictor.is_quick = min(seconds) < QUICK_SECONDS
     return predictor
 
 
