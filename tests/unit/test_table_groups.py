@@ -8,6 +8,7 @@ import pytest
 
 from boatyard.evaluate.groups import groups_section, measure_groups
 from boatyard.inputs.table.groups import groups
+from boatyard.tasks.regression.metrics import score
 
 pytestmark = pytest.mark.unit
 
@@ -61,12 +62,21 @@ def test_each_group_has_the_primary_score_and_what_the_task_wants_beside_those_o
     ]
     assert [each.scores[0].value for each in measured[:3]] == [1, 20, 20]
     assert measured[1].as_json()["rows"] == 60
-    from boatyard.tasks.regression.metrics import score
-
     (section,) = groups_section(measured, score(outputs, truths, target, config))
     lines = section.parts[1].splitlines()
     assert lines[3].startswith("| hull | steel | 60 | 20.00 ")
     assert lines[-1].startswith("|  | all rows | 200 | 11.45 ")
+
+
+def test_a_score_that_only_some_groups_have_is_not_shown() -> None:
+    """Of a truth of 0 there is no percentage."""
+    truths = np.arange(200.0)
+    outputs = {"value": truths + 1}
+    config: Any = SimpleNamespace(data=data())
+    prepared: Any = SimpleNamespace(data=data(), rows=lambda _: boats()[::-1], targets=lambda _: truths[::-1])
+    measured = measure_groups(config, prepared, "test", outputs, {})
+    (section,) = groups_section(measured, score(outputs, truths, {}, config))
+    assert section.parts[1].splitlines()[0] == "|  | Group | Rows | Mean absolute error |"
 
 
 def test_without_groups_there_is_no_section() -> None:

@@ -197,6 +197,24 @@ def test_mistakes_of_a_model_in_format_1_are_drawn(services: Services) -> None:
     assert page.table[1].value.to_numpy().tolist()[0] == ["4 of 39", "fuel", "berth"]
 
 
+@pytest.mark.parametrize("services", ["classification"], indirect=True)
+def test_the_data_of_a_model_in_format_1_are_told(services: Services) -> None:
+    (facts,) = FORMAT_1.glob("*/data.json")
+    services.answers["/models/m/v/files/data.json"] = facts.read_bytes()
+    page = open_page("about")
+    assert "Sizes, in words" in content(page)
+    assert page.dataframe[0].value.columns.tolist() == ["split", "p50", "p95", "p99", "max"]
+
+
+@pytest.mark.parametrize("services", ["regression"], indirect=True)
+def test_what_stood_beside_the_model_is_named_with_its_score(services: Services) -> None:
+    beside = {"baseline": [ERROR], "alternative": [ERROR | {"value": 1.25}], "alternative_name": "Trees"}
+    services.answers["/models/m/v"]["metrics"] = {**CARDS["regression"]["metrics"], **beside}
+    made = dict(open_page("models").dataframe[1].value.to_numpy().tolist())
+    assert made["mean absolute error, baseline"] == "1.5000"
+    assert made["mean absolute error, trees"] == "1.2500"
+
+
 def quality(score: dict[str, Any]) -> dict[str, Any]:
     worse = {**score, "value": 2 * score["value"], "low": 1.0, "high": 20_000.0}
     return {"feedback": 7, "score": worse, "accepted": score, "unknown": 0}

@@ -42,22 +42,22 @@ def groups_section(measured: Sequence[Measured], whole: Scores) -> list[Section]
     """A table; nothing where there are no groups. `whole`: the scores of all rows, which come last."""
     if not measured:
         return []
-    shown = measured[0].scores
-    of_all = {score.name: score for score in whole.all}
+    wanted = {score.name for score in measured[0].scores}
+    shown = [score for score in whole.all if score.name in wanted]  # a group may have one that all rows have not
     lines = [(each.group.by, each.group.name, len(each.group.rows), each.scores) for each in measured]
-    lines.append(("", "all rows", whole.rows, [of_all[score.name] for score in shown]))
+    lines.append(("", "all rows", whole.rows, shown))
     rows = [
-        (
-            shorten(by, _LONGEST_NAME),
-            shorten(name, _LONGEST_NAME),
-            f"{count:,}",
-            *(score.with_interval(_DECIMALS) for score in scores),
-        )
+        (shorten(by, _LONGEST_NAME), shorten(name, _LONGEST_NAME), f"{count:,}", *_cells(scores, shown))
         for by, name, count, scores in lines
     ]
     header = ("", "Group", "Rows", *(score.heading for score in shown))
     said = f"{escape(shown[0].heading)} with its 95% interval: where it lies apart from that of all rows, look closer."
     return [Section("By group", [said, table(header, rows, align="ll" + "r" * (len(header) - 2))])]
+
+
+def _cells(scores: Sequence[Score], shown: Sequence[Score]) -> list[str]:
+    by_name = {score.name: score.with_interval(_DECIMALS) for score in scores}
+    return [by_name.get(score.name, "n/a") for score in shown]
 
 
 def _scores(config: Config, group: Group, outputs: Outputs, targets: NDArray[Any], target: Target) -> Iterator[Score]:

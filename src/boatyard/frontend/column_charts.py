@@ -20,7 +20,7 @@ def spread(shares: Mapping[str, Any]) -> Any:
 
 def by_hour(rows: charts.Rows) -> Any:
     """In each `hour`: a line from `p5` to `p95`, a bar from `p25` to `p75`, and a point at the median `p50`."""
-    scale, axis = alt.Scale(zero=False, padding=6), alt.Axis(title=None, tickCount=4)
+    scale, axis = alt.Scale(zero=False, padding=6), alt.Axis(title=None, tickCount=4, format=",.6~r")
     base = alt.Chart(charts.data(rows)).encode(
         x=charts.hour_axis(rows, bandPosition=0.5),
         tooltip=[alt.Tooltip(f"{share}:Q", format=",.4~r") for share in ("p5", "p25", "p50", "p75", "p95")],

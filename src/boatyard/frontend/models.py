@@ -140,7 +140,7 @@ def _one(api: Service, name: str, versions: list[str], cards: dict[str, Card]) -
     with made:
         alternative = facts["metrics"].get("alternative_name", "").lower()
         others = [
-            (f"{name}'s {score.title}", score.shown)
+            (f"{score.title}, {name}", score.shown)
             for name, part in (("baseline", "baseline"), (alternative, "alternative"))
             for score in _scores(facts, part)[:1]
         ]
