@@ -63,7 +63,7 @@ def _show(config: Config, published: Published, seconds: float) -> None:
     console = terminal()
     console.print(table)
     if baseline.is_better_than(served):
-        console.print("The model loses to the simple baseline: more epochs, more rows or a pretrained model may win.")
+        console.print("The model loses to the simple baseline: more rows, more epochs or another model may win.")
     console.print("Next:")
     for command, why in (
         (
