@@ -87,7 +87,7 @@ def pipeline(houses: Houses, model: str, path: Path, folder: Path, seed: int = 0
         usage.ru_utime + usage.ru_stime,
         _by_name(metrics["scores"]),
         _by_name(metrics["baseline"]["scores"]),
-        [part["interval_coverage"] for part in metrics["ranges"]],
+        [part["interval_coverage"] for part in metrics["detail"]["ranges"]],
     )
 
 

@@ -11,6 +11,7 @@ from boatyard.config.schema import Data
 from boatyard.inputs.defaults import (  # noqa: F401 - for `training`
     COST_UNIT,
     content_key,
+    digest_of_start,
     group_key,
     limits,
     request,

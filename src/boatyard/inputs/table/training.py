@@ -22,7 +22,7 @@ __getattr__ = lazily(
         "report_rows": "report",
         "request_schema": "encoder",
         "make_inputs": "encoder",
-        "digest_of_start": "models",
+        "digest_of_start": "rows",
         "backbone_shape": "models",
         "build_backbone": "models",
         "open_learner": "models",
