@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Model
-from boatyard.inputs.defaults import open_learner  # noqa: F401 - for `training`
+from boatyard.inputs.defaults import alternative, open_learner  # noqa: F401 - for `training`
 from boatyard.inputs.graphs import write_graph
 from boatyard.inputs.protein.sequences import OTHER, RESIDUES
 from boatyard.inputs.protein.settings import protein_model

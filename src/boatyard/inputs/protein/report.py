@@ -13,7 +13,7 @@ from boatyard.inputs.protein.families import CONTAINMENT, MOST_EXACT, WORD
 from boatyard.inputs.protein.sequences import unknown
 from boatyard.inputs.protein.serving import SEQUENCE
 from boatyard.inputs.protocol import Relatives, RowReport
-from boatyard.tasks.protocol import Section
+from boatyard.tasks.protocol import Section, Target
 
 _MEANINGS = {
     "B": "D or N",
@@ -25,7 +25,13 @@ _MEANINGS = {
 }
 
 
-def report_rows(data: Data, found: Mapping[str, Any], rows: pa.Table, folder: Path) -> RowReport:  # noqa: ARG001
+def report_rows(
+    data: Data,  # noqa: ARG001 - every input's signature
+    found: Mapping[str, Any],
+    rows: pa.Table,
+    target: Target,  # noqa: ARG001
+    folder: Path,  # noqa: ARG001
+) -> RowReport:
     """Counts them in all training rows."""
     sequences = rows.column(SEQUENCE)
     counts: dict[str, int] = {}

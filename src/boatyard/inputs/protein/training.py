@@ -6,6 +6,7 @@ __getattr__ = lazily(
     __package__,
     {
         "SIZE_UNIT": "rows",
+        "REPEATS": "rows",
         "row_format": "rows",
         "content_key": "rows",
         "group_key": "rows",
@@ -13,6 +14,7 @@ __getattr__ = lazily(
         "size": "rows",
         "unservable": "rows",
         "show": "rows",
+        "groups": "rows",
         "request": "rows",
         "settle": "rows",
         "open_sources": "sources",
@@ -26,6 +28,7 @@ __getattr__ = lazily(
         "backbone_shape": "backbone",
         "build_backbone": "backbone",
         "open_learner": "backbone",
+        "alternative": "backbone",
         "export_graph": "backbone",
         "quantize_graph": "backbone",
         "simple_features": "features",

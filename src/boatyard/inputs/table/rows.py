@@ -11,6 +11,7 @@ from boatyard.config.schema import Data
 from boatyard.inputs.defaults import (  # noqa: F401 - for `training`
     COST_UNIT,
     content_key,
+    digest_of_start,
     group_key,
     limits,
     relatives,
@@ -24,6 +25,7 @@ from boatyard.inputs.table.columns import Row
 from boatyard.inputs.table.kinds import find_kinds
 from boatyard.inputs.texts import normal_form
 
+REPEATS = "warning"
 SIZE_UNIT = "values"
 
 _ARROW: Mapping[Kind, Callable[[], pa.DataType]] = {
@@ -40,7 +42,8 @@ def open_sources(data: Data, columns: Sequence[str], cache: Path) -> list[Source
 
 
 def settle(data: Any, sources: Sequence[Source], others: Sequence[str]) -> tuple[Data, Mapping[str, Any]]:
-    """With the kind of each column that is read; and why others are not, and which words meant a missing value."""
+    """With the kind of each column that is read; and why others are not, which are in doubt, and which words meant a
+    missing value."""
     given, drop = kinds_of(data), {normal_form(name) for name in data.drop}
     for key, names in (("columns", given.keys()), ("drop", drop)):
         for name in others:
@@ -56,6 +59,7 @@ def settle(data: Any, sources: Sequence[Source], others: Sequence[str]) -> tuple
         reasons = "; ".join(f"{name!r} {reason}" for name, reason in found.left_out.items())
         raise UserError(f"{sources[0].name}: no column is left to learn from{f': {reasons}' if reasons else ''}")
     facts = {
+        "doubts": found.doubts,
         "left_out": found.left_out | dict.fromkeys(sorted(drop), "is in data.drop"),
         "missing": {name: dict(found.missing[name]) for name in found.kinds if found.missing[name]},
     }
