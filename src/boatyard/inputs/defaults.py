@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from torch import Tensor, nn
 
-    from boatyard.config.schema import Data, Model
+    from boatyard.config.schema import Data, Model, Train
     from boatyard.tasks.protocol import Target
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "make_inputs",
     "open_learner",
     "open_sources",
+    "open_variation",
     "quantize_graph",
     "relatives",
     "report_rows",
@@ -124,6 +125,10 @@ def digest_of_start(model: Model) -> dict[str, str]:  # noqa: ARG001 - every inp
 
 def open_learner(model: Model, training: Dataset, validation: Dataset, seed: int) -> None:
     """None: the backbone is trained."""
+
+
+def open_variation(train: Train, data: Data, target: Target) -> None:
+    """None: rows are read as they are."""
 
 
 def alternative(model: Model) -> None:

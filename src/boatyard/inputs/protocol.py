@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from boatyard.bundle.manifest import Manifest
-    from boatyard.config.schema import Data, Model
+    from boatyard.config.schema import Data, Model, Train
     from boatyard.tasks.protocol import Section, Target
 
 Feeds = dict[str, "np.ndarray[Any, Any]"]
@@ -227,6 +227,13 @@ class Encoder(Protocol):
         """Encoded rows to one batch of the backbone's arguments."""
 
 
+Vary = Callable[[Sequence[Mapping[str, Any]], np.random.Generator], Sequence[Mapping[str, Any]]]
+"""A batch of encoded training rows, with TARGET, to what the network sees of it this time: as many or more rows.
+
+All that chance decides comes from the generator, so that a run which is resumed goes on as it would have.
+"""
+
+
 class Backbone(Protocol):
     """A torch module: a batch of the encoder's to features, float[batch, width].
 
@@ -389,6 +396,12 @@ class TrainingInput(Protocol):
 
     def open_learner(self, model: Model, training: Dataset, validation: Dataset, seed: int) -> Learner | None:
         """What fits the backbone to encoded rows; None where it is trained, step by step."""
+
+    def open_variation(self, train: Train, data: Data, target: Target) -> Vary | None:
+        """What makes training rows new in each epoch; None where they are read as they are. Raises UserError.
+
+        `target`: the task's facts.
+        """
 
     def alternative(self, model: Model) -> Alternative | None:
         """What to show beside this one; None: the baseline is enough."""

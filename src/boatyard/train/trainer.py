@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -66,7 +66,7 @@ class SteadyTrainer(Trainer):
         costs = rows["cost"][:] if strategy == "group_by_length" else None
         batch = self.args.train_batch_size * self.args.gradient_accumulation_steps
         sampler = EpochSampler(len(rows), self.args.seed, batch, costs)
-        self.add_callback(_SetEpoch(sampler))
+        self.add_callback(SetEpoch(sampler))
         return sampler
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
@@ -141,12 +141,21 @@ class SteadyTrainer(Trainer):
         self.state.save_to_json(str(folder / TRAINER_STATE_NAME))
 
 
-class _SetEpoch(TrainerCallback):
-    def __init__(self, sampler: EpochSampler) -> None:
-        self._sampler = sampler
+class ByEpoch(Protocol):
+    """What differs from epoch to epoch."""
+
+    epoch: int
+
+
+class SetEpoch(TrainerCallback):
+    """Tells it which one begins."""
+
+    def __init__(self, told: ByEpoch) -> None:
+        self._told = told
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        self._sampler.epoch = int(state.epoch)
+        """As Trainer counts them."""
+        self._told.epoch = int(state.epoch)
 
 
 def _random_state() -> dict[str, Any]:

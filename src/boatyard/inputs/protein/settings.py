@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from boatyard.config.schema import Model, Section
+from boatyard.config.schema import Model, Section, Train
 
 
 class ProteinData(Section):
@@ -43,10 +43,33 @@ class ProteinModel(Section):
     """Of the embedding."""
 
 
-SECTIONS: Mapping[str, type[Section]] = {"data": ProteinData, "model.protein": ProteinModel}
+class ProteinTrain(Section):
+    """How an epoch's sequences differ from those that are stored. With zeros they do not."""
+
+    substituted: float = Field(0.4, ge=0, le=1)
+    """The largest share of a sequence's residues that give way to others, as often as BLOSUM62 has it."""
+    indels: float = Field(1.0, ge=0)
+    """Insertions and deletions in a sequence, on average."""
+    cut: float = Field(0.5, ge=0, le=1)
+    """Of how many sequences only a stretch is read."""
+    background: float = Field(0.0, ge=0)
+    """Rows beside each one that are shuffled or a scrap of it; their label is `data.negative`."""
+
+
+SECTIONS: Mapping[str, type[Section]] = {
+    "data": ProteinData,
+    "model.protein": ProteinModel,
+    "train.protein": ProteinTrain,
+}
 
 
 def protein_model(model: Model) -> ProteinModel:
     """The section `model.protein`, which a configuration for proteins has."""
     section: ProteinModel = model.protein  # type: ignore[attr-defined]
+    return section
+
+
+def protein_train(train: Train) -> ProteinTrain:
+    """The section `train.protein`."""
+    section: ProteinTrain = train.protein  # type: ignore[attr-defined]
     return section

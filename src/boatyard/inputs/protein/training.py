@@ -25,6 +25,7 @@ __getattr__ = lazily(
         "make_inputs": "encoder",
         "open_encoder": "encoder",
         "digest_of_start": "encoder",
+        "open_variation": "variation",
         "backbone_shape": "backbone",
         "build_backbone": "backbone",
         "open_learner": "backbone",

@@ -14,6 +14,7 @@ from boatyard.inputs.defaults import (  # noqa: F401 - for `training`
     digest_of_start,
     group_key,
     limits,
+    open_variation,
     relatives,
     request,
     unservable,

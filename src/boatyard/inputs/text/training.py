@@ -28,6 +28,7 @@ __getattr__ = lazily(
         "backbone_shape": "backbone",
         "build_backbone": "backbone",
         "open_learner": "backbone",
+        "open_variation": "backbone",
         "alternative": "backbone",
         "export_graph": "graph",
         "quantize_graph": "graph",
