@@ -1,8 +1,8 @@
 """What is learnt of beta-lactamases, on splits that keep families together:  python benchmarks/proteins.py
 
-Each split deals out whole families at random, by label. A network is trained on it as by `data=resistance`, and measured
-beside the baseline: on the test rows, on the first half of each, and on sequences that are nothing, which are shuffled,
-reversed and random ones. Writes reports/benchmarks/proteins.md and .json.
+Each split deals out whole families at random, by label. A network is trained on it as by `data=resistance`, and
+measured beside the baseline: on the test rows, on the first half of each, and on what is nothing, which are shuffled,
+reversed and random sequences. Writes reports/benchmarks/proteins.md and .json.
 """
 
 import argparse

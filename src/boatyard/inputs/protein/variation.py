@@ -41,9 +41,11 @@ def open_variation(train: Train, data: Data, target: Target) -> Vary | None:
             {**item, "residues": varied_sequence(residues, settings, random)}
             for item, residues in zip(items, stored, strict=True)
         ]
-        originals = random.integers(len(items), size=random.poisson(settings.background * len(items)))
+        # of what is something: its residues, without their order, must not be enough
+        originals = [i for i, item in enumerate(items) if item[TARGET] != nothing] or range(len(items))
+        drawn = random.choice(originals, size=random.poisson(settings.background * len(items)))
         background = [
-            {**items[i], "residues": background_of(stored[i], random), TARGET: nothing} for i in originals.tolist()
+            {**items[i], "residues": background_of(stored[i], random), TARGET: nothing} for i in drawn.tolist()
         ]
         return [*varied, *background]
 
