@@ -315,3 +315,25 @@ def test_an_answer_of_several_values_is_shown_whole_without_a_page_of_its_own() 
     assert task_page.headline(answer) == "54.25"
     assert task_page.figures(answer) == {"Longitude": "10.5", "Nearest port": "Kiel"}
     assert task_page.figures({"expected": 2, **TIME}) == {}
+
+
+@pytest.mark.parametrize("services", ["classification"], indirect=True)
+def test_a_record_of_fasta_is_pasted_and_explained(services: Services) -> None:
+    sequence = "MKKIFVAALFAFVSVNAM"
+    services.answers["/model"] |= {"input": "protein", "examples": [{"sequence": sequence, "id": "a1"}]}
+    parts = [{"name": sequence[:5], "effect": 0.2, "field": "sequence", "start": 0, "end": 5}]
+    services.answers["/predict"] = {
+        **TIME,
+        **ANSWERS["classification"],
+        "explanation": {"base": 0.5, "parts": parts},
+    }
+    page = open_page("predict")
+    page.text_area[0].set_value(f">b2 [A] something\n{sequence[:9]}\n{sequence[9:]}\n")
+    press(page, "Predict")
+    assert services.posted == [
+        ("/predict?top_k=5", {"id": "b2", "sequence": f"{sequence[:9]}\n{sequence[9:]}"}),
+    ]
+    (marked,) = page.get("html")
+    assert f"{sequence[:5]}</mark>" in marked.proto.body
+    press(page, "a1")
+    assert services.posted[1][1] == {"id": "a1", "sequence": sequence}

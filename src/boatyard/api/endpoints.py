@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response, StreamingResponse
 
-from boatyard import registry
+from boatyard import inputs, registry
 from boatyard.api import published
 from boatyard.api.answers import Feedback, Health, PublishedModel, PublishedModels, Readiness
 from boatyard.api.jobs import routes as job_routes
@@ -126,7 +126,7 @@ async def job_result(request: Request, job: NamedJob) -> Response:
     as_csv = None
     if sent == job_routes.CSV:
         card = await to_thread.run_sync(published.card, storage, job.model, job.version)
-        as_csv = AsCsv(card.answer_schema)
+        as_csv = AsCsv(card.answer_schema, named=getattr(inputs.serving(card.input), "NAMED", False))
     return StreamingResponse(job_routes.result(storage, keys, as_csv), headers={"vary": "accept"}, media_type=sent)
 
 

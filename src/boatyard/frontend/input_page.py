@@ -3,7 +3,7 @@
 An input's `page` says `from boatyard.frontend.input_page import *`, then what differs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import streamlit as st
@@ -13,9 +13,10 @@ from boatyard.frontend.protocol import Card, Parts, Request
 from boatyard.frontend.showing import literal
 from boatyard.frontend.widgets import held, is_nullable, widget
 
-__all__ = ["NOUN", "caption", "cut", "explain", "file_help", "fill", "form", "show"]
+__all__ = ["FILE_TYPES", "NOUN", "caption", "cut", "explain", "file_help", "fill", "form", "show"]
 
 NOUN = "request"
+FILE_TYPES: Mapping[str, str] = {}
 _SHOWN_CHARACTERS = 300
 _BESIDE = 3
 _SHOWN_PARTS = 15

@@ -1,6 +1,7 @@
 """The page for predictions: one request, feedback on its answer, or a batch job on a file."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -41,7 +42,7 @@ def show(api: Service, _: Service) -> None:
     with one:
         _one(api, card, input_page, task_page)
     with file:
-        _file(api, input_page.file_help(card))
+        _file(api, input_page.file_help(card), {**MEDIA_TYPES, **input_page.FILE_TYPES})
 
 
 # ---- one request
@@ -156,11 +157,11 @@ def _ask_for_truth(card: Card, answer: Answer, task_page: TaskPage) -> Truth | N
 # ---- a file
 
 
-def _file(api: Service, file_help: str) -> None:
+def _file(api: Service, file_help: str, media_types: Mapping[str, str]) -> None:
     st.markdown(file_help)
-    file = st.file_uploader("File", type=list(MEDIA_TYPES), label_visibility="collapsed")
+    file = st.file_uploader("File", type=list(media_types), label_visibility="collapsed")
     if file is not None and st.button("Start", type="primary", icon=":material/play_arrow:"):
-        media_type = MEDIA_TYPES[file.name.rpartition(".")[2].lower()]
+        media_type = media_types[file.name.rpartition(".")[2].lower()]
         try:
             with st.spinner("Sending"):
                 job = api.upload("/jobs", file, media_type)

@@ -125,7 +125,10 @@ class OpenInput(Protocol[RowT, EncodedT]):
 
 
 class ServingInput(Protocol):
-    """The module `boatyard.inputs.<input>.serving`: imports neither torch nor pandas."""
+    """The module `boatyard.inputs.<input>.serving`: imports neither torch nor pandas.
+
+    Where clients may name rows, it says `NAMED = True`.
+    """
 
     FILES: Sequence[str]
     """What lies beside the graph in a bundle and is read to answer."""

@@ -16,10 +16,11 @@ _Path = tuple[str, ...]
 
 
 class AsCsv:
-    """The CSV of answers with such a JSON Schema."""
+    """The CSV of answers with such a JSON Schema. `named`: whether clients name rows, which has a column then."""
 
-    def __init__(self, answer_schema: Mapping[str, Any]) -> None:
-        self._paths: list[_Path] = [("row",), ("id",), *_paths(answer_schema), ("truncated",), ("error",)]
+    def __init__(self, answer_schema: Mapping[str, Any], *, named: bool) -> None:
+        first: list[_Path] = [("row",), ("id",), *([("name",)] if named else [])]
+        self._paths: list[_Path] = [*first, *_paths(answer_schema), ("truncated",), ("error",)]
 
     @property
     def header(self) -> bytes:

@@ -10,6 +10,7 @@ from boatyard.frontend import charts
 from boatyard.frontend.protocol import Card, Parts, Request
 
 NOUN = "sequence"
+FILE_TYPES: Mapping[str, str] = dict.fromkeys(("fasta", "fa", "faa", "gz"), "text/x-fasta")
 _SEQUENCE, _ID = "sequence", "id"
 _SHOWN_RESIDUES = 60
 _STRONGEST_TINT = 0.6
@@ -62,7 +63,6 @@ def explain(request: Request, parts: Parts) -> None:  # noqa: ARG001 - every pag
     strongest = max(abs(part["effect"]) for part in parts) or 1.0
     marks = "<wbr>".join(_marked(part, strongest) for part in parts)
     st.html(f'<div style="font-family:monospace;overflow-wrap:anywhere">{marks}</div>')
-    st.caption("Tinted in colour: what speaks for the answer. In grey: what speaks against it.")
 
 
 def _marked(part: Mapping[str, Any], strongest: float) -> str:

@@ -27,6 +27,7 @@ Row = tuple[str, str]
 """The sequence, in capitals, and the id that its client gave it, or none: "" then."""
 
 FILES = ()
+NAMED = True
 LEAST_LENGTH = 4
 """Of a batch: longer words of residues than this no graph has."""
 
