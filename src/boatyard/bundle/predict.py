@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from boatyard import inputs, tasks
-from boatyard.bundle.manifest import Bundle, BundleError, Card
+from boatyard.bundle.manifest import Bundle, BundleError, Manifest
+from boatyard.bundle.map import MAP, Map, Point
 from boatyard.inputs.protocol import Encoded, OpenInput
 from boatyard.journal.columns import Column
 from boatyard.tasks.protocol import Answer, OpenTask, Outputs
@@ -39,6 +40,8 @@ class Prediction:
     """By column, what the input measures of each row."""
     name: str | None = None
     """What its client calls the row, where it does."""
+    place: Point | None = None
+    """On the model's map, where it has one."""
 
 
 class Explaining(BaseModel):
@@ -47,9 +50,9 @@ class Explaining(BaseModel):
     answer: Answer
 
 
-def served_files(card: Card) -> list[str]:
+def served_files(manifest: Manifest) -> list[str]:
     """What a Predictor reads of the bundle; the rest is for people, and for whoever trains on."""
-    return [GRAPH, *inputs.serving(card.input).FILES]
+    return [GRAPH, *inputs.serving(manifest.input).FILES, *({MAP} & manifest.files.keys())]
 
 
 class Predictor:
@@ -77,6 +80,7 @@ class Predictor:
         self._outputs = [*self._answered, *({EMBEDDING} & shapes.keys())]
         if missing := set(self._answered) - shapes.keys():
             raise BundleError(f"{bundle.folder / GRAPH} has no output named {', '.join(sorted(missing))}")
+        self.map = _read_map(bundle) if EMBEDDING in shapes else None
         task.check_outputs(self.manifest, {name: shapes[name] for name in task.OUTPUTS})
 
     @property
@@ -103,15 +107,23 @@ class Predictor:
         for chosen, neighbours in groupby(options):
             part = slice(len(answers), len(answers) + len(list(neighbours)))
             answers += self._decode({name: array[part] for name, array in outputs.items()}, chosen)
+        places = self._places(outputs, answers)
         return [
-            Prediction(answer, each.truncated, self.input.measure(each), self.input.name_of(row))
-            for answer, each, row in zip(answers, encoded, rows, strict=True)
+            Prediction(answer, each.truncated, self.input.measure(each), self.input.name_of(row), place)
+            for answer, each, row, place in zip(answers, encoded, rows, places, strict=True)
         ]
 
     def _decode(self, outputs: Outputs, options: BaseModel) -> list[Answer]:
         if isinstance(options, Explaining):
             return [{"number": number} for number in self.task.explained(outputs, options.answer).tolist()]
         return self.task.decode(outputs, options)
+
+    def _places(self, outputs: Outputs, answers: Sequence[Answer]) -> Sequence[Point | None]:
+        if self.map is None:
+            return [None] * len(answers)
+        places = self.map.places(outputs[EMBEDDING]).tolist()
+        kinds = (str(answer.get(self.map.kind)) for answer in answers)  # a variant's has none
+        return [Point(x, y, kind) for (x, y), kind in zip(places, kinds, strict=True)]
 
     def works(self) -> bool:
         """Whether it still answers its own example; if not, a run that failed says nothing about its rows."""
@@ -162,6 +174,16 @@ def open_predictor(bundle: Bundle, threads: int | None = None) -> Predictor:
     except Exception as wrong:  # a graph's have no narrower base
         raise BundleError(f"{named} opens, but does not answer its own example: {wrong}") from wrong
     return predictor
+
+
+def _read_map(bundle: Bundle) -> Map | None:
+    if MAP not in bundle.manifest.files:
+        return None
+    path = bundle.folder / MAP
+    try:
+        return Map.model_validate_json(path.read_bytes())
+    except ValidationError as wrong:
+        raise BundleError(f"{path} is no map: {wrong.errors()[0]['msg']}") from None
 
 
 def _is_quick(predictor: Predictor) -> bool:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from boatyard import inputs, tasks
 from boatyard.bundle.manifest import LEAST_REFERENCE_ROWS, REFERENCE, Bundle, Metrics, open_bundle, seal
+from boatyard.bundle.map import MAP, Map
 from boatyard.bundle.predict import EMBEDDING, GRAPH, Predictor
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
@@ -73,6 +74,8 @@ def _export(config: Config, prepared: Prepared, trained: Trained, evaluation: Ev
     fields = _manifest_fields(config, prepared, trained, evaluation)
     precision, parity, validation = _write_graph(config, prepared, trained, folder, fields)
     fields["target"] |= task.fit_after(validation, prepared.targets("validation"), prepared.target)
+    if EMBEDDING in validation:
+        _write_map(folder / MAP, task.fit_map(validation[EMBEDDING], prepared.targets("validation"), fields["target"]))
     predictor = _draft(folder, fields)
     fields["examples"] = _examples(config, predictor, prepared)
     _require_schemas(config, predictor, prepared, fields)
@@ -177,6 +180,11 @@ def _write_reference(path: Path, predictor: Predictor, prepared: Prepared, confi
             LEAST_REFERENCE_ROWS,
         )
     pq.write_table(reference([rows[i] for i in reference_rows(len(rows))], predictor), path)
+
+
+def _write_map(path: Path, fitted: Map | None) -> None:
+    if fitted is not None:
+        path.write_text(fitted.model_dump_json() + "\n", encoding="utf-8")
 
 
 def _digest(file: str | None) -> str | None:

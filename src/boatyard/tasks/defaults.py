@@ -36,6 +36,7 @@ __all__ = [
     "data_section",
     "fit_after",
     "fit_estimates",
+    "fit_map",
     "head_shape",
     "refusal",
     "report",
@@ -96,6 +97,10 @@ def head_shape(target: Target, model: Model) -> dict[str, Any]:  # noqa: ARG001 
 def fit_after(outputs: Outputs, targets: NDArray[Any], target: Target) -> Target:  # noqa: ARG001 - every task's signature
     """Nothing: the network's outputs are answered as they are."""
     return {}
+
+
+def fit_map(embeddings: NDArray[Any], targets: NDArray[Any], target: Target) -> None:
+    """None: there is no map."""
 
 
 def report(

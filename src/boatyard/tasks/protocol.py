@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from boatyard.bundle.manifest import Card
+    from boatyard.bundle.map import Map
     from boatyard.config.schema import Config, Data, Model
     from boatyard.data.ledger import Findings, Ledger
     from boatyard.data.summary import DataSummary
@@ -231,6 +232,12 @@ class TrainingTask(Protocol):
 
     def fit_after(self, outputs: Outputs, targets: NDArray[Any], target: Target) -> Target:
         """What is learnt from the answers on validation and goes into the manifest's target, such as a quantile."""
+
+    def fit_map(self, embeddings: NDArray[Any], targets: NDArray[Any], target: Target) -> Map | None:
+        """A plane through the embeddings of validation rows, float[rows, width], for whoever sees a job's rows on it.
+
+        None where there is none.
+        """
 
     def score(self, outputs: Outputs, targets: NDArray[Any], target: Target, config: Config) -> Scores:
         """How good the outputs are."""

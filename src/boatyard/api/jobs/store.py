@@ -200,6 +200,17 @@ def write_chunk(storage: Storage, job: Job, at: Progress, lines: list[dict[str, 
         storage.write_once(key, b"".join(to_json(line) + b"\n" for line in lines))
 
 
+def write_points(storage: Storage, job: Job, chunk: int, lines: list[dict[str, Any]]) -> None:
+    """Where the rows of a chunk lie on the map: before its answers, which say that it is done."""
+    with suppress(AlreadyExists):
+        storage.write_once(f"jobs/{job.id}/map/{chunk:06}.jsonl", b"".join(to_json(line) + b"\n" for line in lines))
+
+
+def point_keys(storage: Storage, job: Job) -> list[str]:
+    """What `write_points` wrote, in the order of the rows."""
+    return storage.list(f"jobs/{job.id}/map/")
+
+
 def write_end(storage: Storage, job: Job, how: End) -> None:
     """Only the first call has an effect."""
     with suppress(AlreadyExists):

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from boatyard.config.schema import Config
 from boatyard.evaluate.markdown import escape, shorten, table
+from boatyard.tasks.classification.map import fit_map  # noqa: F401 - for `training`
 from boatyard.tasks.classification.metrics import (
     CalibrationBin,
     ClassScore,
