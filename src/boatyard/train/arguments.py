@@ -20,7 +20,7 @@ def training_arguments(config: Config, output: Path) -> TrainingArguments:
         UserError: transformers refuses the combination.
     """
     sections = {name for name, value in config.train if isinstance(value, Section)}  # of the input and the task
-    keys = config.train.model_dump(exclude=config.train.OWN | sections)
+    keys = config.train.model_dump(exclude={*config.train.OWN, *sections})
     best = metric(config.data.task, keys["metric_for_best_model"], "train.metric_for_best_model")
     keys |= {"metric_for_best_model": best.name, "greater_is_better": best.higher_is_better}
     if not tasks.training(config.data.task).SMOOTHED:

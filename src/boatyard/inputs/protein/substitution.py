@@ -43,7 +43,8 @@ def _substitutes() -> NDArray[np.float64]:
     chances = FREQUENCIES * 2 ** (scores / 2)
     np.fill_diagonal(chances, 0)
     summed = chances.cumsum(axis=1)
-    return summed[:, :-1] / summed[:, -1:]
+    shares: NDArray[np.float64] = summed[:, :-1] / summed[:, -1:]
+    return shares
 
 
 FREQUENCIES = np.array(_FREQUENCIES.split(), float)

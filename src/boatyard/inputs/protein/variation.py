@@ -72,11 +72,11 @@ def background_of(residues: Residues, random: np.random.Generator) -> Residues:
 
 def _negative(data: Data, target: Target) -> int:
     """The label of what is none."""
-    label, labels = data.negative, target.get("labels", [])  # type: ignore[attr-defined] - its section is the input's
+    label: str = data.negative  # type: ignore[attr-defined]
+    labels: list[str] = target.get("labels", [])
     if label not in labels:
         raise UserError(f"train.protein.background: none of the labels is data.negative={label!r}, which it would have")
-    place: int = labels.index(label)
-    return place
+    return labels.index(label)
 
 
 def _stretch(residues: Residues, length: int, random: np.random.Generator) -> Residues:

@@ -30,9 +30,10 @@ def fit_map(embeddings: NDArray[Any], targets: NDArray[Any], target: Target) -> 
     axes = np.concatenate([between, _principal(within, 2 - len(between))])
     places = (embeddings - origin) @ axes.T
     shown = np.linspace(0, len(places) - 1, min(_MOST_POINTS, len(places))).astype(int)
-    points = [Point(*np.round(places[row], 4).tolist(), target["labels"][targets[row]]) for row in shown]
-    x, y = axes.tolist()
-    return Map(origin=origin.tolist(), axes=(x, y), kind="label", points=points)
+    labels = [target["labels"][number] for number in targets[shown]]
+    points = [Point(x, y, label) for (x, y), label in zip(places[shown].round(4).tolist(), labels, strict=True)]
+    first, second = axes.tolist()
+    return Map(origin=origin.tolist(), axes=(first, second), kind="label", points=points)
 
 
 def _principal(rows: NDArray[np.float64], count: int) -> NDArray[np.float64]:
