@@ -38,7 +38,7 @@ def ask(client: TestClient, job: str, form: str) -> httpx.Response:
 def test_rows_that_were_answered_have_places_and_a_picture(tmp_path: Path, serve: Serve) -> None:
     client = start(tmp_path, serve)
     job = submit(client, "text\ncard card\n\n,\nsend iban\n")
-    finished(client, job)
+    assert finished(client, job)["map"]
     places = [json.loads(line) for line in ask(client, job, "jsonl").text.splitlines()]
     answered = [line for line in result(client, job) if "error" not in line]
     assert [(place["row"], place["kind"]) for place in places] == [(line["row"], line["label"]) for line in answered]
@@ -51,7 +51,7 @@ def test_rows_that_were_answered_have_places_and_a_picture(tmp_path: Path, serve
 
 def test_a_model_without_a_map_has_none_for_its_jobs(client: TestClient) -> None:
     job = submit(client, "text\ncard\n")
-    finished(client, job)
+    assert not finished(client, job)["map"]
     for form in ("svg", "jsonl"):
         assert_problem(ask(client, job, form), 404)
     assert "x" not in result(client, job)[0]

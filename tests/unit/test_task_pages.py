@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from standin_services import Services, content, drawn, open_page, running
 from streamlit.testing.v1 import AppTest
@@ -337,3 +338,21 @@ def test_a_record_of_fasta_is_pasted_and_explained(services: Services) -> None:
     assert f"{sequence[:5]}</mark>" in marked.proto.body
     press(page, "a1")
     assert services.posted[1][1] == {"id": "a1", "sequence": sequence}
+
+
+@pytest.mark.parametrize("services", ["classification"], indirect=True)
+def test_a_finished_job_has_a_map_where_its_model_has_one(services: Services) -> None:
+    job = {"id": "j", "state": "finished", "model": "m", "version": "v", "submitted": "", "rows": 2, "bad": 0}
+    services.answers["/jobs/j"] = {**job, "share": 1.0, "map": True}
+    places = [
+        {"row": 1, "x": 0.5, "y": -2.0, "kind": "fuel"},
+        {"row": 2, "name": "a1", "x": 1.5, "y": 0.0, "kind": "berth"},
+    ]
+    services.answers["/jobs/j/map.jsonl"] = b"".join(json.dumps(place).encode() + b"\n" for place in places)
+    page = open_page("predict")
+    page.query_params["job"] = "j"
+    drawn(page.run())
+    assert "Near each other lies what the model takes for alike" in content(page)
+    (chart,) = page.get("vega_lite_chart")
+    named = pa.ipc.open_stream(chart.proto.data.data).read_all().to_pylist()
+    assert [(row["name"], row["kind"]) for row in named] == [("row 1", "fuel"), ("a1", "berth")]

@@ -198,6 +198,26 @@ def counts(rows: Rows, splits: Sequence[str]) -> Any:
     )
 
 
+def places(rows: Rows) -> Any:
+    """A point for each row at `x`, `y`, coloured by its `kind`, with its `name`; distances are the same both ways."""
+    xs, ys = ([row[axis] for row in rows] for axis in ("x", "y"))
+    half = max(max(xs) - min(xs), max(ys) - min(ys), 1e-9) * 0.53
+    x, y = (
+        alt.Scale(domain=[(min(each) + max(each)) / 2 - half, (min(each) + max(each)) / 2 + half]) for each in (xs, ys)
+    )
+    return (
+        alt.Chart(data(rows))
+        .mark_circle(size=45, opacity=0.75)
+        .encode(
+            x=alt.X("x:Q", scale=x, axis=None),
+            y=alt.Y("y:Q", scale=y, axis=None),
+            color=alt.Color("kind:N", legend=alt.Legend(title=None, orient="bottom", labelLimit=150, symbolLimit=12)),
+            tooltip=["name:N", "kind:N"],
+        )
+        .properties(height=420)
+    )
+
+
 def tint(colour: str, share: float) -> str:
     """The colour, so far from transparent, to lie behind text."""
     return f"{colour}{round(255 * share):02x}"

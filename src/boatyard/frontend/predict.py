@@ -1,5 +1,6 @@
 """The page for predictions: one request, feedback on its answer, or a batch job on a file."""
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 import streamlit as st
 
 from boatyard import inputs, tasks
+from boatyard.frontend import charts
 from boatyard.frontend.protocol import Answer, Card, InputPage, Request, TaskPage, Truth
 from boatyard.frontend.services import Service, Trouble
 from boatyard.frontend.showing import explain, figures, literal, number
@@ -20,6 +22,7 @@ MEDIA_TYPES = {
     "ndjson": "application/x-ndjson",
 }
 RESULTS = {"CSV": ("csv", "text/csv"), "JSON Lines": ("jsonl", "application/jsonl")}
+_MOST_ON_MAP = 5_000
 _JOB_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 
@@ -199,7 +202,32 @@ def _job(api: Service, job_id: str) -> None:
                         icon=":material/download:",
                         on_click="ignore",
                     )
+                if job.get("map"):
+                    st.download_button(
+                        "Download the map",
+                        data=partial(api.read, f"/jobs/{job_id}/map.svg"),
+                        file_name=f"{job_id}.svg",
+                        mime="image/svg+xml",
+                        icon=":material/download:",
+                        on_click="ignore",
+                    )
+            if job.get("map"):
+                _map(api, job_id)
     if job["state"] != "running" and st.session_state.get("ended") != job_id:
         st.session_state["ended"] = job_id
         st.rerun()  # without the clock
+    return None
+
+
+def _map(api: Service, job_id: str) -> None:
+    try:
+        lines = api.read(f"/jobs/{job_id}/map.jsonl").splitlines()
+    except Trouble as trouble:
+        return explain(trouble)
+    some = lines[:: -(-len(lines) // _MOST_ON_MAP)]
+    rows = [{"name": f"row {place['row']}", **place} for place in map(json.loads, some)]
+    st.markdown("**Map**")
+    charts.draw(charts.places(rows), "Rows by how the model sees them")
+    of_all = f"{len(rows):,} of {len(lines):,} rows. " if len(rows) < len(lines) else ""
+    st.caption(f"{of_all}Near each other lies what the model takes for alike; point at one for its name.")
     return None

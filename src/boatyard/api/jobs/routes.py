@@ -50,6 +50,8 @@ class JobState(BaseModel):
     """Of the file, from 0 to 1."""
     reason: str | None = None
     """Why it failed."""
+    map: bool = False
+    """Whether there is a map of its rows."""
 
 
 async def submit(request: Request, storage: Storage, predictor: Predictor) -> Job:
@@ -92,6 +94,7 @@ def state(storage: Storage, job: Job) -> JobState:
         bad=at.bad,
         share=1.0 if ended and ended.state == "finished" else round(at.bytes / max(job.bytes, 1), 4),
         reason=ended.reason if ended else None,
+        map=ended is not None and bool(store.point_keys(storage, job)),
     )
 
 
