@@ -1,5 +1,7 @@
 """Training sequences that an epoch reads anew: relatives, stretches, and a background that is nothing."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -81,6 +83,23 @@ def test_background_is_shuffled_or_a_scrap_under_the_label_of_what_is_none() -> 
     assert all(sorted(each) == sorted(SEQUENCE) and (each != SEQUENCE).any() for each in shuffled)
     assert 0 < len(shuffled) < len(background)
     assert len(background_of(SEQUENCE[:3], np.random.default_rng(0))) == 3
+
+
+def test_processes_that_load_batches_can_take_it_along() -> None:
+    vary = open_("train.protein.background=0.5")
+    items = [{"residues": SEQUENCE.tolist(), TARGET: 0}] * 8
+    seen = [each(items, np.random.default_rng(3)) for each in (vary, pickle.loads(pickle.dumps(vary)))]  # noqa: S301
+    assert [row["residues"].tolist() for row in seen[0]] == [row["residues"].tolist() for row in seen[1]]
+
+
+def test_its_keys_are_those_of_proteins() -> None:
+    with pytest.raises(UserError, match=r"train\.protein\.cut belongs to data\.input=protein, and this is text"):
+        load_config(["train.protein.cut=0.1"])
+    with pytest.raises(UserError, match=r"unknown key train\.protein\.cuts?"):
+        load_config(["data=resistance", "train.protein.cuts=0.1"])
+    with pytest.raises(UserError, match=r"train\.protein\.cut=2\.0"):
+        load_config(["data=resistance", "train.protein.cut=2.0"])
+    assert load_config(["data=resistance", "data.binary=true"]).train.protein.background > 0
 
 
 def test_without_any_of_it_rows_are_read_as_they_are() -> None:

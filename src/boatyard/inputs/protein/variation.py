@@ -6,6 +6,7 @@ does not take whatever is foreign for what it knows.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -35,21 +36,7 @@ def open_variation(train: Train, data: Data, target: Target) -> Vary | None:
     if not any(settings.model_dump().values()):
         return None
 
-    def vary(items: Sequence[Mapping[str, Any]], random: np.random.Generator) -> list[Mapping[str, Any]]:
-        stored = [np.asarray(item["residues"], np.uint8) for item in items]
-        varied = [
-            {**item, "residues": varied_sequence(residues, settings, random)}
-            for item, residues in zip(items, stored, strict=True)
-        ]
-        # of what is something: its residues, without their order, must not be enough
-        originals = [i for i, item in enumerate(items) if item[TARGET] != nothing] or range(len(items))
-        drawn = random.choice(originals, size=random.poisson(settings.background * len(items)))
-        background = [
-            {**items[i], "residues": background_of(stored[i], random), TARGET: nothing} for i in drawn.tolist()
-        ]
-        return [*varied, *background]
-
-    return vary
+    return partial(_vary, settings, nothing)  # and no closure: processes that load batches take it along
 
 
 def varied_sequence(residues: Residues, settings: ProteinTrain, random: np.random.Generator) -> Residues:
@@ -68,6 +55,21 @@ def background_of(residues: Residues, random: np.random.Generator) -> Residues:
         return _stretch(residues, int(random.integers(*_SCRAP)), random)
     shuffled: Residues = random.permutation(residues)
     return shuffled
+
+
+def _vary(
+    settings: ProteinTrain, nothing: int | None, items: Sequence[Mapping[str, Any]], random: np.random.Generator
+) -> list[Mapping[str, Any]]:
+    stored = [np.asarray(item["residues"], np.uint8) for item in items]
+    varied = [
+        {**item, "residues": varied_sequence(residues, settings, random)}
+        for item, residues in zip(items, stored, strict=True)
+    ]
+    # of what is something: its residues, without their order, must not be enough
+    originals = [i for i, item in enumerate(items) if item[TARGET] != nothing] or range(len(items))
+    drawn = random.choice(originals, size=random.poisson(settings.background * len(items)))
+    background = [{**items[i], "residues": background_of(stored[i], random), TARGET: nothing} for i in drawn.tolist()]
+    return [*varied, *background]
 
 
 def _negative(data: Data, target: Target) -> int:
