@@ -49,7 +49,7 @@ def test_every_option_of_every_group_composes(group: str, option: str) -> None:
         (
             "model=null",
             "model=None: there is no such option; there are: "
-            "boosting, distilbert, minilm, residues, scratch, tabm, tiny, tinybert",
+            "boosting, distilbert, esm2, minilm, residues, scratch, tabm, tiny, tinybert",
         ),
         ("data=[inbox,csv]", "data=['inbox', 'csv']: there is no such option"),
         ("experiment=overfitt", "did you mean overfit?"),

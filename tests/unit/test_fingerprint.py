@@ -34,7 +34,7 @@ USED = [
     ("encode", "inputs/text/tokenizer.py"),
     ("encode", "inputs/text/serving.py"),
     ("train", "inputs/text/backbone.py"),
-    ("train", "inputs/text/pretrained.py"),
+    ("train", "inputs/pretrained.py"),
     ("train", "model.py"),
     ("train", "tasks/{task}/head.py"),
     ("train", "train/trainer.py"),

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from boatyard.config.errors import UserError
 from boatyard.config.schema import Model
 from boatyard.inputs.defaults import alternative, open_learner  # noqa: F401 - for `training`
 from boatyard.inputs.graphs import write_graph
+from boatyard.inputs.protein.esm import EsmBackbone, build_esm, esm_shape
 from boatyard.inputs.protein.sequences import OTHER, RESIDUES
 from boatyard.inputs.protein.settings import protein_model
 
@@ -74,15 +74,15 @@ def _group_of_residues() -> Tensor:
 
 
 def backbone_shape(model: Model, folder: Path) -> dict[str, Any]:  # noqa: ARG001 - every input's signature
-    """By the section `model.protein`. Raises UserError."""
+    """By the section `model.protein`, or that of the ESM that `model.name` names. Raises UserError."""
     if model.name is not None:
-        raise UserError(f"model.name={model.name}: networks of proteins start from random weights; leave it out")
+        return {"esm": esm_shape(model.name)}
     return {"dropout": model.dropout, **protein_model(model).model_dump(include={"word_width", "width"})}
 
 
-def build_backbone(shape: Mapping[str, Any], start: str | None) -> ProteinBackbone:  # noqa: ARG001 - every input's
-    """Of random weights."""
-    return ProteinBackbone(**shape)
+def build_backbone(shape: Mapping[str, Any], start: str | None) -> ProteinBackbone | EsmBackbone:
+    """Of random weights, or with those of an ESM. Raises UserError."""
+    return build_esm(shape["esm"], start) if "esm" in shape else ProteinBackbone(**shape)
 
 
 def export_graph(network: nn.Module, example: Mapping[str, Tensor], outputs: Sequence[str], graph: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from boatyard.config.schema import Data, Model
-from boatyard.inputs.defaults import digest_of_start  # noqa: F401 - for `training`
+from boatyard.inputs.pretrained import digest_of_start  # noqa: F401 - for `training`
 from boatyard.inputs.protein.serving import LEAST_LENGTH, ProteinInput, Row, limits
 
 if TYPE_CHECKING:

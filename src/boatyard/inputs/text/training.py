@@ -24,7 +24,7 @@ __getattr__ = lazily(
         "REPEATS": "rows",
         "make_inputs": "encoder",
         "open_encoder": "encoder",
-        "digest_of_start": "pretrained",
+        "digest_of_start": "tokenizer",
         "backbone_shape": "backbone",
         "build_backbone": "backbone",
         "open_learner": "backbone",

@@ -10,6 +10,7 @@ from boatyard.config.errors import UserError
 from boatyard.config.schema import Model
 from boatyard.storage.fingerprint import file_digest
 
+_FILES = "config.json, model.safetensors and tokenizer.json"
 _SHIPPED = Path(boatyard.__file__).parents[2] / "encoders"  # of the repository: a server needs none of it installed
 _Loaded = TypeVar("_Loaded")
 
@@ -33,13 +34,13 @@ def digest_of_start(model: Model) -> dict[str, str]:
     return {file.name: file_digest(file) for file in sorted(files) if file.suffix in {".json", ".safetensors"}}
 
 
-def loaded(name: str, get: Callable[[], _Loaded]) -> _Loaded:
-    """`get()`, with one sentence for the user when neither a folder nor the Hub has it."""
+def loaded(name: str, get: Callable[[], _Loaded], files: str = _FILES) -> _Loaded:
+    """`get()`, with one sentence for the user when neither a folder nor the Hub has it: `files` are what it reads."""
     try:
         return get()
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(
             f"model.name={name}: cannot be loaded from a folder or the Hub ({reason}); without a connection, "
-            "give a local folder that holds config.json, model.safetensors and tokenizer.json: model.name=FOLDER"
+            f"give a local folder that holds {files}: model.name=FOLDER"
         ) from None
