@@ -22,6 +22,7 @@ from boatyard.tasks.classification.metrics import (
     per_class,
     predicted,
 )
+from boatyard.tasks.classification.ranking import ranking, ranking_section
 from boatyard.tasks.protocol import Outputs, Section, ShownRows, Target
 from boatyard.tasks.score import Scores
 
@@ -68,6 +69,7 @@ def report(
             ],
         ),
         Section("Labels, worst first", [_labels(per_class(targets, predicted(outputs), labels))]),
+        *([ranking_section(ranked)] if (ranked := ranking(targets, probabilities, labels)) else []),
         Section(
             "Confusion",
             [_pairs(counts, labels), "![Confusion matrix: truth by row, prediction by column](confusion.png)"],
