@@ -209,7 +209,7 @@ def test_columns_may_have_names_that_boatyard_uses_too(tmp_path: Path, storage: 
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(json.dumps(row | {"value": sum(row.values())}) + "\n" for row in rows))
     own = ("data=table", f"data.path={file}", "data.name=own", "data.target=value", "model=boosting", "tracking=none")
-    config = small_config(tmp_path, "retrain.min_rows=40", small=own)
+    config = small_config(tmp_path, "retrain.min_rows=40", "model.table.boosting.max_iter=30", small=own)
     published = run_pipeline(config)
     assert set(published.bundle.manifest.examples[0]) == {*names}
     client = serve(model=Reference("own"))
