@@ -18,7 +18,8 @@ from test_jobs import finished, result, submit
 from boatyard import registry
 from boatyard.bundle.manifest import seal
 from boatyard.bundle.map import MAP, Map, Point
-from boatyard.inputs.protein.serving import request_schema
+from boatyard.inputs.protein.serving import KNOWN_WORDS, request_schema
+from boatyard.inputs.protein.words import known_words
 from boatyard.journal import read
 from boatyard.storage import Storage
 from boatyard.tasks.classification.serving import answer_schema, truth_schema
@@ -73,6 +74,7 @@ def lengths(tmp_path: Path, storage: Storage) -> None:
     folder = tmp_path / "lengths"
     folder.mkdir()
     onnx.save(graph(), folder / "model.onnx")
+    np.save(folder / KNOWN_WORDS, known_words([]))
     points = [Point(20, 0, "long"), Point(5, 0, "short")]
     made = Map(origin=[0, 1], axes=([1, 0], [0, 1]), kind="label", points=points)
     (folder / MAP).write_text(made.model_dump_json())

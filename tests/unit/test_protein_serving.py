@@ -10,11 +10,13 @@ import pytest
 from boatyard.api.problems import Problem
 from boatyard.api.requests import parse_raw
 from boatyard.inputs.protein.serving import MEDIA_TYPES, ProteinInput, request_schema
+from boatyard.inputs.protein.words import known_words
 from boatyard.inputs.protocol import InvalidInput
 
 pytestmark = pytest.mark.unit
 
-PROTEINS = ProteinInput(max_residues=10)
+KNOWN = known_words(["MKVLAWG"])
+PROTEINS = ProteinInput(10, KNOWN)
 DECODE = MEDIA_TYPES["text/x-fasta"]
 
 
@@ -99,9 +101,15 @@ def test_composition_is_described_and_no_share_is_a_missing_number() -> None:
 
 def test_stretches_are_hidden_where_they_stand() -> None:
     sequence = "ACDEFGHIKLMNPQRSTVWY" * 2
-    parts = ProteinInput(30).parts((sequence, "a"))
+    parts = ProteinInput(30, KNOWN).parts((sequence, "a"))
     assert "".join(part.name for part in parts.names) == sequence[:30]
     whole, without = np.ones((2, len(parts.names)), bool)
     without[1] = False
     variants = parts.variants(np.array([whole, without]), np.zeros((2, len(parts.names)), np.int64))
     assert variants == [(sequence, "a"), (sequence[:5] + "XXXXX" + sequence[10:], "a")]
+
+
+def test_words_that_training_sequences_have_are_known() -> None:
+    rows = [(sequence, "") for sequence in ("MKVLAWG", "MKVLAG", "GGMKVLAXWG", "XXXXX", "MK")]
+    described = PROTEINS.describe(rows, PROTEINS.encode(rows))
+    assert described["known_share"] == [1.0, 0.5, pytest.approx(1 / 3), 0.0, 0.0]

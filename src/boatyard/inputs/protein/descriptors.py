@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from boatyard.inputs.protein.sequences import OTHER, RESIDUES, numbers
+from boatyard.inputs.protein.words import Known, known_shares
 from boatyard.journal.columns import Column
 
 DESCRIBED = (
@@ -15,6 +16,7 @@ DESCRIBED = (
     Column("charged_share", "the share of residues with a charge (D, E, K, R)"),
     Column("aromatic_share", "the share of aromatic residues (F, W, Y)"),
     Column("glycine_proline_share", "the share of residues that bend or loosen a chain (G, P)"),
+    Column("known_share", "the share of words of five residues that some training sequence has"),
 )
 
 # Kyte and Doolittle 1982, in the order of RESIDUES
@@ -23,7 +25,7 @@ _HYDROPATHY = np.array(
 )
 
 
-def describe(sequences: Sequence[str]) -> dict[str, list[Any]]:
+def describe(sequences: Sequence[str], known_words: Known) -> dict[str, list[Any]]:
     """A number for each sequence, by the names of DESCRIBED; of one without any of the twenty, 0."""
     counts = np.array([np.bincount(numbers(one), minlength=OTHER + 1) for one in sequences]).reshape(-1, OTHER + 1)
     known, total = counts[:, 1:OTHER], np.maximum(counts.sum(axis=1), 1)
@@ -36,6 +38,7 @@ def describe(sequences: Sequence[str]) -> dict[str, list[Any]]:
         "charged_share": shares[:, _places("DEKR")].sum(axis=1),
         "aromatic_share": shares[:, _places("FWY")].sum(axis=1),
         "glycine_proline_share": shares[:, _places("GP")].sum(axis=1),
+        "known_share": known_shares(sequences, known_words),
     }
     return {name: values.tolist() for name, values in columns.items()}
 

@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from boatyard.config.schema import Data, Model
 from boatyard.inputs.pretrained import digest_of_start  # noqa: F401 - for `training`
-from boatyard.inputs.protein.serving import LEAST_LENGTH, ProteinInput, Row, limits
+from boatyard.inputs.protein.serving import KNOWN_WORDS, LEAST_LENGTH, ProteinInput, Row, limits
+from boatyard.inputs.protein.words import known_words
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,21 +24,22 @@ _FACTS = "inputs.json"
 
 
 def make_inputs(model: Model, data: Data, rows: Iterable[Row], folder: Path) -> None:  # noqa: ARG001 - every input's
-    """Write the limits under which a sequence is read; nothing is learnt."""
+    """Write the limits under which a sequence is read, and the words of these: drift is seen by them."""
+    np.save(folder / KNOWN_WORDS, known_words(sequence for sequence, _ in rows))
     (folder / _FACTS).write_text(json.dumps(limits(model)), encoding="utf-8")
 
 
 def open_encoder(folder: Path) -> ProteinEncoder:
     """By what `make_inputs` wrote."""
     facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
-    return ProteinEncoder(facts["max_residues"])
+    return ProteinEncoder(ProteinInput(facts["max_residues"], np.load(folder / KNOWN_WORDS)))
 
 
 class ProteinEncoder:
     """Encodes with the very code that serves, so that training sees what serving sees."""
 
-    def __init__(self, max_residues: int) -> None:
-        self._served = ProteinInput(max_residues)
+    def __init__(self, served: ProteinInput) -> None:
+        self._served = served
 
     def encode(self, rows: Sequence[Row]) -> dict[str, pa.Array]:
         """Arrow columns with an entry for each row: residues, and cost in residues."""

@@ -14,15 +14,13 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
-from boatyard.inputs.protein.sequences import OTHER, numbers
 from boatyard.inputs.protein.serving import SEQUENCE
+from boatyard.inputs.protein.words import WORDS, different, words_in
 from boatyard.inputs.protocol import Relatives
 
-WORD = 5
 CONTAINMENT = 0.1
 MOST_EXACT = 20_000
 
-_LETTERS = OTHER - 1
 _READ_AT_ONCE = 10_000  # sequences
 _COMPARED_AT_ONCE = 100_000  # pairs
 _PRODUCTS_AT_ONCE = 20_000_000
@@ -42,10 +40,10 @@ def relatives(rows: pa.Table) -> Relatives:
 
 def words_of(sequences: Sequence[str]) -> csr_array:
     """int8[sequences, words], 1 where a sequence has the word; only words of the twenty residues count."""
-    parts = [_words(sequences[at : at + _READ_AT_ONCE]) for at in range(0, len(sequences), _READ_AT_ONCE)]
+    parts = [words_in(sequences[at : at + _READ_AT_ONCE]) for at in range(0, len(sequences), _READ_AT_ONCE)]
     sizes = np.concatenate([np.zeros(1, np.int64), *(sizes for sizes, _ in parts)])
     words = np.concatenate([np.zeros(0, np.int32), *(words for _, words in parts)])
-    shape = (len(sequences), _LETTERS**WORD)
+    shape = (len(sequences), WORDS)
     return csr_array((np.ones(len(words), np.int8), words, np.cumsum(sizes)), shape=shape)
 
 
@@ -58,31 +56,6 @@ def families(words: csr_array, *, exact: bool) -> NDArray[np.int64]:
     for pairs in _sharing(words if exact else sample, found, exact=exact):
         found = _joined(found, words, pairs)
     return found
-
-
-def _words(sequences: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """How many different words each has, and these, one sequence after another."""
-    letters = numbers("".join(sequences)).astype(np.int64) - 1
-    lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))
-    owner = np.repeat(np.arange(len(sequences)), lengths)
-    most = max(len(letters) - WORD + 1, 0)
-    number, whole = np.zeros(most, np.int64), owner[:most] == owner[WORD - 1 :]
-    for place in range(WORD):
-        letter = letters[place : place + most]
-        number = number * _LETTERS + letter
-        whole &= letter < _LETTERS
-    owned = _different(owner[:most][whole] * _LETTERS**WORD + number[whole])
-    owners = owned // _LETTERS**WORD
-    return np.bincount(owners, minlength=len(sequences)), (owned - owners * _LETTERS**WORD).astype(np.int32)
-
-
-def _different(values: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Each once, in order: `numpy.unique`, which takes five times as long."""
-    values.sort()
-    first = np.ones(len(values), bool)
-    first[1:] = values[1:] > values[:-1]
-    different: NDArray[np.int64] = values[first]
-    return different
 
 
 def _sample(words: csr_array, one_of: int, turn: int = 0) -> csr_array:
@@ -98,7 +71,7 @@ def _neighbours(sample: csr_array) -> Pairs:
     columns = sample.tocsc()
     rows = columns.indices.astype(np.int64)
     same = np.diff(np.repeat(np.arange(sample.shape[1]), np.diff(columns.indptr))) == 0
-    pairs = _different(rows[:-1][same] * sample.shape[0] + rows[1:][same])
+    pairs = different(rows[:-1][same] * sample.shape[0] + rows[1:][same])
     first = pairs // sample.shape[0]
     return first, pairs - first * sample.shape[0]
 

@@ -9,9 +9,10 @@ import pyarrow as pa
 
 from boatyard.config.schema import Data
 from boatyard.evaluate.markdown import table
-from boatyard.inputs.protein.families import CONTAINMENT, MOST_EXACT, WORD
+from boatyard.inputs.protein.families import CONTAINMENT, MOST_EXACT
 from boatyard.inputs.protein.sequences import unknown
 from boatyard.inputs.protein.serving import SEQUENCE
+from boatyard.inputs.protein.words import WORD
 from boatyard.inputs.protocol import Relatives, RowReport
 from boatyard.tasks.protocol import Section, Target
 

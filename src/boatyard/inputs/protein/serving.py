@@ -14,6 +14,7 @@ from boatyard.inputs.protein.descriptors import DESCRIBED, describe
 from boatyard.inputs.protein.fasta import LONGEST_ID, MEDIA_TYPE, read_fasta
 from boatyard.inputs.protein.parts import take_apart
 from boatyard.inputs.protein.sequences import MOST_RESIDUES, WrongSequence, numbers, read_sequence
+from boatyard.inputs.protein.words import WORDS, Known
 from boatyard.inputs.protocol import Feeds, InvalidInput, Parts, pointer_to
 from boatyard.inputs.records import Record
 from boatyard.inputs.texts import is_encodable
@@ -26,7 +27,8 @@ SEQUENCE, ID = "sequence", "id"
 Row = tuple[str, str]
 """The sequence, in capitals, and the id that its client gave it, or none: "" then."""
 
-FILES = ()
+KNOWN_WORDS = "words.npy"
+FILES = (KNOWN_WORDS,)
 NAMED = True
 LEAST_LENGTH = 4
 """Of a batch: longer words of residues than this no graph has."""
@@ -68,11 +70,11 @@ class EncodedProtein:
         return len(self.residues)
 
 
-def open_input(folder: Path, manifest: Manifest) -> "ProteinInput":  # noqa: ARG001 - every input's signature
-    """By the manifest's limits."""
+def open_input(folder: Path, manifest: Manifest) -> "ProteinInput":
+    """By the manifest's limits and the words of the training sequences."""
     if (max_residues := manifest.limits.get("max_residues")) is None:
         raise BundleError(f"the manifest of {manifest.name} states no limits.max_residues")
-    return ProteinInput(max_residues)
+    return ProteinInput(max_residues, _read_words(folder / KNOWN_WORDS))
 
 
 def request_schema(fields: Sequence[str], folder: Path) -> dict[str, Any]:  # noqa: ARG001 - every input's signature
@@ -96,13 +98,14 @@ def limits(model: "Model") -> dict[str, int]:
 
 
 class ProteinInput:
-    """Reads so many residues of each sequence."""
+    """Reads so many residues of each sequence. `known`: the words of the training sequences."""
 
     measured = (Column("length", "the length of the sequence"),)
     described = DESCRIBED
 
-    def __init__(self, max_residues: int) -> None:
+    def __init__(self, max_residues: int, known: Known) -> None:
         self._most = max_residues
+        self._known = known
 
     def parse(self, payload: object) -> Row:
         """Whatever is not the schema's object, or no protein, is refused."""
@@ -141,11 +144,21 @@ class ProteinInput:
 
     def describe(self, rows: Sequence[Row], encoded: Sequence[EncodedProtein]) -> dict[str, list[Any]]:  # noqa: ARG002
         """Of each row, what `described` names."""
-        return describe([sequence for sequence, _ in rows])
+        return describe([sequence for sequence, _ in rows], self._known)
 
     def parts(self, row: Row) -> Parts[Row]:
         """Stretches of the sequence, as far as the model reads it."""
         return take_apart(SEQUENCE, row, self._most)
+
+
+def _read_words(path: Path) -> Known:
+    try:
+        known: Known = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as wrong:
+        raise BundleError(f"{path} cannot be read: {wrong}") from None
+    if known.shape != (WORDS // 8,) or known.dtype != np.uint8:
+        raise BundleError(f"{path} does not hold a bit for each of {WORDS:,} words")
+    return known
 
 
 def _sequence(sent: object) -> str:
