@@ -303,7 +303,7 @@ def format_(context):
 
 @task(
     help={
-        "name": "one in benchmarks/: banking77, drift, inbox, jobs, journal, prepare, proteins, serve, start, tables, train",
+        "name": "in benchmarks/: banking77, drift, inbox, jobs, journal, prepare, proteins, serve, start, tables, train",
         "arguments": "for that file",
     }
 )
