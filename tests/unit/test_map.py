@@ -44,13 +44,6 @@ def test_classes_lie_further_apart_than_rows_of_one(classes: int) -> None:
     assert (nearest == targets).all()
 
 
-def test_of_many_rows_a_thousand_are_kept() -> None:
-    vectors, targets = embeddings(2, each=2_000)
-    fitted = fit_map(vectors, targets, {"labels": ["a", "b"]})
-    assert fitted is not None
-    assert len(fitted.points) == 1_000
-
-
 def test_a_line_has_no_plane() -> None:
     assert fit_map(np.ones((5, 1), np.float32), np.zeros(5, int), {"labels": ["a"]}) is None
     assert fit_map(np.ones((1, 4), np.float32), np.zeros(1, int), {"labels": ["a"]}) is None

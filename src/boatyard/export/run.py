@@ -15,7 +15,7 @@ from torch import Tensor
 
 from boatyard import inputs, tasks
 from boatyard.bundle.manifest import LEAST_REFERENCE_ROWS, REFERENCE, Bundle, Metrics, open_bundle, seal
-from boatyard.bundle.map import MAP, Map
+from boatyard.bundle.map import MAP
 from boatyard.bundle.predict import EMBEDDING, GRAPH, Predictor
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 _CALIBRATION_ROWS = 512
 _CALIBRATION_BATCH = 32
 _EXAMPLES = 3
+_MAP_ROWS = 1_000
 _PACKAGES = ("boatyard", "datasets", "numpy", "onnx", "onnxruntime", "tokenizers", "torch", "transformers")
 
 
@@ -74,9 +75,9 @@ def _export(config: Config, prepared: Prepared, trained: Trained, evaluation: Ev
     fields = _manifest_fields(config, prepared, trained, evaluation)
     precision, parity, validation = _write_graph(config, prepared, trained, folder, fields)
     fields["target"] |= task.fit_after(validation, prepared.targets("validation"), prepared.target)
-    if EMBEDDING in validation:
-        _write_map(folder / MAP, task.fit_map(validation[EMBEDDING], prepared.targets("validation"), fields["target"]))
     predictor = _draft(folder, fields)
+    if EMBEDDING in validation:
+        _write_map(folder / MAP, predictor, prepared, config)
     fields["examples"] = _examples(config, predictor, prepared)
     _require_schemas(config, predictor, prepared, fields)
     _write_reference(folder / REFERENCE, predictor, prepared, config)
@@ -182,7 +183,13 @@ def _write_reference(path: Path, predictor: Predictor, prepared: Prepared, confi
     pq.write_table(reference([rows[i] for i in reference_rows(len(rows))], predictor), path)
 
 
-def _write_map(path: Path, fitted: Map | None) -> None:
+def _write_map(path: Path, predictor: Predictor, prepared: Prepared, config: Config) -> None:
+    """Of training rows, with each label: validation may lack one."""
+    task, targets = tasks.training(config.data.task), prepared.targets("train")
+    chosen = task.sample(targets, np.random.default_rng(0), _MAP_ROWS)
+    rows = prepared.splits["train"].select(chosen).to_list()
+    outputs = predictor.outputs([tuple(row[field] for field in prepared.fields) for row in rows])
+    fitted = task.fit_map(outputs[EMBEDDING], targets[chosen], prepared.target)
     if fitted is not None:
         path.write_text(fitted.model_dump_json() + "\n", encoding="utf-8")
 

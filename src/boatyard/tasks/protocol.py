@@ -234,7 +234,7 @@ class TrainingTask(Protocol):
         """What is learnt from the answers on validation and goes into the manifest's target, such as a quantile."""
 
     def fit_map(self, embeddings: NDArray[Any], targets: NDArray[Any], target: Target) -> Map | None:
-        """A plane through the embeddings of validation rows, float[rows, width], for whoever sees a job's rows on it.
+        """A plane through the embeddings of training rows, float[rows, width], for whoever sees a job's rows on it.
 
         None where there is none.
         """

@@ -8,8 +8,6 @@ from numpy.typing import NDArray
 from boatyard.bundle.map import Map, Point
 from boatyard.tasks.protocol import Target
 
-_MOST_POINTS = 1_000
-
 
 def fit_map(embeddings: NDArray[Any], targets: NDArray[Any], target: Target) -> Map | None:
     """The two directions in which the means of the classes, each with the weight of its rows, differ most.
@@ -28,10 +26,8 @@ def fit_map(embeddings: NDArray[Any], targets: NDArray[Any], target: Target) -> 
     within = embeddings - means[classes]
     within -= within @ between.T @ between
     axes = np.concatenate([between, _principal(within, 2 - len(between))])
-    places = (embeddings - origin) @ axes.T
-    shown = np.linspace(0, len(places) - 1, min(_MOST_POINTS, len(places))).astype(int)
-    labels = [target["labels"][number] for number in targets[shown]]
-    points = [Point(x, y, label) for (x, y), label in zip(places[shown].round(4).tolist(), labels, strict=True)]
+    places = ((embeddings - origin) @ axes.T).round(4).tolist()
+    points = [Point(x, y, target["labels"][number]) for (x, y), number in zip(places, targets, strict=True)]
     first, second = axes.tolist()
     return Map(origin=origin.tolist(), axes=(first, second), kind="label", points=points)
 
