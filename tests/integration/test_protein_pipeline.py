@@ -8,7 +8,6 @@ import pytest
 from stages import small_config
 
 from boatyard.bundle.predict import Predictor
-from boatyard.config.errors import UserError
 from boatyard.data.encode import encode
 from boatyard.data.prepare import prepare
 from boatyard.evaluate.run import evaluate
@@ -39,7 +38,12 @@ def test_they_are_learnt_evaluated_and_served(tmp_path: Path) -> None:
     exact = predict(config, open_network(trained.folder), encoded.folder, encoded.splits["test"])
     for name, values in exact.items():
         assert np.allclose(served[name], values, atol=1e-5)
-    assert predictor.answer(rows[:1])[0].name == rows[0][1]
+    first = predictor.answer(rows[:1])[0]
+    assert first.name == rows[0][1]
+    assert predictor.map is not None
+    assert {point.kind for point in predictor.map.points} == set(prepared.target["labels"])
+    assert first.place is not None
+    assert first.place.kind == first.answer["label"]
 
     metrics = json.loads((evaluation.folder / "metrics.json").read_text(encoding="utf-8"))
     honest, by_chance = (
@@ -48,10 +52,3 @@ def test_they_are_learnt_evaluated_and_served(tmp_path: Path) -> None:
     )
     assert by_chance["macro_f1"] > honest["macro_f1"] + 0.05
     assert "What a split by chance would say" in (evaluation.folder / "report.md").read_text(encoding="utf-8")
-
-
-def test_a_pretrained_network_is_refused_before_it_is_looked_for(tmp_path: Path) -> None:
-    config = small_config(tmp_path, "model.name=some/where", small=SMALL)
-    prepared = prepare(config)
-    with pytest.raises(UserError, match="networks of proteins start from random weights"):
-        train(config, prepared, encode(config, prepared))
