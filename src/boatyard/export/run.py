@@ -186,7 +186,7 @@ def _write_reference(path: Path, predictor: Predictor, prepared: Prepared, confi
 def _write_map(path: Path, predictor: Predictor, prepared: Prepared, config: Config) -> None:
     """Of training rows, with each label: validation may lack one."""
     task, targets = tasks.training(config.data.task), prepared.targets("train")
-    chosen = task.sample(targets, np.random.default_rng(0), _MAP_ROWS)
+    chosen = task.sample(targets, np.random.default_rng(0), min(_MAP_ROWS, len(targets)))
     rows = prepared.splits["train"].select(chosen).to_list()
     outputs = predictor.outputs([tuple(row[field] for field in prepared.fields) for row in rows])
     fitted = task.fit_map(outputs[EMBEDDING], targets[chosen], prepared.target)

@@ -18,7 +18,7 @@ from boatyard.tasks.protocol import TrainingTask
 from boatyard.train.arguments import training_arguments
 from boatyard.train.checkpoints import Checkpoints
 from boatyard.train.metric import LOSS, primary
-from boatyard.train.trainer import POSITION, SetEpoch, SteadyTrainer
+from boatyard.train.trainer import POSITION, SteadyTrainer
 
 
 def build_trainer(
@@ -48,10 +48,10 @@ def build_trainer(
         describe_rows=partial(_describe_rows, prepared),
         layer_decay=config.train.layer_decay,
         r_drop=config.train.r_drop,
+        by_epoch=batches,
     )
     trainer.remove_callback(ProgressCallback)
     trainer.add_callback(_ProgressBar(primary(config.data.task).name))
-    trainer.add_callback(SetEpoch(batches))
     return trainer
 
 
