@@ -193,6 +193,7 @@ def test_the_column_that_has_changed_is_named_as_drifted_and_no_other(
         )
 
 
+@pytest.mark.slow
 def test_feedback_on_other_houses_is_learned_from(world: World, house: dict[str, Any]) -> None:
     """What is asked now are flats of one district, which are dearer than they were."""
     config = world.config
