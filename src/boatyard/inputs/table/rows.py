@@ -101,5 +101,11 @@ def size(row: Row) -> int:
 
 
 def show(row: Row) -> str:
-    """The values on one line; what is missing is left out."""
-    return " | ".join(f"{value:.15g}" if isinstance(value, float) else str(value) for value in row if value is not None)
+    """The values on one line, each in its place: what is missing is a dash."""
+    return " | ".join(map(_shown, row))
+
+
+def _shown(value: Value) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.15g}" if isinstance(value, float) else str(value)
