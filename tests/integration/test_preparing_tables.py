@@ -197,6 +197,12 @@ def test_rows_of_a_day_are_never_parted() -> None:
     assert not (days[0] & days[1] | days[1] & days[2] | days[0] & days[2])
 
 
+def test_a_header_alone_is_no_table() -> None:
+    Path("boats.csv").write_text("length,price\n")
+    with pytest.raises(UserError, match=r"^boats\.csv: there is no row to learn from$"):
+        prepared()
+
+
 def test_rows_of_a_group_are_never_parted_and_the_group_is_no_column() -> None:
     rows = boats()
     write(rows)

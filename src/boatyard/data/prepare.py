@@ -121,7 +121,9 @@ def _prepare(given: Data, sources: Sequence[Source], staging: Path, report: Path
     facts["settled"] = {key: value for key, value in after.items() if before[key] != value}
     (staging / "prepared.json").write_text(json.dumps(facts | {"rows": summary.split_rows}, indent=2), encoding="utf-8")
     warnings = sum(count for kind, count in summary.issue_counts.items() if kind.startswith("warning:"))
-    found_so = f"{sum(summary.split_rows.values()):,} rows" + (f", {warnings:,} warnings" if warnings else "")
+    found_so = f"{sum(summary.split_rows.values()):,} rows"
+    if warnings:
+        found_so += f", {warnings:,} warning{'s' * (warnings > 1)}"
     log.info("data: %s; report in %s", found_so, report)
 
 

@@ -49,6 +49,8 @@ def settle(data: Any, sources: Sequence[Source], others: Sequence[str]) -> tuple
             if name in names:
                 raise UserError(f"data.{key}: {name!r} is the target, or splits the rows: it is no column of the input")
     found = find_kinds(sources, given, {*others, *drop}, missing_words(data))
+    if not found.names:
+        raise UserError(f"{sources[0].name}: there is no row to learn from")
     if unknown := sorted(drop - found.names):
         there_are = ", ".join(map(repr, sorted(found.names)))
         raise UserError(f"data.drop: there is no column {unknown[0]!r}; there are {there_are}")
