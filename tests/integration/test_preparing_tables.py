@@ -213,6 +213,13 @@ def test_rows_of_a_group_are_never_parted_and_the_group_is_no_column() -> None:
     assert not (owners[0] & owners[1] | owners[1] & owners[2] | owners[0] & owners[2])
 
 
+def test_a_split_that_large_groups_leave_small_is_warned_of() -> None:
+    write([{**row, "owner": min(number, 60)} for number, row in enumerate(boats())])
+    prepared("data.group_column=owner")
+    small = [issue["message"] for issue in report()["issues"] if issue["kind"] == "small_split"]
+    assert [message.split()[1] for message in small] == ["validation", "test"]
+
+
 def test_classes_are_told_by_columns_too() -> None:
     write([{**row, "dear": "yes" if row["price"] > 8_000 else "no"} for row in boats()])
     prepared("data.task=classification", target="dear")
