@@ -21,6 +21,7 @@ __all__ = [
     "COST_UNIT",
     "SIZE_UNIT",
     "backbone_shape",
+    "canvas",
     "content_key",
     "digest_of_start",
     "export_graph",
@@ -80,6 +81,10 @@ def unservable(row: Sequence[Any]) -> str | None:  # noqa: ARG001 - every input'
 def show(row: Sequence[Any]) -> str:
     """The fields on one line."""
     return " | ".join(" ".join(map(str, field)) if isinstance(field, list) else str(field) for field in row)
+
+
+def canvas(row: Sequence[Any]) -> None:
+    """None: a row is words."""
 
 
 def request(fields: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:

@@ -140,6 +140,8 @@ class ServingInput(Protocol):
 OWN = "boatyard."
 TARGET, SOURCE, ROW = (f"{OWN}{name}" for name in ("target", "source", "row"))
 """A prepared row's columns besides its fields, whose names are anyone's."""
+EXTENT = f"{OWN}extent"
+"""A cell that a source lacks: see `RowFormat.extent`."""
 
 
 class Problem(NamedTuple):
@@ -153,7 +155,8 @@ class Problem(NamedTuple):
 class SourceRow(NamedTuple):
     """A row of a source: its number as an editor shows it, and its cells by column; or what is `wrong`, and its text.
 
-    `embedded`: the cells of its lines that would be rows by themselves, where there are two or more.
+    `embedded`: the cells of its lines that would be rows by themselves, where there are two or more. `file`: its own,
+    which people know it by, where each row has one.
     """
 
     number: int
@@ -161,6 +164,7 @@ class SourceRow(NamedTuple):
     wrong: str | None = None
     text: str = ""
     embedded: Sequence[Mapping[str, Any]] = ()
+    file: str | None = None
 
 
 @dataclass(frozen=True)
@@ -188,6 +192,8 @@ class RowFormat:
     """Of a source, one for each field: each must be there, and a row that is set aside is shown by them."""
     stored: Mapping[str, Any] = field(default_factory=dict)
     """The input's own keys of `data`, with the values by which `read` finds a row in its `request`."""
+    extent: Callable[[tuple[Any, ...]], tuple[int, ...]] | None = None
+    """Of a row in which a target may have a place, how far places go: a task is told as the cell EXTENT."""
 
 
 @dataclass(frozen=True)
@@ -317,6 +323,9 @@ class TrainingInput(Protocol):
 
     def show(self, row: Sequence[Any]) -> str:
         """The row as a person reads it in a report."""
+
+    def canvas(self, row: Sequence[Any]) -> NDArray[np.uint8] | None:
+        """The row as a report draws it, [height, width, 3], which a task may draw upon; None: `show` says it all."""
 
     def request(self, fields: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
         """The row as a client would send it."""

@@ -58,7 +58,7 @@ def open_tables(data: Data, columns: Sequence[str], cache: Path, keys: str, *, o
         if data.hub is None:
             raise UserError("data.path must be given: the file or folder that holds the rows")
         return _hub_sources(data.hub, table)
-    path = _on_this_disk(data.path, cache)
+    path = on_this_disk(data.path, cache)
     if path.is_dir():
         files = [f for f in sorted(path.iterdir()) if f.suffix.lower() in _READERS and f.stem.lower() in SPLIT_NAMES]
         if not any(SPLIT_NAMES[f.stem.lower()] == "train" for f in files):
@@ -68,6 +68,18 @@ def open_tables(data: Data, columns: Sequence[str], cache: Path, keys: str, *, o
     if not path.is_file():
         raise UserError(f"data.path={path}: there is no such file or folder")
     return [_file_source(path, None, table)]
+
+
+def on_this_disk(path: str, cache: Path) -> Path:
+    """The path, or a copy in the cache of what lies in a bucket: a table, or else a folder."""
+    if not path.startswith("gs://"):
+        return Path(path)
+    root, _, name = path.rstrip("/").rpartition("/")
+    storage, own = open_storage(root), cache / fingerprint(root)
+    if Path(name).suffix.lower() not in _READERS:
+        return storage.fetch(name, own)
+    storage.download(name, own / name)
+    return own / name
 
 
 @dataclass(frozen=True)
@@ -95,17 +107,6 @@ class _Table:
                     else f"{self.keys} say which to read"
                 )
                 raise UserError(f"{name}: column {column!r} is missing; the file's columns are {shown} ({hint})")
-
-
-def _on_this_disk(path: str, cache: Path) -> Path:
-    if not path.startswith("gs://"):
-        return Path(path)
-    root, _, name = path.rstrip("/").rpartition("/")
-    storage, own = open_storage(root), cache / fingerprint(root)
-    if Path(name).suffix.lower() not in _READERS:
-        return storage.fetch(name, own)
-    storage.download(name, own / name)
-    return own / name
 
 
 def _file_source(path: Path, split: str | None, table: _Table) -> Source:

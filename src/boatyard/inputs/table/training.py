@@ -15,6 +15,7 @@ __getattr__ = lazily(
         "size": "rows",
         "unservable": "rows",
         "show": "rows",
+        "canvas": "rows",
         "request": "rows",
         "limits": "rows",
         "report_rows": "report",

@@ -13,6 +13,7 @@ __getattr__ = lazily(
         "size": "rows",
         "unservable": "rows",
         "show": "rows",
+        "canvas": "rows",
         "request": "rows",
         "settle": "rows",
         "report_rows": "rows",

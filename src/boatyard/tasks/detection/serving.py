@@ -1,0 +1,1 @@
+"""Answers with the objects in a picture: a label, a score and a box each."""
