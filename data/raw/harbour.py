@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw, ImageFilter
 SCENES, SEED = 600, 20_240_621
 SIZE, SCALE = 160, 4
 WIDE = SIZE * SCALE
-QUALITY = 62  # of WebP
+QUALITY = 80  # of WebP
 LEAST_SEEN, SEEN_UNDER_CLOUDS, HIDES = 10, 0.35, 0.6  # with fewer of its points in sight, a thing has no box
 
 Point = tuple[float, float]

@@ -24,6 +24,9 @@ EMBEDDING = "embedding"
 RUN_COST = 4
 """What starting a run costs, in units of a row's cost; reports/benchmarks/serving.md has how it was found."""
 
+MOST_BYTES = 1024 * 1024
+"""Of a request, unless the input says otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
@@ -60,6 +63,7 @@ class Predictor:
         self.task: OpenTask = task.open_task(self.manifest)
         self.media_types = input_.MEDIA_TYPES
         self.file_formats = input_.FILE_FORMATS
+        self.most_bytes: int = getattr(input_, "MOST_BYTES", MOST_BYTES)
         self.options_type = task.Options
         self.default_options = task.Options()
         self._session = _open_session(bundle.folder / GRAPH, threads or allowed_cores())

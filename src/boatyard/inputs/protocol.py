@@ -122,7 +122,10 @@ class OpenInput(Protocol[RowT, EncodedT]):
 
 
 class ServingInput(Protocol):
-    """The module `boatyard.inputs.<input>.serving`: imports neither torch nor pandas."""
+    """The module `boatyard.inputs.<input>.serving`: imports neither torch nor pandas.
+
+    Where requests are larger than most, it says `MOST_BYTES: int` of one.
+    """
 
     FILES: Sequence[str]
     """What lies beside the graph in a bundle and is read to answer."""

@@ -25,7 +25,7 @@ Row = Sequence[bytes]
 """One: the picture's file."""
 
 _CANVAS = 320
-_GRID = 8
+_GRID = 5
 
 
 def row_format(data: Data) -> RowFormat:  # noqa: ARG001 - every input's signature
@@ -41,9 +41,9 @@ def content_key(row: Row) -> bytes:
 def group_key(row: Row) -> bytes:
     """A perceptual hash: equal for pictures that were scaled, saved again, or are the same but for a little noise.
 
-    A picture of 8 x 8 greys, in units of a share of their spread, and the aspect.
+    A picture of 5 x 5 greys, in units of their spread, and the aspect.
     """
-    picture = read_picture(row[0], 4 * _GRID)
+    picture = read_picture(row[0], 8 * _GRID)
     header = read_header(row[0])
     small = np.asarray(picture.convert("L").resize((_GRID, _GRID), Resampling.BOX), np.float64)
     spread = max(float(small.std()), 4.0)

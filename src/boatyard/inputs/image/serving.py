@@ -1,5 +1,6 @@
 """Answers requests with a picture: as it is, or as base64 in JSON."""
 
+import json
 from base64 import b64decode, b64encode
 from binascii import Error
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,12 +20,14 @@ from boatyard.journal.columns import Column
 FIELD = "image"
 PIXELS, EXTENT = "pixels", "extent"
 """Of a graph: uint8[rows, side, side, 3], and the width and height of the picture as it was sent, int64[rows, 2]."""
-SIDE = "side"
-"""Among a bundle's limits: of the square that a network reads."""
+FILE, SIDE = "image.json", "side"
+"""Of a bundle, and in it the side of the square that the network reads."""
 
+LARGEST_SIDE = 4096
 Row = Sequence[bytes]
 
-FILES: Sequence[str] = ()
+FILES = (FILE,)
+MOST_BYTES = 7 * 1024 * 1024  # of a request: base64 takes a third more than the picture itself
 FILE_FORMATS: Mapping[str, Callable[[Iterable[bytes]], Iterator[Record]]] = {}
 
 
@@ -35,12 +38,21 @@ def _as_json(body: bytes) -> object:
 MEDIA_TYPES: Mapping[str, Callable[[bytes], object]] = dict.fromkeys(pictures.MEDIA_TYPES.values(), _as_json)
 
 
-def open_input(folder: Path, manifest: Manifest) -> "ImageInput":  # noqa: ARG001 - every input's signature
-    """By the `side` among the limits."""
-    side = manifest.limits.get(SIDE)
-    if not isinstance(side, int) or side < 1:
-        raise BundleError(f"the manifest of {manifest.name} names no limits.{SIDE}")
-    return ImageInput(side)
+def open_input(folder: Path, manifest: Manifest) -> "ImageInput":
+    """Reads `image.json`."""
+    try:
+        return ImageInput(read_side(folder))
+    except (OSError, ValueError) as wrong:
+        raise BundleError(f"{folder / FILE} of {manifest.name} cannot be read: {wrong}") from wrong
+
+
+def read_side(folder: Path) -> int:
+    """Raises OSError, or ValueError where the file does not say it."""
+    content = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    side = content.get(SIDE) if isinstance(content, dict) else None
+    if not isinstance(side, int) or not 1 <= side <= LARGEST_SIDE:
+        raise ValueError(f"it names no {SIDE!r} between 1 and {LARGEST_SIDE:,}")
+    return side
 
 
 def decode_base64(text: str) -> bytes:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from boatyard.config.schema import Section
+from boatyard.config.schema import Model, Section
 
 
 class ImageData(Section):
@@ -14,4 +14,21 @@ class ImageData(Section):
     """Of a table: a file, from the table's own folder."""
 
 
-SECTIONS: Mapping[str, type[Section]] = {"data": ImageData}
+class ImageModel(Section):
+    """A small residual network, from random weights."""
+
+    side: int = Field(default=160, ge=32, le=1024, multiple_of=8)
+    """In pixels, of the square that it reads."""
+    width: int = Field(default=16, ge=4)
+    """Channels of its first layers; the last have four times as many."""
+    flips: bool = Field(default=True)
+    """Whether a picture may be its mirror image in training: not where left and right matter, as in writing."""
+
+
+SECTIONS: Mapping[str, type[Section]] = {"data": ImageData, "model.image": ImageModel}
+
+
+def image_model(model: Model) -> ImageModel:
+    """The section `model.image`, which a configuration for pictures has."""
+    section: ImageModel = model.image  # type: ignore[attr-defined]
+    return section
