@@ -227,6 +227,10 @@ class Backbone(Protocol):
     Where these say nothing that the answers do not, it has `embeds = False`: the graph has no embedding then. An
     ensemble says how many `members: int` it has, and answers with float[batch, members, width]: the head reads each
     one's, its loss is of each, and what is served is their mean.
+
+    Where things have places in a row, `places` takes the same batch for a head that asks for these. It says by name:
+    `features`, as above; `maps`, float[batch, width, rows, columns]; `extent`, as the row format has it, and the
+    `origin` and `step`, each float[batch, 2], with which the place x, y in the row is `origin + step * (column, row)`.
     """
 
     width: int

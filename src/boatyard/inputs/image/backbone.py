@@ -39,7 +39,7 @@ class Block(nn.Module):
 class Backbone(nn.Module):
     """A picture to `width` features: the means of the last maps."""
 
-    def __init__(self, side: int, width: int, flips: bool) -> None:
+    def __init__(self, side: int, width: int, flips: str) -> None:
         super().__init__()
         self.side, self.flips = side, flips
         widths = [width * 2**level for level in range(len(_BLOCKS))]
@@ -49,24 +49,46 @@ class Backbone(nn.Module):
         self.maps = nn.Sequential(*layers)
         self.width = widths[-1]
 
-    def forward(self, pixels: Tensor, extent: Tensor) -> Tensor:  # noqa: ARG002 - only tasks with places need it
+    def forward(self, pixels: Tensor, extent: Tensor) -> Tensor:  # noqa: ARG002 - only places need it
         """uint8[batch, side, side, 3] and int64[batch, 2] to float[batch, width]."""
-        features: Tensor = self.maps(self.seen(pixels)).mean((2, 3))
+        features: Tensor = self.maps(self._seen(pixels, self._turns(pixels))).mean((2, 3))
         return features
 
-    def seen(self, pixels: Tensor) -> Tensor:
-        """float[batch, 3, side, side] around 0; in training with other light and colours, or mirrored."""
+    def places(self, pixels: Tensor, extent: Tensor) -> dict[str, Tensor]:
+        """The maps, and where in the picture their places are; in training it may be mirrored."""
+        turns = self._turns(pixels)
+        maps = self.maps(self._seen(pixels, turns))
+        origin, step = self._frame(extent)
+        origin = torch.where(turns, origin + step * (self.side / STRIDE), origin)
+        step = torch.where(turns, -step, step)
+        return {"features": maps.mean((2, 3)), "maps": maps, "extent": extent, "origin": origin, "step": step}
+
+    def _frame(self, extent: Tensor) -> tuple[Tensor, Tensor]:
+        """Of the letterbox, as `place_in_square` has it."""
+        longer = extent.amax(1, keepdim=True)
+        fitted = torch.round(extent.double() * self.side / longer).clamp(min=1)
+        margin = torch.floor((self.side - fitted) / 2)
+        scale = extent / fitted
+        return (-margin * scale).float(), (STRIDE * scale).float()
+
+    def _turns(self, pixels: Tensor) -> Tensor:
+        """bool[batch, 2]: whether a picture is mirrored across, and down."""
+        if not (self.training and self.flips != "none"):
+            return torch.zeros(len(pixels), 2, dtype=torch.bool, device=pixels.device)
+        allowed = torch.tensor([True, self.flips == "both"], device=pixels.device)
+        return (torch.rand(len(pixels), 2, device=pixels.device) < 0.5) & allowed
+
+    def _seen(self, pixels: Tensor, turns: Tensor) -> Tensor:
+        """float[batch, 3, side, side] around 0; in training mirrored, and with other light and colours."""
         picture = pixels.permute(0, 3, 1, 2).float() / 64 - 2
         if not self.training:
             return picture
-        batch, device = len(picture), picture.device
-        contrast = 1 + _BRIGHTER * torch.randn(batch, 1, 1, 1, device=device)
-        tint = 2 * _TINTED * torch.randn(batch, 3, 1, 1, device=device)
-        picture = picture * contrast + 2 * _BRIGHTER * torch.randn(batch, 1, 1, 1, device=device) + tint
-        if self.flips:
-            mirrored = torch.rand(batch, 1, 1, 1, device=device) < 0.5
-            picture = torch.where(mirrored, picture.flip(3), picture)
-        return picture
+        shape, device = (len(picture), 1, 1, 1), picture.device
+        for direction, dimension in ((0, 3), (1, 2)):
+            picture = torch.where(turns[:, direction].view(shape), picture.flip(dimension), picture)
+        contrast = 1 + _BRIGHTER * torch.randn(shape, device=device)
+        tint = 2 * _TINTED * torch.randn(len(picture), 3, 1, 1, device=device)
+        return picture * contrast + 2 * _BRIGHTER * torch.randn(shape, device=device) + tint
 
 
 def backbone_shape(model: Model, folder: Path) -> dict[str, Any]:  # noqa: ARG001 - every input's signature

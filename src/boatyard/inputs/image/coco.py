@@ -44,7 +44,7 @@ def layout(path: Path, data: Any, columns: Sequence[str]) -> Layout | None:  # n
 def _read(file: Path) -> Mapping[str, Any]:
     """Raises UserError."""
     try:
-        content = json.loads(file.read_bytes())
+        content: dict[str, Any] = json.loads(file.read_bytes())
     except (ValueError, RecursionError) as error:
         raise UserError(f"{file}: is not JSON ({error})") from None
     for part in _PARTS:
@@ -89,6 +89,6 @@ def _reader(name: str, content: Mapping[str, Any], pictures: Sequence[Path]) -> 
                 found.append({"label": names[each["category_id"]], "box": [x, y, x + width, y + height]})
             size = image.get("width"), image.get("height")
             stated = size if all(isinstance(side, int) and side > 0 for side in size) else None
-            yield Annotated(picture, found, stated, wrong)  # type: ignore[arg-type]
+            yield Annotated(picture, found, stated, wrong)
 
     return read

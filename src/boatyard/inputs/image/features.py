@@ -48,4 +48,5 @@ def _histograms(pixels: Pixels) -> NDArray[np.float64]:
     cell = np.arange(_SIDE) * _CELLS // _SIDE
     place = (cell[:, None] * _CELLS + cell) * _DIRECTIONS + direction
     edges = np.bincount(place.ravel(), np.hypot(down, across).ravel(), _CELLS**2 * _DIRECTIONS)
-    return np.sqrt(np.concatenate([colours, edges / max(edges.sum(), 1.0)]))
+    histograms: NDArray[np.float64] = np.sqrt(np.concatenate([colours, edges / max(edges.sum(), 1.0)]))
+    return histograms

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from PIL.Image import Resampling, Transpose
 
 Pixels = NDArray[np.uint8]
@@ -79,7 +79,7 @@ def letterbox(picture: Image.Image, side: int) -> Pixels:
     """The picture as large as fits a square of so many pixels, in its middle, on grey."""
     square = np.full((side, side, 3), PADDING, np.uint8)
     left, top, width, height = place_in_square(*picture.size, side)
-    square[top : top + height, left : left + width] = picture.resize((width, height), Resampling.BILINEAR)
+    square[top : top + height, left : left + width] = np.asarray(picture.resize((width, height), Resampling.BILINEAR))
     return square
 
 
@@ -98,7 +98,7 @@ def _open(content: bytes) -> tuple[Image.Image, int]:
         picture = Image.open(BytesIO(content), formats=list(MEDIA_TYPES))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise WrongPicture(f"has more than {MOST_PIXELS:,} pixels") from None
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise WrongPicture("is no JPEG, PNG or WebP picture") from None
     except Exception as error:
         raise _damaged(error) from None

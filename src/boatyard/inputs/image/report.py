@@ -1,7 +1,7 @@
 """The data report's part on pictures: formats, sizes and looks."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ def report_rows(data: Data, found: Mapping[str, Any], rows: pa.Table, folder: Pa
     headers = [read_header(content) for content in contents]
     looks = _looks(contents[:: max(1, len(contents) // _LOOKED_AT)])
     formats = Counter(header.format for header in headers)
-    numbers = {
+    numbers: dict[str, list[float]] = {
         "width": [header.width for header in headers],
         "height": [header.height for header in headers],
         "width / height": [header.width / header.height for header in headers],
@@ -56,7 +56,7 @@ def _looks(contents: list[bytes]) -> dict[str, list[float]]:
     return looks
 
 
-def _percentiles(values: list[float]) -> dict[str, float]:
+def _percentiles(values: Sequence[float]) -> dict[str, float]:
     return dict(zip((f"p{point}" for point in _POINTS), np.percentile(values, _POINTS).tolist(), strict=True))
 
 

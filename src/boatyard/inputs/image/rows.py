@@ -35,7 +35,8 @@ def row_format(data: Data) -> RowFormat:  # noqa: ARG001 - every input's signatu
 
 def content_key(row: Row) -> bytes:
     """The file."""
-    return row[0]
+    content: bytes = row[0]
+    return content
 
 
 def group_key(row: Row) -> bytes:
@@ -106,7 +107,7 @@ def _content(given: object) -> bytes:
     if isinstance(given, Path):
         return given.read_bytes()
     if isinstance(given, Mapping):  # as data sets on the Hub have it
-        given = given.get("bytes")
+        given = dict(given).get("bytes")
     if isinstance(given, bytes):
         return given
     if not isinstance(given, str) or not given:

@@ -118,7 +118,8 @@ def look_of(pixels: pictures.Pixels) -> dict[str, float]:
     grey = colours @ (0.299, 0.587, 0.114)
     red_green = colours[..., 0] - colours[..., 1]
     yellow_blue = (colours[..., 0] + colours[..., 1]) / 2 - colours[..., 2]
-    spread, middle = (np.hypot(*map(of, (red_green, yellow_blue))) for of in (np.std, np.mean))
+    spread = np.hypot(red_green.std(), yellow_blue.std())
+    middle = np.hypot(red_green.mean(), yellow_blue.mean())
     padded = np.pad(grey, 1, mode="edge")
     laplacian = padded[:-2, 1:-1] + padded[2:, 1:-1] + padded[1:-1, :-2] + padded[1:-1, 2:] - 4 * grey
     clipped = (pixels == 0).all(-1) | (pixels == 255).all(-1)
@@ -132,5 +133,5 @@ def look_of(pixels: pictures.Pixels) -> dict[str, float]:
 
 
 def _within(pixels: pictures.Pixels, extent: Any) -> pictures.Pixels:
-    left, top, width, height = pictures.place_in_square(*extent.tolist(), pixels.shape[0])
+    left, top, width, height = pictures.place_in_square(int(extent[0]), int(extent[1]), len(pixels))
     return pixels[top : top + height, left : left + width]

@@ -1,6 +1,7 @@
 """The configuration keys of pictures."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 from pydantic import Field
 
@@ -21,8 +22,9 @@ class ImageModel(Section):
     """In pixels, of the square that it reads."""
     width: int = Field(default=16, ge=4)
     """Channels of its first layers; the last have four times as many."""
-    flips: bool = Field(default=True)
-    """Whether a picture may be its mirror image in training: not where left and right matter, as in writing."""
+    flips: Literal["none", "sideways", "both"] = Field(default="sideways")
+    """How a picture may be mirrored in training: not at all where left and right matter, as in writing; also upside
+    down where it is seen from above."""
 
 
 SECTIONS: Mapping[str, type[Section]] = {"data": ImageData, "model.image": ImageModel}

@@ -84,8 +84,8 @@ def _annotated(annotation: Path, picture: Path, place: str) -> Annotated:
         if None in corners:
             return wrong(wrong=f"has no number for each of {', '.join(_CORNERS)} in object {number}")
         objects.append({"label": (each.findtext("name") or "").strip(), "box": corners})
-    stated = tuple(_number(whole.findtext(f"size/{name}")) for name in ("width", "height"))
-    size = (int(stated[0]), int(stated[1])) if all(stated) else None  # some tools write 0
+    width, height = (_number(whole.findtext(f"size/{name}")) for name in ("width", "height"))
+    size = (int(width), int(height)) if width and height else None  # some tools write 0
     return Annotated(picture, objects, size, place=place)
 
 

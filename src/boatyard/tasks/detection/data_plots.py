@@ -101,7 +101,8 @@ def _steps(values: NDArray[Any], factor: float) -> NDArray[np.float64]:
     """Edges of a histogram, each so many times the one before."""
     low, high = float(values.min()), float(values.max())
     count = max(1, int(np.ceil(np.log(high / low) / np.log(factor))))
-    return low / factor**0.5 * factor ** np.arange(count + 2)
+    edges: NDArray[np.float64] = low / factor**0.5 * factor ** np.arange(count + 2)
+    return edges
 
 
 def _covered(relative: NDArray[np.float64]) -> NDArray[np.float64]:

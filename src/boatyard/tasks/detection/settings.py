@@ -16,6 +16,12 @@ class DetectionData(Section):
     """In the training split."""
 
 
+class DetectionExport(Section):
+    """How far int8 may be from fp32 on validation and still be served."""
+
+    max_map50_loss: float = Field(default=0.005, ge=0, le=1)
+
+
 VALIDATION: Mapping[str, bool] = {"map50": True}
 """What is measured while training goes on, the primary first, and whether higher is better."""
-SECTIONS: Mapping[str, type[Section]] = {"data": DetectionData}
+SECTIONS: Mapping[str, type[Section]] = {"data": DetectionData, "export": DetectionExport}
