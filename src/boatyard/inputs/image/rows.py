@@ -35,8 +35,7 @@ def row_format(data: Data) -> RowFormat:  # noqa: ARG001 - every input's signatu
 
 def content_key(row: Row) -> bytes:
     """The file."""
-    content: bytes = row[0]
-    return content
+    return row[0]
 
 
 def group_key(row: Row) -> bytes:
@@ -50,7 +49,8 @@ def group_key(row: Row) -> bytes:
     spread = max(float(small.std()), 4.0)
     levels = np.round((small - small.mean()) / spread).astype(np.int8)
     aspect = round(4 * np.log2(header.width / header.height))
-    return levels.tobytes() + bytes([aspect % 256])
+    key: bytes = levels.tobytes() + bytes([aspect % 256])
+    return key
 
 
 def size(row: Row) -> int:
