@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from boatyard.inputs.image import pictures
+from boatyard.inputs.image.alike import NEAR, group_key, near_groups
 from boatyard.inputs.image.pictures import WrongPicture, letterbox, place_in_square, read_header, read_picture
-from boatyard.inputs.image.rows import group_key
 from boatyard.inputs.image.serving import ImageInput
 from boatyard.inputs.protocol import InvalidInput
 
@@ -110,10 +110,22 @@ def test_a_letterbox_keeps_the_shape_and_is_grey_around() -> None:
     assert (np.delete(square, range(8, 24), axis=0) == pictures.PADDING).all()
 
 
-def test_a_picture_saved_again_smaller_says_the_same_and_another_does_not() -> None:
-    again = file_of(scene().resize((72, 48)), "JPEG", quality=80)
-    assert group_key((file_of(scene()),)) == group_key((again,))
-    assert len({group_key((file_of(scene(seed)),)) for seed in range(20)}) == 20
+def test_pictures_are_of_one_group_if_one_is_the_other_saved_again_smaller() -> None:
+    scenes = [scene(seed, (192, 128)) for seed in range(20)]
+    again = [picture.resize((144, 96)) for picture in scenes]
+    keys = [group_key((file_of(picture),)) for picture in scenes]
+    keys += [group_key((file_of(picture, "JPEG", quality=75),)) for picture in again]
+    assert near_groups(keys).tolist() == [*range(20), *range(20)]
+
+
+def test_what_is_near_to_either_of_a_group_belongs_to_it() -> None:
+    empty, far = np.zeros(64, np.uint8), np.zeros(64, np.uint8)
+    between = empty.copy()
+    between[:NEAR], far[: 2 * NEAR] = 1, 1
+    other = 1 - empty
+    keys = [np.packbits(bits).tobytes() for bits in (empty, far, other, between)]
+    assert near_groups(keys).tolist() == [0, 0, 2, 0]
+    assert near_groups(keys[:3]).tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize(

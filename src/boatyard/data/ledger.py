@@ -7,6 +7,7 @@ from hashlib import blake2b
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from boatyard.data.summary import Issue
 from boatyard.inputs.sources import SPLITS
@@ -93,6 +94,11 @@ class Ledger:
         self.exact = np.asarray(self._exact)
         self.group = np.asarray(self._group)
         self.draw = np.asarray(self._draw)
+
+    def regroup(self, group: NDArray[np.uint64]) -> None:
+        """Put the rows into other groups, which decide on the split where the rows' own did."""
+        self.draw = np.where(self.draw == self.group, group, self.draw)
+        self.group = group
 
     def file(self, index: int | np.integer[Any]) -> str:
         """The row's own file, or else its source."""

@@ -1,11 +1,13 @@
 """Rows from their sources into one Arrow file and the ledger; those that cannot be read are set aside."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from boatyard import inputs, tasks
@@ -41,6 +43,7 @@ class Reading:
         self.fields: list[str] = self.schema.names
         self.ledger = Ledger(self.sources)
         self.targets: Targets = tasks.training(self.data.task).open_targets(self.data)
+        self._keys: dict[int, bytes] = {}
         self._split_column = normal_form(self.data.split_column) if self.data.split_column else None
 
     def read(self, sources: Sequence[Source], file: Path, set_aside: Writer) -> None:
@@ -71,6 +74,8 @@ class Reading:
             if batch:
                 flush()
         self.ledger.close()
+        if self.input.near_groups is not None:
+            self.ledger.regroup(_joined(self.ledger.group, self._keys, self.input.near_groups))
         self.targets.close()
 
     def _keep(self, source: int, split: int, row: SourceRow) -> tuple[Any, ...] | Problem:
@@ -95,12 +100,15 @@ class Reading:
             self.findings.add(Issue("warning", "unservable", message, *place, None))
         if row.embedded:
             self.embedded[len(self.ledger)] = row.embedded
-        exact, group = content_hash(self.input.content_key(values)), content_hash(self.input.group_key(values))
+        exact, key = content_hash(self.input.content_key(values)), self.input.group_key(values)
+        group = content_hash(key)
         draw = self._draw(row.cells)
         if isinstance(draw, Problem):
             return draw
         self.ledger.add(source, row.number, split, self.input.size(values), exact, group, draw, row.file)
         self.targets.append(target)
+        if self.input.near_groups is not None:
+            self._keys[group] = key
         if extent is not None:
             self.extents.append(extent)
         return values
@@ -122,3 +130,17 @@ class Reading:
         columns = [*self.format.columns, self.targets.column]
         cells = [row.cells.get(column, "") for column in columns] if row.wrong is None else [row.text]
         set_aside.writerow([source, row.number, why, *cells, *[""] * (len(columns) - len(cells))])
+
+
+def _joined(
+    group: NDArray[np.uint64], keys: Mapping[int, bytes], near_groups: Callable[[Sequence[bytes]], NDArray[np.int64]]
+) -> NDArray[np.uint64]:
+    """Of each row, the hash of the least key in its group, so that the order of rows does not matter.
+
+    `group`: hashes of the rows' own keys, which are the values of `keys`.
+    """
+    ordered = sorted(keys, key=keys.__getitem__)
+    numbers = near_groups([keys[each] for each in ordered])
+    _, first, of_key = np.unique(numbers, return_index=True, return_inverse=True)
+    least = dict(zip(ordered, np.array(ordered, np.uint64)[first[of_key]], strict=True))
+    return np.array([least[each] for each in group.tolist()], np.uint64)

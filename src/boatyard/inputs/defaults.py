@@ -28,6 +28,7 @@ __all__ = [
     "group_key",
     "limits",
     "make_inputs",
+    "near_groups",
     "open_learner",
     "open_sources",
     "quantize_graph",
@@ -40,6 +41,7 @@ __all__ = [
 ]
 
 COST_UNIT = "rows"
+near_groups = None
 SIZE_UNIT = "bytes"
 
 

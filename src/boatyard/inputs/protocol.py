@@ -291,6 +291,9 @@ class TrainingInput(Protocol):
     """What `size` counts, in the plural, for the data report."""
     COST_UNIT: str
     """What an encoder's `cost` counts, in the plural, for the profile of a training step."""
+    near_groups: Callable[[Sequence[bytes]], NDArray[np.int64]] | None
+    """Of different group keys, the number of the group of each, where nearly equal keys say the same too. None: they do
+    not."""
     quantize_graph: Callable[[Path, Path, Iterable[Feeds]], None] | None
     """Reads the graph in fp32 and writes it in int8, by some hundred training rows in batches; a row's answer must not
     depend on the rest of its batch. None: whatever `export.precision`, the graph is served in fp32."""

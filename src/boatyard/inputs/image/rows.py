@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from PIL.Image import Resampling
 
 from boatyard.config.schema import Data
 from boatyard.inputs.image.pictures import MOST_BYTES, Pixels, WrongPicture, read_header, read_picture
@@ -25,7 +24,6 @@ Row = Sequence[bytes]
 """One: the picture's file."""
 
 _CANVAS = 320
-_GRID = 5
 
 
 def row_format(data: Data) -> RowFormat:  # noqa: ARG001 - every input's signature
@@ -36,21 +34,6 @@ def row_format(data: Data) -> RowFormat:  # noqa: ARG001 - every input's signatu
 def content_key(row: Row) -> bytes:
     """The file."""
     return row[0]
-
-
-def group_key(row: Row) -> bytes:
-    """A perceptual hash: equal for pictures that were scaled, saved again, or are the same but for a little noise.
-
-    A picture of 5 x 5 greys, in units of their spread, and the aspect.
-    """
-    picture = read_picture(row[0], 8 * _GRID)
-    header = read_header(row[0])
-    small = np.asarray(picture.convert("L").resize((_GRID, _GRID), Resampling.BOX), np.float64)
-    spread = max(float(small.std()), 4.0)
-    levels = np.round((small - small.mean()) / spread).astype(np.int8)
-    aspect = round(4 * np.log2(header.width / header.height))
-    key: bytes = levels.tobytes() + bytes([aspect % 256])
-    return key
 
 
 def size(row: Row) -> int:

@@ -14,6 +14,7 @@ from boatyard.inputs.defaults import (  # noqa: F401 - for `training`
     content_key,
     group_key,
     limits,
+    near_groups,
     request,
     unservable,
 )

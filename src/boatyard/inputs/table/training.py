@@ -12,6 +12,7 @@ __getattr__ = lazily(
         "row_format": "rows",
         "content_key": "rows",
         "group_key": "rows",
+        "near_groups": "rows",
         "size": "rows",
         "unservable": "rows",
         "show": "rows",

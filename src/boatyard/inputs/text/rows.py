@@ -10,6 +10,7 @@ import pyarrow as pa
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Data
 from boatyard.inputs import texts
+from boatyard.inputs.defaults import canvas, near_groups  # noqa: F401 - for `training`
 from boatyard.inputs.protocol import OWN, Problem, RowFormat, RowReport, Source
 from boatyard.inputs.records import NOT_UTF_8
 from boatyard.inputs.sources import open_tables
