@@ -63,7 +63,10 @@ def fit_after(outputs: Outputs, targets: NDArray[Any], target: Target) -> Target
 
 
 def score(outputs: Outputs, targets: NDArray[Any], target: Target, config: Config) -> Scores:  # noqa: ARG001
-    """The mean F1 of pictures at the threshold, which decides, and COCO's average precisions."""
+    """The mean F1 of pictures at the threshold, which decides, and COCO's average precisions.
+
+    All that a baseline finds counts: it has no threshold.
+    """
     found, there = found_in(outputs), there_in(targets)
     table = average_precisions(found, there, len(target["classes"]))
     known = table[np.isfinite(table[:, 0])]
@@ -73,7 +76,7 @@ def score(outputs: Outputs, targets: NDArray[Any], target: Target, config: Confi
         for name, row in zip(target["classes"], table, strict=True)
     }
     scores = [
-        mean_f1(losses_at(found, there, target["threshold"])),
+        mean_f1(losses_at(found, there, target.get("threshold", 0.0))),
         Score("map50", float(means[0])),
         Score("map", float(means.mean())),
     ]
