@@ -51,16 +51,18 @@ class Backbone(nn.Module):
 
     def forward(self, pixels: Tensor, extent: Tensor) -> Tensor:  # noqa: ARG002 - only places need it
         """uint8[batch, side, side, 3] and int64[batch, 2] to float[batch, width]."""
-        features: Tensor = self.maps(self._seen(pixels, self._turns(pixels))).mean((2, 3))
+        picture, _ = self._seen(pixels)
+        features: Tensor = self.maps(picture).mean((2, 3))
         return features
 
     def places(self, pixels: Tensor, extent: Tensor) -> dict[str, Tensor]:
         """The maps, and where in the picture their places are; in training it may be mirrored."""
-        turns = self._turns(pixels)
-        maps = self.maps(self._seen(pixels, turns))
+        picture, turns = self._seen(pixels)
+        maps = self.maps(picture)
         origin, step = self._frame(extent)
-        origin = torch.where(turns, origin + step * (self.side / STRIDE), origin)
-        step = torch.where(turns, -step, step)
+        if turns is not None:
+            origin = torch.where(turns, origin + step * (self.side / STRIDE), origin)
+            step = torch.where(turns, -step, step)
         return {"features": maps.mean((2, 3)), "maps": maps, "extent": extent, "origin": origin, "step": step}
 
     def _frame(self, extent: Tensor) -> tuple[Tensor, Tensor]:
@@ -71,24 +73,21 @@ class Backbone(nn.Module):
         scale = extent / fitted
         return (-margin * scale).float(), (STRIDE * scale).float()
 
-    def _turns(self, pixels: Tensor) -> Tensor:
-        """bool[batch, 2]: whether a picture is mirrored across, and down."""
-        if not (self.training and self.flips != "none"):
-            return torch.zeros(len(pixels), 2, dtype=torch.bool, device=pixels.device)
-        allowed = torch.tensor([True, self.flips == "both"], device=pixels.device)
-        return (torch.rand(len(pixels), 2, device=pixels.device) < 0.5) & allowed
-
-    def _seen(self, pixels: Tensor, turns: Tensor) -> Tensor:
-        """float[batch, 3, side, side] around 0; in training mirrored, and with other light and colours."""
+    def _seen(self, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
+        """float[batch, 3, side, side] around 0; in training in other light and colours, and mirrored across or down as
+        bool[batch, 2] says.
+        """
         picture = pixels.permute(0, 3, 1, 2).float() / 64 - 2
         if not self.training:
-            return picture
+            return picture, None
         shape, device = (len(picture), 1, 1, 1), picture.device
+        allowed = torch.tensor([self.flips != "none", self.flips == "both"], device=device)
+        turns = (torch.rand(len(picture), 2, device=device) < 0.5) & allowed
         for direction, dimension in ((0, 3), (1, 2)):
             picture = torch.where(turns[:, direction].view(shape), picture.flip(dimension), picture)
         contrast = 1 + _BRIGHTER * torch.randn(shape, device=device)
         tint = 2 * _TINTED * torch.randn(len(picture), 3, 1, 1, device=device)
-        return picture * contrast + 2 * _BRIGHTER * torch.randn(shape, device=device) + tint
+        return picture * contrast + 2 * _BRIGHTER * torch.randn(shape, device=device) + tint, turns
 
 
 def backbone_shape(model: Model, folder: Path) -> dict[str, Any]:  # noqa: ARG001 - every input's signature

@@ -16,7 +16,7 @@ from boatyard.tasks.detection.matching import f1
 from boatyard.tasks.protocol import Answer, Outputs, Target, Truth
 from boatyard.tasks.score import Losses, Score, mean_score
 
-OUTPUTS = ("boxes", "scores", "extent")
+OUTPUTS = ("boxes", "scores", "size")
 """float[rows, found, 4] in pixels of the picture as it was sent, float[rows, found, classes]; its width and height."""
 OBJECTS = "objects"
 MOST_OBJECTS = 1000
@@ -96,7 +96,7 @@ class Detection:
         """The objects whose score reaches the threshold."""
         assert isinstance(options, Options)
         least = self.threshold if options.threshold is None else options.threshold
-        rows = zip(outputs["boxes"], outputs["scores"], outputs["extent"].tolist(), strict=True)
+        rows = zip(outputs["boxes"], outputs["scores"], outputs["size"].tolist(), strict=True)
         return [self._answer(boxes, scores, extent, least, options.most) for boxes, scores, extent in rows]
 
     def _answer(
