@@ -133,6 +133,8 @@ def test_feedback_is_the_list_of_right_boxes() -> None:
     truth = task.parse_truth({"objects": [{"label": "buoy", "box": [1, 2, 30, 41]}]})
     assert task.loss(answer, truth) == pytest.approx(1 - 2 / 3)
     assert task.loss(answer, task.parse_truth({"objects": []})) == 1
+    columns = {column.name: answer[column.name] for column in task.columns}
+    assert task.loss(columns, truth) == pytest.approx(1 / 3), "the least that it can be"
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,13 @@ class Detection:
         return {OBJECTS: [{LABEL: self._by_normal_form[normal_form(label)], BOX: box} for label, box in pairs]}
 
     def loss(self, answer: Mapping[str, Any], truth: Truth) -> float:
-        """1 less the F1 of the picture's boxes, at an overlap of half."""
+        """1 less the F1 of the picture's boxes, at an overlap of half.
+
+        Where of the answer only the `columns` are there, the least that it can be: as if as many were right as could.
+        """
+        if OBJECTS not in answer:
+            found_count, there_count = float(answer["found"]), len(truth[OBJECTS])
+            return abs(found_count - there_count) / max(found_count + there_count, 1)
         (found, labels), (there, true_labels) = _apart(answer[OBJECTS]), _apart(truth[OBJECTS])
         return 1 - f1(found, labels, there, true_labels)
 
