@@ -45,11 +45,10 @@ class Network(nn.Module):
         self.head: Any = head
         self.members: int | None = getattr(backbone, "members", None)
         self.config = getattr(backbone, "config", None)  # Trainer reads it, and its trackers record it
-        self._look = looking(backbone, head)
 
     def forward(self, labels: Tensor | None = None, **batch: Tensor) -> dict[str, Tensor]:
         """The head's raw outputs by name; with `labels`, which is Trainer's word for targets, their `loss` first."""
-        raw: dict[str, Tensor] = self.head(_apart(self._look(**batch), self.members))
+        raw: dict[str, Tensor] = self.head(_apart(look(self.backbone, self.head)(**batch), self.members))
         if not self.training:
             raw = {name: _mean(tensor, self.members) for name, tensor in raw.items()}
         if labels is None:
@@ -86,30 +85,29 @@ class Served(nn.Module):
         self.head = network.head
         self.members = network.members
         self.embeds: bool = getattr(network.backbone, "embeds", True)
-        self._look = looking(network.backbone, network.head)
         self.eval()
 
     def forward(self, *batch: Tensor, **named: Tensor) -> tuple[Tensor, ...]:
         """In the order of the task's OUTPUTS, and then float[batch, width]."""
-        seen = _apart(self._look(*batch, **named), self.members)
+        seen = _apart(look(self.backbone, self.head)(*batch, **named), self.members)
         features = seen["features"] if isinstance(seen, dict) else seen
         outputs = (*self.head.served(self.head(seen)), *([features] if self.embeds else []))
         return tuple(_mean(each, self.members) for each in outputs)
 
 
-def looking(backbone: Any, head: Any) -> Callable[..., Any]:
+def look(backbone: Any, head: Any) -> Callable[..., Any]:
     """What makes of a batch what the head reads: the backbone, or its `places` where the head asks for these.
 
     Raises:
         UserError: it does, and they are not known.
     """
     if not getattr(head, "asks_where", False):
-        look: Callable[..., Any] = backbone
-        return look
-    places = getattr(backbone, "places", None)
+        whole: Callable[..., Any] = backbone
+        return whole
+    places: Callable[..., Any] | None = getattr(backbone, "places", None)
     if places is None:
         raise UserError("this task asks where things are, and rows of this input have no places")
-    return places  # type: ignore[no-any-return]
+    return places
 
 
 def new_network(config: Config, target: Target, encoded: Encoded) -> Network:

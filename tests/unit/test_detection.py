@@ -9,9 +9,11 @@ import torch
 
 from boatyard import tasks
 from boatyard.bundle.manifest import BundleError
+from boatyard.config.errors import UserError
 from boatyard.inputs.image.backbone import Backbone
 from boatyard.inputs.image.pictures import place_in_square
 from boatyard.inputs.protocol import InvalidInput
+from boatyard.model import look
 from boatyard.tasks.detection import serving
 from boatyard.tasks.detection.head import DetectionHead, _at_cells, _found, _to_maps, tensor
 
@@ -163,3 +165,8 @@ def test_the_threshold_is_the_one_that_does_best_on_validation() -> None:
     stored = np.array([np.array([1, 1, 2, 30, 40], np.float32), None], object)[:1]
     fitted = tasks.training("detection").fit_after(OUTPUTS, stored, {"classes": CLASSES})
     assert 0.25 < fitted["threshold"] <= 0.5
+
+
+def test_a_task_that_asks_where_refuses_an_input_without_places() -> None:
+    with pytest.raises(UserError, match="have no places"):
+        look(torch.nn.Linear(2, 2), DetectionHead(16, 2))
