@@ -303,7 +303,7 @@ def format_(context):
 
 @task(
     help={
-        "name": "a file in benchmarks/: banking77, drift, inbox, jobs, journal, prepare, serve, start, train",
+        "name": "a file in benchmarks/: banking77, drift, inbox, jobs, journal, prepare, serve, start, tables, train",
         "arguments": "for that file",
     }
 )

@@ -118,6 +118,15 @@ def test_network_inputs_are_as_columns_say() -> None:
     assert not hull.always
 
 
+def test_a_table_may_have_categories_alone_and_rows_that_are_alike() -> None:
+    write([{"hull": row["hull"], "owner": f"owner {row['owner'] % 9}", "price": row["price"]} for row in boats()])
+    config = load_config(["data=table", "data.path=boats.csv", "data.name=boats", "data.target=price"])
+    encoded = encode(config, prepare(config))
+    assert sum(map(len, encoded.splits.values())) == 400
+    row = encoded.splits["train"][0]
+    assert (len(row["numbers"]), len(row["categories"])) == (0, 2)
+
+
 @pytest.mark.parametrize(
     ("change", "overrides", "message"),
     [

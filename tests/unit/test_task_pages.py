@@ -145,7 +145,7 @@ def test_an_answer_is_explained_where_that_is_ticked(services: Services) -> None
 @pytest.mark.parametrize("services", ["regression"], indirect=True)
 @pytest.mark.parametrize(
     ("parts", "said"),
-    [([], "no parts that could be told apart"), ([{"name": "rooms", "effect": 2.5, "field": "rooms"}] * 20, "8 more")],
+    [([], "no parts that could be told apart"), ([{"name": "rooms", "effect": 2.5, "field": "rooms"}] * 20, "5 more")],
 )
 def test_parts_of_any_input_have_bars(
     services: Services, monkeypatch: pytest.MonkeyPatch, parts: list[dict[str, Any]], said: str
@@ -197,6 +197,24 @@ def test_mistakes_of_a_model_in_format_1_are_drawn(services: Services) -> None:
     assert page.table[1].value.to_numpy().tolist()[0] == ["4 of 39", "fuel", "berth"]
 
 
+@pytest.mark.parametrize("services", ["classification"], indirect=True)
+def test_the_data_of_a_model_in_format_1_are_told(services: Services) -> None:
+    (facts,) = FORMAT_1.glob("*/data.json")
+    services.answers["/models/m/v/files/data.json"] = facts.read_bytes()
+    page = open_page("about")
+    assert "Sizes, in words" in content(page)
+    assert page.dataframe[0].value.columns.tolist() == ["split", "p50", "p95", "p99", "max"]
+
+
+@pytest.mark.parametrize("services", ["regression"], indirect=True)
+def test_what_stood_beside_the_model_is_named_with_its_score(services: Services) -> None:
+    beside = {"baseline": [ERROR], "alternative": [ERROR | {"value": 1.25}], "alternative_name": "Trees"}
+    services.answers["/models/m/v"]["metrics"] = {**CARDS["regression"]["metrics"], **beside}
+    made = dict(open_page("models").dataframe[1].value.to_numpy().tolist())
+    assert made["mean absolute error, baseline"] == "1.5000"
+    assert made["mean absolute error, trees"] == "1.2500"
+
+
 def quality(score: dict[str, Any]) -> dict[str, Any]:
     worse = {**score, "value": 2 * score["value"], "low": 1.0, "high": 20_000.0}
     return {"feedback": 7, "score": worse, "accepted": score, "unknown": 0}
@@ -212,10 +230,14 @@ def test_traffic_of_numbers_is_shown_without_categories(services: Services) -> N
     )
     services.answers["/statistics"] = {
         "rows": 30,
-        "hours": ["2026-01-02T03:00:00+00:00"],
-        "counts": [30],
+        "hours": ["2026-01-02T03:00:00+00:00", "2026-01-02T04:00:00+00:00"],
+        "counts": [30, 0],
         "categories": {},
         "numbers": {"value": {"p5": 0.5, "p95": 1234567.8}, "length": {"p5": 4.0, "p95": None}},
+        "numbers_by_hour": {
+            "value": {f"p{share}": [float(share), None] for share in (5, 25, 50, 75, 95)},
+            "length": {f"p{share}": [None, None] for share in (5, 25, 50, 75, 95)},
+        },
         "latency_ms": {"p95": 2.0},
         "quality": quality(ERROR),
     }
@@ -278,6 +300,7 @@ def test_a_form_by_a_schema_makes_a_request_of_its_types() -> None:
     empty = {"area": None, "lift": None, "district": None, "sold": None, "garden": False}
     assert page.session_state["request"] == empty, "what may be null is, and what may not is not sent"
     assert page.number_input[0].help == "20 to 400 in training"
+    assert [box.label for box in page.selectbox] == ["Lift", "District"], "in the schema's order, also on a phone"
     press(page, "Fill")
     filled = {"area": 85.0, "rooms": 3, "lift": False, "district": "quay", "sold": "2024-05-31", "garden": True}
     assert page.session_state["request"] == filled

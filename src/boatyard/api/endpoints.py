@@ -12,10 +12,12 @@ from boatyard.api import published
 from boatyard.api.answers import Feedback, Health, PublishedModel, PublishedModels, Readiness
 from boatyard.api.jobs import routes as job_routes
 from boatyard.api.jobs import store
+from boatyard.api.jobs.as_csv import AsCsv
 from boatyard.api.jobs.routes import JobState
 from boatyard.api.jobs.store import Job
 from boatyard.api.journalled import append, feedback_line
 from boatyard.api.keys import HEADER, Keys
+from boatyard.api.negotiating import negotiate
 from boatyard.api.predicting import ModelName, named_model
 from boatyard.api.problems import Problem, documented
 from boatyard.api.published import Document, From, Name, Promotion, Version
@@ -108,16 +110,24 @@ def job_state(request: Request, job: NamedJob) -> JobState:
 @guarded.get(
     "/jobs/{job}/result",
     response_class=StreamingResponse,
-    responses={200: {"content": {"application/jsonl": {}}}, **documented(404, 409, 422, 500, 503)},
+    responses={200: {"content": {sent: {} for sent in job_routes.RESULTS}}, **documented(404, 406, 409, 422, 500, 503)},
 )
 async def job_result(request: Request, job: NamedJob) -> Response:
-    """A line of JSON for each row, in the file's order: `row` and what a prediction has, or `error`."""
+    """A line for each row, in the file's order: `row` and what a prediction has, or `error`.
+
+    JSON Lines, or CSV where the header `Accept` asks for it: there, a nested value's column has a dotted name.
+    """
     storage: Storage = request.app.state.storage
+    sent = negotiate(request, job_routes.RESULTS)
     state = await to_thread.run_sync(job_routes.state, storage, job)
     if state.state == "running":
         raise Problem(409, f"the job is not finished: {state.rows:,} rows are answered")
     keys = await to_thread.run_sync(store.result_keys, storage, job)
-    return StreamingResponse(job_routes.result(storage, keys), media_type="application/jsonl")
+    as_csv = None
+    if sent == job_routes.CSV:
+        card = await to_thread.run_sync(published.card, storage, job.model, job.version)
+        as_csv = AsCsv(card.answer_schema)
+    return StreamingResponse(job_routes.result(storage, keys, as_csv), headers={"vary": "accept"}, media_type=sent)
 
 
 @router.get("/healthz")

@@ -121,25 +121,24 @@ async def with_deadline(request: Request, answer: "asyncio.Future[_Answer]", sec
     The request's body must have been read.
     """
     loop = asyncio.get_running_loop()
-    causes: list[Exception] = []
+    causes: list[Callable[[], Exception]] = []
     listening: list[asyncio.Task[None]] = []
 
-    def give_up(cause: Exception) -> None:
+    def give_up(cause: Callable[[], Exception]) -> None:
         if answer.cancel():  # False if it is done or was cancelled before
             causes.append(cause)
 
     def listen() -> None:
         listening.append(task := loop.create_task(_disconnected(request)))
-        task.add_done_callback(lambda _: give_up(ClientDisconnect()))
+        task.add_done_callback(lambda _: give_up(ClientDisconnect))
 
-    late = Problem(504, "the answer was not ready within the time that the request allows")
     # the clock alone does not tell why it was cancelled: uvloop's timers may fire a little early
-    timers = [loop.call_later(max(seconds, 0), give_up, late), loop.call_later(LISTEN_AFTER_SECONDS, listen)]
+    timers = [loop.call_later(max(seconds, 0), give_up, _too_late), loop.call_later(LISTEN_AFTER_SECONDS, listen)]
     try:
         return await answer
     except asyncio.CancelledError:
         if causes:
-            raise causes[0] from None
+            raise causes[0]() from None
         raise
     finally:
         for timer in timers:
@@ -189,6 +188,10 @@ def _too_large(most: int) -> Problem:
 
 def _too_slow(detail: str) -> Problem:
     return Problem(408, detail, headers={"connection": "close"})
+
+
+def _too_late() -> Problem:
+    return Problem(504, "the answer was not ready within the time that the request allows")
 
 
 async def _read_in_time(request: Request, most: int) -> bytes:

@@ -1,6 +1,7 @@
 """Answers rows with an opened bundle: the input encodes, the graph runs, the task decodes."""
 
 import os
+import timeit
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -21,8 +22,11 @@ from boatyard.tasks.protocol import Answer, OpenTask, Outputs
 GRAPH = "model.onnx"
 EMBEDDING = "embedding"
 """A further output, whatever the task: float[rows, width], which drift compares. A graph may have none."""
+QUICK_SECONDS = 0.0003
+"""In less, a row is answered sooner than a thread is woken for it: by the event loop it took 0.7 of the time."""
 RUN_COST = 4
 """What starting a run costs, in units of a row's cost; reports/benchmarks/serving.md has how it was found."""
+_TIMES = 3  # that the example is answered: a busy machine may be slow at one of them
 
 MOST_BYTES = 1024 * 1024
 """Of a request, unless the input says otherwise."""
@@ -66,6 +70,8 @@ class Predictor:
         self.most_bytes: int = getattr(input_, "MOST_BYTES", MOST_BYTES)
         self.options_type = task.Options
         self.default_options = task.Options()
+        self.is_quick = False
+        """Whether rows all cost the same, and less than QUICK_SECONDS each; `open_predictor` finds out."""
         self._session = _open_session(bundle.folder / GRAPH, threads or allowed_cores())
         self._inputs = {node.name for node in self._session.get_inputs()}
         shapes = {node.name: node.shape for node in self._session.get_outputs()}
@@ -154,9 +160,18 @@ def open_predictor(bundle: Bundle, threads: int | None = None) -> Predictor:
     predictor, named = Predictor(bundle, threads), f"{bundle.manifest.name}@{bundle.manifest.version}"
     try:
         predictor.answer_example()
+        predictor.is_quick = _is_quick(predictor)
     except Exception as wrong:  # a graph's have no narrower base
         raise BundleError(f"{named} opens, but does not answer its own example: {wrong}") from wrong
     return predictor
+
+
+def _is_quick(predictor: Predictor) -> bool:
+    rows = [predictor.input.parse(example) for example in predictor.manifest.examples]
+    costs = {row.cost for row in predictor.input.encode(rows)}
+    if len(rows) < 2 or len(costs) > 1:
+        return False
+    return any(timeit.timeit(predictor.answer_example, number=1) < QUICK_SECONDS for _ in range(_TIMES))
 
 
 def _of_like_cost(costs: Sequence[int], most: int) -> list[list[int]]:

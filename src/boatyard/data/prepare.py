@@ -110,7 +110,7 @@ def _prepare(given: Data, sources: Sequence[Source], staging: Path, report: Path
         samples = write_splits(reading.ledger, reading.targets, checked.stored, checked.usable, reading.schema, staging)
         set_aside_unusable(reading.ledger, reading.targets, checked.unusable, rows, set_aside)
     rows.unlink()
-    rows_report = _report_rows(data, found, reading, staging, draft)
+    rows_report = _report_rows(data, found, reading, checked.target, staging, draft)
     summary = _summary(data, reading, checked, samples, staging)
     write_data_report(draft, summary, data.task, rows_report)
     if summary.quarantine_file is None:
@@ -121,7 +121,9 @@ def _prepare(given: Data, sources: Sequence[Source], staging: Path, report: Path
     facts: dict[str, Any] = {key: getattr(summary, key) for key in ("fingerprint", "fields", "target")}
     facts["settled"] = {key: value for key, value in after.items() if before[key] != value}
     (staging / "prepared.json").write_text(json.dumps(facts | {"rows": summary.split_rows}, indent=2), encoding="utf-8")
-    log.info("data: %s rows; report in %s", f"{sum(summary.split_rows.values()):,}", report)
+    warnings = sum(count for kind, count in summary.issue_counts.items() if kind.startswith("warning:"))
+    found_so = f"{sum(summary.split_rows.values()):,} rows" + (f", {warnings:,} warnings" if warnings else "")
+    log.info("data: %s; report in %s", found_so, report)
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,8 @@ def _check(data: Data, reading: Reading) -> _Checked:
     """Split the rows and compare them with each other."""
     ledger, targets, findings = reading.ledger, reading.targets, reading.findings
     assign_splits(ledger, data.validation_share, data.test_share, by_date=data.split_by_date is not None)
-    unusable = check_quotes(ledger, targets, findings, reading.embedded) | compare_rows(ledger, targets, findings)
+    unusable = check_quotes(ledger, targets, findings, reading.embedded)
+    unusable |= compare_rows(ledger, targets, findings, reading.input.REPEATS)
     unusable |= targets.check(ledger, findings, _without(ledger, unusable))
     usable = _without(ledger, unusable)
     target = targets.facts(ledger, usable)
@@ -158,11 +161,14 @@ def _without(ledger: Ledger, unusable: Collection[int]) -> NDArray[np.bool_]:
     return usable
 
 
-def _report_rows(data: Data, found: Mapping[str, Any], reading: Reading, folder: Path, draft: Path) -> RowReport:
+def _report_rows(
+    data: Data, found: Mapping[str, Any], reading: Reading, target: Target, folder: Path, draft: Path
+) -> RowReport:
     """The input's part of the report, on the training rows; what it warns of is found in the sources' first line."""
     with pa.memory_map(str(folder / "train.arrow")) as file:
-        report = reading.input.report_rows(data, found, pa.ipc.open_stream(file).read_all(), draft)
+        report = reading.input.report_rows(data, found, pa.ipc.open_stream(file).read_all(), target, draft)
     for kind, column, message in report.warnings:
+        log.warning("data: %s%s", f"column {column!r} " if column else "", message)
         reading.findings.add(Issue("warning", kind, message, reading.sources[0], 1, column))
     return report
 
@@ -183,8 +189,8 @@ def _summary(
         target=checked.target,
         split_rows={split: int(rows.sum()) for split, rows in of_split.items()},
         targets={split: values[rows] for split, rows in of_split.items()},
-        lengths={split: ledger.size[rows] for split, rows in of_split.items()},
-        length_unit=reading.input.SIZE_UNIT,
+        sizes={split: ledger.size[rows] for split, rows in of_split.items()},
+        size_unit=reading.input.SIZE_UNIT,
         issues=findings.issues,
         issue_counts=dict(findings.counts),
         samples={group: [reading.input.show(row) for row in rows] for group, rows in samples.items()},

@@ -36,7 +36,7 @@ class Drawn:
 class DataSummary:
     """One prepared data set.
 
-    `targets[split]` and `lengths[split]` hold each row's stored target, and its size in `length_unit`. `issues` may be
+    `targets[split]` and `sizes[split]` hold each row's stored target, and its size in `size_unit`. `issues` may be
     capped; `issue_counts` counts all, by "severity:kind". `samples` holds a few rows by the targets' groups, each as a
     person reads it. `extents[split]`, [rows, dimensions], says how far places in each row go, where rows have places;
     `drawn` are a few rows that can be drawn.
@@ -49,8 +49,8 @@ class DataSummary:
     target: Mapping[str, Any]
     split_rows: Mapping[str, int]
     targets: Mapping[str, NDArray[Any]]
-    lengths: Mapping[str, Sequence[int] | NDArray[np.integer[Any]]]
-    length_unit: str
+    sizes: Mapping[str, Sequence[int] | NDArray[np.integer[Any]]]
+    size_unit: str
     issues: Sequence[Issue]
     issue_counts: Mapping[str, int]
     samples: Mapping[str, Sequence[str]]

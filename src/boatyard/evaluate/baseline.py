@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from time import perf_counter
 from typing import Any
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from boatyard import inputs, tasks
 from boatyard.config.schema import Config
 from boatyard.data.prepare import Prepared
+from boatyard.evaluate.compared import Compared, how_many
 from boatyard.evaluate.markdown import shorten
 from boatyard.inputs.protocol import SimpleFeatures
 from boatyard.tasks.protocol import Estimator, TrainingTask
@@ -20,28 +20,7 @@ from boatyard.tasks.score import Scores
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Baseline:
-    """What a simple model reaches, and what fitting it took."""
-
-    name: str
-    description: str
-    rows_used: int
-    seconds: float
-    scores: Scores
-
-    def as_json(self) -> dict[str, Any]:
-        """As metrics.json has it."""
-        return {
-            "name": self.name,
-            "description": self.description,
-            "rows_used": self.rows_used,
-            "seconds": self.seconds,
-            "scores": [asdict(score) for score in self.scores.all],
-        }
-
-
-def score_baseline(config: Config, prepared: Prepared, split: str) -> Baseline:
+def score_baseline(config: Config, prepared: Prepared, split: str) -> Compared:
     """Fit it on training rows and score it on the split; if that fails, the evaluation goes on."""
     started = perf_counter()
     try:
@@ -51,7 +30,7 @@ def score_baseline(config: Config, prepared: Prepared, split: str) -> Baseline:
         return _constant(config, prepared, split, why, perf_counter() - started)
 
 
-def _fitted(config: Config, prepared: Prepared, split: str) -> Baseline:
+def _fitted(config: Config, prepared: Prepared, split: str) -> Compared:
     started = perf_counter()
     task, simple = tasks.training(config.data.task), inputs.training(config.data.input).simple_features(prepared.data)
     rows, targets = prepared.rows("train"), prepared.targets("train")
@@ -59,9 +38,8 @@ def _fitted(config: Config, prepared: Prepared, split: str) -> Baseline:
     sampled = [rows[row] for row in chosen]
     estimator = task.fit_baseline(simple, sampled, targets[chosen], prepared.target, config.train.seed)
     seconds = perf_counter() - started
-    used = "all" if len(chosen) == len(rows) else f"a sample of {len(chosen):,} of"
-    description = f"{estimator.description}, fitted on {used} {len(rows):,} training rows"
-    return Baseline(estimator.name, description, len(chosen), seconds, _score(config, prepared, split, estimator))
+    description = f"{estimator.description}, fitted on {how_many(len(chosen), len(rows))}"
+    return Compared(estimator.name, description, len(chosen), seconds, _score(config, prepared, split, estimator))
 
 
 def _sample(
@@ -72,12 +50,12 @@ def _sample(
     return task.sample(targets, np.random.default_rng(seed), size)
 
 
-def _constant(config: Config, prepared: Prepared, split: str, why: str, seconds: float) -> Baseline:
+def _constant(config: Config, prepared: Prepared, split: str, why: str, seconds: float) -> Compared:
     targets = prepared.targets("train")
     estimator = tasks.training(config.data.task).fallback(targets, prepared.target)
     log.warning("evaluate: the baseline could not be fitted (%s); %s takes its place", why, estimator.description)
     description = f"{estimator.description}, as no other could be fitted ({why})"
-    return Baseline(estimator.name, description, len(targets), seconds, _score(config, prepared, split, estimator))
+    return Compared(estimator.name, description, len(targets), seconds, _score(config, prepared, split, estimator))
 
 
 def _score(config: Config, prepared: Prepared, split: str, estimator: Estimator) -> Scores:

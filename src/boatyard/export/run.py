@@ -19,6 +19,7 @@ from boatyard.bundle.predict import EMBEDDING, GRAPH, Predictor
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
 from boatyard.data.prepare import Prepared
+from boatyard.evaluate.groups import groups_section, measure_groups
 from boatyard.evaluate.run import SPLIT, Evaluation
 from boatyard.export.card import model_card
 from boatyard.export.reference import read_reference_rows, reference, reference_rows
@@ -79,6 +80,7 @@ def _export(config: Config, prepared: Prepared, trained: Trained, evaluation: Ev
     _write_data_facts(folder / "data.json", prepared)
     outputs = predictor.outputs(prepared.rows(SPLIT))
     scores = task.score(outputs, prepared.targets(SPLIT), fields["target"], config)
+    alternative = evaluation.alternative
     metrics = Metrics(
         split=SPLIT,
         rows=scores.rows,
@@ -86,13 +88,17 @@ def _export(config: Config, prepared: Prepared, trained: Trained, evaluation: Ev
         served=list(scores.all),
         baseline=list(evaluation.baseline.all),
         baseline_name=evaluation.metrics["baseline"]["name"],
+        alternative=list(alternative.all) if alternative is not None else [],
+        alternative_name=evaluation.metrics["alternative"]["name"] if alternative is not None else "",
         precision=precision,
         graph_bytes=(folder / GRAPH).stat().st_size,
         parity=None if parity is None else parity.figures,
         parameters=trained.metrics["parameters"],
         training_seconds=trained.metrics["seconds"],
     )
-    card = model_card(config, prepared, metrics, parity, fields["limits"], task.card_parts(fields["target"]))
+    groups = measure_groups(config, prepared, SPLIT, outputs, fields["target"])
+    sections = [*groups_section(groups, scores), *task.card_parts(fields["target"], scores)]
+    card = model_card(config, prepared, metrics, parity, fields["limits"], sections)
     (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
     manifest = seal(folder, **fields, metrics=metrics)
     record({f"served/{name}": value for name, value in scores.by_name().items()})

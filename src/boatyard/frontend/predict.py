@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -17,6 +18,7 @@ MEDIA_TYPES = {
     "jsonl": "application/jsonl",
     "ndjson": "application/x-ndjson",
 }
+RESULTS = {"CSV": ("csv", "text/csv"), "JSON Lines": ("jsonl", "application/jsonl")}
 _JOB_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 
@@ -46,10 +48,11 @@ def show(api: Service, _: Service) -> None:
 
 
 def _one(api: Service, card: Card, input_page: InputPage, task_page: TaskPage) -> None:
+    # not in the form, which an example sends without its button
+    explained = st.checkbox("Explain", help="Which parts of it move the answer; this takes longer.")
     _examples(card["examples"], input_page)
     with st.form("question", border=False):
         request = input_page.form(card)
-        explained = st.checkbox("Explain", help="Which parts of it move the answer; this takes longer.")
         submitted = st.form_submit_button("Predict", type="primary", icon=":material/send:")
     if submitted or st.session_state.pop("example", False):
         st.session_state.pop("answered", None)
@@ -185,14 +188,16 @@ def _job(api: Service, job_id: str) -> None:
         if job["state"] == "failed":
             st.error(literal(job.get("reason") or "It failed."), icon=":material/error:")
         if job["state"] == "finished":
-            st.download_button(
-                "Download the answers",
-                data=lambda: api.read(f"/jobs/{job_id}/result"),
-                file_name=f"{job_id}.jsonl",
-                mime="application/jsonl",
-                icon=":material/download:",
-                on_click="ignore",
-            )
+            with st.container(horizontal=True):
+                for name, (suffix, media_type) in RESULTS.items():
+                    st.download_button(
+                        f"Download as {name}",
+                        data=partial(api.read, f"/jobs/{job_id}/result", media_type),
+                        file_name=f"{job_id}.{suffix}",
+                        mime=media_type,
+                        icon=":material/download:",
+                        on_click="ignore",
+                    )
     if job["state"] != "running" and st.session_state.get("ended") != job_id:
         st.session_state["ended"] = job_id
         st.rerun()  # without the clock

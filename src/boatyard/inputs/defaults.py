@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from boatyard.inputs.protocol import Feeds, RowReport, Source
+from boatyard.inputs.protocol import Feeds, Group, RowReport, Source
 from boatyard.inputs.sources import open_tables
 
 if TYPE_CHECKING:
@@ -16,16 +16,20 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from boatyard.config.schema import Data, Model
+    from boatyard.tasks.protocol import Target
 
 __all__ = [
     "COST_UNIT",
+    "REPEATS",
     "SIZE_UNIT",
+    "alternative",
     "backbone_shape",
     "canvas",
     "content_key",
     "digest_of_start",
     "export_graph",
     "group_key",
+    "groups",
     "limits",
     "make_inputs",
     "near_groups",
@@ -42,6 +46,7 @@ __all__ = [
 
 COST_UNIT = "rows"
 near_groups = None
+REPEATS: Literal["error", "warning"] = "error"
 SIZE_UNIT = "bytes"
 
 
@@ -55,7 +60,13 @@ def settle(data: Data, sources: Sequence[Source], others: Sequence[str]) -> tupl
     return data, {}
 
 
-def report_rows(data: Data, found: Mapping[str, Any], rows: pa.Table, folder: Path) -> RowReport:  # noqa: ARG001
+def report_rows(
+    data: Data,  # noqa: ARG001 - every input's signature
+    found: Mapping[str, Any],  # noqa: ARG001
+    rows: pa.Table,  # noqa: ARG001
+    target: Target,  # noqa: ARG001
+    folder: Path,  # noqa: ARG001
+) -> RowReport:
     """Nothing besides the general part."""
     return RowReport()
 
@@ -89,6 +100,11 @@ def canvas(row: Sequence[Any]) -> None:
     """None: a row is words."""
 
 
+def groups(data: Data, rows: Sequence[Any]) -> list[Group]:  # noqa: ARG001 - every input's signature
+    """None: rows are measured all together."""
+    return []
+
+
 def request(fields: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
     """The fields by name."""
     return dict(zip(fields, row, strict=True))
@@ -110,6 +126,10 @@ def digest_of_start(model: Model) -> dict[str, str]:  # noqa: ARG001 - every inp
 
 def open_learner(model: Model, training: Dataset, validation: Dataset, seed: int) -> None:
     """None: the backbone is trained."""
+
+
+def alternative(model: Model) -> None:
+    """None: the baseline is enough."""
 
 
 def backbone_shape(model: Model, folder: Path) -> dict[str, Any]:  # noqa: ARG001 - every input's signature

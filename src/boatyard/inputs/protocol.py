@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from boatyard.bundle.manifest import Manifest
     from boatyard.config.schema import Data, Model
-    from boatyard.tasks.protocol import Section
+    from boatyard.tasks.protocol import Section, Target
 
 Feeds = dict[str, "np.ndarray[Any, Any]"]
 """Graph inputs by name."""
@@ -281,6 +281,31 @@ class SimpleFeatures(Protocol):
         """New ones, and what they are as a noun phrase. `rich`: all there are; else those that cost little."""
 
 
+@dataclass(frozen=True)
+class Alternative:
+    """Another model of the same rows, encoded as they are, that a report shows beside the trained one.
+
+    `model`: the section of the configuration that chooses it; its `open_learner` is not None. `most_rows`: as many are
+    fitted at most, drawn by chance.
+    """
+
+    name: str
+    """In a word or two, as a heading of a table."""
+    description: str
+    """For a reader of the report, as a noun phrase."""
+    model: Model
+    most_rows: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows that share something, by their numbers. `name`: what they share, and `by`: in what, such as a column."""
+
+    by: str
+    name: str
+    rows: NDArray[np.int64]
+
+
 class TrainingInput(Protocol):
     """The module `boatyard.inputs.<input>.training`.
 
@@ -294,6 +319,9 @@ class TrainingInput(Protocol):
     near_groups: Callable[[Sequence[bytes]], NDArray[np.int64]] | None
     """Of different group keys, the number of the group of each, where nearly equal keys say the same too. None: they do
     not."""
+    REPEATS: Literal["error", "warning"]
+    """What rows of one content are. A warning where rows can be alike and not be the same, as two customers can who
+    agree in each column: all are kept, on one side of a split, whatever their targets."""
     quantize_graph: Callable[[Path, Path, Iterable[Feeds]], None] | None
     """Reads the graph in fp32 and writes it in int8, by some hundred training rows in batches; a row's answer must not
     depend on the rest of its batch. None: whatever `export.precision`, the graph is served in fp32."""
@@ -313,10 +341,12 @@ class TrainingInput(Protocol):
         `others`: columns that are not the input's. Raises UserError where the sources are not as `data` says.
         """
 
-    def report_rows(self, data: Data, found: Mapping[str, Any], rows: pa.Table, folder: Path) -> RowReport:
-        """Of training rows, with a column for each field and `target`; pictures are drawn into `folder`.
+    def report_rows(
+        self, data: Data, found: Mapping[str, Any], rows: pa.Table, target: Target, folder: Path
+    ) -> RowReport:
+        """Of training rows, with a column for each field, TARGET, SOURCE and ROW; pictures are drawn into `folder`.
 
-        `found`: what `settle` says besides.
+        `found`: what `settle` says besides; `target`: the task's facts.
         """
 
     def content_key(self, row: Sequence[Any]) -> bytes:
@@ -336,6 +366,9 @@ class TrainingInput(Protocol):
 
     def canvas(self, row: Sequence[Any]) -> NDArray[np.uint8] | None:
         """The row as a report draws it, [height, width, 3], which a task may draw upon; None: `show` says it all."""
+
+    def groups(self, data: Data, rows: Sequence[Any]) -> list[Group]:
+        """Of these rows the groups that a reader wants to see measured by themselves. A row may be in several."""
 
     def request(self, fields: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
         """The row as a client would send it."""
@@ -357,6 +390,9 @@ class TrainingInput(Protocol):
 
     def open_learner(self, model: Model, training: Dataset, validation: Dataset, seed: int) -> Learner | None:
         """What fits the backbone to encoded rows; None where it is trained, step by step."""
+
+    def alternative(self, model: Model) -> Alternative | None:
+        """What to show beside this one; None: the baseline is enough."""
 
     def backbone_shape(self, model: Model, folder: Path) -> dict[str, Any]:
         """All that the backbone for the inputs in `folder` is built by, as JSON. Raises UserError."""

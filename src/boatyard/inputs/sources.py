@@ -16,7 +16,7 @@ from boatyard.config.errors import UserError
 from boatyard.config.schema import Data, Hub
 from boatyard.inputs.lines import Unreadable
 from boatyard.inputs.protocol import Source, SourceRow
-from boatyard.inputs.records import Format, Record, check_columns, other_delimiter, read_records
+from boatyard.inputs.records import Format, Record, check_columns, read_records
 from boatyard.inputs.texts import normal_form
 from boatyard.storage import open_storage
 from boatyard.storage.fingerprint import file_digest, fingerprint
@@ -35,13 +35,6 @@ SPLITS = ("train", "validation", "test")
 
 _PIECE = 2**20  # bytes read at once
 _ENOUGH_TO_TELL = 100  # records, which columns JSON Lines have
-
-_MEND = {
-    "tabs": "name it .tsv",
-    "commas": "name it .csv",
-    "semicolons": "save it with commas",
-    "vertical bars": "save it with commas",
-}
 
 
 def open_tables(data: Data, columns: Sequence[str], cache: Path, keys: str, *, others: bool = False) -> list[Source]:
@@ -100,12 +93,7 @@ class _Table:
         for column in self.columns:
             if column not in present:
                 shown = ", ".join(islice(map(repr, header), 20)) or "none"
-                separator = other_delimiter(header)
-                hint = (
-                    f"it seems to be separated by {separator}: {_MEND[separator]}"
-                    if separator
-                    else f"{self.keys} say which to read"
-                )
+                hint = f"{self.keys} say which to read"
                 raise UserError(f"{name}: column {column!r} is missing; the file's columns are {shown} ({hint})")
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from boatyard.inputs.protocol import Learner
 
 __all__ = [
+    "BY_GROUP",
     "DOCUMENTS",
     "SMOOTHED",
     "card_parts",
@@ -45,6 +46,7 @@ __all__ = [
 
 _FAR_APART = 0.1  # standard deviations
 
+BY_GROUP: Sequence[str] = ()
 DOCUMENTS: Sequence[str] = ()
 SMOOTHED = False
 
@@ -109,7 +111,7 @@ def report(
     return []
 
 
-def card_parts(target: Target) -> list[Section]:  # noqa: ARG001 - every task's signature
+def card_parts(target: Target, scores: Scores) -> list[Section]:  # noqa: ARG001 - every task's signature
     """Nothing besides the general part."""
     return []
 

@@ -19,6 +19,7 @@ MODULES: Mapping[str, str] = {
     "validation_scores": "head",
     "fit_after": "metrics",
     "score": "metrics",
+    "BY_GROUP": "metrics",
     "DOCUMENTS": "report",
     "report": "report",
     "card_parts": "report",

@@ -194,6 +194,8 @@ class TrainingTask(Protocol):
     """What `validation_scores` holds, the primary first, and whether higher is better."""
     SMOOTHED: bool
     """Whether transformers' label smoothing has a meaning for the targets."""
+    BY_GROUP: Sequence[str]
+    """Of the scores, those that a report has of groups of rows, besides the primary."""
     DOCUMENTS: Sequence[str]
     """The names of the pictures that `report` draws."""
 
@@ -268,8 +270,8 @@ class TrainingTask(Protocol):
     def parity(self, exact: Outputs, served: Outputs, targets: NDArray[Any], config: Config) -> Parity:
         """How a quantised graph compares with the exact one."""
 
-    def card_parts(self, target: Target) -> list[Section]:
-        """Of the model card: what it answers, and what that leaves open."""
+    def card_parts(self, target: Target, scores: Scores) -> list[Section]:
+        """Of the model card: what it answers, how good that is, and what it leaves open. `scores`: as served."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from pydantic_core import to_json
 
 from boatyard.config.errors import UserError
 from boatyard.inputs.lines import Unreadable, check_start
-from boatyard.inputs.records import Format, Record, other_delimiter, read_records
+from boatyard.inputs.records import Format, Record, read_records
 from boatyard.storage import AlreadyExists, NotFound, Storage
 
 CHUNK = 1024  # rows, at most
@@ -240,8 +240,6 @@ def _records(storage: Storage, job: Job, required: Collection[str], others: Mapp
             raise JobFailed(f"{job.model} reads no files of {job.format}")
         return read(parts)
     header, records = read_records(parts, cast(Format, job.format))
-    if (separated := other_delimiter(header)) is not None:
-        raise JobFailed(f"the file seems to be separated by {separated}, and was sent as {job.format.upper()}")
     if job.format != "jsonl" and (missing := [name for name in required if name not in header]):
         raise JobFailed(f"the header names no column {' and no column '.join(map(repr, missing))}")
     return records

@@ -13,7 +13,7 @@ from boatyard.evaluate.markdown import table
 from boatyard.inputs.image.pictures import read_header, read_picture
 from boatyard.inputs.image.serving import FIELD, look_of
 from boatyard.inputs.protocol import Problem, RowReport
-from boatyard.tasks.protocol import Section
+from boatyard.tasks.protocol import Section, Target
 from boatyard.tasks.score import shown
 
 _LOOKED_AT = 500  # pictures, of which looks are worked out
@@ -22,7 +22,13 @@ _POINTS = (5, 50, 95)
 _NAMED = 10
 
 
-def report_rows(data: Data, found: Mapping[str, Any], rows: pa.Table, folder: Path) -> RowReport:  # noqa: ARG001
+def report_rows(
+    data: Data,  # noqa: ARG001 - every input's signature
+    found: Mapping[str, Any],
+    rows: pa.Table,
+    target: Target,  # noqa: ARG001
+    folder: Path,  # noqa: ARG001
+) -> RowReport:
     """Warns of `surplus` pictures, of which nothing is said."""
     contents = [value.as_buffer().to_pybytes() for value in rows.column(FIELD)]
     headers = [read_header(content) for content in contents]

@@ -7,6 +7,7 @@ __getattr__ = lazily(
     {
         "SIZE_UNIT": "rows",
         "COST_UNIT": "rows",
+        "REPEATS": "rows",
         "row_format": "rows",
         "content_key": "rows",
         "group_key": "alike",
@@ -15,6 +16,7 @@ __getattr__ = lazily(
         "unservable": "rows",
         "show": "rows",
         "canvas": "rows",
+        "groups": "rows",
         "request": "rows",
         "open_sources": "sources",
         "settle": "sources",
@@ -27,6 +29,7 @@ __getattr__ = lazily(
         "backbone_shape": "backbone",
         "build_backbone": "backbone",
         "open_learner": "backbone",
+        "alternative": "backbone",
         "export_graph": "backbone",
         "quantize_graph": "backbone",
         "simple_features": "features",

@@ -15,7 +15,10 @@ Value = float | str | bool | None
 """A number is a float, a category a str, a date a str in ISO 8601, a truth value a bool; None is a missing value."""
 
 KINDS: tuple[Kind, ...] = ("number", "category", "date", "truth")
-MISSING = ("", "na", "n/a", "nan", "null", "?", "-")
+MISSING = (
+    *("", "na", "n/a", "nan", "null", "<na>", "?", "-"),
+    *("#n/a", "#div/0!", "#name?", "#null!", "#num!", "#ref!", "#value!"),  # spreadsheets' errors
+)
 """By default, the words that stand for a missing value, in any case. `None` is none: in many tables it means "no"."""
 LARGEST = 1e15
 """In magnitude, of numbers."""

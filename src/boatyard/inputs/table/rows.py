@@ -12,6 +12,7 @@ from boatyard.inputs.defaults import (  # noqa: F401 - for `training`
     COST_UNIT,
     canvas,
     content_key,
+    digest_of_start,
     group_key,
     limits,
     near_groups,
@@ -25,6 +26,7 @@ from boatyard.inputs.table.columns import Row
 from boatyard.inputs.table.kinds import find_kinds
 from boatyard.inputs.texts import normal_form
 
+REPEATS = "warning"
 SIZE_UNIT = "values"
 
 _ARROW: Mapping[Kind, Callable[[], pa.DataType]] = {
@@ -41,7 +43,8 @@ def open_sources(data: Data, columns: Sequence[str], cache: Path) -> list[Source
 
 
 def settle(data: Any, sources: Sequence[Source], others: Sequence[str]) -> tuple[Data, Mapping[str, Any]]:
-    """With the kind of each column that is read; and why others are not, and which words meant a missing value."""
+    """With the kind of each column that is read; and why others are not, which are in doubt, and which words meant a
+    missing value."""
     given, drop = kinds_of(data), {normal_form(name) for name in data.drop}
     for key, names in (("columns", given.keys()), ("drop", drop)):
         for name in others:
@@ -57,6 +60,7 @@ def settle(data: Any, sources: Sequence[Source], others: Sequence[str]) -> tuple
         reasons = "; ".join(f"{name!r} {reason}" for name, reason in found.left_out.items())
         raise UserError(f"{sources[0].name}: no column is left to learn from{f': {reasons}' if reasons else ''}")
     facts = {
+        "doubts": found.doubts,
         "left_out": found.left_out | dict.fromkeys(sorted(drop), "is in data.drop"),
         "missing": {name: dict(found.missing[name]) for name in found.kinds if found.missing[name]},
     }

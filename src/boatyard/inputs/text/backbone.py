@@ -14,6 +14,7 @@ from transformers import AutoConfig, AutoModel, BertConfig, BertModel, Pretraine
 
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Model
+from boatyard.inputs.defaults import alternative  # noqa: F401 - for `training`
 from boatyard.inputs.text import tokenizer
 from boatyard.inputs.text.pretrained import is_bundle, loaded, located
 from boatyard.inputs.text.serving import padding_id

@@ -15,6 +15,7 @@ from boatyard.tasks.score import Losses, Score, Scores
 Integers = NDArray[np.integer[Any]]
 Floats = NDArray[np.floating[Any]]
 
+BY_GROUP = ()
 MOST_LABELS = 300  # in the confusion that metrics.json holds: it grows by the square
 _CELLS = 2**24
 

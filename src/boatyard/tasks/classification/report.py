@@ -75,7 +75,7 @@ def report(
     ]
 
 
-def card_parts(target: Target) -> list[Section]:
+def card_parts(target: Target, scores: Scores) -> list[Section]:  # noqa: ARG001 - every task's signature
     """The labels, and what follows from there being no others."""
     labels = target["labels"]
     return [

@@ -13,6 +13,7 @@ from boatyard.tasks.detection.targets import boxes_of
 from boatyard.tasks.protocol import Outputs, Target
 from boatyard.tasks.score import Losses, Score, Scores
 
+BY_GROUP = ("map50",)
 _THRESHOLDS = np.arange(5, 96, 5) / 100
 
 

@@ -26,10 +26,6 @@ def report(
     folder: Path,  # noqa: ARG001 - every task's signature
 ) -> list[Section]:
     """By class, and the pictures that went worst."""
-    lines = [
-        (escape(name), *((shown(of_class["map50"]), shown(of_class["map"])) if of_class else ("n/a", "n/a")))
-        for name, of_class in scores.detail["by_class"].items()
-    ]
     found, there = found_in(outputs), there_in(targets)
     losses = losses_at(found, there, target["threshold"])
     order = np.argsort(-losses, kind="stable")[: config.evaluate.mistakes]
@@ -46,16 +42,24 @@ def report(
     ]
     header = ("Where", "Row", "F1", "Found", "There")
     return [
-        Section("By class", [table(("Class", "mAP50", "mAP"), lines, align="lrr")]),
+        Section("By class", [_by_class(scores)]),
         Section("The worst rows", [table(header, mistakes, align="llrrr") if mistakes else "None."]),
     ]
 
 
-def card_parts(target: Target) -> list[Section]:
-    """What an answer says."""
+def card_parts(target: Target, scores: Scores) -> list[Section]:
+    """What an answer says, and how well each class is found."""
     classes = ", ".join(escape(name) for name in target["classes"])
     says = (
         f"Boxes around each {classes}, in pixels of the picture as a viewer shows it. An object is answered from a "
         f"score of {target['threshold']:g} on, which did best on validation; `?threshold=` asks for another."
     )
-    return [Section("What it answers", [says])]
+    return [Section("What it answers", [says]), Section("By class", [_by_class(scores)])]
+
+
+def _by_class(scores: Scores) -> str:
+    lines = [
+        (escape(name), *((shown(of_class["map50"]), shown(of_class["map"])) if of_class else ("n/a", "n/a")))
+        for name, of_class in scores.detail["by_class"].items()
+    ]
+    return table(("Class", "mAP50", "mAP"), lines, align="lrr")
