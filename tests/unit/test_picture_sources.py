@@ -182,6 +182,7 @@ def test_what_boatyard_wrote_itself_is_read_again(tmp_path: Path) -> None:
     request = inputs.training("image").request(["image"], (content,))
     for name in ("train", "test"):
         (tmp_path / f"{name}.jsonl").write_text(json.dumps({**request, TARGET: [CAT]}) + "\n")
+    (tmp_path / "version.json").write_text("{}")
     of = data(tmp_path, f"data.target={TARGET}")
     read = inputs.training("image").row_format(of).read
     assert [read(row.cells) for source in sources(of) for row in source.rows()] == [(content,)] * 2

@@ -19,8 +19,11 @@ from boatyard.config.errors import UserError
 from boatyard.config.schema import Data
 from boatyard.inputs.image import coco, labelled, tables, voc
 from boatyard.inputs.image.layout import Layout
-from boatyard.inputs.protocol import Source
-from boatyard.inputs.sources import on_this_disk
+from boatyard.inputs.image.rows import FILE
+from boatyard.inputs.image.serving import FIELD
+from boatyard.inputs.protocol import TARGET, Source
+from boatyard.inputs.sources import on_this_disk, open_tables
+from boatyard.inputs.texts import normal_form
 
 _LAYOUTS: Sequence[Callable[[Path, Any, Sequence[str]], Layout | None]] = (
     voc.layout,
@@ -41,6 +44,9 @@ def _layout(data: Data, columns: Sequence[str], cache: Path) -> Layout:
     path = on_this_disk(data.path, cache)
     if not path.exists():
         raise UserError(f"data.path={data.path}: there is no such file or folder")
+    if normal_form(data.target) == TARGET:  # written by Boatyard itself, the pictures as base64
+        placed = data.model_copy(update={"path": str(path)})
+        return Layout(open_tables(placed, [FIELD, *(each for each in columns if each != FILE)], cache, "data.target"))
     for layout in _LAYOUTS:
         if found := layout(path, data, columns):
             return found

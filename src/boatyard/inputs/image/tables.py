@@ -1,4 +1,4 @@
-"""A table that names the picture's file in each row, from its own folder; or what Boatyard itself wrote, as base64.
+"""A table that names the picture's file in each row, from its own folder.
 
 Where there are boxes, each has a row: `label`, `x0`, `y0`, `x1`, `y1`, or corners as `xmin` and the like. A row with a
 file alone is a picture in which nothing is.
@@ -16,7 +16,7 @@ from boatyard.config.errors import UserError
 from boatyard.inputs.image.layout import Layout, digest, pictures_in, surplus
 from boatyard.inputs.image.rows import FILE
 from boatyard.inputs.image.serving import FIELD
-from boatyard.inputs.protocol import TARGET, Source, SourceRow
+from boatyard.inputs.protocol import Source, SourceRow
 from boatyard.inputs.sources import open_tables
 from boatyard.inputs.texts import normal_form
 
@@ -36,8 +36,6 @@ def layout(path: Path, data: Any, columns: Sequence[str]) -> Layout | None:
     root = path if path.is_dir() else path.parent
     target, file = normal_form(data.target), normal_form(data.file_column)
     placed = data.model_copy(update={"path": str(path)})
-    if target == TARGET:  # written by Boatyard
-        return Layout(open_tables(placed, [FIELD, TARGET], path, _KEYS))
     others = [column for column in columns if column not in (FILE, target)]
     sources, said_of = list[Source](), set[Path]()
     for source in open_tables(placed, [file, *others], path, _KEYS, others=True):
