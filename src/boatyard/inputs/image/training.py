@@ -25,7 +25,7 @@ __getattr__ = lazily(
         "limits": "encoder",
         "make_inputs": "encoder",
         "open_encoder": "encoder",
-        "digest_of_start": "backbone",
+        "digest_of_start": "rows",
         "backbone_shape": "backbone",
         "build_backbone": "backbone",
         "open_learner": "backbone",
