@@ -150,6 +150,7 @@ def test_a_cell_of_csv_is_the_value_that_json_has(client: TestClient, house: dic
     assert [row["unit"] for row in rows] == ["EUR"] * 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("column", "change", "times", "drifted"),
     [
@@ -193,6 +194,7 @@ def test_the_column_that_has_changed_is_named_as_drifted_and_no_other(
         )
 
 
+@pytest.mark.slow
 def test_feedback_on_other_houses_is_learned_from(world: World, house: dict[str, Any]) -> None:
     """What is asked now are flats of one district, which are dearer than they were."""
     config = world.config
@@ -202,6 +204,7 @@ def test_feedback_on_other_houses_is_learned_from(world: World, house: dict[str,
     assert traffic.after.value < traffic.before.value
 
 
+@pytest.mark.slow
 def test_columns_may_have_names_that_boatyard_uses_too(tmp_path: Path, storage: Storage, serve: Serve) -> None:
     names = ("source", "row", "target", "file", "inputs", "why", "cost", "position", "label", "labels", "input")
     chance = random.Random(0)
@@ -209,7 +212,7 @@ def test_columns_may_have_names_that_boatyard_uses_too(tmp_path: Path, storage: 
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(json.dumps(row | {"value": sum(row.values())}) + "\n" for row in rows))
     own = ("data=table", f"data.path={file}", "data.name=own", "data.target=value", "model=boosting", "tracking=none")
-    config = small_config(tmp_path, "retrain.min_rows=40", small=own)
+    config = small_config(tmp_path, "retrain.min_rows=40", "model.table.boosting.max_iter=30", small=own)
     published = run_pipeline(config)
     assert set(published.bundle.manifest.examples[0]) == {*names}
     client = serve(model=Reference("own"))

@@ -96,7 +96,6 @@ async def _running(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         state.storage, state.models, state.batcher, state.journal, state.metrics, settings.journal_input
     )
     gc.collect()
-    gc.set_threshold(50_000, 20, 20)  # requests leave hardly any cycles behind
     gc.freeze()  # what is loaded by now stays loaded: later collections can skip it
     async with _in_background(state.models.watch(), state.worker.work()):
         yield

@@ -122,7 +122,9 @@ def _prepare(given: Data, sources: Sequence[Source], staging: Path, report: Path
     facts["settled"] = {key: value for key, value in after.items() if before[key] != value}
     (staging / "prepared.json").write_text(json.dumps(facts | {"rows": summary.split_rows}, indent=2), encoding="utf-8")
     warnings = sum(count for kind, count in summary.issue_counts.items() if kind.startswith("warning:"))
-    found_so = f"{sum(summary.split_rows.values()):,} rows" + (f", {warnings:,} warnings" if warnings else "")
+    found_so = f"{sum(summary.split_rows.values()):,} rows"
+    if warnings:
+        found_so += f", {warnings:,} warning{'s' * (warnings > 1)}"
     log.info("data: %s; report in %s", found_so, report)
 
 
@@ -148,10 +150,22 @@ def _check(data: Data, reading: Reading) -> _Checked:
     unusable |= compare_rows(ledger, targets, findings, reading.input.REPEATS)
     unusable |= targets.check(ledger, findings, _without(ledger, unusable))
     usable = _without(ledger, unusable)
+    if data.group_column is not None:
+        _warn_of_small_splits(data, ledger, usable, findings)
     target = targets.facts(ledger, usable)
     if data.max_train_rows is not None:
         usable = _fewer(ledger, targets, usable, data.max_train_rows)
     return _Checked(unusable, usable, target, targets.stored(target))
+
+
+def _warn_of_small_splits(data: Data, ledger: Ledger, usable: NDArray[np.bool_], findings: Findings) -> None:
+    """Where groups are few, or unequal, chance may leave a split less than half of its share."""
+    for split, share in (("validation", data.validation_share), ("test", data.test_share)):
+        rows, wanted = int((usable & (ledger.split == SPLITS.index(split))).sum()), share * usable.sum()
+        if 2 * rows < wanted:
+            message = f"leaves {split} {rows:,} rows of the {wanted:,.0f} that its share would be: it says little"
+            log.warning("data: column %r %s", data.group_column, message)
+            findings.add(ledger.issue(0, "warning", "small_split", data.group_column, message))
 
 
 def _without(ledger: Ledger, unusable: Collection[int]) -> NDArray[np.bool_]:

@@ -10,8 +10,7 @@ from boatyard import inputs, tasks
 from boatyard.config.schema import Config
 from boatyard.data.encode import Encoded
 from boatyard.data.prepare import Prepared
-from boatyard.evaluate.compared import Compared, how_many
-from boatyard.evaluate.markdown import shorten
+from boatyard.evaluate.compared import Compared, how_many, why_not
 from boatyard.inputs.protocol import Alternative
 from boatyard.model import fit_network, predict
 
@@ -28,7 +27,7 @@ def score_alternative(config: Config, prepared: Prepared, encoded: Encoded, spli
     try:
         return _fitted(config, prepared, encoded, split, alternative)
     except Exception as error:  # as with the baseline, the evaluation goes on
-        why = shorten(f"{type(error).__name__}: {error}".rstrip(": "), 200)
+        why = why_not(error)
         log.warning("evaluate: %s could not be fitted (%s), and is not shown beside the model", alternative.name, why)
         return None
 

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from boatyard import inputs, tasks
 from boatyard.config.schema import Config
 from boatyard.data.prepare import Prepared
-from boatyard.evaluate.compared import Compared, how_many
-from boatyard.evaluate.markdown import shorten
+from boatyard.evaluate.compared import Compared, how_many, why_not
 from boatyard.inputs.protocol import SimpleFeatures
 from boatyard.tasks.protocol import Estimator, TrainingTask
 from boatyard.tasks.score import Scores
@@ -26,8 +25,7 @@ def score_baseline(config: Config, prepared: Prepared, split: str) -> Compared:
     try:
         return _fitted(config, prepared, split)
     except Exception as error:  # MemoryError above all
-        why = shorten(f"{type(error).__name__}: {error}".rstrip(": "), 200)
-        return _constant(config, prepared, split, why, perf_counter() - started)
+        return _constant(config, prepared, split, why_not(error), perf_counter() - started)
 
 
 def _fitted(config: Config, prepared: Prepared, split: str) -> Compared:

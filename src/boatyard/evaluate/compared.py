@@ -3,7 +3,10 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from boatyard.evaluate.markdown import shorten
 from boatyard.tasks.score import Scores
+
+_LONGEST_REASON = 200
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,11 @@ class Compared:
             "seconds": self.seconds,
             "scores": [asdict(score) for score in self.scores.all],
         }
+
+
+def why_not(error: Exception) -> str:
+    """Why it could not be fitted, in a sentence's brackets."""
+    return shorten(f"{type(error).__name__}: {error}".rstrip(": "), _LONGEST_REASON)
 
 
 def how_many(used: int, rows: int) -> str:

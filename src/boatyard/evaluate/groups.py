@@ -15,7 +15,6 @@ from boatyard.tasks.protocol import Outputs, Section, Target
 from boatyard.tasks.score import Score, Scores
 
 _DECIMALS = 3
-_LONGEST_NAME = 60
 
 
 @dataclass(frozen=True)
@@ -46,10 +45,7 @@ def groups_section(measured: Sequence[Measured], whole: Scores) -> list[Section]
     shown = [score for score in whole.all if score.name in wanted]  # a group may have one that all rows have not
     lines = [(each.group.by, each.group.name, len(each.group.rows), each.scores) for each in measured]
     lines.append(("", "all rows", whole.rows, shown))
-    rows = [
-        (shorten(by, _LONGEST_NAME), shorten(name, _LONGEST_NAME), f"{count:,}", *_cells(scores, shown))
-        for by, name, count, scores in lines
-    ]
+    rows = [(shorten(by), shorten(name), f"{count:,}", *_cells(scores, shown)) for by, name, count, scores in lines]
     header = ("", "Group", "Rows", *(score.heading for score in shown))
     said = f"{escape(shown[0].heading)} with its 95% interval: where it lies apart from that of all rows, look closer."
     return [Section("By group", [said, table(header, rows, align="ll" + "r" * (len(header) - 2))])]

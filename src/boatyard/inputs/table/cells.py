@@ -8,7 +8,8 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from boatyard.inputs.dates import read_date
-from boatyard.inputs.texts import is_encodable, normal_form
+from boatyard.inputs.records import NOT_UTF_8
+from boatyard.inputs.texts import UNDECODABLE, is_encodable, normal_form
 
 Kind = Literal["number", "category", "date", "truth"]
 Value = float | str | bool | None
@@ -50,6 +51,8 @@ def read_cell(cell: Any, kind: Kind, missing: Collection[str]) -> Value:
         return None
     value = _READERS[kind](cell)
     if value is None:
+        if isinstance(cell, str) and UNDECODABLE.search(cell):
+            raise WrongCell(f"holds bytes that are {NOT_UTF_8}")
         raise WrongCell(f"holds {_shown(cell)}; expected {_EXPECTED[kind]}, or nothing")
     return value
 
@@ -98,8 +101,10 @@ _READERS: Mapping[Kind, Callable[[Any], Value]] = {
 }
 
 
-def _shown(cell: object) -> str:
-    if isinstance(cell, int) and abs(cell) > LARGEST:  # Python spells none of thousands of digits
+def _shown(cell: Any) -> str:
+    number: Any = float(cell) if isinstance(cell, str) and _NUMBER.fullmatch(cell) else cell
+    is_number = isinstance(number, int | float | Decimal)
+    if is_number and abs(number) > LARGEST:  # Python spells no integer of thousands of digits
         return f"a number beyond {LARGEST:g}"
     shown = repr(cell)
     return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"

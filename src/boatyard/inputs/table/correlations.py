@@ -13,7 +13,6 @@ _LISTED = 15
 _WEAK = 0.3  # below it a pair is not worth a line
 _ALIKE = 0.95  # from here on two columns say the same
 _FEWEST_ROWS = 3  # that a correlation takes
-_LONGEST_NAME = 60
 
 
 class Pair(NamedTuple):
@@ -43,10 +42,7 @@ def correlations_section(pairs: Sequence[Pair]) -> list[Section]:
     said = (
         f"Pearson's, of numbers, dates and truth values. Beyond {_ALIKE} either column says nearly what the other does."
     )
-    rows = [
-        (shorten(one, _LONGEST_NAME), shorten(other, _LONGEST_NAME), f"{together:+.3f}")
-        for one, other, together in listed
-    ]
+    rows = [(shorten(one), shorten(other), f"{together:+.3f}") for one, other, together in listed]
     parts = [said, table(("Column", "and", "Correlation"), rows, "llr")]
     if (more := len(pairs) - len(listed)) > 0:
         parts.append(f"{more:,} more pairs are at {_WEAK} or stronger.")

@@ -13,7 +13,6 @@ FAR = 3
 """Quartile distances beyond the quartiles: what Tukey calls far out (Exploratory Data Analysis, 1977)."""
 _LISTED = 3  # of each column
 _MOST_COLUMNS = 20
-_LONGEST_NAME = 60
 
 
 @dataclass(frozen=True)
@@ -60,5 +59,5 @@ def _lines(
         of_column = found[name]
         listed = zip(of_column.rows[:_LISTED].tolist(), of_column.values[:_LISTED].tolist(), strict=True)
         for rank, (row, value) in enumerate(listed):
-            first = (shorten(name, _LONGEST_NAME), f"{len(of_column.rows):,}") if rank == 0 else ("", "")
+            first = (shorten(name), f"{len(of_column.rows):,}") if rank == 0 else ("", "")
             yield (*first, f"{value:,.15g}", place_of(row))

@@ -22,7 +22,6 @@ from boatyard.tasks.protocol import Section, Target
 
 _MOST_LEVELS = 5  # are named
 _MOST_PLOTS = 48
-_LONGEST_NAME = 60
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,7 @@ def _columns(facts: Mapping[str, _Facts], found: Mapping[str, Any], of_classes: 
     )
     rows = [
         (
-            shorten(name, _LONGEST_NAME),
+            shorten(name),
             each.kind,
             f"{each.missing_share:.1%}",
             "n/a" if each.strength is None else f"{each.strength:.3f}",
@@ -131,7 +130,7 @@ def _columns(facts: Mapping[str, _Facts], found: Mapping[str, Any], of_classes: 
     ]
     header = ("Column", "Kind", "Missing", "Tells", "Values", "Outliers")
     words = [
-        f"{escape(shorten(name, _LONGEST_NAME))}: " + ", ".join(f"{word!r} {count:,}" for word, count in counts.items())
+        f"{escape(shorten(name))}: " + ", ".join(f"{word!r} {count:,}" for word, count in counts.items())
         for name, counts in found["missing"].items()
         if any(counts)
     ]
@@ -144,7 +143,7 @@ def _columns(facts: Mapping[str, _Facts], found: Mapping[str, Any], of_classes: 
 def _left_out(found: Mapping[str, Any]) -> list[Section]:
     if not found["left_out"]:
         return []
-    rows = [(shorten(name, _LONGEST_NAME), reason) for name, reason in found["left_out"].items()]
+    rows = [(shorten(name), reason) for name, reason in found["left_out"].items()]
     said = "`data.columns={NAME: KIND}` has a column read all the same."
     return [Section("Columns that are left out", [table(("Column", "It..."), rows), said])]
 

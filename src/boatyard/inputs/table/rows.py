@@ -51,6 +51,8 @@ def settle(data: Any, sources: Sequence[Source], others: Sequence[str]) -> tuple
             if name in names:
                 raise UserError(f"data.{key}: {name!r} is the target, or splits the rows: it is no column of the input")
     found = find_kinds(sources, given, {*others, *drop}, missing_words(data))
+    if not found.names:
+        raise UserError(f"{sources[0].name}: there is no row to learn from")
     if unknown := sorted(drop - found.names):
         there_are = ", ".join(map(repr, sorted(found.names)))
         raise UserError(f"data.drop: there is no column {unknown[0]!r}; there are {there_are}")
@@ -103,5 +105,11 @@ def size(row: Row) -> int:
 
 
 def show(row: Row) -> str:
-    """The values on one line; what is missing is left out."""
-    return " | ".join(f"{value:.15g}" if isinstance(value, float) else str(value) for value in row if value is not None)
+    """The values on one line, each in its place: what is missing is a dash."""
+    return " | ".join(map(_shown, row))
+
+
+def _shown(value: Value) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.15g}" if isinstance(value, float) else str(value)

@@ -15,7 +15,7 @@ from boatyard.tasks.defaults import Numbers, target_columns  # noqa: F401 - targ
 from boatyard.tasks.protocol import Target, Truth
 from boatyard.tasks.regression.serving import LARGEST
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|nan|[+-]?inf(inity)?", re.ASCII | re.IGNORECASE)
 _BUCKETS = 10
 _SKEWED = 1.0  # a skewness beyond which a distribution is commonly called highly skewed; a normal one's is 0
 _FEWEST_DIGITS, _MOST_DIGITS = 3, 17  # of a float
