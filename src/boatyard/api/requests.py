@@ -12,11 +12,10 @@ from pydantic_core import from_json
 from starlette.requests import ClientDisconnect
 
 from boatyard.api.problems import Fault, Problem
-from boatyard.bundle.predict import Predictor
+from boatyard.bundle.predict import MOST_BYTES, Predictor
 from boatyard.inputs.protocol import InvalidInput, OpenInput
 
 JSON = "application/json"
-MOST_BYTES = 1024 * 1024
 MOST_INPUTS = 256
 LISTEN_AFTER_SECONDS = 0.02  # for disconnects: most requests are answered sooner
 BODY_SECONDS = 30.0
@@ -38,13 +37,13 @@ class Question:
 async def read_json(request: Request) -> object:
     """The decoded body. NaN, and nesting of more than 200 levels, are not accepted as JSON."""
     media_type(request, [JSON])
-    return _decode(await _read_in_time(request))
+    return _decode(await _read_in_time(request, MOST_BYTES))
 
 
 async def read_question(request: Request, predictor: Predictor) -> Question:
     """The body as inputs: JSON, or one input in a raw media type that the model's input accepts."""
     sent = media_type(request, [JSON, *predictor.media_types])
-    body = await _read_in_time(request)
+    body = await _read_in_time(request, predictor.most_bytes)
     if sent == JSON:
         return parse_question(_decode(body), predictor.input)
     return parse_raw(body, predictor.media_types[sent], predictor.input)
@@ -189,8 +188,8 @@ def _decode(body: bytes) -> object:
         raise Problem(400, f"the body is not JSON: {wrong}") from None
 
 
-def _too_large() -> Problem:
-    return Problem(413, f"the body may have {MOST_BYTES} bytes", headers={"connection": "close"})
+def _too_large(most: int) -> Problem:
+    return Problem(413, f"the body may have {most} bytes", headers={"connection": "close"})
 
 
 def _too_slow(detail: str) -> Problem:
@@ -201,21 +200,21 @@ def _too_late() -> Problem:
     return Problem(504, "the answer was not ready within the time that the request allows")
 
 
-async def _read_in_time(request: Request) -> bytes:
+async def _read_in_time(request: Request, most: int) -> bytes:
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            return await _read_body(request)
+            return await _read_body(request, most)
     except TimeoutError:
         raise _too_slow(f"the body was not complete within {BODY_SECONDS:g} seconds") from None
 
 
-async def _read_body(request: Request) -> bytes:
+async def _read_body(request: Request, most: int) -> bytes:
     declared = request.headers.get("content-length", "")
-    if declared.isascii() and declared.isdigit() and int(declared[:20]) > MOST_BYTES:
-        raise _too_large()
+    if declared.isascii() and declared.isdigit() and int(declared[:20]) > most:
+        raise _too_large(most)
     body = bytearray()
     async for chunk in request.stream():  # a chunked body declares no length, and a declared length may be wrong
         body += chunk
-        if len(body) > MOST_BYTES:
-            raise _too_large()
+        if len(body) > most:
+            raise _too_large(most)
     return bytes(body)

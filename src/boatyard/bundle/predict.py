@@ -29,6 +29,9 @@ RUN_COST = 4
 """What starting a run costs, in units of a row's cost; reports/benchmarks/serving.md has how it was found."""
 _TIMES = 3  # that the example is answered: a busy machine may be slow at one of them
 
+MOST_BYTES = 1024 * 1024
+"""Of a request, unless the input says otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
@@ -69,6 +72,7 @@ class Predictor:
         self.task: OpenTask = task.open_task(self.manifest)
         self.media_types = input_.MEDIA_TYPES
         self.file_formats = input_.FILE_FORMATS
+        self.most_bytes: int = getattr(input_, "MOST_BYTES", MOST_BYTES)
         self.options_type = task.Options
         self.default_options = task.Options()
         self.is_quick = False

@@ -4,7 +4,7 @@ import filecmp
 import json
 import logging
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from boatyard.data.relatives import (
 )
 from boatyard.data.report import write_data_report
 from boatyard.data.sources import open_sources, other_columns
-from boatyard.data.summary import DataSummary, Issue
+from boatyard.data.summary import DataSummary, Drawn, Issue
 from boatyard.data.validate import assign_splits, check_quotes, compare_rows
 from boatyard.inputs.protocol import TARGET, Relatives, RowReport, Source, TrainingInput
 from boatyard.inputs.sources import SPLITS
@@ -42,6 +42,7 @@ from boatyard.tasks.protocol import Target, Targets
 log = logging.getLogger(__name__)
 
 _QUARANTINE = "quarantine.csv"
+_DRAWN = 12  # rows in a report
 
 
 @dataclass(frozen=True)
@@ -254,7 +255,21 @@ def _summary(
         quarantine_file=_QUARANTINE
         if quarantined and (data.on_bad_row == "quarantine" or not findings.errors)
         else None,
+        extents={split: np.array(reading.extents)[rows] for split, rows in of_split.items()} if reading.extents else {},
+        drawn=list(_drawn(reading, folder)),
     )
+
+
+def _drawn(reading: Reading, folder: Path) -> Iterator[Drawn]:
+    """Training rows from one end to the other, if such rows can be drawn."""
+    with pa.memory_map(str(folder / "train.arrow")) as file:
+        rows = pa.ipc.open_stream(file).read_all()
+        for number in np.linspace(0, len(rows) - 1, min(len(rows), _DRAWN)).astype(int).tolist():
+            values = tuple(rows.column(field)[number].as_py() for field in reading.fields)
+            if (canvas := reading.input.canvas(values)) is None:
+                return
+            extent = reading.format.extent(values) if reading.format.extent else ()
+            yield Drawn(canvas, extent, rows.column(TARGET)[number].as_py())
 
 
 def _show(draft: Path, report: Path) -> None:

@@ -24,6 +24,7 @@ __all__ = [
     "SIZE_UNIT",
     "alternative",
     "backbone_shape",
+    "canvas",
     "content_key",
     "digest_of_start",
     "export_graph",
@@ -97,6 +98,10 @@ def unservable(row: Sequence[Any]) -> str | None:  # noqa: ARG001 - every input'
 def show(row: Sequence[Any]) -> str:
     """The fields on one line."""
     return " | ".join(" ".join(map(str, field)) if isinstance(field, list) else str(field) for field in row)
+
+
+def canvas(row: Sequence[Any]) -> None:
+    """None: a row is words."""
 
 
 def groups(data: Data, rows: Sequence[Any]) -> list[Group]:  # noqa: ARG001 - every input's signature

@@ -128,6 +128,7 @@ class ServingInput(Protocol):
     """The module `boatyard.inputs.<input>.serving`: imports neither torch nor pandas.
 
     Where clients may name rows, it says `NAMED = True`.
+    Where requests are larger than most, it says `MOST_BYTES: int` of one.
     """
 
     FILES: Sequence[str]
@@ -147,6 +148,8 @@ class ServingInput(Protocol):
 OWN = "boatyard."
 TARGET, SOURCE, ROW = (f"{OWN}{name}" for name in ("target", "source", "row"))
 """A prepared row's columns besides its fields, whose names are anyone's."""
+EXTENT = f"{OWN}extent"
+"""A cell that a source lacks: see `RowFormat.extent`."""
 
 
 class Problem(NamedTuple):
@@ -160,7 +163,8 @@ class Problem(NamedTuple):
 class SourceRow(NamedTuple):
     """A row of a source: its number as an editor shows it, and its cells by column; or what is `wrong`, and its text.
 
-    `embedded`: the cells of its lines that would be rows by themselves, where there are two or more.
+    `embedded`: the cells of its lines that would be rows by themselves, where there are two or more. `file`: its own,
+    which people know it by, where each row has one.
     """
 
     number: int
@@ -168,6 +172,7 @@ class SourceRow(NamedTuple):
     wrong: str | None = None
     text: str = ""
     embedded: Sequence[Mapping[str, Any]] = ()
+    file: str | None = None
 
 
 @dataclass(frozen=True)
@@ -195,6 +200,8 @@ class RowFormat:
     """Of a source, one for each field: each must be there, and a row that is set aside is shown by them."""
     stored: Mapping[str, Any] = field(default_factory=dict)
     """The input's own keys of `data`, with the values by which `read` finds a row in its `request`."""
+    extent: Callable[[tuple[Any, ...]], tuple[int, ...]] | None = None
+    """Of a row in which a target may have a place, how far places go: a task is told as the cell EXTENT."""
 
 
 @dataclass(frozen=True)
@@ -243,6 +250,10 @@ class Backbone(Protocol):
     Where these say nothing that the answers do not, it has `embeds = False`: the graph has no embedding then. An
     ensemble says how many `members: int` it has, and answers with float[batch, members, width]: the head reads each
     one's, its loss is of each, and what is served is their mean.
+
+    Where things have places in a row, `places` takes the same batch for a head that asks for these. It says by name:
+    `features`, as above; `maps`, float[batch, width, rows, columns]; `extent`, as the row format has it, and the
+    `origin` and `step`, each float[batch, 2], with which the place x, y in the row is `origin + step * (column, row)`.
     """
 
     width: int
@@ -375,6 +386,9 @@ class TrainingInput(Protocol):
 
     def show(self, row: Sequence[Any]) -> str:
         """The row as a person reads it in a report."""
+
+    def canvas(self, row: Sequence[Any]) -> NDArray[np.uint8] | None:
+        """The row as a report draws it, [height, width, 3], which a task may draw upon; None: `show` says it all."""
 
     def groups(self, data: Data, rows: Sequence[Any]) -> list[Group]:
         """Of these rows the groups that a reader wants to see measured by themselves. A row may be in several."""

@@ -51,7 +51,7 @@ def open_tables(data: Data, columns: Sequence[str], cache: Path, keys: str, *, o
         if data.hub is None:
             raise UserError("data.path must be given: the file or folder that holds the rows")
         return _hub_sources(data.hub, table)
-    path = on_this_disk(data.path, cache, tuple(_READERS))
+    path = on_this_disk(data.path, cache, TABLE_SUFFIXES)
     if path.is_dir():
         files = [f for f in sorted(path.iterdir()) if f.suffix.lower() in _READERS and f.stem.lower() in SPLIT_NAMES]
         if not any(SPLIT_NAMES[f.stem.lower()] == "train" for f in files):
@@ -61,6 +61,18 @@ def open_tables(data: Data, columns: Sequence[str], cache: Path, keys: str, *, o
     if not path.is_file():
         raise UserError(f"data.path={path}: there is no such file or folder")
     return [_file_source(path, None, table)]
+
+
+def on_this_disk(path: str, cache: Path, suffixes: tuple[str, ...]) -> Path:
+    """The path, or a copy in the cache of what lies in a bucket: a file of these suffixes, or else a folder."""
+    if not path.startswith("gs://"):
+        return Path(path)
+    root, _, name = path.rstrip("/").rpartition("/")
+    storage, own = open_storage(root), cache / fingerprint(root)
+    if not name.lower().endswith(suffixes):
+        return storage.fetch(name, own)
+    storage.download(name, own / name)
+    return own / name
 
 
 @dataclass(frozen=True)
@@ -83,18 +95,6 @@ class _Table:
                 shown = ", ".join(islice(map(repr, header), 20)) or "none"
                 hint = f"{self.keys} say which to read"
                 raise UserError(f"{name}: column {column!r} is missing; the file's columns are {shown} ({hint})")
-
-
-def on_this_disk(path: str, cache: Path, suffixes: tuple[str, ...]) -> Path:
-    """The file or folder, copied into the cache from a bucket, where files have one of these suffixes."""
-    if not path.startswith("gs://"):
-        return Path(path)
-    root, _, name = path.rstrip("/").rpartition("/")
-    storage, own = open_storage(root), cache / fingerprint(root)
-    if not name.lower().endswith(suffixes):
-        return storage.fetch(name, own)
-    storage.download(name, own / name)
-    return own / name
 
 
 def _file_source(path: Path, split: str | None, table: _Table) -> Source:
@@ -177,6 +177,7 @@ _READERS: dict[str, Callable[[Path, _Table], Iterator[SourceRow]]] = {
     ".ndjson": partial(_record_rows, form="jsonl"),
     ".parquet": _parquet_rows,
 }
+TABLE_SUFFIXES = tuple(_READERS)
 
 
 def _hub_sources(hub: Hub, table: _Table) -> list[Source]:

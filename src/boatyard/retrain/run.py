@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -94,6 +95,7 @@ def _feedback(config: Config, storage: Storage, production: Predictor, prepared:
         task=tasks.serving(config.data.task).open_task(production.manifest.model_copy(update={"target": target})),
         fields=prepared.fields,
         read=training.row_format(as_stored(prepared.data, "")).read,
+        whole=partial(journal.whole, storage=storage),
     )
     feedback = collect(
         lambda: chain.from_iterable(journal.read_object(storage, key) for key in objects),

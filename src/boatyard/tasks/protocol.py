@@ -155,7 +155,10 @@ class Section:
 
 
 class Head(Protocol):
-    """A torch module: features, float[batch, width], to raw outputs by name."""
+    """A torch module: features, float[batch, width], to raw outputs by name.
+
+    With `asks_where = True` it reads the backbone's `places` instead.
+    """
 
     def loss(self, raw: Mapping[str, Tensor], targets: Tensor) -> Tensor:
         """The mean over the batch."""

@@ -11,6 +11,7 @@ __getattr__ = lazily(
         "content_key": "rows",
         "group_key": "rows",
         "relatives": "families",
+        "canvas": "rows",
         "size": "rows",
         "unservable": "rows",
         "show": "rows",

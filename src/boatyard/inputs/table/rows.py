@@ -10,6 +10,7 @@ from boatyard.config.errors import UserError
 from boatyard.config.schema import Data
 from boatyard.inputs.defaults import (  # noqa: F401 - for `training`
     COST_UNIT,
+    canvas,
     content_key,
     digest_of_start,
     group_key,

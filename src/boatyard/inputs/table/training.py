@@ -17,6 +17,7 @@ __getattr__ = lazily(
         "size": "rows",
         "unservable": "rows",
         "show": "rows",
+        "canvas": "rows",
         "groups": "groups",
         "request": "rows",
         "limits": "rows",

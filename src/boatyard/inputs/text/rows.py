@@ -10,7 +10,13 @@ import pyarrow as pa
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Data
 from boatyard.inputs import texts
-from boatyard.inputs.defaults import groups, relatives, report_rows, settle  # noqa: F401 - for `training`
+from boatyard.inputs.defaults import (  # noqa: F401 - for `training`
+    canvas,
+    groups,
+    relatives,
+    report_rows,
+    settle,
+)
 from boatyard.inputs.protocol import OWN, Problem, RowFormat, Source
 from boatyard.inputs.records import NOT_UTF_8
 from boatyard.inputs.sources import open_tables

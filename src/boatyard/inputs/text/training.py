@@ -14,6 +14,7 @@ __getattr__ = lazily(
         "size": "rows",
         "unservable": "rows",
         "show": "rows",
+        "canvas": "rows",
         "groups": "rows",
         "request": "rows",
         "settle": "rows",
