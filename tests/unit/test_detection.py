@@ -163,7 +163,7 @@ def test_a_bundle_without_classes_or_threshold_is_refused(target: dict[str, Any]
 
 def test_the_threshold_is_the_one_that_does_best_on_validation() -> None:
     stored = np.array([np.array([1, 1, 2, 30, 40], np.float32), None], object)[:1]
-    fitted = tasks.training("detection").fit_after(OUTPUTS, stored, {"classes": CLASSES})
+    fitted = tasks.training("detection").fit_after(OUTPUTS, stored, {"classes": CLASSES}, None)
     assert 0.25 < fitted["threshold"] <= 0.5
 
 

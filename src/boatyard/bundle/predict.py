@@ -73,8 +73,8 @@ class Predictor:
         self.media_types = input_.MEDIA_TYPES
         self.file_formats = input_.FILE_FORMATS
         self.most_bytes: int = getattr(input_, "MOST_BYTES", MOST_BYTES)
-        self.options_type = task.Options
-        self.default_options = task.Options()
+        self.options_type: type[BaseModel] = getattr(self.task, "Options", task.Options)
+        self.default_options = self.options_type()
         self.is_quick = False
         """Whether rows all cost the same, and less than QUICK_SECONDS each; `open_predictor` finds out."""
         self._session = _open_session(bundle.folder / GRAPH, threads or allowed_cores())

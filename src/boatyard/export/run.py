@@ -74,7 +74,7 @@ def _export(config: Config, prepared: Prepared, trained: Trained, evaluation: Ev
         shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("training.json"))
     fields = _manifest_fields(config, prepared, trained, evaluation)
     precision, parity, validation = _write_graph(config, prepared, trained, folder, fields)
-    fields["target"] |= task.fit_after(validation, prepared.targets("validation"), prepared.target)
+    fields["target"] |= task.fit_after(validation, prepared.targets("validation"), prepared.target, config)
     predictor = _draft(folder, fields)
     if EMBEDDING in validation:
         _write_map(folder / MAP, predictor, prepared, config)

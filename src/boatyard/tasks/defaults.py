@@ -94,7 +94,7 @@ def head_shape(target: Target, model: Model) -> dict[str, Any]:  # noqa: ARG001 
     return {}
 
 
-def fit_after(outputs: Outputs, targets: NDArray[Any], target: Target) -> Target:  # noqa: ARG001 - every task's signature
+def fit_after(outputs: Outputs, targets: NDArray[Any], target: Target, config: Config) -> Target:  # noqa: ARG001
     """Nothing: the network's outputs are answered as they are."""
     return {}
 

@@ -47,7 +47,10 @@ Target = dict[str, Any]
 
 
 class OpenTask(Protocol):
-    """The task of one bundle. Threads may share it."""
+    """The task of one bundle. Threads may share it.
+
+    Where a client may ask this one for more than any, it has `Options: type[BaseModel]` of its own, of the module's.
+    """
 
     @property
     def columns(self) -> Sequence[Column]:
@@ -233,8 +236,11 @@ class TrainingTask(Protocol):
     def validation_scores(self, raw: NDArray[Any], targets: NDArray[Any]) -> dict[str, float]:
         """While training goes on. `raw`: the head's first raw output."""
 
-    def fit_after(self, outputs: Outputs, targets: NDArray[Any], target: Target) -> Target:
-        """What is learnt from the answers on validation and goes into the manifest's target, such as a quantile."""
+    def fit_after(self, outputs: Outputs, targets: NDArray[Any], target: Target, config: Config) -> Target:
+        """What is learnt from the answers on validation and goes into the manifest's target, such as a quantile.
+
+        Raises UserError where the configuration asks for what they do not allow.
+        """
 
     def fit_map(self, embeddings: NDArray[Any], targets: NDArray[Any], target: Target) -> Map | None:
         """A plane through the embeddings of training rows, float[rows, width], for whoever sees a job's rows on it.

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
 from boatyard.bundle.manifest import BundleError, Card
 from boatyard.inputs.protocol import InvalidInput
 from boatyard.inputs.texts import normal_form
 from boatyard.journal.columns import Column
+from boatyard.tasks.classification.decision import Decision
 from boatyard.tasks.protocol import Answer, Outputs, Target, Truth
 from boatyard.tasks.score import Losses, Score
 
@@ -32,6 +33,14 @@ class Options(BaseModel):
     top_k: int = Field(3, ge=1, le=100, description="capped at the number of labels")
 
 
+class ThresholdOptions(Options):
+    """Of a model that tells one label from the rest."""
+
+    threshold: float | None = Field(
+        None, ge=0, le=1, description="The least probability at which the positive label is answered"
+    )
+
+
 def open_task(card: Card) -> "Classification":
     """The labels, in the order of the graph's classes. Raises BundleError."""
     labels = card.target.get("labels")
@@ -39,7 +48,12 @@ def open_task(card: Card) -> "Classification":
         raise BundleError(f"the manifest of {card.name} names no target.labels")
     if len(set(labels)) < len(labels):
         raise BundleError(f"the manifest of {card.name} names a label twice")
-    return Classification(labels)
+    try:
+        return Classification(labels, Decision.model_validate(card.target))
+    except ValidationError as wrong:
+        error = wrong.errors()[0]
+        where = ".".join(map(str, ("target", *error["loc"])))
+        raise BundleError(f"the manifest of {card.name} is wrong at {where}: {error['msg']}") from None
 
 
 def check_outputs(card: Card, shapes: Mapping[str, Sequence[Any]]) -> None:
@@ -76,21 +90,30 @@ class Classification:
 
     columns = _COLUMNS
 
-    def __init__(self, labels: Sequence[str]) -> None:
+    def __init__(self, labels: Sequence[str], decision: Decision | None = None) -> None:
         self.labels = labels
+        self._decision = decision or Decision(labels=[*labels])
+        self.Options = Options if self._decision.positive is None else ThresholdOptions
         self._by_normal_form = {normal_form(label): label for label in labels}
 
     def decode(self, outputs: Outputs, options: BaseModel) -> list[Answer]:
-        """The likeliest label of each row, and the `top_k` likeliest with their probabilities."""
+        """The label of each row with its probability, and the `top_k` likeliest with theirs."""
         assert isinstance(options, Options)
-        probabilities = outputs["probabilities"]
+        probabilities = self._decision.probabilities(outputs)
+        threshold = options.threshold if isinstance(options, ThresholdOptions) else None
+        classes = self._decision.classes(probabilities, threshold)
         best = np.argsort(-probabilities, axis=1, kind="stable")[:, : options.top_k]
         scores = np.take_along_axis(probabilities, best, axis=1)
-        return [self._answer(*row) for row in zip(best.tolist(), scores.tolist(), strict=True)]
+        chosen = probabilities[np.arange(len(classes)), classes]
+        return [
+            {**self._choice(number, score), "top": [self._choice(*choice) for choice in zip(numbers, top, strict=True)]}
+            for number, score, numbers, top in zip(
+                classes.tolist(), chosen.tolist(), best.tolist(), scores.tolist(), strict=True
+            )
+        ]
 
-    def _answer(self, best: list[int], scores: list[float]) -> Answer:
-        top = [{"label": self.labels[index], "score": score} for index, score in zip(best, scores, strict=True)]
-        return {**top[0], "top": top}
+    def _choice(self, number: int, score: float) -> Answer:
+        return {"label": self.labels[number], "score": score}
 
     def parse_truth(self, payload: Mapping[str, Any]) -> Truth:
         """`label` as the model spells it; raises InvalidInput, which names the nearest that it has."""
@@ -119,7 +142,7 @@ class Classification:
 
     def explained(self, outputs: Outputs, answer: Answer) -> NDArray[Any]:
         """The probability of the answer's label."""
-        column: NDArray[Any] = outputs["probabilities"][:, self.labels.index(answer["label"])]
+        column: NDArray[Any] = self._decision.probabilities(outputs)[:, self.labels.index(answer["label"])]
         return column
 
 

@@ -56,7 +56,7 @@ def losses_at(found: Sequence[Found], there: Sequence[There], threshold: float) 
     return np.array(losses)
 
 
-def fit_after(outputs: Outputs, targets: NDArray[Any], target: Target) -> Target:  # noqa: ARG001
+def fit_after(outputs: Outputs, targets: NDArray[Any], target: Target, config: Config) -> Target:  # noqa: ARG001
     """`threshold`: the score from which on objects are answered, which does best on validation."""
     found, there = found_in(outputs), there_in(targets)
     means = [losses_at(found, there, threshold).mean() for threshold in _THRESHOLDS.tolist()]
