@@ -83,9 +83,14 @@ class ServingTask(Protocol):
     """Of a graph, what `decode` reads; most graphs have `embedding` besides."""
     Options: type[BaseModel]
     """What a client may ask for in the query, each with a default."""
+    FILES: Sequence[str]
+    """What may lie beside the graph in a bundle and is read to answer."""
 
-    def open_task(self, card: Card) -> OpenTask:
-        """By the card's `target`. Raises BundleError."""
+    def open_task(self, card: Card, folder: Path | None) -> OpenTask:
+        """By the card's `target`, and the FILES of a verified bundle, whose folder may be gone afterwards.
+
+        `folder`: None where no row will be answered, only feedback read. Raises BundleError.
+        """
 
     def check_outputs(self, card: Card, shapes: Mapping[str, Sequence[Any]]) -> None:
         """Raises BundleError where a graph with OUTPUTS of these shapes cannot answer for the card."""
@@ -240,6 +245,20 @@ class TrainingTask(Protocol):
         """What is learnt from the answers on validation and goes into the manifest's target, such as a quantile.
 
         Raises UserError where the configuration asks for what they do not allow.
+        """
+
+    def fit_files(
+        self,
+        folder: Path,
+        embeddings: NDArray[Any],
+        targets: NDArray[Any],
+        validation: NDArray[Any],
+        target: Target,
+    ) -> Target:
+        """Write what the serving part's FILES are to hold; what goes into the manifest's target with them.
+
+        By the served graph's embeddings, float[rows, width]: of training rows, whose `targets` these are, and of
+        validation rows.
         """
 
     def fit_map(self, embeddings: NDArray[Any], targets: NDArray[Any], target: Target) -> Map | None:

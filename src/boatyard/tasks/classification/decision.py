@@ -18,11 +18,11 @@ class Decision(BaseModel):
 
     labels: list[str] = Field(min_length=1)
     """In the order of the graph's classes."""
-    temperature: FiniteFloat = Field(1.0, gt=0)
+    temperature: FiniteFloat = Field(default=1.0, gt=0)
     """By which logits are divided: see `temperature.fit_temperature`."""
     positive: str | None = None
     """The label that is told from the rest, where a threshold makes sense."""
-    threshold: FiniteFloat | None = Field(None, ge=0, le=1)
+    threshold: FiniteFloat | None = Field(default=None, ge=0, le=1)
     """The least probability at which the positive label is answered; None: where it is the likeliest."""
 
     @model_validator(mode="after")
@@ -44,7 +44,8 @@ class Decision(BaseModel):
         """
         threshold = self.threshold if threshold is None else threshold
         if threshold is None or self.positive is None:
-            return probabilities.argmax(axis=1)
+            likeliest: NDArray[np.int64] = probabilities.argmax(axis=1)
+            return likeliest
         positive = self.labels.index(self.positive)
         others = probabilities.copy()
         others[:, positive] = -1

@@ -53,9 +53,17 @@ def ranking(
         has = targets == number
         if has.any() and not has.all():
             chances = probabilities[:, number]
-            areas = (float(measure(has, chances)) for measure in (roc_auc_score, average_precision_score))
-            roc, (precision, recall, _) = roc_curve(has, chances)[:2], precision_recall_curve(has, chances)
-            ranked.append(Ranked(label, int(has.sum()), *areas, roc, (recall, precision)))
+            precision, recall, _ = precision_recall_curve(has, chances)
+            ranked.append(
+                Ranked(
+                    label,
+                    int(has.sum()),
+                    auroc=float(roc_auc_score(has, chances)),
+                    average_precision=float(average_precision_score(has, chances)),
+                    roc=roc_curve(has, chances)[:2],
+                    recall_precision=(recall, precision),
+                )
+            )
     return ranked
 
 

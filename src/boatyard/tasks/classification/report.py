@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from boatyard.config.schema import Config
 from boatyard.evaluate.markdown import escape, shorten, table
 from boatyard.tasks.classification.decision import decided
+from boatyard.tasks.classification.familiarity import SHARE, fit_familiarity
 from boatyard.tasks.classification.map import fit_map  # noqa: F401 - for `training`
 from boatyard.tasks.classification.metrics import (
     CalibrationBin,
@@ -24,6 +25,7 @@ from boatyard.tasks.classification.metrics import (
     predicted,
 )
 from boatyard.tasks.classification.ranking import CURVES, ranking, ranking_section
+from boatyard.tasks.classification.serving import UNFAMILIAR_SHARE
 from boatyard.tasks.protocol import Outputs, Section, ShownRows, Target
 from boatyard.tasks.score import Scores
 
@@ -90,15 +92,36 @@ def report(
     ]
 
 
+def fit_files(
+    folder: Path,
+    embeddings: NDArray[Any],
+    targets: NDArray[Any],
+    validation: NDArray[Any],
+    target: Target,  # noqa: ARG001 - every task's signature
+) -> Target:
+    """What is familiar, where that can be told; `unfamiliar_share`: of validation rows, as many are not."""
+    fitted = fit_familiarity(embeddings, targets, validation)
+    if fitted is None:
+        return {}
+    fitted.save(folder)
+    return {UNFAMILIAR_SHARE: SHARE}
+
+
 def card_parts(target: Target, scores: Scores) -> list[Section]:  # noqa: ARG001 - every task's signature
     """The labels, and what follows from there being no others."""
     labels = target["labels"]
+    sign = "a low score is the only sign of it"
+    if UNFAMILIAR_SHARE in target:
+        sign = (
+            'what is unlike the rows that it has learnt from has `"unfamiliar": true`, as '
+            f"{target[UNFAMILIAR_SHARE]:.0%} of validation rows do"
+        )
     return [
         Section(
             "Labels",
             [
                 f"Puts each row into one of {len(labels):,} classes: {', '.join(map(escape, labels))}.",
-                "Always answers with one of its labels, also where none fits: a low score is the only sign of it.",
+                f"Always answers with one of its labels, also where none fits: {sign}.",
             ],
         )
     ]
