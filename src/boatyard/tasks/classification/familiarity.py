@@ -18,7 +18,7 @@ FILE = "familiarity.npz"
 SHARE = 0.02
 """Of validation rows, as many are called unfamiliar."""
 
-_SHRINKAGE = 0.1  # of the covariance towards a sphere: few rows say little of its narrow directions
+_SHRINKAGE = 0.5  # of the covariance towards a sphere: where training rows hardly differ, others may differ more
 
 
 @dataclass(frozen=True)
