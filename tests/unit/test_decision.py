@@ -157,7 +157,7 @@ def test_what_lies_beyond_nearly_all_validation_rows_is_unfamiliar() -> None:
     assert fitted is not None
     assert fitted.unfamiliar(clusters(1000, seed=1)[0]).mean() == pytest.approx(familiarity.SHARE, abs=0.002)
     assert fitted.unfamiliar(clusters(2000, seed=2)[0]).mean() == pytest.approx(familiarity.SHARE, abs=0.01)
-    assert fitted.unfamiliar(clusters(100, seed=3, at=3.0)[0]).all(), "as far as in the wide direction many rows are"
+    assert fitted.unfamiliar(clusters(100, seed=3, at=6.0)[0]).all(), "in the wide direction many rows are as far"
 
 
 def test_rows_that_do_not_differ_say_nothing_of_what_is_far() -> None:

@@ -5,6 +5,7 @@ for Detecting Out-of-Distribution Samples and Adversarial Attacks", NeurIPS 2018
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -32,14 +33,18 @@ class Familiarity:
     means: NDArray[np.float32]
     limit: float
 
-    def distances(self, embeddings: NDArray[Any]) -> NDArray[np.float64]:
-        """[rows]: the square of each row's distance to the nearest mean."""
-        rows, means = (embeddings @ self.whitening).astype(np.float64), self.means.astype(np.float64)
-        squares = np.square(rows).sum(axis=1)[:, None] - 2 * rows @ means.T + np.square(means).sum(axis=1)
-        nearest: NDArray[np.float64] = squares.min(axis=1)
-        return nearest
+    @cached_property
+    def _squares(self) -> NDArray[np.float32]:
+        squares: NDArray[np.float32] = np.square(self.means).sum(axis=1)
+        return squares
 
-    def unfamiliar(self, embeddings: NDArray[Any]) -> NDArray[np.bool_]:
+    def distances(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+        """[rows]: the square of each row's distance to the nearest mean."""
+        rows = embeddings @ self.whitening
+        nearest: NDArray[np.float32] = (self._squares - 2 * rows @ self.means.T).min(axis=1)
+        return nearest + np.square(rows).sum(axis=1)
+
+    def unfamiliar(self, embeddings: NDArray[np.float32]) -> NDArray[np.bool_]:
         """[rows]: which are farther from every class than nearly all validation rows are."""
         return self.distances(embeddings) > self.limit
 
