@@ -15,6 +15,7 @@ from boatyard.tasks.protocol import Outputs, Target
 log = logging.getLogger(__name__)
 
 _HOTTEST = 20.0
+_PRIOR = 0.5  # the standard deviation of the temperature's logarithm before a row was seen
 _MOST_CELLS = 2**22  # that a temperature is fitted to: some seconds
 
 
@@ -47,19 +48,17 @@ def fit_after(outputs: Outputs, targets: NDArray[Any], target: Target, config: A
 def fit_temperature(probabilities: Floats, targets: NDArray[Any]) -> float:
     """The one by which the truths are likeliest (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017).
 
-    Each row counts as if one of so many had a label by chance: where all are right, no model may be certain.
+    A normal prior on its logarithm, around 0, keeps it near 1 where rows are few: were all right, it would be 0.
     """
     step = -(-probabilities.size // _MOST_CELLS)
     probabilities, targets = probabilities[::step], targets[::step]
-    rows = len(probabilities)
     logits = np.log(np.maximum(probabilities.astype(np.float64), np.finfo(np.float64).tiny))
-    by_chance = 1 / (rows + 2)
-    expected = (1 - by_chance) * logits[np.arange(rows), targets] + by_chance * logits.mean(axis=1)
+    right = logits[np.arange(len(logits)), targets]
 
     def loss(cold: float) -> float:
         """Of the logarithm of 1 / temperature."""
         scale = np.exp(cold)
-        return float((logsumexp(scale * logits, axis=1) - scale * expected).mean())
+        return float((logsumexp(scale * logits, axis=1) - scale * right).sum() + (cold / _PRIOR) ** 2 / 2)
 
     farthest = np.log(_HOTTEST)
     found = minimize_scalar(loss, bounds=(-farthest, farthest), method="bounded", options={"xatol": 1e-4})
