@@ -103,15 +103,15 @@ def curves_png(path: Path, ranked: Sequence[Ranked]) -> None:
     roc, precision = figure.subplots(1, 2)
     roc.plot([0, 1], [0, 1], "--", color="0.6", linewidth=1)
     for each, colour in zip(ranked, colormaps["tab10"].colors, strict=False):  # type: ignore[attr-defined]
-        # a label is data: a dollar sign in it is not the start of a formula
-        name = shorten(each.label, LONGEST_LABEL).replace("$", r"\$")
+        name = shorten(each.label, LONGEST_LABEL)
         roc.plot(*each.roc, color=colour, label=f"{name}: {each.auroc:.4f}")
         precision.plot(*each.recall_precision, color=colour, label=f"{name}: {each.average_precision:.4f}")
     roc.set(xlabel="share of the other rows taken for it", ylabel="share of its rows found", title="ROC curve")
     precision.set(xlabel="recall", ylabel="precision", title="Precision and recall")
     for axes, place in ((roc, "lower right"), (precision, "lower left")):
         axes.set(xlim=(-0.01, 1.01), ylim=(0, 1.02))
-        axes.legend(loc=place, frameon=False, fontsize=8)
+        for text in axes.legend(loc=place, frameon=False, fontsize=8).get_texts():
+            text.set_parse_math(False)  # a label is data: a dollar sign in it is not the start of a formula
         axes.spines[["top", "right"]].set_visible(False)
     save_picture(figure, path)
 
