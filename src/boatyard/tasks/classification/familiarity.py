@@ -41,8 +41,9 @@ class Familiarity:
     def distances(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
         """[rows]: the square of each row's distance to the nearest mean."""
         rows = embeddings @ self.whitening
-        nearest: NDArray[np.float32] = (self._squares - 2 * rows @ self.means.T).min(axis=1)
-        return nearest + np.square(rows).sum(axis=1)
+        from_each = np.square(rows).sum(axis=1, keepdims=True) - 2 * rows @ self.means.T + self._squares
+        nearest: NDArray[np.float32] = from_each.min(axis=1)
+        return nearest
 
     def unfamiliar(self, embeddings: NDArray[np.float32]) -> NDArray[np.bool_]:
         """[rows]: which are farther from every class than nearly all validation rows are."""
