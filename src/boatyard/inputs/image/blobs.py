@@ -16,11 +16,11 @@ from boatyard.inputs.protocol import Regions
 
 _SIDE = 160
 """Of the longer side, where the picture has more."""
-_LEVELS = (0.05, 0.15, 0.3, 0.45, 0.6, 0.75, 0.87, 0.94, 0.98)
+_LEVELS = (0.07, 0.2, 0.4, 0.6, 0.8, 0.9, 0.97)
 """Shares of the pixels that are below a cut."""
 _LEAST, _MOST = 3, 0.7
 """Pixels of a blob's shorter side; of its longer side, the share of the picture's."""
-_WORN = (0, 2, 4)
+_WORN = (0, 3)
 """Pixels by which pieces are worn off all around, so that those which touch come apart."""
 _AROUND = 2
 """Pixels beyond a blob's box, with which its colours are compared."""

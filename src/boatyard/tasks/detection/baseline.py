@@ -82,7 +82,7 @@ def _fit(
     columns = {int(number): column for column, number in enumerate(model.classes_)}
 
     def chances(features: NDArray[np.float64]) -> NDArray[np.float64]:
-        known = model.predict_proba(features)
+        known = model.predict_proba(features) if len(features) else np.zeros((0, len(columns)))
         absent = np.zeros(len(features))
         return np.stack([known[:, columns[n]] if n in columns else absent for n in range(classes)], 1)
 
@@ -99,15 +99,14 @@ def _classes_of(regions: Boxes, there: NDArray[np.float32]) -> NDArray[np.int64]
 
 def _answers(seen: Sequence[Regions], chances: _Chances) -> dict[str, NDArray[Any]]:
     """As a graph answers: of each row the most certain MOST_FOUND, less what a better one of its class covers."""
-    boxes = np.zeros((len(seen), MOST_FOUND, 4), np.float32)
-    scores: NDArray[np.float64] | None = None
-    for place, each in enumerate(seen):
+    boxes, scores = list[Boxes](), list[NDArray[np.float64]]()
+    for each in seen:
         likely = _uncovered(each.boxes, chances(each.features))
         best = np.argsort(-likely.max(1), kind="stable")[:MOST_FOUND]
-        if scores is None:
-            scores = np.zeros((len(seen), MOST_FOUND, likely.shape[1]))
-        boxes[place, : len(best)], scores[place, : len(best)] = each.boxes[best], likely[best]
-    return {"boxes": boxes, "scores": scores}
+        rest = ((0, MOST_FOUND - len(best)), (0, 0))
+        boxes.append(np.pad(each.boxes[best], rest))
+        scores.append(np.pad(likely[best], rest))
+    return {"boxes": np.stack(boxes), "scores": np.stack(scores)}
 
 
 def _uncovered(boxes: Boxes, chances: NDArray[np.float64]) -> NDArray[np.float64]:

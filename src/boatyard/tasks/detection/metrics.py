@@ -58,6 +58,11 @@ def losses_at(found: Sequence[Found], there: Sequence[There], threshold: float) 
     return np.array(losses)
 
 
+def losses_of(outputs: Outputs, targets: NDArray[Any], target: Target) -> Losses:
+    """At the target's threshold: what is compared picture by picture."""
+    return losses_at(found_in(outputs), there_in(targets), target.get("threshold", EVEN))
+
+
 def fit_after(outputs: Outputs, targets: NDArray[Any], target: Target) -> Target:  # noqa: ARG001
     """`threshold`: the score from which on objects are answered, which does best on validation."""
     return {"threshold": best_threshold(found_in(outputs), there_in(targets))}
@@ -74,7 +79,7 @@ def score(outputs: Outputs, targets: NDArray[Any], target: Target, config: Confi
     found, there, classes = found_in(outputs), there_in(targets), target["classes"]
     of_classes = matches(found, there, len(classes))
     table = average_precisions(of_classes)
-    scores = [mean_f1(losses_at(found, there, target.get("threshold", EVEN)))]
+    scores = [mean_f1(losses_of(outputs, targets, target))]
     for name, value, ends in zip(("map50", "map"), mean_precisions(table), bootstrap(of_classes), strict=True):
         scores.append(Score(name, value, *ends.tolist()))
     by_class = {

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boatyard.tasks.detection.boxes import Boxes, overlaps
-from boatyard.tasks.detection.matching import FOUND_AT, MOST_FOUND, NONE, Found, There, matched
+from boatyard.tasks.detection.matching import MOST_FOUND, NONE, Found, There, matched
 
 OVERLAPS = np.arange(50, 100, 5) / 100
 """At which COCO measures."""
@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 
 
 class Curve(NamedTuple):
-    """Of one class at one overlap, as the score falls."""
+    """Of one class, as the score falls."""
 
     recall: Floats
     precision: Floats
@@ -49,11 +49,9 @@ class Matches:
         return np.array([_average(*each, total) for each in zip(self.right, weights, strict=True)])
 
     def curve(self) -> Curve:
-        """At FOUND_AT."""
-        at = int(np.flatnonzero(OVERLAPS == FOUND_AT)[0])
-        hits = np.cumsum(self.right[at] & self.counts[at])
-        answered = np.maximum(np.cumsum(self.counts[at]), 1)
-        return Curve(hits / max(self.there.sum(), 1), hits / answered, self.scores)
+        """At the first of the overlaps."""
+        hits = np.cumsum(self.right[0])
+        return Curve(hits / max(self.there.sum(), 1), hits / np.arange(1, len(hits) + 1), self.scores)
 
 
 def matches(
@@ -96,7 +94,7 @@ def _average(right: NDArray[np.bool_], weights: NDArray[np.floating] | NDArray[n
     hits, answered = np.cumsum(right * weights), np.cumsum(weights)
     precision = hits / np.maximum(answered, 1e-9)
     precision = np.maximum.accumulate(precision[::-1])[::-1]  # never lower than at a higher recall
-    places = np.searchsorted(hits / total, _RECALLS - 1e-12, side="left")
+    places = np.searchsorted(hits / total, _RECALLS, side="left")
     return float(np.append(precision, 0.0)[np.minimum(places, len(precision))].mean())
 
 
