@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from pydantic import BaseModel
 
 from boatyard.config import compose as module
-from boatyard.config.compose import CONFIGS, load_config, options, read_config
+from boatyard.config.compose import CONFIGS, load_config, options, own_rows, read_config
 from boatyard.config.errors import UserError
 from boatyard.config.owned import plugins
 from boatyard.config.schema import Config, Train
@@ -85,6 +85,20 @@ def test_what_does_not_fit_is_refused_with_what_would(override: str, sentence: s
 def test_a_data_set_without_rows_of_its_own_asks_for_them() -> None:
     with pytest.raises(UserError, match=r"data\.path must be given: add data\.path=\.\.\."):
         load_config(["data=fakenews"])
+
+
+@pytest.mark.parametrize(
+    ("chosen", "own"),
+    [
+        ([], "csv"),
+        (["data=csv", "data.path=x", "data.name=x", "data.task=regression"], "csv"),
+        (["data=houses"], "table"),
+        (["data=resistance"], "fasta"),
+        (["data=harbour"], "detect"),
+    ],
+)
+def test_the_choice_for_rows_of_ones_own_is_of_the_same_input(chosen: list[str], own: str) -> None:
+    assert own_rows(load_config(chosen).data) == own
 
 
 def test_further_training_arguments_are_taken_by_their_own_names_and_types() -> None:
