@@ -14,10 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boatyard.bundle.manifest import BundleError
+from boatyard.tasks.protocol import Target
 
 FILE = "familiarity.npz"
 SHARE = 0.02
 """Of validation rows, as many are called unfamiliar."""
+UNFAMILIAR_SHARE = "unfamiliar_share"
+"""Of a target, that share: its bundle has the FILE, and answers say what is unfamiliar."""
 
 _SHRINKAGE = 0.5  # of the covariance towards a sphere: where training rows hardly differ, others may differ more
 
@@ -66,6 +69,21 @@ def open_familiarity(folder: Path) -> Familiarity:
     except (OSError, KeyError, IndexError, ValueError) as wrong:
         raise BundleError(f"{path} does not say what is familiar: {wrong}") from None
     return Familiarity(whitening, means, float(limit))
+
+
+def fit_files(
+    folder: Path,
+    embeddings: NDArray[Any],
+    targets: NDArray[Any],
+    validation: NDArray[Any],
+    target: Target,  # noqa: ARG001 - every task's signature
+) -> Target:
+    """What is familiar, where that can be told; `unfamiliar_share`: of validation rows, as many are not."""
+    fitted = fit_familiarity(embeddings, targets, validation)
+    if fitted is None:
+        return {}
+    fitted.save(folder)
+    return {UNFAMILIAR_SHARE: SHARE}
 
 
 def fit_familiarity(
