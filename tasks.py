@@ -384,7 +384,7 @@ def _on_cloud(context: Context, command: str, *words: str) -> None:
 _SERVICE = "api, monitor or frontend"
 _JOB = {
     "machine": "such as n1-standard-8",
-    "gpu": "t4, l4, v100, a100, a100-80gb or h100",
+    "gpu": "t4, l4, a100, a100-80gb or h100",
     "spot": "cheaper machines, which may be preempted at any time",
     "workers": "machines that train together",
     "detach": "do not follow the job",

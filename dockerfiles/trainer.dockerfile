@@ -23,7 +23,9 @@ COPY --from=package /app /app
 # as in the repository: encoders/ beside src/, and the bundled rows where data=inbox and data=houses look for them
 COPY encoders /app/encoders
 COPY --chown=10001:10001 data /work/data
-ENV PATH=/opt/boatyard/bin:$PATH PYTHONPATH=/app/src PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+# a machine with GPUs has its driver mounted there, where only NVIDIA's own base images look
+ENV PATH=/opt/boatyard/bin:/usr/local/nvidia/bin:$PATH LD_LIBRARY_PATH=/usr/local/nvidia/lib64:/usr/local/nvidia/lib
+ENV PYTHONPATH=/app/src PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 # where data/, runs/, reports/ and models/ lie; a volume, so that it can be written on a read-only file system
 WORKDIR /work
 VOLUME /work

@@ -70,6 +70,7 @@ def all_is_well(project: str, bucket: str, tags: set[str]) -> State:
     images = {f"artifactregistry.repositories.{verb}Artifacts" for verb in ("download", "upload")}
     jobs = {f"aiplatform.customJobs.{verb}" for verb in ("create", "get")}
     services = {f"run.services.{verb}" for verb in ("create", "get", "update")}
+    used = {"serviceusage.services.use", "artifactregistry.tags.get"}
     lent = {f"iam.serviceAccounts.{verb}" for verb in ("actAs", "getAccessToken", "getOpenIdToken")}
     return State(
         project=project,
@@ -81,9 +82,14 @@ def all_is_well(project: str, bucket: str, tags: set[str]) -> State:
         quotas={T4: {None: 0, "us-central1": 9, REGION: 1}, SPOT_T4: {None: 2}},
         secrets={"wandb-api-key": ["ENABLED"]},
         granted={
-            YOU: {"cloudbuild.builds.create", "logging.logEntries.list", *jobs, *services, *lent},
+            YOU: {"cloudbuild.builds.create", "logging.logEntries.list", *jobs, *services, *lent, *used, *_OBJECTS},
             email(project, "train"): {*_OBJECTS, "logging.logEntries.create", "secretmanager.versions.access"},
-            email(project, "run"): {*_OBJECTS, "run.routes.invoke", "secretmanager.versions.access"},
+            email(project, "run"): {
+                *_OBJECTS,
+                "run.routes.invoke",
+                "secretmanager.versions.access",
+                "monitoring.timeSeries.create",
+            },
             email(project, "build"): {"storage.objects.get", "logging.logEntries.create", *images},
         },
     )

@@ -10,15 +10,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Literal
 
 import gcloud_commands
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from requests import Session
 from standin_google import REGION, SPOT_T4, T4, YOU, Google, State, all_is_well
 from standin_google import email as account_email
 
+from boatyard.cloud import access
 from boatyard.cloud.__main__ import main
+from boatyard.cloud.place import place
 from boatyard.config.compose import load_config
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
@@ -471,10 +476,44 @@ def test_the_doctor_of_this_machine_reaches_buckets_too(
 PAGE = Path(__file__).parents[2] / "docs" / "google-cloud.md"
 
 
-def test_the_page_of_google_cloud_has_every_command_that_makes_what_is_missing(google: Google) -> None:
-    text = PAGE.read_text(encoding="utf-8").replace("\\\n", "")
+def filled_in(page: Path) -> str:
+    """The page's text in one line, with this module's names for its variables."""
+    text = page.read_text(encoding="utf-8").replace("\\\n", "")
     named = {"PROJECT": PROJECT, "REGION": REGION, "BUCKET": BUCKET}
-    written = " ".join(re.sub(r"\$([A-Z]+)", lambda match: named.get(match[1], match[0]), text).split())
+    return " ".join(re.sub(r"\$([A-Z]+)", lambda match: named.get(match[1], match[0]), text).split())
+
+
+@pytest.mark.parametrize("name", ["check", "release"])
+def test_the_page_of_automation_grants_the_accounts_of_the_workflows_what_they_need_and_no_more(
+    name: Literal["check", "release"],
+) -> None:
+    needed = access.workflow_grants(place(config()), name)
+    commands = [grant.on.grant(grant.role, f"serviceAccount:{email(name)}") for grant in needed]
+    written = filled_in(PAGE.with_name("automation.md"))
+    assert [command for command in commands if command not in written] == []
+    assert written.count(f"--member=serviceAccount:{email(name)} ") == len(commands)
+
+
+def test_the_account_that_deploys_on_github_passes_the_check_of_a_deployment(google: Google) -> None:
+    where = place(config())
+    wanted = [*access.impersonation_grants(where, "run"), *access.caller_grants(where, "deploy")]
+    google.state.granted[YOU] = {name for grant in wanted for name in grant.permissions}
+    doctor.check_before_deploying(config(), "api")
+    assert set(wanted) <= set(access.workflow_grants(where, "release"))
+    google.state.granted[YOU].remove("iam.serviceAccounts.getOpenIdToken")
+    with pytest.raises(UserError, match=r"you lack roles/iam\.serviceAccountOpenIdTokenCreator"):
+        doctor.check_before_deploying(config(), "api")
+
+
+def test_a_mend_names_the_service_account_that_a_workflow_runs_as() -> None:
+    session = Session()
+    assert access.Cloud(config(), place(config()), session).caller == '"user:$(gcloud config get account)"'
+    session.credentials = SimpleNamespace(service_account_email=email("release"))  # type: ignore[attr-defined]
+    assert access.Cloud(config(), place(config()), session).caller == f"serviceAccount:{email('release')}"
+
+
+def test_the_page_of_google_cloud_has_every_command_that_makes_what_is_missing(google: Google) -> None:
+    written = filled_in(PAGE)
     fixes = set[str]()
 
     def look() -> None:
@@ -501,8 +540,11 @@ def test_the_page_of_google_cloud_has_every_command_that_makes_what_is_missing(g
     assert [command for command in sorted(parts) if command not in written] == []
 
 
-def test_gcloud_has_the_commands_of_the_page() -> None:
-    blocks = re.findall(r"```bash\n(.*?)```", PAGE.read_text(encoding="utf-8").replace("\\\n", ""), re.DOTALL)
+@pytest.mark.parametrize("name", ["google-cloud.md", "automation.md"])
+def test_gcloud_has_the_commands_of_the_page(name: str) -> None:
+    blocks = re.findall(
+        r"```bash\n(.*?)```", PAGE.with_name(name).read_text(encoding="utf-8").replace("\\\n", ""), re.DOTALL
+    )
     lines = [line for block in blocks for line in block.splitlines() if line.startswith("gcloud ")]
-    assert len(lines) > 20
+    assert len(lines) > 10
     assert [wrong for line in lines for wrong in gcloud_commands.mistakes(line)] == []

@@ -136,8 +136,16 @@ def test_a_look_at_drift_that_left_no_report_fails_and_nothing_is_retrained() ->
     assert (keep["with"]["path"], keep["with"]["if-no-files-found"]) == ("reports/drift", "error")
 
 
-def test_no_secret_is_used_at_all() -> None:
-    assert not any("secrets." in file.read_text() for file in FILES)
+def test_the_only_secret_is_the_key_that_a_deployment_is_probed_with() -> None:
+    used = [(file.name, name) for file in FILES for name in re.findall(r"secrets\.(\w+)", file.read_text())]
+    assert used == [("deploy.yml", "BOATYARD_API_KEY")]
+
+
+def test_the_gate_of_production_does_not_depend_on_how_github_writes_a_subject() -> None:
+    """It has two forms: of repositories that were made or renamed since July 2026 it has their numbers too."""
+    assert 'attribute.gate=has(assertion.environment)?assertion.repository_id+":"+assertion.environment:""' in GUIDE
+    assert '--member="$POOL/attribute.gate/$ID:production"' in GUIDE
+    assert "/subject/" not in GUIDE
 
 
 def test_what_moves_production_waits_for_its_environment() -> None:

@@ -35,7 +35,6 @@ TEMPLATE = Path("deploy", "vertex", "job.yaml")
 # the accelerator type on Vertex AI, and the prefix of the machine types that have it
 _GPUS = {
     "t4": ("NVIDIA_TESLA_T4", "n1-"),
-    "v100": ("NVIDIA_TESLA_V100", "n1-"),
     "l4": ("NVIDIA_L4", "g2-"),
     "a100": ("NVIDIA_TESLA_A100", "a2-highgpu-"),
     "a100-80gb": ("NVIDIA_A100_80GB", "a2-ultragpu-"),
@@ -100,10 +99,12 @@ def render(config: Config, where: Place, commit: str, overrides: Sequence[str], 
     """The CustomJob to submit, rendered from `deploy/vertex/job.yaml`.
 
     Raises:
-        UserError: the template is missing or invalid, or the machine cannot have that GPU.
+        UserError: the template is missing or invalid, or the machine cannot have that GPU, or none is used.
     """
     settings = config.cloud.train
     accelerator = _accelerator(settings)
+    if accelerator and config.train.use_cpu:
+        raise UserError(f"train.use_cpu=true leaves the {settings.gpu} idle, at its price: leave out one of them")
     values = {
         "name": name,
         "model": config.data.name,
@@ -111,6 +112,7 @@ def render(config: Config, where: Place, commit: str, overrides: Sequence[str], 
         "machine": settings.machine,
         "accelerator": accelerator,
         "accelerators": settings.gpus if accelerator else None,
+        "gpus": str(settings.gpus) if accelerator else None,
         "image": where.image("trainer", commit),
         "overrides": list(overrides),
         "storage": where.storage,

@@ -117,7 +117,7 @@ def apis(cloud: Cloud) -> Verdict:
 def caller(cloud: Cloud) -> Verdict:
     """The caller of the commands may train, build, deploy and read logs."""
     if missing := access.missing_grants(cloud, access.caller_grants(cloud.where)):
-        return warning(f"you lack {_roles(missing)}", access.grant_command(missing))
+        return warning(f"you lack {_roles(missing)}", access.grant_command(missing, cloud.caller))
     return ok("you may train, build, deploy and read logs")
 
 
@@ -153,14 +153,14 @@ def _judge_account(role: Role, cloud: Cloud) -> Verdict:
     if content.get("disabled"):
         return wrong("disabled", f"gcloud iam service-accounts enable {email} --project={where.project}")
     if missing := access.missing_grants(cloud, access.impersonation_grants(where, role)):
-        return wrong(f"you lack {_roles(missing)}", access.grant_command(missing))
+        return wrong(f"you lack {_roles(missing)}", access.grant_command(missing, cloud.caller))
     with Session() as session:
         try:
             session.headers["Authorization"] = f"Bearer {_token(cloud, email)}"
         except ApiError as error:
             if error.status != 403:
                 raise
-            fix = access.account(where, role).grant("roles/iam.serviceAccountTokenCreator")
+            fix = access.account(where, role).grant("roles/iam.serviceAccountTokenCreator", cloud.caller)
             return warning("its roles are not known: you may not impersonate it", fix)
         grants = access.service_account_grants(cloud.config, where, role)
         missing = access.missing_grants(Cloud(cloud.config, where, session), grants)

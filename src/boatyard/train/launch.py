@@ -33,9 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command_line = [*overrides(os.environ), *(sys.argv[1:] if arguments is None else arguments)]
 
     def start(config: Config) -> None:
-        import torch
+        from boatyard.train.devices import log_devices, require_gpus  # which load torch
 
-        torchrun = torchrun_arguments(team(os.environ), max(torch.cuda.device_count(), 1))
+        log_devices()
+        torchrun = torchrun_arguments(team(os.environ), require_gpus(os.environ) or 1)
         if not torchrun:
             pipeline(config)
             return
