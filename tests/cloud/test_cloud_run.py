@@ -145,6 +145,7 @@ def test_a_deployment_answers_the_next_takes_over_under_load_and_a_rollback_take
     assert (gone.revision, gone.status, gone.killed) == (first, 0, False)
     assert list(journal.read(storage)), "of the one that was stopped"
 
+    assert 'boatyard_requests_total{route="/predict",status="200"}' in cloud.scrape(NAME)
     shown = command("status")
     assert re.search(rf"{second}\s*│ 100 %\s*│ yes\s*│ {head[:12]}", shown), shown
     assert re.search(rf"{first}\s*│ \s*│ yes", shown), shown
@@ -340,6 +341,17 @@ def test_a_template_says_what_google_knows_and_holds_no_secret(service: str) -> 
     spec = body["spec"]["template"]["spec"]
     assert "@" not in json.dumps(spec), "accounts are filled in"
     assert spec["serviceAccountName"] == "$account"
+
+
+@pytest.mark.parametrize("service", ["api", "monitor"])
+def test_the_metrics_that_the_alerts_are_about_are_collected(service: str) -> None:
+    template = yaml.safe_load((ROOT / "deploy" / "run" / f"{service}.yaml").read_text())["spec"]["template"]
+    served, collector = template["spec"]["containers"]
+    notes = template["metadata"]["annotations"]
+    assert "cloud-run-gmp-sidecar:" in collector["image"]
+    assert served["ports"][0]["containerPort"] == 8080, "where the collector looks unless told otherwise"
+    assert json.loads(notes["run.googleapis.com/container-dependencies"]) == {collector["name"]: [served["name"]]}
+    assert notes["run.googleapis.com/cpu-throttling"] == "false"
 
 
 # the stand-in itself: what it promises of Cloud Run

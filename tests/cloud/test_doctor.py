@@ -287,7 +287,7 @@ def test_images_are_those_of_the_commit(google: Google, commit: str, gcloud: Pat
     result = results["image api"]
     assert result.state == "wrong"
     assert commit[:12] in result.sentence
-    assert (result.fix or "").startswith(f"gcloud builds submit --project={PROJECT} --region={REGION} ")
+    assert (result.fix or "").startswith(f"gcloud beta builds submit --project={PROJECT} --region={REGION} ")
     assert f'--substitutions="COMMIT_SHA={commit},_REPOSITORY=boatyard"' in (result.fix or "")
     gcloud.unlink()
     assert gcloud_commands.mistakes(result.fix or "") == []
@@ -419,7 +419,7 @@ def test_the_table_fits_eighty_columns_and_no_command_is_cut(google: Google) -> 
     lines = shown.stdout.splitlines()
     assert max(len(line) for line in lines if not line.startswith("gcloud ")) <= 80
     assert f"gcloud storage buckets create gs://{BUCKET} {CREATE_BUCKET}" in lines
-    assert sum(line.startswith("gcloud builds submit") for line in lines) == 1  # for all images
+    assert sum(line.startswith("gcloud beta builds submit") for line in lines) == 1  # for all images
     assert f"gcloud services enable {' '.join(f'{api}.googleapis.com' for api in APIS)} --project={PROJECT}" in lines
 
 
@@ -535,7 +535,7 @@ def test_the_page_of_google_cloud_has_every_command_that_makes_what_is_missing(g
     look()
     have.granted[YOU].add("iam.serviceAccounts.getAccessToken")
     look()
-    parts = {part for command in fixes for part in command.split(" && ") if not part.startswith("gcloud builds")}
+    parts = {part for command in fixes for part in command.split(" && ") if not part.startswith("gcloud beta builds")}
     assert len(parts) > 20
     assert [command for command in sorted(parts) if command not in written] == []
 

@@ -103,9 +103,8 @@ def wait_for(happened: Callable[[], object], seconds: float = 120) -> None:
         time.sleep(0.05)
 
 
-def copied_checkpoints(cloud: Cloud, job: StandInJob) -> list[str]:
-    home = f"training/{job.facts['displayName']}/checkpoints/"
-    return [key for key in cloud.storage.list(home) if key.endswith("checkpoint.json")]
+def copied_checkpoints(cloud: Cloud) -> list[str]:
+    return [key for key in cloud.storage.list("checkpoints/") if key.endswith("checkpoint.json")]
 
 
 def anonymous(job: Any) -> Any:
@@ -118,7 +117,7 @@ def test_two_workers_with_disks_of_their_own_go_on_together_and_one_publishes(cl
     chosen = ["cloud.train.workers=2", "cloud.train.spot=true"]
     assert main(["train", "--detach", *SECONDS, *PLANTS, *LONG, *chosen]) == 0
     job = cloud.job()
-    wait_for(lambda: copied_checkpoints(cloud, job) or job.state == "JOB_STATE_FAILED")
+    wait_for(lambda: copied_checkpoints(cloud) or job.state == "JOB_STATE_FAILED")
     cloud.vertex.preempt(job, worker=1)
     wait_for(lambda: job.state in {"JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED"})
     output = "\n".join(job.lines)
@@ -158,7 +157,12 @@ def test_a_job_says_what_was_chosen_and_no_more(cloud: Cloud) -> None:
     name = plain["displayName"]
     (pool,) = plain["jobSpec"]["workerPoolSpecs"]
     assert pool["machineSpec"] == {"machineType": "n1-standard-8"}
-    assert plain["jobSpec"]["scheduling"]["strategy"] == "STANDARD"
+    assert plain["jobSpec"]["scheduling"] == {
+        "strategy": "STANDARD",
+        "timeout": "21600s",
+        "restartJobOnWorkerRestart": False,
+        "disableRetries": True,
+    }
     assert plain["jobSpec"]["baseOutputDirectory"]["outputUriPrefix"] == f"{cloud.root}/training/{name}"
     commit = subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
     assert plain["labels"] == {"app": "boatyard", "model": "inbox", "commit": commit}
@@ -170,7 +174,10 @@ def test_a_job_says_what_was_chosen_and_no_more(cloud: Cloud) -> None:
     for pool in chosen["jobSpec"]["workerPoolSpecs"]:
         assert pool["machineSpec"]["acceleratorType"] == "NVIDIA_TESLA_T4"
         assert not any(word.startswith("cloud.") for word in pool["containerSpec"]["args"])
-    assert chosen["jobSpec"]["scheduling"]["strategy"] == "SPOT"
+    scheduling = chosen["jobSpec"]["scheduling"]
+    assert (scheduling["strategy"], scheduling["restartJobOnWorkerRestart"]) == ("SPOT", True)
+    assert not scheduling["disableRetries"]
+    assert {"name": "BOATYARD_GPUS", "value": "1"} in chosen["jobSpec"]["workerPoolSpecs"][1]["containerSpec"]["env"]
     assert chosen["displayName"] != name
 
 
@@ -231,7 +238,8 @@ def test_a_job_that_is_cancelled_ends_the_following(cloud: Cloud, capsys: pytest
     ("words", "message"),
     [
         (["train.sed=1"], "unknown key train.sed; did you mean train.seed?"),
-        (["cloud.train.gpu=k80"], "cloud.train.gpu='k80'"),
+        (["cloud.train.gpu=v100"], "cloud.train.gpu='v100': input should be 't4', 'l4', 'a100'"),
+        (["cloud.train.gpu=t4", "train.use_cpu=true"], "train.use_cpu=true leaves the t4 idle"),
         (["cloud.train.gpu=l4"], "has no l4: choose one whose name begins with g2-"),
         (["cloud.train.machine=a2-highgpu-1g"], "comes with GPUs: set cloud.train.gpu=a100"),
         (["data=csv", "data.path=gone.csv", "data.name=gone"], "data.path=gone.csv: there is no such file or folder"),
@@ -260,7 +268,7 @@ def test_what_the_doctor_finds_wrong_stops_a_submit_before_it_costs(
     assert main(["train", *SECONDS, *PLANTS]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "image trainer: there is none of commit" in line
-    assert "gcloud builds submit" in line
+    assert "gcloud beta builds submit" in line
     assert cloud.vertex.requests == []
     assert cloud.storage.list() == []
 

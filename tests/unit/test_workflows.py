@@ -148,6 +148,14 @@ def test_the_gate_of_production_does_not_depend_on_how_github_writes_a_subject()
     assert "/subject/" not in GUIDE
 
 
+def test_a_build_s_source_goes_where_its_account_may_read_it_and_its_log_is_followed() -> None:
+    texts = [file.read_text() for file in (*ROOT.glob("docs/*.md"), ROOT / "cloudbuild.yaml", *ROOT.glob("deploy/*/*"))]
+    submits = re.findall(r"gcloud (?:beta )?builds submit(?:\\\n|[^\n`])*", "\n".join(texts))
+    commands = [command for command in submits if "COMMIT_SHA" in command]
+    assert len(commands) >= 3
+    assert [c for c in commands if "beta" not in c or "--gcs-source-staging-dir=" not in c] == []
+
+
 def test_what_moves_production_waits_for_its_environment() -> None:
     moving = {
         name

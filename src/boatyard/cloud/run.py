@@ -165,7 +165,7 @@ def _cells(revision: Object, targets: Sequence[Object]) -> tuple[str, str, str, 
     share = sum(target.get("percent", 0) for target in targets if target["revisionName"] == name)
     ready = condition(revision, "Ready")
     state = "yes" if ready.get("status") == "True" else one_line(ready.get("message") or "not yet")
-    image = revision["spec"]["containers"][0]["image"]
+    image = next(each for each in revision["spec"]["containers"] if "ports" in each)["image"]
     return name, f"{share} %" if share else "", state, image.rpartition(":")[2][:12]
 
 

@@ -120,6 +120,8 @@ def render(config: Config, where: Place, commit: str, overrides: Sequence[str], 
         "others": settings.workers - 1,
         "timeout": f"{math.ceil(settings.hours * 3600)}s",
         "strategy": "SPOT" if settings.spot else "STANDARD",
+        "spot": settings.spot,
+        "standard": not settings.spot,
         "account": where.account("train"),
         "output": f"{where.storage}/training/{name}",
     }

@@ -262,7 +262,7 @@ def _create_bucket(where: Place, name: str) -> str:
 
 def _build(where: Place, commit: str) -> str:
     return (
-        f"gcloud builds submit --project={where.project} --region={where.region} "
+        f"gcloud beta builds submit --project={where.project} --region={where.region} "
         f"--gcs-source-staging-dir={where.storage}/build "
         f'--substitutions="COMMIT_SHA={commit},_REPOSITORY={where.repository}"'
     )
