@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -20,8 +21,10 @@ import jsonschema
 
 from boatyard.cloud.schemas import google_schema
 from boatyard.doctor.google import APIS
+from boatyard.doctor.resources import CLEANUP, LIFECYCLE
 
 YOU = "you"
+ROOT = Path(__file__).parents[1]
 Object = dict[str, Any]
 Answer = Callable[["Google", list[str], Object, str], Object | None]
 
@@ -37,6 +40,9 @@ class State:
     buckets: dict[str, tuple[str, str]] = field(default_factory=dict)
     accounts: dict[str, Object] = field(default_factory=dict)
     repositories: dict[str, str] = field(default_factory=dict)
+    kept_for_good: bool = False
+    """No lifecycle of the bucket, no clean-up of the repository."""
+    soft_delete_seconds: int = 0
     tags: set[str] = field(default_factory=set)
     quotas: dict[str, dict[str | None, int]] = field(default_factory=dict)
     secrets: dict[str, list[str]] = field(default_factory=dict)
@@ -211,7 +217,9 @@ def _quota(google: Google, path: list[str], _: Object, __: str) -> Object | None
 def _bucket(google: Google, path: list[str], _: Object, __: str) -> Object | None:
     if (place := google.state.buckets.get(path[0])) is None:
         return None
-    return {"kind": "storage#bucket", "name": path[0], "location": place[0], "locationType": place[1]}
+    kept: Object = {} if google.state.kept_for_good else {"lifecycle": json.loads((ROOT / LIFECYCLE).read_text())}
+    soft = {"softDeletePolicy": {"retentionDurationSeconds": str(google.state.soft_delete_seconds)}}
+    return {"kind": "storage#bucket", "name": path[0], "location": place[0], "locationType": place[1], **kept, **soft}
 
 
 def _bucket_permissions(google: Google, path: list[str], content: Object, who: str) -> Object | None:
@@ -239,7 +247,21 @@ def _token(google: Google, path: list[str], _: Object, who: str) -> Object:
 
 def _repository(google: Google, path: list[str], _: Object, __: str) -> Object | None:
     kind = google.state.repositories.get("/".join(path[1:]))
-    return None if kind is None else {"name": "/".join(path), "format": kind}
+    kept: Object = {} if google.state.kept_for_good else {"cleanupPolicies": _cleanup()}
+    return None if kind is None else {"name": "/".join(path), "format": kind, **kept}
+
+
+def _cleanup() -> Object:
+    """The policies of the file that gcloud reads, in the API's words."""
+    days = 86400
+    policies = {}
+    for policy in json.loads((ROOT / CLEANUP).read_text()):
+        sent = {"id": policy["name"], "action": policy["action"]["type"].upper()}
+        if condition := policy.get("condition"):
+            older = f"{int(condition['olderThan'].removesuffix('d')) * days}s"
+            sent["condition"] = {"tagState": condition["tagState"].upper(), "olderThan": older}
+        policies[policy["name"]] = sent | {key: policy[key] for key in ("mostRecentVersions",) if key in policy}
+    return policies
 
 
 def _repository_permissions(google: Google, path: list[str], content: Object, who: str) -> Object | None:

@@ -140,8 +140,9 @@ FLAWS = {
         f"gcloud projects undelete {PROJECT}"
     ),
     "billing": Flaw(
-        lambda s: setattr(s, "billing", False), "billing", "off",
-        f"gcloud billing projects link {PROJECT} --billing-account="
+        lambda s: setattr(s, "billing", False), "billing", "off: no billing account is linked; choose who pays",
+        f"gcloud billing accounts list --filter=open=true && gcloud billing projects link {PROJECT} "
+        "--billing-account=ACCOUNT"
     ),
     "an API": Flaw(
         lambda s: s.apis.remove("run"), "APIs", "off: run.googleapis.com",
@@ -166,6 +167,11 @@ FLAWS = {
     "bucket around": Flaw(
         lambda s: s.buckets.update({BUCKET: ("EU", "multi-region")}), "bucket", "is in eu,",
         f"gcloud storage buckets relocate gs://{BUCKET} --location={REGION}", "warning",
+    ),
+    "bucket that is charged for what is gone": Flaw(
+        lambda s: setattr(s, "soft_delete_seconds", 604800), "bucket", "deleted or overwritten in 7 days",
+        f"gcloud storage buckets update gs://{BUCKET} --lifecycle-file=deploy/storage/lifecycle.json "
+        "--clear-soft-delete", "warning",
     ),
     "no account": Flaw(
         lambda s: s.accounts.pop(email("build")), "boatyard-build", "does not exist",
@@ -254,6 +260,16 @@ def test_gcloud_has_the_commands_that_fix(flaw: Flaw, google: Google, gcloud: Pa
     gcloud.unlink()  # the real one, from here on
     for result in results.values():
         assert gcloud_commands.mistakes(result.fix or "") == []
+
+
+def test_what_is_kept_for_good_is_warned_of(google: Google) -> None:
+    google.state.kept_for_good = True
+    results = bad()
+    assert {name: result.state for name, result in results.items()} == dict.fromkeys(
+        ("bucket", "repository"), "warning"
+    )
+    assert "keeps boatyard/checkpoints/ for good" in results["bucket"].sentence
+    assert "--policy=deploy/cloudbuild/cleanup.json" in (results["repository"].fix or "")
 
 
 def test_a_caller_who_may_not_act_as_an_account_is_warned(google: Google) -> None:

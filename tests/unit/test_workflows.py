@@ -149,7 +149,9 @@ def test_the_gate_of_production_does_not_depend_on_how_github_writes_a_subject()
 
 
 def test_a_build_s_source_goes_where_its_account_may_read_it_and_its_log_is_followed() -> None:
-    texts = [file.read_text() for file in (*ROOT.glob("docs/*.md"), ROOT / "cloudbuild.yaml", *ROOT.glob("deploy/*/*"))]
+    texts = [
+        file.read_text() for file in (*ROOT.glob("docs/*.md"), ROOT / "cloudbuild.yaml", *ROOT.glob("deploy/**/*.yaml"))
+    ]
     submits = re.findall(r"gcloud (?:beta )?builds submit(?:\\\n|[^\n`])*", "\n".join(texts))
     commands = [command for command in submits if "COMMIT_SHA" in command]
     assert len(commands) >= 3

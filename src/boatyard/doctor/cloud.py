@@ -8,7 +8,7 @@ from boatyard.cloud.access import WANDB_SECRET, Cloud
 from boatyard.cloud.place import ROLES, SERVICES, Place, place
 from boatyard.cloud.rest import open_session
 from boatyard.config.schema import Config
-from boatyard.doctor import google
+from boatyard.doctor import google, resources
 from boatyard.doctor.checks import Check, Result, refuse_wrong, report, run_checks
 
 _SECONDS = 8.0  # for each of two rounds: most checks need the credentials that the first one verifies
@@ -31,27 +31,27 @@ def examine(config: Config) -> list[Result]:
     if results[-1].state == "wrong":
         return results
     checks = (
-        *(google.project, google.billing, google.apis, google.caller, google.bucket),
+        *(google.project, google.billing, google.apis, google.caller, resources.bucket),
         *map(google.account, ROLES),
-        google.repository,
-        *map(google.image, ("trainer", *SERVICES)),
-        google.quota,
+        resources.repository,
+        *map(resources.image, ("trainer", *SERVICES)),
+        resources.quota,
         *_secrets(config),
-        google.API_KEYS,
+        resources.API_KEYS,
     )
     return [*results, *run_checks(checks, _connect(config, where), _SECONDS)]
 
 
 def check_before_training(config: Config) -> None:
     """Raises UserError for the first requirement of a training job that is not met, with its fix."""
-    checks = (google.billing, google.apis, google.bucket, google.account("train"), google.image("trainer"))
-    _require(config, (*checks, google.quota, *_secrets(config)))
+    checks = (google.billing, google.apis, resources.bucket, google.account("train"), resources.image("trainer"))
+    _require(config, (*checks, resources.quota, *_secrets(config)))
 
 
 def check_before_deploying(config: Config, service: str) -> None:
     """Raises UserError for the first requirement of a service that is not met, with its fix."""
-    checks = (google.billing, google.apis, google.bucket, google.account("run"), google.image(service))
-    _require(config, (*checks, google.API_KEYS))
+    checks = (google.billing, google.apis, resources.bucket, google.account("run"), resources.image(service))
+    _require(config, (*checks, resources.API_KEYS))
 
 
 def _require(config: Config, checks: Sequence[Check[Cloud]]) -> None:
@@ -66,4 +66,4 @@ def _connect(config: Config, where: Place) -> Cloud:
 
 
 def _secrets(config: Config) -> list[Check[Cloud]]:
-    return [google.secret(WANDB_SECRET)] if config.tracking.mode == "online" else []
+    return [resources.secret(WANDB_SECRET)] if config.tracking.mode == "online" else []

@@ -41,7 +41,7 @@ def driver() -> str:
     """The version of NVIDIA's driver, or `none`."""
     if (program := shutil.which("nvidia-smi")) is None:
         return "none"
-    words = [program, "--query-gpu=driver_version", "--format=csv,noheader"]
-    said = subprocess.run(words, capture_output=True, text=True)  # noqa: S603 - the driver's own
+    query = [program, "--query-gpu=driver_version", "--format=csv,noheader"]
+    said = subprocess.run(query, capture_output=True, encoding="utf-8")  # noqa: S603 - the driver's own
     versions = said.stdout.split()
     return versions[0] if said.returncode == 0 and versions else "none"
