@@ -415,11 +415,17 @@ def cloud_cancel(context, job):
 
 @_cloud(
     iterable=["override"],
-    help={"service": _SERVICE, "dry_run": "print what would be deployed instead", **_OVERRIDES},
+    help={
+        "service": f"{_SERVICE}; or all",
+        "dry_run": "print what would be deployed instead",
+        "wait": "so many minutes for the image of this commit",
+        **_OVERRIDES,
+    },
 )
-def cloud_deploy(context, override, service="api", dry_run=False):
+def cloud_deploy(context, override, service="api", dry_run=False, wait=0):
     """Deploy to Cloud Run; traffic moves once the new revision has answered."""
-    _on_cloud(context, "deploy", f"--service={service}", *(["--dry-run"] if dry_run else []), *override)
+    flags = [*(["--dry-run"] if dry_run else []), *([f"--wait={wait}"] if wait else [])]
+    _on_cloud(context, "deploy", f"--service={service}", *flags, *override)
 
 
 @_cloud()

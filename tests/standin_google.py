@@ -50,12 +50,16 @@ class State:
     """The permissions of each account, on any resource."""
     refusing: set[str] = field(default_factory=set)
     """APIs that deny all access."""
+    reason: Object = field(default_factory=dict)
+    """Why, as google.rpc.ErrorInfo."""
     seconds: float = 0.0
     """The delay of each response."""
 
 
 REGION = "europe-west1"
 T4 = "aiplatform.googleapis.com/custom_model_training_nvidia_t4_gpus"
+CPUS = "aiplatform.googleapis.com/custom_model_training_cpus"
+SPOT_CPUS = "aiplatform.googleapis.com/custom_model_training_preemptible_cpus"
 SPOT_T4 = "aiplatform.googleapis.com/custom_model_training_preemptible_nvidia_t4_gpus"
 _OBJECTS = {f"storage.objects.{verb}" for verb in ("create", "delete", "get", "list", "update")}
 
@@ -85,7 +89,12 @@ def all_is_well(project: str, bucket: str, tags: set[str]) -> State:
         accounts={email(project, role): {} for role in ("train", "run", "build")},
         repositories={f"{REGION}/boatyard": "DOCKER"},
         tags=tags,
-        quotas={T4: {None: 0, "us-central1": 9, REGION: 1}, SPOT_T4: {None: 2}},
+        quotas={
+            T4: {None: 0, "us-central1": 9, REGION: 1},
+            SPOT_T4: {None: 2},
+            CPUS: {None: 0, REGION: 42},
+            SPOT_CPUS: {None: 42},
+        },
         secrets={"wandb-api-key": ["ENABLED"]},
         granted={
             YOU: {"cloudbuild.builds.create", "logging.logEntries.list", *jobs, *services, *lent, *used, *_OBJECTS},
@@ -133,7 +142,10 @@ class Google:
         who = token.removeprefix("Bearer token-of-") or YOU
         self.requests.append((verb, api, path))
         if api in self.state.refusing:
-            return _problem(403, f"Permission denied on {api}.")
+            status, problem = _problem(403, f"Permission denied on {api}.")
+            info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "domain": "googleapis.com"}
+            problem["error"]["details"] = [info | self.state.reason] if self.state.reason else []
+            return status, problem
         for (name, identity), answer in _METHODS.items():
             method = _described(name, identity)
             if name != api or verb != method["httpMethod"] or not (match := method["regex"].fullmatch(path)):
@@ -200,7 +212,7 @@ def _services(google: Google, _: list[str], content: Object, __: str) -> Object:
     return {"services": [{"name": name, "state": state(name)} for name in content["names"]]}
 
 
-def _quota(google: Google, path: list[str], _: Object, __: str) -> Object | None:
+def _quota(google: Google, path: list[str], content: Object, __: str) -> Object | None:
     metric = path[-1]
     if (limits := google.state.quotas.get(metric)) is None:
         return None
@@ -209,7 +221,8 @@ def _quota(google: Google, path: list[str], _: Object, __: str) -> Object | None
         value: Object = {"effectiveLimit": str(limit)} if limit else {}
         return value | ({"dimensions": {"region": region}} if region else {})
 
-    buckets = [bucket(region, limit) for region, limit in limits.items()]
+    full = content.get("view") == ["FULL"]  # otherwise only what somebody has set
+    buckets = [bucket(region, limit) for region, limit in limits.items() if full or region is None]
     unit = "1/{project}/{region}"
     return {"metric": metric, "consumerQuotaLimits": [{"metric": metric, "unit": unit, "quotaBuckets": buckets}]}
 

@@ -18,7 +18,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from requests import Session
-from standin_google import REGION, SPOT_T4, T4, YOU, Google, State, all_is_well
+from standin_google import CPUS, REGION, SPOT_T4, T4, YOU, Google, State, all_is_well
 from standin_google import email as account_email
 
 from boatyard.cloud import access
@@ -29,6 +29,7 @@ from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
 from boatyard.doctor import cloud as doctor
 from boatyard.doctor import machine as local_doctor
+from boatyard.doctor import resources
 from boatyard.doctor.checks import Result
 from boatyard.doctor.google import APIS
 
@@ -102,7 +103,7 @@ def test_nothing_is_wrong_where_all_is_there() -> None:
         *("gcloud", "credentials", "project", "billing", "APIs", "your roles", "bucket"),
         *("boatyard-train", "boatyard-run", "boatyard-build", "repository"),
         *(f"image {name}" for name in ("trainer", *doctor.SERVICES)),
-        *("GPU quota", "wandb-api-key", "boatyard-api-keys"),
+        *("GPU quota", "CPU quota", "wandb-api-key", "boatyard-api-keys"),
     ]
     assert all(result.fix is None for result in results)
 
@@ -224,7 +225,19 @@ FLAWS = {
         f"--filter='metric={SPOT_T4}'", overrides=(*ONE_T4, "cloud.train.spot=true"),
     ),
     "unknown GPUs": Flaw(
-        lambda s: s.quotas.clear(), "GPU quota", "cannot tell: Google knows no quota", "", "warning", ONE_T4
+        lambda s: s.quotas.pop(T4), "GPU quota", "cannot tell: Google knows no quota", "", "warning", ONE_T4
+    ),
+    "GPUs of another region": Flaw(
+        lambda s: s.quotas.update({T4: {"us-central1": 9}}), "GPU quota", "cannot tell: Google names no limit", "",
+        "warning", ONE_T4,
+    ),
+    "CPUs": Flaw(
+        lambda s: s.quotas[CPUS].update({REGION: 4}), "CPU quota", "8 CPUs requested, but 4 allowed in europe-west1",
+        f"--filter='metric={CPUS}'"
+    ),
+    "CPUs of several workers": Flaw(
+        lambda _: None, "CPU quota", "96 CPUs requested, but 42 allowed", "--preferred-value=96",
+        overrides=("cloud.train.workers=3", "cloud.train.machine=n1-standard-32"),
     ),
     "no secret": Flaw(
         lambda s: s.secrets.clear(), "wandb-api-key", "does not exist",
@@ -331,6 +344,37 @@ def test_what_is_hidden_is_a_warning_that_says_how_to_be_let_in(api: str, google
         assert result.state == "warning"
         assert f"Permission denied on {api}" in result.sentence
         assert result.fix == f"gcloud projects add-iam-policy-binding {PROJECT} {ME} --role=roles/viewer"
+
+
+REFUSALS = {
+    "SERVICE_DISABLED": (
+        {"service": "storage.googleapis.com", "consumer": "projects/42"},
+        "storage.googleapis.com is off in this project",
+        "gcloud services enable storage.googleapis.com --project=42",
+    ),
+    "SERVICE_DISABLED for want of a quota project": (
+        {"service": "storage.googleapis.com", "consumer": "projects/764086051850"}, "name no project to count requests",
+        f"gcloud auth application-default set-quota-project {PROJECT}",
+    ),
+    "USER_PROJECT_DENIED": ({}, "roles/serviceusage.serviceUsageConsumer", "roles/viewer"),
+    "IAM_PERMISSION_DENIED": (
+        {"permission": "storage.buckets.get", "resource": "b"}, "you lack the permission storage.buckets.get on b",
+        "roles/viewer",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("reason", REFUSALS)
+def test_what_google_refuses_for_another_reason_is_another_sentence_with_another_fix(
+    reason: str, google: Google, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", PROJECT)
+    facts, sentence, fix = REFUSALS[reason]
+    google.state.refusing = {"storage"}
+    google.state.reason = {"reason": reason.split()[0], "metadata": facts}
+    result = resources.bucket(doctor._connect(config(), place(config())))
+    assert sentence in result.sentence
+    assert fix in (result.fix or "")
 
 
 def test_what_does_not_answer_in_time_is_a_warning(google: Google, monkeypatch: pytest.MonkeyPatch) -> None:

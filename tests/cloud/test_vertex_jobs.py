@@ -21,6 +21,7 @@ from servers import free_port
 from standin_google import AnyCommit, Google, all_is_well
 from standin_vertex import StandInJob, StandInVertex, start_here
 
+from boatyard.cloud import vertex as vertex_jobs
 from boatyard.cloud.__main__ import main
 from boatyard.config.compose import load_config
 from boatyard.data.sources import open_sources
@@ -77,6 +78,7 @@ def cloud(
     for words in (["init", "-q"], ["add", "."], [*who, "commit", "-qm", "all"]):
         subprocess.run(["git", *words], cwd=checkout, check=True)
     monkeypatch.chdir(checkout)
+    monkeypatch.setattr(vertex_jobs, "_QUIET", 0.0 if program else 1.0)
     environment = {"STORAGE_EMULATOR_HOST": stand_in, "OMP_NUM_THREADS": "1"}
     start = says(program) if program else start_here
     well = all_is_well(PROJECT, BUCKET, AnyCommit())

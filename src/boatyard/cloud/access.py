@@ -83,7 +83,8 @@ class Cloud:
 
     def _ignore_missing(self, error: ApiError) -> None:
         if error.status == 403:
-            raise Undecided(str(error), project(self.where).grant("roles/viewer", self.caller)) from None
+            fix = error.fix or project(self.where).grant("roles/viewer", self.caller)
+            raise Undecided(str(error), fix) from None
         if error.status != 404:
             raise error
 

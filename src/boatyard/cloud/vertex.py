@@ -42,6 +42,7 @@ _GPUS = {
 }
 _ENDED = {"SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED"}
 _PAUSE, _LONGEST_PAUSE = 1.0, 10.0  # seconds between polls
+_QUIET = 10.0  # seconds without an entry, after which a job's log is complete
 _LATENESS = timedelta(minutes=1)  # log entries may arrive out of order by this much
 
 log = logging.getLogger(__name__)
@@ -226,6 +227,13 @@ class _JobLog:
             say(f"{worker}  {_message(entry)}".strip())
         return bool(entries)
 
+    def show_late_ones(self) -> None:
+        """Those of the last seconds of a job arrive after its end: wait until none has come for a while."""
+        quiet = 0.0
+        while quiet < _QUIET and not self._denied:
+            time.sleep(_PAUSE)
+            quiet = 0.0 if self.show() else quiet + _PAUSE
+
     def _entries(self) -> Iterator[Object]:
         since = "" if self._newest is None else f' AND timestamp>="{(self._newest - _LATENESS).isoformat()}"'
         return read_entries(self._session, self._project, self._filter + since, "asc", 1000)
@@ -246,8 +254,6 @@ def _follow(vertex: _Vertex, name: str) -> None:
             if changed:
                 state = _state(job)
                 log.info("job %s: %s", _id(name), state.lower())
-            if state in _ENDED:
-                time.sleep(_PAUSE)  # the last entries arrive late
             new = entries.show()
             pause = _PAUSE if changed or new else min(2 * pause, _LONGEST_PAUSE)
             if state not in _ENDED:
@@ -256,6 +262,7 @@ def _follow(vertex: _Vertex, name: str) -> None:
         raise Stopped(signal.SIGINT, _hint(vertex.where, name)) from None
     except ApiError as error:
         raise ApiError(f"{error}; {_hint(vertex.where, name)}", error.status) from None
+    entries.show_late_ones()
     if state != "SUCCEEDED":
         reason = job.get("error", {}).get("message", "the API gives no reason").rstrip(".")
         raise Failed(f"job {_id(name)} {state.lower().replace('_', ' ')}: {reason}; {vertex.page(name)}")

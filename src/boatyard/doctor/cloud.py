@@ -1,5 +1,7 @@
 """Which checks of Google Cloud run when: all for the doctor, some before a training job or a deployment."""
 
+import logging
+import time
 from collections.abc import Sequence
 
 from requests.adapters import HTTPAdapter
@@ -11,7 +13,10 @@ from boatyard.config.schema import Config
 from boatyard.doctor import google, resources
 from boatyard.doctor.checks import Check, Result, refuse_wrong, report, run_checks
 
+_PAUSE = 15.0  # seconds between looks for an image
 _SECONDS = 8.0  # for each of two rounds: most checks need the credentials that the first one verifies
+
+log = logging.getLogger(__name__)
 
 
 def doctor(config: Config) -> None:
@@ -35,7 +40,8 @@ def examine(config: Config) -> list[Result]:
         *map(google.account, ROLES),
         resources.repository,
         *map(resources.image, ("trainer", *SERVICES)),
-        resources.quota,
+        resources.gpu_quota,
+        resources.cpu_quota,
         *_secrets(config),
         resources.API_KEYS,
     )
@@ -45,13 +51,22 @@ def examine(config: Config) -> list[Result]:
 def check_before_training(config: Config) -> None:
     """Raises UserError for the first requirement of a training job that is not met, with its fix."""
     checks = (google.billing, google.apis, resources.bucket, google.account("train"), resources.image("trainer"))
-    _require(config, (*checks, resources.quota, *_secrets(config)))
+    _require(config, (*checks, resources.gpu_quota, resources.cpu_quota, *_secrets(config)))
 
 
 def check_before_deploying(config: Config, service: str) -> None:
     """Raises UserError for the first requirement of a service that is not met, with its fix."""
     checks = (google.billing, google.apis, resources.bucket, google.account("run"), resources.image(service))
     _require(config, (*checks, resources.API_KEYS))
+
+
+def await_build(config: Config, service: str, minutes: float) -> None:
+    """Return once the image of this commit exists, or after so many minutes."""
+    check, cloud = resources.image(service), _connect(config, place(config))
+    deadline = time.monotonic() + minutes * 60
+    while time.monotonic() < deadline and run_checks([check], cloud, _SECONDS)[0].state == "wrong":
+        log.info("waiting for the image %s of this commit", service)
+        time.sleep(_PAUSE)
 
 
 def _require(config: Config, checks: Sequence[Check[Cloud]]) -> None:

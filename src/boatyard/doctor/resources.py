@@ -3,6 +3,7 @@
 Each fix is a complete command that corrects what its check reports. docs/google-cloud.md has the same ones.
 """
 
+import re
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -92,24 +93,41 @@ def _judge_image(name: str, cloud: Cloud) -> Verdict:
 
 
 @check("GPU quota")
-def quota(cloud: Cloud) -> Verdict:
+def gpu_quota(cloud: Cloud) -> Verdict:
     """How many GPUs may train at once in the region; Google does not report how many are in use."""
-    where, job = cloud.where, cloud.config.cloud.train
+    job = cloud.config.cloud.train
     if job.gpu is None:
         return ok("no GPU is requested")
     kind = "preemptible_nvidia" if job.spot else "nvidia"
-    metric = f"aiplatform.googleapis.com/custom_model_training_{kind}_{job.gpu.replace('-', '_')}_gpus"
+    name = f"{job.gpu}{' (spot)' if job.spot else ''}"
+    return _judge_quota(cloud, f"{kind}_{job.gpu.replace('-', '_')}_gpus", job.gpus * job.workers, name)
+
+
+@check("CPU quota")
+def cpu_quota(cloud: Cloud) -> Verdict:
+    """As of the GPUs. Machines that come with GPUs do not name their CPUs, and are limited by the GPUs' quota."""
+    job = cloud.config.cloud.train
+    family, _, cpus = job.machine.partition("-")
+    if not (count := re.search(r"-([0-9]+)$", cpus)):
+        return ok(f"{job.machine} is counted by its GPUs")
+    kind = "cpus" if family == "n1" else f"{family}_cpus"
+    return _judge_quota(cloud, f"preemptible_{kind}" if job.spot else kind, int(count[1]) * job.workers, "CPUs")
+
+
+def _judge_quota(cloud: Cloud, name: str, needed: int, of: str) -> Verdict:
+    where, metric = cloud.where, f"aiplatform.googleapis.com/custom_model_training_{name}"
     services = f"v1beta1/projects/{where.project}/services/aiplatform.googleapis.com"
-    content = cloud.get("serviceusage", f"{services}/consumerQuotaMetrics/{quote(metric, safe='')}")
+    path = f"{services}/consumerQuotaMetrics/{quote(metric, safe='')}"
+    content = cloud.get("serviceusage", path, view="FULL")  # or else a region without a limit of its own is left out
     if content is None:
         raise Undecided(f"Google knows no quota {metric}")
-    limit, needed = _limit(content, where.region), job.gpus * job.workers
-    if limit is None or limit >= needed:
-        return ok(f"{needed} {job.gpu} of {'any number' if limit is None else limit} in {where.region}")
+    limit = _limit(content, where.region)
+    if limit < 0 or limit >= needed:
+        return ok(f"{needed} {of} of {'any number' if limit < 0 else limit} in {where.region}")
     vertex = f"--service=aiplatform.googleapis.com --project={where.project}"
     quota_id = f"gcloud beta quotas info list {vertex} --filter='metric={metric}' --format='value(quotaId)'"
     return wrong(
-        f"{needed} {job.gpu}{' (spot)' if job.spot else ''} requested, but {limit} allowed in {where.region}",
+        f"{needed} {of} requested, but {limit} allowed in {where.region}",
         f'gcloud beta quotas preferences create {vertex} --quota-id="$({quota_id})" --dimensions=region={where.region} '
         f'--preferred-value={needed} --email="$(gcloud config get account)"',
     )
@@ -154,9 +172,10 @@ def _build(where: Place, commit: str) -> str:
     )
 
 
-def _limit(metric: dict[str, Any], region: str) -> int | None:
-    """The region's own limit, or else that of all regions; None if it is unlimited."""
+def _limit(metric: dict[str, Any], region: str) -> int:
+    """The region's own limit, or else that of all regions; negative if it is unlimited. Raises Undecided."""
     buckets = [bucket for limit in metric.get("consumerQuotaLimits", []) for bucket in limit.get("quotaBuckets", [])]
     limits = {bucket.get("dimensions", {}).get("region"): int(bucket.get("effectiveLimit", 0)) for bucket in buckets}
-    limit = limits.get(region, limits.get(None, 0))
-    return None if limit < 0 else limit
+    if (limit := limits.get(region, limits.get(None))) is None:
+        raise Undecided(f"Google names no limit of {metric.get('metric')} in {region}")
+    return limit
