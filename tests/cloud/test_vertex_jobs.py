@@ -371,6 +371,23 @@ def test_the_key_of_wandb_is_fetched_where_it_is_used_and_shown_nowhere(
     assert not any(SECRET in file.read_text() for file in cloud.job().folders[0].rglob("*") if file.is_file())
 
 
+HUB = """
+import os
+from boatyard.cloud.secrets import load_secret
+load_secret('HF_TOKEN')
+print(len(os.environ['HF_TOKEN']))
+"""
+
+
+@pytest.mark.parametrize("program", [HUB], indirect=True)
+def test_a_token_of_the_hub_is_a_secret_too(cloud: Cloud) -> None:
+    cloud.vertex.secrets["hf-token"] = SECRET
+    cloud.google.state.secrets["hf-token"] = ["ENABLED"]
+    assert main(["train", "cloud.train.hf_token=true"]) == 0
+    assert cloud.job().lines == [str(len(SECRET))]
+    assert SECRET not in json.dumps(cloud.vertex.requests)
+
+
 @pytest.mark.parametrize("program", [TRACKING], indirect=True)
 def test_a_secret_that_is_not_there_is_named(cloud: Cloud) -> None:
     assert main(["train", "tracking=wandb"]) == 1

@@ -13,6 +13,7 @@ from boatyard.config.schema import Config
 from boatyard.doctor.checks import Undecided
 
 WANDB_SECRET = "wandb-api-key"  # noqa: S105 - its name in Secret Manager
+HUB_SECRET = "hf-token"  # noqa: S105 - as above
 API_KEYS_SECRET = "boatyard-api-keys"  # noqa: S105 - as above
 
 _YOU = '"user:$(gcloud config get account)"'
@@ -129,12 +130,18 @@ def secret(where: Place, name: str) -> Resource:
     return Resource(f"the secret {name}", "secretmanager", f"v1/projects/{where.project}/secrets/{name}", binding)
 
 
+def training_secrets(config: Config) -> list[str]:
+    """The names of those that a training job reads."""
+    needed = {WANDB_SECRET: config.tracking.mode == "online", HUB_SECRET: config.cloud.train.hf_token}
+    return [name for name, is_needed in needed.items() if is_needed]
+
+
 def service_account_grants(config: Config, where: Place, role: Role) -> list[Grant]:
     """The least privileges that a service account needs."""
     objects = Grant(bucket(where), "roles/storage.objectUser", _OBJECT_PERMISSIONS)
     log = Grant(project(where), "roles/logging.logWriter", ("logging.logEntries.create",))
     if role == "train":
-        return [objects, log, *([_read_secret(where, WANDB_SECRET)] if config.tracking.mode == "online" else [])]
+        return [objects, log, *(_read_secret(where, name) for name in training_secrets(config))]
     if role == "run":  # which also probes a new revision before it has traffic
         invoke = Grant(project(where), "roles/run.invoker", ("run.routes.invoke",))
         metrics = Grant(project(where), "roles/monitoring.metricWriter", ("monitoring.timeSeries.create",))

@@ -17,7 +17,7 @@ import yaml
 from requests import Session
 from rich.table import Table
 
-from boatyard.cloud.access import WANDB_SECRET
+from boatyard.cloud.access import HUB_SECRET, WANDB_SECRET
 from boatyard.cloud.checkout import require_checkout
 from boatyard.cloud.entries import read_entries
 from boatyard.cloud.place import Place, place
@@ -118,6 +118,7 @@ def render(config: Config, where: Place, commit: str, overrides: Sequence[str], 
         "overrides": list(overrides),
         "storage": where.storage,
         "secret": f"projects/{where.project}/secrets/{WANDB_SECRET}" if config.tracking.mode == "online" else None,
+        "hub": f"projects/{where.project}/secrets/{HUB_SECRET}" if settings.hf_token else None,
         "others": settings.workers - 1,
         "timeout": f"{math.ceil(settings.hours * 3600)}s",
         "strategy": "SPOT" if settings.spot else "STANDARD",

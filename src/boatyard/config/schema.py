@@ -228,6 +228,7 @@ class Job(Section):
     workers: int = Field(ge=1)
     spot: bool
     hours: float = Field(gt=0)
+    hf_token: bool
 
 
 class Cloud(Section):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from requests.adapters import HTTPAdapter
 
-from boatyard.cloud.access import WANDB_SECRET, Cloud
+from boatyard.cloud.access import Cloud, training_secrets
 from boatyard.cloud.place import ROLES, SERVICES, Place, place
 from boatyard.cloud.rest import open_session
 from boatyard.config.schema import Config
@@ -81,4 +81,4 @@ def _connect(config: Config, where: Place) -> Cloud:
 
 
 def _secrets(config: Config) -> list[Check[Cloud]]:
-    return [resources.secret(WANDB_SECRET)] if config.tracking.mode == "online" else []
+    return [resources.secret(name) for name in training_secrets(config)]

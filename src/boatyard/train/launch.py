@@ -33,8 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command_line = [*overrides(os.environ), *(sys.argv[1:] if arguments is None else arguments)]
 
     def start(config: Config) -> None:
+        from boatyard.cloud.secrets import load_secret
         from boatyard.train.devices import log_devices, require_gpus  # which load torch
 
+        load_secret("HF_TOKEN")  # torchrun's processes inherit it
         log_devices()
         torchrun = torchrun_arguments(team(os.environ), require_gpus(os.environ) or 1)
         if not torchrun:
