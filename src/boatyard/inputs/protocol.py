@@ -288,7 +288,7 @@ class Features(Protocol):
 
 
 class Regions(NamedTuple):
-    """Parts of a row that stand out: where, float32[parts, 4] as targets have places, and what each is like, float64."""
+    """Parts of a row that stand out: where, float32[parts, 4] as targets have places, and what each is like."""
 
     boxes: NDArray[np.float32]
     features: NDArray[np.float64]

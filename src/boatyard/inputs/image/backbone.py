@@ -92,8 +92,10 @@ class Backbone(nn.Module):
         shape, device = (len(picture), 1, 1, 1), picture.device
         allowed = torch.tensor(_ALLOWED[self.flips], device=device)
         turns = (torch.rand(len(picture), 3, device=device) < 0.5) & allowed
-        for direction, changed in enumerate((lambda p: p.flip(3), lambda p: p.flip(2), lambda p: p.transpose(2, 3))):
-            picture = torch.where(turns[:, direction].view(shape), changed(picture), picture)
+        across, down, on_its_side = (turn.view(shape) for turn in turns.T)
+        picture = torch.where(across, picture.flip(3), picture)
+        picture = torch.where(down, picture.flip(2), picture)
+        picture = torch.where(on_its_side, picture.transpose(2, 3), picture)
         contrast = 1 + _BRIGHTER * torch.randn(shape, device=device)
         tint = 2 * _TINTED * torch.randn(len(picture), 3, 1, 1, device=device)
         return picture * contrast + 2 * _BRIGHTER * torch.randn(shape, device=device) + tint, turns
