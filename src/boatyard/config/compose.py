@@ -141,7 +141,7 @@ def _check_key(override: Override) -> None:
         value = override.value()
         known = options(key)
         if value not in known:
-            raise UserError(f"{key}={value}: there is no such option; {suggestion(str(value), known)}")
+            raise UserError(f"{key}={value}: there is no such option; {suggestion(str(value or ''), known)}")
         return
     if _is_further(key):
         _check_further(key.removeprefix("train."))
