@@ -68,7 +68,10 @@ class Backbone(nn.Module):
 
 def backbone_shape(model: Model, folder: Path) -> dict[str, Any]:  # noqa: ARG001 - every input's signature
     """The section `model.image`, and of a detector from elsewhere the configuration."""
-    return {**image_model(model).model_dump(), **({} if model.name is None else {"detector": detector_shape(model.name)})}
+    return {
+        **image_model(model).model_dump(),
+        **({} if model.name is None else {"detector": detector_shape(model.name)}),
+    }
 
 
 def build_backbone(shape: Mapping[str, Any], start: str | None) -> nn.Module:

@@ -47,7 +47,12 @@ class Detector(nn.Module):
         queries = seen.last_hidden_state
         middle, half = seen.pred_boxes[..., :2], seen.pred_boxes[..., 2:] / 2
         boxes = torch.cat([middle - half, middle + half], -1)
-        return {"features": queries.mean(1), "queries": queries, "boxes": boxes, **frame_of(extent, self.side, 1, turns)}
+        return {
+            "features": queries.mean(1),
+            "queries": queries,
+            "boxes": boxes,
+            **frame_of(extent, self.side, 1, turns),
+        }
 
 
 def detector_shape(name: str) -> dict[str, Any]:
