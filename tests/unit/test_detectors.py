@@ -1,6 +1,5 @@
-"""Detectors of the Hub, each of a tiny random configuration: they learn, are saved, and their graph answers the same."""
+"""Detectors of the Hub, of tiny random configurations: they learn, are saved, and their graphs answer the same."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +84,7 @@ def batch(rows: int = 3) -> dict[str, torch.Tensor]:
 
 
 @pytest.fixture(params=[detr, rtdetr, dfine], ids=lambda made: made.__name__)
-def network(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Network]:
+def network(request: pytest.FixtureRequest, tmp_path: Path) -> Network:
     torch.manual_seed(0)
     AutoModelForObjectDetection.from_config(request.param()).save_pretrained(tmp_path / "start")
     name = request.param.__name__
@@ -96,7 +95,7 @@ def network(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Network]
     head = task.head_shape({"classes": ["boat", "buoy"]}, config.model)
     backbone: Any = build_backbone(shape, config.model.name)
     whole = {"input": "image", "task": "detection", "backbone": shape, "head": head}
-    yield Network(backbone, task.build_head(backbone.width, head), whole)
+    return Network(backbone, task.build_head(backbone.width, head), whole)
 
 
 def test_it_learns_a_batch_by_heart_and_its_graph_answers_the_same(network: Network, tmp_path: Path) -> None:
@@ -143,5 +142,5 @@ def test_a_model_that_finds_nothing_is_refused(tmp_path: Path) -> None:
 def test_what_the_boxes_of_queries_are_is_where_they_lie_in_the_row(network: Network) -> None:
     raw = network.eval()(**batch())
     found = raw["found"].detach().numpy()
-    assert np.all(found[1, :, 4] <= 120) and np.all(found[1, :, 5] <= 80)
+    assert np.all(found[1, :, 4:] <= [120, 80])
     assert np.all(np.diff(found[..., 1], axis=1) <= 0), "the most certain first"

@@ -253,8 +253,8 @@ class Backbone(Protocol):
 
     Where things have places in a row, `places` takes the same batch for a head that asks for these. It says by name:
     `features`, as above; `maps`, float[batch, width, rows, columns]; `extent`, as the row format has it, and the
-    `origin` and `step`, each float[batch, 2], with which the place x, y in the row is `origin + step * (column, row)`. In
-    training, rows that are `turned`, bool[batch], lie on their side: their column and row change places. Instead of
+    `origin` and `step`, each float[batch, 2], with which the place x, y in the row is `origin + step * (column, row)`.
+    In training, rows that are `turned`, bool[batch], lie on their side: their column and row change places. Instead of
     `maps` there may be `queries`, float[batch, queries, width], each of which may be a thing, with its `boxes`,
     float[batch, queries, 4], left, top, right, bottom as columns and rows.
     """
