@@ -293,7 +293,7 @@ class Features(Protocol):
 class Regions(NamedTuple):
     """Parts of a row that stand out: where, float32[parts, 4] as targets have places, and what each is like."""
 
-    boxes: NDArray[np.float32]
+    places: NDArray[np.float32]
     features: NDArray[np.float64]
 
 

@@ -72,7 +72,7 @@ def _fit(seen: Sequence[Regions], there: Sequence[NDArray[np.float32]], classes:
     from sklearn.preprocessing import SplineTransformer, StandardScaler
 
     features = np.concatenate([each.features for each in seen])
-    of_class = np.concatenate([_classes_of(each.boxes, boxes) for each, boxes in zip(seen, there, strict=True)])
+    of_class = np.concatenate([_classes_of(each.places, boxes) for each, boxes in zip(seen, there, strict=True)])
     model = make_pipeline(
         StandardScaler(), SplineTransformer(n_knots=4, degree=2), LogisticRegression(C=0.3, max_iter=200)
     )
@@ -99,10 +99,10 @@ def _answers(seen: Sequence[Regions], chances: _Chances) -> dict[str, NDArray[An
     """As a graph answers: of each row the most certain MOST_FOUND, less what a better one of its class covers."""
     boxes, scores = list[Boxes](), list[NDArray[np.float64]]()
     for each in seen:
-        likely = _uncovered(each.boxes, chances(each.features))
+        likely = _uncovered(each.places, chances(each.features))
         best = np.argsort(-likely.max(1), kind="stable")[:MOST_FOUND]
         rest = ((0, MOST_FOUND - len(best)), (0, 0))
-        boxes.append(np.pad(each.boxes[best], rest))
+        boxes.append(np.pad(each.places[best], rest))
         scores.append(np.pad(likely[best], rest))
     return {"boxes": np.stack(boxes), "scores": np.stack(scores)}
 
