@@ -128,7 +128,10 @@ class ServingInput(Protocol):
     """The module `boatyard.inputs.<input>.serving`: imports neither torch nor pandas.
 
     Where clients may name rows, it says `NAMED = True`.
-    Where requests are larger than most, it says `MOST_BYTES: int` of one.
+    Where requests are larger than most, it says `MOST_BYTES: int` of one, and `MOST_RAW_BYTES: int` of one in its
+    MEDIA_TYPES.
+    Where `parse` takes long, as it does for what is compressed, it says `SLOW_PARSE = True`: threads do it then, a few
+    at a time.
     """
 
     FILES: Sequence[str]

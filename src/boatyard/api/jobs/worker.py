@@ -141,7 +141,7 @@ class Worker:
         answered = _Answered([], [], [], [])
         for start in range(0, len(chunk), MOST_TOGETHER):
             started, batch = perf_counter(), chunk[start : start + MOST_TOGETHER]
-            parsed = [_parse(predictor, row) for row in batch]
+            parsed = await to_thread.run_sync(_parse_all, predictor, batch)
             answers_in_order = iter(await self._predict(predictor, [each.row for each in parsed if each.wrong is None]))
             predictions = [next(answers_in_order) if each.wrong is None else None for each in parsed]
             for row, each, prediction in zip(batch, parsed, predictions, strict=True):
@@ -191,6 +191,10 @@ class _Parsed:
     request: Any = None
     row: Any = None
     wrong: str | None = None
+
+
+def _parse_all(predictor: Predictor, rows: Sequence[InputRow]) -> list[_Parsed]:
+    return [_parse(predictor, row) for row in rows]
 
 
 def _parse(predictor: Predictor, row: InputRow) -> _Parsed:
