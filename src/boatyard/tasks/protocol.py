@@ -74,7 +74,10 @@ class NoOptions(BaseModel):
 
 
 class ServingTask(Protocol):
-    """The module `boatyard.tasks.<task>.serving`: imports neither torch nor pandas."""
+    """The module `boatyard.tasks.<task>.serving`: imports neither torch nor pandas.
+
+    Where answers say where things are in a row, `marks(answer) -> list[Mark]` takes that out of one.
+    """
 
     OUTPUTS: Sequence[str]
     """Of a graph, what `decode` reads; most graphs have `embedding` besides."""

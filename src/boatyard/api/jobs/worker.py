@@ -146,12 +146,12 @@ class Worker:
             predictions = [next(answers_in_order) if each.wrong is None else None for each in parsed]
             for row, each, prediction in zip(batch, parsed, predictions, strict=True):
                 if prediction is None:
-                    answered.result.append({"row": row.number, "error": each.wrong or UNANSWERABLE})
+                    answered.result.append({**_place(row), "error": each.wrong or UNANSWERABLE})
                     continue
                 id_ = row_id(job.id, row.number, Reference(job.model, job.version))
                 own = answers(predictor.manifest, [id_], [prediction], started)
                 (line,) = prediction_lines(predictor.manifest, [each.request], [prediction], own, self._keep)
-                answered.result.append(_result_line(row.number, id_, prediction))
+                answered.result.append(_result_line(row, id_, prediction))
                 answered.journal.append({**line, "job": job.id, "row": row.number})
                 answered.predictions.append(prediction)
                 if prediction.place is not None:
@@ -210,9 +210,13 @@ def _parse(predictor: Predictor, row: InputRow) -> _Parsed:
         return _Parsed(wrong=refused.detail)
 
 
-def _result_line(row: int, id_: str, prediction: Prediction) -> dict[str, Any]:
+def _result_line(row: InputRow, id_: str, prediction: Prediction) -> dict[str, Any]:
     """Depends only on the row and the model, so every server writes the same line."""
-    return {"row": row, "id": id_, **named(prediction), **prediction.answer, "truncated": prediction.truncated}
+    return {**_place(row), "id": id_, **named(prediction), **prediction.answer, "truncated": prediction.truncated}
+
+
+def _place(row: InputRow) -> dict[str, Any]:
+    return {"row": row.number} if row.file is None else {"row": row.number, "file": row.file}
 
 
 def _log(sentence: str, why: Exception) -> None:

@@ -4,16 +4,18 @@ import json
 from base64 import b64decode, b64encode
 from binascii import Error
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from boatyard.bundle.manifest import BundleError, Manifest
+from boatyard.inputs import archives
 from boatyard.inputs.arrays import ArrayInput, EncodedArrays
-from boatyard.inputs.image import pictures
+from boatyard.inputs.image import overlay, pictures
 from boatyard.inputs.image.pictures import WrongPicture, letterbox, read_header, read_picture
-from boatyard.inputs.protocol import InvalidInput, pointer_to
+from boatyard.inputs.protocol import InvalidInput, Mark, pointer_to
 from boatyard.inputs.records import Record
 from boatyard.journal.columns import Column
 
@@ -30,7 +32,6 @@ FILES = (FILE,)
 MOST_RAW_BYTES = pictures.MOST_BYTES
 MOST_BYTES = 7 * 1024 * 1024  # of a request in JSON: base64 takes a third more than the picture itself
 SLOW_PARSE = True
-FILE_FORMATS: Mapping[str, Callable[[Iterable[bytes]], Iterator[Record]]] = {}
 
 
 def _as_json(body: bytes) -> object:
@@ -38,6 +39,14 @@ def _as_json(body: bytes) -> object:
 
 
 MEDIA_TYPES: Mapping[str, Callable[[bytes], object]] = dict.fromkeys(pictures.MEDIA_TYPES.values(), _as_json)
+FILE_FORMATS: Mapping[str, Callable[[Iterable[bytes]], Iterator[Record]]] = {
+    archives.MEDIA_TYPE: partial(archives.read_archive, most_bytes=pictures.MOST_BYTES, read=_as_json)
+}
+
+
+def draw(request: Mapping[str, Any], marks: Sequence[Mark]) -> bytes:
+    """The picture with its marks, as a JPEG."""
+    return overlay.draw(decode_base64(request[FIELD]), marks)
 
 
 def open_input(folder: Path, manifest: Manifest) -> "ImageInput":

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from boatyard.config.schema import Config
 from boatyard.evaluate.markdown import escape, shorten, table
+from boatyard.tasks.defaults import fit_map  # noqa: F401 - for `training`
 from boatyard.tasks.detection.metrics import found_in, losses_at, there_in
 from boatyard.tasks.protocol import Outputs, Section, ShownRows, Target
 from boatyard.tasks.score import Scores, shown

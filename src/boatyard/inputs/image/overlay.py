@@ -1,0 +1,41 @@
+"""Draws what was found on a picture."""
+
+from collections.abc import Sequence
+from io import BytesIO
+
+from PIL import ImageDraw, ImageFont
+
+from boatyard.inputs.image.pictures import read_header, read_picture
+from boatyard.inputs.protocol import Mark
+
+LARGEST = 1280
+"""Pixels of the longer side."""
+COLOURS = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#ff8ab7", "#a463f2", "#97bbf5", "#9c6b4e")
+
+_LONGEST_NAME = 32
+_QUALITY = 90
+
+
+def draw(content: bytes, marks: Sequence[Mark]) -> bytes:
+    """A JPEG of the picture, made smaller where it is large. Raises WrongPicture."""
+    picture = read_picture(content, LARGEST)
+    picture.thumbnail((LARGEST, LARGEST))
+    scale = picture.width / read_header(content).width
+    pen, colours = ImageDraw.Draw(picture), dict[str, str]()
+    width = max(1, round(max(picture.size) / 300))
+    font = ImageFont.load_default(max(9, round(max(picture.size) / 55)))
+    for mark in reversed(marks):  # the surest above the others
+        colour = colours.setdefault(mark.name, COLOURS[len(colours) % len(COLOURS)])
+        left, top, right, bottom = (scale * edge for edge in mark[2:])
+        pen.rectangle((left, top, max(left, right), max(top, bottom)), outline=colour, width=width)
+        said = f"{_one_line(mark.name)} {mark.score:.2f}"
+        label = pen.textbbox((left, top), said, font=font, anchor="lb" if top > font.size else "lt")
+        pen.rectangle(label, fill=colour)
+        pen.text(label[:2], said, font=font, fill="#fff", anchor="lt")
+    drawn = BytesIO()
+    picture.save(drawn, "JPEG", quality=_QUALITY)
+    return drawn.getvalue()
+
+
+def _one_line(name: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in name[:_LONGEST_NAME])
