@@ -32,6 +32,7 @@ class _Answered:
 
     card: Card
     request: Request
+    options: Mapping[str, str | int | float]
     answer: Answer
 
 
@@ -53,20 +54,23 @@ def show(api: Service, _: Service) -> None:
 
 def _one(api: Service, card: Card, input_page: InputPage, task_page: TaskPage) -> None:
     # not in the form, which an example sends without its button
+    options = task_page.options(card)
     explained = st.checkbox("Explain", help="Which parts of it move the answer; this takes longer.")
     _examples(card["examples"], input_page)
     with st.form("question", border=False):
         request = input_page.form(card)
         submitted = st.form_submit_button("Predict", type="primary", icon=":material/send:")
-    if submitted or st.session_state.pop("example", False):
+    answered: _Answered | None = st.session_state.get("answered")
+    if answered and answered.card == card and answered.options != options:  # those of the task were changed
+        request, submitted = answered.request, True
+    if st.session_state.pop("example", False) or submitted:
         st.session_state.pop("answered", None)
         try:
             with st.spinner("Asking"):
-                options = {**task_page.OPTIONS, **({"explain": "true"} if explained else {})}
-                answer = api.post("/predict", request, options)
+                answer = api.post("/predict", request, {**options, **({"explain": "true"} if explained else {})})
         except Trouble as trouble:
             return explain(trouble)
-        st.session_state["answered"] = _Answered(card, request, answer)
+        st.session_state["answered"] = _Answered(card, request, options, answer)
     if "answered" in st.session_state:
         _answer(api, st.session_state["answered"])
     return None
@@ -89,7 +93,10 @@ def _answer(api: Service, answered: _Answered) -> None:
     card, answer = answered.card, answered.answer
     input_page, task_page = inputs.page(card["input"]), tasks.page(card["task"])
     with st.container(border=True):
-        input_page.show(answered.request)
+        if (marks := task_page.marks(answer)) is None:
+            input_page.show(answered.request)
+        else:
+            input_page.show_marked(answered.request, marks)
         st.subheader(literal(task_page.headline(answer)))
         figures(
             {
