@@ -18,8 +18,9 @@ FILE_TYPES: Mapping[str, str] = {"zip": "application/zip"}
 COLOURS = ("#4269d0", "#b77400", "#d1402e", "#1f8f7c", "#2e8a3d", "#d64a8c", "#8347d1", "#4f7fd6", "#9c6b4e")
 
 _FIELD = "image"
-_EXAMPLE, _TURN, _CAMERA = "picture-example", "picture-turn", "picture-camera"
+_EXAMPLE, _TURN = "picture-example", "picture-turn"
 _LARGEST = 1280  # pixels of the longer side, as shown
+_LETTERS = 3.2  # their size in hundredths of the longer side, to be read on a phone
 _LONGEST_NAME = 40
 
 
@@ -28,8 +29,14 @@ def form(card: Card) -> Request:  # noqa: ARG001 - every page's signature
     turn = st.session_state.get(_TURN, 0)  # an example empties the widgets: new ones take their place
     suffixes = [suffix.removeprefix(".") for suffix in SUFFIXES]
     file = st.file_uploader("A JPEG, PNG or WebP picture", type=suffixes, key=f"picture-file-{turn}")
-    with st.expander("Take a photo", icon=":material/photo_camera:"):
-        photo = st.camera_input("Photo", key=f"{_CAMERA}-{turn}", label_visibility="collapsed")
+    photo = None
+    # a browser asks whether the page may see the camera as soon as that is on it
+    camera = st.expander(
+        "Take a photo", icon=":material/photo_camera:", key=f"picture-camera-{turn}", on_change="rerun"
+    )
+    with camera:
+        if camera.open:
+            photo = st.camera_input("Photo", key=f"picture-photo-{turn}", label_visibility="collapsed")
     if (chosen := file or photo) is not None:
         return {_FIELD: b64encode(chosen.getvalue()).decode()}
     return {_FIELD: st.session_state.get(_EXAMPLE, "")}
@@ -78,14 +85,14 @@ def _frame(mark: Mapping[str, Any], colour: str, width: int, height: int) -> str
     unit = max(width, height) / 100
     left, top = mark["left"] * width, mark["top"] * height
     said = f"{_plain(mark['name'])} {mark['score']:.0%}"
-    wide, high = (0.6 * len(said) + 0.8) * 2.4 * unit, 3.4 * unit
+    wide, high = (0.56 * len(said) + 0.6) * _LETTERS * unit, 1.4 * _LETTERS * unit
     at = min(left, max(0.0, width - wide)), top - high if top >= high else top
     return (
         f'<rect x="{left:.1f}" y="{top:.1f}" width="{mark["right"] * width - left:.1f}" '
         f'height="{mark["bottom"] * height - top:.1f}" fill="none" stroke="{colour}" stroke-width="{0.6 * unit:.2f}"/>'
         f'<rect x="{at[0]:.1f}" y="{at[1]:.1f}" width="{wide:.1f}" height="{high:.1f}" fill="{colour}"/>'
-        f'<text x="{at[0] + wide / 2:.1f}" y="{at[1] + 0.72 * high:.1f}" font-size="{2.4 * unit:.1f}" fill="#fff" '
-        f'text-anchor="middle" textLength="{wide - 1.6 * unit:.1f}" lengthAdjust="spacingAndGlyphs">'
+        f'<text x="{at[0] + wide / 2:.1f}" y="{at[1] + 0.72 * high:.1f}" font-size="{_LETTERS * unit:.1f}" fill="#fff" '
+        f'text-anchor="middle" textLength="{wide - 0.6 * _LETTERS * unit:.1f}" lengthAdjust="spacingAndGlyphs">'
         f"{escape(said)}</text>"
     )
 
