@@ -90,7 +90,8 @@ def test_an_archive_gets_a_line_for_each_file_and_pictures_with_what_was_found(p
         ("../c.png", plain(RED)),
     )
     job = submit(pictures, sent, ZIP)
-    assert finished(pictures, job)["bad"] == 2
+    state = finished(pictures, job)
+    assert (state["bad"], state["overlays"]) == (2, True)
     lines = result(pictures, job)
     assert [(line["row"], line["file"]) for line in lines] == [
         *((1, "a.png"), (2, "summer/b.webp"), (3, "summer/notes.txt"), (4, "../c.png"))

@@ -168,7 +168,7 @@ def overlays_of_job(request: Request, job: NamedJob) -> Response:
     storage: Storage = request.app.state.storage
     if store.end(storage, job) is None:
         raise Problem(409, "the job is not finished")
-    if (drawn := overlays.overlays(published.card(storage, job.model, job.version))) is None:
+    if (drawn := overlays.drawable(storage, job)) is None:
         raise Problem(404, f"the rows of {job.model} cannot be drawn with their answers")
     return StreamingResponse(drawn.archive(storage, job), media_type=overlays.MEDIA_TYPE)
 

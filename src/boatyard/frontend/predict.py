@@ -218,6 +218,15 @@ def _job(api: Service, job_id: str) -> None:
                         icon=":material/download:",
                         on_click="ignore",
                     )
+                if job.get("overlays"):
+                    st.download_button(
+                        "Download what was found, drawn",
+                        data=partial(api.read, f"/jobs/{job_id}/overlays.zip"),
+                        file_name=f"{job_id}.zip",
+                        mime="application/zip",
+                        icon=":material/download:",
+                        on_click="ignore",
+                    )
             if job.get("map"):
                 _map(api, job_id)
     if job["state"] != "running" and st.session_state.get("ended") != job_id:

@@ -8,11 +8,12 @@ from zipfile import ZIP_STORED, ZipFile
 
 from pydantic_core import from_json
 
-from boatyard import inputs, tasks
+from boatyard import inputs, registry, tasks
 from boatyard.api.jobs import store
 from boatyard.api.jobs.store import InputRow, Job
-from boatyard.bundle.manifest import Card
+from boatyard.bundle.manifest import BundleError
 from boatyard.inputs.protocol import Mark
+from boatyard.registry import UnknownModel
 from boatyard.storage import Storage
 
 MEDIA_TYPE = "application/zip"
@@ -51,8 +52,12 @@ class Overlays:
             yield from ((row, answer) for row, answer in zip(rows, answers, strict=True) if "error" not in answer)
 
 
-def overlays(card: Card) -> Overlays | None:
-    """None where the model's rows cannot be looked at, or its answers say nothing of places in them."""
+def drawable(storage: Storage, job: Job) -> Overlays | None:
+    """None where its rows cannot be looked at, its answers say nothing of places in them, or its model is gone."""
+    try:
+        card = registry.read_manifest(storage, job.model, job.version)
+    except (UnknownModel, BundleError):
+        return None
     input_ = inputs.serving(card.input)
     draw, marks = getattr(input_, "draw", None), getattr(tasks.serving(card.task), "marks", None)
     return Overlays(draw, marks, input_.FILE_FORMATS) if draw and marks else None

@@ -23,13 +23,14 @@ def draw(content: bytes, marks: Sequence[Mark]) -> bytes:
     scale = picture.width / read_header(content).width
     pen, colours = ImageDraw.Draw(picture), dict[str, str]()
     width = max(1, round(max(picture.size) / 300))
-    font = ImageFont.load_default(max(9, round(max(picture.size) / 55)))
+    high = max(9, round(max(picture.size) / 55))
+    font = ImageFont.load_default(high)
     for mark in reversed(marks):  # the surest above the others
         colour = colours.setdefault(mark.name, COLOURS[len(colours) % len(COLOURS)])
         left, top, right, bottom = (scale * edge for edge in mark[2:])
         pen.rectangle((left, top, max(left, right), max(top, bottom)), outline=colour, width=width)
         said = f"{_one_line(mark.name)} {mark.score:.2f}"
-        label = pen.textbbox((left, top), said, font=font, anchor="lb" if top > font.size else "lt")
+        label = pen.textbbox((left, top), said, font=font, anchor="lb" if top > high else "lt")
         pen.rectangle(label, fill=colour)
         pen.text(label[:2], said, font=font, fill="#fff", anchor="lt")
     drawn = BytesIO()

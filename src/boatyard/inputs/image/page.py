@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 from PIL import Image
 
-from boatyard.frontend.input_page import *  # noqa: F403
+from boatyard.frontend.input_page import explain  # noqa: F401 - the page's own, too
 from boatyard.frontend.protocol import Card, Marks, Request
 from boatyard.inputs.image.pictures import SUFFIXES, read_picture
 
