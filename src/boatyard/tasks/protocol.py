@@ -252,7 +252,7 @@ class TrainingTask(Protocol):
         """What feedback would say of a row with this stored target."""
 
     def cell(self, truth: Truth) -> Any:
-        """What a source would hold for it."""
+        """What a source would hold for it; None where it does not say what would be right."""
 
     def report(
         self,
