@@ -91,6 +91,7 @@ class ImageInput(ArrayInput):
         Column("format", "the picture's format", category=True),
     )
     described = (
+        Column("aspect", "the picture's width by its height"),
         Column("brightness", "the mean of all greys, 0 to 255"),
         Column("contrast", "the standard deviation of all greys"),
         Column("colourfulness", "how far colours are from grey (Hasler and Suesstrunk 2003)"),
@@ -128,7 +129,11 @@ class ImageInput(ArrayInput):
 
     def describe(self, rows: Sequence[Row], encoded: Sequence[EncodedArrays]) -> dict[str, list[Any]]:  # noqa: ARG002
         """Of the letterbox, less its margins, so that a picture's size does not matter."""
-        looks = [look_of(_within(row.arrays[PIXELS], row.arrays[EXTENT])) for row in encoded]
+        looks = [
+            {"aspect": float(width / height), **look_of(_within(row.arrays[PIXELS], (width, height)))}
+            for row in encoded
+            for width, height in [row.arrays[EXTENT]]
+        ]
         return {column.name: [look[column.name] for look in looks] for column in self.described}
 
 
