@@ -1,17 +1,23 @@
 """Pictures over HTTP: as they are, in forms and in archives; whatever is sent, the server answers or says why not."""
 
 import io
+import json
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from pictures import BLUE, RED, plain, publish_pictures
 from PIL import Image
 from problems import assert_problem
-from servers import Serve
+from servers import Serve, ServerProcess
 from starlette.testclient import TestClient
 from test_jobs import finished, result, submit
+
+from boatyard.journal import read
+from boatyard.storage import open_storage
 
 pytestmark = pytest.mark.integration
 
@@ -112,3 +118,26 @@ def test_an_archive_gets_a_line_for_each_file_and_pictures_with_what_was_found(p
 def test_what_is_no_archive_ends_in_a_job_that_failed(pictures: TestClient) -> None:
     job = submit(pictures, plain(RED), ZIP)
     assert finished(pictures, job, "failed")["reason"] == "the file is no ZIP archive, or is cut off"
+
+
+@pytest.mark.slow
+def test_each_file_has_one_answer_in_order_after_kill_9(tmp_path: Path) -> None:
+    publish_pictures(tmp_path)
+    storage = open_storage(str(tmp_path / "storage"))
+    names = [f"folder/{number}.png" for number in range(8_000)]
+    sent = archive(*((name, plain((255, number % 256, 0))) for number, name in enumerate(names)))
+    server = ServerProcess(tmp_path / "storage", tmp_path / "log", BOATYARD_MODEL="colours")
+    with server, httpx.Client(base_url=server.url, timeout=30) as client:
+        job = submit(client, sent, ZIP)
+        while (now := client.get(f"/jobs/{job}").json())["rows"] == 0:
+            time.sleep(0.01)
+        assert now["state"] == "running"
+        server.kill()
+        lease = json.loads(storage.read(f"jobs/{job}/lease.json"))
+        storage.write(f"jobs/{job}/lease.json", json.dumps(lease | {"until": 0}).encode())  # as if time had passed
+        server.start()
+        finished(client, job)
+        lines = result(client, job)
+        assert server.stop() == 0
+    assert [line["file"] for line in lines] == names
+    assert sorted(line["id"] for line in read(storage)) == sorted(line["id"] for line in lines)
