@@ -112,7 +112,7 @@ def test_an_archive_gets_a_line_for_each_file_and_pictures_with_what_was_found(p
     with zipfile.ZipFile(io.BytesIO(pictures.get(f"/jobs/{job}/overlays.zip").content)) as drawn:
         assert drawn.namelist() == ["a.png.jpg", "summer/b.webp.jpg"]
         shown = Image.open(drawn.open("a.png.jpg"))
-    assert shown.size == (40, 20)
+    assert shown.size == (640, 320)
 
 
 def test_what_is_no_archive_ends_in_a_job_that_failed(pictures: TestClient) -> None:

@@ -8,18 +8,24 @@ from PIL import ImageDraw, ImageFont
 from boatyard.inputs.image.pictures import read_header, read_picture
 from boatyard.inputs.protocol import Mark
 
-LARGEST = 1280
+SMALLEST, LARGEST = 640, 1280
 """Pixels of the longer side."""
-COLOURS = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#ff8ab7", "#a463f2", "#97bbf5", "#9c6b4e")
+COLOURS = ("#4269d0", "#b77400", "#d1402e", "#1f8f7c", "#2e8a3d", "#d64a8c", "#8347d1", "#4f7fd6", "#9c6b4e")
+"""On which white letters can be read."""
 
 _LONGEST_NAME = 32
 _QUALITY = 90
 
 
 def draw(content: bytes, marks: Sequence[Mark]) -> bytes:
-    """A JPEG of the picture, made smaller where it is large. Raises WrongPicture."""
+    """A JPEG of the picture, made smaller where it is large, and larger where letters would not fit.
+
+    Raises WrongPicture.
+    """
     picture = read_picture(content, LARGEST)
-    picture.thumbnail((LARGEST, LARGEST))
+    longer = max(picture.size)
+    zoom = min(max(longer, SMALLEST), LARGEST) / longer
+    picture = picture.resize((max(1, round(picture.width * zoom)), max(1, round(picture.height * zoom))))
     scale = picture.width / read_header(content).width
     pen, colours = ImageDraw.Draw(picture), dict[str, str]()
     width = max(1, round(max(picture.size) / 300))

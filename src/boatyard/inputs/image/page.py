@@ -11,15 +11,14 @@ from PIL import Image
 
 from boatyard.frontend.input_page import explain  # noqa: F401 - the page's own, too
 from boatyard.frontend.protocol import Card, Marks, Request
+from boatyard.inputs.image.overlay import COLOURS, LARGEST
 from boatyard.inputs.image.pictures import SUFFIXES, read_picture
 
 NOUN = "picture"
 FILE_TYPES: Mapping[str, str] = {"zip": "application/zip"}
-COLOURS = ("#4269d0", "#b77400", "#d1402e", "#1f8f7c", "#2e8a3d", "#d64a8c", "#8347d1", "#4f7fd6", "#9c6b4e")
 
 _FIELD = "image"
 _EXAMPLE, _TURN = "picture-example", "picture-turn"
-_LARGEST = 1280  # pixels of the longer side, as shown
 _LETTERS = 3.2  # their size in hundredths of the longer side, to be read on a phone
 _LONGEST_NAME = 40
 
@@ -60,8 +59,8 @@ def show(request: Request) -> None:
 
 def show_marked(request: Request, marks: Marks) -> None:
     """The picture with a frame for each mark, as a picture of its own, in which names are text whatever they say."""
-    picture = read_picture(_content(request), _LARGEST)
-    picture.thumbnail((_LARGEST, _LARGEST))
+    picture = read_picture(_content(request), LARGEST)
+    picture.thumbnail((LARGEST, LARGEST))
     st.image(svg(picture, marks), width="stretch")
 
 
