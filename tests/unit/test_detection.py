@@ -47,7 +47,7 @@ def test_a_picture_that_is_mirrored_in_training_has_its_boxes_where_they_are_see
     mark = torch.full((8, 160, 160, 3), 128, dtype=torch.uint8)
     mark[:, 40:60, 8:16] = 255
     places = net.places(mark, torch.tensor([[160, 160]] * 8))
-    boxes = _to_maps(torch.tensor([[[8.0, 40.0, 16.0, 60.0]]] * 8), places["origin"], places["step"])
+    boxes = _to_maps(torch.tensor([[[8.0, 40.0, 16.0, 60.0]]] * 8), places)
     turned = places["step"][:, 0] < 0
     assert 0 < turned.sum() < 8
     assert boxes[turned, 0].tolist() == [[18, 5, 19, 7.5]] * int(turned.sum())
@@ -57,7 +57,7 @@ def test_a_picture_that_is_mirrored_in_training_has_its_boxes_where_they_are_see
 def perfect(places: dict[str, torch.Tensor], targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Heat and sides of a network that knows the targets."""
     heat, sides = torch.full((4, 2, 20, 20), -9.0), torch.ones(4, 4, 20, 20)
-    boxes = _to_maps(targets[..., 1:], places["origin"], places["step"])
+    boxes = _to_maps(targets[..., 1:], places)
     for row, objects in enumerate(targets):
         for number, each in enumerate(objects):
             if each[0] >= 0:
@@ -119,7 +119,7 @@ OUTPUTS = {
 
 
 def test_what_reaches_the_threshold_is_answered_the_most_certain_first() -> None:
-    task = serving.open_task(card())
+    task = serving.open_task(card(), None)
     (answer,) = task.decode(OUTPUTS, serving.Options())
     assert answer["objects"] == [{"label": "buoy", "score": 0.5, "box": [1, 2, 30, 40]}]
     assert (answer["width"], answer["height"], answer["found"], answer["certainty"]) == (160, 120, 1, 0.5)
@@ -130,7 +130,7 @@ def test_what_reaches_the_threshold_is_answered_the_most_certain_first() -> None
 
 
 def test_feedback_is_the_list_of_right_boxes() -> None:
-    task = serving.open_task(card())
+    task = serving.open_task(card(), None)
     (answer,) = task.decode(OUTPUTS, serving.Options(threshold=0.1))
     truth = task.parse_truth({"objects": [{"label": "buoy", "box": [1, 2, 30, 41]}]})
     assert task.loss(answer, truth) == pytest.approx(1 - 2 / 3)
@@ -152,18 +152,18 @@ def test_feedback_is_the_list_of_right_boxes() -> None:
 )
 def test_feedback_that_cannot_be_is_refused(payload: Any) -> None:
     with pytest.raises(InvalidInput):
-        serving.open_task(card()).parse_truth(payload)
+        serving.open_task(card(), None).parse_truth(payload)
 
 
 @pytest.mark.parametrize("target", [{"classes": []}, {"classes": [1]}, {"threshold": None}, {"threshold": 2}])
 def test_a_bundle_without_classes_or_threshold_is_refused(target: dict[str, Any]) -> None:
     with pytest.raises(BundleError):
-        serving.open_task(card(**target))
+        serving.open_task(card(**target), None)
 
 
 def test_the_threshold_is_the_one_that_does_best_on_validation() -> None:
     stored = np.array([np.array([1, 1, 2, 30, 40], np.float32), None], object)[:1]
-    fitted = tasks.training("detection").fit_after(OUTPUTS, stored, {"classes": CLASSES})
+    fitted = tasks.training("detection").fit_after(OUTPUTS, stored, {"classes": CLASSES}, None)
     assert 0.25 < fitted["threshold"] <= 0.5
 
 

@@ -77,7 +77,7 @@ def _evaluate(config: Config, prepared: Prepared, encoded: Encoded, trained: Tra
     answers = {
         split: predict(config, network, encoded.folder, encoded.splits[split]) for split in ("validation", SPLIT)
     }
-    fitted = task.fit_after(answers["validation"], prepared.targets("validation"), prepared.target)
+    fitted = task.fit_after(answers["validation"], prepared.targets("validation"), prepared.target, config)
     target = {**prepared.target, **fitted}
     scores = task.score(answers[SPLIT], targets, target, config)
     primary = scores.primary
@@ -115,10 +115,11 @@ def _evaluate(config: Config, prepared: Prepared, encoded: Encoded, trained: Tra
 
 
 def _shown_rows(config: Config, prepared: Prepared) -> ShownRows:
-    show, split = inputs.training(config.data.input).show, prepared.splits[SPLIT]
+    input_, split, rows = inputs.training(config.data.input), prepared.splits[SPLIT], prepared.rows(SPLIT)
     return ShownRows(
         sources=[f"{source}:{row}" for source, row in zip(split[SOURCE][:], split[ROW][:], strict=True)],
-        texts=[show(row) for row in prepared.rows(SPLIT)],
+        texts=[input_.show(row) for row in rows],
+        canvas=lambda number: input_.canvas(rows[number]),
     )
 
 

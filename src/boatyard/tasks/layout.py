@@ -18,6 +18,7 @@ MODULES: Mapping[str, str] = {
     "fit_estimates": "head",
     "validation_scores": "head",
     "fit_after": "metrics",
+    "fit_files": "report",
     "fit_map": "report",
     "score": "metrics",
     "BY_GROUP": "metrics",
