@@ -9,12 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from boatyard.config.schema import Data
-from boatyard.inputs.defaults import (  # noqa: F401 - for `training`
-    REPEATS,
-    digest_of_start,
-    groups,
-    open_variation,
-)
+from boatyard.inputs.defaults import REPEATS, digest_of_start, groups  # noqa: F401 - for `training`
 from boatyard.inputs.image.pictures import MOST_BYTES, Pixels, WrongPicture, read_header, read_picture
 from boatyard.inputs.image.serving import FIELD, decode_base64
 from boatyard.inputs.protocol import InvalidInput, Problem, RowFormat

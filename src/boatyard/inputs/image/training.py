@@ -24,7 +24,6 @@ __getattr__ = lazily(
         "request_schema": "encoder",
         "limits": "encoder",
         "make_inputs": "encoder",
-        "open_variation": "rows",
         "open_encoder": "encoder",
         "digest_of_start": "rows",
         "backbone_shape": "backbone",
