@@ -2,6 +2,7 @@
 
 import io
 import json
+import threading
 import time
 import zipfile
 from pathlib import Path
@@ -16,6 +17,8 @@ from servers import Serve, ServerProcess
 from starlette.testclient import TestClient
 from test_jobs import finished, result, submit
 
+from boatyard.inputs.image import serving
+from boatyard.inputs.image.pictures import read_picture
 from boatyard.journal import read
 from boatyard.storage import open_storage
 
@@ -43,6 +46,30 @@ def test_a_picture_is_answered_alike_however_it_is_sent(pictures: TestClient) ->
     ]
     assert [answer.status_code for answer in answers] == [200] * 3
     assert [found(answer.json()) for answer in answers] == [[("red", [10, 5, 30, 15])]] * 3
+
+
+def test_a_picture_is_decoded_once_and_not_by_the_event_loop(
+    pictures: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoding: list[str] = []
+
+    def decode(content: bytes, enough: int | None = None) -> Image.Image:
+        decoding.append(threading.current_thread().name)
+        return read_picture(content, enough)
+
+    monkeypatch.setattr(serving, "read_picture", decode)
+    pictures.post("/predict", content=plain(RED), headers=PNG).raise_for_status()
+    job = submit(pictures, archive(("a.png", plain(RED))), ZIP)
+    finished(pictures, job)
+    assert [name.partition(" worker")[0] for name in decoding] == ["AnyIO", "AnyIO"]
+
+
+def archive(*files: tuple[str, bytes]) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as into:
+        for name, content in files:
+            into.writestr(name, content)
+    return made.getvalue()
 
 
 def test_a_client_may_ask_for_more_or_fewer_objects(pictures: TestClient) -> None:
@@ -77,14 +104,6 @@ def test_feedback_names_the_right_objects_or_says_that_the_answer_is_wrong(pictu
     assert pictures.post("/feedback", json={"id": id_, "wrong": True}).json() == {"id": id_, "wrong": True}
     for nonsense in ({"wrong": False}, {"wrong": True, "objects": []}, {"wrong": 1}, {}):
         assert_problem(pictures.post("/feedback", json={"id": id_, **nonsense}), 422)
-
-
-def archive(*files: tuple[str, bytes]) -> bytes:
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as into:
-        for name, content in files:
-            into.writestr(name, content)
-    return made.getvalue()
 
 
 def test_an_archive_gets_a_line_for_each_file_and_pictures_with_what_was_found(pictures: TestClient) -> None:
