@@ -42,7 +42,10 @@ def services() -> Services:
         "target": {"classes": ["boat", "buoy"], "threshold": 0.4},
         "examples": [_as_json(plain(RED))],
     }
-    made.answers = {"/model": card, "/predict": ANSWER, "/feedback": {"id": "1"}}
+    listed = {"models": [{"name": "harbour", "versions": ["w", "v"], "aliases": {}}]}
+    other = {**card, "version": "w"}
+    made.answers = {"/model": card, "/models": listed, "/models/harbour/w": other}
+    made.answers |= {"/predict": ANSWER, "/feedback": {"id": "1"}}
     return made
 
 
@@ -59,7 +62,7 @@ def test_an_example_is_answered_and_asked_again_at_another_score_and_marked_as_w
         press(page, "No")
         press(page, "Send")
         assert "Say first what would be right." in content(page)
-        page.multiselect[0].select(1)
+        page.multiselect[-1].select(1)
         press(page, "Send")
         assert made.posted[-1] == ("/feedback", {"id": "1", "objects": [{"label": "boat", "box": BOAT["box"]}]})
         assert "It is kept that 1 boat is right." in content(page)
@@ -75,3 +78,18 @@ def test_an_answer_may_only_be_said_to_be_wrong() -> None:
         page.checkbox[-1].check()
         press(page, "Send")
         assert made.posted[-1] == ("/feedback", {"id": "1", "wrong": True})
+
+
+def test_another_version_is_asked_the_same_and_shown_beside() -> None:
+    made = services()
+    with running(made):
+        page = open_page("predict")
+        page.multiselect[0].select("harbour@w")
+        page.button(key="example-0").click()
+        drawn(page.run())
+        assert [path for path, _ in made.posted] == ["/predict", "/predict?model=harbour%40w"]
+        assert content(page).count("1 boat, 1 buoy") == 2
+        made.answers["/models/harbour/w"] = {**made.answers["/model"], "input": "text"}
+        page.button(key="example-0").click()
+        page.run()
+        assert [warning.value for warning in page.warning] == ["It reads something else\\."]

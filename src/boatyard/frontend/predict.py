@@ -10,7 +10,8 @@ from typing import Any
 import streamlit as st
 
 from boatyard import inputs, tasks
-from boatyard.frontend import charts
+from boatyard.frontend import beside, charts
+from boatyard.frontend.beside import Beside
 from boatyard.frontend.protocol import Answer, Card, InputPage, Request, TaskPage, Truth
 from boatyard.frontend.services import Service, Trouble
 from boatyard.frontend.showing import explain, figures, literal, number
@@ -34,6 +35,7 @@ class _Answered:
     request: Request
     options: Mapping[str, str | int | float]
     answer: Answer
+    others: list[Beside]
 
 
 def show(api: Service, _: Service) -> None:
@@ -54,7 +56,7 @@ def show(api: Service, _: Service) -> None:
 
 def _one(api: Service, card: Card, input_page: InputPage, task_page: TaskPage) -> None:
     # not in the form, which an example sends without its button
-    options = task_page.options(card)
+    options, others = task_page.options(card), beside.choose(api, card)
     explained = st.checkbox("Explain", help="Which parts of it move the answer; this takes longer.")
     _examples(card["examples"], input_page)
     with st.form("question", border=False):
@@ -70,7 +72,9 @@ def _one(api: Service, card: Card, input_page: InputPage, task_page: TaskPage) -
                 answer = api.post("/predict", request, {**options, **({"explain": "true"} if explained else {})})
         except Trouble as trouble:
             return explain(trouble)
-        st.session_state["answered"] = _Answered(card, request, options, answer)
+        st.session_state["answered"] = _Answered(
+            card, request, options, answer, beside.ask(api, others, card, request, options)
+        )
     if "answered" in st.session_state:
         _answer(api, st.session_state["answered"])
     return None
@@ -111,6 +115,8 @@ def _answer(api: Service, answered: _Answered) -> None:
         if "explanation" in answer:
             _explanation(answered.request, answer["explanation"], input_page)
         _feedback(api, card, answer, task_page)
+    if answered.others:
+        beside.show(answered.request, answered.others)
 
 
 def _explanation(request: Request, explanation: dict[str, Any], input_page: InputPage) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from boatyard.frontend.input_page import explain  # noqa: F401 - the page's own, too
 from boatyard.frontend.protocol import Card, Marks, Request
 from boatyard.inputs.image.overlay import COLOURS, LARGEST
-from boatyard.inputs.image.pictures import SUFFIXES, read_picture
+from boatyard.inputs.image.pictures import MOST_BYTES, SUFFIXES, read_picture
 
 NOUN = "picture"
 FILE_TYPES: Mapping[str, str] = {"zip": "application/zip"}
@@ -27,7 +27,10 @@ def form(card: Card) -> Request:  # noqa: ARG001 - every page's signature
     """A file that is dropped or a photo that is taken; until there is one, the example that was chosen last."""
     turn = st.session_state.get(_TURN, 0)  # an example empties the widgets: new ones take their place
     suffixes = [suffix.removeprefix(".") for suffix in SUFFIXES]
-    file = st.file_uploader("A JPEG, PNG or WebP picture", type=suffixes, key=f"picture-file-{turn}")
+    most = MOST_BYTES // 2**20
+    file = st.file_uploader(
+        "A JPEG, PNG or WebP picture", type=suffixes, key=f"picture-file-{turn}", max_upload_size=most
+    )
     photo = None
     # a browser asks whether the page may see the camera as soon as that is on it
     camera = st.expander(
