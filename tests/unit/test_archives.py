@@ -4,6 +4,7 @@ import io
 import struct
 import zipfile
 from collections.abc import Callable
+from random import Random
 
 import pytest
 
@@ -118,3 +119,23 @@ def test_an_archive_that_has_or_expands_to_too_much_is_refused_whole(monkeypatch
     monkeypatch.setattr(archives, "MOST_EXPANDED", 499)
     with pytest.raises(Unreadable, match="expands to 500 bytes"):
         read(content)
+
+
+def damaged(number: int) -> bytes:
+    random = Random(number)
+    content = bytearray(archive(("a", bytes(range(256)) * 4), ("in/b", b"1" * 50), how=random.choice([0, 8])))
+    for _ in range(random.choice([1, 2, 20])):
+        content[random.randrange(len(content))] = random.randrange(256)
+    return bytes(content[: random.choice([len(content), len(content), random.randrange(len(content))])])
+
+
+def test_whatever_is_damaged_is_named_and_nothing_else_goes_wrong() -> None:
+    refused = 0
+    for number in range(1000):
+        try:
+            records = read(damaged(number))
+        except Unreadable:
+            refused += 1
+        else:
+            assert all(each.wrong or each.fields for each in records)
+    assert 0 < refused < 1000

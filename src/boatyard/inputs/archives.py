@@ -23,7 +23,11 @@ _MOST_DIRECTORY = MOST_FILES * 2**9  # bytes, which are all read before the firs
 _END, _END_SIZE = b"PK\x05\x06", 22
 _LOCATOR, _LOCATOR_SIZE = b"PK\x06\x07", 20  # of a directory too large for the first format
 _LONGEST_COMMENT = 2**16
-_DAMAGES = (BadZipFile, EOFError, ValueError, OverflowError, RuntimeError, struct.error, zlib.error)
+# OSError: where a damaged directory says that a file lies, there may be no place
+_DAMAGES = (
+    *(BadZipFile, EOFError, NotImplementedError, OSError, OverflowError, RuntimeError, ValueError),
+    *(struct.error, zlib.error),
+)
 
 
 def read_archive(pieces: Iterable[bytes], most_bytes: int, read: Callable[[bytes], Any]) -> Iterator[Record]:
@@ -42,7 +46,7 @@ def read_archive(pieces: Iterable[bytes], most_bytes: int, read: Callable[[bytes
         try:
             archive = ZipFile(file)
             infos = [info for info in archive.infolist() if not info.is_dir()]
-        except (*_DAMAGES, NotImplementedError) as damage:
+        except _DAMAGES as damage:
             raise Unreadable(f"is a damaged ZIP archive: {damage}") from None
         if len(infos) > MOST_FILES:
             raise Unreadable(f"has {len(infos):,} files; a job may have {MOST_FILES:,} of them")
@@ -80,7 +84,7 @@ def _content(archive: ZipFile, info: ZipInfo, most_bytes: int, names: set[str]) 
     try:
         with archive.open(info) as file:
             return file.read(most_bytes + 1)
-    except (*_DAMAGES, NotImplementedError):
+    except _DAMAGES:
         return "is damaged"
 
 
