@@ -70,6 +70,17 @@ class Part(NamedTuple):
     end: int | None = None
 
 
+class Mark(NamedTuple):
+    """What an answer says of a place in a row, in the row's own units."""
+
+    name: str
+    score: float
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
 RowT = TypeVar("RowT")
 
 
@@ -128,7 +139,11 @@ class ServingInput(Protocol):
     """The module `boatyard.inputs.<input>.serving`: imports neither torch nor pandas.
 
     Where clients may name rows, it says `NAMED = True`.
-    Where requests are larger than most, it says `MOST_BYTES: int` of one.
+    Where requests are larger than most, it says `MOST_BYTES: int` of one, and `MOST_RAW_BYTES: int` of one in its
+    MEDIA_TYPES.
+    Where `parse` takes long, as it does for what is compressed, it says `SLOW_PARSE = True`: threads do it then, a few
+    at a time.
+    Where people can look at a request, `draw(request, marks) -> bytes` makes a JPEG of it, with its answer's marks.
     """
 
     FILES: Sequence[str]
