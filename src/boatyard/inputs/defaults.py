@@ -27,6 +27,7 @@ __all__ = [
     "group_key",
     "limits",
     "make_inputs",
+    "open_counted",
     "open_learner",
     "open_sources",
     "quantize_graph",
@@ -103,6 +104,10 @@ def digest_of_start(model: Model) -> dict[str, str]:  # noqa: ARG001 - every inp
 
 def open_learner(model: Model, training: Dataset, validation: Dataset, seed: int) -> None:
     """None: the backbone is trained."""
+
+
+def open_counted(model: Model, folder: Path, training: Dataset) -> None:
+    """None: the network reads all there is."""
 
 
 def backbone_shape(model: Model, folder: Path) -> dict[str, Any]:  # noqa: ARG001 - every input's signature

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import onnx
 import torch
@@ -29,7 +30,7 @@ def write_graph(
     example: Mapping[str, Tensor],
     outputs: Sequence[str],
     graph: Path,
-    varying: Mapping[int, str] = _BATCH,
+    varying: Mapping[str, Mapping[int, str]] = MappingProxyType({}),
     opsets: Mapping[str, int] | None = None,
 ) -> None:
     """Write the served network in fp32.
@@ -39,12 +40,12 @@ def write_graph(
         example: the backbone's arguments by name, of two rows or more: what is 1 may be traced away.
         outputs: their names, in the network's order.
         graph: the file.
-        varying: the dimensions of the inputs that differ from batch to batch, by position.
+        varying: the dimensions that differ from batch to batch, by input and position, where there are others than 0.
         opsets: besides ONNX's own, the domains of the network's operators with their versions.
     """
     places = list(inspect.signature(getattr(network, "backbone", network).forward).parameters)
     inputs = {name: example[name] for name in sorted(example, key=places.index)}  # the tracer passes them by place
-    axes = {name: dict(varying) for name in inputs} | {name: dict(_BATCH) for name in outputs}
+    axes = {name: {**_BATCH, **varying.get(name, {})} for name in (*inputs, *outputs)}
     with quiet(), torch.inference_mode():
         torch.onnx.export(  # the tracing exporter: none of the newer one's graphs can be fused
             network.eval(),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
     from datasets import Dataset
+    from scipy.sparse import csr_array
     from torch import Tensor, nn
 
     from boatyard.bundle.manifest import Manifest
@@ -241,6 +242,19 @@ class Learner(Protocol):
         """Shape and state of the Backbone whose features these are, one after another."""
 
 
+class Counted(Protocol):
+    """What a linear model reads beside a network that was trained, such as counts of words."""
+
+    def features(self, rows: Dataset) -> csr_array:
+        """Of encoded rows, float64[rows, features]."""
+
+    def join(self, backbone: Any, weights: NDArray[np.float64]) -> tuple[dict[str, Any], NDArray[np.float64]]:
+        """Give the backbone the weights, [features, outputs], as further features: sums that the outputs are made of.
+
+        Returns what its shape has in addition, and how the outputs come of the sums, [sums, outputs].
+        """
+
+
 class Features(Protocol):
     """Simple features of rows, for a baseline; scikit-learn's two methods."""
 
@@ -338,6 +352,9 @@ class TrainingInput(Protocol):
 
     def open_learner(self, model: Model, training: Dataset, validation: Dataset, seed: int) -> Learner | None:
         """What fits the backbone to encoded rows; None where it is trained, step by step."""
+
+    def open_counted(self, model: Model, folder: Path, training: Dataset) -> Counted | None:
+        """What is counted beside the network, learnt from encoded rows; None where nothing is."""
 
     def backbone_shape(self, model: Model, folder: Path) -> dict[str, Any]:
         """All that the backbone for the inputs in `folder` is built by, as JSON. Raises UserError."""

@@ -19,6 +19,7 @@ from boatyard.tasks.protocol import Outputs, Parity, Section, ShownRows, Target,
 from boatyard.tasks.score import Losses, Scores, mean_score, paired_interval
 
 if TYPE_CHECKING:
+    from scipy.sparse import csr_array
     from torch import Tensor
 
     from boatyard.config.schema import Config, Data, Model
@@ -35,6 +36,7 @@ __all__ = [
     "data_section",
     "fit_after",
     "fit_estimates",
+    "fit_linear",
     "head_shape",
     "refusal",
     "report",
@@ -52,6 +54,10 @@ SMOOTHED = False
 def target_columns(data: Data) -> list[str]:
     """`data.target`."""
     return [target_column(data)]
+
+
+def fit_linear(features: csr_array, targets: NDArray[Any], target: Target, seed: int) -> None:
+    """None: the network's answers are its own."""
 
 
 def fit_estimates(learner: Learner, targets: NDArray[Any], target: Target) -> list[Any]:  # noqa: ARG001

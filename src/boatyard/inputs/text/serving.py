@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from boatyard.bundle.manifest import BundleError, Manifest
@@ -25,6 +26,10 @@ FILES = ("tokenizer.json",)
 MEDIA_TYPES: Mapping[str, Callable[[bytes], object]] = {}
 FILE_FORMATS: Mapping[str, Callable[[Iterable[bytes]], Iterator[Record]]] = {}
 MOST_CHARACTERS = 20_000
+MOST_WORDS = 2_048
+"""Tokens of a row that a wide branch counts."""
+NO_WORD, FEWEST_WORDS = -1, 2
+"""What fills up the words of a batch, which are at least one pair."""
 _ECHOED_CHARACTERS = 40
 Row = tuple[str, ...]
 """The texts of one request, in the order of the schema."""
@@ -35,10 +40,11 @@ _LAST_LATIN = "\u024f"
 
 @dataclass(frozen=True, slots=True)
 class EncodedText:
-    """Token ids and segment ids, special tokens included."""
+    """Token ids and segment ids, special tokens included; `words`: the ids of the texts alone, for a wide branch."""
 
     ids: list[int]
     type_ids: list[int]
+    words: list[int]
     truncated: bool
 
     @property
@@ -80,7 +86,7 @@ def open_input(folder: Path, manifest: Manifest) -> "TextInput":
     if (max_tokens := manifest.limits.get("max_tokens")) is None:
         raise BundleError(f"the manifest of {manifest.name} states no limits.max_tokens")
     max_characters = manifest.limits.get("max_characters", MOST_CHARACTERS)
-    return TextInput(tokenizer, fields, max_tokens, max_characters)
+    return TextInput(tokenizer, fields, max_tokens, max_characters, manifest.limits.get("max_words", 0))
 
 
 def request_schema(fields: Sequence[str], max_characters: int = MOST_CHARACTERS) -> dict[str, Any]:
@@ -98,7 +104,9 @@ def limits(model: "Model") -> dict[str, int]:
     """What a served model reads at most of one request."""
     from boatyard.inputs.text.settings import text_model  # of the configuration, which no server reads
 
-    return {"max_tokens": text_model(model).max_tokens, "max_characters": MOST_CHARACTERS}
+    text = text_model(model)
+    counted = {"max_words": MOST_WORDS} if text.wide else {}
+    return {"max_tokens": text.max_tokens, "max_characters": MOST_CHARACTERS, **counted}
 
 
 class TextInput:
@@ -116,10 +124,16 @@ class TextInput:
     )
 
     def __init__(
-        self, tokenizer: Tokenizer, fields: list[str], max_tokens: int, max_characters: int = MOST_CHARACTERS
+        self,
+        tokenizer: Tokenizer,
+        fields: list[str],
+        max_tokens: int,
+        max_characters: int = MOST_CHARACTERS,
+        max_words: int = 0,
     ) -> None:
         self.fields = tuple(fields)
         self.max_characters = max_characters
+        self.max_words = max_words
         self._pad = padding_id(tokenizer)
         tokenizer.no_padding()
         tokenizer.no_truncation()  # see encode
@@ -152,7 +166,7 @@ class TextInput:
         return [self._framed(ids[start : start + width]) for start in range(0, len(ids), width)]
 
     def collate(self, encoded: Sequence[EncodedText]) -> Feeds:
-        """int64 `input_ids`, `attention_mask` and `token_type_ids`."""
+        """int64 `input_ids`, `attention_mask` and `token_type_ids`; and `words`, where these are counted."""
         longest = max(row.cost for row in encoded)
         shape = (len(encoded), max(longest, 1))  # a text may have no token at all, and no graph takes that
         ids = np.full(shape, self._pad, dtype=np.int64)
@@ -162,7 +176,15 @@ class TextInput:
             ids[index, : row.cost] = row.ids
             mask[index, : row.cost] = 1
             type_ids[index, : row.cost] = row.type_ids
-        return {"input_ids": ids, "attention_mask": mask, "token_type_ids": type_ids}
+        feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": type_ids}
+        return feeds | {"words": self._words(encoded)} if self.max_words else feeds
+
+    def _words(self, encoded: Sequence[EncodedText]) -> NDArray[np.int64]:
+        longest = max(len(row.words) for row in encoded)
+        words = np.full((len(encoded), max(longest, FEWEST_WORDS)), NO_WORD, dtype=np.int64)
+        for index, row in enumerate(encoded):
+            words[index, : len(row.words)] = row.words
+        return words
 
     def measure(self, encoded: EncodedText) -> dict[str, Any]:
         """`length`, in tokens."""
@@ -189,7 +211,7 @@ class TextInput:
     def _read(self, row: Row) -> list[str]:
         """Of each text, the beginning that is not cut off."""
         encoded = [self._tokenizer.encode(text, add_special_tokens=False) for text in row]
-        kept = _shares([len(one) for one in encoded], self._room)
+        kept = _shares([len(one) for one in encoded], max(self._room, self.max_words))
         return [
             text if len(one) <= most else text[: one.offsets[most - 1][1]]
             for text, one, most in zip(row, encoded, kept, strict=True)
@@ -213,14 +235,17 @@ class TextInput:
         return text
 
     def _framed(self, texts: list[list[int]]) -> EncodedText:
-        kept = _shares([len(ids) for ids in texts], self._room)
+        lengths = [len(ids) for ids in texts]
+        kept = _shares(lengths, self._room)
         ids: list[int] = []
         type_ids: list[int] = []
         for part in self._frame:
             added = part.ids if isinstance(part, _Specials) else texts[part.field][: kept[part.field]]
             ids += added
             type_ids += [part.type_id] * len(added)
-        return EncodedText(ids, type_ids, truncated=sum(map(len, texts)) > self._room)
+        counted = zip(texts, _shares(lengths, self.max_words), strict=True) if self.max_words else ()
+        words = [id_ for text, most in counted for id_ in text[:most]]
+        return EncodedText(ids, type_ids, words, truncated=sum(lengths) > max(self._room, self.max_words))
 
 
 def _shares(lengths: list[int], room: int) -> list[int]:

@@ -28,6 +28,8 @@ class TextModel(Section):
 
     max_tokens: int = Field(128, ge=8, le=8192)
     word_dropout: float = Field(0.0, ge=0, lt=1)
+    wide: bool = True
+    """Whether counted words of the whole text help the encoder."""
     scratch: Scratch | None = None
 
 

@@ -25,6 +25,7 @@ __getattr__ = lazily(
         "backbone_shape": "backbone",
         "build_backbone": "backbone",
         "open_learner": "backbone",
+        "open_counted": "counted",
         "export_graph": "graph",
         "quantize_graph": "graph",
         "simple_features": "features",
