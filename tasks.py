@@ -303,7 +303,7 @@ def format_(context):
 
 @task(
     help={
-        "name": "a file in benchmarks/: banking77, drift, inbox, jobs, journal, prepare, serve, start, train",
+        "name": "banking77, drift, inbox, jobs, journal, prepare, proteins, serve, start, tables or train",
         "arguments": "for that file",
     }
 )

@@ -15,9 +15,9 @@ from typing import Any
 FOLDER = Path(__file__).parent
 PROJECT = FOLDER.parent / "pyproject.toml"
 EXTRAS = {  # image: beside the core install
-    "api": ["cloud"],
+    "api": ["cloud", "image"],
     "frontend": ["frontend"],
-    "monitor": ["cloud", "monitor"],
+    "monitor": ["cloud", "image", "monitor"],
     "trainer": ["cloud", "train"],
 }
 UNUSED = {  # image: of the core install, what it never loads

@@ -49,7 +49,7 @@ class Network(nn.Module):
 
     def forward(self, labels: Tensor | None = None, **batch: Tensor) -> dict[str, Tensor]:
         """The head's raw outputs by name; with `labels`, which is Trainer's word for targets, their `loss` first."""
-        raw: dict[str, Tensor] = self.head(_apart(self.backbone(**batch), self.members))
+        raw: dict[str, Tensor] = self.head(_apart(look(self.backbone, self.head)(**batch), self.members))
         if not self.training:
             raw = {name: _mean(tensor, self.members) for name, tensor in raw.items()}
         if labels is None:
@@ -90,9 +90,25 @@ class Served(nn.Module):
 
     def forward(self, *batch: Tensor, **named: Tensor) -> tuple[Tensor, ...]:
         """In the order of the task's OUTPUTS, and then float[batch, width]."""
-        features = _apart(self.backbone(*batch, **named), self.members)
-        outputs = (*self.head.served(self.head(features)), *([features] if self.embeds else []))
+        seen = _apart(look(self.backbone, self.head)(*batch, **named), self.members)
+        features = seen["features"] if isinstance(seen, dict) else seen
+        outputs = (*self.head.served(self.head(seen)), *([features] if self.embeds else []))
         return tuple(_mean(each, self.members) for each in outputs)
+
+
+def look(backbone: Any, head: Any) -> Callable[..., Any]:
+    """What makes of a batch what the head reads: the backbone, or its `places` where the head asks for these.
+
+    Raises:
+        UserError: it does, and they are not known.
+    """
+    if not getattr(head, "asks_where", False):
+        whole: Callable[..., Any] = backbone
+        return whole
+    places: Callable[..., Any] | None = getattr(backbone, "places", None)
+    if places is None:
+        raise UserError("this task asks where things are, and rows of this input have no places")
+    return places
 
 
 def new_network(config: Config, target: Target, encoded: Encoded) -> Network:
@@ -192,7 +208,7 @@ def backbone_features(config: Config, network: Network, encoded: Path, rows: Dat
     return features
 
 
-def _apart(features: Tensor, members: int | None) -> Tensor:
+def _apart(features: Any, members: int | None) -> Any:
     """[batch, members, width] to [batch * members, width]."""
     return features if members is None else features.flatten(0, 1)
 

@@ -87,8 +87,8 @@ class Stack:
             "split_rows": {"train": 80, "validation": 10, "test": 10},
             "label_counts": {"train": [40, 20, 20], "validation": [4, 3, 3], "test": [4, 3, 3]},
             "imbalance": 2.0,
-            "length_unit": "words",
-            "lengths": {"train": {"p50": 4, "p95": 8, "p99": 9, "max": 12}, "validation": None, "test": None},
+            "size_unit": "words",
+            "sizes": {"train": {"p50": 4, "p95": 8, "p99": 9, "max": 12}, "validation": None, "test": None},
             "issue_counts": {"warning:near_duplicate": 3},
             "fingerprint": "0" * 16,
         }

@@ -87,6 +87,8 @@ def test_words_that_moved_the_answer_are_tinted_where_that_is_ticked(visit: "Vis
     expect(words).to_have_text(["<b>", "card"])
     tints = [word.evaluate("word => getComputedStyle(word).backgroundColor") for word in words.all()]
     assert tints[0] != tints[1]
+    page.get_by_role("button", name="my card was stolen").click()
+    expect(words).to_have_text(["my", "card", "was", "stolen"])
 
 
 def test_an_example_is_asked_by_a_click_and_agreed_with_by_another(visit: "Visit", stack: Stack, expect: Any) -> None:
@@ -224,7 +226,7 @@ def test_drift_is_looked_for_until_the_alarm_rings_and_the_reports_before_stay(
     reports = page.get_by_role("table").get_by_role("row")
     expect(reports).to_have_count(1 + 3)
     past = reports.all_text_contents()[1:]
-    assert past[0].endswith(", ".join(verdict["name"] for verdict in drifted).replace("_", " "))
+    assert past[0].endswith(", ".join(verdict["name"] for verdict in drifted))
     assert past[1].endswith("nothing")
     assert past[2].endswith("nothing")
     with page.expect_download() as downloading:
@@ -251,7 +253,7 @@ def test_traffic_shows_what_the_server_counted_and_what_the_journal_tells(
     # one by this server, which started a moment ago
     for figure in ("Predictions1", f"Predictions{len(answers):,}", f"Live accuracy{right / len(truths):.4f}"):
         expect(page.get_by_test_id("stMetric").filter(has_text=re.compile(f"^{figure}$"))).to_be_visible()
-    expect(page.get_by_text("Predictions in each hour, by label")).to_be_visible()
+    expect(page.get_by_text("Shares in each hour, by label")).to_be_visible()
     page.get_by_text("By route and status").click()
     expect(page.get_by_test_id("stDataFrame")).to_be_visible()
 
@@ -378,14 +380,16 @@ def test_a_file_becomes_a_job_and_its_answers_are_downloaded(visit: "Visit", sta
     settled = "data-test-script-state", "notRunning"  # a click before would be lost
     expect(page.get_by_test_id("stApp")).to_have_attribute(*settled)
     with page.expect_download() as downloading:
-        page.get_by_role("button", name="Download the answers").click()
+        page.get_by_role("button", name="Download as JSON Lines").click()
     answers = [json.loads(line) for line in Path(downloading.value.path()).read_text().splitlines()]
     assert [answer["row"] for answer in answers] == list(range(1, 2_002))
     assert {answer.get("label") for answer in answers[:-1]} == {"card_lost"}
     assert "error" in answers[-1]
     page.reload()
     page.get_by_role("tab", name="A file").click()
-    expect(page.get_by_role("button", name="Download the answers")).to_be_visible()
+    with page.expect_download() as downloading:
+        page.get_by_role("button", name="Download as CSV").click()
+    assert downloading.value.path().read_text().startswith("row,id,label,score,top,truncated,error\n1,")
 
 
 # ---- models

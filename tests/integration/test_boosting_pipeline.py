@@ -48,6 +48,7 @@ def test_it_is_fitted_evaluated_and_served(config: Config) -> None:
     assert scores["scores"][0]["value"] < scores["baseline"]["scores"][0]["value"]
 
 
+@pytest.mark.slow
 def test_the_same_settings_fit_the_same(config: Config, tmp_path: Path) -> None:
     again = small_config(tmp_path, small=SMALL)
     weights = [

@@ -225,6 +225,54 @@ def test_json_lines_are_taken_too(client: TestClient) -> None:
     assert "not JSON" in lines[1]["error"]
 
 
+def test_the_result_is_csv_where_the_client_asks_for_it_with_the_same_values(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "CHUNK", 2)
+    job = submit(client, 'text\n""\ncard\n"=1+1"\nfee\n"é, ""fee"""\n')  # the first row has no answer
+    finished(client, job)
+    sent = client.get(f"/jobs/{job}/result", headers={"accept": "text/csv"})
+    assert sent.headers["content-type"] == "text/csv; charset=utf-8"
+    assert sent.headers["vary"] == "accept"
+    header, *rows = csv.reader(io.StringIO(sent.content.decode(), newline=""))
+    assert header == ["row", "id", "label", "score", "top", "truncated", "error"]
+    for row, line in zip(rows, result(client, job), strict=True):
+        cells = dict(zip(header, row, strict=True))
+        texts = {name: cells.pop(name) or None for name in ("id", "label", "error")}
+        values = {name: json.loads(cell) if cell else None for name, cell in cells.items()}
+        assert {**texts, **values} == {name: line.get(name) for name in header}
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        (None, "application/jsonl"),
+        ("*/*", "application/jsonl"),
+        ("application/x-ndjson", "application/x-ndjson"),
+        ("text/*", "text/csv"),
+        ("application/json, text/csv;q=0.5", "text/csv"),
+        ("text/csv, */*", "text/csv"),
+        ("text/csv;q=0.1, */*", "application/jsonl"),
+        ("application/*;q=0, TEXT/CSV ; header=present", "text/csv"),
+    ],
+)
+def test_a_result_has_the_form_that_the_client_likes_best(
+    client: TestClient, accept: str | None, media_type: str
+) -> None:
+    job = submit(client, "text\ncard\n")
+    finished(client, job)
+    client.headers.pop("accept")
+    sent = client.get(f"/jobs/{job}/result", headers={"accept": accept} if accept else {})
+    assert sent.headers["content-type"].partition(";")[0] == media_type
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/csv;q=0", "*/*;q=0, text/html", "nonsense", ";;,"])
+def test_a_result_in_no_form_that_the_client_accepts_is_a_problem(client: TestClient, accept: str) -> None:
+    job = submit(client, "text\ncard\n")
+    finished(client, job)
+    assert_problem(client.get(f"/jobs/{job}/result", headers={"accept": accept}), 406, "text/csv")
+
+
 def test_a_file_of_many_parts_and_chunks_is_answered_whole(
     client: TestClient, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,7 +310,6 @@ def test_a_job_keeps_the_version_that_it_was_submitted_to(
         (b"body\ncard\n", "no column 'text'"),
         (b"body\n", "no column 'text'"),
         (b'body\n"card\nlost\n', "no column 'text'"),
-        (b"id;text\n1;card\n", "separated by semicolons"),
         (b"text,text\ncard,fee\n", "names column 'text' twice"),
     ],
 )

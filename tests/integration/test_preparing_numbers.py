@@ -138,7 +138,7 @@ def test_equal_rows_with_equal_numbers_are_duplicates(tmp_path: Path) -> None:
 def test_the_report_shows_how_the_numbers_lie(tmp_path: Path) -> None:
     prepared = prepare(config(tmp_path, write_csv(tmp_path / "rows.csv"), "data.unit=EUR"))
     report = tmp_path / "reports/data/plants"
-    assert {file.name for file in report.iterdir()} == {"lengths.png", "report.json", "report.md", "targets.png"}
+    assert {file.name for file in report.iterdir()} == {"report.json", "report.md", "sizes.png", "targets.png"}
     assert "| In EUR | Lowest | 5% up to |" in (report / "report.md").read_text()
     facts = json.loads((report / "report.json").read_text())
     assert facts["targets"]["train"]["p100"] == prepared.targets("train").max()

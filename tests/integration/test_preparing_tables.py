@@ -118,6 +118,15 @@ def test_network_inputs_are_as_columns_say() -> None:
     assert not hull.always
 
 
+def test_a_table_may_have_categories_alone_and_rows_that_are_alike() -> None:
+    write([{"hull": row["hull"], "owner": f"owner {row['owner'] % 9}", "price": row["price"]} for row in boats()])
+    config = load_config(["data=table", "data.path=boats.csv", "data.name=boats", "data.target=price"])
+    encoded = encode(config, prepare(config))
+    assert sum(map(len, encoded.splits.values())) == 400
+    row = encoded.splits["train"][0]
+    assert (len(row["numbers"]), len(row["categories"])) == (0, 2)
+
+
 @pytest.mark.parametrize(
     ("change", "overrides", "message"),
     [
@@ -128,7 +137,7 @@ def test_network_inputs_are_as_columns_say() -> None:
         ),
         ({"launched": "soon"}, (), r"row 9, column 'launched': holds 'soon'; expected a date such as 2024-05-31"),
         ({"price": ""}, (), r"row 9, column 'price': has no value; every row needs a number"),
-        ({"price": "inf"}, (), r"row 9, column 'price': holds 'inf'"),
+        ({"price": "inf"}, (), r"row 9, column 'price': holds inf; expected a number between"),
         (dict.fromkeys(FOUND, ""), (), r"row 9: has no value in any column"),
         (
             {},
@@ -188,6 +197,12 @@ def test_rows_of_a_day_are_never_parted() -> None:
     assert not (days[0] & days[1] | days[1] & days[2] | days[0] & days[2])
 
 
+def test_a_header_alone_is_no_table() -> None:
+    Path("boats.csv").write_text("length,price\n")
+    with pytest.raises(UserError, match=r"^boats\.csv: there is no row to learn from$"):
+        prepared()
+
+
 def test_rows_of_a_group_are_never_parted_and_the_group_is_no_column() -> None:
     rows = boats()
     write(rows)
@@ -196,6 +211,13 @@ def test_rows_of_a_group_are_never_parted_and_the_group_is_no_column() -> None:
     owners = [{rows[number - 2]["owner"] for number in part[ROW]} for part in split.splits.values()]
     assert all(owners)
     assert not (owners[0] & owners[1] | owners[1] & owners[2] | owners[0] & owners[2])
+
+
+def test_a_split_that_large_groups_leave_small_is_warned_of() -> None:
+    write([{**row, "owner": min(number, 60)} for number, row in enumerate(boats())])
+    prepared("data.group_column=owner")
+    small = [issue["message"] for issue in report()["issues"] if issue["kind"] == "small_split"]
+    assert [message.split()[1] for message in small] == ["validation", "test"]
 
 
 def test_classes_are_told_by_columns_too() -> None:

@@ -2,10 +2,13 @@
 
 import csv
 import gzip
+import io
 import json
 import random
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,8 @@ from test_jobs import finished, result, submit
 
 from boatyard import registry
 from boatyard.config.schema import Config
+from boatyard.monitor import service
+from boatyard.monitor.settings import Settings as MonitorSettings
 from boatyard.pipeline.publish import Published
 from boatyard.pipeline.run import run_pipeline
 from boatyard.registry import Reference
@@ -59,6 +64,21 @@ def test_the_network_beats_its_baseline_and_its_interval_holds_most_prices(world
     assert 0.8 < scores["served"]["interval_coverage"] < 0.97
 
 
+def test_boosting_stands_beside_the_network_in_every_report(world: World) -> None:
+    bundle = world.published.bundle
+    metrics = bundle.manifest.metrics
+    assert metrics.alternative_name == "Boosting"
+    assert [score.name for score in metrics.alternative] == [score.name for score in metrics.served]
+    report, card = ((bundle.folder / name).read_text(encoding="utf-8") for name in ("report.md", "MODEL_CARD.md"))
+    assert "|  | Model | Boosting | Baseline |" in report
+    assert "(scores.png)" in report
+    assert (bundle.folder / "scores.png").exists()
+    assert "| Boosting | " in card
+    for document in (report, card):
+        assert "| type | flat | " in document
+        assert "| Truth | Rows | Mean absolute error |" in document
+
+
 def test_a_house_is_answered_with_a_price_whether_its_numbers_are_numbers_or_texts(
     client: TestClient, house: dict[str, Any]
 ) -> None:
@@ -97,8 +117,7 @@ def test_the_columns_of_a_house_explain_its_price(client: TestClient, house: dic
 
 
 def test_a_file_of_houses_is_answered_as_each_alone(client: TestClient, world: World) -> None:
-    with Path(world.config.data.path or "").open(newline="") as file:
-        rows = [row for row, _ in zip(csv.DictReader(file), range(6), strict=False)]
+    rows = read_houses(world, 6)
     lines = [",".join(rows[0]), *(",".join(row.values()) for row in rows)]
     job = submit(client, "\n".join([*lines[:4], lines[4].replace(rows[3]["area_m2"], "huge", 1), *lines[5:]]))
     assert finished(client, job)["bad"] == 1
@@ -108,6 +127,74 @@ def test_a_file_of_houses_is_answered_as_each_alone(client: TestClient, world: W
     assert answered[0]["value"] == pytest.approx(client.post("/predict", json=house).json()["value"], rel=1e-6)
 
 
+def test_a_cell_of_csv_is_the_value_that_json_has(client: TestClient, house: dict[str, Any]) -> None:
+    houses = [
+        house | {"district": 'a "quoted", odd\none', "area_m2": 80},
+        house | {"district": "Übersee 東京", "area_m2": 8.05e1, "lift": None},
+        house | {"district": "1e5", "energy": None, "land_m2": None},
+        house | {"district": "=1+1", "lift": False, "sold": "2023-09-23"},
+    ]
+    cells = io.StringIO()
+    writer = csv.DictWriter(cells, list(house))
+    writer.writeheader()
+    writer.writerows([each | {"lift": {True: "true", False: "false", None: ""}[each["lift"]]} for each in houses])
+    from_csv = submit(client, cells.getvalue())
+    from_json = submit(client, "\n".join(map(json.dumps, houses)), {"content-type": "application/x-ndjson"})
+    for job in (from_csv, from_json):
+        assert finished(client, job)["bad"] == 0
+    answers = [[line["value"] for line in result(client, job)] for job in (from_csv, from_json)]
+    assert answers[0] == answers[1]
+    table = client.get(f"/jobs/{from_csv}/result", headers={"accept": "text/csv"}).text
+    rows = list(csv.DictReader(io.StringIO(table, newline="")))
+    assert [float(row["value"]) for row in rows] == answers[0]
+    assert [row["unit"] for row in rows] == ["EUR"] * 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("column", "change", "times", "drifted"),
+    [
+        ("school", lambda school: school and str(float(school) - 1.5), 1, {"input.school"}),
+        ("energy", lambda energy: "F" if energy in "AB" else energy, 2, {"input.energy", "quality"}),
+    ],
+    ids=["a number", "a category, and twice the prices"],
+)
+def test_the_column_that_has_changed_is_named_as_drifted_and_no_other(
+    client: TestClient,
+    world: World,
+    tmp_path: Path,
+    column: str,
+    change: Callable[[str], str],
+    times: float,
+    drifted: set[str],
+) -> None:
+    rows = random.Random(0).sample(read_houses(world, 3000), 400)
+    prices = [times * float(row.pop("price")) for row in rows]
+    changed = [row | {column: change(row[column])} for row in rows]
+    answers = [
+        answer
+        for start in range(0, len(rows), 100)
+        for answer in client.post("/predict", json={"inputs": changed[start : start + 100]}).json()["predictions"]
+    ]
+    for answer, price in zip(answers[:60], prices, strict=False):
+        client.post("/feedback", json={"id": answer["id"], "value": price}).raise_for_status()
+    client.__exit__(None, None, None)  # which ships the journal
+    settings = MonitorSettings(storage=str(tmp_path / "storage"), model=Reference("houses"))
+    with TestClient(service.create_app(settings)) as monitor:
+        report = monitor.post("/drift/run").raise_for_status().json()
+        assert {verdict["name"] for verdict in report["verdicts"] if verdict["drifted"]} == drifted
+        alarms = re.findall(r'boatyard_drift_drifted{.*verdict="(.*)"} 1.0', monitor.get("/metrics").text)
+        assert set(alarms) == drifted
+        spreads = {verdict["name"]: verdict["spread"] for verdict in report["verdicts"]}
+        assert {f"input.{name}" for name in rows[0] if name != "sold"} | {"value"} <= spreads.keys()
+        assert spreads["input.type"]["categories"][0] == "flat"
+        by_hour = monitor.get("/statistics").json()["numbers_by_hour"]["value"]
+        assert all(
+            low < middle < high for low, middle, high in zip(*(by_hour[p] for p in ("p5", "p50", "p95")), strict=True)
+        )
+
+
+@pytest.mark.slow
 def test_feedback_on_other_houses_is_learned_from(world: World, house: dict[str, Any]) -> None:
     """What is asked now are flats of one district, which are dearer than they were."""
     config = world.config
@@ -117,6 +204,7 @@ def test_feedback_on_other_houses_is_learned_from(world: World, house: dict[str,
     assert traffic.after.value < traffic.before.value
 
 
+@pytest.mark.slow
 def test_columns_may_have_names_that_boatyard_uses_too(tmp_path: Path, storage: Storage, serve: Serve) -> None:
     names = ("source", "row", "target", "file", "inputs", "why", "cost", "position", "label", "labels", "input")
     chance = random.Random(0)
@@ -124,7 +212,7 @@ def test_columns_may_have_names_that_boatyard_uses_too(tmp_path: Path, storage: 
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(json.dumps(row | {"value": sum(row.values())}) + "\n" for row in rows))
     own = ("data=table", f"data.path={file}", "data.name=own", "data.target=value", "model=boosting", "tracking=none")
-    config = small_config(tmp_path, "retrain.min_rows=40", small=own)
+    config = small_config(tmp_path, "retrain.min_rows=40", "model.table.boosting.max_iter=30", small=own)
     published = run_pipeline(config)
     assert set(published.bundle.manifest.examples[0]) == {*names}
     client = serve(model=Reference("own"))
@@ -135,6 +223,11 @@ def test_columns_may_have_names_that_boatyard_uses_too(tmp_path: Path, storage: 
     judge(storage, "own", [(dict.fromkeys(names, chance.gauss(0, 1)), 20.0) for _ in range(160)])
     traffic, _ = retrain(config).comparisons
     assert traffic.after.value < traffic.before.value
+
+
+def read_houses(world: World, most: int) -> list[dict[str, str]]:
+    with Path(world.config.data.path or "").open(newline="") as file:
+        return list(islice(csv.DictReader(file), most))
 
 
 def judge(storage: Storage, model: str, judged: Sequence[tuple[Mapping[str, Any], float]]) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from boatyard.config.compose import load_config
-from boatyard.evaluate.baseline import Baseline, score_baseline
+from boatyard.evaluate.baseline import score_baseline
+from boatyard.evaluate.compared import Compared
 from boatyard.inputs.text import features
 from boatyard.tasks.classification import baseline
 from boatyard.tasks.regression import baseline as regression
@@ -32,7 +33,7 @@ def predict(fitted: Any, rows: Sequence[tuple[str, ...]]) -> list[int]:
     return predictions
 
 
-def evaluated(rows: Any, targets: np.ndarray, test: Any, test_targets: np.ndarray, seed: int = 0) -> Baseline:
+def evaluated(rows: Any, targets: np.ndarray, test: Any, test_targets: np.ndarray, seed: int = 0) -> Compared:
     """Fitted and scored as an evaluation does."""
     prepared: Any = SimpleNamespace(
         data=DATA,

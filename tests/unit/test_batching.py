@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from boatyard.api import batching
-from boatyard.api.batching import Batcher, QueueFull, Unanswerable
+from boatyard.api.batching import FEW, Batcher, QueueFull, Unanswerable
 from boatyard.api.metrics import Metrics
 from boatyard.bundle.predict import Prediction, Predictor
 
@@ -23,6 +23,8 @@ class Gated:
     manifest = SimpleNamespace(version="1")
 
     def __init__(self) -> None:
+        self.is_quick = False
+        self.threads: list[int] = []
         self.broken = False
         self.gate = threading.Event()
         self.runs: list[list[Any]] = []
@@ -33,6 +35,7 @@ class Gated:
 
     def answer_each(self, rows: Sequence[Any], options: Sequence[BaseModel]) -> list[Prediction]:
         self.runs.append(list(rows))
+        self.threads.append(threading.get_ident())
         self.began.release()
         assert self.gate.wait(10)
         if self.broken or any(row.startswith("broken") for row in rows):
@@ -89,6 +92,21 @@ def test_what_waits_together_runs_together_and_each_gets_its_own(model: Gated) -
 
     serve(use)
     assert model.runs == [["first"], ["a", "b", "c", "d"]]
+
+
+def test_a_quick_model_runs_on_the_event_loop_and_what_came_together_runs_together(model: Gated) -> None:
+    model.is_quick = True
+    model.gate.set()
+
+    async def use(batcher: Batcher) -> None:
+        asked = [ask(batcher, model, "a"), ask(batcher, model, "given up"), ask(batcher, model, "b", "c")]
+        asked[1].cancel()
+        assert [one.answer["row"] for one in [*await asked[0], *await asked[2]]] == ["a", "b", "c"]
+        await ask(batcher, model, *map(str, range(FEW + 1)))
+
+    serve(use)
+    assert model.runs == [["a", "b", "c"], [*map(str, range(FEW + 1))]]
+    assert model.threads[0] == threading.get_ident() != model.threads[1]
 
 
 def test_workers_share_what_waits(model: Gated) -> None:

@@ -26,7 +26,8 @@ def test_help_shows_the_choices(stage: str) -> None:
     shown = boatyard(stage, "--help")
     assert shown.returncode == 0
     assert f"python -m boatyard.{stage}" in shown.stdout
-    assert "model=      boosting | distilbert | minilm | scratch | tabm | tiny | tinybert" in shown.stdout
+    models = "boosting | distilbert | esm2 | minilm | residues | scratch | tabm | tiny | tinybert"
+    assert f"model=      {models}" in shown.stdout
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -22,8 +22,10 @@ pytestmark = pytest.mark.unit
 NEEDED = {
     "csv": ["data.path=x.csv", "data.name=x"],
     "fakenews": ["data.path=x.csv"],
+    "fasta": ["data.path=x.fasta", "data.name=x"],
     "table": ["data.path=x.csv", "data.name=x", "data.target=y"],
     "boosting": ["data=houses"],
+    "residues": ["data=resistance"],
     "tabm": ["data=houses"],
 }
 CHOICES = [(f.parent.name, f.stem) for f in sorted(CONFIGS.glob("*/*.yaml"))]
@@ -47,7 +49,7 @@ def test_every_option_of_every_group_composes(group: str, option: str) -> None:
         (
             "model=null",
             "model=None: there is no such option; there are: "
-            "boosting, distilbert, minilm, scratch, tabm, tiny, tinybert",
+            "boosting, distilbert, esm2, minilm, residues, scratch, tabm, tiny, tinybert",
         ),
         ("data=[inbox,csv]", "data=['inbox', 'csv']: there is no such option"),
         ("experiment=overfitt", "did you mean overfit?"),

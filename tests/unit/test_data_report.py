@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from boatyard.data import report
-from boatyard.data.plots import lengths_png
+from boatyard.data.plots import sizes_png
 from boatyard.data.report import write_data_report
 from boatyard.data.summary import DataSummary, Issue
 from boatyard.inputs.protocol import RowReport
@@ -33,8 +33,8 @@ SUMMARY = DataSummary(
     target={"labels": ["card", "rate"]},
     split_rows={"train": 30, "test": 10},
     targets=targets(train=[20, 10], test=[6, 4]),
-    lengths={"train": np.arange(1, 31), "test": list(range(1, 11))},
-    length_unit="words",
+    sizes={"train": np.arange(1, 31), "test": list(range(1, 11))},
+    size_unit="words",
     issues=[],
     issue_counts={},
     samples={"card": ["where is it", "my card"], "rate": ["a title | a text"]},
@@ -83,7 +83,7 @@ def test_the_report_opens_with_rows_sources_and_fingerprint() -> None:
         assert line in report
 
 
-def test_lengths_are_told_by_percentiles_that_some_row_has() -> None:
+def test_sizes_are_told_by_percentiles_that_some_row_has() -> None:
     assert "| train | 16 | 29 | 30 | 30 |" in render(SUMMARY)
 
 
@@ -144,11 +144,11 @@ def test_samples_are_shown_by_their_groups() -> None:
     assert "| card | where is it |\n|  | my card |\n| rate | a title &#124; a text |" in render(SUMMARY)
 
 
-def test_the_json_holds_the_facts_without_every_length(tmp_path: Path) -> None:
+def test_the_json_holds_the_facts_without_every_size(tmp_path: Path) -> None:
     write(tmp_path, with_issues(*issues("error", "empty", 1)))
     facts = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert facts["split_rows"] == {"train": 30, "test": 10}
-    assert facts["lengths"]["test"] == {"p50": 6, "p95": 10, "p99": 10, "max": 10}
+    assert facts["sizes"]["test"] == {"p50": 6, "p95": 10, "p99": 10, "max": 10}
     assert facts["issue_counts"] == {"error:empty": 1}
     assert facts["issues"][0]["row"] == 2
     assert facts["imbalance"] == pytest.approx(26 / 14)
@@ -170,9 +170,9 @@ def test_hostile_names_labels_and_rows_break_nothing(tmp_path: Path) -> None:
 
 
 def test_an_empty_split_and_no_rows_at_all_are_reported(tmp_path: Path) -> None:
-    half = replace(SUMMARY, lengths={"train": [3], "test": []}, targets=targets(train=[1, 0], test=[0, 0]))
+    half = replace(SUMMARY, sizes={"train": [3], "test": []}, targets=targets(train=[1, 0], test=[0, 0]))
     assert "| test | n/a | n/a | n/a | n/a |" in write(tmp_path / "half", half)
-    none = replace(SUMMARY, lengths={}, target={"labels": []}, targets=targets(train=[], test=[]), samples={})
+    none = replace(SUMMARY, sizes={}, target={"labels": []}, targets=targets(train=[], test=[]), samples={})
     assert "There are no rows." in write(tmp_path / "none", none)
 
 
@@ -205,9 +205,9 @@ def test_of_too_many_labels_the_ends_are_drawn(tmp_path: Path, monkeypatch: pyte
     assert height_of_labels_png(tmp_path / "many.png", 2000) == ten
 
 
-@pytest.mark.parametrize("lengths", [[0, 0], [5], list(range(60)), [1, 2, 3, 100_000]])
-def test_lengths_of_any_spread_can_be_drawn(tmp_path: Path, lengths: list[int]) -> None:
-    lengths_png(tmp_path / "x.png", {"train": lengths, "test": []}, "words")
+@pytest.mark.parametrize("sizes", [[0, 0], [5], list(range(60)), [1, 2, 3, 100_000]])
+def test_sizes_of_any_spread_can_be_drawn(tmp_path: Path, sizes: list[int]) -> None:
+    sizes_png(tmp_path / "x.png", {"train": sizes, "test": []}, "words")
     with Image.open(tmp_path / "x.png") as picture:
         assert picture.format == "PNG"
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from boatyard.evaluate.baseline import Baseline
-from boatyard.evaluate.report import losing_sentence, write_report
+from boatyard.evaluate.compared import Compared
+from boatyard.evaluate.plots import comparison_png
+from boatyard.evaluate.report import COMPARISON, losing_sentence, losing_sentences, write_report
 from boatyard.tasks.classification import metrics, plots
 from boatyard.tasks.classification.metrics import calibration, calibration_error, score
 from boatyard.tasks.classification.plots import calibration_png, confusion_png
@@ -38,14 +39,14 @@ def scores_of(labels: list[str]) -> Scores:
     return score({"probabilities": probabilities_of(labels)}, TARGETS, {"labels": labels}, CONFIG)
 
 
-def baseline_of(model: Scores, accuracy: float = 0.0, macro_f1: float = 0.0) -> Baseline:
+def baseline_of(model: Scores, accuracy: float = 0.0, macro_f1: float = 0.0) -> Compared:
     """Ahead of the model by so much."""
     of_model = model.by_name()
     scores = [
         Score("accuracy", of_model["accuracy"] + accuracy, 0.1, 0.2),
         Score("macro_f1", of_model["macro_f1"] + macro_f1),
     ]
-    return Baseline("counted words", "counting words", rows_used=9, seconds=1.5, scores=Scores(20, scores, {}))
+    return Compared("counted words", "counting words", rows_used=9, seconds=1.5, scores=Scores(20, scores, {}))
 
 
 def write(
@@ -75,9 +76,46 @@ def write(
 def test_the_report_sets_the_model_beside_the_baseline(tmp_path: Path) -> None:
     report = write(tmp_path, ["a", "b", "c", "d"])
     assert "| Accuracy | 0.950 (0.764 to 0.991) | 0.950 (0.100 to 0.200) |" in report
-    assert "| Top3 accuracy | 1.000 | n/a |" in report
+    assert "| Top-3 accuracy | 1.000 | n/a |" in report
     assert "counting words" in report
     assert "1.5 s" in report
+
+
+def test_another_model_that_the_input_names_stands_between_model_and_baseline(tmp_path: Path) -> None:
+    scores = scores_of(["a", "b", "c", "d"])
+    ahead = [Score("accuracy", 0.97), Score("macro_f1", 0.9), Score("top3_accuracy", 2.0)]
+    other = Compared("Trees", "a few trees", rows_used=5, seconds=0.25, scores=Scores(20, ahead, {}))
+    baseline = baseline_of(scores, -0.1)
+    assert losing_sentences(scores, baseline, other) == ["The model loses to trees by 0.0200 of accuracy."], (
+        "what the baseline lacks is not compared"
+    )
+    write_report(
+        tmp_path,
+        title="inbox",
+        split="test",
+        scores=scores,
+        baseline=baseline,
+        fitted={},
+        sections=[],
+        alternative=other,
+    )
+    report = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "|  | Model | Trees | Baseline |" in report
+    assert "| Accuracy | 0.950 (0.764 to 0.991) | 0.970 | 0.850 (0.100 to 0.200) |" in report
+    assert "**The model loses to trees by 0.0200 of accuracy.**" in report
+    assert "Trees: a few trees. Fitting it took 0.2 s. The baseline: counting words." in report
+    assert f"({COMPARISON})" in report
+    numbers = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
+    assert (numbers["alternative"]["name"], numbers["alternative"]["scores"][0]["value"]) == ("Trees", 0.97)
+
+
+def test_models_are_drawn_by_the_scores_that_all_of_them_have(tmp_path: Path) -> None:
+    scores = scores_of(["a", "b", "c", "d"])
+    baseline = baseline_of(scores).scores
+    comparison_png(tmp_path / "x.png", {"Model": scores, "Trees": scores, "Baseline": baseline})
+    with Image.open(tmp_path / "x.png") as picture:
+        two_of_four = picture.width
+    assert two_of_four < 700, "accuracy and macro F1"
 
 
 def test_top_k_is_left_out_where_it_is_certain(tmp_path: Path) -> None:

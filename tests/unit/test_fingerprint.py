@@ -34,7 +34,7 @@ USED = [
     ("encode", "inputs/text/tokenizer.py"),
     ("encode", "inputs/text/serving.py"),
     ("train", "inputs/text/backbone.py"),
-    ("train", "inputs/text/pretrained.py"),
+    ("train", "inputs/pretrained.py"),
     ("train", "model.py"),
     ("train", "tasks/{task}/head.py"),
     ("train", "train/trainer.py"),
@@ -141,5 +141,5 @@ def test_only_plug_ins_are_imported_by_a_name_that_no_reader_sees() -> None:
 @pytest.mark.parametrize("task", TASKS)
 def test_what_a_plugin_loads_late_is_the_code_of_a_stage(task: str) -> None:
     late = {f"tasks/{task}/{name}.py" for name in MODULES.values()}
-    late |= {f"inputs/text/{name}.py" for name in ("rows", "encoder", "pretrained", "backbone", "graph", "features")}
+    late |= {f"inputs/text/{name}.py" for name in ("rows", "encoder", "tokenizer", "backbone", "graph", "features")}
     assert late <= all_names(task)

@@ -154,6 +154,15 @@ def test_targets_that_are_learnt_as_logarithms_are_answered_in_their_unit() -> N
     assert torch.isfinite(head(1e9 * read)["value"]).all()
 
 
+def test_a_price_is_as_exact_as_its_type_allows() -> None:
+    head = built("regression", {"log": True, "mean": 12.7, "std": 0.4})
+    exact = built("regression", {"log": True, "mean": 12.7, "std": 0.4}).double()
+    exact.load_state_dict(head.double().state_dict())
+    given = features(1000)
+    served, expected = head.float()(given)["value"].double(), exact(given.double())["value"]
+    assert ((served - expected).abs() / expected).max() < 5e-7
+
+
 @pytest.mark.parametrize("name", ["classification", "regression"])
 def test_divergence_is_none_between_equal_readings_and_the_same_both_ways(name: str) -> None:
     head = new_head(name)

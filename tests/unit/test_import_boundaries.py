@@ -91,3 +91,11 @@ def test_what_watches_loads_nothing_that_learns_and_nothing_of_the_api() -> None
     assert "boatyard.config.compose" not in loaded
     shared = {"boatyard.api", "boatyard.api.problems", "boatyard.api.routes"}
     assert not {name for name in loaded if name.startswith(("boatyard.api", "boatyard.export"))} - shared
+
+
+@pytest.mark.parametrize("name", sorted({"table", "text"} & {*inputs.names()}))  # small ones may be a module with all
+def test_whoever_prepares_rows_loads_no_torch(name: str) -> None:
+    needed = ("open_sources", "row_format", "report_rows", "digest_of_start", "make_inputs", "open_encoder")
+    code = f"import sys; from boatyard import inputs; part = inputs.training({name!r})"
+    code += "".join(f"; part.{each}" for each in needed) + "; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

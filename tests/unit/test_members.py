@@ -1,6 +1,7 @@
 """A backbone of several members: each learns from its own errors, and their mean is served."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -119,6 +120,7 @@ def trainer(network: Network, folder: Path, *, smoothing: float = 0.0, r_drop: f
         describe_rows=str,
         layer_decay=1.0,
         r_drop=r_drop,
+        by_epoch=SimpleNamespace(epoch=0),
     )
 
 

@@ -17,6 +17,7 @@ from boatyard.tasks.classification.metrics import (
     losses,
     score,
 )
+from boatyard.tasks.classification.ranking import ranking
 from boatyard.tasks.classification.report import confident_mistakes
 from boatyard.tasks.classification.serving import accuracy
 from boatyard.tasks.protocol import ShownRows
@@ -189,6 +190,15 @@ def test_mistakes_come_most_confident_first_with_their_row_and_place() -> None:
         ("w", "test.csv:2", "no", "yes", 0.6),
     ]
     assert confident_mistakes(targets, probabilities, ["no", "yes"], shown, most=1) == mistakes[:1]
+
+
+def test_of_few_labels_each_is_ranked_against_the_rest() -> None:
+    chances = np.array([[0.9, 0.1, 0.0], [0.4, 0.6, 0.0], [0.6, 0.4, 0.0], [0.1, 0.9, 0.0]])
+    first, second = ranking(np.array([0, 0, 1, 1]), chances, ["a", "b", "unmet"])
+    assert (first.label, first.rows, first.auroc, first.average_precision) == ("a", 2, 0.75, pytest.approx(5 / 6))
+    assert second.auroc == 0.75
+    assert ranking(np.zeros(4, int), chances, ["a", "b", "unmet"]) == []
+    assert ranking(np.array([0, 0, 1, 1]), np.eye(11)[:4], list("abcdefghijk")) == []
 
 
 def test_a_row_loses_one_where_its_likeliest_label_is_not_its_own() -> None:

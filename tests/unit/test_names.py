@@ -125,6 +125,17 @@ EXEMPT = (
         "Google Cloud: who is asking",
         (_CLOUD, f"{_SRC}/doctor/*", f"{_SRC}/storage/bucket.py"),
     ),
+    # an image that a container runs, or that a page shows
+    Exempt(
+        "images?|imageUri",
+        "Docker and Google Cloud: what a container runs",
+        ("deploy/local/compose.yaml", "deploy/run/*", "deploy/vertex/*", "tasks.py", _CLOUD, f"{_SRC}/doctor/*"),
+    ),
+    Exempt("_judge_image", "of a container", (f"{_SRC}/doctor/google.py",)),
+    Exempt("BASE_IMAGE", "of a container", ("tasks.py",)),
+    Exempt("image_commit", "of a container", (f"{_SRC}/train/tracking.py",)),
+    Exempt("Image", "Pillow and W&B: a plot", (f"{_SRC}/evaluate/pictures.py", f"{_SRC}/train/tracking.py")),
+    Exempt("icon_image", "Streamlit", (f"{_SRC}/frontend/app.py",)),
     # programming's own meanings
     Exempt("_?calibration.*", "of a graph that is quantised", (f"{_SRC}/export/*", f"{_SRC}/inputs/*")),
     Exempt("texts", "the module on strings", (f"{_SRC}/data/*", f"{_SRC}/inputs/*")),

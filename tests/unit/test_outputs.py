@@ -4,12 +4,15 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from boatyard.config.compose import load_config
 from boatyard.config.schema import Config
 from boatyard.storage.outputs import keep_output, restore_outputs
 
 pytestmark = pytest.mark.unit
+
+DVC = yaml.safe_load((Path(__file__).parents[2] / "dvc.yaml").read_text())
 
 
 @pytest.fixture
@@ -51,6 +54,17 @@ def test_another_machine_gets_every_folder_at_the_place_that_its_fingerprint_giv
         "processed/inbox/4e5a/inputs-77/train": "tokens",
         "runs/inbox/0b1c/network/weights": "w",
     }
+
+
+def test_plots_lie_by_themselves_too_and_only_those_of_the_newest(config: Config, tmp_path: Path) -> None:
+    for key, plot in (("0b", "errors.png"), ("1c", "scores.png")):
+        evaluation = write(Path(config.paths.runs, "inbox", key), **{"report.md": "r", plot: "a picture"})
+        keep_output(config, "evaluation", evaluation, plots=[evaluation / plot])
+    (place,) = DVC["plots"]
+    assert [file.name for file in (tmp_path / place).iterdir()] == ["scores.png"]
+    restore_outputs(machine(tmp_path, "there"))
+    restored = tmp_path / "there" / "runs" / "inbox" / "1c"
+    assert {file.name for file in restored.iterdir()} == {"report.md", "scores.png"}
 
 
 def test_what_lies_there_already_stays(config: Config) -> None:

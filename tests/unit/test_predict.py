@@ -11,8 +11,9 @@ from bundles import LABELS, fields, graph, tokenizer, write_bundle, write_regres
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from boatyard.bundle import predict
 from boatyard.bundle.manifest import BundleError, open_bundle, seal
-from boatyard.bundle.predict import Predictor, allowed_cores
+from boatyard.bundle.predict import Predictor, allowed_cores, open_predictor
 from boatyard.config.errors import UserError
 from boatyard.export.reference import reference
 from boatyard.inputs.protocol import Encoded
@@ -141,6 +142,17 @@ def test_a_model_works_while_it_answers_its_own_example(predictor: Predictor, mo
     assert predictor.works()
     monkeypatch.setattr(predictor.input, "encode", None)
     assert not predictor.works()
+
+
+@pytest.mark.parametrize(
+    ("texts", "seconds", "quick"), [(["a b", "b a"], 60, True), (["a b", "a"], 60, False), (["a b", "b a"], 0, False)]
+)
+def test_a_model_is_quick_whose_rows_all_take_as_little(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, texts: list[str], seconds: float, quick: bool
+) -> None:
+    monkeypatch.setattr(predict, "QUICK_SECONDS", seconds)
+    bundle = open_bundle(bundle_with(tmp_path, graph(), examples=[{"text": text} for text in texts]))
+    assert open_predictor(bundle).is_quick is quick
 
 
 def bundle_with(folder: Path, model: onnx.ModelProto | bytes, **changes: object) -> Path:

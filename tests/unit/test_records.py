@@ -261,3 +261,25 @@ def test_a_quote_left_open_is_looked_for_no_further_than_a_record_may_reach() ->
 def test_what_is_no_file_of_rows_is_called_what_it_is(content: bytes, what: str) -> None:
     with pytest.raises(Unreadable, match=what):
         read(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "form"),
+    [
+        ('"fixed acidity";"quality"\n"7,4";5\n', "csv"),
+        ('\ufeff"fixed acidity";quality\r\n7,4;5\r\n', "csv"),
+        ("fixed acidity\tquality\n7,4\t5\n", "csv"),
+        ('fixed acidity,quality\n"7,4",5\n', "tsv"),
+        ("fixed acidity|quality\n7,4|5\n", "csv"),
+        ("\ufeffsep=;\r\nfixed acidity;quality\r\n7,4;5\r\n", "csv"),
+        ('"fixed acidity",quality;\n"7,4",5\n', "csv"),
+    ],
+)
+def test_what_separates_the_cells_is_seen_in_the_header(content: str, form: Format) -> None:
+    (record,) = read(content, form)
+    assert list(record.fields.values()) == ["7,4", "5"], record.wrong
+
+
+def test_a_delimiter_in_a_columns_quoted_name_separates_nothing() -> None:
+    (record,) = read('"size; in square metres"\n"1,2;3"\n')
+    assert record.fields == {"size; in square metres": "1,2;3"}

@@ -11,7 +11,7 @@ from bundles import VALUES
 from PIL import Image
 from sklearn.metrics import r2_score
 
-from boatyard.evaluate.baseline import Baseline
+from boatyard.evaluate.compared import Compared
 from boatyard.evaluate.report import write_report
 from boatyard.tasks.protocol import ShownRows
 from boatyard.tasks.regression.interval import Floats, fit_quantiles, interval, quantile_of
@@ -175,14 +175,14 @@ def test_the_report_shows_answers_errors_the_interval_and_the_worst_rows(tmp_pat
         title="houses",
         split="test",
         scores=scores,
-        baseline=Baseline("words, ridge", "words", 9, 0.1, score({"value": truths + 2}, truths, {}, CONFIG)),
+        baseline=Compared("words, ridge", "words", 9, 0.1, score({"value": truths + 2}, truths, {}, CONFIG)),
         fitted={"quantiles": [1.0] * 99},
         sections=report(scores, outputs, truths, target, rows, CONFIG, tmp_path),
     )
     written = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert "Mean absolute error with its 95% interval." in written
     assert "| Interval coverage | 0.975 | n/a |" in written
-    assert "Here it holds 97.5%, and half of all rows have one that is no wider than 4.0000 in EUR." in written
+    assert "On test rows it holds 97.5%, and half of all rows have one that is no wider than 4.0000 in EUR." in written
     assert "| 1.0000 to 8.0000 | 8 | 4.6250 | 4.6250 | 87.5% |" in written
     worst = written[written.index("## The worst rows") :]
     assert worst.splitlines()[4] == "| 30.00 | 37.00 | 7.0000 | a house of 7 m2 | test.csv:8 |"
@@ -197,8 +197,13 @@ def test_the_report_shows_answers_errors_the_interval_and_the_worst_rows(tmp_pat
             assert picture.format == "PNG"
 
 
-def test_the_card_names_unit_interval_and_range() -> None:
-    (section,) = card_parts({"unit": "EUR", "minimum": 10.0, "maximum": 90.0})
-    assert "a number in EUR" in section.parts[0]
-    assert "the truth of 90% of validation rows" in section.parts[0]
-    assert "between 10.00 and 90.00" in section.parts[1]
+def test_the_card_names_unit_interval_and_range_and_the_error_by_fifth() -> None:
+    truths = np.arange(1.0, 41.0)
+    outputs = {"value": truths + 1, "spread": np.full(40, 2.0)}
+    target = {"unit": "EUR", "minimum": 10.0, "maximum": 90.0, "log": False, "quantiles": [1.0] * 99}
+    errors, interval = card_parts(target, score(outputs, truths, target, CONFIG))
+    assert "| 1.0000 to 8.0000 | 8 | 1.0000 | 1.0000 | 100.0% |" in errors.parts[0]
+    assert "a number in EUR" in interval.parts[0]
+    assert "the truth of 90% of validation rows" in interval.parts[0]
+    assert "On test rows it holds 100.0%" in interval.parts[1]
+    assert "between 10.00 and 90.00" in interval.parts[2]

@@ -93,7 +93,11 @@ def test_a_score_knows_which_way_is_better() -> None:
 
 
 def test_a_title_is_the_name_in_words() -> None:
-    assert [Score(name, 0).title for name in ("macro_f1", "r2", "top3_accuracy")] == ["macro F1", "R2", "top3 accuracy"]
+    assert [Score(name, 0).title for name in ("macro_f1", "r2", "top3_accuracy")] == [
+        "macro F1",
+        "R2",
+        "top-3 accuracy",
+    ]
     assert Score("mean_absolute_error", 0).heading == "Mean absolute error"
 
 

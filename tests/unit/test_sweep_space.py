@@ -24,12 +24,35 @@ def sweep(space: dict[str, Any], **settings: Any) -> Sweep:
     return Sweep.model_validate({"name": "x", "trials": 9, "metric": "loss", "warmup": 0, **settings, "space": space})
 
 
+OF_TABLES = {"tabm": ["data=houses"], "boosting": ["data=houses", "model=boosting"]}
+
+
 @pytest.mark.parametrize("name", options("sweep"))
 def test_every_file_declares_a_space_that_can_be_searched(name: str) -> None:
-    composed = load_config([f"sweep={name}"]).sweep
+    chosen = [*OF_TABLES.get(name, []), f"sweep={name}"]
+    composed = load_config(chosen).sweep
     assert composed is not None
     assert composed.name == name, "its results lie under its name"
-    check_space(composed, [f"sweep={name}"])
+    check_space(composed, chosen)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "name", "fitting"),
+    [
+        (OF_TABLES["tabm"], "quick", "tabm"),
+        (OF_TABLES["boosting"], "quick", "boosting"),
+        (OF_TABLES["boosting"], "tabm", "boosting"),
+        ([], "tabm", "quick"),
+    ],
+)
+def test_who_searches_what_the_model_does_not_have_is_told_what_it_has(
+    chosen: list[str], name: str, fitting: str
+) -> None:
+    given = [*chosen, f"sweep={name}"]
+    composed = load_config(given).sweep
+    assert composed is not None
+    with pytest.raises(UserError, match=rf"\(for this model there is sweep={fitting}\)$"):
+        check_space(composed, given)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from boatyard.inputs.protocol import Feeds
 from boatyard.inputs.table.cells import MISSING, Kind
 from boatyard.inputs.table.columns import Columns, Row, read_columns
 from boatyard.inputs.table.facts import learn_columns
+from boatyard.inputs.table.rows import show
 from boatyard.inputs.table.serving import TableInput
 
 pytestmark = pytest.mark.unit
@@ -78,3 +79,7 @@ def test_a_file_that_describes_no_columns_is_refused(tmp_path: Path, content: st
     (tmp_path / "columns.json").write_text(content)
     with pytest.raises(ValueError, match=message):
         read_columns(tmp_path)
+
+
+def test_a_shown_row_has_a_dash_where_a_value_is_missing() -> None:
+    assert show(["Ale", 4.0, None, True]) == "Ale | 4 | - | True"

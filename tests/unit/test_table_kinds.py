@@ -67,7 +67,7 @@ def test_a_column_is_what_nine_cells_in_ten_are(kind: str, cells: Sequence[Any])
         ("column", ["x" * 300] * (ROWS - 1) + ["y"], "is free text"),
         ("column", [f"level {place // 3}" for place in range(ROWS)], "no value that 5 rows share"),
         ("column", [f"{chance.randint(1, 28)}.05.2024" for _ in range(ROWS)], "holds dates, but not as 2024-05-31"),
-        ("column", [[1], [2]] * (ROWS // 2), "holds lists or objects"),
+        ("column", [[1], [2]] * (ROWS // 2), "neither a number, a word"),
         ("", range(ROWS), "has no name"),
         ("boatyard.target", [chance.random() for _ in range(ROWS)], "a name that boatyard uses itself"),
     ],
@@ -112,3 +112,39 @@ def test_a_column_that_one_of_several_files_lacks_is_named() -> None:
 def test_ten_thousand_levels_are_an_id_and_take_little_memory() -> None:
     found = find(column=[f"name {place}" for place in range(20_000)])
     assert "names the rows" in found.left_out["column"]
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [
+        ("column", [f"{chance.randint(0, 20):05}" for _ in range(ROWS)]),
+        ("zip", [98000 + chance.randint(0, 9) for _ in range(ROWS)]),
+        ("zipcode", [98000 + chance.randint(0, 9) for _ in range(ROWS)]),
+        ("Postal Code", [98000 + chance.randint(0, 9) for _ in range(ROWS)]),
+        ("store_id", [chance.randint(1, 9) for _ in range(ROWS)]),
+    ],
+)
+def test_numbers_that_name_something_are_a_category(name: str, cells: Sequence[Any]) -> None:
+    assert find(**{name: cells}).kinds == {name: "category"}
+
+
+@pytest.mark.parametrize(
+    "cell", ["1.234,56", "$1,234.00", "€ 99", "12,5 %", "7%", "1 234", "1'234.5", "-1,234", "1,234,567"]
+)
+def test_numbers_that_are_written_otherwise_are_left_out_with_a_warning(cell: str) -> None:
+    found = find(column=[*[cell] * (ROWS - 9), *[f"{place},5" for place in range(9)]])
+    assert found.left_out == {"column": "holds numbers, but not as 1234.5"}
+    assert found.doubts == {"column": "holds numbers, but not as 1234.5: it is left out until it is written so"}
+
+
+@pytest.mark.parametrize(
+    "cells", [["Köln", "Bonn"], ["3+", "4"], ["1-2", "3-4"], ["A1", "B2"], ["v1.2", "v1.3"], ["5 kg", "x"]]
+)
+def test_words_are_no_numbers_however_many_digits_they_have(cells: Sequence[str]) -> None:
+    found = find(column=cells * (ROWS // 2))
+    assert (found.kinds, found.doubts) == ({"column": "category"}, {})
+
+
+def test_a_word_among_numbers_that_may_mean_a_missing_value_is_named() -> None:
+    found = find(column=[*["unknown"] * 40, *range(0, 480, 3)])
+    assert found.doubts == {"column": "holds numbers but for 'unknown': does that mean a missing value (data.missing)?"}

@@ -159,7 +159,7 @@ def test_a_missing_number_counts_as_the_median_and_is_flagged_where_training_had
     columns = np.stack([np.arange(101.0), np.arange(101.0) % 100], 1)
     columns[:7, 1] = np.nan
     embedded = embeddings(columns)
-    assert embedded.widths == [3, 3, 1]
+    assert embedded.widths == [3, 3, 1, 1, 1]
     median = [float(value) for value in np.nanmedian(columns, axis=0)]
     missing, present = (embedded(torch.tensor([row], dtype=torch.float64))[0] for row in ([np.nan] * 2, median))
     assert torch.equal(missing[:-1], present[:-1])
@@ -179,6 +179,14 @@ def test_numbers_that_differ_in_a_late_digit_stay_apart() -> None:
     embedded = embeddings(seconds[:, None])
     one, other = embedded(torch.tensor(seconds[50:52, None]))
     assert not torch.allclose(one, other, atol=1e-3), "float32 has them both at 1700000000"
+
+
+def test_beside_its_embedding_a_number_s_normal_score_is_handed_on() -> None:
+    numbers = np.exp(np.random.default_rng(0).normal(size=(5000, 1)))
+    embedded = embeddings(numbers, bins=48)
+    assert embedded.widths == [3, 1]
+    rows = np.quantile(numbers, [0.1, 0.5, 0.9])[:, None]
+    assert embedded(torch.tensor(rows))[:, -1].tolist() == pytest.approx([-1.2816, 0, 1.2816], abs=0.03)
 
 
 # ---- what becomes of categories

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from boatyard.inputs.table.strength import giving_away, strengths
+from boatyard.inputs.table.cells import Kind
+from boatyard.inputs.table.strength import addends, giving_away, strengths
 
 pytestmark = pytest.mark.unit
 
@@ -59,3 +60,15 @@ def test_of_a_frequent_class_always_saying_it_tells_nothing() -> None:
 
 def test_few_rows_tell_nothing() -> None:
     assert strengths({"column": [1.0] * 9}, {"column": "number"}, PRICES[:9]) == {}
+
+
+def test_a_target_that_columns_add_up_to_is_seen() -> None:
+    random = np.random.default_rng(0)
+    parts = {name: random.integers(0, 99, 500).astype(float) for name in ("casual", "registered", "wind")}
+    kinds: dict[str, Kind] = dict.fromkeys(parts, "number")
+    columns = {name: values.tolist() for name, values in parts.items()}
+    total = parts["casual"] + 3 * parts["registered"] + 7
+    assert addends(columns, kinds, total) == ["registered", "casual"]
+    assert addends(columns, kinds, total + random.normal(0, 20, 500)) == []
+    assert addends(columns, kinds, parts["wind"]) == [], "one that says all is told by itself"
+    assert addends({**columns, "casual": [None, *columns["casual"][1:]]}, kinds, random.random(500)) == []

@@ -89,6 +89,9 @@ def test_a_number_is_one_in_json_and_in_text(cell: object, number: float) -> Non
     assert values().read({"price": cell}) == number
 
 
+IF_LABELS = " (if these are labels, add data.task=classification)"
+
+
 @pytest.mark.parametrize(
     ("cell", "message"),
     [
@@ -99,17 +102,17 @@ def test_a_number_is_one_in_json_and_in_text(cell: object, number: float) -> Non
         ("1_000", "holds '1_000'; expected a number such as 1234.5"),
         ("٣", "holds '٣'; expected a number such as 1234.5"),
         ("12 EUR", "holds '12 EUR'; expected a number such as 1234.5"),
-        ("nan", "holds 'nan'; expected a number such as 1234.5"),
-        ("inf", "holds 'inf'; expected a number such as 1234.5"),
-        (True, "holds True; expected a number such as 1234.5"),
-        ("true", "holds 'true'; expected a number such as 1234.5"),
+        ("nan", "holds nan; expected a number between -1e+15 and 1e+15"),
+        ("-Infinity", "holds -inf; expected a number between -1e+15 and 1e+15"),
+        (True, f"holds True; expected a number such as 1234.5{IF_LABELS}"),
+        ("true", f"holds 'true'; expected a number such as 1234.5{IF_LABELS}"),
         ([1], "holds [1]; expected a number such as 1234.5"),
         (float("nan"), "holds nan; expected a number between -1e+15 and 1e+15"),
         (float("-inf"), "holds -inf; expected a number between -1e+15 and 1e+15"),
         ("2e15", "holds 2e+15; expected a number between -1e+15 and 1e+15"),
         ("1e999", "holds inf; expected a number between -1e+15 and 1e+15"),
         (10**400, "holds inf; expected a number between -1e+15 and 1e+15"),
-        ("x" * 50, f"holds '{'x' * 40}…'; expected a number such as 1234.5"),
+        ("x" * 50, f"holds '{'x' * 40}…'; expected a number such as 1234.5{IF_LABELS}"),
     ],
 )
 def test_what_is_no_number_is_a_problem_of_its_column(cell: object, message: str) -> None:
@@ -123,7 +126,7 @@ def test_what_is_no_number_is_a_problem_of_its_column(cell: object, message: str
     [
         ('"1,000"', "holds '1,000'; expected a number such as 1234.5"),
         ("", "has no value; every row needs a number"),
-        ("NaN", "holds 'NaN'; expected a number such as 1234.5"),
+        ("NaN", "holds nan; expected a number between -1e+15 and 1e+15"),
         ("-1e16", "holds -1e+16; expected a number between -1e+15 and 1e+15"),
     ],
 )
@@ -230,7 +233,13 @@ def test_the_lowest_and_the_highest_number_are_kept_and_rows_are_shown_by_thirds
 # ---- labels
 
 
-@pytest.mark.parametrize(("cell", "label"), [(3, "3"), (True, "True"), ("  light\t", "light"), ("cafe\u0301", "café")])
+LABELS = [
+    *((3, "3"), (1.0, "1.0"), (Decimal("2.5"), "2.5"), (True, "True")),
+    *(("  light\t", "light"), ("cafe\u0301", "café")),
+]
+
+
+@pytest.mark.parametrize(("cell", "label"), LABELS)
 def test_a_label_is_a_text_in_normal_form(cell: object, label: str) -> None:
     assert Labels("topic", 1).read({"topic": cell}) == label
 
@@ -239,7 +248,8 @@ def test_a_label_is_a_text_in_normal_form(cell: object, label: str) -> None:
     ("cell", "kind"),
     [
         (None, "missing_column"),
-        (3.5, "not_text"),
+        (float("nan"), "missing_column"),
+        ([1], "not_text"),
         (" ", "empty"),
         ("caf\udce9", "bad_bytes"),
         ("x" * 201, "long_label"),
@@ -360,3 +370,9 @@ def test_numbers_that_pile_up_where_they_were_cut_off_are_warned_of() -> None:
 def test_the_highest_of_a_few_numbers_is_no_pile() -> None:
     assert piles(np.random.default_rng(0).integers(1, 6, 500).astype(float)) == []
     assert piles(np.ones(500)) == []
+
+
+def test_two_numbers_may_be_labels() -> None:
+    assert piles(np.tile([0.0, 1.0], 50)) == [
+        "has two values, 0 and 1: if these are labels, add data.task=classification"
+    ]

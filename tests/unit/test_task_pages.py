@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from standin_services import Services, content, drawn, open_page, running
 from streamlit.testing.v1 import AppTest
@@ -145,7 +146,7 @@ def test_an_answer_is_explained_where_that_is_ticked(services: Services) -> None
 @pytest.mark.parametrize("services", ["regression"], indirect=True)
 @pytest.mark.parametrize(
     ("parts", "said"),
-    [([], "no parts that could be told apart"), ([{"name": "rooms", "effect": 2.5, "field": "rooms"}] * 20, "8 more")],
+    [([], "no parts that could be told apart"), ([{"name": "rooms", "effect": 2.5, "field": "rooms"}] * 20, "5 more")],
 )
 def test_parts_of_any_input_have_bars(
     services: Services, monkeypatch: pytest.MonkeyPatch, parts: list[dict[str, Any]], said: str
@@ -197,6 +198,24 @@ def test_mistakes_of_a_model_in_format_1_are_drawn(services: Services) -> None:
     assert page.table[1].value.to_numpy().tolist()[0] == ["4 of 39", "fuel", "berth"]
 
 
+@pytest.mark.parametrize("services", ["classification"], indirect=True)
+def test_the_data_of_a_model_in_format_1_are_told(services: Services) -> None:
+    (facts,) = FORMAT_1.glob("*/data.json")
+    services.answers["/models/m/v/files/data.json"] = facts.read_bytes()
+    page = open_page("about")
+    assert "Sizes, in words" in content(page)
+    assert page.dataframe[0].value.columns.tolist() == ["split", "p50", "p95", "p99", "max"]
+
+
+@pytest.mark.parametrize("services", ["regression"], indirect=True)
+def test_what_stood_beside_the_model_is_named_with_its_score(services: Services) -> None:
+    beside = {"baseline": [ERROR], "alternative": [ERROR | {"value": 1.25}], "alternative_name": "Trees"}
+    services.answers["/models/m/v"]["metrics"] = {**CARDS["regression"]["metrics"], **beside}
+    made = dict(open_page("models").dataframe[1].value.to_numpy().tolist())
+    assert made["mean absolute error, baseline"] == "1.5000"
+    assert made["mean absolute error, trees"] == "1.2500"
+
+
 def quality(score: dict[str, Any]) -> dict[str, Any]:
     worse = {**score, "value": 2 * score["value"], "low": 1.0, "high": 20_000.0}
     return {"feedback": 7, "score": worse, "accepted": score, "unknown": 0}
@@ -212,10 +231,14 @@ def test_traffic_of_numbers_is_shown_without_categories(services: Services) -> N
     )
     services.answers["/statistics"] = {
         "rows": 30,
-        "hours": ["2026-01-02T03:00:00+00:00"],
-        "counts": [30],
+        "hours": ["2026-01-02T03:00:00+00:00", "2026-01-02T04:00:00+00:00"],
+        "counts": [30, 0],
         "categories": {},
         "numbers": {"value": {"p5": 0.5, "p95": 1234567.8}, "length": {"p5": 4.0, "p95": None}},
+        "numbers_by_hour": {
+            "value": {f"p{share}": [float(share), None] for share in (5, 25, 50, 75, 95)},
+            "length": {f"p{share}": [None, None] for share in (5, 25, 50, 75, 95)},
+        },
         "latency_ms": {"p95": 2.0},
         "quality": quality(ERROR),
     }
@@ -278,6 +301,7 @@ def test_a_form_by_a_schema_makes_a_request_of_its_types() -> None:
     empty = {"area": None, "lift": None, "district": None, "sold": None, "garden": False}
     assert page.session_state["request"] == empty, "what may be null is, and what may not is not sent"
     assert page.number_input[0].help == "20 to 400 in training"
+    assert [box.label for box in page.selectbox] == ["Lift", "District"], "in the schema's order, also on a phone"
     press(page, "Fill")
     filled = {"area": 85.0, "rooms": 3, "lift": False, "district": "quay", "sold": "2024-05-31", "garden": True}
     assert page.session_state["request"] == filled
@@ -292,3 +316,43 @@ def test_an_answer_of_several_values_is_shown_whole_without_a_page_of_its_own() 
     assert task_page.headline(answer) == "54.25"
     assert task_page.figures(answer) == {"Longitude": "10.5", "Nearest port": "Kiel"}
     assert task_page.figures({"expected": 2, **TIME}) == {}
+
+
+@pytest.mark.parametrize("services", ["classification"], indirect=True)
+def test_a_record_of_fasta_is_pasted_and_explained(services: Services) -> None:
+    sequence = "MKKIFVAALFAFVSVNAM"
+    services.answers["/model"] |= {"input": "protein", "examples": [{"sequence": sequence, "id": "a1"}]}
+    parts = [{"name": sequence[:5], "effect": 0.2, "field": "sequence", "start": 0, "end": 5}]
+    services.answers["/predict"] = {
+        **TIME,
+        **ANSWERS["classification"],
+        "explanation": {"base": 0.5, "parts": parts},
+    }
+    page = open_page("predict")
+    page.text_area[0].set_value(f">b2 [A] something\n{sequence[:9]}\n{sequence[9:]}\n")
+    press(page, "Predict")
+    assert services.posted == [
+        ("/predict?top_k=5", {"id": "b2", "sequence": f"{sequence[:9]}\n{sequence[9:]}"}),
+    ]
+    (marked,) = page.get("html")
+    assert f"{sequence[:5]}</mark>" in marked.proto.body
+    press(page, "a1")
+    assert services.posted[1][1] == {"id": "a1", "sequence": sequence}
+
+
+@pytest.mark.parametrize("services", ["classification"], indirect=True)
+def test_a_finished_job_has_a_map_where_its_model_has_one(services: Services) -> None:
+    job = {"id": "j", "state": "finished", "model": "m", "version": "v", "submitted": "", "rows": 2, "bad": 0}
+    services.answers["/jobs/j"] = {**job, "share": 1.0, "map": True}
+    places = [
+        {"row": 1, "x": 0.5, "y": -2.0, "kind": "fuel"},
+        {"row": 2, "name": "a1", "x": 1.5, "y": 0.0, "kind": "berth"},
+    ]
+    services.answers["/jobs/j/map.jsonl"] = b"".join(json.dumps(place).encode() + b"\n" for place in places)
+    page = open_page("predict")
+    page.query_params["job"] = "j"
+    drawn(page.run())
+    assert "Near each other lies what the model takes for alike" in content(page)
+    (chart,) = page.get("vega_lite_chart")
+    named = pa.ipc.open_stream(chart.proto.data.data).read_all().to_pylist()
+    assert [(row["name"], row["kind"]) for row in named] == [("row 1", "fuel"), ("a1", "berth")]

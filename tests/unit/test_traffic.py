@@ -389,6 +389,8 @@ def test_the_figures_are_by_hour(storage: Storage) -> None:
     assert shown["latency_ms"]["p50"] == 2.0
     assert shown["numbers"]["score"]["p50"] == 0.5
     assert shown["numbers"]["length"]["p95"] == 5.0
+    assert shown["numbers_by_hour"]["length"]["p50"] == [5.0, None, 5.0]
+    assert shown["numbers_by_hour"]["score"]["p95"] == [None, None, 0.5]
     assert shown["truncated"] == 1
     assert shown["quality"]["score"]["value"] == 1.0
     assert shown["quality"]["accepted"]["value"] == 0.9
@@ -400,5 +402,6 @@ def test_figures_of_no_traffic_are_empty(storage: Storage) -> None:
     assert shown["rows"] == 0
     assert shown["hours"] == shown["counts"] == []
     assert shown["categories"] == {"label": {}}
+    assert shown["numbers_by_hour"]["score"] == {"p5": [], "p25": [], "p50": [], "p75": [], "p95": []}
     assert shown["latency_ms"] == {"p50": None, "p95": None, "p99": None}
     assert shown["quality"] == {"feedback": 0, "score": None, "accepted": None, "unknown": 0}

@@ -32,7 +32,7 @@ def ledger(*rows: tuple[str, str, int]) -> Ledger:
 
 def compare(*rows: tuple[str, str, int]) -> tuple[dict[int, str], Findings]:
     findings = Findings()
-    return compare_rows(*read(*rows), findings), findings
+    return compare_rows(*read(*rows), findings, "error"), findings
 
 
 @pytest.mark.parametrize(
@@ -139,3 +139,10 @@ def test_an_error_after_a_thousand_warnings_is_not_lost() -> None:
     assert findings.first_error is not None
     assert findings.first_error.row == 7
     assert findings.errors == 1
+
+
+def test_where_rows_can_be_alike_and_not_the_same_all_are_kept() -> None:
+    findings = Findings()
+    rows = read(("Hello", "a", TRAIN), ("Hello", "a", TRAIN), ("Hello", "b", TRAIN), ("Hello", "a", TEST))
+    assert not compare_rows(*rows, findings, "warning")
+    assert findings.counts == {"warning:duplicate": 2, "warning:conflict": 1, "warning:leakage": 1}

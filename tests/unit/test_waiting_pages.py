@@ -19,6 +19,9 @@ SOME = {
     "counts": [30],
     "categories": {"label": {"card_lost": [30]}},
     "numbers": {"score": {"p50": 0.9}, "length": {"p50": 4}},
+    "numbers_by_hour": {
+        name: {"p5": [4], "p25": [4], "p50": [4], "p75": [4], "p95": [4]} for name in ("score", "length")
+    },
     "latency_ms": {"p95": 2.0},
     "quality": QUALITY,
 }

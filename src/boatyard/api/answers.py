@@ -47,6 +47,8 @@ class Envelope(BaseModel):
 
     id: str
     """Identifies the answer in feedback."""
+    name: str | None = None
+    """What the input is called in the request; left out where it has no name."""
     model: str
     version: str
     truncated: bool
@@ -99,6 +101,7 @@ def answers(manifest: Manifest, ids: Iterable[str], predictions: Sequence[Predic
     return [
         {
             "id": id_,
+            **named(prediction),
             **prediction.answer,
             "model": manifest.name,
             "version": manifest.version,
@@ -107,3 +110,8 @@ def answers(manifest: Manifest, ids: Iterable[str], predictions: Sequence[Predic
         }
         for id_, prediction in zip(ids, predictions, strict=True)
     ]
+
+
+def named(prediction: Prediction) -> dict[str, str]:
+    """The input's `name`, if it has one."""
+    return {} if prediction.name is None else {"name": prediction.name}

@@ -16,6 +16,7 @@ from starlette.types import Scope
 from boatyard import __version__
 from boatyard.api.batching import Batcher
 from boatyard.api.endpoints import administered, guarded, router
+from boatyard.api.explaining import Explainer
 from boatyard.api.feedback import Truths
 from boatyard.api.jobs.worker import Worker
 from boatyard.api.keys import Keys
@@ -88,7 +89,8 @@ async def _running(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     state.truths = Truths(state.storage)
     state.journal = Journal(state.storage, Path(settings.spool))
     state.metrics.watch_journal(state.journal)
-    state.batcher = Batcher(allowed_cores(), state.metrics)
+    state.batcher = Batcher(cores := allowed_cores(), state.metrics)
+    state.explainer = Explainer(state.batcher, turns=cores)
     state.models = await _load_models(settings, state.storage, state.metrics)
     state.worker = Worker(
         state.storage, state.models, state.batcher, state.journal, state.metrics, settings.journal_input

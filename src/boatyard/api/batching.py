@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 MOST_WAITING = 1024  # inputs
 UNANSWERABLE = "the model cannot answer this input"
 MOST_TOGETHER = 64  # inputs that a worker takes at once; the predictor groups them by cost
+FEW = 8  # inputs of one request that the event loop may run itself
 
 
 class QueueFull(Exception):  # noqa: N818 - says what happened
@@ -53,6 +54,8 @@ class Batcher:
 
     A free worker takes its share of the queue, for the model of the oldest request; cancelled requests are dropped
     before they run. Workers depend only on the queue, so a busy event loop does not stall them.
+
+    Few inputs for a quick predictor are no work for a thread: the event loop runs those that came together itself.
     """
 
     def __init__(self, workers: int, metrics: Metrics) -> None:
@@ -62,6 +65,7 @@ class Batcher:
         self._rate = 100.0  # inputs a second, while something runs
         self._closed = False
         self._changed = threading.Condition()  # guards all of the above
+        self._next_turn: dict[Predictor, list[_Waiting]] = {}  # what the event loop runs
         self._workers = [threading.Thread(target=self._work, name="inference", daemon=True) for _ in range(workers)]
         for worker in self._workers:
             worker.start()
@@ -69,20 +73,30 @@ class Batcher:
     def admit(self, inputs: int = 1) -> None:
         """Raises QueueFull if the queue has no room for so many more inputs."""
         if self._waiting and self._inputs + inputs > MOST_WAITING:
-            raise QueueFull(max(1, math.ceil(self._inputs / self._rate)))
+            raise self.full(self._inputs)
+
+    def full(self, inputs: int) -> QueueFull:
+        """The refusal where so many inputs wait."""
+        return QueueFull(max(1, math.ceil(inputs / self._rate)))
 
     def submit(self, predictor: Predictor, rows: Sequence[Any], options: BaseModel) -> asyncio.Future[list[Prediction]]:
         """A prediction for each row, in order, or Unanswerable. If cancelled in time, it is dropped before it runs.
 
         Raises QueueFull.
         """
-        answer: asyncio.Future[list[Prediction]] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(predictor, rows, options, perf_counter(), loop.create_future())
+        if predictor.is_quick and len(rows) <= FEW:
+            if predictor not in self._next_turn:
+                loop.call_soon(self._run_next_turn, predictor)
+            self._next_turn.setdefault(predictor, []).append(waiting)
+            return waiting.answer
         with self._changed:
             self.admit(len(rows))
-            self._waiting.append(_Waiting(predictor, rows, options, perf_counter(), answer))
+            self._waiting.append(waiting)
             self._count(len(rows))
             self._changed.notify()
-        return answer
+        return waiting.answer
 
     def close(self) -> None:
         """Waits for running batches, and drops the queue."""
@@ -98,20 +112,27 @@ class Batcher:
 
     def _work(self) -> None:
         while batch := self._next():
-            started = perf_counter()
-            outcome: list[Prediction | None] | Exception
-            try:
-                rows = [row for one in batch for row in one.rows]
-                outcome = _run(batch[0].predictor, rows, [one.options for one in batch for _ in one.rows])
-            except Exception as failure:  # passed on to the requests
-                outcome = failure
-            else:
-                seconds = perf_counter() - started
-                with self._changed:
-                    self._rate += 0.1 * (len(outcome) / seconds - self._rate)
-                self._metrics.ran(len(outcome), seconds)
+            outcome = self._outcome(batch)
             with suppress(RuntimeError):  # the loop has ended
                 batch[0].answer.get_loop().call_soon_threadsafe(_deliver, batch, outcome)
+
+    def _run_next_turn(self, predictor: Predictor) -> None:
+        if batch := [waiting for waiting in self._next_turn.pop(predictor) if not waiting.answer.done()]:
+            _deliver(batch, self._outcome(batch))
+
+    def _outcome(self, batch: list[_Waiting]) -> list[Prediction | None] | Exception:
+        """A prediction for each row, or what is to be raised for each request."""
+        started = perf_counter()
+        try:
+            rows = [row for one in batch for row in one.rows]
+            outcome = _run(batch[0].predictor, rows, [one.options for one in batch for _ in one.rows])
+        except Exception as failure:  # passed on to the requests
+            return failure
+        seconds = perf_counter() - started
+        with self._changed:
+            self._rate += 0.1 * (len(outcome) / seconds - self._rate)
+        self._metrics.ran(len(outcome), seconds)
+        return outcome
 
     def _next(self) -> list[_Waiting]:
         """The next batch, once there is one; empty after `close`."""

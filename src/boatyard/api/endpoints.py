@@ -7,15 +7,18 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response, StreamingResponse
 
-from boatyard import registry
+from boatyard import inputs, registry
 from boatyard.api import published
 from boatyard.api.answers import Feedback, Health, PublishedModel, PublishedModels, Readiness
+from boatyard.api.jobs import map as job_map
 from boatyard.api.jobs import routes as job_routes
 from boatyard.api.jobs import store
+from boatyard.api.jobs.as_csv import AsCsv
 from boatyard.api.jobs.routes import JobState
 from boatyard.api.jobs.store import Job
 from boatyard.api.journalled import append, feedback_line
 from boatyard.api.keys import HEADER, Keys
+from boatyard.api.negotiating import negotiate
 from boatyard.api.predicting import ModelName, named_model
 from boatyard.api.problems import Problem, documented
 from boatyard.api.published import Document, From, Name, Promotion, Version
@@ -108,16 +111,58 @@ def job_state(request: Request, job: NamedJob) -> JobState:
 @guarded.get(
     "/jobs/{job}/result",
     response_class=StreamingResponse,
-    responses={200: {"content": {"application/jsonl": {}}}, **documented(404, 409, 422, 500, 503)},
+    responses={200: {"content": {sent: {} for sent in job_routes.RESULTS}}, **documented(404, 406, 409, 422, 500, 503)},
 )
 async def job_result(request: Request, job: NamedJob) -> Response:
-    """A line of JSON for each row, in the file's order: `row` and what a prediction has, or `error`."""
+    """A line for each row, in the file's order: `row` and what a prediction has, or `error`.
+
+    JSON Lines, or CSV where the header `Accept` asks for it: there, a nested value's column has a dotted name.
+    """
     storage: Storage = request.app.state.storage
+    sent = negotiate(request, job_routes.RESULTS)
     state = await to_thread.run_sync(job_routes.state, storage, job)
     if state.state == "running":
         raise Problem(409, f"the job is not finished: {state.rows:,} rows are answered")
     keys = await to_thread.run_sync(store.result_keys, storage, job)
-    return StreamingResponse(job_routes.result(storage, keys), media_type="application/jsonl")
+    as_csv = None
+    if sent == job_routes.CSV:
+        card = await to_thread.run_sync(published.card, storage, job.model, job.version)
+        as_csv = AsCsv(card.answer_schema, named=getattr(inputs.serving(card.input), "NAMED", False))
+    return StreamingResponse(job_routes.result(storage, keys, as_csv), headers={"vary": "accept"}, media_type=sent)
+
+
+@guarded.get(
+    "/jobs/{job}/map.svg",
+    response_class=Response,
+    responses={200: {"content": {job_map.MEDIA_TYPE: {}}}, **documented(404, 409, 500, 503)},
+)
+def map_of_job(request: Request, job: NamedJob) -> Response:
+    """Where the rows lie on the model's map, among rows that the model was made with; each shows its name."""
+    storage: Storage = request.app.state.storage
+    keys, model = _points(storage, job), published.model_map(storage, job.model, job.version)
+    at = store.progress(storage, job)
+    drawn = job_map.draw(model, at.rows - at.bad, map(storage.read, keys))
+    return Response(drawn, headers={"x-content-type-options": "nosniff"}, media_type=job_map.MEDIA_TYPE)
+
+
+@guarded.get(
+    "/jobs/{job}/map.jsonl",
+    response_class=StreamingResponse,
+    responses={200: {"content": {job_routes.RESULTS[0]: {}}}, **documented(404, 409, 500, 503)},
+)
+def places_of_job(request: Request, job: NamedJob) -> Response:
+    """The same as numbers, a line for each row that was answered: `row`, its `name` if it has one, `x`, `y`, `kind`."""
+    storage: Storage = request.app.state.storage
+    return StreamingResponse(map(storage.read, _points(storage, job)), media_type=job_routes.RESULTS[0])
+
+
+def _points(storage: Storage, job: Job) -> list[str]:
+    """The keys of its points. Raises Problem where there are none, or not yet."""
+    if store.end(storage, job) is None:
+        raise Problem(409, "the job is not finished")
+    if not (keys := store.point_keys(storage, job)):
+        raise Problem(404, f"the job has no map: {job.model}@{job.version} has none, or answered no row")
+    return keys
 
 
 @router.get("/healthz")

@@ -11,7 +11,6 @@ from starlette.responses import Response
 
 from boatyard.api.answers import Explanation, answers
 from boatyard.api.batching import Batcher, QueueFull, Unanswerable
-from boatyard.api.explaining import explain
 from boatyard.api.ids import new_id
 from boatyard.api.journalled import append, prediction_lines
 from boatyard.api.keys import HEADER
@@ -73,10 +72,12 @@ async def predict(request: Request) -> Response:
     deadline = started + patience / 1000
     explanations: list[Explanation] = []
     try:
-        predictions = await _answered(request, question, batcher.submit(predictor, question.rows, options), deadline)
         if extras.explain:
-            explaining = asyncio.ensure_future(explain(batcher, predictor, question.rows, predictions))
-            explanations = await _answered(request, question, explaining, deadline)
+            explaining = asyncio.ensure_future(state.explainer.explained(predictor, question.rows, options))
+            predictions, explanations = await _answered(request, question, explaining, deadline)
+        else:
+            answering = batcher.submit(predictor, question.rows, options)
+            predictions = await _answered(request, question, answering, deadline)
     except QueueFull as full:
         raise refusal(full) from None
     state.metrics.count(predictor, predictions)

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from boatyard import registry
 from boatyard.api.problems import Problem
 from boatyard.bundle.manifest import NAME, VERSION, BundleError, Card
+from boatyard.bundle.map import MAP, Map
 from boatyard.config.errors import UserError
 from boatyard.registry import ANYWHERE, Alias, Expected, UnknownModel
 from boatyard.storage import NotFound, Storage
@@ -48,6 +49,12 @@ def card(storage: Storage, name: str, version: str) -> Card:
     """Any version's manifest; the route's return type limits it to the card. Raises Problem."""
     with _as_problems():
         return registry.read_manifest(storage, name, version)
+
+
+def model_map(storage: Storage, name: str, version: str) -> Map:
+    """The map of a version that has one. Raises Problem."""
+    with _as_problems():
+        return Map.model_validate_json(registry.read_file(storage, name, version, MAP))
 
 
 def document(storage: Storage, name: str, version: str, document: str) -> Response:

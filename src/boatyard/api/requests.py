@@ -12,11 +12,10 @@ from pydantic_core import from_json
 from starlette.requests import ClientDisconnect
 
 from boatyard.api.problems import Fault, Problem
-from boatyard.bundle.predict import Predictor
+from boatyard.bundle.predict import MOST_BYTES, Predictor
 from boatyard.inputs.protocol import InvalidInput, OpenInput
 
 JSON = "application/json"
-MOST_BYTES = 1024 * 1024
 MOST_INPUTS = 256
 LISTEN_AFTER_SECONDS = 0.02  # for disconnects: most requests are answered sooner
 BODY_SECONDS = 30.0
@@ -38,13 +37,13 @@ class Question:
 async def read_json(request: Request) -> object:
     """The decoded body. NaN, and nesting of more than 200 levels, are not accepted as JSON."""
     media_type(request, [JSON])
-    return _decode(await _read_in_time(request))
+    return _decode(await _read_in_time(request, MOST_BYTES))
 
 
 async def read_question(request: Request, predictor: Predictor) -> Question:
     """The body as inputs: JSON, or one input in a raw media type that the model's input accepts."""
     sent = media_type(request, [JSON, *predictor.media_types])
-    body = await _read_in_time(request)
+    body = await _read_in_time(request, predictor.most_bytes)
     if sent == JSON:
         return parse_question(_decode(body), predictor.input)
     return parse_raw(body, predictor.media_types[sent], predictor.input)
@@ -83,6 +82,10 @@ def parse_question(payload: object, model_input: OpenInput[Any, Any]) -> Questio
         return Question([payload], _parse_all([("", payload)], model_input), listed=False)
     if len(keys) > 1:
         raise unprocessable([Fault(detail='"inputs" must be the only key', pointer="#")])
+    return _parse_list(inputs, model_input)
+
+
+def _parse_list(inputs: object, model_input: OpenInput[Any, Any]) -> Question:
     if not isinstance(inputs, list) or not 1 <= len(inputs) <= MOST_INPUTS:
         sent = f"{len(inputs)} inputs" if isinstance(inputs, list) else "something else"
         detail = f'"inputs" must be a list of 1 to {MOST_INPUTS} inputs, not {sent}'
@@ -92,11 +95,13 @@ def parse_question(payload: object, model_input: OpenInput[Any, Any]) -> Questio
 
 
 def parse_raw(body: bytes, decode: Callable[[bytes], object], model_input: OpenInput[Any, Any]) -> Question:
-    """One input, which is the whole body. `decode` converts it to the form that the input parses."""
+    """The whole body, which is one input, or a list of them. `decode` converts it to the form that the input parses."""
     try:
         payload = decode(body)
     except InvalidInput as refused:
         raise unprocessable([fault(refused)]) from None
+    if isinstance(payload, list):
+        return _parse_list(payload, model_input)
     return Question([payload], _parse_all([("", payload)], model_input), listed=False)
 
 
@@ -122,25 +127,24 @@ async def with_deadline(request: Request, answer: "asyncio.Future[_Answer]", sec
     The request's body must have been read.
     """
     loop = asyncio.get_running_loop()
-    causes: list[Exception] = []
+    causes: list[Callable[[], Exception]] = []
     listening: list[asyncio.Task[None]] = []
 
-    def give_up(cause: Exception) -> None:
+    def give_up(cause: Callable[[], Exception]) -> None:
         if answer.cancel():  # False if it is done or was cancelled before
             causes.append(cause)
 
     def listen() -> None:
         listening.append(task := loop.create_task(_disconnected(request)))
-        task.add_done_callback(lambda _: give_up(ClientDisconnect()))
+        task.add_done_callback(lambda _: give_up(ClientDisconnect))
 
-    late = Problem(504, "the answer was not ready within the time that the request allows")
     # the clock alone does not tell why it was cancelled: uvloop's timers may fire a little early
-    timers = [loop.call_later(max(seconds, 0), give_up, late), loop.call_later(LISTEN_AFTER_SECONDS, listen)]
+    timers = [loop.call_later(max(seconds, 0), give_up, _too_late), loop.call_later(LISTEN_AFTER_SECONDS, listen)]
     try:
         return await answer
     except asyncio.CancelledError:
         if causes:
-            raise causes[0] from None
+            raise causes[0]() from None
         raise
     finally:
         for timer in timers:
@@ -184,29 +188,33 @@ def _decode(body: bytes) -> object:
         raise Problem(400, f"the body is not JSON: {wrong}") from None
 
 
-def _too_large() -> Problem:
-    return Problem(413, f"the body may have {MOST_BYTES} bytes", headers={"connection": "close"})
+def _too_large(most: int) -> Problem:
+    return Problem(413, f"the body may have {most} bytes", headers={"connection": "close"})
 
 
 def _too_slow(detail: str) -> Problem:
     return Problem(408, detail, headers={"connection": "close"})
 
 
-async def _read_in_time(request: Request) -> bytes:
+def _too_late() -> Problem:
+    return Problem(504, "the answer was not ready within the time that the request allows")
+
+
+async def _read_in_time(request: Request, most: int) -> bytes:
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            return await _read_body(request)
+            return await _read_body(request, most)
     except TimeoutError:
         raise _too_slow(f"the body was not complete within {BODY_SECONDS:g} seconds") from None
 
 
-async def _read_body(request: Request) -> bytes:
+async def _read_body(request: Request, most: int) -> bytes:
     declared = request.headers.get("content-length", "")
-    if declared.isascii() and declared.isdigit() and int(declared[:20]) > MOST_BYTES:
-        raise _too_large()
+    if declared.isascii() and declared.isdigit() and int(declared[:20]) > most:
+        raise _too_large(most)
     body = bytearray()
     async for chunk in request.stream():  # a chunked body declares no length, and a declared length may be wrong
         body += chunk
-        if len(body) > MOST_BYTES:
-            raise _too_large()
+        if len(body) > most:
+            raise _too_large(most)
     return bytes(body)

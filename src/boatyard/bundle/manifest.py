@@ -53,6 +53,9 @@ class Metrics(BaseModel):
     """By the graph that is served, which may be quantised."""
     baseline: list[Score] = []
     baseline_name: str = ""
+    alternative: list[Score] = []
+    """Of another model of the same rows, such as the input names one; empty where it names none."""
+    alternative_name: str = ""
     precision: str = "n/a"
     """Of the graph that is served."""
     graph_bytes: int = 0

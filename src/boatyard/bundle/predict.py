@@ -1,6 +1,7 @@
 """Answers rows with an opened bundle: the input encodes, the graph runs, the task decodes."""
 
 import os
+import timeit
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -10,10 +11,11 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from boatyard import inputs, tasks
-from boatyard.bundle.manifest import Bundle, BundleError, Card
+from boatyard.bundle.manifest import Bundle, BundleError, Manifest
+from boatyard.bundle.map import MAP, Map, Point
 from boatyard.inputs.protocol import Encoded, OpenInput
 from boatyard.journal.columns import Column
 from boatyard.tasks.protocol import Answer, OpenTask, Outputs
@@ -21,8 +23,14 @@ from boatyard.tasks.protocol import Answer, OpenTask, Outputs
 GRAPH = "model.onnx"
 EMBEDDING = "embedding"
 """A further output, whatever the task: float[rows, width], which drift compares. A graph may have none."""
+QUICK_SECONDS = 0.0003
+"""In less, a row is answered sooner than a thread is woken for it: by the event loop it took 0.7 of the time."""
 RUN_COST = 4
 """What starting a run costs, in units of a row's cost; reports/benchmarks/serving.md has how it was found."""
+_TIMES = 3  # that the example is answered: a busy machine may be slow at one of them
+
+MOST_BYTES = 1024 * 1024
+"""Of a request, unless the input says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +41,10 @@ class Prediction:
     truncated: bool
     measured: dict[str, Any]
     """By column, what the input measures of each row."""
+    name: str | None = None
+    """What its client calls the row, where it does."""
+    place: Point | None = None
+    """On the model's map, where it has one."""
 
 
 class Explaining(BaseModel):
@@ -41,9 +53,9 @@ class Explaining(BaseModel):
     answer: Answer
 
 
-def served_files(card: Card) -> list[str]:
+def served_files(manifest: Manifest) -> list[str]:
     """What a Predictor reads of the bundle; the rest is for people, and for whoever trains on."""
-    return [GRAPH, *inputs.serving(card.input).FILES]
+    return [GRAPH, *inputs.serving(manifest.input).FILES, *({MAP} & manifest.files.keys())]
 
 
 class Predictor:
@@ -60,8 +72,11 @@ class Predictor:
         self.task: OpenTask = task.open_task(self.manifest)
         self.media_types = input_.MEDIA_TYPES
         self.file_formats = input_.FILE_FORMATS
+        self.most_bytes: int = getattr(input_, "MOST_BYTES", MOST_BYTES)
         self.options_type = task.Options
         self.default_options = task.Options()
+        self.is_quick = False
+        """Whether rows all cost the same, and less than QUICK_SECONDS each; `open_predictor` finds out."""
         self._session = _open_session(bundle.folder / GRAPH, threads or allowed_cores())
         self._inputs = {node.name for node in self._session.get_inputs()}
         shapes = {node.name: node.shape for node in self._session.get_outputs()}
@@ -69,6 +84,7 @@ class Predictor:
         self._outputs = [*self._answered, *({EMBEDDING} & shapes.keys())]
         if missing := set(self._answered) - shapes.keys():
             raise BundleError(f"{bundle.folder / GRAPH} has no output named {', '.join(sorted(missing))}")
+        self.map = _read_map(bundle) if EMBEDDING in shapes else None
         task.check_outputs(self.manifest, {name: shapes[name] for name in task.OUTPUTS})
 
     @property
@@ -95,15 +111,23 @@ class Predictor:
         for chosen, neighbours in groupby(options):
             part = slice(len(answers), len(answers) + len(list(neighbours)))
             answers += self._decode({name: array[part] for name, array in outputs.items()}, chosen)
+        places = self._places(outputs, answers)
         return [
-            Prediction(answer, row.truncated, self.input.measure(row))
-            for answer, row in zip(answers, encoded, strict=True)
+            Prediction(answer, each.truncated, self.input.measure(each), self.input.name_of(row), place)
+            for answer, each, row, place in zip(answers, encoded, rows, places, strict=True)
         ]
 
     def _decode(self, outputs: Outputs, options: BaseModel) -> list[Answer]:
         if isinstance(options, Explaining):
             return [{"number": number} for number in self.task.explained(outputs, options.answer).tolist()]
         return self.task.decode(outputs, options)
+
+    def _places(self, outputs: Outputs, answers: Sequence[Answer]) -> Sequence[Point | None]:
+        if self.map is None:
+            return [None] * len(answers)
+        places = self.map.places(outputs[EMBEDDING]).tolist()
+        kinds = (str(answer.get(self.map.kind)) for answer in answers)  # a variant's has none
+        return [Point(x, y, kind) for (x, y), kind in zip(places, kinds, strict=True)]
 
     def works(self) -> bool:
         """Whether it still answers its own example; if not, a run that failed says nothing about its rows."""
@@ -150,9 +174,28 @@ def open_predictor(bundle: Bundle, threads: int | None = None) -> Predictor:
     predictor, named = Predictor(bundle, threads), f"{bundle.manifest.name}@{bundle.manifest.version}"
     try:
         predictor.answer_example()
+        predictor.is_quick = _is_quick(predictor)
     except Exception as wrong:  # a graph's have no narrower base
         raise BundleError(f"{named} opens, but does not answer its own example: {wrong}") from wrong
     return predictor
+
+
+def _read_map(bundle: Bundle) -> Map | None:
+    if MAP not in bundle.manifest.files:
+        return None
+    path = bundle.folder / MAP
+    try:
+        return Map.model_validate_json(path.read_bytes())
+    except ValidationError as wrong:
+        raise BundleError(f"{path} is no map: {wrong.errors()[0]['msg']}") from None
+
+
+def _is_quick(predictor: Predictor) -> bool:
+    rows = [predictor.input.parse(example) for example in predictor.manifest.examples]
+    costs = {row.cost for row in predictor.input.encode(rows)}
+    if len(rows) < 2 or len(costs) > 1:
+        return False
+    return any(timeit.timeit(predictor.answer_example, number=1) < QUICK_SECONDS for _ in range(_TIMES))
 
 
 def _of_like_cost(costs: Sequence[int], most: int) -> list[list[int]]:

@@ -149,7 +149,7 @@ def _forced(override: Override) -> str:
 
 def _is_further(key: str) -> bool:
     """Whether only TrainingArguments can know it."""
-    return key.startswith("train.") and key.removeprefix("train.") not in Train.model_fields
+    return key.startswith("train.") and key.removeprefix("train.") not in Train.model_fields and not owners(key)
 
 
 def _check_further(name: str) -> None:

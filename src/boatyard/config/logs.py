@@ -39,6 +39,9 @@ class JsonLines(logging.Formatter):
 
 def log_as_json() -> None:
     """Log to standard error, one line of JSON for each record."""
+    # no line has them, and they would be looked up for each
+    facts = ("logThreads", "logProcesses", "logMultiprocessing", "logAsyncioTasks")
+    vars(logging).update(dict.fromkeys(facts, False))
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)

@@ -78,7 +78,8 @@ def config_type(input_: str, task: str) -> type[Config]:
             fields[name] = (both, ...)
     if measured := getattr(tasks.settings(task), "VALIDATION", None):
         metric: Any = Literal["score", "loss", *measured]
-        train = create_model("Train", __base__=Train, __doc__=Train.__doc__, metric_for_best_model=(metric, ...))
+        general = fields["train"][0] if "train" in fields else Train
+        train = create_model("Train", __base__=general, __doc__=Train.__doc__, metric_for_best_model=(metric, ...))
         sweep = create_model("Sweep", __base__=Sweep, __doc__=Sweep.__doc__, metric=(metric, ...))
         fields |= {"train": (train, ...), "sweep": (sweep | None, ...)}
     return create_model("Config", __base__=Config, **fields)

@@ -45,6 +45,8 @@ class Data(Section):
     """A column of dates: the newest rows are the test split."""
     group_column: str | None
     """Rows with the same value in it stay on one side of a split."""
+    earlier_splits: str | None
+    """The splits.csv of an earlier version's data report: its rows and their relatives stay where they were."""
     validation_share: float = Field(gt=0, lt=1)
     test_share: float = Field(gt=0, lt=1)
     max_train_rows: int | None = Field(ge=1)

@@ -45,7 +45,6 @@ def write_splits(
     """
     schema = pa.schema([*fields, (TARGET, stored.type), (SOURCE, pa.string()), (ROW, pa.int64())])
     samples: dict[str, list[tuple[Any, ...]]] = {}
-    names = np.array(ledger.sources, object)
     with ExitStack() as stack:
         streams = [stack.enter_context(pa.ipc.new_stream(folder / f"{split}.arrow", schema)) for split in SPLITS]
         start = 0
@@ -57,7 +56,7 @@ def write_splits(
                 [
                     *batch.columns,
                     stored[here.start : here.stop],
-                    pa.array(names[ledger.source[here]], pa.string()),
+                    pa.array(map(ledger.file, range(here.start, here.stop)), pa.string()),
                     ledger.row[here],
                 ],
                 schema,
@@ -81,7 +80,7 @@ def set_aside_unusable(
         for batch in batches:
             for index in (i for i in range(start, start + batch.num_rows) if i in unusable):
                 values = [column[index - start].as_py() for column in batch.columns]
-                place = ledger.sources[ledger.source[index]], ledger.row[index]
+                place = ledger.file(index), ledger.row[index]
                 set_aside.writerow([*place, unusable[index], *values, targets.cell(index)])
             start += batch.num_rows
 

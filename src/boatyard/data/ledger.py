@@ -55,13 +55,24 @@ class Ledger:
         self._source, self._row, self._split = array("i"), array("q"), array("b")
         self._size = array("i")
         self._exact, self._group, self._draw = array("Q"), array("Q"), array("Q")
+        self._files: dict[int, str] = {}
 
     def add(
-        self, source: int, row: int, split: int, size: int, exact: int, group: int, draw: int | None = None
+        self,
+        source: int,
+        row: int,
+        split: int,
+        size: int,
+        exact: int,
+        group: int,
+        draw: int | None = None,
+        file: str | None = None,
     ) -> None:
         """Append a line. `exact` and `group`: hashes of the row's content, and of what it says, which is the `draw` too
-        unless another is given.
+        unless another is given. `file`: the row's own.
         """
+        if file is not None:
+            self._files[len(self)] = file
         self._source.append(source)
         self._row.append(row)
         self._split.append(split)
@@ -83,9 +94,13 @@ class Ledger:
         self.group = np.asarray(self._group)
         self.draw = np.asarray(self._draw)
 
-    def place(self, index: int) -> str:
+    def file(self, index: int | np.integer[Any]) -> str:
+        """The row's own file, or else its source."""
+        return self._files.get(int(index)) or self.sources[self.source[index]]
+
+    def place(self, index: int | np.integer[Any]) -> str:
         """File and row, as messages say it."""
-        return f"{self.sources[self.source[index]]} row {self.row[index]}"
+        return self._files.get(int(index)) or f"{self.file(index)} row {self.row[index]}"
 
     def issue(
         self,
@@ -96,4 +111,4 @@ class Ledger:
         message: str,
     ) -> Issue:
         """What is wrong with that row."""
-        return Issue(severity, kind, message, self.sources[self.source[index]], int(self.row[index]), column)
+        return Issue(severity, kind, message, self.file(index), int(self.row[index]), column)

@@ -12,25 +12,25 @@ from numpy.typing import NDArray
 COLOURS = ("#08519c", "#e6892f", "#7fb069", "#9b5de5", "#555555")  # apart for colour-blind eyes too
 
 
-def lengths_png(path: Path, lengths: Mapping[str, Sequence[int] | NDArray[np.integer[Any]]], unit: str) -> None:
-    """Draw how long the rows of each split are, as shares of the split, so that small splits compare.
+def sizes_png(path: Path, sizes: Mapping[str, Sequence[int] | NDArray[np.integer[Any]]], unit: str) -> None:
+    """Draw how large the rows of each split are, as shares of the split, so that small splits compare.
 
-    The axis is logarithmic once the longest row is ten times the median.
+    The axis is logarithmic once the largest row is ten times the median.
     """
     figure = Figure(figsize=(9, 4.2), layout="constrained")
     axes = figure.add_subplot()
-    splits = {split: np.asarray(values) for split, values in lengths.items() if len(values)}
+    splits = {split: np.asarray(values) for split, values in sizes.items() if len(values)}
     if splits:
         everything = np.concatenate(list(splits.values()))
-        longest = int(everything.max())
-        logarithmic = longest > 10 * max(float(np.median(everything)), 1.0)
-        shortest = int(everything.min())
+        largest = int(everything.max())
+        logarithmic = largest > 10 * max(float(np.median(everything)), 1.0)
+        smallest = int(everything.min())
         if logarithmic:
-            steps = np.unique(np.geomspace(max(shortest, 1), longest + 1, 30).round())
+            steps = np.unique(np.geomspace(max(smallest, 1), largest + 1, 30).round())
         else:
-            width = -(-(longest + 1 - shortest) // 50)
-            steps = np.arange(shortest, longest + 1 + width, width, dtype=np.float64)
-        # lengths are whole numbers: edges half way between them leave no bin without a number
+            width = -(-(largest + 1 - smallest) // 50)
+            steps = np.arange(smallest, largest + 1 + width, width, dtype=np.float64)
+        # sizes are whole numbers: edges half way between them leave no bin without a number
         edges = steps - 0.5
         for index, (split, values) in enumerate(splits.items()):
             shares = np.histogram(np.clip(values, edges[0], None), edges)[0] / len(values)
@@ -43,5 +43,5 @@ def lengths_png(path: Path, lengths: Mapping[str, Sequence[int] | NDArray[np.int
         axes.legend(frameon=False)
     axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
     axes.spines[["top", "right"]].set_visible(False)
-    axes.set(xlabel=f"length in {unit} (dotted: the median)", ylabel="share of the split's rows")
+    axes.set(xlabel=f"size in {unit} (dotted: the median)", ylabel="share of the split's rows")
     figure.savefig(path, dpi=100, format="png")

@@ -4,7 +4,7 @@ import filecmp
 import json
 import logging
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,20 @@ from boatyard.config.schema import Config, Data
 from boatyard.data.arrow import open_set_aside, set_aside_unusable, write_splits
 from boatyard.data.ledger import TRAIN, Findings, Ledger
 from boatyard.data.reading import Reading
+from boatyard.data.relatives import (
+    KEPT_SPLITS,
+    Groups,
+    deal_out,
+    find_bridges,
+    keep_splits,
+    read_earlier,
+    warn_of_relatives,
+)
 from boatyard.data.report import write_data_report
 from boatyard.data.sources import open_sources, other_columns
-from boatyard.data.summary import DataSummary, Issue
+from boatyard.data.summary import DataSummary, Drawn, Issue
 from boatyard.data.validate import assign_splits, check_quotes, compare_rows
-from boatyard.inputs.protocol import TARGET, RowReport, Source, TrainingInput
+from boatyard.inputs.protocol import TARGET, Relatives, RowReport, Source, TrainingInput
 from boatyard.inputs.sources import SPLITS
 from boatyard.storage.fingerprint import code_of, file_digest, fingerprint
 from boatyard.storage.folders import locked, replacing
@@ -33,6 +42,7 @@ from boatyard.tasks.protocol import Target, Targets
 log = logging.getLogger(__name__)
 
 _QUARANTINE = "quarantine.csv"
+_DRAWN = 12  # rows in a report
 
 
 @dataclass(frozen=True)
@@ -40,7 +50,7 @@ class Prepared:
     """Checked rows, and the fingerprint of their content.
 
     `data`: as it was given, with what it left open. `target`: the task's facts. `splits`: train, validation, test, with
-    a column for each field, TARGET, SOURCE and ROW.
+    a column for each field, TARGET, SOURCE and ROW. `related`: whether relatives were kept on one side of each split.
     """
 
     folder: Path
@@ -49,6 +59,7 @@ class Prepared:
     fields: list[str]
     target: Target
     splits: dict[str, Dataset]
+    related: bool
 
     def rows(self, split: str) -> list[tuple[Any, ...]]:
         """The split's inputs, each a tuple of its fields."""
@@ -72,7 +83,8 @@ def prepare(config: Config) -> Prepared:
     key = fingerprint(
         {
             "sources": [(source.name, source.split, source.digest) for source in sources],
-            "data": data.model_dump(exclude={"path", "hub"}),
+            "data": data.model_dump(exclude={"path", "hub", "earlier_splits"}),
+            "earlier": sorted(read_earlier(data.earlier_splits).items()),
         },
         code=code_of("prepare", data.input, data.task),
     )
@@ -94,7 +106,7 @@ def _open(data: Data, folder: Path) -> Prepared:
     facts = json.loads((folder / "prepared.json").read_text(encoding="utf-8"))
     splits = {split: Dataset.from_file(str(folder / f"{split}.arrow")) for split in SPLITS}
     data = data.model_copy(update=facts["settled"])
-    return Prepared(folder, facts["fingerprint"], data, facts["fields"], facts["target"], splits)
+    return Prepared(folder, facts["fingerprint"], data, facts["fields"], facts["target"], splits, facts["related"])
 
 
 def _prepare(given: Data, sources: Sequence[Source], staging: Path, report: Path) -> None:
@@ -105,11 +117,14 @@ def _prepare(given: Data, sources: Sequence[Source], staging: Path, report: Path
     draft.mkdir()
     with open_set_aside(draft / _QUARANTINE, [*reading.fields, "target"]) as set_aside:
         reading.read(sources, rows, set_aside)
-        checked = _check(data, reading)
+        checked = _check(data, reading, rows)
         samples = write_splits(reading.ledger, reading.targets, checked.stored, checked.usable, reading.schema, staging)
         set_aside_unusable(reading.ledger, reading.targets, checked.unusable, rows, set_aside)
     rows.unlink()
-    rows_report = _report_rows(data, found, reading, staging, draft)
+    if checked.related is not None:
+        keep_splits(draft / KEPT_SPLITS, reading.ledger, checked.related.groups, checked.usable)
+        found = {**found, "relatives": checked.related}
+    rows_report = _report_rows(data, found, reading, checked.target, staging, draft)
     summary = _summary(data, reading, checked, samples, staging)
     write_data_report(draft, summary, data.task, rows_report)
     if summary.quarantine_file is None:
@@ -119,8 +134,13 @@ def _prepare(given: Data, sources: Sequence[Source], staging: Path, report: Path
     before, after = given.model_dump(), data.model_dump()
     facts: dict[str, Any] = {key: getattr(summary, key) for key in ("fingerprint", "fields", "target")}
     facts["settled"] = {key: value for key, value in after.items() if before[key] != value}
+    facts["related"] = checked.related is not None
     (staging / "prepared.json").write_text(json.dumps(facts | {"rows": summary.split_rows}, indent=2), encoding="utf-8")
-    log.info("data: %s rows; report in %s", f"{sum(summary.split_rows.values()):,}", report)
+    warnings = sum(count for kind, count in summary.issue_counts.items() if kind.startswith("warning:"))
+    found_so = f"{sum(summary.split_rows.values()):,} rows"
+    if warnings:
+        found_so += f", {warnings:,} warning{'s' * (warnings > 1)}"
+    log.info("data: %s; report in %s", found_so, report)
 
 
 @dataclass(frozen=True)
@@ -129,25 +149,65 @@ class _Checked:
 
     `unusable`: by line of the ledger, why the row is set aside. `usable`: bool[rows], false too of those that
     `data.max_train_rows` leaves out. `target`: the task's facts. `stored`: each row's target as training reads it.
+    `related`: the relatives that were kept together, where the input tells of any.
     """
 
     unusable: dict[int, str]
     usable: NDArray[np.bool_]
     target: Target
     stored: pa.Array
+    related: Relatives | None
 
 
-def _check(data: Data, reading: Reading) -> _Checked:
-    """Split the rows and compare them with each other."""
+def _check(data: Data, reading: Reading, rows: Path) -> _Checked:
+    """Split the rows, which lie in `rows`, and compare them with each other."""
     ledger, targets, findings = reading.ledger, reading.targets, reading.findings
-    assign_splits(ledger, data.validation_share, data.test_share, by_date=data.split_by_date is not None)
-    unusable = check_quotes(ledger, targets, findings, reading.embedded) | compare_rows(ledger, targets, findings)
+    related, unusable = _split(data, reading, rows)
+    unusable |= check_quotes(ledger, targets, findings, reading.embedded)
+    unusable |= compare_rows(ledger, targets, findings, reading.input.REPEATS)
     unusable |= targets.check(ledger, findings, _without(ledger, unusable))
     usable = _without(ledger, unusable)
+    if data.group_column is not None:
+        _warn_of_small_splits(data, ledger, usable, findings)
     target = targets.facts(ledger, usable)
     if data.max_train_rows is not None:
         usable = _fewer(ledger, targets, usable, data.max_train_rows)
-    return _Checked(unusable, usable, target, targets.stored(target))
+    if related is not None:
+        warn_of_relatives(ledger, related.groups, findings, usable)
+    return _Checked(unusable, usable, target, targets.stored(target), related)
+
+
+def _split(data: Data, reading: Reading, rows: Path) -> tuple[Relatives | None, dict[int, str]]:
+    """Give each row its split. Returns the relatives that were kept together, if any, and rows to set aside."""
+    ledger, shares = reading.ledger, (data.validation_share, data.test_share)
+    related = None
+    if data.split_by_date is None and data.group_column is None:
+        with pa.memory_map(str(rows)) as file:
+            table = pa.ipc.open_stream(file).read_all()
+        related = reading.input.relatives(table)
+    if related is None:
+        assign_splits(ledger, *shares, by_date=data.split_by_date is not None)
+        return None, {}
+
+    def relate(some: NDArray[np.int64]) -> Groups:
+        again = reading.input.relatives(table.take(some))
+        assert again is not None
+        return again.groups
+
+    earlier = read_earlier(data.earlier_splits)
+    groups, bridges = find_bridges(ledger, related.groups, earlier, relate, reading.findings)
+    deal_out(ledger, reading.targets, groups, earlier, *shares)
+    return Relatives(groups, related.exact), bridges
+
+
+def _warn_of_small_splits(data: Data, ledger: Ledger, usable: NDArray[np.bool_], findings: Findings) -> None:
+    """Where groups are few, or unequal, chance may leave a split less than half of its share."""
+    for split, share in (("validation", data.validation_share), ("test", data.test_share)):
+        rows, wanted = int((usable & (ledger.split == SPLITS.index(split))).sum()), share * usable.sum()
+        if 2 * rows < wanted:
+            message = f"leaves {split} {rows:,} rows of the {wanted:,.0f} that its share would be: it says little"
+            log.warning("data: column %r %s", data.group_column, message)
+            findings.add(ledger.issue(0, "warning", "small_split", data.group_column, message))
 
 
 def _without(ledger: Ledger, unusable: Collection[int]) -> NDArray[np.bool_]:
@@ -157,11 +217,14 @@ def _without(ledger: Ledger, unusable: Collection[int]) -> NDArray[np.bool_]:
     return usable
 
 
-def _report_rows(data: Data, found: Mapping[str, Any], reading: Reading, folder: Path, draft: Path) -> RowReport:
+def _report_rows(
+    data: Data, found: Mapping[str, Any], reading: Reading, target: Target, folder: Path, draft: Path
+) -> RowReport:
     """The input's part of the report, on the training rows; what it warns of is found in the sources' first line."""
     with pa.memory_map(str(folder / "train.arrow")) as file:
-        report = reading.input.report_rows(data, found, pa.ipc.open_stream(file).read_all(), draft)
+        report = reading.input.report_rows(data, found, pa.ipc.open_stream(file).read_all(), target, draft)
     for kind, column, message in report.warnings:
+        log.warning("data: %s%s", f"column {column!r} " if column else "", message)
         reading.findings.add(Issue("warning", kind, message, reading.sources[0], 1, column))
     return report
 
@@ -174,6 +237,7 @@ def _summary(
     files = {split: file_digest(folder / f"{split}.arrow") for split in SPLITS}
     of_split = {split: checked.usable & (ledger.split == number) for number, split in enumerate(SPLITS)}
     values = checked.stored.to_numpy(zero_copy_only=False)
+    quarantined = findings.unreadable + len(checked.unusable)
     return DataSummary(
         name=data.name,
         fingerprint=fingerprint({"files": files, "fields": reading.fields, "target": checked.target}),
@@ -182,14 +246,30 @@ def _summary(
         target=checked.target,
         split_rows={split: int(rows.sum()) for split, rows in of_split.items()},
         targets={split: values[rows] for split, rows in of_split.items()},
-        lengths={split: ledger.size[rows] for split, rows in of_split.items()},
-        length_unit=reading.input.SIZE_UNIT,
+        sizes={split: ledger.size[rows] for split, rows in of_split.items()},
+        size_unit=reading.input.SIZE_UNIT,
         issues=findings.issues,
         issue_counts=dict(findings.counts),
         samples={group: [reading.input.show(row) for row in rows] for group, rows in samples.items()},
-        quarantined=findings.unreadable + len(checked.unusable),
-        quarantine_file=_QUARANTINE if data.on_bad_row == "quarantine" and findings.errors else None,
+        quarantined=quarantined,
+        quarantine_file=_QUARANTINE
+        if quarantined and (data.on_bad_row == "quarantine" or not findings.errors)
+        else None,
+        extents={split: np.array(reading.extents)[rows] for split, rows in of_split.items()} if reading.extents else {},
+        drawn=list(_drawn(reading, folder)),
     )
+
+
+def _drawn(reading: Reading, folder: Path) -> Iterator[Drawn]:
+    """Training rows from one end to the other, if such rows can be drawn."""
+    with pa.memory_map(str(folder / "train.arrow")) as file:
+        rows = pa.ipc.open_stream(file).read_all()
+        for number in np.linspace(0, len(rows) - 1, min(len(rows), _DRAWN)).astype(int).tolist():
+            values = tuple(rows.column(field)[number].as_py() for field in reading.fields)
+            if (canvas := reading.input.canvas(values)) is None:
+                return
+            extent = reading.format.extent(values) if reading.format.extent else ()
+            yield Drawn(canvas, extent, rows.column(TARGET)[number].as_py())
 
 
 def _show(draft: Path, report: Path) -> None:

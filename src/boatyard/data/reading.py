@@ -14,12 +14,12 @@ from boatyard.data.arrow import Writer
 from boatyard.data.ledger import Findings, Ledger, content_hash
 from boatyard.data.summary import Issue
 from boatyard.data.validate import check_date, check_split
-from boatyard.inputs.protocol import Problem, Source, SourceRow
+from boatyard.inputs.protocol import EXTENT, Problem, Source, SourceRow
 from boatyard.inputs.sources import SPLITS
 from boatyard.inputs.texts import normal_form
 from boatyard.tasks.protocol import Targets
 
-_BATCH = 10_000  # rows held in memory at once
+_BATCH, _BATCH_BYTES = 10_000, 2**26  # rows, and what of them is binary, held in memory at once
 
 
 @dataclass
@@ -31,6 +31,8 @@ class Reading:
     findings: Findings = field(default_factory=Findings)
     embedded: dict[int, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     """By line of the ledger, the cells of lines inside a row that would be rows by themselves."""
+    extents: list[tuple[int, ...]] = field(default_factory=list)
+    """Of each line of the ledger, where the row format says them."""
 
     def __post_init__(self) -> None:
         self.input = inputs.training(self.data.input)
@@ -44,6 +46,7 @@ class Reading:
     def read(self, sources: Sequence[Source], file: Path, set_aside: Writer) -> None:
         """Stream every source: readable rows go to `file` and the ledger, the others are set aside."""
         batch: list[tuple[Any, ...]] = []
+        held = 0
         with pa.ipc.new_stream(file, self.schema) as stream:
 
             def flush() -> None:
@@ -58,11 +61,13 @@ class Reading:
                 for row in tqdm(source.rows(), f"reading {source.name}", unit=" rows", leave=False, disable=None):
                     values = self._keep(number, split, row)
                     if isinstance(values, Problem):
-                        self._set_aside(source.name, row, values, set_aside)
+                        self._set_aside(row.file or source.name, row, values, set_aside)
                         continue
                     batch.append(values)
-                    if len(batch) == _BATCH:
+                    held += sum(len(value) for value in values if isinstance(value, bytes))
+                    if len(batch) == _BATCH or held > _BATCH_BYTES:
                         flush()
+                        held = 0
             if batch:
                 flush()
         self.ledger.close()
@@ -75,7 +80,8 @@ class Reading:
         values = self.format.read(row.cells)
         if isinstance(values, Problem):
             return values
-        target = self.targets.read(row.cells)
+        extent = self.format.extent(values) if self.format.extent else None
+        target = self.targets.read(row.cells if extent is None else {**row.cells, EXTENT: extent})
         if isinstance(target, Problem):
             return target
         if self._split_column is not None:
@@ -85,15 +91,18 @@ class Reading:
             split = named
         if reason := self.input.unservable(values):
             message = f"{reason}: it is trained on, and could not be asked"
-            self.findings.add(Issue("warning", "unservable", message, self.sources[source], row.number, None))
+            place = row.file or self.sources[source], row.number
+            self.findings.add(Issue("warning", "unservable", message, *place, None))
         if row.embedded:
             self.embedded[len(self.ledger)] = row.embedded
         exact, group = content_hash(self.input.content_key(values)), content_hash(self.input.group_key(values))
         draw = self._draw(row.cells)
         if isinstance(draw, Problem):
             return draw
-        self.ledger.add(source, row.number, split, self.input.size(values), exact, group, draw)
+        self.ledger.add(source, row.number, split, self.input.size(values), exact, group, draw, row.file)
         self.targets.append(target)
+        if extent is not None:
+            self.extents.append(extent)
         return values
 
     def _draw(self, cells: Mapping[str, Any]) -> int | Problem | None:

@@ -20,15 +20,15 @@ LONGEST_ROW = 200
 
 
 def write_data_report(folder: Path, summary: DataSummary, task: str, rows: RowReport = RowReport()) -> None:  # noqa: B008 - it is frozen
-    """Write `report.md`, `report.json`, `lengths.png` and the task's own pictures into `folder`.
+    """Write `report.md`, `report.json`, `sizes.png` and the task's own pictures into `folder`.
 
     `rows`: the input's part.
     """
-    from boatyard.data.plots import lengths_png  # most stages draw nothing
+    from boatyard.data.plots import sizes_png  # most stages draw nothing
 
     folder.mkdir(parents=True, exist_ok=True)
     of_task = tasks.training(task)
-    lengths_png(folder / "lengths.png", summary.lengths, summary.length_unit)
+    sizes_png(folder / "sizes.png", summary.sizes, summary.size_unit)
     facts = json.dumps(_facts(summary) | of_task.data_facts(summary) | dict(rows.facts), indent=2, ensure_ascii=False)
     # a lone surrogate, which UTF-8 cannot hold, is written as the JSON escape that it is
     (folder / "report.json").write_text(facts + "\n", encoding="utf-8", errors="backslashreplace")
@@ -48,8 +48,8 @@ def _facts(summary: DataSummary) -> dict[str, Any]:
         "sources": list(summary.sources),
         "fields": list(summary.fields),
         "split_rows": dict(summary.split_rows),
-        "length_unit": summary.length_unit,
-        "lengths": {split: _percentiles(values) for split, values in summary.lengths.items()},
+        "size_unit": summary.size_unit,
+        "sizes": {split: _percentiles(values) for split, values in summary.sizes.items()},
         "issue_counts": dict(summary.issue_counts),
         "issues": [asdict(issue) for issue in summary.issues],
         "quarantined": summary.quarantined,
@@ -58,11 +58,11 @@ def _facts(summary: DataSummary) -> dict[str, Any]:
     }
 
 
-def _percentiles(lengths: Sequence[int] | NDArray[np.integer[Any]]) -> dict[str, int] | None:
-    if not len(lengths):
+def _percentiles(sizes: Sequence[int] | NDArray[np.integer[Any]]) -> dict[str, int] | None:
+    if not len(sizes):
         return None
-    # a length that a row has, rather than one between two rows
-    points = np.percentile(np.asarray(lengths), [50, 95, 99, 100], method="higher")
+    # a size that a row has, rather than one between two rows
+    points = np.percentile(np.asarray(sizes), [50, 95, 99, 100], method="higher")
     return dict(zip(("p50", "p95", "p99", "max"), map(int, points), strict=True))
 
 
@@ -72,9 +72,9 @@ def _parts(summary: DataSummary, sections: Sequence[Section]) -> Iterator[str]:
     for section in sections:
         yield f"## {section.heading}"
         yield from section.parts
-    yield "## Lengths"
-    yield _lengths(summary)
-    yield "![Lengths of the rows](lengths.png)"
+    yield "## Sizes"
+    yield _sizes(summary)
+    yield "![Sizes of the rows](sizes.png)"
     yield "## Findings"
     yield from _findings(summary)
     yield "## A few rows"
@@ -91,11 +91,11 @@ def _overview(summary: DataSummary) -> str:
     return table(("", ""), [*splits, *facts])
 
 
-def _lengths(summary: DataSummary) -> str:
-    header = (f"Length in {summary.length_unit}", "Half of rows up to", "95% up to", "99% up to", "Longest")
+def _sizes(summary: DataSummary) -> str:
+    header = (f"Size in {summary.size_unit}", "Half of rows up to", "95% up to", "99% up to", "Largest")
     rows = []
-    for split, lengths in summary.lengths.items():
-        points = _percentiles(lengths)
+    for split, sizes in summary.sizes.items():
+        points = _percentiles(sizes)
         rows.append((split, *(f"{point:,}" for point in points.values())) if points else (split, *["n/a"] * 4))
     return table(header, rows, align="lrrrr")
 

@@ -27,6 +27,7 @@ def as_stored(data: Data, path: str) -> Data:
             "split_column": None,
             "split_by_date": None,
             "group_column": None,
+            "earlier_splits": None,
             "target": TARGET,
             "max_train_rows": None,
             **inputs.training(data.input).row_format(data).stored,

@@ -1,7 +1,7 @@
 """What preparing found: the facts behind the data report."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -24,12 +24,22 @@ class Issue:
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """A training row on its canvas, [height, width, 3]. `extent`: how far places in it go; `target`: as stored."""
+
+    canvas: NDArray[np.uint8]
+    extent: Sequence[int]
+    target: Any
+
+
+@dataclass(frozen=True)
 class DataSummary:
     """One prepared data set.
 
-    `targets[split]` and `lengths[split]` hold each row's stored target, and its size in `length_unit`. `issues` may be
+    `targets[split]` and `sizes[split]` hold each row's stored target, and its size in `size_unit`. `issues` may be
     capped; `issue_counts` counts all, by "severity:kind". `samples` holds a few rows by the targets' groups, each as a
-    person reads it.
+    person reads it. `extents[split]`, [rows, dimensions], says how far places in each row go, where rows have places;
+    `drawn` are a few rows that can be drawn.
     """
 
     name: str
@@ -39,10 +49,12 @@ class DataSummary:
     target: Mapping[str, Any]
     split_rows: Mapping[str, int]
     targets: Mapping[str, NDArray[Any]]
-    lengths: Mapping[str, Sequence[int] | NDArray[np.integer[Any]]]
-    length_unit: str
+    sizes: Mapping[str, Sequence[int] | NDArray[np.integer[Any]]]
+    size_unit: str
     issues: Sequence[Issue]
     issue_counts: Mapping[str, int]
     samples: Mapping[str, Sequence[str]]
     quarantined: int
     quarantine_file: str | None
+    extents: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+    drawn: Sequence[Drawn] = ()

@@ -4,7 +4,7 @@ Exact cases are errors; cases that are equal only by what the rows say are warni
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,11 +75,16 @@ def check_quotes(
     return unusable
 
 
-def compare_rows(ledger: Ledger, targets: Targets, findings: Findings) -> dict[int, str]:
-    """Find conflicting, repeated and leaked rows. Returns those that must be set aside, each with the reason."""
+def compare_rows(
+    ledger: Ledger, targets: Targets, findings: Findings, repeats: Literal["error", "warning"]
+) -> dict[int, str]:
+    """Find conflicting, repeated and leaked rows. Returns those that must be set aside, each with the reason.
+
+    `repeats`: what it is if they are of exactly one content; that they say the same is a warning in any case.
+    """
     unusable: dict[int, str] = {}
     repeated = np.zeros(len(ledger.row), bool)
-    for rows in _equal(ledger.exact):
+    for rows in _equal(ledger.exact) if repeats == "error" else ():
         repeated[rows[1:]] = True
         unusable |= _compare_exact(ledger, targets, findings, rows)
     for rows in _equal(ledger.group):

@@ -20,7 +20,9 @@ def main(config: Config) -> None:
     evaluation = evaluate(config, prepared, encoded, open_trained(config, encoded))
     scores, baseline = evaluation.scores, evaluation.baseline.primary
     figures = {**scores.by_name(), f"baseline_{baseline.name}": baseline.value}
-    keep_output(config, "evaluation", evaluation.folder, figures)
+    if (alternative := evaluation.alternative) is not None:
+        figures[f"{evaluation.metrics['alternative']['name'].lower()}_{baseline.name}"] = alternative.primary.value
+    keep_output(config, "evaluation", evaluation.folder, figures, plots=sorted(evaluation.folder.glob("*.png")))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from time import perf_counter
 from typing import Any
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from boatyard import inputs, tasks
 from boatyard.config.schema import Config
 from boatyard.data.prepare import Prepared
-from boatyard.evaluate.markdown import shorten
+from boatyard.evaluate.compared import Compared, how_many, why_not
 from boatyard.inputs.protocol import SimpleFeatures
 from boatyard.tasks.protocol import Estimator, TrainingTask
 from boatyard.tasks.score import Scores
@@ -20,48 +19,48 @@ from boatyard.tasks.score import Scores
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Baseline:
-    """What a simple model reaches, and what fitting it took."""
-
-    name: str
-    description: str
-    rows_used: int
-    seconds: float
-    scores: Scores
-
-    def as_json(self) -> dict[str, Any]:
-        """As metrics.json has it."""
-        return {
-            "name": self.name,
-            "description": self.description,
-            "rows_used": self.rows_used,
-            "seconds": self.seconds,
-            "scores": [asdict(score) for score in self.scores.all],
-        }
-
-
-def score_baseline(config: Config, prepared: Prepared, split: str) -> Baseline:
+def score_baseline(config: Config, prepared: Prepared, split: str) -> Compared:
     """Fit it on training rows and score it on the split; if that fails, the evaluation goes on."""
     started = perf_counter()
     try:
         return _fitted(config, prepared, split)
     except Exception as error:  # MemoryError above all
-        why = shorten(f"{type(error).__name__}: {error}".rstrip(": "), 200)
-        return _constant(config, prepared, split, why, perf_counter() - started)
+        return _constant(config, prepared, split, why_not(error), perf_counter() - started)
 
 
-def _fitted(config: Config, prepared: Prepared, split: str) -> Baseline:
+def score_by_chance(config: Config, prepared: Prepared, split: str) -> Scores | None:
+    """What the baseline reaches where rows are split by chance, which relatives are not kept from.
+
+    As many rows are learnt from and tested. None where it cannot be fitted.
+    """
+    parts = {part: (prepared.rows(part), prepared.targets(part)) for part in ("train", split)}
+    rows = [row for of_part, _ in parts.values() for row in of_part]
+    targets = np.concatenate([of_part for _, of_part in parts.values()])
+    order = np.random.default_rng(config.train.seed).permutation(len(rows))
+    learnt, tested = np.split(order, [len(parts["train"][0])])
+    try:
+        estimator, _ = _fit(config, prepared, [rows[row] for row in learnt], targets[learnt])
+    except Exception:  # as above, where it is said
+        return None
+    outputs = estimator.outputs([rows[row] for row in tested])
+    return tasks.training(config.data.task).score(outputs, targets[tested], prepared.target, config)
+
+
+def _fitted(config: Config, prepared: Prepared, split: str) -> Compared:
     started = perf_counter()
-    task, simple = tasks.training(config.data.task), inputs.training(config.data.input).simple_features(prepared.data)
     rows, targets = prepared.rows("train"), prepared.targets("train")
+    estimator, fitted_on = _fit(config, prepared, rows, targets)
+    seconds = perf_counter() - started
+    description = f"{estimator.description}, fitted on {how_many(fitted_on, len(rows))}"
+    return Compared(estimator.name, description, fitted_on, seconds, _score(config, prepared, split, estimator))
+
+
+def _fit(config: Config, prepared: Prepared, rows: Sequence[Any], targets: NDArray[Any]) -> tuple[Estimator, int]:
+    """The estimator, and on how many of the rows it was fitted."""
+    task, simple = tasks.training(config.data.task), inputs.training(config.data.input).simple_features(prepared.data)
     chosen = _sample(task, simple, rows, targets, config.train.seed)
     sampled = [rows[row] for row in chosen]
-    estimator = task.fit_baseline(simple, sampled, targets[chosen], prepared.target, config.train.seed)
-    seconds = perf_counter() - started
-    used = "all" if len(chosen) == len(rows) else f"a sample of {len(chosen):,} of"
-    description = f"{estimator.description}, fitted on {used} {len(rows):,} training rows"
-    return Baseline(estimator.name, description, len(chosen), seconds, _score(config, prepared, split, estimator))
+    return task.fit_baseline(simple, sampled, targets[chosen], prepared.target, config.train.seed), len(chosen)
 
 
 def _sample(
@@ -72,12 +71,12 @@ def _sample(
     return task.sample(targets, np.random.default_rng(seed), size)
 
 
-def _constant(config: Config, prepared: Prepared, split: str, why: str, seconds: float) -> Baseline:
+def _constant(config: Config, prepared: Prepared, split: str, why: str, seconds: float) -> Compared:
     targets = prepared.targets("train")
     estimator = tasks.training(config.data.task).fallback(targets, prepared.target)
     log.warning("evaluate: the baseline could not be fitted (%s); %s takes its place", why, estimator.description)
     description = f"{estimator.description}, as no other could be fitted ({why})"
-    return Baseline(estimator.name, description, len(targets), seconds, _score(config, prepared, split, estimator))
+    return Compared(estimator.name, description, len(targets), seconds, _score(config, prepared, split, estimator))
 
 
 def _score(config: Config, prepared: Prepared, split: str, estimator: Estimator) -> Scores:

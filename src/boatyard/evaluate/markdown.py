@@ -3,6 +3,9 @@
 import re
 from collections.abc import Iterable, Sequence
 
+_LONGEST_NAME = 60
+"""Of a column or a group, in characters: what a cell of a table has room for."""
+
 # control characters, lone surrogates (undecodable bytes) and marks that reverse the reading direction
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 
@@ -18,7 +21,7 @@ def one_line(text: str) -> str:
     return _UNPRINTABLE.sub("\ufffd", " ".join(text.split()))
 
 
-def shorten(text: str, limit: int) -> str:
+def shorten(text: str, limit: int = _LONGEST_NAME) -> str:
     """`one_line(text)` in at most `limit` characters; an ellipsis marks a cut."""
     line = one_line(text)
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"

@@ -1,4 +1,4 @@
-"""A trained network to a report, beside a baseline fitted on the same rows."""
+"""A trained network to a report, beside a baseline and what else is fitted on the same rows."""
 
 import json
 import logging
@@ -11,8 +11,10 @@ from boatyard import inputs, tasks
 from boatyard.config.schema import Config
 from boatyard.data.encode import Encoded
 from boatyard.data.prepare import Prepared
-from boatyard.evaluate.baseline import score_baseline
-from boatyard.evaluate.report import losing_sentence, write_report
+from boatyard.evaluate.alternative import score_alternative
+from boatyard.evaluate.baseline import score_baseline, score_by_chance
+from boatyard.evaluate.groups import measure_groups
+from boatyard.evaluate.report import COMPARISON, losing_sentences, write_report
 from boatyard.inputs.protocol import ROW, SOURCE
 from boatyard.model import open_network, predict
 from boatyard.storage.fingerprint import code_of, fingerprint
@@ -43,6 +45,12 @@ class Evaluation:
     def baseline(self) -> Scores:
         """The simple model's."""
         return _read_scores(self.metrics["rows"], self.metrics["baseline"])
+
+    @property
+    def alternative(self) -> Scores | None:
+        """Those of the model that the input names, where it names one."""
+        alternative = self.metrics.get("alternative")
+        return None if alternative is None else _read_scores(self.metrics["rows"], alternative)
 
     @property
     def fitted(self) -> Target:
@@ -76,6 +84,13 @@ def _evaluate(config: Config, prepared: Prepared, encoded: Encoded, trained: Tra
     log.info("evaluate: %s %s %s; fitting the baseline", SPLIT, primary.title, primary.shown)
 
     baseline = score_baseline(config, prepared, SPLIT)
+    by_chance = score_by_chance(config, prepared, SPLIT) if prepared.related else None
+    alternative = score_alternative(config, prepared, encoded, SPLIT)
+    if alternative is not None:
+        from boatyard.evaluate.plots import comparison_png  # most stages draw nothing
+
+        models = {"Model": scores, alternative.name: alternative.scores, "Baseline": baseline.scores}
+        comparison_png(folder / COMPARISON, models)
     shown = _shown_rows(config, prepared)
     sections = task.report(scores, answers[SPLIT], targets, target, shown, config, folder)
     write_report(
@@ -84,13 +99,18 @@ def _evaluate(config: Config, prepared: Prepared, encoded: Encoded, trained: Tra
         split=SPLIT,
         scores=scores,
         baseline=baseline,
+        by_chance=by_chance,
         fitted=fitted,
         sections=sections,
+        alternative=alternative,
+        groups=measure_groups(config, prepared, SPLIT, answers[SPLIT], target),
     )
     record({f"{SPLIT}/{name}": value for name, value in scores.by_name().items()})
     record({f"{SPLIT}/baseline_{primary.name}": baseline.scores.primary.value})
+    if alternative is not None:
+        record({f"{SPLIT}/{alternative.name.lower()}_{primary.name}": alternative.scores.primary.value})
     record_plots(folder)
-    if sentence := losing_sentence(scores, baseline.scores):
+    for sentence in losing_sentences(scores, baseline, alternative):
         log.warning("evaluate: %s", sentence)
 
 

@@ -18,12 +18,12 @@ def model_card(
     limits: Mapping[str, int],
     sections: Sequence[Section],
 ) -> str:
-    """Markdown. `sections`: the task's."""
+    """Markdown. `sections`: what the task says, and how good the model is on groups of rows."""
     start = escape(config.model.name) if config.model.name else "random weights"
     rows = ", ".join(f"{len(prepared.splits[split]):,} for {split}" for split in prepared.splits)
     parts = [
         f"# {escape(config.data.name)}",
-        f"Reads {' and '.join(map(escape, prepared.fields))}. Task: {config.data.task}.",
+        f"Reads {_named(prepared.fields)}. Task: {config.data.task}.",
         "## How good it is",
         _scores(metrics),
         f"Measured on {metrics.rows:,} rows that were neither trained nor tuned on.",
@@ -43,16 +43,22 @@ def model_card(
     return "\n\n".join(parts) + "\n"
 
 
+def _named(fields: Sequence[str]) -> str:
+    *first, last = map(escape, fields)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def _limits(limits: Mapping[str, int]) -> str:
     """A sentence; nothing where there are none."""
     return f"{', '.join(f'{name}: {most:,}' for name, most in limits.items())}. " if limits else ""
 
 
 def _scores(metrics: Metrics) -> str:
-    """What all three have."""
+    """What all of them have."""
     versions = {
         "As trained, fp32": metrics.trained,
         f"As served, {metrics.precision}": metrics.served,
+        **({metrics.alternative_name: metrics.alternative} if metrics.alternative else {}),
         "Baseline": metrics.baseline,
     }
     by_name = {version: {score.name: score for score in scores} for version, scores in versions.items()}

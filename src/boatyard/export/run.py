@@ -15,10 +15,12 @@ from torch import Tensor
 
 from boatyard import inputs, tasks
 from boatyard.bundle.manifest import LEAST_REFERENCE_ROWS, REFERENCE, Bundle, Metrics, open_bundle, seal
+from boatyard.bundle.map import MAP
 from boatyard.bundle.predict import EMBEDDING, GRAPH, Predictor
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
 from boatyard.data.prepare import Prepared
+from boatyard.evaluate.groups import groups_section, measure_groups
 from boatyard.evaluate.run import SPLIT, Evaluation
 from boatyard.export.card import model_card
 from boatyard.export.reference import read_reference_rows, reference, reference_rows
@@ -36,6 +38,7 @@ log = logging.getLogger(__name__)
 _CALIBRATION_ROWS = 512
 _CALIBRATION_BATCH = 32
 _EXAMPLES = 3
+_MAP_ROWS = 1_000
 _PACKAGES = ("boatyard", "datasets", "numpy", "onnx", "onnxruntime", "tokenizers", "torch", "transformers")
 
 
@@ -73,12 +76,15 @@ def _export(config: Config, prepared: Prepared, trained: Trained, evaluation: Ev
     precision, parity, validation = _write_graph(config, prepared, trained, folder, fields)
     fields["target"] |= task.fit_after(validation, prepared.targets("validation"), prepared.target)
     predictor = _draft(folder, fields)
+    if EMBEDDING in validation:
+        _write_map(folder / MAP, predictor, prepared, config)
     fields["examples"] = _examples(config, predictor, prepared)
     _require_schemas(config, predictor, prepared, fields)
     _write_reference(folder / REFERENCE, predictor, prepared, config)
     _write_data_facts(folder / "data.json", prepared)
     outputs = predictor.outputs(prepared.rows(SPLIT))
     scores = task.score(outputs, prepared.targets(SPLIT), fields["target"], config)
+    alternative = evaluation.alternative
     metrics = Metrics(
         split=SPLIT,
         rows=scores.rows,
@@ -86,13 +92,17 @@ def _export(config: Config, prepared: Prepared, trained: Trained, evaluation: Ev
         served=list(scores.all),
         baseline=list(evaluation.baseline.all),
         baseline_name=evaluation.metrics["baseline"]["name"],
+        alternative=list(alternative.all) if alternative is not None else [],
+        alternative_name=evaluation.metrics["alternative"]["name"] if alternative is not None else "",
         precision=precision,
         graph_bytes=(folder / GRAPH).stat().st_size,
         parity=None if parity is None else parity.figures,
         parameters=trained.metrics["parameters"],
         training_seconds=trained.metrics["seconds"],
     )
-    card = model_card(config, prepared, metrics, parity, fields["limits"], task.card_parts(fields["target"]))
+    groups = measure_groups(config, prepared, SPLIT, outputs, fields["target"])
+    sections = [*groups_section(groups, scores), *task.card_parts(fields["target"], scores)]
+    card = model_card(config, prepared, metrics, parity, fields["limits"], sections)
     (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
     manifest = seal(folder, **fields, metrics=metrics)
     record({f"served/{name}": value for name, value in scores.by_name().items()})
@@ -171,6 +181,17 @@ def _write_reference(path: Path, predictor: Predictor, prepared: Prepared, confi
             LEAST_REFERENCE_ROWS,
         )
     pq.write_table(reference([rows[i] for i in reference_rows(len(rows))], predictor), path)
+
+
+def _write_map(path: Path, predictor: Predictor, prepared: Prepared, config: Config) -> None:
+    """Of training rows, with each label: validation may lack one."""
+    task, targets = tasks.training(config.data.task), prepared.targets("train")
+    chosen = task.sample(targets, np.random.default_rng(0), min(_MAP_ROWS, len(targets)))
+    rows = prepared.splits["train"].select(chosen).to_list()
+    outputs = predictor.outputs([tuple(row[field] for field in prepared.fields) for row in rows])
+    fitted = task.fit_map(outputs[EMBEDDING], targets[chosen], prepared.target)
+    if fitted is not None:
+        path.write_text(fitted.model_dump_json() + "\n", encoding="utf-8")
 
 
 def _digest(file: str | None) -> str | None:

@@ -11,6 +11,7 @@ from boatyard.frontend.protocol import TaskPage
 from boatyard.frontend.services import Service, Trouble
 from boatyard.frontend.showing import figures, literal
 
+_FORMER = {"size_unit": "length_unit", "sizes": "lengths"}  # as bundles of an earlier version have them
 PICTURE = """
 digraph {{
   bgcolor="transparent"; nodesep=0.3; ranksep=0.35; margin=0
@@ -60,9 +61,10 @@ def _data(facts: dict[str, Any], task_page: TaskPage) -> None:
     with st.container(border=True):
         figures({split.capitalize(): f"{rows:,}" for split, rows in facts["split_rows"].items()})
         st.text(f"Rows of {', '.join(facts['sources'])}, fingerprint {facts['fingerprint']}.")
-    st.markdown(f"**Lengths, in {literal(facts['length_unit'])}**")
-    lengths = [{"split": split, **points} for split, points in facts["lengths"].items() if points]
-    st.dataframe(lengths, hide_index=True)
+    facts = {new: facts[former] for new, former in _FORMER.items() if former in facts} | facts
+    st.markdown(f"**Sizes, in {literal(facts['size_unit'])}**")
+    sizes = [{"split": split, **points} for split, points in facts["sizes"].items() if points]
+    st.dataframe(sizes, hide_index=True)
     if facts["issue_counts"]:
         st.markdown("**Findings**")
         findings = [

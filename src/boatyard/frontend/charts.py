@@ -63,7 +63,7 @@ def _bars(rows: Rows, field: str, form: str, most: float) -> Any:
 
 def effects(rows: Rows) -> Any:
     """A bar for each `name` from 0 to its `effect`, those above 0 in the accent."""
-    axis = alt.Axis(title=None, tickCount=5, format="+~g", labelOverlap=True)
+    axis = alt.Axis(title=None, tickCount=5, format="+,.4~r", labelOverlap=True)
     return (
         alt.Chart(data(rows))
         .mark_bar(cornerRadiusEnd=4, size=18)
@@ -71,29 +71,30 @@ def effects(rows: Rows) -> Any:
             x=alt.X("effect:Q", axis=axis),
             y=alt.Y("name:N", sort=None, axis=name_axis()),
             color=accent_when("datum.effect > 0"),
-            tooltip=["name:N", alt.Tooltip("effect:Q", format="+.4~g")],
+            tooltip=["name:N", alt.Tooltip("effect:Q", format="+,.4~r")],
         )
         .properties(height=alt.Step(30))
     )
 
 
-def intervals(rows: Rows, title: str, domain: Sequence[float] = ()) -> Any:
+def intervals(rows: Rows, title: str, among: Sequence[float] = ()) -> Any:
     """`value` of each `name` from `low` to `high`, where these are known; those `chosen` in the accent.
 
-    `domain`: what the axis spans at least, if more than the intervals do.
+    `among`: numbers that are marked beside them, which the axis spans as well.
     """
     base = alt.Chart(data(rows)).encode(
         y=alt.Y("name:N", sort=None, axis=name_axis()), color=accent_when("datum.chosen")
     )
     ends = [row[end] for row in rows for end in ("low", "value", "high") if row[end] is not None]
-    span = [min([*domain, *ends]), max([*domain, *ends])] if domain else alt.Undefined
-    axis = alt.Axis(title=title, tickCount=6, labelOverlap=True)
+    span = [min([*among, *ends]), max([*among, *ends])] if among else alt.Undefined
+    axis = alt.Axis(title=title, tickCount=6, labelOverlap=True, grid=not among)
     scale = alt.Scale(zero=False, padding=12, domain=span)
     interval = base.mark_rule(strokeWidth=3, opacity=0.45).encode(x=alt.X("low:Q", scale=scale, axis=axis), x2="high:Q")
     point = base.mark_point(filled=True, size=120, opacity=1).encode(
         x="value:Q", tooltip=["name:N", "value:Q", "low:Q", "high:Q"]
     )
-    return (interval + point).properties(height=alt.Step(30))
+    mark = alt.Chart(data([{"at": at} for at in among])).mark_rule(color=GREY, opacity=0.4).encode(x="at:Q")
+    return (mark + interval + point if among else interval + point).properties(height=alt.Step(30))
 
 
 def diagonal(low: float, high: float) -> Any:
@@ -106,7 +107,7 @@ def distances(verdicts: Rows) -> Any:
     """`value` of each `name` as a share of its `threshold`, up to 3; those that `drifted` in the accent."""
     rows = [
         {
-            "name": verdict["name"].replace("_", " "),
+            "name": verdict["name"],
             "drifted": verdict["drifted"],
             "share": min(max(verdict["value"] / verdict["threshold"], 0.0), 3.0),
         }
@@ -132,7 +133,7 @@ def reports(rows: Rows) -> Any:
     """How many columns `drifted` at each `time`; alarms in the accent."""
     most = max(row["drifted"] for row in rows)
     base = alt.Chart(data(rows)).encode(
-        x=_times("time", [row["time"] for row in rows]),
+        x=_time_axis("time", [row["time"] for row in rows]),
         y=alt.Y(
             "drifted:Q",
             scale=alt.Scale(domain=[0, max(most, 2)]),
@@ -144,8 +145,22 @@ def reports(rows: Rows) -> Any:
     return (stem + base.mark_point(filled=True, size=90, opacity=1)).properties(height=170)
 
 
-def over_time(rows: Rows, order: Sequence[str], others: str) -> Any:
-    """`count` in each `hour`, stacked by `name` in that order; `others` in grey. A single name is not shown."""
+def volume(rows: Rows) -> Any:
+    """`count` in each `hour`."""
+    return (
+        alt.Chart(data(rows))
+        .mark_bar(color=accent(), binSpacing=0)
+        .encode(
+            x=hour_axis(rows),
+            y=alt.Y("count:Q", axis=alt.Axis(title="predictions", tickCount=4, tickMinStep=1)),
+            tooltip=["hour:T", "count:Q"],
+        )
+        .properties(height=150)
+    )
+
+
+def shares_over_time(rows: Rows, order: Sequence[str], others: str) -> Any:
+    """The share of `count` in each `hour`, stacked by `name` in that order; `others` in grey."""
     shown = [name for name in order if name != others]
     long = any(len(name) > BESIDE for name in order)
     legend = alt.Legend(
@@ -154,15 +169,11 @@ def over_time(rows: Rows, order: Sequence[str], others: str) -> Any:
     shades = [*_shades(len(shown)), *([_mixed(GREY, 0.45)] if others in order else [])]
     return (
         alt.Chart(data(rows))
-        .mark_bar()
+        .mark_bar(binSpacing=0)
         .encode(
-            x=_times("hour", [row["hour"] for row in rows], timeUnit="utcyearmonthdatehours"),
-            y=alt.Y("sum(count):Q", axis=alt.Axis(title="predictions", tickCount=4, tickMinStep=1)),
-            color=alt.Color(
-                "name:N",
-                scale=alt.Scale(domain=list(order), range=shades),
-                legend=legend if len(order) > 1 else None,
-            ),
+            x=hour_axis(rows),
+            y=alt.Y("sum(count):Q", stack="normalize", axis=alt.Axis(title=None, format="%", tickCount=4)),
+            color=alt.Color("name:N", scale=alt.Scale(domain=list(order), range=shades), legend=legend),
             order=alt.Order("rank:Q"),
             tooltip=["name:N", "count:Q"],
         )
@@ -187,6 +198,26 @@ def counts(rows: Rows, splits: Sequence[str]) -> Any:
     )
 
 
+def places(rows: Rows) -> Any:
+    """A point for each row at `x`, `y`, coloured by its `kind`, with its `name`; distances are the same both ways."""
+    xs, ys = ([row[axis] for row in rows] for axis in ("x", "y"))
+    half = max(max(xs) - min(xs), max(ys) - min(ys), 1e-9) * 0.53
+    x, y = (
+        alt.Scale(domain=[(min(each) + max(each)) / 2 - half, (min(each) + max(each)) / 2 + half]) for each in (xs, ys)
+    )
+    return (
+        alt.Chart(data(rows))
+        .mark_circle(size=45, opacity=0.75)
+        .encode(
+            x=alt.X("x:Q", scale=x, axis=None),
+            y=alt.Y("y:Q", scale=y, axis=None),
+            color=alt.Color("kind:N", legend=alt.Legend(title=None, orient="bottom", labelLimit=150, symbolLimit=12)),
+            tooltip=["name:N", "kind:N"],
+        )
+        .properties(height=420)
+    )
+
+
 def tint(colour: str, share: float) -> str:
     """The colour, so far from transparent, to lie behind text."""
     return f"{colour}{round(255 * share):02x}"
@@ -208,7 +239,12 @@ def accent_when(test: str) -> Any:
     return alt.condition(test, alt.value(accent()), alt.value(GREY))
 
 
-def _times(field: str, times: Sequence[str], **channel: Any) -> Any:
+def hour_axis(rows: Rows, **channel: Any) -> Any:
+    """An axis on which each `hour` has its width."""
+    return _time_axis("hour", [row["hour"] for row in rows], timeUnit="utcyearmonthdatehours", **channel)
+
+
+def _time_axis(field: str, times: Sequence[str], **channel: Any) -> Any:
     """An axis of time, in UTC as the tables are."""
     first, last = (datetime.fromisoformat(time) for time in (min(times), max(times)))
     first = min(first, last - timedelta(hours=HOURS))

@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from boatyard.frontend import charts
+from boatyard.frontend import charts, column_charts
 from boatyard.frontend.exposition import read_traffic
 from boatyard.frontend.services import Service, Trouble
 from boatyard.frontend.showing import explain, figures, judged, literal, live, underway, when
@@ -103,7 +103,8 @@ def _columns(verdicts: list[dict[str, Any]]) -> None:
         charts.draw(charts.distances(measured), "How far each column is, as a share of what it may be")
         st.caption(
             "How far each column is from the reference: past the line is more than chance explains in one report. "
-            "Bars end at three times that; those in colour raise the alarm."
+            "Bars end at three times that; those in colour raise the alarm. In the charts of single columns, grey is "
+            "the reference, and the colour is the latest traffic."
         )
     steady = [verdict for verdict in verdicts if not verdict["suspicious"] and verdict["value"] is not None]
     others = [verdict for verdict in verdicts if verdict not in steady]
@@ -119,14 +120,18 @@ def _columns(verdicts: list[dict[str, Any]]) -> None:
 def _column(verdict: dict[str, Any]) -> None:
     with st.container(gap="xsmall"):
         with st.container(horizontal=True, horizontal_alignment="distribute"):
-            st.markdown(f"**{literal(verdict['name'].replace('_', ' '))}**", width="content")
+            st.markdown(f"**{literal(verdict['name'])}**", width="content")
             st.markdown(_badge(verdict), width="content")
         st.text(verdict["sentence"])
         if verdict["value"] is not None:
+            p = "" if verdict["p"] is None else f"; p = {verdict['p']:.2g}"
             st.caption(
                 f"{literal(verdict['group'])}, {literal(verdict['statistic'])}: {verdict['value']:.3g}, "
-                f"at most {verdict['threshold']:.3g}"
+                f"at most {verdict['threshold']:.3g}{p}"
             )
+        spread = verdict.get("spread")  # which reports of earlier versions do not have
+        if spread and len(spread["reference"]) > 1:
+            charts.draw(column_charts.spread(spread), f"{verdict['name']} in the reference and now")
 
 
 def _badge(verdict: dict[str, Any]) -> str:
@@ -148,7 +153,7 @@ def _history(history: list[dict[str, Any]]) -> None:
                 "report": when(past["time"]),
                 "rows": f"{past['rows']:,}",
                 "suspicious": len(past["suspicious"]) - len(past["drifted"]),
-                "drifted": literal(", ".join(past["drifted"]).replace("_", " ")) or "nothing",
+                "drifted": literal(", ".join(past["drifted"])) or "nothing",
             }
             for past in reversed(history[-MOST_REPORTS:])
         ]

@@ -3,7 +3,8 @@
 An input's `page` says `from boatyard.frontend.input_page import *`, then what differs.
 """
 
-from itertools import cycle
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import streamlit as st
 
@@ -12,20 +13,20 @@ from boatyard.frontend.protocol import Card, Parts, Request
 from boatyard.frontend.showing import literal
 from boatyard.frontend.widgets import held, is_nullable, widget
 
-__all__ = ["NOUN", "caption", "cut", "explain", "file_help", "fill", "form", "show"]
+__all__ = ["FILE_TYPES", "NOUN", "caption", "cut", "explain", "file_help", "fill", "form", "show"]
 
 NOUN = "request"
+FILE_TYPES: Mapping[str, str] = {}
 _SHOWN_CHARACTERS = 300
 _BESIDE = 3
-_SHOWN_PARTS = 12
+_SHOWN_PARTS = 15
 
 
 def form(card: Card) -> Request:
     """A widget for each field, side by side where they are many; one that is left empty is null where it may be."""
     fields = card["request_schema"]["properties"]
-    places = st.columns(_BESIDE) if len(fields) > _BESIDE else [st.container()]
     request = {}
-    for place, (name, schema) in zip(cycle(places), fields.items(), strict=False):
+    for place, (name, schema) in zip(_places(len(fields)), fields.items(), strict=False):
         with place:
             value = widget(name, schema, _key(name))
         if value is not None or is_nullable(schema):
@@ -67,6 +68,15 @@ def explain(request: Request, parts: Parts) -> None:  # noqa: ARG001 - every pag
     charts.draw(charts.effects(most), "What each part of the request has done to the answer")
     if more := len(parts) - len(most):
         st.caption(f"{more:,} more moved it less.")
+
+
+def _places(fields: int) -> Iterator[Any]:
+    """Row by row, so that a phone, which shows them one below another, keeps the fields' order."""
+    if fields <= _BESIDE:
+        yield from [st.container()] * fields
+        return
+    for _ in range(0, fields, _BESIDE):
+        yield from st.columns(_BESIDE)
 
 
 def _key(name: str) -> str:

@@ -48,7 +48,7 @@ def _card(api: Service, name: str, version: str) -> Card:
 
 def _scores(card: Card, part: str = "served") -> list[Score]:
     """The primary first."""
-    return [Score(**score) for score in card["metrics"][part]]
+    return [Score(**score) for score in card["metrics"].get(part, [])]
 
 
 def _pointing(aliases: dict[str, str], version: str) -> str:
@@ -75,7 +75,9 @@ def _overview(cards: dict[str, Card], aliases: dict[str, str]) -> None:
         }
         for version, card in cards.items()
     ]
-    formats = {**dict.fromkeys(titles, "%.4f"), "MB": "%.1f"}
+    formats = dict.fromkeys(titles, "%.4f") | {"MB": "%.1f"}
+    for scores in headline.values():
+        formats |= {title: "%.0f" for title, value in scores.items() if abs(value) >= 1000}
     columns = {title: st.column_config.NumberColumn(format=format_) for title, format_ in formats.items()}
     st.dataframe(rows, hide_index=True, column_config=columns)
 
@@ -136,13 +138,18 @@ def _one(api: Service, name: str, versions: list[str], cards: dict[str, Card]) -
         if (document := _document(api, f"{files}/metrics.json")) is not None:
             task_page.mistakes(json.loads(document))
     with made:
-        baseline = [(f"baseline's {score.title}", score.shown) for score in _scores(facts, "baseline")[:1]]
+        alternative = facts["metrics"].get("alternative_name", "").lower()
+        others = [
+            (f"{score.title}, {name}", score.shown)
+            for name, part in (("baseline", "baseline"), (alternative, "alternative"))
+            for score in _scores(facts, part)[:1]
+        ]
         limits = [(f"limit, {limit.replace('_', ' ')}", f"{most:,}") for limit, most in facts["limits"].items()]
         lines = [
             ("input", facts["input"]),
             ("task", facts["task"]),
             ("answers", task_page.summary(facts)),
-            *baseline,
+            *others,
             ("precision", str(facts["metrics"].get("precision", "n/a"))),
             ("git commit", facts["git_commit"] or "n/a"),
             ("data", facts["data_fingerprint"]),

@@ -1,12 +1,16 @@
 """The page for predictions: one request, feedback on its answer, or a batch job on a file."""
 
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
 from boatyard import inputs, tasks
+from boatyard.frontend import charts
 from boatyard.frontend.protocol import Answer, Card, InputPage, Request, TaskPage, Truth
 from boatyard.frontend.services import Service, Trouble
 from boatyard.frontend.showing import explain, figures, literal, number
@@ -17,6 +21,8 @@ MEDIA_TYPES = {
     "jsonl": "application/jsonl",
     "ndjson": "application/x-ndjson",
 }
+RESULTS = {"CSV": ("csv", "text/csv"), "JSON Lines": ("jsonl", "application/jsonl")}
+_MOST_ON_MAP = 5_000
 _JOB_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 
@@ -39,17 +45,18 @@ def show(api: Service, _: Service) -> None:
     with one:
         _one(api, card, input_page, task_page)
     with file:
-        _file(api, input_page.file_help(card))
+        _file(api, input_page.file_help(card), {**MEDIA_TYPES, **input_page.FILE_TYPES})
 
 
 # ---- one request
 
 
 def _one(api: Service, card: Card, input_page: InputPage, task_page: TaskPage) -> None:
+    # not in the form, which an example sends without its button
+    explained = st.checkbox("Explain", help="Which parts of it move the answer; this takes longer.")
     _examples(card["examples"], input_page)
     with st.form("question", border=False):
         request = input_page.form(card)
-        explained = st.checkbox("Explain", help="Which parts of it move the answer; this takes longer.")
         submitted = st.form_submit_button("Predict", type="primary", icon=":material/send:")
     if submitted or st.session_state.pop("example", False):
         st.session_state.pop("answered", None)
@@ -153,11 +160,11 @@ def _ask_for_truth(card: Card, answer: Answer, task_page: TaskPage) -> Truth | N
 # ---- a file
 
 
-def _file(api: Service, file_help: str) -> None:
+def _file(api: Service, file_help: str, media_types: Mapping[str, str]) -> None:
     st.markdown(file_help)
-    file = st.file_uploader("File", type=list(MEDIA_TYPES), label_visibility="collapsed")
+    file = st.file_uploader("File", type=list(media_types), label_visibility="collapsed")
     if file is not None and st.button("Start", type="primary", icon=":material/play_arrow:"):
-        media_type = MEDIA_TYPES[file.name.rpartition(".")[2].lower()]
+        media_type = media_types[file.name.rpartition(".")[2].lower()]
         try:
             with st.spinner("Sending"):
                 job = api.upload("/jobs", file, media_type)
@@ -185,15 +192,42 @@ def _job(api: Service, job_id: str) -> None:
         if job["state"] == "failed":
             st.error(literal(job.get("reason") or "It failed."), icon=":material/error:")
         if job["state"] == "finished":
-            st.download_button(
-                "Download the answers",
-                data=lambda: api.read(f"/jobs/{job_id}/result"),
-                file_name=f"{job_id}.jsonl",
-                mime="application/jsonl",
-                icon=":material/download:",
-                on_click="ignore",
-            )
+            with st.container(horizontal=True):
+                for name, (suffix, media_type) in RESULTS.items():
+                    st.download_button(
+                        f"Download as {name}",
+                        data=partial(api.read, f"/jobs/{job_id}/result", media_type),
+                        file_name=f"{job_id}.{suffix}",
+                        mime=media_type,
+                        icon=":material/download:",
+                        on_click="ignore",
+                    )
+                if job.get("map"):
+                    st.download_button(
+                        "Download the map",
+                        data=partial(api.read, f"/jobs/{job_id}/map.svg"),
+                        file_name=f"{job_id}.svg",
+                        mime="image/svg+xml",
+                        icon=":material/download:",
+                        on_click="ignore",
+                    )
+            if job.get("map"):
+                _map(api, job_id)
     if job["state"] != "running" and st.session_state.get("ended") != job_id:
         st.session_state["ended"] = job_id
         st.rerun()  # without the clock
+    return None
+
+
+def _map(api: Service, job_id: str) -> None:
+    try:
+        lines = api.read(f"/jobs/{job_id}/map.jsonl").splitlines()
+    except Trouble as trouble:
+        return explain(trouble)
+    some = lines[:: -(-len(lines) // _MOST_ON_MAP)]
+    rows = [{"name": f"row {place['row']}", **place} for place in map(json.loads, some)]
+    st.markdown("**Map**")
+    charts.draw(charts.places(rows), "Rows by how the model sees them")
+    of_all = f"{len(rows):,} of {len(lines):,} rows. " if len(rows) < len(lines) else ""
+    st.caption(f"{of_all}Near each other lies what the model takes for alike; point at one for its name.")
     return None

@@ -24,6 +24,8 @@ class InputPage(Protocol):
 
     NOUN: str
     """The noun for one request, such as "message"."""
+    FILE_TYPES: Mapping[str, str]
+    """By suffix, the media types of a job's files that the input reads besides CSV, TSV and JSON Lines."""
 
     def form(self, card: Card) -> Request:
         """Draw the widgets that make one request, inside a form; the request that they make now."""

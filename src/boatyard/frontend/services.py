@@ -57,9 +57,9 @@ class Service:
         """The JSON response. Raises Trouble, like the other methods."""
         return self._json(self._send("GET", path))
 
-    def read(self, path: str) -> bytes:
-        """The raw response body."""
-        return self._send("GET", path).content
+    def read(self, path: str, media_type: str = "*/*") -> bytes:
+        """The raw response body, in that form if there are several."""
+        return self._send("GET", path, headers={"accept": media_type}).content
 
     def post(
         self, path: str, body: object = None, query: Mapping[str, str | int] = {}, seconds: float = SECONDS

@@ -5,14 +5,13 @@ from typing import Any
 
 import streamlit as st
 
-from boatyard.frontend import charts
+from boatyard.frontend import charts, column_charts
 from boatyard.frontend.exposition import Buckets, Traffic, counts, read_traffic
 from boatyard.frontend.services import Service, Trouble
 from boatyard.frontend.showing import explain, figures, judged, literal, live, number, percent, underway
 
 MOST_CATEGORIES = 5  # shades that an eye tells apart; the others are drawn as one
 OTHERS = "all others"
-ALL = "all"
 WAIT_SECONDS = 3
 PROBES = ("/healthz", "/readyz", "/metrics")
 
@@ -114,13 +113,15 @@ def _journal(statistics: dict[str, Any]) -> None:
             }
         )
         st.caption(judged(quality))
+    st.markdown("**Predictions in each hour**")
+    hours = statistics["hours"]
+    rows = [{"hour": hour, "count": count} for hour, count in zip(hours, statistics["counts"], strict=True)]
+    charts.draw(charts.volume(rows), "Predictions in each hour")
     for column, categories in statistics["categories"].items():
-        by = column.replace("_", " ")
-        _over_time(f"Predictions in each hour, by {by}", statistics["hours"], _most_frequent(categories))
-    if not statistics["categories"]:
-        _over_time("Predictions in each hour", statistics["hours"], {ALL: statistics["counts"]})
+        if categories:
+            _categories_over_time(column.replace("_", " "), hours, _most_frequent(categories))
     for column, shares in statistics["numbers"].items():
-        st.markdown(f"**{literal(column.replace('_', ' ').capitalize())}**")
+        _number_over_time(column.replace("_", " ").capitalize(), hours, statistics["numbers_by_hour"][column])
         figures({share: number(value) for share, value in shares.items()})
 
 
@@ -128,15 +129,25 @@ def _milliseconds(seconds: float | None) -> str:
     return "n/a" if seconds is None else f"{1000 * seconds:,.1f} ms"
 
 
-def _over_time(title: str, hours: list[str], series: dict[str, list[int]]) -> None:
+def _categories_over_time(column: str, hours: list[str], series: dict[str, list[int]]) -> None:
     rows = [
         {"hour": hour, "name": name, "count": count, "rank": rank}
         for rank, (name, counted) in enumerate(series.items())
         for hour, count in zip(hours, counted, strict=True)
     ]
-    if rows:
-        st.markdown(f"**{literal(title)}**")
-        charts.draw(charts.over_time(rows, list(series), OTHERS), title)
+    title = f"Shares in each hour, by {column}"
+    st.markdown(f"**{literal(title)}**")
+    charts.draw(charts.shares_over_time(rows, list(series), OTHERS), title)
+
+
+def _number_over_time(column: str, hours: list[str], percentiles: dict[str, list[float | None]]) -> None:
+    by_hour = [
+        {"hour": hour, **{share: each[at] for share, each in percentiles.items()}} for at, hour in enumerate(hours)
+    ]
+    st.markdown(f"**{literal(column)}**")
+    if rows := [row for row in by_hour if row["p50"] is not None]:
+        charts.draw(column_charts.by_hour(rows), f"{column} in each hour")
+        st.caption("In each hour: the median, half of the values (p25 to p75), and nine in ten (p5 to p95).")
 
 
 def _most_frequent(categories: dict[str, list[int]]) -> dict[str, list[int]]:

@@ -51,6 +51,9 @@ class ArrayInput:
         """[rows, ...] each."""
         return {name: np.stack([row.arrays[name] for row in encoded]) for name in encoded[0].arrays}
 
+    def name_of(self, row: Any) -> None:
+        """None."""
+
     def measure(self, encoded: EncodedArrays) -> dict[str, Any]:
         """As the row was encoded."""
         return dict(encoded.measured)

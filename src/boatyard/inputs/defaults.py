@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from boatyard.inputs.protocol import Feeds, RowReport, Source
+from boatyard.inputs.protocol import Feeds, Group, RowReport, Source
 from boatyard.inputs.sources import open_tables
 
 if TYPE_CHECKING:
@@ -15,22 +15,29 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from torch import Tensor, nn
 
-    from boatyard.config.schema import Data, Model
+    from boatyard.config.schema import Data, Model, Train
+    from boatyard.tasks.protocol import Target
 
 __all__ = [
     "COST_UNIT",
+    "REPEATS",
     "SIZE_UNIT",
+    "alternative",
     "backbone_shape",
+    "canvas",
     "content_key",
     "digest_of_start",
     "export_graph",
     "group_key",
+    "groups",
     "limits",
     "make_inputs",
     "open_counted",
     "open_learner",
     "open_sources",
+    "open_variation",
     "quantize_graph",
+    "relatives",
     "report_rows",
     "request",
     "settle",
@@ -40,6 +47,7 @@ __all__ = [
 ]
 
 COST_UNIT = "rows"
+REPEATS: Literal["error", "warning"] = "error"
 SIZE_UNIT = "bytes"
 
 
@@ -53,7 +61,13 @@ def settle(data: Data, sources: Sequence[Source], others: Sequence[str]) -> tupl
     return data, {}
 
 
-def report_rows(data: Data, found: Mapping[str, Any], rows: pa.Table, folder: Path) -> RowReport:  # noqa: ARG001
+def report_rows(
+    data: Data,  # noqa: ARG001 - every input's signature
+    found: Mapping[str, Any],  # noqa: ARG001
+    rows: pa.Table,  # noqa: ARG001
+    target: Target,  # noqa: ARG001
+    folder: Path,  # noqa: ARG001
+) -> RowReport:
     """Nothing besides the general part."""
     return RowReport()
 
@@ -66,6 +80,10 @@ def content_key(row: Sequence[Any]) -> bytes:
 def group_key(row: Sequence[Any]) -> bytes:
     """Its content: rows that differ say different things."""
     return content_key(row)
+
+
+def relatives(rows: pa.Table) -> None:
+    """None: `group_key` says all."""
 
 
 def size(row: Sequence[Any]) -> int:
@@ -81,6 +99,15 @@ def unservable(row: Sequence[Any]) -> str | None:  # noqa: ARG001 - every input'
 def show(row: Sequence[Any]) -> str:
     """The fields on one line."""
     return " | ".join(" ".join(map(str, field)) if isinstance(field, list) else str(field) for field in row)
+
+
+def canvas(row: Sequence[Any]) -> None:
+    """None: a row is words."""
+
+
+def groups(data: Data, rows: Sequence[Any]) -> list[Group]:  # noqa: ARG001 - every input's signature
+    """None: rows are measured all together."""
+    return []
 
 
 def request(fields: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
@@ -108,6 +135,14 @@ def open_learner(model: Model, training: Dataset, validation: Dataset, seed: int
 
 def open_counted(model: Model, folder: Path, training: Dataset) -> None:
     """None: the network reads all there is."""
+
+
+def open_variation(train: Train, data: Data, target: Target) -> None:
+    """None: rows are read as they are."""
+
+
+def alternative(model: Model) -> None:
+    """None: the baseline is enough."""
 
 
 def backbone_shape(model: Model, folder: Path) -> dict[str, Any]:  # noqa: ARG001 - every input's signature

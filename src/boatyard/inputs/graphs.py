@@ -9,7 +9,7 @@ import inspect
 import logging
 import tempfile
 import warnings
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -79,7 +79,7 @@ def quantize(model: onnx.ModelProto, int8: Path, calibration: Iterable[Feeds]) -
         quantize_static(
             prepared,
             int8,
-            _Batches(calibration, {value.name for value in model.graph.input}),
+            Batches(calibration, prepared),
             nodes_to_quantize=[node.name for node in layers],
             per_channel=True,
             activation_type=QuantType.QUInt8,
@@ -101,9 +101,13 @@ def quiet() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
-class _Batches(CalibrationDataReader):  # type: ignore[misc]
-    def __init__(self, batches: Iterable[Feeds], inputs: Collection[str]) -> None:
+class Batches(CalibrationDataReader):  # type: ignore[misc]
+    """Batches to calibrate on, of each what the graph reads."""
+
+    def __init__(self, batches: Iterable[Feeds], graph: Path) -> None:
+        inputs = {value.name for value in onnx.load(graph, load_external_data=False).graph.input}
         self._batches: Iterator[Feeds] = ({n: a for n, a in batch.items() if n in inputs} for batch in batches)
 
     def get_next(self) -> Feeds | None:
+        """None once there are no more."""
         return next(self._batches, None)

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from boatyard.bundle.manifest import Manifest
-    from boatyard.config.schema import Data, Model
-    from boatyard.tasks.protocol import Section
+    from boatyard.config.schema import Data, Model, Train
+    from boatyard.tasks.protocol import Section, Target
 
 Feeds = dict[str, "np.ndarray[Any, Any]"]
 """Graph inputs by name."""
@@ -112,6 +112,9 @@ class OpenInput(Protocol[RowT, EncodedT]):
     def collate(self, encoded: Sequence[EncodedT]) -> Feeds:
         """One batch."""
 
+    def name_of(self, row: RowT) -> str | None:
+        """What its client calls the row, which the answer repeats; None where it has no name."""
+
     def measure(self, encoded: EncodedT) -> dict[str, Any]:
         """A value for each of the `measured`."""
 
@@ -123,12 +126,17 @@ class OpenInput(Protocol[RowT, EncodedT]):
 
 
 class ServingInput(Protocol):
-    """The module `boatyard.inputs.<input>.serving`: imports neither torch nor pandas."""
+    """The module `boatyard.inputs.<input>.serving`: imports neither torch nor pandas.
+
+    Where clients may name rows, it says `NAMED = True`.
+    Where requests are larger than most, it says `MOST_BYTES: int` of one.
+    """
 
     FILES: Sequence[str]
     """What lies beside the graph in a bundle and is read to answer."""
     MEDIA_TYPES: Mapping[str, Callable[[bytes], object]]
-    """Besides JSON, what a request's body may be, and how it becomes what `parse` takes; raises InvalidInput."""
+    """Besides JSON, what a request's body may be, and how it becomes what `parse` takes, or a list where it may hold
+    several inputs; raises InvalidInput."""
     FILE_FORMATS: Mapping[str, Callable[[Iterable[bytes]], Iterator[Record]]]
     """Besides CSV, TSV and JSON Lines, what a job's file may be by media type, and its records read as it comes in."""
 
@@ -141,6 +149,8 @@ class ServingInput(Protocol):
 OWN = "boatyard."
 TARGET, SOURCE, ROW = (f"{OWN}{name}" for name in ("target", "source", "row"))
 """A prepared row's columns besides its fields, whose names are anyone's."""
+EXTENT = f"{OWN}extent"
+"""A cell that a source lacks: see `RowFormat.extent`."""
 
 
 class Problem(NamedTuple):
@@ -154,7 +164,8 @@ class Problem(NamedTuple):
 class SourceRow(NamedTuple):
     """A row of a source: its number as an editor shows it, and its cells by column; or what is `wrong`, and its text.
 
-    `embedded`: the cells of its lines that would be rows by themselves, where there are two or more.
+    `embedded`: the cells of its lines that would be rows by themselves, where there are two or more. `file`: its own,
+    which people know it by, where each row has one.
     """
 
     number: int
@@ -162,6 +173,7 @@ class SourceRow(NamedTuple):
     wrong: str | None = None
     text: str = ""
     embedded: Sequence[Mapping[str, Any]] = ()
+    file: str | None = None
 
 
 @dataclass(frozen=True)
@@ -189,6 +201,8 @@ class RowFormat:
     """Of a source, one for each field: each must be there, and a row that is set aside is shown by them."""
     stored: Mapping[str, Any] = field(default_factory=dict)
     """The input's own keys of `data`, with the values by which `read` finds a row in its `request`."""
+    extent: Callable[[tuple[Any, ...]], tuple[int, ...]] | None = None
+    """Of a row in which a target may have a place, how far places go: a task is told as the cell EXTENT."""
 
 
 @dataclass(frozen=True)
@@ -203,6 +217,17 @@ class RowReport:
     warnings: Sequence[Problem] = ()
 
 
+@dataclass(frozen=True)
+class Relatives:
+    """Rows that are so alike that they stay on one side of a split, as only all of them together show.
+
+    `groups`: int64[rows], a number that relatives have in common. `exact`: whether none is missed.
+    """
+
+    groups: NDArray[np.int64]
+    exact: bool
+
+
 class Encoder(Protocol):
     """Turns rows into a network's inputs."""
 
@@ -213,12 +238,23 @@ class Encoder(Protocol):
         """Encoded rows to one batch of the backbone's arguments."""
 
 
+Vary = Callable[[Sequence[Mapping[str, Any]], np.random.Generator], Sequence[Mapping[str, Any]]]
+"""A batch of encoded training rows, with TARGET, to what the network sees of it this time: as many or more rows.
+
+All that chance decides comes from the generator, so that a run which is resumed goes on as it would have.
+"""
+
+
 class Backbone(Protocol):
     """A torch module: a batch of the encoder's to features, float[batch, width].
 
     Where these say nothing that the answers do not, it has `embeds = False`: the graph has no embedding then. An
     ensemble says how many `members: int` it has, and answers with float[batch, members, width]: the head reads each
     one's, its loss is of each, and what is served is their mean.
+
+    Where things have places in a row, `places` takes the same batch for a head that asks for these. It says by name:
+    `features`, as above; `maps`, float[batch, width, rows, columns]; `extent`, as the row format has it, and the
+    `origin` and `step`, each float[batch, 2], with which the place x, y in the row is `origin + step * (column, row)`.
     """
 
     width: int
@@ -282,6 +318,31 @@ class SimpleFeatures(Protocol):
         """New ones, and what they are as a noun phrase. `rich`: all there are; else those that cost little."""
 
 
+@dataclass(frozen=True)
+class Alternative:
+    """Another model of the same rows, encoded as they are, that a report shows beside the trained one.
+
+    `model`: the section of the configuration that chooses it; its `open_learner` is not None. `most_rows`: as many are
+    fitted at most, drawn by chance.
+    """
+
+    name: str
+    """In a word or two, as a heading of a table."""
+    description: str
+    """For a reader of the report, as a noun phrase."""
+    model: Model
+    most_rows: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows that share something, by their numbers. `name`: what they share, and `by`: in what, such as a column."""
+
+    by: str
+    name: str
+    rows: NDArray[np.int64]
+
+
 class TrainingInput(Protocol):
     """The module `boatyard.inputs.<input>.training`.
 
@@ -292,6 +353,9 @@ class TrainingInput(Protocol):
     """What `size` counts, in the plural, for the data report."""
     COST_UNIT: str
     """What an encoder's `cost` counts, in the plural, for the profile of a training step."""
+    REPEATS: Literal["error", "warning"]
+    """What rows of one content are. A warning where rows can be alike and not be the same, as two customers can who
+    agree in each column: all are kept, on one side of a split, whatever their targets."""
     quantize_graph: Callable[[Path, Path, Iterable[Feeds]], None] | None
     """Reads the graph in fp32 and writes it in int8, by some hundred training rows in batches; a row's answer must not
     depend on the rest of its batch. None: whatever `export.precision`, the graph is served in fp32."""
@@ -311,10 +375,12 @@ class TrainingInput(Protocol):
         `others`: columns that are not the input's. Raises UserError where the sources are not as `data` says.
         """
 
-    def report_rows(self, data: Data, found: Mapping[str, Any], rows: pa.Table, folder: Path) -> RowReport:
-        """Of training rows, with a column for each field and `target`; pictures are drawn into `folder`.
+    def report_rows(
+        self, data: Data, found: Mapping[str, Any], rows: pa.Table, target: Target, folder: Path
+    ) -> RowReport:
+        """Of training rows, with a column for each field, TARGET, SOURCE and ROW; pictures are drawn into `folder`.
 
-        `found`: what `settle` says besides.
+        `found`: what `settle` says besides; `target`: the task's facts.
         """
 
     def content_key(self, row: Sequence[Any]) -> bytes:
@@ -322,6 +388,9 @@ class TrainingInput(Protocol):
 
     def group_key(self, row: Sequence[Any]) -> bytes:
         """Equal for rows that say the same, and so stay on one side of a split."""
+
+    def relatives(self, rows: pa.Table) -> Relatives | None:
+        """Of rows with a column for each field; None where `group_key` says all."""
 
     def size(self, row: Sequence[Any]) -> int:
         """How large the row is, in SIZE_UNIT."""
@@ -331,6 +400,12 @@ class TrainingInput(Protocol):
 
     def show(self, row: Sequence[Any]) -> str:
         """The row as a person reads it in a report."""
+
+    def canvas(self, row: Sequence[Any]) -> NDArray[np.uint8] | None:
+        """The row as a report draws it, [height, width, 3], which a task may draw upon; None: `show` says it all."""
+
+    def groups(self, data: Data, rows: Sequence[Any]) -> list[Group]:
+        """Of these rows the groups that a reader wants to see measured by themselves. A row may be in several."""
 
     def request(self, fields: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
         """The row as a client would send it."""
@@ -355,6 +430,15 @@ class TrainingInput(Protocol):
 
     def open_counted(self, model: Model, folder: Path, training: Dataset) -> Counted | None:
         """What is counted beside the network, learnt from encoded rows; None where nothing is."""
+
+    def open_variation(self, train: Train, data: Data, target: Target) -> Vary | None:
+        """What makes training rows new in each epoch; None where they are read as they are. Raises UserError.
+
+        `target`: the task's facts.
+        """
+
+    def alternative(self, model: Model) -> Alternative | None:
+        """What to show beside this one; None: the baseline is enough."""
 
     def backbone_shape(self, model: Model, folder: Path) -> dict[str, Any]:
         """All that the backbone for the inputs in `folder` is built by, as JSON. Raises UserError."""

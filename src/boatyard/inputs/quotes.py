@@ -8,7 +8,12 @@ from boatyard.inputs.texts import is_blank
 
 DOUBLED = 'a quote inside a quoted cell is written twice ("")'
 
-_TEXT_MAY_HAVE = {",": 4, "\t": 0}  # delimiters in a cell of several lines that look like rows by chance
+_TEXT_MAY_HAVE = {
+    ",": 4,
+    ";": 4,
+    "\t": 0,
+    "|": 0,
+}  # delimiters in a cell of several lines that look like rows by chance
 _ODD_SHARE = 0.1  # of swallowed lines, at most, that do not look like rows
 _DIGITS = re.compile(r"\d+")
 

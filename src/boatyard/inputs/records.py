@@ -8,7 +8,7 @@ import csv
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,7 +21,9 @@ MOST_LINES = 10_000  # of a record: after each stray quote so many lines are rea
 Format = Literal["csv", "tsv", "jsonl"]
 
 _DELIMITERS: Mapping[str, str] = {"csv": ",", "tsv": "\t"}
-_DELIMITER_NAMES = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
+_DELIMITER_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_QUOTED = re.compile(r'"[^"]*("|$)')
+_SEP = re.compile(r"sep=([,;\t|])\s*")  # Excel's own first line
 _JSON = re.compile(r'\ufeff?\s*(\[\s*(\{|$)|\{\s*("|$))')
 _CONTROL = re.compile("[\0-\x08\x0e-\x1b]")
 _TOO_LONG = f"is longer than {MOST_BYTES:,} bytes"
@@ -49,14 +51,16 @@ class Record:
 def read_records(pieces: Iterable[bytes], form: Format) -> tuple[list[str], Iterator[Record]]:
     """The column names in the header (none for JSON Lines), and an iterator over the records. Blank lines are skipped.
 
+    Where the header has no delimiter of the format, it is another that it has: spreadsheets write CSV with semicolons
+    wherever decimals have a comma.
+
     Raises:
         Unreadable: this is not UTF-8 text, or its header cannot be used.
     """
     lines = split_lines(pieces)
     if form == "jsonl":
         return [], (_json_record(line) for line in lines if line.too_long or not is_blank(line.text))
-    delimiter = _DELIMITERS[form]
-    header = _header(lines, delimiter)
+    header, delimiter = _header(lines, _DELIMITERS[form])
     return header, (_row(line, lines, header, delimiter) for line in lines if not is_blank_row(line, delimiter))
 
 
@@ -79,15 +83,6 @@ def check_columns(names: Iterable[str]) -> None:
     for name, count in Counter(filter(None, names)).items():
         if count > 1:
             raise Unreadable(f"names column {name!r} {'twice' if count == 2 else f'{count} times'}; rename the others")
-
-
-def other_delimiter(header: Sequence[str]) -> str | None:
-    """The name of the delimiter that the file seems to use, if its header was read as a single cell."""
-    if len(header) == 1:
-        for delimiter, name in _DELIMITER_NAMES.items():
-            if delimiter in header[0]:
-                return name
-    return None
 
 
 def _json_record(line: Line) -> Record:
@@ -117,12 +112,17 @@ def _no_number(constant: str) -> None:
     raise ValueError(f"it has no {constant}")
 
 
-def _header(lines: Lines, delimiter: str) -> list[str]:
-    first = next((line for line in lines if not is_blank(line.text) or line.too_long), None)
+def _header(lines: Lines, delimiter: str) -> tuple[list[str], str]:
+    """The column names, and what separates them."""
+    first = _first(lines)
+    if first is not None and (said := _SEP.fullmatch(first.text.removeprefix(_BOM))):
+        delimiter, first = said[1], _first(lines)
     if first is None:
         raise Unreadable("has no header line that names its columns")
     if _JSON.match(first.text):
         raise Unreadable("is JSON; save it as JSON Lines (.jsonl), an object on each line")
+    unquoted = _QUOTED.sub("", first.text)
+    delimiter = next((each for each in (delimiter, *_DELIMITER_NAMES) if each in unquoted), delimiter)
     try:
         cells = _cells([first], lines, delimiter)
     except Malformed as wrong:
@@ -133,7 +133,11 @@ def _header(lines: Lines, delimiter: str) -> list[str]:
         raise Unreadable("names its columns with control characters: it is no text in UTF-8, or damaged")
     header = [normal_form(cell) for cell in cells]
     check_columns(header)
-    return header
+    return header, delimiter
+
+
+def _first(lines: Lines) -> Line | None:
+    return next((line for line in lines if not is_blank(line.text) or line.too_long), None)
 
 
 def _row(first: Line, lines: Lines, header: list[str], delimiter: str) -> Record:

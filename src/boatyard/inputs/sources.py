@@ -16,7 +16,7 @@ from boatyard.config.errors import UserError
 from boatyard.config.schema import Data, Hub
 from boatyard.inputs.lines import Unreadable
 from boatyard.inputs.protocol import Source, SourceRow
-from boatyard.inputs.records import Format, Record, check_columns, other_delimiter, read_records
+from boatyard.inputs.records import Format, Record, check_columns, read_records
 from boatyard.inputs.texts import normal_form
 from boatyard.storage import open_storage
 from boatyard.storage.fingerprint import file_digest, fingerprint
@@ -36,13 +36,6 @@ SPLITS = ("train", "validation", "test")
 _PIECE = 2**20  # bytes read at once
 _ENOUGH_TO_TELL = 100  # records, which columns JSON Lines have
 
-_MEND = {
-    "tabs": "name it .tsv",
-    "commas": "name it .csv",
-    "semicolons": "save it with commas",
-    "vertical bars": "save it with commas",
-}
-
 
 def open_tables(data: Data, columns: Sequence[str], cache: Path, keys: str, *, others: bool = False) -> list[Source]:
     """Where `data.path` (a file or a folder, which may lie in a bucket) or else `data.hub` leads.
@@ -58,7 +51,7 @@ def open_tables(data: Data, columns: Sequence[str], cache: Path, keys: str, *, o
         if data.hub is None:
             raise UserError("data.path must be given: the file or folder that holds the rows")
         return _hub_sources(data.hub, table)
-    path = _on_this_disk(data.path, cache)
+    path = on_this_disk(data.path, cache, TABLE_SUFFIXES)
     if path.is_dir():
         files = [f for f in sorted(path.iterdir()) if f.suffix.lower() in _READERS and f.stem.lower() in SPLIT_NAMES]
         if not any(SPLIT_NAMES[f.stem.lower()] == "train" for f in files):
@@ -68,6 +61,18 @@ def open_tables(data: Data, columns: Sequence[str], cache: Path, keys: str, *, o
     if not path.is_file():
         raise UserError(f"data.path={path}: there is no such file or folder")
     return [_file_source(path, None, table)]
+
+
+def on_this_disk(path: str, cache: Path, suffixes: tuple[str, ...]) -> Path:
+    """The path, or a copy in the cache of what lies in a bucket: a file of these suffixes, or else a folder."""
+    if not path.startswith("gs://"):
+        return Path(path)
+    root, _, name = path.rstrip("/").rpartition("/")
+    storage, own = open_storage(root), cache / fingerprint(root)
+    if not name.lower().endswith(suffixes):
+        return storage.fetch(name, own)
+    storage.download(name, own / name)
+    return own / name
 
 
 @dataclass(frozen=True)
@@ -88,24 +93,8 @@ class _Table:
         for column in self.columns:
             if column not in present:
                 shown = ", ".join(islice(map(repr, header), 20)) or "none"
-                separator = other_delimiter(header)
-                hint = (
-                    f"it seems to be separated by {separator}: {_MEND[separator]}"
-                    if separator
-                    else f"{self.keys} say which to read"
-                )
+                hint = f"{self.keys} say which to read"
                 raise UserError(f"{name}: column {column!r} is missing; the file's columns are {shown} ({hint})")
-
-
-def _on_this_disk(path: str, cache: Path) -> Path:
-    if not path.startswith("gs://"):
-        return Path(path)
-    root, _, name = path.rstrip("/").rpartition("/")
-    storage, own = open_storage(root), cache / fingerprint(root)
-    if Path(name).suffix.lower() not in _READERS:
-        return storage.fetch(name, own)
-    storage.download(name, own / name)
-    return own / name
 
 
 def _file_source(path: Path, split: str | None, table: _Table) -> Source:
@@ -188,6 +177,7 @@ _READERS: dict[str, Callable[[Path, _Table], Iterator[SourceRow]]] = {
     ".ndjson": partial(_record_rows, form="jsonl"),
     ".parquet": _parquet_rows,
 }
+TABLE_SUFFIXES = tuple(_READERS)
 
 
 def _hub_sources(hub: Hub, table: _Table) -> list[Source]:

@@ -17,6 +17,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from boatyard.journal.folder import INSTANCE, MOST_OPEN, SpoolFolder
+from boatyard.journal.large import put_aside
 from boatyard.journal.segment import NEW, JournalError, Segment
 from boatyard.storage import AlreadyExists, Storage
 
@@ -274,7 +275,7 @@ class Journal:
         if torn := len(data) - len(lines):
             logger.warning("%s ends with %d bytes of a line that was never answered: dropped", segment.path, torn)
         if lines:
-            self._write_once(segment.key(), lines)
+            self._write_once(segment.key(), put_aside(lines, self._storage))
         segment.remove()
 
     def _write_once(self, key: str, lines: bytes) -> None:

@@ -1,6 +1,5 @@
 """Drift: whether the traffic still resembles the rows that the model was accepted on."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,10 @@ from boatyard.bundle.predict import EMBEDDING, Predictor
 from boatyard.config.errors import UserError
 from boatyard.inputs.protocol import InvalidInput
 from boatyard.journal.columns import Column
+from boatyard.monitor.finding import finding
 from boatyard.monitor.looks import INPUTS, SUSPICIOUS
 from boatyard.monitor.results import Verdict
+from boatyard.monitor.spread import spread
 from boatyard.monitor.statistics import MIN_ROWS, PERMUTATIONS, Permutations, Statistic, Tested, judge, permute
 from boatyard.monitor.traffic import Sampled
 
@@ -235,18 +236,14 @@ def _embeddings(reference: Columns, window: Columns) -> NDArray[np.floating] | s
 
 
 def _verdict(column: Column, tested: Tested, reference: Columns, window: Columns) -> Verdict:
-    name = column.name
+    name, spread_ = column.name, None
     if column is _EMBEDDING:
         statistic = "distance of the means"
-        finding = f"The mean input lies {tested.value:.3f} of the reference's spread from the reference's"
-    elif column.category:
-        statistic = "growth of one value, -log10 p"
-        category, before, now = _most_grown(reference.values[name].tolist(), window.values[name].tolist())
-        finding = f"{_subject(column)} is {category} in {now:.1%} of cases, in the reference in {before:.1%}"
+        found = f"The mean input lies {tested.value:.3f} of the reference's spread from the reference's"
     else:
-        statistic = "Kolmogorov-Smirnov distance"
-        before_mean, now_mean = _mean(reference.values[name]), _mean(window.values[name])
-        finding = f"{_subject(column)} is {now_mean} on average, in the reference {before_mean}"
+        statistic = "growth of one value, -log10 p" if column.category else "Kolmogorov-Smirnov distance"
+        compared = reference.values[name], window.values[name]
+        found, spread_ = finding(column, *compared), spread(*compared)
     return Verdict(
         name=name,
         group=column.group,
@@ -255,7 +252,8 @@ def _verdict(column: Column, tested: Tested, reference: Columns, window: Columns
         threshold=tested.threshold,
         p=min(1.0, tested.p / INPUTS),
         suspicious=tested.suspicious,
-        sentence=f"{finding}: {'more than chance explains' if tested.suspicious else _NOT_SUSPICIOUS}.",
+        sentence=f"{found}: {'more than chance explains' if tested.suspicious else _NOT_SUSPICIOUS}.",
+        spread=spread_,
     )
 
 
@@ -276,20 +274,3 @@ def _missing(column: Column, values: NDArray[np.floating]) -> Verdict:
         suspicious=missing > 0,
         sentence=f"{missing} of {len(values)} predictions have no number for {column.phrase}.",
     )
-
-
-def _most_grown(reference: Sequence[str], window: Sequence[str]) -> tuple[str, float, float]:
-    """The category whose share grew most by the standard of its frequency; its share before, and now."""
-    counts, counts_before = Counter(window), Counter(reference)
-    shares = {value: (counts_before[value] / len(reference), counts[value] / len(window)) for value in counts}
-    grown = max(shares, key=lambda value: (shares[value][1] - shares[value][0]) / (shares[value][0] + 0.01) ** 0.5)
-    return grown, *shares[grown]
-
-
-def _subject(column: Column) -> str:
-    return column.phrase[0].upper() + column.phrase[1:]
-
-
-def _mean(values: NDArray[np.floating]) -> str:
-    numbers = values[np.isfinite(values)]
-    return f"{numbers.mean():.3g}" if len(numbers) else "no number"

@@ -14,6 +14,7 @@ from boatyard.tasks.score import Score
 
 _HOUR = 3600
 _PERCENTILES = (5, 25, 50, 75, 95, 99)
+_PERCENTILES_OF_AN_HOUR = (5, 25, 50, 75, 95)
 
 
 def figures(traffic: Traffic, since: float, task: OpenTask, accepted: Score | None) -> dict[str, Any]:
@@ -32,6 +33,7 @@ def figures(traffic: Traffic, since: float, task: OpenTask, accepted: Score | No
         "counts": _by_hour(hours, first, last),
         "categories": {name: _by_category(traffic, rows["columns"][name], hours, first, last) for name in categories},
         "numbers": {name: _percentiles(rows["columns"][name], _PERCENTILES) for name in numbers},
+        "numbers_by_hour": {name: _percentiles_by_hour(rows["columns"][name], hours, first, last) for name in numbers},
         "truncated": int(rows["truncated"].sum()),
         "versions": {
             traffic.versions.all[number]: int(count)
@@ -61,6 +63,13 @@ def _percentiles(values: NDArray[np.floating], which: Sequence[int]) -> dict[str
     present = values[~np.isnan(values)]
     percentiles = np.percentile(present, which).tolist() if len(present) else [None] * len(which)
     return {f"p{share}": value for share, value in zip(which, percentiles, strict=True)}
+
+
+def _percentiles_by_hour(
+    values: NDArray[np.floating], hours: NDArray[np.int64], first: int, last: int
+) -> dict[str, list[float | None]]:
+    by_hour = [_percentiles(values[hours == hour], _PERCENTILES_OF_AN_HOUR) for hour in range(first, last + 1)]
+    return {share: [each[share] for each in by_hour] for share in _percentiles(values[:0], _PERCENTILES_OF_AN_HOUR)}
 
 
 def _as_time(seconds: float) -> str:

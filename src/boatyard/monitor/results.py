@@ -18,6 +18,19 @@ class _Result(BaseModel):
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
 
+class Spread(_Result):
+    """How the values of a column are spread, as shares of all rows; what is not counted is missing or rarer.
+
+    Of a number there are `edges`, one more than shares: the outer bins have what lies beyond them as well. Of a
+    category there are `categories`, the most frequent of either side; one that is missing is "".
+    """
+
+    edges: list[float] = []
+    categories: list[str] = []
+    reference: list[float]
+    window: list[float]
+
+
 class Verdict(_Result):
     """One column, or one aspect of the traffic. A larger value of any statistic is worse."""
 
@@ -36,6 +49,8 @@ class Verdict(_Result):
     drifted: bool = False
     """It raises the alarm, as decided by `boatyard.monitor.looks`."""
     sentence: str
+    spread: Spread | None = None
+    """None if it is not about a column, or was not measured."""
 
     @property
     def state(self) -> str:

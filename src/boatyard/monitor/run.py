@@ -57,7 +57,8 @@ class Monitor:
         self._reading = threading.Lock()
         self._opening = threading.Lock()
         self._watched: _Watched | None = None
-        self._reports: dict[str, Findings] = {}
+        self._latest: tuple[str, Findings] | None = None
+        self._past: dict[str, Past] = {}
 
     @property
     def rows_read(self) -> int:
@@ -109,7 +110,11 @@ class Monitor:
     def latest(self) -> Findings | None:
         """The latest report of any process."""
         keys = self._keys()
-        return self._report(keys[-1]) if keys else None
+        if not keys:
+            return None
+        if self._latest is None or self._latest[0] != keys[-1]:
+            self._latest = keys[-1], self._report(keys[-1])
+        return self._latest[1]
 
     def latest_page(self) -> bytes | None:
         """The page of the latest report."""
@@ -120,17 +125,11 @@ class Monitor:
 
     def history(self) -> list[Past]:
         """The last reports, the oldest first."""
-        return [
-            Past(
-                time=one.time,
-                version=one.version,
-                rows=one.window.rows,
-                alarm=one.alarm,
-                drifted=[verdict.name for verdict in one.verdicts if verdict.drifted],
-                suspicious=[verdict.name for verdict in one.verdicts if verdict.state],
-            )
-            for one in map(self._report, self._keys()[-_MOST_PAST:])
-        ]
+        keys = self._keys()[-_MOST_PAST:]
+        for key in keys:
+            if key not in self._past:  # of a report, only this is kept in memory
+                self._past[key] = _past(self._report(key))
+        return [self._past[key] for key in keys]
 
     def figures(self, now: datetime | None = None) -> dict[str, Any]:
         """Of the traffic of the last HISTORY_DAYS, by hour."""
@@ -181,9 +180,18 @@ class Monitor:
         return [key for key in self._storage.list(self._home) if key.endswith(".json")]
 
     def _report(self, key: str) -> Findings:
-        if key not in self._reports:
-            self._reports[key] = Findings.model_validate_json(self._storage.read(key))
-        return self._reports[key]
+        return Findings.model_validate_json(self._storage.read(key))
+
+
+def _past(report: Findings) -> Past:
+    return Past(
+        time=report.time,
+        version=report.version,
+        rows=report.window.rows,
+        alarm=report.alarm,
+        drifted=[verdict.name for verdict in report.verdicts if verdict.drifted],
+        suspicious=[verdict.name for verdict in report.verdicts if verdict.state],
+    )
 
 
 def _needed(manifest: Manifest) -> list[str]:

@@ -9,7 +9,7 @@ import math
 from bisect import bisect
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boatyard.bundle.manifest import Card
-from boatyard.journal import JournalError, read_object, shipped
+from boatyard.journal import JournalError, read_object, shipped, whole
 from boatyard.journal.columns import Column
 from boatyard.journal.corrections import canonical, latest_feedback
 from boatyard.storage import Storage
@@ -149,7 +149,8 @@ class Traffic:
     def sample(self, version: str, since: float, until: float, rows: int) -> list[Sampled]:
         """At most so many predictions of the version, sampled at random from that period; ordered by id."""
         distinct = {one.id: one for one in self._sample if one.version == version and since <= one.time <= until}
-        return heapq.nsmallest(rows, distinct.values(), key=lambda one: one.id)
+        drawn = heapq.nsmallest(rows, distinct.values(), key=lambda one: one.id)
+        return [replace(one, request=whole(one.request, self._storage)) for one in drawn]
 
     def _needed(self, oldest: float) -> list[Sampled]:
         """What a look may still sample: not a row if enough newer rows of its version have smaller ids."""

@@ -44,6 +44,7 @@ def _show(config: Config, published: Published, seconds: float) -> None:
     facts = {
         f"{served.title}, as served": f"{served.shown} ({metrics.precision})",
         f"{trained.title}, as trained": f"{trained.shown} (fp32)",
+        **{f"{each.title}, {metrics.alternative_name.lower()}": each.shown for each in metrics.alternative[:1]},
         f"{baseline.title}, baseline": f"{baseline.shown} ({metrics.baseline_name})",
         "test rows": f"{metrics.rows:,}",
         "size of the graph": f"{metrics.graph_bytes / 1e6:.1f} MB",
@@ -62,7 +63,7 @@ def _show(config: Config, published: Published, seconds: float) -> None:
     console = terminal()
     console.print(table)
     if baseline.is_better_than(served):
-        console.print("The model loses to the simple baseline: more epochs, more rows or a pretrained model may win.")
+        console.print("The model loses to the simple baseline: more rows, more epochs or another model may win.")
     console.print("Next:")
     for command, why in (
         (

@@ -30,18 +30,22 @@ class Feedback:
 
 @dataclass(frozen=True)
 class Reader:
-    """Turns a request and a truth from the journal into a training row. `read`: parses stored cells."""
+    """Turns a request and a truth from the journal into a training row.
+
+    `read`: parses stored cells; `whole`: puts into a request what lies beside the journal.
+    """
 
     served: OpenInput[Any, Any]
     training: TrainingInput
     task: OpenTask
     fields: Sequence[str]
     read: Callable[[Mapping[str, Any]], tuple[Any, ...] | Problem]
+    whole: Callable[[object], object] = lambda request: request
 
     def row(self, request: object) -> Row | str:
         """The row, or why it cannot be used."""
         try:
-            row: Row = self.served.parse(request)
+            row: Row = self.served.parse(self.whole(request))
         except UserError:
             return "whose input the model no longer takes"
         if isinstance(self.read(self.training.request(self.fields, row)), Problem):

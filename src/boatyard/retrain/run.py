@@ -3,9 +3,11 @@
 import hashlib
 import json
 import logging
+import shutil
 import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from boatyard.config.console import terminal
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
 from boatyard.data.prepare import Prepared, prepare
+from boatyard.data.relatives import KEPT_SPLITS
 from boatyard.data.stored import as_stored, write_rows
 from boatyard.evaluate.run import SPLIT
 from boatyard.evaluate.served import losses_on, mismatch, truths_of
@@ -92,6 +95,7 @@ def _feedback(config: Config, storage: Storage, production: Predictor, prepared:
         task=tasks.serving(config.data.task).open_task(production.manifest.model_copy(update={"target": target})),
         fields=prepared.fields,
         read=training.row_format(as_stored(prepared.data, "")).read,
+        whole=partial(journal.whole, storage=storage),
     )
     feedback = collect(
         lambda: chain.from_iterable(journal.read_object(storage, key) for key in objects),
@@ -131,6 +135,8 @@ def _write_version(config: Config, storage: Storage, prepared: Prepared, feedbac
             judged = list(zip(prepared.rows(split), truths_of(config, prepared, split), strict=True))
             write(folder / f"{split}.jsonl", judged + (feedback.train if split == "train" else []))
         write(folder / _HELD_OUT, feedback.held_out)
+        if prepared.related:  # so that what resembles a test row is not learnt
+            shutil.copy(prepared.folder / "report" / KEPT_SPLITS, folder)
         digest = hashlib.sha256()
         for file in sorted(folder.iterdir()):
             digest.update(file.read_bytes())
@@ -152,9 +158,12 @@ def _write_version(config: Config, storage: Storage, prepared: Prepared, feedbac
 def _on_version(config: Config, prepared: Prepared, folder: Path) -> Config:
     """The same, on the rows of the version; nothing is promoted yet."""
     reference = str(folder / _HELD_OUT)  # recent requests that were not learned from
+    data = as_stored(prepared.data, str(folder))
+    if prepared.related:
+        data = data.model_copy(update={"earlier_splits": str(folder / KEPT_SPLITS)})
     return config.model_copy(
         update={
-            "data": as_stored(prepared.data, str(folder)),
+            "data": data,
             "export": config.export.model_copy(update={"reference": reference}),
             "publish": config.publish.model_copy(update={"alias": None}),
         }

@@ -6,7 +6,7 @@ copies.
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,13 +26,25 @@ _ROOTS: dict[Output, str] = {
 }
 
 
-def keep_output(config: Config, output: Output, folder: Path, metrics: Mapping[str, Any] | None = None) -> None:
-    """Copy the folder and its original path to `paths.outputs`, if that is set, and the metrics to a file beside it."""
+def keep_output(
+    config: Config,
+    output: Output,
+    folder: Path,
+    metrics: Mapping[str, Any] | None = None,
+    plots: Sequence[Path] = (),
+) -> None:
+    """Copy the folder and its original path to `paths.outputs`, if that is set, and the metrics to a file beside it.
+
+    `plots`: files of the folder that DVC is to show; they lie by themselves once more, whatever the task draws.
+    """
     if config.paths.outputs is None or not is_main():
         return
     copy = Path(config.paths.outputs, output)
     with replacing(copy) as staging:
         shutil.copytree(folder, staging / "content", ignore=shutil.ignore_patterns(".*", "inputs-*"))
+        for plot in plots:
+            (staging / "plots").mkdir(exist_ok=True)
+            shutil.copy2(plot, staging / "plots")
         place = folder.relative_to(_root(config, output)).as_posix()
         (staging / "place").write_text(f"{place}\n", encoding="utf-8")
     if metrics is not None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from boatyard.inputs.protocol import Learner
 
 __all__ = [
+    "BY_GROUP",
     "DOCUMENTS",
     "SMOOTHED",
     "card_parts",
@@ -37,6 +38,7 @@ __all__ = [
     "fit_after",
     "fit_estimates",
     "fit_linear",
+    "fit_map",
     "head_shape",
     "refusal",
     "report",
@@ -47,6 +49,7 @@ __all__ = [
 
 _FAR_APART = 0.1  # standard deviations
 
+BY_GROUP: Sequence[str] = ()
 DOCUMENTS: Sequence[str] = ()
 SMOOTHED = False
 
@@ -102,6 +105,10 @@ def fit_after(outputs: Outputs, targets: NDArray[Any], target: Target) -> Target
     return {}
 
 
+def fit_map(embeddings: NDArray[Any], targets: NDArray[Any], target: Target) -> None:
+    """None: there is no map."""
+
+
 def report(
     scores: Scores,  # noqa: ARG001 - every task's signature
     outputs: Outputs,  # noqa: ARG001
@@ -115,7 +122,7 @@ def report(
     return []
 
 
-def card_parts(target: Target) -> list[Section]:  # noqa: ARG001 - every task's signature
+def card_parts(target: Target, scores: Scores) -> list[Section]:  # noqa: ARG001 - every task's signature
     """Nothing besides the general part."""
     return []
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from boatyard.bundle.manifest import Card
+    from boatyard.bundle.map import Map
     from boatyard.config.schema import Config, Data, Model
     from boatyard.data.ledger import Findings, Ledger
     from boatyard.data.summary import DataSummary
@@ -155,7 +156,10 @@ class Section:
 
 
 class Head(Protocol):
-    """A torch module: features, float[batch, width], to raw outputs by name."""
+    """A torch module: features, float[batch, width], to raw outputs by name.
+
+    With `asks_where = True` it reads the backbone's `places` instead.
+    """
 
     def loss(self, raw: Mapping[str, Tensor], targets: Tensor) -> Tensor:
         """The mean over the batch."""
@@ -203,6 +207,8 @@ class TrainingTask(Protocol):
     """What `validation_scores` holds, the primary first, and whether higher is better."""
     SMOOTHED: bool
     """Whether transformers' label smoothing has a meaning for the targets."""
+    BY_GROUP: Sequence[str]
+    """Of the scores, those that a report has of groups of rows, besides the primary."""
     DOCUMENTS: Sequence[str]
     """The names of the pictures that `report` draws."""
 
@@ -250,6 +256,12 @@ class TrainingTask(Protocol):
     def fit_after(self, outputs: Outputs, targets: NDArray[Any], target: Target) -> Target:
         """What is learnt from the answers on validation and goes into the manifest's target, such as a quantile."""
 
+    def fit_map(self, embeddings: NDArray[Any], targets: NDArray[Any], target: Target) -> Map | None:
+        """A plane through the embeddings of training rows, float[rows, width], for whoever sees a job's rows on it.
+
+        None where there is none.
+        """
+
     def score(self, outputs: Outputs, targets: NDArray[Any], target: Target, config: Config) -> Scores:
         """How good the outputs are."""
 
@@ -285,8 +297,8 @@ class TrainingTask(Protocol):
     def parity(self, exact: Outputs, served: Outputs, targets: NDArray[Any], config: Config) -> Parity:
         """How a quantised graph compares with the exact one."""
 
-    def card_parts(self, target: Target) -> list[Section]:
-        """Of the model card: what it answers, and what that leaves open."""
+    def card_parts(self, target: Target, scores: Scores) -> list[Section]:
+        """Of the model card: what it answers, how good that is, and what it leaves open. `scores`: as served."""
 
 
 @dataclass(frozen=True)

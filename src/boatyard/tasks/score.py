@@ -29,8 +29,9 @@ class Score:
 
     @property
     def title(self) -> str:
-        """The name as people read it; a symbol of one letter and a digit, such as F1, has a capital."""
-        return re.sub(r"\b[a-z]\d\b", lambda symbol: symbol[0].upper(), self.name.replace("_", " "))
+        """The name as people read it: top-3; a symbol of one letter and a digit, such as F1, has a capital."""
+        title = re.sub(r"\b([a-z]{2,})(\d+)\b", r"\1-\2", self.name.replace("_", " "))
+        return re.sub(r"\b[a-z]\d\b", lambda symbol: symbol[0].upper(), title)
 
     @property
     def heading(self) -> str:

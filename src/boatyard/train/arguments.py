@@ -9,7 +9,7 @@ from transformers import TrainingArguments
 
 from boatyard import tasks
 from boatyard.config.errors import UserError
-from boatyard.config.schema import Config
+from boatyard.config.schema import Config, Section
 from boatyard.train.metric import metric
 
 
@@ -19,7 +19,8 @@ def training_arguments(config: Config, output: Path) -> TrainingArguments:
     Raises:
         UserError: transformers refuses the combination.
     """
-    keys = config.train.model_dump(exclude=set(config.train.OWN))
+    sections = {name for name, value in config.train if isinstance(value, Section)}  # of the input and the task
+    keys = config.train.model_dump(exclude={*config.train.OWN, *sections})
     best = metric(config.data.task, keys["metric_for_best_model"], "train.metric_for_best_model")
     keys |= {"metric_for_best_model": best.name, "greater_is_better": best.higher_is_better}
     if not tasks.training(config.data.task).SMOOTHED:

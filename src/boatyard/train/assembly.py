@@ -12,7 +12,7 @@ from boatyard import inputs, tasks
 from boatyard.config.schema import Config
 from boatyard.data.encode import Encoded
 from boatyard.data.prepare import Prepared
-from boatyard.inputs.protocol import ROW, SOURCE, TARGET, Encoder
+from boatyard.inputs.protocol import ROW, SOURCE, TARGET, Encoder, Vary
 from boatyard.model import Network, new_network
 from boatyard.tasks.protocol import TrainingTask
 from boatyard.train.arguments import training_arguments
@@ -33,36 +33,51 @@ def build_trainer(
     """A network, an untrained one unless it is given, and what trains and validates it."""
     arguments = training_arguments(config, checkpoints.folder)
     task = tasks.training(config.data.task)
-    rows = encoded.splits["train"]
+    input_, rows = inputs.training(config.data.input), encoded.splits["train"]
+    vary = input_.open_variation(config.train, prepared.data, prepared.target)
+    batches = Batches(input_.open_encoder(encoded.folder), task.tensor, vary, config.train.seed)
     trainer = SteadyTrainer(
         model=network or new_network(config, prepared.target, encoded),
         args=arguments,
         train_dataset=rows.add_column(POSITION, np.arange(len(rows))),
         eval_dataset=encoded.splits["validation"],
-        data_collator=_Batches(inputs.training(config.data.input).open_encoder(encoded.folder), task.tensor),
+        data_collator=batches,
         compute_metrics=partial(_validation_scores, task),
         callbacks=[*callbacks],
         checkpoints=checkpoints,
         describe_rows=partial(_describe_rows, prepared),
         layer_decay=config.train.layer_decay,
         r_drop=config.train.r_drop,
+        by_epoch=batches,
     )
     trainer.remove_callback(ProgressCallback)
     trainer.add_callback(_ProgressBar(primary(config.data.task).name))
     return trainer
 
 
-class _Batches:
-    """The input's batches with the task's targets, and with the rows' places in the split where the rows have such."""
+class Batches:
+    """The input's batches with the task's targets, and with the rows' places in the split where the rows have such.
 
-    def __init__(self, encoder: Encoder, tensor: Callable[[Sequence[Any]], torch.Tensor]) -> None:
+    Those that have are training rows, which the input may `vary`: by the seed, the epoch and the batch alone.
+    """
+
+    def __init__(
+        self, encoder: Encoder, tensor: Callable[[Sequence[Any]], torch.Tensor], vary: Vary | None, seed: int
+    ) -> None:
+        self.epoch = 0
         self._encoder = encoder
         self._tensor = tensor
+        self._vary = vary
+        self._seed = seed
 
     def __call__(self, items: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+        """One batch."""
+        places = [item[POSITION] for item in items if POSITION in item]
+        if places and self._vary is not None:
+            items = self._vary(items, np.random.default_rng([self._seed, self.epoch, *places]))
         batch = {**self._encoder.collate(items), "labels": self._tensor([item[TARGET] for item in items])}
-        if POSITION in items[0]:
-            batch[POSITION] = torch.as_tensor([item[POSITION] for item in items])
+        if places:
+            batch[POSITION] = torch.as_tensor(places)
         return batch
 
 

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -25,8 +25,14 @@ POSITION = "position"
 """The column of a training row's place in its split."""
 
 
+class ByEpoch(Protocol):
+    """What differs from epoch to epoch."""
+
+    epoch: int
+
+
 class SteadyTrainer(Trainer):
-    """`describe_rows` names the training rows at some positions by file and row.
+    """`describe_rows` names the training rows at some positions by file and row; `by_epoch` is told which epoch begins.
 
     `layer_decay` below 1 lowers the learning rate from layer to layer towards the input. `r_drop` above 0 reads each
     batch twice, with different dropout, and adds the divergence of the two readings with that weight (Liang et al.
@@ -40,6 +46,7 @@ class SteadyTrainer(Trainer):
         describe_rows: Callable[[Sequence[int]], str],
         layer_decay: float,
         r_drop: float,
+        by_epoch: ByEpoch,
         **arguments: Any,
     ) -> None:
         super().__init__(**arguments)
@@ -48,6 +55,8 @@ class SteadyTrainer(Trainer):
         self._layer_decay = layer_decay
         self._r_drop = r_drop
         self._positions: Tensor | None = None
+        self._by_epoch: list[ByEpoch] = [by_epoch]
+        self.add_callback(_SetEpoch(self._by_epoch))
         if smoother := self.label_smoother:
             self.label_smoother = lambda raw, targets, **named: smoother(  # type: ignore[assignment]
                 raw, self.network.targets(targets), **named
@@ -66,7 +75,7 @@ class SteadyTrainer(Trainer):
         costs = rows["cost"][:] if strategy == "group_by_length" else None
         batch = self.args.train_batch_size * self.args.gradient_accumulation_steps
         sampler = EpochSampler(len(rows), self.args.seed, batch, costs)
-        self.add_callback(_SetEpoch(sampler))
+        self._by_epoch.append(sampler)
         return sampler
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
@@ -142,11 +151,12 @@ class SteadyTrainer(Trainer):
 
 
 class _SetEpoch(TrainerCallback):
-    def __init__(self, sampler: EpochSampler) -> None:
-        self._sampler = sampler
+    def __init__(self, told: Sequence[ByEpoch]) -> None:
+        self._told = told
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        self._sampler.epoch = int(state.epoch)
+        for each in self._told:
+            each.epoch = int(state.epoch)
 
 
 def _random_state() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Batch jobs: a file in, one line for each of its rows out. All state of a job is in the storage.
+"""Batch jobs: a file in, one line for each of its rows out, as JSON Lines or CSV. All state of a job is in the storage.
 
     jobs/<id>/input/000001                           the uploaded file, in parts
     jobs/<id>/job.json                               written last when a job is submitted: now it exists

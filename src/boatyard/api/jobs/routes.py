@@ -9,6 +9,7 @@ from fastapi import Request
 from pydantic import BaseModel, ConfigDict
 
 from boatyard.api.jobs import store
+from boatyard.api.jobs.as_csv import AsCsv
 from boatyard.api.jobs.store import Job, Submission
 from boatyard.api.problems import Problem
 from boatyard.api.requests import media_type, read_pieces
@@ -19,12 +20,16 @@ from boatyard.storage import Storage
 
 MOST_OPEN = 20
 
+CSV = "text/csv"
 FORMATS: Mapping[str, Format] = {
-    "text/csv": "csv",
+    CSV: "csv",
     "text/tab-separated-values": "tsv",
     "application/jsonl": "jsonl",
     "application/x-ndjson": "jsonl",
 }
+
+RESULTS = ("application/jsonl", "application/x-ndjson", CSV)
+"""What a result may be; the first by default."""
 
 
 class JobState(BaseModel):
@@ -45,6 +50,8 @@ class JobState(BaseModel):
     """Of the file, from 0 to 1."""
     reason: str | None = None
     """Why it failed."""
+    map: bool = False
+    """Whether there is a map of its rows."""
 
 
 async def submit(request: Request, storage: Storage, predictor: Predictor) -> Job:
@@ -87,10 +94,14 @@ def state(storage: Storage, job: Job) -> JobState:
         bad=at.bad,
         share=1.0 if ended and ended.state == "finished" else round(at.bytes / max(job.bytes, 1), 4),
         reason=ended.reason if ended else None,
+        map=ended is not None and bool(store.point_keys(storage, job)),
     )
 
 
-async def result(storage: Storage, keys: Iterable[str]) -> AsyncIterator[bytes]:
-    """The answers, chunk by chunk."""
+async def result(storage: Storage, keys: Iterable[str], as_csv: AsCsv | None) -> AsyncIterator[bytes]:
+    """The answers, chunk by chunk, as they are stored or as CSV."""
+    if as_csv:
+        yield as_csv.header
     for key in keys:
-        yield await to_thread.run_sync(storage.read, key)
+        lines = await to_thread.run_sync(storage.read, key)
+        yield await to_thread.run_sync(as_csv.rows, lines) if as_csv else lines

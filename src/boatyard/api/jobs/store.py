@@ -15,7 +15,7 @@ from pydantic_core import to_json
 
 from boatyard.config.errors import UserError
 from boatyard.inputs.lines import Unreadable, check_start
-from boatyard.inputs.records import Format, Record, other_delimiter, read_records
+from boatyard.inputs.records import Format, Record, read_records
 from boatyard.storage import AlreadyExists, NotFound, Storage
 
 CHUNK = 1024  # rows, at most
@@ -200,6 +200,17 @@ def write_chunk(storage: Storage, job: Job, at: Progress, lines: list[dict[str, 
         storage.write_once(key, b"".join(to_json(line) + b"\n" for line in lines))
 
 
+def write_points(storage: Storage, job: Job, chunk: int, lines: list[dict[str, Any]]) -> None:
+    """Where the rows of a chunk lie on the map: before its answers, which say that it is done."""
+    with suppress(AlreadyExists):
+        storage.write_once(f"jobs/{job.id}/map/{chunk:06}.jsonl", b"".join(to_json(line) + b"\n" for line in lines))
+
+
+def point_keys(storage: Storage, job: Job) -> list[str]:
+    """What `write_points` wrote, in the order of the rows."""
+    return storage.list(f"jobs/{job.id}/map/")
+
+
 def write_end(storage: Storage, job: Job, how: End) -> None:
     """Only the first call has an effect."""
     with suppress(AlreadyExists):
@@ -240,8 +251,6 @@ def _records(storage: Storage, job: Job, required: Collection[str], others: Mapp
             raise JobFailed(f"{job.model} reads no files of {job.format}")
         return read(parts)
     header, records = read_records(parts, cast(Format, job.format))
-    if (separated := other_delimiter(header)) is not None:
-        raise JobFailed(f"the file seems to be separated by {separated}, and was sent as {job.format.upper()}")
     if job.format != "jsonl" and (missing := [name for name in required if name not in header]):
         raise JobFailed(f"the header names no column {' and no column '.join(map(repr, missing))}")
     return records

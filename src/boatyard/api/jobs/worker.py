@@ -11,11 +11,12 @@ from typing import Any
 
 from anyio import to_thread
 
-from boatyard.api.answers import answers
+from boatyard.api.answers import answers, named
 from boatyard.api.batching import MOST_TOGETHER, UNANSWERABLE, Batcher, QueueFull, Unanswerable
 from boatyard.api.ids import row_id
 from boatyard.api.jobs import leases, store
 from boatyard.api.jobs.leases import Lease
+from boatyard.api.jobs.map import placed
 from boatyard.api.jobs.store import End, InputRow, Job, JobFailed, Progress
 from boatyard.api.journalled import Keep, prediction_lines
 from boatyard.api.metrics import Metrics
@@ -42,6 +43,8 @@ class _Answered:
     result: list[dict[str, Any]]
     journal: list[dict[str, Any]]
     predictions: list[Prediction]
+    points: list[dict[str, Any]]
+    """Where the rows lie on the model's map, if it has one."""
 
 
 class Worker:
@@ -129,11 +132,13 @@ class Worker:
             self._metrics.count(predictor, answered.predictions)
             bad = len(answered.result) - len(answered.predictions)
             at = Progress(at.chunks + 1, chunk[-1].number, at.bad + bad, chunk[-1].end)
+            if answered.points:
+                await to_thread.run_sync(store.write_points, self._storage, job, at.chunks, answered.points)
             await to_thread.run_sync(store.write_chunk, self._storage, job, at, answered.result)
         return End("finished")
 
     async def _answer_chunk(self, predictor: Predictor, job: Job, chunk: list[InputRow]) -> _Answered:
-        answered = _Answered([], [], [])
+        answered = _Answered([], [], [], [])
         for start in range(0, len(chunk), MOST_TOGETHER):
             started, batch = perf_counter(), chunk[start : start + MOST_TOGETHER]
             parsed = [_parse(predictor, row) for row in batch]
@@ -149,6 +154,8 @@ class Worker:
                 answered.result.append(_result_line(row.number, id_, prediction))
                 answered.journal.append({**line, "job": job.id, "row": row.number})
                 answered.predictions.append(prediction)
+                if prediction.place is not None:
+                    answered.points.append(placed(row.number, prediction.place, prediction.name))
         return answered
 
     async def _predict(self, predictor: Predictor, rows: list[Any]) -> Sequence[Prediction | None]:
@@ -201,7 +208,7 @@ def _parse(predictor: Predictor, row: InputRow) -> _Parsed:
 
 def _result_line(row: int, id_: str, prediction: Prediction) -> dict[str, Any]:
     """Depends only on the row and the model, so every server writes the same line."""
-    return {"row": row, "id": id_, **prediction.answer, "truncated": prediction.truncated}
+    return {"row": row, "id": id_, **named(prediction), **prediction.answer, "truncated": prediction.truncated}
 
 
 def _log(sentence: str, why: Exception) -> None:

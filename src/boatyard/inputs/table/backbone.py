@@ -23,7 +23,8 @@ from boatyard.inputs.table.settings import table_model
 class NumberEmbeddings(nn.Module):
     """Each number to a vector that changes linearly from one of its column's knots to the next (Gorishniy et al. 2022).
 
-    Beyond the first and the last knot it stays. `learnt`: see `boatyard.inputs.table.numbers`.
+    Beyond the first and the last knot it stays. Beside the vectors are the numbers' normal scores: a layer takes up
+    those sooner than what an embedding has to learn first. `learnt`: see `boatyard.inputs.table.numbers`.
     """
 
     median: Tensor
@@ -52,7 +53,7 @@ class NumberEmbeddings(nn.Module):
         self.slope = nn.Parameter(torch.empty(columns, width).uniform_(-(width**-0.5), width**-0.5))
         self.start = nn.Parameter(torch.empty(columns, width).uniform_(-(width**-0.5), width**-0.5))
         self.bends = nn.Parameter(torch.zeros(columns, bins, width))  # at first each is a line over normal scores
-        self.widths = [width] * columns + [1] * len(flagged)
+        self.widths = [width] * columns + [1] * columns + [1] * len(flagged)
 
     def forward(self, numbers: Tensor) -> Tensor:
         """float64[batch, columns], NaN where one is missing, to float32[batch, sum(widths)].
@@ -65,7 +66,7 @@ class NumberEmbeddings(nn.Module):
         scores = self.lowest + (passed * self.rise).sum(-1)
         bent = torch.matmul(passed.transpose(0, 1), self.bends).transpose(0, 1)
         embedded = bent + scores.unsqueeze(-1) * self.slope + self.start
-        return torch.cat([embedded.flatten(1), missing[:, self.flagged].float()], 1)
+        return torch.cat([embedded.flatten(1), scores, missing[:, self.flagged].float()], 1)
 
 
 class CategoryEmbeddings(nn.Embedding):

@@ -8,14 +8,18 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from boatyard.inputs.dates import read_date
-from boatyard.inputs.texts import is_encodable, normal_form
+from boatyard.inputs.records import NOT_UTF_8
+from boatyard.inputs.texts import UNDECODABLE, is_encodable, normal_form
 
 Kind = Literal["number", "category", "date", "truth"]
 Value = float | str | bool | None
 """A number is a float, a category a str, a date a str in ISO 8601, a truth value a bool; None is a missing value."""
 
 KINDS: tuple[Kind, ...] = ("number", "category", "date", "truth")
-MISSING = ("", "na", "n/a", "nan", "null", "?", "-")
+MISSING = (
+    *("", "na", "n/a", "nan", "null", "<na>", "?", "-"),
+    *("#n/a", "#div/0!", "#name?", "#null!", "#num!", "#ref!", "#value!"),  # spreadsheets' errors
+)
 """By default, the words that stand for a missing value, in any case. `None` is none: in many tables it means "no"."""
 LARGEST = 1e15
 """In magnitude, of numbers."""
@@ -47,6 +51,8 @@ def read_cell(cell: Any, kind: Kind, missing: Collection[str]) -> Value:
         return None
     value = _READERS[kind](cell)
     if value is None:
+        if isinstance(cell, str) and UNDECODABLE.search(cell):
+            raise WrongCell(f"holds bytes that are {NOT_UTF_8}")
         raise WrongCell(f"holds {_shown(cell)}; expected {_EXPECTED[kind]}, or nothing")
     return value
 
@@ -95,8 +101,10 @@ _READERS: Mapping[Kind, Callable[[Any], Value]] = {
 }
 
 
-def _shown(cell: object) -> str:
-    if isinstance(cell, int) and abs(cell) > LARGEST:  # Python spells none of thousands of digits
+def _shown(cell: Any) -> str:
+    number: Any = float(cell) if isinstance(cell, str) and _NUMBER.fullmatch(cell) else cell
+    is_number = isinstance(number, int | float | Decimal)
+    if is_number and abs(number) > LARGEST:  # Python spells no integer of thousands of digits
         return f"a number beyond {LARGEST:g}"
     shown = repr(cell)
     return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"

@@ -32,7 +32,8 @@ def make_inputs(model: Model, data: Data, rows: Iterable[Row], folder: Path) -> 
     write_background(sample.rows, folder)
     if (network := table_model(model).network) is not None:
         rows_of_numbers = np.array([columns.arrays(row)[NUMBERS] for row in sample.rows])
-        learnt = learn_numbers(rows_of_numbers.reshape(-1, len(columns.number_names)), network.bins)
+        shape = len(sample.rows), len(columns.number_names)  # either may be 0
+        learnt = learn_numbers(rows_of_numbers.reshape(shape), network.bins)
         (folder / numbers.FILE).write_text(json.dumps(learnt), encoding="utf-8")
 
 

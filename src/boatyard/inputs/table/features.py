@@ -51,18 +51,12 @@ class _Matrix:
     def fit_transform(self, rows: Sequence[Row]) -> Any:
         self._columns = learn_columns(self._kinds, (), rows)
         numbers, levels = len(self._columns.number_names), [range(size) for size in self._columns.cardinalities]
-        self._transformer = ColumnTransformer(
-            [
-                (
-                    NUMBERS,
-                    make_pipeline(
-                        SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True), StandardScaler()
-                    ),
-                    slice(0, numbers),
-                ),
-                (CATEGORIES, OneHotEncoder(categories=levels), slice(numbers, numbers + len(levels))),
-            ]
-        )
+        imputed = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
+        parts = [
+            (NUMBERS, make_pipeline(imputed, StandardScaler()), slice(0, numbers)),
+            (CATEGORIES, OneHotEncoder(categories=levels), slice(numbers, numbers + len(levels))),
+        ]
+        self._transformer = ColumnTransformer([part for part in parts if part[2].start < part[2].stop])
         return self._transformer.fit_transform(_array(self._columns, rows))
 
     def transform(self, rows: Sequence[Row]) -> Any:

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from boatyard.config.schema import Model
-from boatyard.inputs.defaults import digest_of_start  # noqa: F401 - for `training`
 from boatyard.inputs.graphs import write_graph
+from boatyard.inputs.protocol import Alternative
 from boatyard.inputs.table import backbone, boosting, trees
 from boatyard.inputs.table.backbone import backbone_shape  # noqa: F401 - for `training`
-from boatyard.inputs.table.settings import table_model
+from boatyard.inputs.table.settings import Boosting, TableModel, table_model
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+_MOST_ROWS = 50_000  # of the alternative
 
 quantize_graph = None  # few products, and a number's last digits count
 
@@ -23,6 +25,14 @@ def open_learner(model: Model, training: "Dataset", validation: "Dataset", seed:
     """Of boosting; None for a network."""
     settings = table_model(model).boosting
     return None if settings is None else boosting.Learner(settings, training, validation, seed)
+
+
+def alternative(model: Model) -> Alternative | None:
+    """Boosting, beside a network; beside boosting nothing: a network takes as long to train as all the rest."""
+    if table_model(model).boosting is not None:
+        return None
+    boosted = model.model_copy(update={"table": TableModel(boosting=Boosting())})
+    return Alternative("Boosting", "gradient-boosted trees", boosted, _MOST_ROWS)
 
 
 def build_backbone(shape: Mapping[str, Any], start: str | None) -> nn.Module:

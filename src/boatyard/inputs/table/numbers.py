@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 FILE = "numbers.json"
 MOST_ROWS = 50_000
-"""That knots are taken from: of 64 bins each has some 800."""
+"""That knots are taken from: of 48 bins each has some 1,000."""
 LEAST_MISSING = 5
 """Rows without a number, from which on a column has a flag for that: of fewer, nothing could be learnt."""
 T = TypeVar("T")

@@ -1,9 +1,12 @@
 """A row is typed into a form by the columns of the model, and shown as a row."""
 
+from typing import Any
+
 import streamlit as st
 
-from boatyard.frontend.input_page import cut, explain, fill, form  # noqa: F401 - of the contract
+from boatyard.frontend.input_page import FILE_TYPES, cut, explain, fill, form  # noqa: F401 - of the contract
 from boatyard.frontend.protocol import Card, Request
+from boatyard.frontend.widgets import held
 
 NOUN = "row"
 _CAPTIONED = 4
@@ -16,8 +19,8 @@ def caption(example: Request) -> str:
 
 
 def show(request: Request) -> None:
-    """A column for each value."""
-    st.dataframe([dict(request)], hide_index=True)
+    """The values that are known, on lines as long as the page."""
+    st.text(", ".join(f"{name}: {_shown(value)}" for name, value in request.items() if value is not None))
 
 
 def file_help(card: Card) -> str:  # noqa: ARG001 - every page's signature
@@ -26,3 +29,7 @@ def file_help(card: Card) -> str:  # noqa: ARG001 - every page's signature
         "A CSV or TSV with a header or JSON Lines, with the columns of the form in each row; an empty cell is a value "
         "that is not known."
     )
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.15g}" if isinstance(value, float) else str(held(value))

@@ -10,9 +10,13 @@ from boatyard.config.errors import UserError
 from boatyard.config.schema import Data
 from boatyard.inputs.defaults import (  # noqa: F401 - for `training`
     COST_UNIT,
+    canvas,
     content_key,
+    digest_of_start,
     group_key,
     limits,
+    open_variation,
+    relatives,
     request,
     unservable,
 )
@@ -23,6 +27,7 @@ from boatyard.inputs.table.columns import Row
 from boatyard.inputs.table.kinds import find_kinds
 from boatyard.inputs.texts import normal_form
 
+REPEATS = "warning"
 SIZE_UNIT = "values"
 
 _ARROW: Mapping[Kind, Callable[[], pa.DataType]] = {
@@ -39,13 +44,16 @@ def open_sources(data: Data, columns: Sequence[str], cache: Path) -> list[Source
 
 
 def settle(data: Any, sources: Sequence[Source], others: Sequence[str]) -> tuple[Data, Mapping[str, Any]]:
-    """With the kind of each column that is read; and why others are not, and which words meant a missing value."""
+    """With the kind of each column that is read; and why others are not, which are in doubt, and which words meant a
+    missing value."""
     given, drop = kinds_of(data), {normal_form(name) for name in data.drop}
     for key, names in (("columns", given.keys()), ("drop", drop)):
         for name in others:
             if name in names:
                 raise UserError(f"data.{key}: {name!r} is the target, or splits the rows: it is no column of the input")
     found = find_kinds(sources, given, {*others, *drop}, missing_words(data))
+    if not found.names:
+        raise UserError(f"{sources[0].name}: there is no row to learn from")
     if unknown := sorted(drop - found.names):
         there_are = ", ".join(map(repr, sorted(found.names)))
         raise UserError(f"data.drop: there is no column {unknown[0]!r}; there are {there_are}")
@@ -55,6 +63,7 @@ def settle(data: Any, sources: Sequence[Source], others: Sequence[str]) -> tuple
         reasons = "; ".join(f"{name!r} {reason}" for name, reason in found.left_out.items())
         raise UserError(f"{sources[0].name}: no column is left to learn from{f': {reasons}' if reasons else ''}")
     facts = {
+        "doubts": found.doubts,
         "left_out": found.left_out | dict.fromkeys(sorted(drop), "is in data.drop"),
         "missing": {name: dict(found.missing[name]) for name in found.kinds if found.missing[name]},
     }
@@ -97,5 +106,11 @@ def size(row: Row) -> int:
 
 
 def show(row: Row) -> str:
-    """The values on one line; what is missing is left out."""
-    return " | ".join(f"{value:.15g}" if isinstance(value, float) else str(value) for value in row if value is not None)
+    """The values on one line, each in its place: what is missing is a dash."""
+    return " | ".join(map(_shown, row))
+
+
+def _shown(value: Value) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.15g}" if isinstance(value, float) else str(value)

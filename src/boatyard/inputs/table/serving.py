@@ -1,11 +1,11 @@
 """Answers requests with a row of a table: an object with a value for each column."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from boatyard.bundle.manifest import BundleError, Manifest
+from boatyard.config.errors import suggestion
 from boatyard.inputs.arrays import ArrayInput, EncodedArrays
 from boatyard.inputs.protocol import InvalidInput, Parts, pointer_to
 from boatyard.inputs.records import Record
@@ -99,9 +99,7 @@ class TableInput(ArrayInput):
     def _unknown(self, field: str) -> str:
         # the name is the client's and may be of any length
         shown = field[:_ECHOED_CHARACTERS]
-        near = get_close_matches(shown, self.columns.names, 1)
-        names = ", ".join(f'"{name}"' for name in self.columns.names)
-        return f"unknown field {shown!r}: " + (f'did you mean "{near[0]}"?' if near else f"the input has {names}")
+        return f"unknown field {shown!r}; {suggestion(shown, self.columns.names)}"
 
 
 def _property(column: Column) -> dict[str, Any]:

@@ -24,10 +24,10 @@ class Network(Section):
     """The shape of TabM: its members share `layers` of `width`, and read each column through an embedding."""
 
     members: int = Field(default=8, ge=1)
-    layers: int = Field(default=3, ge=1)
+    layers: int = Field(default=2, ge=1)
     width: int = Field(default=128, ge=1)
     embedding_width: int = Field(default=12, ge=1)
-    bins: int = Field(default=64, ge=1)
+    bins: int = Field(default=48, ge=1)
     """Of each number column at most; its embedding bends from one to the next."""
 
 

@@ -20,6 +20,8 @@ _MOST_CLASSES = 50  # whole numbers of more values are numbers
 _LEAST_ROWS = 5  # of a tree's leaf
 _FOLDS = KFold(2, shuffle=True, random_state=0)
 _GIVES_AWAY_NUMBERS, _GIVES_AWAY_CLASSES = 0.98, 0.95
+_LEFT_OF_A_SUM = 1e-4  # of the target's variance, at most
+_MOST_ADDENDS = 3
 
 
 def are_classes(targets: NDArray[Any]) -> bool:
@@ -44,6 +46,32 @@ def giving_away(told: Mapping[str, float], targets: NDArray[Any]) -> list[str]:
     """The columns that tell so much that they seem to be made of the target."""
     limit = _GIVES_AWAY_CLASSES if are_classes(targets) else _GIVES_AWAY_NUMBERS
     return [name for name, strength in told.items() if strength > limit]
+
+
+def addends(columns: Mapping[str, Sequence[Any]], kinds: Mapping[str, Kind], targets: NDArray[Any]) -> list[str]:
+    """Two number columns or three that the target is a weighted sum of; none where no such are found.
+
+    Each is the one that goes best with what the others leave (orthogonal matching pursuit).
+    """
+    if are_classes(targets) or len(targets) < _FEWEST_ROWS:
+        return []
+    named = [name for name, kind in kinds.items() if kind == "number"]
+    numbers = {name: np.nan_to_num(_centred(as_numbers(columns[name], "number"))) for name in named}
+    wanted = left = _centred(targets.astype(np.float64))
+    chosen: list[str] = []
+    for _ in range(min(_MOST_ADDENDS, len(numbers))):
+        with_left = {name: abs(correlation(numbers[name], left, 2)) for name in numbers if name not in chosen}
+        chosen.append(max(with_left, key=with_left.__getitem__))
+        matrix = np.stack([numbers[name] for name in chosen], axis=1)
+        left = wanted - matrix @ np.linalg.lstsq(matrix, wanted)[0]
+        if np.var(left) <= _LEFT_OF_A_SUM * np.var(wanted):
+            return chosen if len(chosen) > 1 else []
+    return []
+
+
+def _centred(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    there = values[~np.isnan(values)]
+    return values - (there.mean() if len(there) else 0.0)
 
 
 def as_numbers(values: Sequence[Any], kind: Kind) -> NDArray[np.float64]:

@@ -14,8 +14,9 @@ from transformers import AutoConfig, AutoModel, BertConfig, BertModel, Pretraine
 
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Model
+from boatyard.inputs.defaults import alternative, open_variation  # noqa: F401 - for `training`
+from boatyard.inputs.pretrained import is_bundle, loaded, located
 from boatyard.inputs.text import tokenizer
-from boatyard.inputs.text.pretrained import is_bundle, loaded, located
 from boatyard.inputs.text.serving import padding_id
 from boatyard.inputs.text.settings import text_model
 from boatyard.inputs.text.wide import WideBranch

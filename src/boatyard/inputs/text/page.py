@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from boatyard.frontend import charts
+from boatyard.frontend.input_page import FILE_TYPES  # noqa: F401 - of the contract
 from boatyard.frontend.protocol import Card, Parts, Request
 from boatyard.frontend.showing import literal
 

@@ -10,11 +10,19 @@ import pyarrow as pa
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Data
 from boatyard.inputs import texts
-from boatyard.inputs.protocol import OWN, Problem, RowFormat, RowReport, Source
+from boatyard.inputs.defaults import (  # noqa: F401 - for `training`
+    canvas,
+    groups,
+    relatives,
+    report_rows,
+    settle,
+)
+from boatyard.inputs.protocol import OWN, Problem, RowFormat, Source
 from boatyard.inputs.records import NOT_UTF_8
 from boatyard.inputs.sources import open_tables
 from boatyard.inputs.text.serving import MOST_CHARACTERS
 
+REPEATS = "error"
 SIZE_UNIT = "words"
 
 
@@ -63,16 +71,6 @@ def check_text(text: object, column: str) -> Problem | None:
         what = f"bytes that are {NOT_UTF_8}" if undecoded else "half of a surrogate pair, which is no character"
         return Problem("bad_bytes", column, f"holds {what}")
     return None
-
-
-def settle(data: Data, sources: Sequence[Source], others: Sequence[str]) -> tuple[Data, Mapping[str, Any]]:  # noqa: ARG001
-    """`data` leaves nothing open."""
-    return data, {}
-
-
-def report_rows(data: Data, found: Mapping[str, Any], rows: pa.Table, folder: Path) -> RowReport:  # noqa: ARG001
-    """Lengths and samples say enough of texts."""
-    return RowReport()
 
 
 def content_key(row: Sequence[str]) -> bytes:

@@ -186,6 +186,9 @@ class TextInput:
             words[index, : len(row.words)] = row.words
         return words
 
+    def name_of(self, row: Row) -> None:
+        """None."""
+
     def measure(self, encoded: EncodedText) -> dict[str, Any]:
         """`length`, in tokens."""
         return {"length": encoded.cost}

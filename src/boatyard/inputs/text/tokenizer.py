@@ -9,7 +9,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Model
-from boatyard.inputs.text.pretrained import is_bundle, loaded, located
+from boatyard.inputs.pretrained import digest_of_start, is_bundle, loaded, located  # noqa: F401 - for `training`
 from boatyard.inputs.text.settings import text_model
 
 FILE = "tokenizer.json"

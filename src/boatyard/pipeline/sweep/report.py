@@ -34,7 +34,11 @@ def write_sweep_report(
     rows = [[str(trial.number + 1), f"{trial.value:.4f}", *_values(trial, sweep)] for trial in best[:_BEST]]
     console = terminal()
     console.print(
-        _table_of_trials(f"{sweep.name}: {len(finished)} trials, {len(trials) - len(finished)} given up", heads, rows)
+        _table_of_trials(
+            f"{sweep.name}: {len(finished)} trials, {len(trials) - len(finished)} given up",
+            [head.rpartition(".")[2] for head in heads],  # there is little room
+            rows,
+        )
     )
     if not best:
         return

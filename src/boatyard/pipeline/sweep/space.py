@@ -1,9 +1,10 @@
 """The space that is searched, and a point of it as overrides."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from boatyard.config.compose import load_config
+from boatyard.config.compose import load_config, options
 from boatyard.config.errors import UserError
+from boatyard.config.owned import owners
 from boatyard.config.schema import Choices, Sweep
 
 
@@ -11,8 +12,35 @@ def check_space(sweep: Sweep, overrides: Sequence[str]) -> None:
     """Compose the configuration at every bound and choice.
 
     Raises:
-        UserError: a key is none of the configuration's, or a bound is no value for it.
+        UserError: a key is none of the configuration's, or a bound is no value for it. If it is the input's or the
+            task's, the sentence names the files whose keys this configuration has.
     """
+    try:
+        _check(sweep, overrides)
+    except UserError as wrong:
+        fitting = [name for name in options("sweep") if _has_owned(sweep.space) and _fits(name, overrides)]
+        if not fitting:
+            raise
+        raise UserError(f"{wrong} (for this model there is sweep={' or sweep='.join(fitting)})") from None
+
+
+def _has_owned(space: Iterable[str]) -> bool:
+    return any(map(owners, space))
+
+
+def _fits(name: str, overrides: Sequence[str]) -> bool:
+    """Whether the file searches keys of the input or the task that is chosen, and these alone."""
+    chosen = [*overrides, f"sweep={name}"]
+    try:
+        sweep = load_config(chosen).sweep
+        assert sweep is not None
+        _check(sweep, chosen)
+    except UserError:
+        return False
+    return _has_owned(sweep.space)
+
+
+def _check(sweep: Sweep, overrides: Sequence[str]) -> None:
     for key, values in sweep.space.items():
         if _is_of_the_sweep(key):
             raise UserError(f"{key} says how to search and cannot be searched itself")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
 
+from boatyard.tasks.classification.ranking import ranking
 from boatyard.tasks.classification.serving import accuracy
 from boatyard.tasks.protocol import Outputs, Target
 from boatyard.tasks.score import Losses, Score, Scores
@@ -15,6 +16,7 @@ from boatyard.tasks.score import Losses, Score, Scores
 Integers = NDArray[np.integer[Any]]
 Floats = NDArray[np.floating[Any]]
 
+BY_GROUP = ()
 MOST_LABELS = 300  # in the confusion that metrics.json holds: it grows by the square
 _CELLS = 2**24
 
@@ -92,6 +94,7 @@ def score(outputs: Outputs, targets: NDArray[Any], target: Target, config: Any) 
         "labels": [labels[index] for index in chosen],
         "confusion": counts[np.ix_(chosen, chosen)].tolist(),
         "calibration": [asdict(each) for each in bins],
+        "ranking": [asdict(each) for each in ranking(targets, probabilities, labels)],
     }
     return Scores(len(targets), scores, detail)
 

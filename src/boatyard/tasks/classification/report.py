@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from boatyard.config.schema import Config
 from boatyard.evaluate.markdown import escape, shorten, table
+from boatyard.tasks.classification.map import fit_map  # noqa: F401 - for `training`
 from boatyard.tasks.classification.metrics import (
     CalibrationBin,
     ClassScore,
@@ -21,6 +22,7 @@ from boatyard.tasks.classification.metrics import (
     per_class,
     predicted,
 )
+from boatyard.tasks.classification.ranking import ranking, ranking_section
 from boatyard.tasks.protocol import Outputs, Section, ShownRows, Target
 from boatyard.tasks.score import Scores
 
@@ -67,6 +69,7 @@ def report(
             ],
         ),
         Section("Labels, worst first", [_labels(per_class(targets, predicted(outputs), labels))]),
+        *([ranking_section(ranked)] if (ranked := ranking(targets, probabilities, labels)) else []),
         Section(
             "Confusion",
             [_pairs(counts, labels), "![Confusion matrix: truth by row, prediction by column](confusion.png)"],
@@ -75,7 +78,7 @@ def report(
     ]
 
 
-def card_parts(target: Target) -> list[Section]:
+def card_parts(target: Target, scores: Scores) -> list[Section]:  # noqa: ARG001 - every task's signature
     """The labels, and what follows from there being no others."""
     labels = target["labels"]
     return [

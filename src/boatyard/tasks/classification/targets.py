@@ -1,7 +1,9 @@
 """The labels of the rows that are being prepared: read, counted, compared."""
 
+import math
 from array import array
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Literal
 
 import numpy as np
@@ -59,7 +61,9 @@ class Labels:
     def read(self, cells: Mapping[str, Any]) -> str | Problem:
         """Class numbers and truth values are labels too, once they are written out."""
         value = cells.get(self.column)
-        if isinstance(value, int):
+        if isinstance(value, float | Decimal) and math.isnan(value):  # as data frames have it
+            value = None
+        if isinstance(value, int | float | Decimal):
             return str(value)
         if value is None:
             return Problem("missing_column", self.column, "has no value; every row needs one")

@@ -20,7 +20,7 @@ from boatyard.tasks.regression.interval import SMALLEST, learnt
 SMOOTHED = False
 
 _RIDGE = 0.1  # the penalty, in units of the features' mean variance
-_LARGEST_LOG = 80.0  # e to its power is still a float32
+_FARTHEST_LOG = 45.0  # from the mean of logarithms: that of the largest target is 35, and e to their sum a float32
 _LARGEST_LOG_SPREAD = 7.0
 
 
@@ -53,9 +53,12 @@ class RegressionHead(nn.Module):
         standard = self.linear(own).squeeze(-1)
         if self.sums is not None:
             standard = standard + self.sums(features[:, self.linear.in_features :]).squeeze(-1)
-        scaled = standard * self.std + self.mean
+        # a float32 has more decimals near 0 than near a price's logarithm
+        scaled = standard * self.std
         return {
-            "value": scaled.clamp(-_LARGEST_LOG, _LARGEST_LOG).exp() if self.log else scaled,
+            "value": scaled.clamp(-_FARTHEST_LOG, _FARTHEST_LOG).exp() * self.mean.exp()
+            if self.log
+            else scaled + self.mean,
             "standard": standard,
             "log_spread": self.spread(own.detach()).squeeze(-1).clamp(-_LARGEST_LOG_SPREAD, _LARGEST_LOG_SPREAD),
         }

@@ -12,6 +12,7 @@ from boatyard.tasks.regression.interval import LEVEL, Floats, fit_quantiles, int
 from boatyard.tasks.regression.serving import mean_absolute_error, of_rows
 from boatyard.tasks.score import Losses, Score, Scores
 
+BY_GROUP = ("mean_absolute_percentage_error", "interval_coverage")
 _WITHIN = (5, 10, 20)  # percent of the truth
 _MOST_POINTS = 1_000  # that metrics.json holds, for the page
 _RANGES = 5

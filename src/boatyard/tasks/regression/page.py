@@ -33,10 +33,13 @@ def draw(answer: Answer, card: Card) -> None:
     """The number in its interval, on the scale of the targets that the model has learnt from."""
     row = {"name": "", "value": answer["value"], "low": answer["low"], "high": answer["high"], "chosen": True}
     charts.draw(
-        charts.intervals([row], answer["unit"] or "", domain=card["target"]["buckets"]),
+        charts.intervals([row], answer["unit"] or "", among=card["target"]["buckets"]),
         f"{headline(answer)}, between {number(answer['low'])} and {number(answer['high'])}",
     )
-    st.caption(f"For {answer['level']:.0%} of rows like those of its data, the truth lies in the interval.")
+    st.caption(
+        f"For {answer['level']:.0%} of rows like those of its data, the truth lies in the interval. Between two marks "
+        "lies a tenth of the numbers that it has learnt from."
+    )
 
 
 def agreement(answer: Answer) -> Truth | None:  # noqa: ARG001 - every task's signature
@@ -115,5 +118,10 @@ def _scatter(points: Sequence[Mapping[str, float]]) -> Any:
 def data(facts: Mapping[str, Any]) -> None:
     """How the targets are spread: of `targets`, by split, percentiles by name, or None where the split has no row."""
     st.markdown("**Targets**")
-    rows = [{"split": split, **points} for split, points in facts["targets"].items() if points]
-    st.dataframe(rows, hide_index=True)
+    st.table(
+        [
+            {"split": split, **{name: number(value) for name, value in points.items()}}
+            for split, points in facts["targets"].items()
+            if points
+        ]
+    )

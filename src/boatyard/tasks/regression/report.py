@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from boatyard.config.schema import Config
 from boatyard.evaluate.markdown import escape, shorten, table
+from boatyard.tasks.defaults import fit_map  # noqa: F401 - for `training`
 from boatyard.tasks.protocol import Outputs, Section, ShownRows, Target
 from boatyard.tasks.regression.interval import LEVEL, Floats
-from boatyard.tasks.regression.metrics import answered, intervals, ranges
+from boatyard.tasks.regression.metrics import answered, intervals
 from boatyard.tasks.score import Scores, shown
 
 DOCUMENTS = ("answers.png", "residuals.png")
@@ -35,24 +36,26 @@ def report(
     residuals_png(folder / "residuals.png", answers, truths, unit)
     return [
         Section("Answers against truths", ["![Answers against truths](answers.png)", _interval(scores, target)]),
-        Section("Error, by the truth", [_ranges(outputs, targets, target), "![Errors, by the answer](residuals.png)"]),
+        Section("Error, by the truth", [_ranges(scores), "![Errors, by the answer](residuals.png)"]),
         Section("The worst rows", [_worst(answers, truths, rows, config.evaluate.mistakes)]),
     ]
 
 
-def card_parts(target: Target) -> list[Section]:
+def card_parts(target: Target, scores: Scores) -> list[Section]:
     """What the number and its interval are, and what they are not."""
     return [
+        Section("Error, by the truth", [_ranges(scores)]),
         Section(
             "Number and interval",
             [
                 f"Answers each row with a number{_in_unit(target)}, and with `low` to `high`: an interval that held "
                 f"the truth of {LEVEL:.0%} of validation rows, and does so for rows like them. It is wider where the "
                 "network expects to err more. A client may choose another `level`.",
+                _interval(scores, target),
                 f"Has learnt from numbers between {shown(target['minimum'])} and {shown(target['maximum'])}: do not "
                 "expect others of it.",
             ],
-        )
+        ),
     ]
 
 
@@ -63,13 +66,14 @@ def _in_unit(target: Target) -> str:
 def _interval(scores: Scores, target: Target) -> str:
     figures = scores.by_name()
     return (
-        f"The interval was fitted on validation to hold {LEVEL:.0%} of truths. Here it holds "
+        f"The interval was fitted on validation to hold {LEVEL:.0%} of truths. On test rows it holds "
         f"{figures['interval_coverage']:.1%}, and half of all rows have one that is no wider than "
         f"{shown(figures['interval_width'])}{_in_unit(target)}."
     )
 
 
-def _ranges(outputs: Outputs, targets: NDArray[Any], target: Target) -> str:
+def _ranges(scores: Scores) -> str:
+    """The fifths of the rows, by the size of the truth."""
     return table(
         ("Truth", "Rows", "Mean absolute error", "Mean error", f"In the {LEVEL:.0%} interval"),
         [
@@ -80,7 +84,7 @@ def _ranges(outputs: Outputs, targets: NDArray[Any], target: Target) -> str:
                 shown(part["mean_error"]),
                 f"{part['interval_coverage']:.1%}",
             )
-            for part in ranges(outputs, targets, target)
+            for part in scores.detail["ranges"]
         ],
         align="lrrrr",
     )

@@ -15,7 +15,7 @@ from boatyard.tasks.defaults import Numbers, target_columns  # noqa: F401 - targ
 from boatyard.tasks.protocol import Target, Truth
 from boatyard.tasks.regression.serving import LARGEST
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|nan|[+-]?inf(inity)?", re.ASCII | re.IGNORECASE)
 _BUCKETS = 10
 _SKEWED = 1.0  # a skewness beyond which a distribution is commonly called highly skewed; a normal one's is 0
 _FEWEST_DIGITS, _MOST_DIGITS = 3, 17  # of a float
@@ -66,7 +66,10 @@ class Values(Numbers):
         is_number = isinstance(cell, int | float | Decimal) and not isinstance(cell, bool)
         if not is_number and not (isinstance(cell, str) and _NUMBER.fullmatch(cell)):
             shown = repr(cell if len(str(cell)) <= _LONGEST_SHOWN else f"{str(cell)[:_LONGEST_SHOWN]}…")
-            return Problem("no_number", self.column, f"holds {shown}; expected a number such as 1234.5")
+            message = f"holds {shown}; expected a number such as 1234.5"
+            if not any(map(str.isdigit, shown)):
+                message += " (if these are labels, add data.task=classification)"
+            return Problem("no_number", self.column, message)
         try:
             value = float(cell)
         except OverflowError:  # an integer of hundreds of digits
@@ -94,6 +97,11 @@ class Values(Numbers):
         """Warn where rows pile up at the lowest or the highest number, as they do where numbers were cut off."""
         rows = np.flatnonzero(usable)
         numbers, firsts, counts = np.unique(self.values[rows], return_index=True, return_counts=True)
+        if len(numbers) == 2:
+            both = f"{numbers[0]:.15g} and {numbers[1]:.15g}"
+            message = f"has two values, {both}: if these are labels, add data.task=classification"
+            findings.add(ledger.issue(rows[0], "warning", "two_values", self.column, message))
+            return {}
         for end in {0, len(numbers) - 1} if len(numbers) > 1 else ():
             share = counts[end] / len(rows)
             if share > _PILE and counts[end] > _PILE_HEIGHT * np.median(counts):

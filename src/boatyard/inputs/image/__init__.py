@@ -1,0 +1,1 @@
+"""Pictures: JPEG, PNG or WebP."""

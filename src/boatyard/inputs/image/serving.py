@@ -1,0 +1,137 @@
+"""Answers requests with a picture: as it is, or as base64 in JSON."""
+
+import json
+from base64 import b64decode, b64encode
+from binascii import Error
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from boatyard.bundle.manifest import BundleError, Manifest
+from boatyard.inputs.arrays import ArrayInput, EncodedArrays
+from boatyard.inputs.image import pictures
+from boatyard.inputs.image.pictures import WrongPicture, letterbox, read_header, read_picture
+from boatyard.inputs.protocol import InvalidInput, pointer_to
+from boatyard.inputs.records import Record
+from boatyard.journal.columns import Column
+
+FIELD = "image"
+PIXELS, EXTENT = "pixels", "extent"
+"""Of a graph: uint8[rows, side, side, 3], and the width and height of the picture as it was sent, int64[rows, 2]."""
+FILE, SIDE = "image.json", "side"
+"""Of a bundle, and in it the side of the square that the network reads."""
+
+LARGEST_SIDE = 4096
+Row = Sequence[bytes]
+
+FILES = (FILE,)
+MOST_BYTES = 7 * 1024 * 1024  # of a request: base64 takes a third more than the picture itself
+FILE_FORMATS: Mapping[str, Callable[[Iterable[bytes]], Iterator[Record]]] = {}
+
+
+def _as_json(body: bytes) -> object:
+    return {FIELD: b64encode(body).decode()}
+
+
+MEDIA_TYPES: Mapping[str, Callable[[bytes], object]] = dict.fromkeys(pictures.MEDIA_TYPES.values(), _as_json)
+
+
+def open_input(folder: Path, manifest: Manifest) -> "ImageInput":
+    """Reads `image.json`."""
+    try:
+        return ImageInput(read_side(folder))
+    except (OSError, ValueError) as wrong:
+        raise BundleError(f"{folder / FILE} of {manifest.name} cannot be read: {wrong}") from wrong
+
+
+def read_side(folder: Path) -> int:
+    """Raises OSError, or ValueError where the file does not say it."""
+    content = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    side = content.get(SIDE) if isinstance(content, dict) else None
+    if not isinstance(side, int) or not 1 <= side <= LARGEST_SIDE:
+        raise ValueError(f"it names no {SIDE!r} between 1 and {LARGEST_SIDE:,}")
+    return side
+
+
+def decode_base64(text: str) -> bytes:
+    """Raises InvalidInput. A data URL is taken too."""
+    if text.startswith("data:"):
+        text = text.partition(",")[2]
+    try:
+        return b64decode(text, validate=True)
+    except (Error, ValueError):
+        raise InvalidInput(f'"{FIELD}" must be a picture as base64', pointer_to(FIELD)) from None
+
+
+class ImageInput(ArrayInput):
+    """Pictures as squares of `side` pixels."""
+
+    measured = (
+        Column("width", "the picture's width in pixels"),
+        Column("height", "the picture's height in pixels"),
+        Column("format", "the picture's format", category=True),
+    )
+    described = (
+        Column("brightness", "the mean of all greys, 0 to 255"),
+        Column("contrast", "the standard deviation of all greys"),
+        Column("colourfulness", "how far colours are from grey (Hasler and Suesstrunk 2003)"),
+        Column("sharpness", "the logarithm of the variance of the Laplacian of the greys"),
+        Column("clipped", "the share of pixels that are all black or all white"),
+    )
+
+    def __init__(self, side: int) -> None:
+        self.side = side
+
+    def parse(self, payload: object) -> tuple[bytes]:
+        """The picture's file, decoded once to see that it can be."""
+        if not isinstance(payload, dict) or payload.keys() != {FIELD}:
+            raise InvalidInput(f'the input must be an object with an "{FIELD}", and nothing else')
+        if not isinstance(payload[FIELD], str):
+            raise InvalidInput(f'"{FIELD}" must be a picture as base64', pointer_to(FIELD))
+        content = decode_base64(payload[FIELD])
+        if len(content) > pictures.MOST_BYTES:
+            raise InvalidInput(f"the picture may have {pictures.MOST_BYTES:,} bytes", pointer_to(FIELD))
+        try:
+            read_picture(content, self.side)
+        except WrongPicture as wrong:
+            raise InvalidInput(f"the picture {wrong}", pointer_to(FIELD)) from None
+        return (content,)
+
+    def encode_row(self, row: Row) -> EncodedArrays:
+        """PIXELS and EXTENT."""
+        header = read_header(row[0])
+        extent = np.array([header.width, header.height])
+        arrays = {PIXELS: letterbox(read_picture(row[0], self.side), self.side), EXTENT: extent}
+        return EncodedArrays(arrays, {"width": header.width, "height": header.height, "format": header.format})
+
+    def describe(self, rows: Sequence[Row], encoded: Sequence[EncodedArrays]) -> dict[str, list[Any]]:  # noqa: ARG002
+        """Of the letterbox, less its margins, so that a picture's size does not matter."""
+        looks = [look_of(_within(row.arrays[PIXELS], row.arrays[EXTENT])) for row in encoded]
+        return {column.name: [look[column.name] for look in looks] for column in self.described}
+
+
+def look_of(pixels: pictures.Pixels) -> dict[str, float]:
+    """What is seen without knowing what is shown; by the names of the columns."""
+    colours = pixels.astype(np.float64)
+    grey = colours @ (0.299, 0.587, 0.114)
+    red_green = colours[..., 0] - colours[..., 1]
+    yellow_blue = (colours[..., 0] + colours[..., 1]) / 2 - colours[..., 2]
+    spread = np.hypot(red_green.std(), yellow_blue.std())
+    middle = np.hypot(red_green.mean(), yellow_blue.mean())
+    padded = np.pad(grey, 1, mode="edge")
+    laplacian = padded[:-2, 1:-1] + padded[2:, 1:-1] + padded[1:-1, :-2] + padded[1:-1, 2:] - 4 * grey
+    clipped = (pixels == 0).all(-1) | (pixels == 255).all(-1)
+    return {
+        "brightness": float(grey.mean()),
+        "contrast": float(grey.std()),
+        "colourfulness": float(spread + 0.3 * middle),
+        "sharpness": float(np.log1p(laplacian.var())),
+        "clipped": float(clipped.mean()),
+    }
+
+
+def _within(pixels: pictures.Pixels, extent: Any) -> pictures.Pixels:
+    left, top, width, height = pictures.place_in_square(int(extent[0]), int(extent[1]), len(pixels))
+    return pixels[top : top + height, left : left + width]

@@ -1,0 +1,96 @@
+"""PASCAL VOC: `Annotations/NAME.xml` for `JPEGImages/NAME.jpg`, and the names of each split in `ImageSets/Main`.
+
+Corners are taken as labelling tools write them: the edges of the box, counted from 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from boatyard.config.errors import UserError
+from boatyard.inputs.image.layout import Annotated, Layout, annotated_source, pictures_in, surplus
+from boatyard.inputs.protocol import Source
+from boatyard.inputs.texts import normal_form
+
+_SETS = {"train": "train", "val": "validation", "test": "test"}
+_CORNERS = ("xmin", "ymin", "xmax", "ymax")
+
+
+def layout(path: Path, data: Any, columns: Sequence[str]) -> Layout | None:  # noqa: ARG001 - every layout's signature
+    """None where there is no folder of annotations."""
+    annotations = path / "Annotations"
+    if not annotations.is_dir():
+        return None
+    there = {file.stem: file for file in pictures_in(path / "JPEGImages")}
+    column = normal_form(data.target)
+    sets = {split: path / "ImageSets" / "Main" / f"{name}.txt" for name, split in _SETS.items()}
+    sets = {split: file for split, file in sets.items() if file.is_file()}
+    if "train" not in sets:
+        if (trained := path / "ImageSets" / "Main" / "trainval.txt").is_file():
+            sets["train"] = trained
+        else:
+            names = sorted(file.stem for file in annotations.glob("*.xml"))
+            source, files = _source(path, "Annotations", None, names, there, column)
+            return Layout([source], surplus(path, list(there.values()), files))
+    sources, said_of = list[Source](), list[Path]()
+    for split, file in sets.items():
+        source, files = _source(path, file.name, split, _names(file), there, column)
+        sources.append(source)
+        said_of += files
+    return Layout(sources, surplus(path, list(there.values()), said_of))
+
+
+def _names(file: Path) -> list[str]:
+    """The first word of each line; some sets say in a second one whether the class is there."""
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise UserError(f"{file}: is no text in UTF-8") from None
+    return [line.split()[0] for line in lines if line.strip()]
+
+
+def _source(
+    root: Path, name: str, split: str | None, names: Sequence[str], there: dict[str, Path], column: str
+) -> tuple[Source, list[Path]]:
+    """And the pictures that it names."""
+    pictures = [there.get(each, root / "JPEGImages" / f"{each}.jpg") for each in names]
+    annotations = [root / "Annotations" / f"{each}.xml" for each in names]
+
+    def read() -> Iterator[Annotated]:
+        for annotation, picture in zip(annotations, pictures, strict=True):
+            yield _annotated(annotation, picture, f"Annotations/{annotation.name}")
+
+    return annotated_source(name, split, [*annotations, *pictures], read, root, column), pictures
+
+
+def _annotated(annotation: Path, picture: Path, place: str) -> Annotated:
+    wrong = partial(Annotated, picture, place=place)
+    try:
+        whole = ElementTree.fromstring(annotation.read_bytes())  # noqa: S314 - expat 2.4.1 refuses what swells
+    except FileNotFoundError:
+        return wrong(wrong=f"is missing: {picture.name} has no annotation")
+    except (ElementTree.ParseError, OSError, LookupError, ValueError) as error:
+        return wrong(wrong=f"is no XML that can be read ({error})")
+    named = (whole.findtext("filename") or "").strip()
+    if named and Path(named).stem not in (annotation.stem, annotation.name):
+        return wrong(wrong=f"says that it is of {named}, but is called {annotation.name}")
+    objects = []
+    for number, each in enumerate(whole.findall("object"), 1):
+        corners = [_number(each.findtext(f"bndbox/{name}")) for name in _CORNERS]
+        if None in corners:
+            return wrong(wrong=f"has no number for each of {', '.join(_CORNERS)} in object {number}")
+        objects.append({"label": (each.findtext("name") or "").strip(), "box": corners})
+    width, height = (_number(whole.findtext(f"size/{name}")) for name in ("width", "height"))
+    size = (int(width), int(height)) if width and height else None  # some tools write 0
+    return Annotated(picture, objects, size, place=place)
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text or "")
+    except ValueError:
+        return None

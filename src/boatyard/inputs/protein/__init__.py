@@ -1,0 +1,1 @@
+"""Proteins: sequences of residues."""

@@ -1,0 +1,1 @@
+"""What is in a picture, and where: boxes with a label each."""

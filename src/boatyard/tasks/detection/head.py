@@ -1,0 +1,179 @@
+"""A heat map for each class and a box at each place, after CenterNet (Zhou et al. 2019) and TTFNet (Liu et al. 2020).
+
+What the graph answers is final: of each class the peaks of its map, the best of all, less what a better one covers.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from boatyard.config.schema import Model
+from boatyard.tasks.defaults import SMOOTHED, fit_estimates  # noqa: F401 - for `training`
+from boatyard.tasks.detection.metrics import map50
+from boatyard.tasks.detection.targets import boxes_of
+from boatyard.tasks.protocol import Target
+
+MOST = 100
+"""Objects that a picture's answer has."""
+_COVERED = 0.6
+"""The overlap above which a box of the same class is the same thing."""
+_RARE = -4.0
+"""The logit with which each place starts: hardly any has an object."""
+_SPREAD = 0.18
+"""Of a box's side, the standard deviation of its peak."""
+_NEAR = 0.3
+"""The height of a peak above which places learn its box."""
+_GIOU_WEIGHT = 2.0
+
+
+class DetectionHead(nn.Module):
+    """On `maps`, which a backbone's `places` gives."""
+
+    asks_where = True
+
+    def __init__(self, width: int, classes: int) -> None:
+        super().__init__()
+        self.classes = classes
+        self.neck = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
+        )
+        self.heat, self.sides = nn.Conv2d(width, classes, 1), nn.Conv2d(width, 4, 1)
+        nn.init.constant_(self.heat.bias, _RARE)  # type: ignore[arg-type]
+        nn.init.zeros_(self.sides.weight)
+
+    def forward(self, places: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """`found` first, [batch, MOST, 6] (see `_found`), which is empty in training; then what the loss reads."""
+        maps = self.neck(places["maps"])
+        heat, sides = self.heat(maps), self.sides(maps).clamp(-4, 5).exp()
+        frame = {name: places[name] for name in ("origin", "step", "extent")}
+        found = heat.new_zeros(len(heat), 0, 6) if self.training else _found(heat.detach(), sides.detach(), frame)
+        return {"found": found, "heat": heat, "sides": sides, **frame}
+
+    def loss(self, raw: Mapping[str, Tensor], targets: Tensor) -> Tensor:
+        """The focal loss of the heat maps, and GIoU (Rezatofighi et al. 2019) near the peaks."""
+        heat, (rows, columns) = raw["heat"], raw["heat"].shape[2:]
+        is_there = targets[..., 0] >= 0
+        boxes = _to_maps(targets[..., 1:], raw["origin"], raw["step"])
+        low, high = boxes[..., :2], boxes[..., 2:]
+        size = torch.tensor([columns, rows], device=heat.device)
+        cell = torch.minimum(((low + high) / 2).floor().clamp(min=0), size - 1)  # the one that holds the middle
+        spread = (_SPREAD * (high - low)).clamp(min=0.35)
+        grid = _cells(rows, columns, heat.device)
+        squares = ((grid - cell[:, :, None, None]) / spread[:, :, None, None]) ** 2
+        peaks = (-0.5 * squares.sum(-1)).exp() * is_there[..., None, None]  # [batch, objects, rows, columns]
+        of_class = torch.stack(
+            [(peaks * (targets[..., 0] == number)[..., None, None]).amax(1) for number in range(self.classes)], 1
+        )
+        count = is_there.sum().clamp(min=1)
+        height, owner = peaks.max(1)
+        near = height * (height > _NEAR)
+        own = boxes.gather(1, owner.flatten(1).unsqueeze(-1).expand(-1, -1, 4)).view(*owner.shape, 4)
+        weights = near / near.sum().clamp(min=1)
+        giou = _giou(_at_cells(raw["sides"]), own)
+        return _focal(heat, of_class) / count + _GIOU_WEIGHT * ((1 - giou) * weights).sum()
+
+    def served(self, raw: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        """Boxes, a score for each class, and the extent."""
+        found = raw["found"]
+        one_hot = functional.one_hot(found[..., 0].long(), self.classes)
+        return found[..., 2:], one_hot * found[..., 1:2], raw["extent"]
+
+    def divergence(self, first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> Tensor:
+        """The mean squared difference of heat."""
+        return functional.mse_loss(first["heat"].sigmoid(), second["heat"].sigmoid())
+
+    def start_at(self, features: Tensor, targets: Tensor) -> None:
+        """At random weights."""
+
+    def read_estimates(self) -> None:
+        """Nothing: the task fits none."""
+
+
+def head_shape(target: Target, model: Model) -> dict[str, Any]:  # noqa: ARG001 - every task's signature
+    """The number of classes."""
+    return {"classes": len(target["classes"])}
+
+
+def build_head(width: int, shape: Mapping[str, Any]) -> DetectionHead:
+    """With random weights."""
+    return DetectionHead(width, **shape)
+
+
+def tensor(targets: Sequence[Any]) -> Tensor:
+    """float32[batch, objects, 5]: class, left, top, right, bottom; a class of -1 where there is no further object."""
+    boxes = [torch.from_numpy(boxes_of(each).copy()) for each in targets]
+    return nn.utils.rnn.pad_sequence([functional.pad(each, (0, 0, 0, 1), value=-1) for each in boxes], True, -1)
+
+
+def validation_scores(raw: NDArray[Any], targets: NDArray[Any]) -> dict[str, float]:
+    """Of `found`."""
+    return {"map50": map50(raw, targets)}
+
+
+def _found(heat: Tensor, sides: Tensor, frame: Mapping[str, Tensor]) -> Tensor:
+    """[batch, MOST, 6]: class, score, left, top, right, bottom in the row's own places; a score of 0: no object."""
+    classes, rows, columns = heat.shape[1:]
+    scores = heat.sigmoid()
+    peaks = scores * (functional.max_pool2d(scores, 3, 1, 1) == scores)
+    best, places = peaks.flatten(1).topk(min(MOST, classes * rows * columns))
+    number, place = places // (rows * columns), places % (rows * columns)
+    corners = _at_cells(sides).flatten(1, 2).gather(1, place.unsqueeze(-1).expand(-1, -1, 4))
+    ends = torch.stack([corners[..., :2], corners[..., 2:]], 2) * frame["step"][:, None, None]
+    ends = ends + frame["origin"][:, None, None]
+    limits = frame["extent"].to(ends.dtype)[:, None]
+    low, high = (torch.minimum(end.clamp(min=0), limits) for end in (ends.amin(2), ends.amax(2)))
+    boxes = torch.cat([low, high], -1)
+    same = number.unsqueeze(2) == number.unsqueeze(1)
+    better = torch.ones(best.shape[1], best.shape[1], device=heat.device).tril(-1)  # each row's are before it
+    covered = (_iou(boxes.unsqueeze(2), boxes.unsqueeze(1)) * same * better).amax(2) > _COVERED
+    kept = best * ~covered * (high > low).all(-1)
+    return torch.cat([number.unsqueeze(-1).to(best.dtype), kept.unsqueeze(-1), boxes], -1)
+
+
+def _cells(rows: int, columns: int, device: torch.device) -> Tensor:
+    """[rows, columns, 2]: across and down."""
+    sides = torch.arange(rows, device=device), torch.arange(columns, device=device)
+    down, across = torch.meshgrid(*sides, indexing="ij")
+    return torch.stack([across, down], -1)
+
+
+def _at_cells(sides: Tensor) -> Tensor:
+    """[batch, 4, rows, columns], distances from each cell's middle, to boxes on the map, [batch, rows, columns, 4]."""
+    rows, columns = sides.shape[2:]
+    middle = _cells(rows, columns, sides.device) + 0.5
+    distances = sides.permute(0, 2, 3, 1)
+    return torch.cat([middle - distances[..., :2], middle + distances[..., 2:]], -1)
+
+
+def _to_maps(boxes: Tensor, origin: Tensor, step: Tensor) -> Tensor:
+    """Boxes in the row's own places to those of its maps, which may be mirrored."""
+    ends = (boxes.reshape(*boxes.shape[:-1], 2, 2) - origin[:, None, None]) / step[:, None, None]
+    return torch.cat([ends.amin(2), ends.amax(2)], -1).float()
+
+
+def _iou(first: Tensor, other: Tensor) -> Tensor:
+    both = (torch.minimum(first[..., 2:], other[..., 2:]) - torch.maximum(first[..., :2], other[..., :2])).clamp(min=0)
+    areas = [(each[..., 2:] - each[..., :2]).clamp(min=0).prod(-1) for each in (first, other)]
+    shared = both.prod(-1)
+    return shared / (areas[0] + areas[1] - shared).clamp(min=1e-9)
+
+
+def _giou(first: Tensor, other: Tensor) -> Tensor:
+    around = (torch.maximum(first[..., 2:], other[..., 2:]) - torch.minimum(first[..., :2], other[..., :2])).prod(-1)
+    both = (torch.minimum(first[..., 2:], other[..., 2:]) - torch.maximum(first[..., :2], other[..., :2])).clamp(min=0)
+    shared = both.prod(-1)
+    union = (first[..., 2:] - first[..., :2]).prod(-1) + (other[..., 2:] - other[..., :2]).prod(-1) - shared
+    return shared / union.clamp(min=1e-9) - (around - union) / around.clamp(min=1e-9)
+
+
+def _focal(heat: Tensor, wanted: Tensor) -> Tensor:
+    """CornerNet's (Law and Deng 2018): places beside a peak are hardly wrong."""
+    there = wanted > 0.999
+    score = heat.sigmoid()
+    hit = functional.logsigmoid(heat) * (1 - score) ** 2
+    miss = functional.logsigmoid(-heat) * score**2 * (1 - wanted) ** 4
+    return -torch.where(there, hit, miss).sum()
