@@ -185,6 +185,9 @@ class PlainHead:
     def start_at(self, features: Tensor, targets: Tensor) -> None:
         """At random weights."""
 
+    def widen(self, mixing: Any, intercepts: Any, features: Tensor, targets: Tensor) -> None:
+        """Nothing: the task fits no linear model."""
+
     def read_estimates(self) -> None:
         """Nothing: the task fits none."""
 

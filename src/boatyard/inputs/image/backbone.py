@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Model
-from boatyard.inputs.defaults import alternative, export_graph, open_learner  # noqa: F401 - for `training`
+from boatyard.inputs.defaults import alternative, export_graph, open_counted, open_learner  # noqa: F401 - for `training`
 from boatyard.inputs.image.graph import quantize_graph  # noqa: F401
 from boatyard.inputs.image.settings import image_model
 
