@@ -65,10 +65,14 @@ def quantize_graph(fp32: Path, int8: Path, calibration: Iterable[Feeds]) -> None
     quantize(onnx.load(fp32), int8, calibration)
 
 
-def quantize(model: onnx.ModelProto, int8: Path, calibration: Iterable[Feeds]) -> None:
-    """The same of a graph in memory, which is changed."""
+def quantize(model: onnx.ModelProto, int8: Path, calibration: Iterable[Feeds], exact: str | None = None) -> None:
+    """The same of a graph in memory, which is changed. `exact`: the name of modules whose products stay in fp32."""
     constants = {tensor.name for tensor in model.graph.initializer}
-    layers = [node for node in model.graph.node if node.op_type in ("MatMul", "Gemm") and node.input[1] in constants]
+    layers = [
+        node
+        for node in model.graph.node
+        if node.op_type in ("MatMul", "Gemm") and node.input[1] in constants and exact not in node.name.split("/")
+    ]
     # shape inference stops at fused nodes, and calibration skips what has no type
     typed = {value.name for value in (*model.graph.value_info, *model.graph.output)}
     for name in sorted({tensor for node in layers for tensor in (node.input[0], node.output[0])} - typed):

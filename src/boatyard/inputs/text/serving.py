@@ -26,7 +26,7 @@ FILES = ("tokenizer.json",)
 MEDIA_TYPES: Mapping[str, Callable[[bytes], object]] = {}
 FILE_FORMATS: Mapping[str, Callable[[Iterable[bytes]], Iterator[Record]]] = {}
 MOST_CHARACTERS = 20_000
-MOST_WORDS = 2_048
+MOST_WORDS = 4_096
 """Tokens of a row that a wide branch counts."""
 NO_WORD, FEWEST_WORDS = -1, 2
 """What fills up the words of a batch, which are at least one pair."""

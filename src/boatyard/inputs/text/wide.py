@@ -36,7 +36,8 @@ class WideBranch(nn.Module):
     def forward(self, words: Tensor) -> Tensor:
         """int64[batch, words], NO_WORD where there is none, to float32[batch, width]."""
         pairs = pair_codes(words[:, :-1], words[:, 1:])
-        return _sums(words, self.pieces, self.piece_lengths) + _sums(pairs, self.pairs, self.pair_lengths)
+        sums = _sums(words, self.pieces, self.piece_lengths) + _sums(pairs, self.pairs, self.pair_lengths)
+        return sums.float()
 
 
 def pair_codes(first: Tensor, second: Tensor) -> Tensor:
@@ -56,9 +57,12 @@ def occurrences(codes: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _sums(codes: Tensor, table: Tensor, lengths: Tensor) -> Tensor:
-    """`lengths`: the square of that of each row's features, by which a text's are scaled."""
+    """In double precision, or a row's would change with how far its batch is padded.
+
+    `lengths`: the square of that of each row's features, by which a text's are scaled.
+    """
     ordered, times = occurrences(codes)
-    counted = (ordered >= 0).float() * (1 + times.log())  # in all, over the places that a code has
+    counted = (ordered >= 0).double() * (1 + times.log()).double()  # in all, over the places that a code has
     ordered = ordered.clamp(min=0)
     length = (counted.square() / times * lengths[ordered]).sum(1, keepdim=True)
     return ((counted / times).unsqueeze(-1) * table[ordered]).sum(1) / length.clamp(min=1e-12).sqrt()
