@@ -1,6 +1,6 @@
 """The wide branch of text networks: what a linear model counts is what the served graph adds up."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -90,12 +90,12 @@ def feeds(texts: Sequence[str]) -> dict[str, NDArray[Any]]:
 
 
 @pytest.fixture(scope="module")
-def graphs(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, ort.InferenceSession]]:
+def graphs(network: Network, tmp_path_factory: pytest.TempPathFactory) -> dict[str, ort.InferenceSession]:
     folder = tmp_path_factory.mktemp("graphs")
     fp32, int8 = folder / "fp32.onnx", folder / "int8.onnx"
     export_graph(Served(network), {}, ["logits", "probabilities", "embedding"], fp32)
     quantize_graph(fp32, int8, [feeds(TEXTS)])
-    yield {"fp32": ort.InferenceSession(fp32), "int8": ort.InferenceSession(int8)}
+    return {"fp32": ort.InferenceSession(fp32), "int8": ort.InferenceSession(int8)}
 
 
 def ran(graph: ort.InferenceSession, texts: Sequence[str], output: str = "logits") -> NDArray[np.float32]:

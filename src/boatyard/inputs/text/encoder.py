@@ -17,6 +17,7 @@ from boatyard.config.schema import Data, Model
 from boatyard.inputs.text import serving, tokenizer
 from boatyard.inputs.text.rows import row_format
 from boatyard.inputs.text.serving import FEWEST_WORDS, NO_WORD, TextInput, padding_id
+from boatyard.inputs.text.settings import text_data
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,7 +29,7 @@ _FACTS = "inputs.json"
 
 def make_inputs(model: Model, data: Data, rows: Iterable[Sequence[str]], folder: Path) -> None:
     """Write the tokenizer, learnt from `rows` or pretrained, and the limits under which it reads."""
-    tokenizer.make_tokenizer(model, rows).save(str(folder / tokenizer.FILE))
+    tokenizer.make_tokenizer(model, text_data(data).mask, rows).save(str(folder / tokenizer.FILE))
     facts = {"fields": list(row_format(data).fields), **serving.limits(model)}
     (folder / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
 

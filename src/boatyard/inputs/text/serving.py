@@ -16,6 +16,7 @@ from boatyard.bundle.manifest import BundleError, Manifest
 from boatyard.inputs.protocol import Feeds, InvalidInput, Parts, pointer_to
 from boatyard.inputs.records import Record
 from boatyard.inputs.text.parts import take_apart
+from boatyard.inputs.text.vocabulary import ids_of_pieces, ids_of_unknown
 from boatyard.inputs.texts import UNDECODABLE, VISIBLE, is_blank, is_encodable
 from boatyard.journal.columns import Column
 
@@ -86,7 +87,8 @@ def open_input(folder: Path, manifest: Manifest) -> "TextInput":
     if (max_tokens := manifest.limits.get("max_tokens")) is None:
         raise BundleError(f"the manifest of {manifest.name} states no limits.max_tokens")
     max_characters = manifest.limits.get("max_characters", MOST_CHARACTERS)
-    return TextInput(tokenizer, fields, max_tokens, max_characters, manifest.limits.get("max_words", 0))
+    counted, of_end = (manifest.limits.get(limit, 0) for limit in ("max_words", "tail_tokens"))
+    return TextInput(tokenizer, fields, max_tokens, max_characters, counted, of_end)
 
 
 def request_schema(fields: Sequence[str], max_characters: int = MOST_CHARACTERS) -> dict[str, Any]:
@@ -106,7 +108,9 @@ def limits(model: "Model") -> dict[str, int]:
 
     text = text_model(model)
     counted = {"max_words": MOST_WORDS} if text.wide else {}
-    return {"max_tokens": text.max_tokens, "max_characters": MOST_CHARACTERS, **counted}
+    of_end = {"head": 0, "head_tail": text.max_tokens // 2, "tail": text.max_tokens}[text.long]
+    tail = {"tail_tokens": of_end} if of_end else {}
+    return {"max_tokens": text.max_tokens, "max_characters": MOST_CHARACTERS, **counted, **tail}
 
 
 class TextInput:
@@ -130,10 +134,13 @@ class TextInput:
         max_tokens: int,
         max_characters: int = MOST_CHARACTERS,
         max_words: int = 0,
+        tail_tokens: int = 0,
     ) -> None:
+        """`tail_tokens`: how many of the `max_tokens` are of a long text's end."""
         self.fields = tuple(fields)
         self.max_characters = max_characters
         self.max_words = max_words
+        self._of_end = tail_tokens / max_tokens
         self._pad = padding_id(tokenizer)
         tokenizer.no_padding()
         tokenizer.no_truncation()  # see encode
@@ -197,7 +204,7 @@ class TextInput:
         """Of each row, what `described` names."""
         from boatyard.inputs.text.language import guess_language  # not installed where a model is served
 
-        unknown, pieces = _ids_of_unknown(self._tokenizer), _ids_of_pieces(self._tokenizer)
+        unknown, pieces = ids_of_unknown(self._tokenizer), ids_of_pieces(self._tokenizer)
         letters = [_letter.findall("".join(row)) for row in rows]
         return {
             "unknown_share": [_share(id_ in unknown for id_ in row.ids) for row in encoded],
@@ -212,7 +219,9 @@ class TextInput:
         return take_apart(self.fields, row, self._read(row))
 
     def _read(self, row: Row) -> list[str]:
-        """Of each text, the beginning that is not cut off."""
+        """Of each text, the beginning that is not cut off; or all of it, where its end is read too."""
+        if self._of_end:
+            return list(row)
         encoded = [self._tokenizer.encode(text, add_special_tokens=False) for text in row]
         kept = _shares([len(one) for one in encoded], max(self._room, self.max_words))
         return [
@@ -243,12 +252,19 @@ class TextInput:
         ids: list[int] = []
         type_ids: list[int] = []
         for part in self._frame:
-            added = part.ids if isinstance(part, _Specials) else texts[part.field][: kept[part.field]]
+            added = part.ids if isinstance(part, _Specials) else self._cut(texts[part.field], kept[part.field])
             ids += added
             type_ids += [part.type_id] * len(added)
         counted = zip(texts, _shares(lengths, self.max_words), strict=True) if self.max_words else ()
         words = [id_ for text, most in counted for id_ in text[:most]]
         return EncodedText(ids, type_ids, words, truncated=sum(lengths) > max(self._room, self.max_words))
+
+    def _cut(self, text: list[int], most: int) -> list[int]:
+        """Its beginning and, where the model reads it, its end."""
+        if len(text) <= most:
+            return text
+        end = round(most * self._of_end)
+        return text[: most - end] + text[len(text) - end :]
 
 
 def _shares(lengths: list[int], room: int) -> list[int]:
@@ -278,21 +294,6 @@ def padding_id(tokenizer: Tokenizer) -> int:
     if tokenizer.padding is not None:
         return int(tokenizer.padding["pad_id"])
     return tokenizer.token_to_id("[PAD]") or 0
-
-
-def _ids_of_unknown(tokenizer: Tokenizer) -> set[int]:
-    return {id_ for id_ in map(tokenizer.token_to_id, ("[UNK]", "<unk>")) if id_ is not None}
-
-
-def _ids_of_pieces(tokenizer: Tokenizer) -> set[int]:
-    """Of tokens that go on with a word: WordPiece marks these, other vocabularies mark those that begin one."""
-    vocabulary = tokenizer.get_vocab()
-    if any(token.startswith("##") for token in vocabulary):
-        return {id_ for token, id_ in vocabulary.items() if token.startswith("##")}
-    begins = ("\u0120", "\u2581")
-    if any(token.startswith(begins) for token in vocabulary):
-        return {id_ for token, id_ in vocabulary.items() if not token.startswith(begins)}
-    return set()
 
 
 def _share(flags: Iterable[bool]) -> float:
