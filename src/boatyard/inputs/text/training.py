@@ -18,7 +18,7 @@ __getattr__ = lazily(
         "groups": "rows",
         "request": "rows",
         "settle": "rows",
-        "report_rows": "rows",
+        "report_rows": "report",
         "request_schema": "encoder",
         "limits": "serving",
         "COST_UNIT": "encoder",
