@@ -71,7 +71,8 @@ def find_cues(fields: Mapping[str, Sequence[str]], targets: NDArray[Any], labels
     bar = max(_NEARLY * together, (most_frequent + together) / 2)
     named = np.array(vectorizer.get_feature_names_out(), object)
     cues = [*_of_words(having, named, of_label, labels, bar), *_of_lengths(words, of_label, bar)]
-    strongest = sorted(cues, key=lambda cue: (-cue.accuracy, cue.field, cue.what))
+    cues.sort(key=lambda cue: cue.what, reverse=True)  # what is there, before where it is
+    strongest = sorted(cues, key=lambda cue: -cue.accuracy)
     return Found(_without_repeats(strongest)[:MOST_CUES], together, len(targets))
 
 
@@ -96,8 +97,10 @@ def _of_words(
     place = np.arange(len(many))
     hits, others = there[best, place], elsewhere[best, place]
     counts, rest = there.sum(0), elsewhere.sum(0)
-    odds = (hits + 0.5) / (counts - hits + 0.5) * (rest - others + 0.5) / (others + 0.5)
-    telling = (odds > _LEAST_ODDS) & (2 * hits > counts) | (accuracies > bar)
+    cells = np.stack([hits, rest - others, counts - hits, others]) + 0.5
+    odds = cells[0] * cells[1] / cells[2] / cells[3]
+    surely = odds / np.exp(np.sqrt((1 / cells).sum(0)))  # less a standard error of the logarithm (Woolf 1955)
+    telling = (surely > _LEAST_ODDS) & (2 * hits > counts) | (accuracies > bar)
     return [
         Cue(
             named[many[cue]][0],

@@ -38,7 +38,8 @@ def _learn(vocabulary: int, texts: Sequence[str]) -> Tokenizer:
     By itself the trainer numbers inner letters (##a) in the order of a hash map, which differs from run to run, and
     breaks ties between equally frequent pieces by number. As special tokens, they are numbered before it starts.
     """
-    normalizer = normalizers.BertNormalizer()
+    # an accent is part of its letter: many languages have words that differ by no more
+    normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.BertNormalizer(strip_accents=False)])
     letters = Counter(chain.from_iterable(map(normalizer.normalize_str, texts)))
     kept = sorted(letters, key=lambda letter: (-letters[letter], letter))[:_MOST_LETTERS]
     alphabet = sorted(letter for letter in kept if not letter.isspace())
