@@ -19,6 +19,7 @@ from boatyard.tasks.protocol import Target
 SMOOTHED = True
 
 _MOST_FITTED = 1_000_000_000  # labels times the features that are not 0: a minute
+_COST = 0.3  # of the linear model: in cross-validation better than 1 on long texts, and as good on short ones
 _SPREAD = 8.0  # how far apart logits start: the softmax is decided where a row is at its class and open between two
 
 
@@ -107,7 +108,7 @@ def fit_linear(
     """A linear support vector classifier: of two labels, half the distance for one is half against the other."""
     if len(target["labels"]) * features.nnz > _MOST_FITTED:
         return None
-    fitted = LinearSVC(random_state=seed).fit(features, targets)
+    fitted = LinearSVC(C=_COST, random_state=seed).fit(features, targets)
     weights, intercepts = fitted.coef_.T, fitted.intercept_
     if len(target["labels"]) == 2:
         weights, intercepts = np.hstack([-weights, weights]) / 2, np.concatenate([-intercepts, intercepts]) / 2
