@@ -77,7 +77,7 @@ class Network(nn.Module):
 class Served(nn.Module):
     """A network as its graph answers: a batch, by place or by name, to the task's outputs and the embedding.
 
-    `embeds`: whether there is one.
+    `embeds`: whether there is one; `embedded`: how many of the backbone's features it has, where these are not all.
     """
 
     def __init__(self, network: Network) -> None:
@@ -86,13 +86,14 @@ class Served(nn.Module):
         self.head = network.head
         self.members = network.members
         self.embeds: bool = getattr(network.backbone, "embeds", True)
+        self.embedded: int | None = getattr(network.backbone, "embedded", None)
         self.eval()
 
     def forward(self, *batch: Tensor, **named: Tensor) -> tuple[Tensor, ...]:
         """In the order of the task's OUTPUTS, and then float[batch, width]."""
         seen = _apart(look(self.backbone, self.head)(*batch, **named), self.members)
         features = seen["features"] if isinstance(seen, dict) else seen
-        outputs = (*self.head.served(self.head(seen)), *([features] if self.embeds else []))
+        outputs = (*self.head.served(self.head(seen)), *([features[:, : self.embedded]] if self.embeds else []))
         return tuple(_mean(each, self.members) for each in outputs)
 
 

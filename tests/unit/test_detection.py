@@ -119,7 +119,7 @@ OUTPUTS = {
 
 
 def test_what_reaches_the_threshold_is_answered_the_most_certain_first() -> None:
-    task = serving.open_task(card())
+    task = serving.open_task(card(), None)
     (answer,) = task.decode(OUTPUTS, serving.Options())
     assert answer["objects"] == [{"label": "buoy", "score": 0.5, "box": [1, 2, 30, 40]}]
     assert (answer["width"], answer["height"], answer["found"], answer["certainty"]) == (160, 120, 1, 0.5)
@@ -130,7 +130,7 @@ def test_what_reaches_the_threshold_is_answered_the_most_certain_first() -> None
 
 
 def test_feedback_is_the_list_of_right_boxes() -> None:
-    task = serving.open_task(card())
+    task = serving.open_task(card(), None)
     (answer,) = task.decode(OUTPUTS, serving.Options(threshold=0.1))
     truth = task.parse_truth({"objects": [{"label": "buoy", "box": [1, 2, 30, 41]}]})
     assert task.loss(answer, truth) == pytest.approx(1 - 2 / 3)
@@ -152,18 +152,18 @@ def test_feedback_is_the_list_of_right_boxes() -> None:
 )
 def test_feedback_that_cannot_be_is_refused(payload: Any) -> None:
     with pytest.raises(InvalidInput):
-        serving.open_task(card()).parse_truth(payload)
+        serving.open_task(card(), None).parse_truth(payload)
 
 
 @pytest.mark.parametrize("target", [{"classes": []}, {"classes": [1]}, {"threshold": None}, {"threshold": 2}])
 def test_a_bundle_without_classes_or_threshold_is_refused(target: dict[str, Any]) -> None:
     with pytest.raises(BundleError):
-        serving.open_task(card(**target))
+        serving.open_task(card(**target), None)
 
 
 def test_the_threshold_is_the_one_that_does_best_on_validation() -> None:
     stored = np.array([np.array([1, 1, 2, 30, 40], np.float32), None], object)[:1]
-    fitted = tasks.training("detection").fit_after(OUTPUTS, stored, {"classes": CLASSES})
+    fitted = tasks.training("detection").fit_after(OUTPUTS, stored, {"classes": CLASSES}, None)
     assert 0.25 < fitted["threshold"] <= 0.5
 
 

@@ -93,7 +93,9 @@ def feeds(texts: Sequence[str]) -> dict[str, NDArray[Any]]:
 def graphs(network: Network, tmp_path_factory: pytest.TempPathFactory) -> dict[str, ort.InferenceSession]:
     folder = tmp_path_factory.mktemp("graphs")
     fp32, int8 = folder / "fp32.onnx", folder / "int8.onnx"
-    export_graph(Served(network), {}, ["logits", "probabilities", "embedding"], fp32)
+    served = Served(network)
+    served.embedded = None  # so that the sums can be seen
+    export_graph(served, {}, ["logits", "probabilities", "embedding"], fp32)
     quantize_graph(fp32, int8, [feeds(TEXTS)])
     return {"fp32": ort.InferenceSession(fp32), "int8": ort.InferenceSession(int8)}
 

@@ -77,7 +77,7 @@ def _evaluate(config: Config, prepared: Prepared, encoded: Encoded, trained: Tra
     answers = {
         split: predict(config, network, encoded.folder, encoded.splits[split]) for split in ("validation", SPLIT)
     }
-    fitted = task.fit_after(answers["validation"], prepared.targets("validation"), prepared.target)
+    fitted = task.fit_after(answers["validation"], prepared.targets("validation"), prepared.target, config)
     target = {**prepared.target, **fitted}
     scores = task.score(answers[SPLIT], targets, target, config)
     primary = scores.primary

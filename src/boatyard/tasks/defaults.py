@@ -37,6 +37,7 @@ __all__ = [
     "data_section",
     "fit_after",
     "fit_estimates",
+    "fit_files",
     "fit_linear",
     "fit_map",
     "head_shape",
@@ -100,8 +101,19 @@ def head_shape(target: Target, model: Model) -> dict[str, Any]:  # noqa: ARG001 
     return {}
 
 
-def fit_after(outputs: Outputs, targets: NDArray[Any], target: Target) -> Target:  # noqa: ARG001 - every task's signature
+def fit_after(outputs: Outputs, targets: NDArray[Any], target: Target, config: Config) -> Target:  # noqa: ARG001
     """Nothing: the network's outputs are answered as they are."""
+    return {}
+
+
+def fit_files(
+    folder: Path,  # noqa: ARG001 - every task's signature
+    embeddings: NDArray[Any],  # noqa: ARG001
+    targets: NDArray[Any],  # noqa: ARG001
+    validation: NDArray[Any],  # noqa: ARG001
+    target: Target,  # noqa: ARG001
+) -> Target:
+    """Nothing: answers need the graph and the manifest alone."""
     return {}
 
 

@@ -19,6 +19,7 @@ MODULES: Mapping[str, str] = {
     "fit_linear": "head",
     "validation_scores": "head",
     "fit_after": "metrics",
+    "fit_files": "report",
     "fit_map": "report",
     "score": "metrics",
     "BY_GROUP": "metrics",

@@ -48,7 +48,10 @@ Target = dict[str, Any]
 
 
 class OpenTask(Protocol):
-    """The task of one bundle. Threads may share it."""
+    """The task of one bundle. Threads may share it.
+
+    Where a client may ask this one for more than any, it has `Options: type[BaseModel]` of its own, of the module's.
+    """
 
     @property
     def columns(self) -> Sequence[Column]:
@@ -81,9 +84,14 @@ class ServingTask(Protocol):
     """Of a graph, what `decode` reads; most graphs have `embedding` besides."""
     Options: type[BaseModel]
     """What a client may ask for in the query, each with a default."""
+    FILES: Sequence[str]
+    """What may lie beside the graph in a bundle and is read to answer."""
 
-    def open_task(self, card: Card) -> OpenTask:
-        """By the card's `target`. Raises BundleError."""
+    def open_task(self, card: Card, folder: Path | None) -> OpenTask:
+        """By the card's `target`, and the FILES of a verified bundle, whose folder may be gone afterwards.
+
+        `folder`: None where no row will be answered, only feedback read. Raises BundleError.
+        """
 
     def check_outputs(self, card: Card, shapes: Mapping[str, Sequence[Any]]) -> None:
         """Raises BundleError where a graph with OUTPUTS of these shapes cannot answer for the card."""
@@ -253,8 +261,25 @@ class TrainingTask(Protocol):
     def validation_scores(self, raw: NDArray[Any], targets: NDArray[Any]) -> dict[str, float]:
         """While training goes on. `raw`: the head's first raw output."""
 
-    def fit_after(self, outputs: Outputs, targets: NDArray[Any], target: Target) -> Target:
-        """What is learnt from the answers on validation and goes into the manifest's target, such as a quantile."""
+    def fit_after(self, outputs: Outputs, targets: NDArray[Any], target: Target, config: Config) -> Target:
+        """What is learnt from the answers on validation and goes into the manifest's target, such as a quantile.
+
+        Raises UserError where the configuration asks for what they do not allow.
+        """
+
+    def fit_files(
+        self,
+        folder: Path,
+        embeddings: NDArray[Any],
+        targets: NDArray[Any],
+        validation: NDArray[Any],
+        target: Target,
+    ) -> Target:
+        """Write what the serving part's FILES are to hold; what goes into the manifest's target with them.
+
+        By the served graph's embeddings, float[rows, width]: of training rows, whose `targets` these are, and of
+        validation rows.
+        """
 
     def fit_map(self, embeddings: NDArray[Any], targets: NDArray[Any], target: Target) -> Map | None:
         """A plane through the embeddings of training rows, float[rows, width], for whoever sees a job's rows on it.

@@ -31,14 +31,14 @@ class TextBackbone(nn.Module):
     """Token ids to the mean of their vectors.
 
     Word dropout (Iyyer et al. 2015) hides a share of the tokens behind `hidden_id` while training. The sums of a wide
-    branch, once there is one, are features like the encoder's.
+    branch, once there is one, are features like the encoder's, but no part of the embedding.
     """
 
     def __init__(self, encoder: PreTrainedModel, *, word_dropout: float, hidden_id: int | None) -> None:
         super().__init__()
         self.encoder: PreTrainedModel = encoder
         self.config = encoder.config  # Trainer's trackers record it
-        self.width = int(encoder.config.hidden_size)
+        self.width = self.embedded = int(encoder.config.hidden_size)
         self.word_dropout = word_dropout
         self.hidden_id = hidden_id
         self.wide: WideBranch | None = None

@@ -34,6 +34,8 @@ def draw(answer: Answer, card: Card) -> None:  # noqa: ARG001 - every task's sig
     """The likeliest labels."""
     choices = [{"name": choice["label"], "share": choice["score"]} for choice in answer["top"]]
     charts.draw(charts.shares(choices), f"The {len(choices)} most likely labels")
+    if answer.get("unfamiliar"):
+        st.warning("This is unlike the rows that the model has learnt from: none of its labels may fit.")
 
 
 def agreement(answer: Answer) -> Truth | None:

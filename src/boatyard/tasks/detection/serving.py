@@ -1,6 +1,7 @@
 """Answers with the objects in a picture: a label, a score and a box each."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from boatyard.tasks.score import Losses, Score, mean_score
 
 OUTPUTS = ("boxes", "scores", "size")
 """float[rows, found, 4] in pixels of the picture as it was sent, float[rows, found, classes]; its width and height."""
+FILES = ()
 OBJECTS = "objects"
 MOST_OBJECTS = 1000
 """In feedback on one picture."""
@@ -34,7 +36,7 @@ class Options(BaseModel):
     most: int = Field(100, ge=1, le=100, description="the most certain so many")
 
 
-def open_task(card: Card) -> "Detection":
+def open_task(card: Card, folder: Path | None) -> "Detection":  # noqa: ARG001 - every task\'s signature
     """By the card's classes and threshold. Raises BundleError."""
     classes, threshold = card.target.get("classes"), card.target.get("threshold")
     if not isinstance(classes, list) or not classes or not all(isinstance(name, str) for name in classes):
