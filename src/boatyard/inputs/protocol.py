@@ -248,9 +248,9 @@ All that chance decides comes from the generator, so that a run which is resumed
 class Backbone(Protocol):
     """A torch module: a batch of the encoder's to features, float[batch, width].
 
-    Where these say nothing that the answers do not, it has `embeds = False`: the graph has no embedding then. An
-    ensemble says how many `members: int` it has, and answers with float[batch, members, width]: the head reads each
-    one's, its loss is of each, and what is served is their mean.
+    Where these say nothing that the answers do not, it has `embeds = False`: the graph has no embedding then; where only
+    the first do, `embedded: int` says how many. An ensemble says how many `members: int` it has, and answers with
+    float[batch, members, width]: the head reads each one's, its loss is of each, and what is served is their mean.
 
     Where things have places in a row, `places` takes the same batch for a head that asks for these. It says by name:
     `features`, as above; `maps`, float[batch, width, rows, columns]; `extent`, as the row format has it, and the
