@@ -73,7 +73,7 @@ def widened(name: str, noise: float) -> tuple[Any, Tensor, Tensor, float]:
         targets = prices(read)
         known = ((targets - 250_000) / 40_000).unsqueeze(1)
     known = known + noise * torch.randn(known.shape, generator=chance)
-    before = float(head.loss(head(read), targets))
+    before = head.loss(head(read), targets).item()
     sums = known.shape[1]
     head.widen(np.eye(sums), np.zeros(sums), torch.cat([read, known], 1), targets)
     return head, torch.cat([read, known], 1), targets, before
@@ -82,9 +82,9 @@ def widened(name: str, noise: float) -> tuple[Any, Tensor, Tensor, float]:
 @pytest.mark.parametrize("name", ["classification", "regression"])
 def test_a_widened_head_follows_sums_that_tell_and_no_others(name: str) -> None:
     head, read, targets, before = widened(name, noise=0.1)
-    assert float(head.loss(head(read), targets)) < before / 2
+    assert head.loss(head(read), targets).item() < before / 2
     head, read, targets, before = widened(name, noise=100.0)
-    assert float(head.loss(head(read), targets)) < 1.1 * before
+    assert head.loss(head(read), targets).item() < 1.1 * before
 
 
 @pytest.mark.parametrize("name", ["classification", "regression"])
