@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pyarrow as pa
+    from scipy.sparse import csr_array
     from torch import Tensor, nn
 
     from boatyard.bundle.manifest import Card
@@ -183,6 +184,17 @@ class Head(Protocol):
     def start_at(self, features: Tensor, targets: Tensor) -> None:
         """Set the weights where the training rows' features put them: `model.head=fitted`."""
 
+    def widen(
+        self, mixing: NDArray[np.float64], intercepts: NDArray[np.float64], features: Tensor, targets: Tensor
+    ) -> None:
+        """Read further features too, the sums that a linear model's outputs are made of, with as much say as is best.
+
+        Args:
+            mixing: [sums, outputs], and `intercepts`, [outputs]: how `fit_linear`'s outputs come of the sums.
+            features: of validation rows, float[rows, width + sums].
+            targets: theirs.
+        """
+
     def read_estimates(self) -> None:
         """Set the weights for features that are the `fit_estimates` of the task: there is nothing left to train."""
 
@@ -239,6 +251,14 @@ class TrainingTask(Protocol):
         """What a model that is fitted, not trained, estimates. `targets`: as the learner wants them.
 
         Raises UserError where the task can only be trained.
+        """
+
+    def fit_linear(
+        self, features: csr_array, targets: NDArray[Any], target: Target, seed: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """A linear model of the raw outputs, whatever their scale: weights, [features, outputs], and intercepts.
+
+        None where there is none, or where it would take too long. `features`: float64[rows, features].
         """
 
     def validation_scores(self, raw: NDArray[Any], targets: NDArray[Any]) -> dict[str, float]:
