@@ -269,6 +269,9 @@ class Backbone(Protocol):
     Where things have places in a row, `places` takes the same batch for a head that asks for these. It says by name:
     `features`, as above; `maps`, float[batch, width, rows, columns]; `extent`, as the row format has it, and the
     `origin` and `step`, each float[batch, 2], with which the place x, y in the row is `origin + step * (column, row)`.
+    In training, rows that are `turned`, bool[batch], lie on their side: their column and row change places. Instead of
+    `maps` there may be `queries`, float[batch, queries, width], each of which may be a thing, with its `boxes`,
+    float[batch, queries, 4], left, top, right, bottom as columns and rows.
     """
 
     width: int
@@ -303,9 +306,9 @@ class Features(Protocol):
 
 
 class Regions(NamedTuple):
-    """Parts of a row that stand out: where, float32[parts, 4] as targets have places, and what each is like, float64."""
+    """Parts of a row that stand out: where, float32[parts, 4] as targets have places, and what each is like."""
 
-    boxes: NDArray[np.float32]
+    places: NDArray[np.float32]
     features: NDArray[np.float64]
 
 
