@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from boatyard.inputs.defaults import REPEATS, groups, settle, unservable  # noqa: F401 - for `training`
+from boatyard.inputs.defaults import REPEATS, canvas, groups, settle, unservable  # noqa: F401 - for `training`
 from boatyard.inputs.protein.fasta import named
 from boatyard.inputs.protein.sequences import WrongSequence, read_sequence
 from boatyard.inputs.protein.serving import ID, SEQUENCE, Row
