@@ -8,13 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from boatyard.config.schema import Model
-from boatyard.inputs.defaults import alternative, open_learner  # noqa: F401 - for `training`
+from boatyard.inputs.defaults import alternative, open_learner, quantize_graph  # noqa: F401 - for `training`
 from boatyard.inputs.graphs import write_graph
 from boatyard.inputs.protein.esm import EsmBackbone, build_esm, esm_shape
 from boatyard.inputs.protein.sequences import OTHER, RESIDUES
 from boatyard.inputs.protein.settings import protein_model
-
-quantize_graph = None  # what it does is look up vectors
 
 GROUPS = ("LVIM", "C", "A", "G", "ST", "P", "FYW", "EDNQ", "KRH")
 """Residues that often take each other's place (Murphy, Wallqvist and Levy 2000, with H among the basic ones)."""
