@@ -60,9 +60,14 @@ class ProteinBackbone(nn.Module):
         numbers = letters[:, :most]
         for place in range(1, length):
             numbers = numbers * base + letters[:, place : place + most]
-        inside = there[:, length - 1 :].unsqueeze(-1)
-        vectors: Tensor = table(numbers)
-        return (vectors * inside.to(vectors.dtype)).sum(1)
+        inside = there[:, length - 1 :]
+        vectors: Tensor
+        if torch.jit.is_tracing():  # ONNX has no operator that looks up and sums
+            vectors = table(numbers)
+            return (vectors * inside.unsqueeze(-1).to(vectors.dtype)).sum(1)
+        ends = inside.sum(1).cumsum(0)
+        starts = torch.cat([ends.new_zeros(1), ends[:-1]])
+        return nn.functional.embedding_bag(numbers[inside], table.weight, starts, mode="sum")
 
 
 def _group_of_residues() -> Tensor:
