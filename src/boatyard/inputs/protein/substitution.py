@@ -57,9 +57,10 @@ def _chances() -> NDArray[np.float64]:
     scores = np.zeros((len(RESIDUES), len(RESIDUES)))
     scores[np.tril_indices(len(RESIDUES))] = np.array(_BLOSUM62.split(), float)
     scores += np.tril(scores, -1).T
-    chances: NDArray[np.float64] = FREQUENCIES * 2 ** (scores / 2)
-    np.fill_diagonal(chances, 0)
-    return chances / chances.sum(axis=1, keepdims=True)
+    often = FREQUENCIES * 2 ** (scores / 2)
+    np.fill_diagonal(often, 0)
+    chances: NDArray[np.float64] = often / often.sum(axis=1, keepdims=True)
+    return chances
 
 
 def _summed(chances: NDArray[np.float64]) -> NDArray[np.float64]:
