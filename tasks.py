@@ -216,19 +216,24 @@ def screenshots(context):
         "select": "only tests that match, as pytest's -k",
         "unit": "only those without servers and training",
         "images": "only those that build and run the images",
+        "rest": "only those that `invoke test` leaves out",
         "all_": "everything, with coverage, as in continuous integration",
     }
 )
-def test(context, select="", unit=False, images=False, all_=False):
-    """Run the tests, in minutes; those marked slow only with --all or --select."""
+def test(context, select="", unit=False, images=False, rest=False, all_=False):
+    """Run the tests, in minutes; those marked slow only with --rest, --all or --select."""
     parts = ["cloud", "integration", "unit"]  # in this order no long test runs alone at the end
+    others = ["images", "docs", "browser", "published"]
     chosen = ["-k", select] if select else []
     if unit:
         parts = ["unit"]
     elif images:
         parts = ["images"]
+    elif rest:
+        parts = [*others, *parts]
+        chosen += ["-m", " or ".join(["slow", *others])]
     elif all_:
-        parts = ["images", "docs", "browser", "published", *parts]
+        parts = [*others, *parts]
         chosen += [] if select else ["--cov", "--cov-report=term"]
     elif not select:
         chosen += ["-m", "not slow"]

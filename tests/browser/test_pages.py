@@ -49,6 +49,14 @@ def choose(page: "Page", name: str, option: str) -> None:
     page.get_by_role("option", name=option).click()
 
 
+def download(page: "Page", name: str, expect: Any) -> str:
+    """What the button of this name gives; Streamlit forgets a click made while its script still runs."""
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    with page.expect_download() as downloading:
+        page.get_by_role("button", name=name).click()
+    return downloading.value.path().read_text()
+
+
 def journal(root: Path) -> Iterator[dict[str, Any]]:
     """What the storage holds and what is not shipped yet."""
     for file in root.rglob("*.jsonl*"):
@@ -229,9 +237,7 @@ def test_drift_is_looked_for_until_the_alarm_rings_and_the_reports_before_stay(
     assert past[0].endswith(", ".join(verdict["name"] for verdict in drifted))
     assert past[1].endswith("nothing")
     assert past[2].endswith("nothing")
-    with page.expect_download() as downloading:
-        page.get_by_role("button", name="Download the full report").click()
-    assert "inbox: drift" in Path(downloading.value.path()).read_text()
+    assert "inbox: drift" in download(page, "Download the full report", expect)
 
 
 def test_traffic_shows_what_the_server_counted_and_what_the_journal_tells(
@@ -377,19 +383,14 @@ def test_a_file_becomes_a_job_and_its_answers_are_downloaded(visit: "Visit", sta
     )
     page.get_by_role("button", name="Start").click()
     expect(page.get_by_text("2,001 rows answered, 1 of them bad")).to_be_visible()
-    settled = "data-test-script-state", "notRunning"  # a click before would be lost
-    expect(page.get_by_test_id("stApp")).to_have_attribute(*settled)
-    with page.expect_download() as downloading:
-        page.get_by_role("button", name="Download as JSON Lines").click()
-    answers = [json.loads(line) for line in Path(downloading.value.path()).read_text().splitlines()]
+    answers = [json.loads(line) for line in download(page, "Download as JSON Lines", expect).splitlines()]
     assert [answer["row"] for answer in answers] == list(range(1, 2_002))
     assert {answer.get("label") for answer in answers[:-1]} == {"card_lost"}
     assert "error" in answers[-1]
     page.reload()
     page.get_by_role("tab", name="A file").click()
-    with page.expect_download() as downloading:
-        page.get_by_role("button", name="Download as CSV").click()
-    assert downloading.value.path().read_text().startswith("row,id,label,score,top,truncated,error\n1,")
+    expect(page.get_by_text("2,001 rows answered, 1 of them bad")).to_be_visible()
+    assert download(page, "Download as CSV", expect).startswith("row,id,label,score,top,truncated,error\n1,")
 
 
 # ---- models

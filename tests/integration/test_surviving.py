@@ -68,6 +68,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_killed_at_three_random_steps_it_ends_with_the_same_weights_and_every_row_seen_once_an_epoch(
     whole: Path, tmp_path: Path
 ) -> None:
@@ -106,7 +107,7 @@ def test_killed_while_writing_a_checkpoint_it_goes_on_from_the_one_before(whole:
     assert not list(root.glob("runs/plants/*/checkpoints/.checkpoint-*"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_signal_ends_the_step_keeps_a_checkpoint_and_the_same_command_goes_on(
     tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -158,6 +159,7 @@ def test_the_last_few_checkpoints_and_the_best_are_kept(tmp_path: Path) -> None:
     assert checkpoints.steps() == [1, 4, 5]
 
 
+@pytest.mark.slow
 def test_on_another_machine_it_goes_on_from_what_was_copied_to_storage(whole: Path, tmp_path: Path) -> None:
     root, notes, stored = tmp_path / "run", tmp_path / "notes", tmp_path / "stored"
     mirrored = overrides(root, f"paths.checkpoints={stored}", "train.save_total_limit=2")

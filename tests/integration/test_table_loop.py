@@ -28,7 +28,7 @@ from boatyard.registry import Reference
 from boatyard.retrain.run import retrain
 from boatyard.storage import Storage, open_storage
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 SMALL = ("data=houses", "train.num_train_epochs=6", "retrain.min_rows=40", "tracking=none")
 
@@ -150,7 +150,6 @@ def test_a_cell_of_csv_is_the_value_that_json_has(client: TestClient, house: dic
     assert [row["unit"] for row in rows] == ["EUR"] * 4
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("column", "change", "times", "drifted"),
     [
@@ -194,7 +193,6 @@ def test_the_column_that_has_changed_is_named_as_drifted_and_no_other(
         )
 
 
-@pytest.mark.slow
 def test_feedback_on_other_houses_is_learned_from(world: World, house: dict[str, Any]) -> None:
     """What is asked now are flats of one district, which are dearer than they were."""
     config = world.config
@@ -204,7 +202,6 @@ def test_feedback_on_other_houses_is_learned_from(world: World, house: dict[str,
     assert traffic.after.value < traffic.before.value
 
 
-@pytest.mark.slow
 def test_columns_may_have_names_that_boatyard_uses_too(tmp_path: Path, storage: Storage, serve: Serve) -> None:
     names = ("source", "row", "target", "file", "inputs", "why", "cost", "position", "label", "labels", "input")
     chance = random.Random(0)

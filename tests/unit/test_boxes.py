@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from boatyard.tasks.detection.boxes import WrongBox, overlaps, read_objects
-from boatyard.tasks.detection.matching import Found, There, average_precisions, f1, matched
+from boatyard.tasks.detection.matching import NONE, Found, There, f1, matched
+from boatyard.tasks.detection.precision import AREAS, average_precisions, bootstrap, matches, mean_precisions
 
 pytestmark = pytest.mark.unit
 
@@ -65,7 +66,7 @@ def test_overlap_is_the_shared_part_of_both() -> None:
 
 def test_a_true_box_is_found_once() -> None:
     found = boxes([0, 0, 10, 10], [0, 0, 10, 9], [50, 50, 60, 60])
-    assert matched(found, boxes([0, 0, 10, 10]), 0.5).tolist() == [True, False, False]
+    assert matched(overlaps(found, boxes([0, 0, 10, 10])), 0.5).tolist() == [0, NONE, NONE]
 
 
 def test_f1_of_a_picture_counts_what_is_right_of_both() -> None:
@@ -79,7 +80,7 @@ def test_f1_of_a_picture_counts_what_is_right_of_both() -> None:
 def of_picture(random: np.random.Generator) -> tuple[Found, There]:
     """Some things, found or not, once or more, and some that are not there."""
     true = random.uniform(0, 400, (random.integers(0, 12), 2))
-    true = np.hstack([true, true + random.uniform(4, 150, true.shape)])
+    true = np.hstack([true, true + random.choice([20, 60, 150], (len(true), 1)) * random.uniform(0.6, 1.4, true.shape)])
     classes = random.integers(0, 4, len(true))
     times = random.integers(0, 3, len(true))
     near, wrong = np.repeat(true, times, 0), random.uniform(0, 400, (random.integers(0, 4), 2))
@@ -116,6 +117,21 @@ def test_average_precisions_are_those_of_cocos_own_program() -> None:
     theirs.evaluate()
     theirs.accumulate()
     theirs.summarize()
-    ours = average_precisions([found for found, _ in pairs], [there for _, there in pairs], 4)
-    assert ours.mean() == pytest.approx(theirs.stats[0], abs=1e-9)
-    assert ours[:, 0].mean() == pytest.approx(theirs.stats[1], abs=1e-9)
+    found, there = [found for found, _ in pairs], [there for _, there in pairs]
+    ours = average_precisions(matches(found, there, 4))
+    assert mean_precisions(ours) == pytest.approx((theirs.stats[1], theirs.stats[0]), abs=1e-9)
+    for place, areas in enumerate(AREAS.values(), 3):
+        of_size = mean_precisions(average_precisions(matches(found, there, 4, areas=areas)))
+        assert of_size[1] == pytest.approx(theirs.stats[place], abs=1e-9)
+
+
+def test_the_interval_of_an_average_precision_is_that_of_the_choice_of_pictures() -> None:
+    random = np.random.default_rng(1)
+    found, there = zip(*(of_picture(random) for _ in range(40)), strict=True)
+    of_classes = matches(found, there, 4)
+    (map50, _), ends = mean_precisions(average_precisions(of_classes)), bootstrap(of_classes)
+    assert ends[0, 0] < map50 < ends[0, 1]
+    assert 0.02 < ends[0, 1] - ends[0, 0] < 0.3
+    once = average_precisions([each for each in of_classes])
+    twice = np.array([each.average_precisions(np.full(40, 2.0)) for each in of_classes])
+    assert once == pytest.approx(twice), "each picture counts as often as another"

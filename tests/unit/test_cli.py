@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from boatyard.config.cli import run
+from boatyard.config.compose import options
 from boatyard.pipeline.__main__ import WRITES
 
 pytestmark = pytest.mark.unit
@@ -26,8 +27,7 @@ def test_help_shows_the_choices(stage: str) -> None:
     shown = boatyard(stage, "--help")
     assert shown.returncode == 0
     assert f"python -m boatyard.{stage}" in shown.stdout
-    models = "boosting | distilbert | esm2 | minilm | residues | scratch | tabm | tiny | tinybert"
-    assert f"model=      {models}" in shown.stdout
+    assert f"model=      {' | '.join(options('model'))}" in shown.stdout
 
 
 def test_help_imports_nothing_heavy() -> None:

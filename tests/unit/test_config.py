@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from pydantic import BaseModel
 
 from boatyard.config import compose as module
-from boatyard.config.compose import CONFIGS, load_config, options, read_config
+from boatyard.config.compose import CONFIGS, load_config, options, own_rows, read_config
 from boatyard.config.errors import UserError
 from boatyard.config.owned import plugins
 from boatyard.config.schema import Config, Train
@@ -21,10 +21,14 @@ pytestmark = pytest.mark.unit
 
 NEEDED = {
     "csv": ["data.path=x.csv", "data.name=x"],
+    "detect": ["data.path=x", "data.name=x"],
     "fakenews": ["data.path=x.csv"],
     "fasta": ["data.path=x.fasta", "data.name=x"],
+    "images": ["data.path=x", "data.name=x"],
     "table": ["data.path=x.csv", "data.name=x", "data.target=y"],
     "boosting": ["data=houses"],
+    "convnet": ["data=images", "data.path=x", "data.name=x"],
+    "heatmap": ["data=harbour"],
     "residues": ["data=resistance"],
     "tabm": ["data=houses"],
 }
@@ -48,8 +52,7 @@ def test_every_option_of_every_group_composes(group: str, option: str) -> None:
         ("model=tinny", "model=tinny: there is no such option; did you mean tiny?"),
         (
             "model=null",
-            "model=None: there is no such option; there are: "
-            "boosting, distilbert, esm2, minilm, residues, scratch, tabm, tiny, tinybert",
+            f"model=None: there is no such option; there are: {', '.join(options('model'))}",
         ),
         ("data=[inbox,csv]", "data=['inbox', 'csv']: there is no such option"),
         ("experiment=overfitt", "did you mean overfit?"),
@@ -85,6 +88,20 @@ def test_what_does_not_fit_is_refused_with_what_would(override: str, sentence: s
 def test_a_data_set_without_rows_of_its_own_asks_for_them() -> None:
     with pytest.raises(UserError, match=r"data\.path must be given: add data\.path=\.\.\."):
         load_config(["data=fakenews"])
+
+
+@pytest.mark.parametrize(
+    ("chosen", "own"),
+    [
+        ([], "csv"),
+        (["data=csv", "data.path=x", "data.name=x", "data.task=regression"], "csv"),
+        (["data=houses"], "table"),
+        (["data=resistance"], "fasta"),
+        (["data=harbour"], "detect"),
+    ],
+)
+def test_the_choice_for_rows_of_ones_own_is_of_the_same_input(chosen: list[str], own: str) -> None:
+    assert own_rows(load_config(chosen).data) == own
 
 
 def test_further_training_arguments_are_taken_by_their_own_names_and_types() -> None:

@@ -47,7 +47,7 @@ def test_a_picture_that_is_mirrored_in_training_has_its_boxes_where_they_are_see
     mark = torch.full((8, 160, 160, 3), 128, dtype=torch.uint8)
     mark[:, 40:60, 8:16] = 255
     places = net.places(mark, torch.tensor([[160, 160]] * 8))
-    boxes = _to_maps(torch.tensor([[[8.0, 40.0, 16.0, 60.0]]] * 8), places["origin"], places["step"])
+    boxes = _to_maps(torch.tensor([[[8.0, 40.0, 16.0, 60.0]]] * 8), places)
     turned = places["step"][:, 0] < 0
     assert 0 < turned.sum() < 8
     assert boxes[turned, 0].tolist() == [[18, 5, 19, 7.5]] * int(turned.sum())
@@ -57,7 +57,7 @@ def test_a_picture_that_is_mirrored_in_training_has_its_boxes_where_they_are_see
 def perfect(places: dict[str, torch.Tensor], targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Heat and sides of a network that knows the targets."""
     heat, sides = torch.full((4, 2, 20, 20), -9.0), torch.ones(4, 4, 20, 20)
-    boxes = _to_maps(targets[..., 1:], places["origin"], places["step"])
+    boxes = _to_maps(targets[..., 1:], places)
     for row, objects in enumerate(targets):
         for number, each in enumerate(objects):
             if each[0] >= 0:

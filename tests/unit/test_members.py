@@ -120,6 +120,7 @@ def trainer(network: Network, folder: Path, *, smoothing: float = 0.0, r_drop: f
         describe_rows=str,
         layer_decay=1.0,
         r_drop=r_drop,
+        average=0.0,
         by_epoch=SimpleNamespace(epoch=0),
     )
 

@@ -1,6 +1,8 @@
 """`python -m boatyard.api` serves the model that BOATYARD_MODEL names, on PORT."""
 
+import argparse
 import sys
+from collections.abc import Sequence
 
 from boatyard.api.application import create_app
 from boatyard.api.server import serve
@@ -10,9 +12,12 @@ from boatyard.config.console import refuse
 from boatyard.config.errors import UserError
 from boatyard.config.logs import log_as_json
 
+_HELP = "Serve a model over HTTP. Settings are environment variables, which docs/serving.md lists."
 
-def main() -> int:
+
+def main(arguments: Sequence[str] | None = None) -> int:
     """Serves until it is stopped. Returns the exit status: 2 if a setting is wrong."""
+    argparse.ArgumentParser(prog="python -m boatyard.api", description=_HELP).parse_args(arguments)
     reach_this_machine_directly()
     try:
         settings = Settings.from_environment()

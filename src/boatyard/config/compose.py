@@ -17,7 +17,7 @@ from yaml import MarkedYAMLError, YAMLError
 from boatyard.config.errors import UserError, suggestion
 from boatyard.config.overrides import RENAME, literally
 from boatyard.config.owned import adapted, all_keys, config_type, former_keys, owners, refuse_moved, rename
-from boatyard.config.schema import Config, Train
+from boatyard.config.schema import Config, Data, Train
 
 _package = Path(__file__).parents[1]
 CONFIGS = next(folder for folder in (_package.parents[1] / "configs", _package / "configs") if folder.is_dir())
@@ -118,6 +118,20 @@ def options(group: str) -> list[str]:
     return sorted(file.stem for file in (CONFIGS / group).glob("*.yaml"))
 
 
+def own_rows(data: Data) -> str:
+    """The choice of `data` that reads other people's rows for this input, and this task if there is one."""
+
+    shared = _read_yaml(CONFIGS / "config.yaml").data
+
+    def likeness(choice: str) -> tuple[bool, bool]:
+        values = _read_yaml(CONFIGS / "data" / f"{choice}.yaml")
+        values = values.get("data", values)
+        fits = [values.get(key, shared[key]) == getattr(data, key) for key in ("input", "task")]
+        return OmegaConf.is_missing(values, "path") and fits[0], fits[1]
+
+    return max(options("data"), key=likeness)
+
+
 def _check_key(override: Override) -> None:
     key = override.key_or_group
     groups = [folder.name for folder in CONFIGS.iterdir() if folder.is_dir()]
@@ -127,7 +141,7 @@ def _check_key(override: Override) -> None:
         value = override.value()
         known = options(key)
         if value not in known:
-            raise UserError(f"{key}={value}: there is no such option; {suggestion(str(value), known)}")
+            raise UserError(f"{key}={value}: there is no such option; {suggestion(str(value or ''), known)}")
         return
     if _is_further(key):
         _check_further(key.removeprefix("train."))

@@ -86,7 +86,7 @@ class Train(BaseModel):
     """TrainingArguments' keys by their own names, the rest of which may be given too, and a few of boatyard's `OWN`."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
-    OWN: ClassVar = frozenset({"layer_decay", "r_drop", "resume"})
+    OWN: ClassVar = frozenset({"layer_decay", "r_drop", "average", "resume"})
 
     num_train_epochs: float = Field(gt=0)
     max_steps: int
@@ -109,6 +109,7 @@ class Train(BaseModel):
     logging_steps: float = Field(gt=0)
     layer_decay: float = Field(gt=0, le=1)
     r_drop: float = Field(ge=0)
+    average: float = Field(ge=0, lt=1)
     resume: Literal["auto", "never"]
     """Whether an unfinished run of the same settings is taken up again."""
     seed: int = Field(ge=0)

@@ -274,8 +274,8 @@ def _drawn(reading: Reading, folder: Path) -> Iterator[Drawn]:
 
 def _show(draft: Path, report: Path) -> None:
     """Put the report where people look, unless it lies there."""
-    shown = report / "report.json"
-    if not shown.exists() or not filecmp.cmp(draft / shown.name, shown, shallow=False):
+    files = [str(file.relative_to(draft)) for file in draft.rglob("*") if file.is_file()]
+    if len(filecmp.cmpfiles(draft, report, files, shallow=False)[0]) < len(files):
         with replacing(report) as staging:
             shutil.copytree(draft, staging, dirs_exist_ok=True)
 

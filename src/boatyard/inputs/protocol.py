@@ -287,8 +287,19 @@ class Features(Protocol):
         """The same of other rows."""
 
 
+class Regions(NamedTuple):
+    """Parts of a row that stand out: where, float32[parts, 4] as targets have places, and what each is like, float64."""
+
+    boxes: NDArray[np.float32]
+    features: NDArray[np.float64]
+
+
 class SimpleFeatures(Protocol):
-    """What a baseline sees of rows, and what that costs."""
+    """What a baseline sees of rows, and what that costs.
+
+    Where things have places in a row, `regions(row)` takes its Regions for a baseline that has to say where, and
+    `region_name` says what they are, as a noun phrase.
+    """
 
     name: str
     """In a word or two."""

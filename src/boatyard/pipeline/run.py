@@ -8,6 +8,7 @@ from rich.table import Table
 
 from boatyard import inputs
 from boatyard.bundle.predict import Predictor
+from boatyard.config.compose import own_rows
 from boatyard.config.console import terminal
 from boatyard.config.schema import Config
 from boatyard.data.encode import encode
@@ -64,6 +65,7 @@ def _show(config: Config, published: Published, seconds: float) -> None:
     console.print(table)
     if baseline.is_better_than(served):
         console.print("The model loses to the simple baseline: more rows, more epochs or another model may win.")
+    own = f"uv run invoke pipeline -o data={own_rows(config.data)} -o data.path=PATH -o data.name=NAME"
     console.print("Next:")
     for command, why in (
         (
@@ -71,7 +73,7 @@ def _show(config: Config, published: Published, seconds: float) -> None:
             "answer over HTTP, with a page at /docs",
         ),
         ("uv run invoke models", "what is published, and what each alias points at"),
-        ("uv run invoke pipeline -o data=csv -o data.path=FILE -o data.name=NAME", "your own rows"),
+        (own, "your own rows"),
     ):
         console.print(f"  {command}\n      {why}", soft_wrap=True)
 

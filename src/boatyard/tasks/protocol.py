@@ -5,7 +5,7 @@ Signatures, shapes and errors are here; how to write one is told in docs/how-to/
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -283,10 +283,14 @@ class TrainingTask(Protocol):
 
 @dataclass(frozen=True)
 class ShownRows:
-    """Rows of a report: where each comes from (file:row), and how a person reads it."""
+    """Rows of a report: where each comes from (file:row), and how a person reads it.
+
+    `canvas`: draws the row of that number, as the input's does.
+    """
 
     sources: Sequence[str]
     texts: Sequence[str]
+    canvas: Callable[[int], NDArray[np.uint8] | None] = lambda _: None
 
 
 @dataclass(frozen=True)

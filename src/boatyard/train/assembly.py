@@ -48,6 +48,7 @@ def build_trainer(
         describe_rows=partial(_describe_rows, prepared),
         layer_decay=config.train.layer_decay,
         r_drop=config.train.r_drop,
+        average=config.train.average,
         by_epoch=batches,
     )
     trainer.remove_callback(ProgressCallback)

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -17,6 +18,7 @@ from transformers.utils import SAFE_WEIGHTS_NAME
 
 from boatyard.config.errors import UserError
 from boatyard.model import Network
+from boatyard.train.averaging import Average
 from boatyard.train.checkpoints import Checkpoints
 from boatyard.train.layers import decay_by_layer
 from boatyard.train.sampling import EpochSampler
@@ -36,7 +38,8 @@ class SteadyTrainer(Trainer):
 
     `layer_decay` below 1 lowers the learning rate from layer to layer towards the input. `r_drop` above 0 reads each
     batch twice, with different dropout, and adds the divergence of the two readings with that weight (Liang et al.
-    2021).
+    2021). `average` above 0: the network that is validated and kept is the moving average of all steps, of which each
+    leaves so much.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class SteadyTrainer(Trainer):
         describe_rows: Callable[[Sequence[int]], str],
         layer_decay: float,
         r_drop: float,
+        average: float,
         by_epoch: ByEpoch,
         **arguments: Any,
     ) -> None:
@@ -57,6 +61,9 @@ class SteadyTrainer(Trainer):
         self._positions: Tensor | None = None
         self._by_epoch: list[ByEpoch] = [by_epoch]
         self.add_callback(_SetEpoch(self._by_epoch))
+        self._average = Average(self.network, average) if average else None
+        if self._average is not None:
+            self.add_callback(self._average)
         if smoother := self.label_smoother:
             self.label_smoother = lambda raw, targets, **named: smoother(  # type: ignore[assignment]
                 raw, self.network.targets(targets), **named
@@ -118,10 +125,28 @@ class SteadyTrainer(Trainer):
             )
         return loss
 
+    def train(self, *arguments: Any, **named: Any) -> Any:
+        """The same, and the network is the average where one is kept."""
+        outcome = super().train(*arguments, **named)
+        if self._average is not None:
+            self._average.settle()
+        return outcome
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        if self._average is not None:
+            self._average.read(Path(resume_from_checkpoint))
+
+    def _load_best_model(self) -> None:
+        super()._load_best_model()
+        if self._average is not None:
+            self._average.read(Path(str(self.state.best_model_checkpoint)))
+
     def evaluate(self, *arguments: Any, **named: Any) -> dict[str, float]:
         """The same, without using up random numbers: how often one evaluates does not change what is learnt."""
         devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
-        with torch.random.fork_rng(devices):
+        averaged = nullcontext() if self._average is None else self._average.in_place()
+        with torch.random.fork_rng(devices), averaged:
             return super().evaluate(*arguments, **named)
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:  # noqa: ARG002 - Trainer's signature
@@ -142,6 +167,8 @@ class SteadyTrainer(Trainer):
         assert self.model is not None
         weights = {name: tensor.contiguous() for name, tensor in self.model.state_dict().items()}
         save_file(weights, folder / SAFE_WEIGHTS_NAME)
+        if self._average is not None:
+            self._average.write(folder)
         self._save_optimizer_and_scheduler(str(folder))
         self._save_scaler(str(folder))
         for rank, state in enumerate(states):  # the names under which Trainer looks for them

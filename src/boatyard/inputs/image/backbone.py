@@ -13,13 +13,20 @@ from torch import Tensor, nn
 
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Model
-from boatyard.inputs.defaults import alternative, export_graph, open_learner  # noqa: F401 - for `training`
+from boatyard.inputs.defaults import alternative, export_graph, open_learner, open_variation  # noqa: F401 - for `training`
 from boatyard.inputs.image.graph import quantize_graph  # noqa: F401
 from boatyard.inputs.image.settings import image_model
 
 STRIDE = 8
 """Pixels of the square to one of the last map."""
 _BLOCKS = (1, 2, 3)
+_ALLOWED = {
+    "none": (False, False, False),
+    "sideways": (True, False, False),
+    "both": (True, True, False),
+    "turned": (True, True, True),
+}
+"""Across, down, and on its side, by `model.image.flips`."""
 _BRIGHTER, _TINTED = 0.25, 0.10  # standard deviations of what training does to light and colours
 
 
@@ -56,14 +63,16 @@ class Backbone(nn.Module):
         return features
 
     def places(self, pixels: Tensor, extent: Tensor) -> dict[str, Tensor]:
-        """The maps, and where in the picture their places are; in training it may be mirrored."""
+        """The maps, and where in the picture their places are; in training it may be mirrored and on its side."""
         picture, turns = self._seen(pixels)
         maps = self.maps(picture)
         origin, step = self._frame(extent)
-        if turns is not None:
-            origin = torch.where(turns, origin + step * (self.side / STRIDE), origin)
-            step = torch.where(turns, -step, step)
-        return {"features": maps.mean((2, 3)), "maps": maps, "extent": extent, "origin": origin, "step": step}
+        seen = {"features": maps.mean((2, 3)), "maps": maps, "extent": extent}
+        if turns is None:
+            return {**seen, "origin": origin, "step": step}
+        mirrored = turns[:, :2]
+        origin = torch.where(mirrored, origin + step * (self.side / STRIDE), origin)
+        return {**seen, "origin": origin, "step": torch.where(mirrored, -step, step), "turned": turns[:, 2]}
 
     def _frame(self, extent: Tensor) -> tuple[Tensor, Tensor]:
         """Of the letterbox, as `place_in_square` has it."""
@@ -74,17 +83,17 @@ class Backbone(nn.Module):
         return (-margin * scale).float(), (STRIDE * scale).float()
 
     def _seen(self, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
-        """float[batch, 3, side, side] around 0; in training in other light and colours, and mirrored across or down as
-        bool[batch, 2] says.
+        """float[batch, 3, side, side] around 0; in training in other light and colours, and as bool[batch, 3] says
+        mirrored across, mirrored down, and then on its side: what was across is down.
         """
         picture = pixels.permute(0, 3, 1, 2).float() / 64 - 2
         if not self.training:
             return picture, None
         shape, device = (len(picture), 1, 1, 1), picture.device
-        allowed = torch.tensor([self.flips != "none", self.flips == "both"], device=device)
-        turns = (torch.rand(len(picture), 2, device=device) < 0.5) & allowed
-        for direction, dimension in ((0, 3), (1, 2)):
-            picture = torch.where(turns[:, direction].view(shape), picture.flip(dimension), picture)
+        allowed = torch.tensor(_ALLOWED[self.flips], device=device)
+        turns = (torch.rand(len(picture), 3, device=device) < 0.5) & allowed
+        for direction, changed in enumerate((lambda p: p.flip(3), lambda p: p.flip(2), lambda p: p.transpose(2, 3))):
+            picture = torch.where(turns[:, direction].view(shape), changed(picture), picture)
         contrast = 1 + _BRIGHTER * torch.randn(shape, device=device)
         tint = 2 * _TINTED * torch.randn(len(picture), 3, 1, 1, device=device)
         return picture * contrast + 2 * _BRIGHTER * torch.randn(shape, device=device) + tint, turns

@@ -9,8 +9,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from boatyard.config.schema import Data
+from boatyard.inputs.image.blobs import blobs_of
 from boatyard.inputs.image.pictures import Pixels, letterbox, read_picture
-from boatyard.inputs.protocol import Features
+from boatyard.inputs.protocol import Features, Regions
 
 _SIDE, _CELLS, _DIRECTIONS, _SHADES = 64, 4, 8, 4
 
@@ -19,6 +20,7 @@ class ImageFeatures:
     """Histograms, of colours over the picture and of edges in its cells (after Dalal and Triggs 2005)."""
 
     name = "colours and edges"
+    region_name = "blobs at several levels, with their shapes and colours"
     most_rows = 20_000
     most_cost = 20_000
 
@@ -29,6 +31,10 @@ class ImageFeatures:
     def features(self, *, rich: bool) -> tuple[Features, str]:  # noqa: ARG002 - there is one kind
         """The same, rich or not."""
         return make_pipeline(FunctionTransformer(_matrix), StandardScaler()), "histograms of its colours and edges"
+
+    def regions(self, row: Sequence[Any]) -> Regions:
+        """Blobs."""
+        return blobs_of(row[0])
 
 
 def simple_features(data: Data) -> ImageFeatures:  # noqa: ARG001 - every input's signature

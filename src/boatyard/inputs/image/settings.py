@@ -22,9 +22,9 @@ class ImageModel(Section):
     """In pixels, of the square that it reads."""
     width: int = Field(default=16, ge=4)
     """Channels of its first layers; the last have four times as many."""
-    flips: Literal["none", "sideways", "both"] = Field(default="sideways")
+    flips: Literal["none", "sideways", "both", "turned"] = Field(default="sideways")
     """How a picture may be mirrored in training: not at all where left and right matter, as in writing; also upside
-    down where it is seen from above."""
+    down where it is seen from above; also on its side where no direction is its own, as under a microscope."""
 
 
 SECTIONS: Mapping[str, type[Section]] = {"data": ImageData, "model.image": ImageModel}

@@ -28,6 +28,7 @@ __getattr__ = lazily(
         "digest_of_start": "rows",
         "backbone_shape": "backbone",
         "build_backbone": "backbone",
+        "open_variation": "backbone",
         "open_learner": "backbone",
         "alternative": "backbone",
         "export_graph": "backbone",

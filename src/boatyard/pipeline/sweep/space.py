@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from boatyard.config.compose import load_config, options
 from boatyard.config.errors import UserError
 from boatyard.config.owned import owners
-from boatyard.config.schema import Choices, Sweep
+from boatyard.config.schema import Choices, Range, Sweep
 
 
 def check_space(sweep: Sweep, overrides: Sequence[str]) -> None:
@@ -34,7 +34,7 @@ def _fits(name: str, overrides: Sequence[str]) -> bool:
     try:
         sweep = load_config(chosen).sweep
         assert sweep is not None
-        _check(sweep, chosen)
+        load_config([*chosen, *assigned({key: _ends(values)[0] for key, values in sweep.space.items()})])
     except UserError:
         return False
     return _has_owned(sweep.space)
@@ -44,8 +44,12 @@ def _check(sweep: Sweep, overrides: Sequence[str]) -> None:
     for key, values in sweep.space.items():
         if _is_of_the_sweep(key):
             raise UserError(f"{key} says how to search and cannot be searched itself")
-        for value in values.choices if isinstance(values, Choices) else (values.low, values.high):
+        for value in _ends(values):
             load_config([*overrides, *assigned({key: value})])
+
+
+def _ends(values: Choices | Range) -> Sequence[object]:
+    return values.choices if isinstance(values, Choices) else (values.low, values.high)
 
 
 def assigned(point: Mapping[str, object]) -> list[str]:

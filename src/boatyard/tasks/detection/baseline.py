@@ -1,29 +1,54 @@
 """The bar that a detector has to clear."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from boatyard.inputs.protocol import SimpleFeatures
+from boatyard.inputs.protocol import Regions, SimpleFeatures
 from boatyard.tasks.defaults import (
     Fitted,
     sample,  # noqa: F401 - for `training`
 )
+from boatyard.tasks.detection.boxes import Boxes, overlaps
+from boatyard.tasks.detection.matching import FOUND_AT, MOST_FOUND
+from boatyard.tasks.detection.metrics import EVEN, best_threshold, found_in, there_in
 from boatyard.tasks.detection.targets import boxes_of
-from boatyard.tasks.protocol import Target
+from boatyard.tasks.protocol import Outputs, Target
+
+_MOST_ROWS = 120
+_HELD_OUT = 4  # of so many rows, one chooses the threshold
+_COVERED = 0.4
+"""The overlap above which a region of the same class is the same thing."""
+_NOTHING = -1
+
+_Chances = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""Features of regions to how likely each is of each class, [regions, classes]."""
 
 
 def fit_baseline(
-    simple: SimpleFeatures,  # noqa: ARG001 - every task's signature
-    rows: Sequence[Any],  # noqa: ARG001
-    targets: NDArray[Any],
-    target: Target,
-    seed: int,  # noqa: ARG001
+    simple: SimpleFeatures, rows: Sequence[Any], targets: NDArray[Any], target: Target, seed: int
 ) -> Fitted:
-    """Simple features say nothing of places: the same as without any."""
-    return fallback(targets, target)
+    """Logistic regression on the regions that stand out; where an input knows none, the same as without features."""
+    regions: Callable[[Any], Regions] | None = getattr(simple, "regions", None)
+    if regions is None:
+        return fallback(targets, target)
+    random, classes = np.random.default_rng(seed), len(target["classes"])
+    chosen = random.permutation(len(rows))[:_MOST_ROWS]
+    seen, there = [regions(rows[row]) for row in chosen], [boxes_of(targets[row]) for row in chosen]
+    held_out = np.arange(len(chosen)) % _HELD_OUT == 0
+    learnt = np.flatnonzero(~held_out) if held_out.sum() < len(chosen) else np.arange(len(chosen))
+    chances = _fit([seen[at] for at in learnt], [there[at] for at in learnt], classes, random)
+    answers = _answers([seen[at] for at in np.flatnonzero(held_out)], chances)
+    threshold = best_threshold(found_in(answers), there_in(targets[chosen[held_out]]))
+
+    def outputs(rows: Sequence[Any]) -> Outputs:
+        answered = _answers([regions(row) for row in rows], chances)
+        return {**answered, "scores": _with_threshold_at_even(answered["scores"], threshold)}
+
+    description = f"{simple.region_name}, told apart by logistic regression"  # type: ignore[attr-defined]
+    return Fitted("regions", description, outputs)
 
 
 def fallback(targets: NDArray[Any], target: Target) -> Fitted:
@@ -38,3 +63,65 @@ def fallback(targets: NDArray[Any], target: Target) -> Fitted:
         return {"boxes": np.repeat(means[None], len(rows), 0), "scores": np.repeat(scores[None], len(rows), 0)}
 
     return Fitted("mean boxes", "the mean box of each class in every picture", outputs)
+
+
+def _fit(
+    seen: Sequence[Regions], there: Sequence[NDArray[np.float32]], classes: int, random: np.random.Generator
+) -> _Chances:
+    """A region is of the class of the box that it overlaps most, by FOUND_AT at least, or of nothing."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import SplineTransformer, StandardScaler
+
+    features = np.concatenate([each.features for each in seen])
+    of_class = np.concatenate([_classes_of(each.boxes, boxes) for each, boxes in zip(seen, there, strict=True)])
+    model = make_pipeline(
+        StandardScaler(), SplineTransformer(n_knots=4, degree=2), LogisticRegression(C=0.3, max_iter=200)
+    )
+    model.fit(features, of_class)
+    columns = {int(number): column for column, number in enumerate(model.classes_)}
+
+    def chances(features: NDArray[np.float64]) -> NDArray[np.float64]:
+        known = model.predict_proba(features) if len(features) else np.zeros((0, len(columns)))
+        absent = np.zeros(len(features))
+        return np.stack([known[:, columns[n]] if n in columns else absent for n in range(classes)], 1)
+
+    return chances
+
+
+def _classes_of(regions: Boxes, there: NDArray[np.float32]) -> NDArray[np.int64]:
+    if not len(there):
+        return np.full(len(regions), _NOTHING)
+    shares = overlaps(regions, there[:, 1:])
+    classes: NDArray[np.int64] = there[shares.argmax(1), 0].astype(np.int64)
+    return np.where(shares.max(1) >= FOUND_AT, classes, _NOTHING)
+
+
+def _answers(seen: Sequence[Regions], chances: _Chances) -> dict[str, NDArray[Any]]:
+    """As a graph answers: of each row the most certain MOST_FOUND, less what a better one of its class covers."""
+    boxes, scores = list[Boxes](), list[NDArray[np.float64]]()
+    for each in seen:
+        likely = _uncovered(each.boxes, chances(each.features))
+        best = np.argsort(-likely.max(1), kind="stable")[:MOST_FOUND]
+        rest = ((0, MOST_FOUND - len(best)), (0, 0))
+        boxes.append(np.pad(each.boxes[best], rest))
+        scores.append(np.pad(likely[best], rest))
+    return {"boxes": np.stack(boxes), "scores": np.stack(scores)}
+
+
+def _uncovered(boxes: Boxes, chances: NDArray[np.float64]) -> NDArray[np.float64]:
+    shares, kept = overlaps(boxes, boxes), np.zeros_like(chances)
+    for number in range(chances.shape[1]):
+        free = np.ones(len(boxes), bool)
+        for place in np.argsort(-chances[:, number], kind="stable").tolist():
+            if free[place]:
+                kept[place, number] = chances[place, number]
+                free &= shares[place] <= _COVERED
+    return kept
+
+
+def _with_threshold_at_even(scores: NDArray[np.float64], threshold: float) -> NDArray[np.float64]:
+    """In the same order, with the threshold at EVEN, where a task without another one has it."""
+    odds = scores * (1 - threshold)
+    shifted: NDArray[np.float64] = odds / (odds + (1 - scores) * threshold)
+    return shifted

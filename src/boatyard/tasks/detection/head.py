@@ -49,7 +49,7 @@ class DetectionHead(nn.Module):
         """`found` first, [batch, MOST, 6] (see `_found`), which is empty in training; then what the loss reads."""
         maps = self.neck(places["maps"])
         heat, sides = self.heat(maps), self.sides(maps).clamp(-4, 5).exp()
-        frame = {name: places[name] for name in ("origin", "step", "extent")}
+        frame = {name: places[name] for name in ("origin", "step", "extent", "turned") if name in places}
         found = heat.new_zeros(len(heat), 0, 6) if self.training else _found(heat.detach(), sides.detach(), frame)
         return {"found": found, "heat": heat, "sides": sides, **frame}
 
@@ -57,7 +57,7 @@ class DetectionHead(nn.Module):
         """The focal loss of the heat maps, and GIoU (Rezatofighi et al. 2019) near the peaks."""
         heat, (rows, columns) = raw["heat"], raw["heat"].shape[2:]
         is_there = targets[..., 0] >= 0
-        boxes = _to_maps(targets[..., 1:], raw["origin"], raw["step"])
+        boxes = _to_maps(targets[..., 1:], raw)
         low, high = boxes[..., :2], boxes[..., 2:]
         size = torch.tensor([columns, rows], device=heat.device)
         cell = torch.minimum(((low + high) / 2).floor().clamp(min=0), size - 1)  # the one that holds the middle
@@ -149,9 +149,11 @@ def _at_cells(sides: Tensor) -> Tensor:
     return torch.cat([middle - distances[..., :2], middle + distances[..., 2:]], -1)
 
 
-def _to_maps(boxes: Tensor, origin: Tensor, step: Tensor) -> Tensor:
-    """Boxes in the row's own places to those of its maps, which may be mirrored."""
-    ends = (boxes.reshape(*boxes.shape[:-1], 2, 2) - origin[:, None, None]) / step[:, None, None]
+def _to_maps(boxes: Tensor, frame: Mapping[str, Tensor]) -> Tensor:
+    """Boxes in the row's own places to those of its maps, which may be mirrored and on their side."""
+    ends = (boxes.reshape(*boxes.shape[:-1], 2, 2) - frame["origin"][:, None, None]) / frame["step"][:, None, None]
+    if "turned" in frame:
+        ends = torch.where(frame["turned"][:, None, None, None], ends.flip(-1), ends)
     return torch.cat([ends.amin(2), ends.amax(2)], -1).float()
 
 

@@ -7,13 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boatyard.config.schema import Config
-from boatyard.tasks.detection.matching import Found, There, average_precisions, f1
+from boatyard.tasks.detection.matching import FOUND_AT, Found, There, f1
+from boatyard.tasks.detection.precision import AREAS, average_precisions, bootstrap, matches, mean_precisions
 from boatyard.tasks.detection.serving import mean_f1
 from boatyard.tasks.detection.targets import boxes_of
 from boatyard.tasks.protocol import Outputs, Target
 from boatyard.tasks.score import Losses, Score, Scores
 
 BY_GROUP = ("map50",)
+EVEN = 0.5
+"""The threshold of what has no other, as a baseline."""
 _THRESHOLDS = np.arange(5, 96, 5) / 100
 
 
@@ -43,8 +46,7 @@ def map50(raw: NDArray[Any], targets: NDArray[Any]) -> float:
         found.append(Found(chosen[:, 2:], chosen[:, 0].astype(np.int64), chosen[:, 1].astype(float)))
     there = there_in(np.array([*(row[row[:, 0] >= 0].ravel() for row in targets), None], object)[:-1])
     classes = 1 + max((int(truth.classes.max(initial=-1)) for truth in there), default=-1)
-    table = average_precisions(found, there, classes)[:, 0]
-    return float(np.nanmean(table)) if np.isfinite(table).any() else 0.0
+    return mean_precisions(average_precisions(matches(found, there, classes, at=[FOUND_AT])))[0]
 
 
 def losses_at(found: Sequence[Found], there: Sequence[There], threshold: float) -> Losses:
@@ -56,29 +58,42 @@ def losses_at(found: Sequence[Found], there: Sequence[There], threshold: float) 
     return np.array(losses)
 
 
+def losses_of(outputs: Outputs, targets: NDArray[Any], target: Target) -> Losses:
+    """At the target's threshold: what is compared picture by picture."""
+    return losses_at(found_in(outputs), there_in(targets), target.get("threshold", EVEN))
+
+
 def fit_after(outputs: Outputs, targets: NDArray[Any], target: Target) -> Target:  # noqa: ARG001
     """`threshold`: the score from which on objects are answered, which does best on validation."""
-    found, there = found_in(outputs), there_in(targets)
+    return {"threshold": best_threshold(found_in(outputs), there_in(targets))}
+
+
+def best_threshold(found: Sequence[Found], there: Sequence[There]) -> float:
+    """Of the least mean loss."""
     means = [losses_at(found, there, threshold).mean() for threshold in _THRESHOLDS.tolist()]
-    return {"threshold": float(_THRESHOLDS[int(np.argmin(means))])}
+    return float(_THRESHOLDS[int(np.argmin(means))])
 
 
 def score(outputs: Outputs, targets: NDArray[Any], target: Target, config: Config) -> Scores:  # noqa: ARG001
-    """The mean F1 of pictures at the threshold, which decides, and COCO's average precisions.
-
-    All that a baseline finds counts: it has no threshold.
-    """
-    found, there = found_in(outputs), there_in(targets)
-    table = average_precisions(found, there, len(target["classes"]))
-    known = table[np.isfinite(table[:, 0])]
-    means = known.mean(0) if len(known) else np.zeros(table.shape[1])
+    """The mean F1 of pictures at the threshold, which decides, and COCO's average precisions, by class and by size."""
+    found, there, classes = found_in(outputs), there_in(targets), target["classes"]
+    of_classes = matches(found, there, len(classes))
+    table = average_precisions(of_classes)
+    scores = [mean_f1(losses_of(outputs, targets, target))]
+    for name, value, ends in zip(("map50", "map"), mean_precisions(table), bootstrap(of_classes), strict=True):
+        scores.append(Score(name, value, *ends.tolist()))
     by_class = {
-        name: {"map50": float(row[0]), "map": float(row.mean())} if np.isfinite(row[0]) else None
-        for name, row in zip(target["classes"], table, strict=True)
+        name: _precisions(row[None], int(each.there.sum()))
+        for name, row, each in zip(classes, table, of_classes, strict=True)
     }
-    scores = [
-        mean_f1(losses_at(found, there, target.get("threshold", 0.0))),
-        Score("map50", float(means[0])),
-        Score("map", float(means.mean())),
-    ]
-    return Scores(len(there), scores, {"by_class": by_class})
+    by_size = {}
+    for name, areas in AREAS.items():
+        of_size = matches(found, there, len(classes), areas=areas)
+        by_size[name] = _precisions(average_precisions(of_size), sum(int(each.there.sum()) for each in of_size))
+    return Scores(len(there), scores, {"by_class": by_class, "by_size": by_size})
+
+
+def _precisions(table: NDArray[np.float64], boxes: int) -> dict[str, float | int | None]:
+    """None of what no picture has."""
+    means = mean_precisions(table) if boxes else (None, None)
+    return {"boxes": boxes, "map50": means[0], "map": means[1]}

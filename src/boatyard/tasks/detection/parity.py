@@ -2,11 +2,11 @@
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from boatyard.tasks.detection.matching import average_precisions
+from boatyard.tasks.detection.matching import FOUND_AT
 from boatyard.tasks.detection.metrics import found_in, there_in
+from boatyard.tasks.detection.precision import average_precisions, matches, mean_precisions
 from boatyard.tasks.protocol import Outputs, Parity
 
 
@@ -14,7 +14,8 @@ def parity(exact: Outputs, served: Outputs, targets: NDArray[Any], config: Any) 
     """The mAP50 may fall by `export.max_map50_loss`."""
     there, classes = there_in(targets), exact["scores"].shape[-1]
     before, after = (
-        float(np.nanmean(average_precisions(found_in(outputs), there, classes)[:, 0])) for outputs in (exact, served)
+        mean_precisions(average_precisions(matches(found_in(outputs), there, classes, at=[FOUND_AT])))[0]
+        for outputs in (exact, served)
     )
     most = config.export.max_map50_loss
     sentence = f"On validation the mAP50 of int8 is {after:.4f} against {before:.4f} of fp32."

@@ -1,5 +1,6 @@
 """A detector's part of the evaluation report and of the model card."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,18 @@ from numpy.typing import NDArray
 
 from boatyard.config.schema import Config
 from boatyard.evaluate.markdown import escape, shorten, table
+from boatyard.tasks.defaults import fit_map  # noqa: F401 - for `training`
+from boatyard.tasks.detection.matching import FOUND_AT, Found, There
 from boatyard.tasks.detection.metrics import found_in, losses_at, there_in
+from boatyard.tasks.detection.mistakes import Mistake, confident_mistakes
+from boatyard.tasks.detection.precision import matches
 from boatyard.tasks.protocol import Outputs, Section, ShownRows, Target
 from boatyard.tasks.score import Scores, shown
 
-DOCUMENTS: tuple[str, ...] = ()
+DOCUMENTS = ("curves.png", "mistakes.png")
 _LONGEST_ROW = 200
+_DRAWN = 12
+_SPANS = {"small": "up to 32 x 32", "medium": "up to 96 x 96", "large": "above 96 x 96"}
 
 
 def report(
@@ -23,27 +30,30 @@ def report(
     target: Target,
     rows: ShownRows,
     config: Config,
-    folder: Path,  # noqa: ARG001 - every task's signature
+    folder: Path,
 ) -> list[Section]:
-    """By class, and the pictures that went worst."""
-    found, there = found_in(outputs), there_in(targets)
-    losses = losses_at(found, there, target["threshold"])
-    order = np.argsort(-losses, kind="stable")[: config.evaluate.mistakes]
-    worst = [place for place in order.tolist() if losses[place]]
-    mistakes = [
-        (
-            escape(rows.sources[place]),
-            shorten(rows.texts[place], _LONGEST_ROW),
-            shown(1 - losses[place], 2),
-            str(int((found[place].scores >= target["threshold"]).sum())),
-            str(len(there[place].boxes)),
-        )
-        for place in worst
-    ]
-    header = ("Where", "Row", "F1", "Found", "There")
+    """By class and by size, precision against recall, the most confident mistakes, and the rows that went worst."""
+    from boatyard.tasks.detection.plots import curves_png  # most stages draw nothing
+
+    found, there, classes = found_in(outputs), there_in(targets), target["classes"]
+    of_classes = matches(found, there, len(classes), at=[FOUND_AT])
+    curves = {name: each.curve() for name, each in zip(classes, of_classes, strict=True)}
+    curves_png(folder / "curves.png", curves, target["threshold"])
+    mistakes = confident_mistakes(found, there, classes, config.evaluate.mistakes)
+    drawn = _draw(folder / "mistakes.png", mistakes[:_DRAWN], outputs, target, rows, found, there)
     return [
         Section("By class", [_by_class(scores)]),
-        Section("The worst rows", [table(header, mistakes, align="llrrr") if mistakes else "None."]),
+        Section("By size", [_by_size(scores)]),
+        Section(
+            "Precision and recall",
+            [
+                f"At an overlap of {FOUND_AT:g}; the dots are where the threshold {target['threshold']:g} is, which "
+                "did best on validation.",
+                "![Precision against recall, by class](curves.png)",
+            ],
+        ),
+        Section("The most confident mistakes", [*drawn, _mistakes(mistakes, classes, rows, found)]),
+        Section("The worst rows", [_worst(rows, target["threshold"], found, there, config.evaluate.mistakes)]),
     ]
 
 
@@ -54,12 +64,79 @@ def card_parts(target: Target, scores: Scores) -> list[Section]:
         f"Boxes around each {classes}, in pixels of the picture as a viewer shows it. An object is answered from a "
         f"score of {target['threshold']:g} on, which did best on validation; `?threshold=` asks for another."
     )
-    return [Section("What it answers", [says]), Section("By class", [_by_class(scores)])]
+    return [
+        Section("What it answers", [says]),
+        Section("By class", [_by_class(scores)]),
+        Section("By size", [_by_size(scores)]),
+    ]
+
+
+def _draw(
+    path: Path,
+    mistakes: list[Mistake],
+    outputs: Outputs,
+    target: Target,
+    rows: ShownRows,
+    found: list[Found],
+    there: list[There],
+) -> list[str]:
+    """Nothing where rows are not drawn."""
+    from boatyard.tasks.detection.plots import mistakes_png
+
+    canvases = [(each, rows.canvas(each.picture), outputs["size"][each.picture].tolist()) for each in mistakes]
+    drawn = [(each, canvas, extent) for each, canvas, extent in canvases if canvas is not None]
+    if not drawn:
+        return []
+    mistakes_png(path, target["classes"], drawn, found, there)
+    return ["Red is wrong; what is there is white.", "![The most confident mistakes](mistakes.png)"]
+
+
+def _mistakes(mistakes: list[Mistake], classes: list[str], rows: ShownRows, found: list[Found]) -> str:
+    lines = [
+        (
+            escape(rows.sources[each.picture]),
+            shorten(rows.texts[each.picture], _LONGEST_ROW),
+            escape(classes[found[each.picture].classes[each.place]]),
+            shown(each.score, 2),
+            escape(each.why),
+        )
+        for each in mistakes
+    ]
+    return table(("Where", "Row", "Found", "Score", "It is"), lines, align="lllrl") if lines else "None."
+
+
+def _worst(rows: ShownRows, threshold: float, found: list[Found], there: list[There], most: int) -> str:
+    losses = losses_at(found, there, threshold)
+    lines = [
+        (
+            escape(rows.sources[place]),
+            shorten(rows.texts[place], _LONGEST_ROW),
+            shown(1 - losses[place], 2),
+            str(int((found[place].scores >= threshold).sum())),
+            str(len(there[place].boxes)),
+        )
+        for place in np.argsort(-losses, kind="stable")[:most].tolist()
+        if losses[place]
+    ]
+    return table(("Where", "Row", "F1", "Found", "There"), lines, align="llrrr") if lines else "None."
 
 
 def _by_class(scores: Scores) -> str:
+    return _precisions("Class", scores.detail["by_class"])
+
+
+def _by_size(scores: Scores) -> str:
+    by_size = {f"{name}, {_SPANS[name]} pixels": each for name, each in scores.detail["by_size"].items()}
+    return _precisions("Area, as COCO has it", by_size)
+
+
+def _precisions(heading: str, groups: Mapping[str, Mapping[str, Any]]) -> str:
     lines = [
-        (escape(name), *((shown(of_class["map50"]), shown(of_class["map"])) if of_class else ("n/a", "n/a")))
-        for name, of_class in scores.detail["by_class"].items()
+        (
+            escape(name),
+            f"{each['boxes']:,}",
+            *("n/a" if each[score] is None else shown(each[score], 3) for score in ("map50", "map")),
+        )
+        for name, each in groups.items()
     ]
-    return table(("Class", "mAP50", "mAP"), lines, align="lrr")
+    return table((heading, "Boxes", "mAP50", "mAP"), lines, align="lrrr")
