@@ -53,7 +53,7 @@ class ProteinTrain(Section):
     cut: float = Field(0.5, ge=0, le=1)
     """Of how many sequences only a stretch is read."""
     background: float = Field(0.0, ge=0)
-    """Rows beside each one that are shuffled or a scrap of it; their label is `data.negative`."""
+    """Sequences of no protein beside each row, made of it or of chance; their label is `data.negative`."""
 
 
 SECTIONS: Mapping[str, type[Section]] = {
