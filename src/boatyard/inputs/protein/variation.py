@@ -24,7 +24,7 @@ Residues = NDArray[np.uint8]
 
 _LONGEST_INDEL = 8
 _LEAST_RESIDUES = 40  # of a sequence from which some are deleted
-_SHORTEST_STRETCH = 0.5  # of the sequence
+_SHORTEST_STRETCH = 0.3  # of the sequence
 _SCRAP = (10, 40)  # residues
 _EVENNESS = 0.5  # of a composition that is drawn: the larger, the nearer to that of proteins
 _LONGEST_UNIT, _UNLIKE = 12, 0.3  # of what is repeated, and the largest share that is substituted
