@@ -98,7 +98,7 @@ def _scrap(residues: Residues, random: np.random.Generator) -> Residues:
 
 
 def _reversed(residues: Residues, random: np.random.Generator) -> Residues:  # noqa: ARG001 - every kind's signature
-    return residues[::-1]
+    return residues[::-1].copy()  # torch reads no view that runs backwards
 
 
 def _of_odd_composition(residues: Residues, random: np.random.Generator) -> Residues:
