@@ -115,8 +115,8 @@ def measure(
     learnt = [sequence for sequence, _ in prepared.rows("train")]
     tested = [sequence for sequence, _ in prepared.rows("test")]
     lactamases = [sequence for sequence, target in zip(tested, targets, strict=True) if target != none]
+    shuffled = ["".join(random.permutation(list(each))) for each in lactamases * SHUFFLES]
     made = {
-        "shuffled": ["".join(random.permutation(list(each))) for each in lactamases * SHUFFLES],
         "reversed": [each[::-1] for each in lactamases],
         **made_up([len(each) for each in random.choice(lactamases, MADE).tolist()], random),
     }
@@ -129,6 +129,8 @@ def measure(
         "auroc": float(roc_auc_score(targets != none, 1 - predicted[:, none])),
         "others": float((predicted[targets == none].argmax(axis=1) != none).mean()),
         "halves": float(f1_score(targets, halves.argmax(axis=1), average="macro")),
+        "shuffled": alarms(shuffled),
+        "made": alarms([each for kind in made.values() for each in kind]),
         **{kind: alarms(sequences) for kind, sequences in made.items()},
         "test_rows": len(tested),
         **took,
@@ -230,10 +232,11 @@ def text_of(facts: dict[str, Any]) -> list[str]:
         "halves": ("Macro F1 on the first half of each sequence", ".3f", f"at least {GOALS['halves']}"),
         "others": ("Proteins of other families that are called a beta-lactamase", ".2%", ""),
         "shuffled": ("Shuffled beta-lactamases that are called one", ".2%", f"at most {FALSE_ALARMS:.0%}"),
-        "reversed": ("Reversed ones", ".2%", f"at most {FALSE_ALARMS:.0%}"),
-        "random": ("Random sequences", ".2%", f"at most {FALSE_ALARMS:.0%}"),
-        "odd": ("Those of an odd composition", ".2%", f"at most {FALSE_ALARMS:.0%}"),
-        "repetitive": ("Repetitive ones", ".2%", f"at most {FALSE_ALARMS:.0%}"),
+        "made": ("Made-up sequences that are called one", ".2%", f"at most {FALSE_ALARMS:.0%}"),
+        "reversed": ("of these, reversed beta-lactamases", ".2%", ""),
+        "random": ("of these, random ones", ".2%", ""),
+        "odd": ("of these, random ones of an odd composition", ".2%", ""),
+        "repetitive": ("of these, repetitive ones", ".2%", ""),
         "training_cpu_s": ("Training, processor seconds", ".1f", "at most 12"),
         "cpu_s": ("From files to a bundle, processor seconds", ".1f", ""),
         "s": ("The same, seconds", ".1f", "at most 60"),
@@ -255,8 +258,8 @@ def text_of(facts: dict[str, Any]) -> list[str]:
             for of in facts["clustered"]
         ),
         f"Served: a sequence of {ASKED_RESIDUES} residues takes {server['p50_ms']:.1f} ms (median of one client, goal "
-        f"{GOALS['p50_ms']}). A FASTA file of {server['records']:,} records, as a job on a server that was killed with "
-        f"kill -9 {server['killed']} times while it answered: {server['state']} after {server['job_s']:.0f} s, waits "
+        f"{GOALS['p50_ms']}). A FASTA file of {server['records']:,} records, as a job on a server that was killed by "
+        f"kill -9, {server['killed']} times, while it answered: {server['state']} after {server['job_s']:.0f} s, waits "
         f"for the dead server's lease included, with {server['wrong']} records missing, doubled or out of order.",
     ]
 

@@ -26,8 +26,8 @@ _LONGEST_INDEL = 8
 _LEAST_RESIDUES = 40  # of a sequence from which some are deleted
 _SHORTEST_STRETCH = 0.3  # of the sequence
 _SCRAP = (10, 40)  # residues
-_EVENNESS = 0.5  # of a composition that is drawn: the larger, the nearer to that of proteins
-_LONGEST_UNIT, _UNLIKE = 12, 0.3  # of what is repeated, and the largest share that is substituted
+_EVENNESS = (-0.5, 1.5)  # of a composition, as a logarithm: the larger, the nearer to that of proteins
+_LONGEST_UNIT, _UNLIKE = 12, 0.2  # of what is repeated, and the largest share that is substituted
 _RESIDUES = np.arange(1, OTHER, dtype=np.uint8)
 
 
@@ -102,8 +102,8 @@ def _reversed(residues: Residues, random: np.random.Generator) -> Residues:  # n
 
 
 def _of_odd_composition(residues: Residues, random: np.random.Generator) -> Residues:
-    """A few residues make up most of it, as they do where a frame was missed."""
-    shares = random.dirichlet(len(FREQUENCIES) * _EVENNESS * FREQUENCIES)
+    """By chance, with some residues more often than proteins have them, as where a frame was missed."""
+    shares = random.dirichlet(len(FREQUENCIES) * 10 ** random.uniform(*_EVENNESS) * FREQUENCIES)
     return random.choice(_RESIDUES, len(residues), p=shares)
 
 
@@ -114,7 +114,7 @@ def _repetitive(residues: Residues, random: np.random.Generator) -> Residues:
 
 
 _BACKGROUNDS = (_shuffled, _scrap, _reversed, _of_odd_composition, _repetitive)
-_SHARES = (0.5, 0.2, 0.1, 0.1, 0.1)
+_SHARES = (0.35, 0.1, 0.1, 0.2, 0.25)
 
 
 def _substitute(residues: Residues, share: float, random: np.random.Generator) -> Residues:
