@@ -26,6 +26,7 @@ from boatyard.inputs.text.serving import request_schema
 from boatyard.monitor.service import create_app as create_monitor
 from boatyard.monitor.settings import Settings as MonitorSettings
 from boatyard.tasks.classification import serving as classification
+from boatyard.tasks.classification.familiarity import UNFAMILIAR_SHARE
 
 ROOT = Path(__file__).parents[2]
 Schema = dict[str, Any]
@@ -227,14 +228,16 @@ def _takes(schema: Schema) -> str:
 
 
 def _document() -> Schema:
-    target = {"labels": ["card_lost", "transfer", "fees"]}
+    target = {"labels": ["card_lost", "transfer", "fees"], UNFAMILIAR_SHARE: 0.02}
     manifest = Manifest.model_construct(
         request_schema=request_schema(["text"]),
         answer_schema=classification.answer_schema(target),
         truth_schema=classification.truth_schema(target),
         examples=[{"text": "my card was stolen on the bus"}],
     )
-    served = SimpleNamespace(manifest=manifest, options_type=classification.Options, media_types={}, file_formats={})
+    served = SimpleNamespace(
+        manifest=manifest, options_type=classification.ThresholdOptions, media_types={}, file_formats={}
+    )
     with TemporaryDirectory() as folder:
         return describe(create_app(Settings(storage=folder, spool=folder)), cast(Predictor, served))
 

@@ -75,6 +75,21 @@ def test_top_k_is_capped_at_the_labels(client: TestClient, top_k: int, given: in
     assert len(client.post(f"/predict?top_k={top_k}", json={"text": "card"}).json()["top"]) == given
 
 
+def test_a_threshold_is_taken_by_a_model_with_a_positive_label_alone(
+    client: TestClient, storage: Storage, publish: Publish, serve: Serve
+) -> None:
+    assert_problem(client.post("/predict?threshold=0.5", json={"text": "card"}), 422, "'threshold' is unknown")
+    made = publish(name="fees", target={"labels": LABELS, "positive": "fees"})
+    registry.promote(storage, "fees", made.version)
+    telling = serve(model=Reference("fees"))
+    assert telling.post("/predict?threshold=0", json={"text": "card"}).json()["label"] == "fees"
+    assert telling.post("/predict", json={"text": "card"}).json()["label"] == "card_lost"
+    for wrong in ("2", "-0.1", "nan", "high", ""):
+        assert_problem(telling.post(f"/predict?threshold={wrong}", json={"text": "card"}), 422, "threshold")
+    parameters = telling.get("/openapi.json").json()["paths"]["/predict"]["post"]["parameters"]
+    assert "threshold" in [each["name"] for each in parameters]
+
+
 def test_a_media_type_with_parameters_is_json_too(client: TestClient) -> None:
     headers = {"content-type": "Application/JSON; charset=utf-8"}
     assert client.post("/predict", content=b'{"text": "card"}', headers=headers).status_code == 200

@@ -224,6 +224,21 @@ def test_the_report_embeds_plots_that_exist(tmp_path: Path) -> None:
             assert picture.format == "PNG"
 
 
+def test_the_report_says_what_was_fitted_on_validation_and_what_it_gives(tmp_path: Path) -> None:
+    target = {"labels": ["no", "yes"], "temperature": 0.5, "positive": "yes", "threshold": 0.95}
+    outputs = {"probabilities": probabilities_of(["no", "yes"])}  # 0.9 for the likelier, which is 0.988 when colder
+    scores = score(outputs, TARGETS, target, CONFIG)
+    shown = ShownRows(["test.csv:2"] * 20, ["x"] * 20)
+    sections = classification_report(scores, outputs, TARGETS, target, shown, CONFIG, tmp_path)
+    report = {section.heading: " ".join(section.parts) for section in sections}
+    before, after = scores.detail["calibration_error_as_trained"], scores.by_name()["expected_calibration_error"]
+    assert (before, after) == (pytest.approx(0.05), pytest.approx(0.0378, abs=1e-3))
+    assert f"error would be {before:.4f}, and it is {after:.4f}" in report["Calibration"]
+    assert "yes is answered where its probability is 0.95 or more" in report["Threshold"]
+    assert "a precision of 0.909 and a recall of 1.000, of 10 rows" in report["Threshold"]
+    assert "Threshold" not in write(tmp_path, ["a", "b"])
+
+
 def test_more_classes_make_a_larger_picture_with_room_for_every_label(tmp_path: Path) -> None:
     sizes = {}
     for classes in (2, 77):

@@ -183,13 +183,13 @@ def test_mistakes_come_most_confident_first_with_their_row_and_place() -> None:
     targets = np.array([0, 1, 0, 1])
     probabilities = np.array([[0.4, 0.6], [0.9, 0.1], [1.0, 0.0], [0.7, 0.3]])
     shown = ShownRows([f"test.csv:{line}" for line in range(2, 6)], ["w", "x", "y", "z"])
-    mistakes = confident_mistakes(targets, probabilities, ["no", "yes"], shown, most=50)
+    mistakes = confident_mistakes(targets, {"probabilities": probabilities}, ["no", "yes"], shown, most=50)
     assert [(m.shown, m.source, m.truth, m.predicted, m.confidence) for m in mistakes] == [
         ("x", "test.csv:3", "yes", "no", 0.9),
         ("z", "test.csv:5", "yes", "no", 0.7),
         ("w", "test.csv:2", "no", "yes", 0.6),
     ]
-    assert confident_mistakes(targets, probabilities, ["no", "yes"], shown, most=1) == mistakes[:1]
+    assert confident_mistakes(targets, {"probabilities": probabilities}, ["no", "yes"], shown, most=1) == mistakes[:1]
 
 
 def test_of_few_labels_each_is_ranked_against_the_rest() -> None:

@@ -114,6 +114,7 @@ def test_a_label_is_agreed_with_or_another_is_chosen(services: Services) -> None
     assert services.posted == [("/predict?top_k=5", {"text": "an example"})]
     assert page.subheader[0].value == "fuel"
     assert "Confidence: 75.0%" in content(page)
+    assert not page.warning
     press(page, "No")
     assert page.selectbox[0].options == ["berth", "repair"]
     press(page, "Send")
@@ -316,6 +317,14 @@ def test_an_answer_of_several_values_is_shown_whole_without_a_page_of_its_own() 
     assert task_page.headline(answer) == "54.25"
     assert task_page.figures(answer) == {"Longitude": "10.5", "Nearest port": "Kiel"}
     assert task_page.figures({"expected": 2, **TIME}) == {}
+
+
+@pytest.mark.parametrize("services", ["classification"], indirect=True)
+def test_an_unfamiliar_row_is_warned_of(services: Services) -> None:
+    services.answers["/predict"] = {**TIME, **ANSWERS["classification"], "unfamiliar": True}
+    page = open_page("predict")
+    press(page, "an example")
+    assert "none of its labels may fit" in page.warning[0].value
 
 
 @pytest.mark.parametrize("services", ["classification"], indirect=True)

@@ -75,7 +75,7 @@ class Truths:
         try:
             with self._reading:
                 manifest = registry.read_manifest(self._storage, model.name, model.selector)
-            return self._remember(model, tasks.serving(manifest.task).open_task(manifest))
+            return self._remember(model, tasks.serving(manifest.task).open_task(manifest, None))
         except UnknownModel:  # removed meanwhile
             raise _unknown_id(f"the answer is of {model}, which is not published any more") from None
         except BundleError as why:

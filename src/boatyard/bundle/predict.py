@@ -55,7 +55,8 @@ class Explaining(BaseModel):
 
 def served_files(manifest: Manifest) -> list[str]:
     """What a Predictor reads of the bundle; the rest is for people, and for whoever trains on."""
-    return [GRAPH, *inputs.serving(manifest.input).FILES, *({MAP} & manifest.files.keys())]
+    optional = {*tasks.serving(manifest.task).FILES, MAP} & manifest.files.keys()
+    return [GRAPH, *inputs.serving(manifest.input).FILES, *sorted(optional)]
 
 
 class Predictor:
@@ -69,12 +70,14 @@ class Predictor:
         self.manifest = bundle.manifest
         input_, task = inputs.serving(self.manifest.input), tasks.serving(self.manifest.task)
         self.input: OpenInput[Any, Any] = input_.open_input(bundle.folder, self.manifest)
-        self.task: OpenTask = task.open_task(self.manifest)
+        self.task: OpenTask = task.open_task(self.manifest, bundle.folder)
         self.media_types = input_.MEDIA_TYPES
         self.file_formats = input_.FILE_FORMATS
         self.most_bytes: int = getattr(input_, "MOST_BYTES", MOST_BYTES)
-        self.options_type = task.Options
-        self.default_options = task.Options()
+        self.most_raw_bytes: int = getattr(input_, "MOST_RAW_BYTES", self.most_bytes)
+        self.slow_parse: bool = getattr(input_, "SLOW_PARSE", False)
+        self.options_type: type[BaseModel] = getattr(self.task, "Options", task.Options)
+        self.default_options = self.options_type()
         self.is_quick = False
         """Whether rows all cost the same, and less than QUICK_SECONDS each; `open_predictor` finds out."""
         self._session = _open_session(bundle.folder / GRAPH, threads or allowed_cores())

@@ -46,7 +46,7 @@ def _fitted(config: Config, prepared: Prepared, encoded: Encoded, split: str, al
     validation, answers = (
         predict(config, network, encoded.folder, encoded.splits[each], _AT_ONCE) for each in ("validation", split)
     )
-    fitted = task.fit_after(validation, prepared.targets("validation"), prepared.target)
+    fitted = task.fit_after(validation, prepared.targets("validation"), prepared.target, config)
     scores = task.score(answers, prepared.targets(split), {**prepared.target, **fitted}, config)
     rows = len(learnt_from.splits["train"])
     description = f"{alternative.description}, fitted on {how_many(rows, len(encoded.splits['train']))}"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from torch import Tensor
 
 from boatyard import inputs, tasks
@@ -29,7 +30,7 @@ from boatyard.inputs.protocol import Encoder, Feeds, InvalidInput
 from boatyard.model import Served, open_network
 from boatyard.storage.fingerprint import code_of, file_digest, fingerprint
 from boatyard.storage.folders import replacing
-from boatyard.tasks.protocol import Outputs, Parity
+from boatyard.tasks.protocol import Outputs, Parity, Target
 from boatyard.train.tracking import git_commit, record, tracked
 from boatyard.train.trained import Trained
 
@@ -38,6 +39,7 @@ log = logging.getLogger(__name__)
 _CALIBRATION_ROWS = 512
 _CALIBRATION_BATCH = 32
 _EXAMPLES = 3
+_EMBEDDED_ROWS = 3_000
 _MAP_ROWS = 1_000
 _PACKAGES = ("boatyard", "datasets", "numpy", "onnx", "onnxruntime", "tokenizers", "torch", "transformers")
 
@@ -74,10 +76,11 @@ def _export(config: Config, prepared: Prepared, trained: Trained, evaluation: Ev
         shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("training.json"))
     fields = _manifest_fields(config, prepared, trained, evaluation)
     precision, parity, validation = _write_graph(config, prepared, trained, folder, fields)
-    fields["target"] |= task.fit_after(validation, prepared.targets("validation"), prepared.target)
-    predictor = _draft(folder, fields)
+    fields["target"] |= task.fit_after(validation, prepared.targets("validation"), prepared.target, config)
     if EMBEDDING in validation:
-        _write_map(folder / MAP, predictor, prepared, config)
+        fields["target"] |= _fit_embeddings(folder, _draft(folder, fields), prepared, config, validation[EMBEDDING])
+    fields["answer_schema"] = tasks.serving(config.data.task).answer_schema(fields["target"])
+    predictor = _draft(folder, fields)
     fields["examples"] = _examples(config, predictor, prepared)
     _require_schemas(config, predictor, prepared, fields)
     _write_reference(folder / REFERENCE, predictor, prepared, config)
@@ -183,15 +186,19 @@ def _write_reference(path: Path, predictor: Predictor, prepared: Prepared, confi
     pq.write_table(reference([rows[i] for i in reference_rows(len(rows))], predictor), path)
 
 
-def _write_map(path: Path, predictor: Predictor, prepared: Prepared, config: Config) -> None:
-    """Of training rows, with each label: validation may lack one."""
+def _fit_embeddings(
+    folder: Path, predictor: Predictor, prepared: Prepared, config: Config, validation: NDArray[Any]
+) -> Target:
+    """The map, and what the task makes of embeddings: of training rows, for validation may lack a label."""
     task, targets = tasks.training(config.data.task), prepared.targets("train")
-    chosen = task.sample(targets, np.random.default_rng(0), min(_MAP_ROWS, len(targets)))
-    rows = prepared.splits["train"].select(chosen).to_list()
-    outputs = predictor.outputs([tuple(row[field] for field in prepared.fields) for row in rows])
-    fitted = task.fit_map(outputs[EMBEDDING], targets[chosen], prepared.target)
+    chosen = task.sample(targets, np.random.default_rng(0), min(_EMBEDDED_ROWS, len(targets)))
+    rows, targets = prepared.splits["train"].select(chosen).to_list(), targets[chosen]
+    embeddings = predictor.outputs([tuple(row[field] for field in prepared.fields) for row in rows])[EMBEDDING]
+    few = task.sample(targets, np.random.default_rng(0), min(_MAP_ROWS, len(targets)))
+    fitted = task.fit_map(embeddings[few], targets[few], prepared.target)
     if fitted is not None:
-        path.write_text(fitted.model_dump_json() + "\n", encoding="utf-8")
+        (folder / MAP).write_text(fitted.model_dump_json() + "\n", encoding="utf-8")
+    return task.fit_files(folder, embeddings, targets, validation, prepared.target)
 
 
 def _digest(file: str | None) -> str | None:

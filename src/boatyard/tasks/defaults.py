@@ -19,6 +19,7 @@ from boatyard.tasks.protocol import Outputs, Parity, Section, ShownRows, Target,
 from boatyard.tasks.score import Losses, Scores, mean_score, paired_interval
 
 if TYPE_CHECKING:
+    from scipy.sparse import csr_array
     from torch import Tensor
 
     from boatyard.config.schema import Config, Data, Model
@@ -36,6 +37,8 @@ __all__ = [
     "data_section",
     "fit_after",
     "fit_estimates",
+    "fit_files",
+    "fit_linear",
     "fit_map",
     "head_shape",
     "refusal",
@@ -55,6 +58,10 @@ SMOOTHED = False
 def target_columns(data: Data) -> list[str]:
     """`data.target`."""
     return [target_column(data)]
+
+
+def fit_linear(features: csr_array, targets: NDArray[Any], target: Target, seed: int) -> None:
+    """None: the network's answers are its own."""
 
 
 def fit_estimates(learner: Learner, targets: NDArray[Any], target: Target) -> list[Any]:  # noqa: ARG001
@@ -94,8 +101,19 @@ def head_shape(target: Target, model: Model) -> dict[str, Any]:  # noqa: ARG001 
     return {}
 
 
-def fit_after(outputs: Outputs, targets: NDArray[Any], target: Target) -> Target:  # noqa: ARG001 - every task's signature
+def fit_after(outputs: Outputs, targets: NDArray[Any], target: Target, config: Config) -> Target:  # noqa: ARG001
     """Nothing: the network's outputs are answered as they are."""
+    return {}
+
+
+def fit_files(
+    folder: Path,  # noqa: ARG001 - every task's signature
+    embeddings: NDArray[Any],  # noqa: ARG001
+    targets: NDArray[Any],  # noqa: ARG001
+    validation: NDArray[Any],  # noqa: ARG001
+    target: Target,  # noqa: ARG001
+) -> Target:
+    """Nothing: answers need the graph and the manifest alone."""
     return {}
 
 
@@ -178,6 +196,9 @@ class PlainHead:
 
     def start_at(self, features: Tensor, targets: Tensor) -> None:
         """At random weights."""
+
+    def widen(self, mixing: Any, intercepts: Any, features: Tensor, targets: Tensor) -> None:
+        """Nothing: the task fits no linear model."""
 
     def read_estimates(self) -> None:
         """Nothing: the task fits none."""

@@ -6,7 +6,9 @@ from typing import Any
 from boatyard.bundle.manifest import BundleError, Card
 from boatyard.tasks.protocol import NoOptions as Options
 
-__all__ = ["Options", "check_outputs"]
+__all__ = ["FILES", "Options", "check_outputs"]
+
+FILES: Sequence[str] = ()
 
 
 def check_outputs(card: Card, shapes: Mapping[str, Sequence[Any]]) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pyarrow as pa
+    from scipy.sparse import csr_array
     from torch import Tensor, nn
 
     from boatyard.bundle.manifest import Card
@@ -47,7 +48,10 @@ Target = dict[str, Any]
 
 
 class OpenTask(Protocol):
-    """The task of one bundle. Threads may share it."""
+    """The task of one bundle. Threads may share it.
+
+    Where a client may ask this one for more than any, it has `Options: type[BaseModel]` of its own, of the module's.
+    """
 
     @property
     def columns(self) -> Sequence[Column]:
@@ -74,15 +78,23 @@ class NoOptions(BaseModel):
 
 
 class ServingTask(Protocol):
-    """The module `boatyard.tasks.<task>.serving`: imports neither torch nor pandas."""
+    """The module `boatyard.tasks.<task>.serving`: imports neither torch nor pandas.
+
+    Where answers say where things are in a row, `marks(answer) -> list[Mark]` takes that out of one.
+    """
 
     OUTPUTS: Sequence[str]
     """Of a graph, what `decode` reads; most graphs have `embedding` besides."""
     Options: type[BaseModel]
     """What a client may ask for in the query, each with a default."""
+    FILES: Sequence[str]
+    """What may lie beside the graph in a bundle and is read to answer."""
 
-    def open_task(self, card: Card) -> OpenTask:
-        """By the card's `target`. Raises BundleError."""
+    def open_task(self, card: Card, folder: Path | None) -> OpenTask:
+        """By the card's `target`, and the FILES of a verified bundle, whose folder may be gone afterwards.
+
+        `folder`: None where no row will be answered, only feedback read. Raises BundleError.
+        """
 
     def check_outputs(self, card: Card, shapes: Mapping[str, Sequence[Any]]) -> None:
         """Raises BundleError where a graph with OUTPUTS of these shapes cannot answer for the card."""
@@ -172,6 +184,17 @@ class Head(Protocol):
     def start_at(self, features: Tensor, targets: Tensor) -> None:
         """Set the weights where the training rows' features put them: `model.head=fitted`."""
 
+    def widen(
+        self, mixing: NDArray[np.float64], intercepts: NDArray[np.float64], features: Tensor, targets: Tensor
+    ) -> None:
+        """Read further features too, the sums that a linear model's outputs are made of, with as much say as is best.
+
+        Args:
+            mixing: [sums, outputs], and `intercepts`, [outputs]: how `fit_linear`'s outputs come of the sums.
+            features: of validation rows, float[rows, width + sums].
+            targets: theirs.
+        """
+
     def read_estimates(self) -> None:
         """Set the weights for features that are the `fit_estimates` of the task: there is nothing left to train."""
 
@@ -230,11 +253,36 @@ class TrainingTask(Protocol):
         Raises UserError where the task can only be trained.
         """
 
+    def fit_linear(
+        self, features: csr_array, targets: NDArray[Any], target: Target, seed: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """A linear model of the raw outputs, whatever their scale: weights, [features, outputs], and intercepts.
+
+        None where there is none, or where it would take too long. `features`: float64[rows, features].
+        """
+
     def validation_scores(self, raw: NDArray[Any], targets: NDArray[Any]) -> dict[str, float]:
         """While training goes on. `raw`: the head's first raw output."""
 
-    def fit_after(self, outputs: Outputs, targets: NDArray[Any], target: Target) -> Target:
-        """What is learnt from the answers on validation and goes into the manifest's target, such as a quantile."""
+    def fit_after(self, outputs: Outputs, targets: NDArray[Any], target: Target, config: Config) -> Target:
+        """What is learnt from the answers on validation and goes into the manifest's target, such as a quantile.
+
+        Raises UserError where the configuration asks for what they do not allow.
+        """
+
+    def fit_files(
+        self,
+        folder: Path,
+        embeddings: NDArray[Any],
+        targets: NDArray[Any],
+        validation: NDArray[Any],
+        target: Target,
+    ) -> Target:
+        """Write what the serving part's FILES are to hold; what goes into the manifest's target with them.
+
+        By the served graph's embeddings, float[rows, width]: of training rows, whose `targets` these are, and of
+        validation rows.
+        """
 
     def fit_map(self, embeddings: NDArray[Any], targets: NDArray[Any], target: Target) -> Map | None:
         """A plane through the embeddings of training rows, float[rows, width], for whoever sees a job's rows on it.
@@ -249,7 +297,7 @@ class TrainingTask(Protocol):
         """What feedback would say of a row with this stored target."""
 
     def cell(self, truth: Truth) -> Any:
-        """What a source would hold for it."""
+        """What a source would hold for it; None where it does not say what would be right."""
 
     def report(
         self,

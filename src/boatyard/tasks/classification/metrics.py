@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
 
+from boatyard.tasks.classification.decision import decided
+from boatyard.tasks.classification.fitting import fit_after  # noqa: F401 - for `training`
 from boatyard.tasks.classification.ranking import ranking
 from boatyard.tasks.classification.serving import accuracy
 from boatyard.tasks.protocol import Outputs, Target
@@ -53,11 +55,6 @@ class ConfusedPair:
     share: float
 
 
-def fit_after(outputs: Outputs, targets: NDArray[Any], target: Target) -> Target:  # noqa: ARG001 - every task's signature
-    """Nothing."""
-    return {}
-
-
 def losses(outputs: Outputs, targets: NDArray[Any]) -> Losses:
     """0 where the label is right, else 1."""
     wrong: Losses = (predicted(outputs) != targets).astype(np.float64)
@@ -65,8 +62,8 @@ def losses(outputs: Outputs, targets: NDArray[Any]) -> Losses:
 
 
 def predicted(outputs: Outputs) -> Integers:
-    """The likeliest class of each row: of `probabilities`, or the `predictions` themselves, which a baseline has."""
-    if "probabilities" not in outputs:
+    """The class of each row: its `predictions` where these were made, else the likeliest by `probabilities`."""
+    if "predictions" in outputs:
         return outputs["predictions"]
     classes: Integers = outputs["probabilities"].argmax(axis=1)
     return classes
@@ -81,6 +78,9 @@ def score(outputs: Outputs, targets: NDArray[Any], target: Target, config: Any) 
         return Scores(len(targets), _common(targets, predicted(outputs)), {})
     labels, probabilities, top_k = target["labels"], outputs["probabilities"], config.evaluate.top_k
     _check(targets, probabilities, labels)
+    before = calibration(targets, probabilities)
+    outputs = decided(outputs, target)
+    probabilities = outputs["probabilities"]
     scores = _common(targets, predicted(outputs))
     if top_k < len(labels):  # else it is 1 by definition
         ranked = _ranked(probabilities, top_k)
@@ -94,7 +94,8 @@ def score(outputs: Outputs, targets: NDArray[Any], target: Target, config: Any) 
         "labels": [labels[index] for index in chosen],
         "confusion": counts[np.ix_(chosen, chosen)].tolist(),
         "calibration": [asdict(each) for each in bins],
-        "ranking": [asdict(each) for each in ranking(targets, probabilities, labels)],
+        "calibration_error_as_trained": calibration_error(before),
+        "ranking": [each.areas for each in ranking(targets, probabilities, labels)],
     }
     return Scores(len(targets), scores, detail)
 

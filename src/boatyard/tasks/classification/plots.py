@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from boatyard.evaluate.markdown import shorten
 from boatyard.evaluate.pictures import save_picture
 from boatyard.tasks.classification.metrics import CalibrationBin, most_confused
+from boatyard.tasks.classification.ranking import Ranked
 
 MOST_CLASSES = 100  # more make a picture that no screen shows
 LONGEST_LABEL = 48
@@ -62,8 +63,13 @@ def confusion_png(path: Path, confusion: NDArray[np.integer[Any]], labels: Seque
     save_picture(figure, path)
 
 
-def calibration_png(path: Path, calibration: Sequence[CalibrationBin], error: float) -> None:
-    """Draw accuracy against confidence (a reliability diagram), and how many rows each bin holds."""
+def calibration_png(
+    path: Path, calibration: Sequence[CalibrationBin], error: float, before: Sequence[CalibrationBin] = ()
+) -> None:
+    """Draw accuracy against confidence (a reliability diagram), and how many rows each bin holds.
+
+    `before`: the same without a temperature.
+    """
     figure = Figure(figsize=(6.4, 7.2), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     low = [part.low for part in calibration]
@@ -73,6 +79,9 @@ def calibration_png(path: Path, calibration: Sequence[CalibrationBin], error: fl
     accuracy = [part.accuracy for part in calibration]
     upper.bar(low, accuracy, width, align="edge", color="#9ecae1", edgecolor="white")
     upper.plot([0, 1], [0, 1], "--", color="0.4", linewidth=1, label="perfectly calibrated")
+    if before:
+        points = [part.confidence for part in before], [part.accuracy for part in before]
+        upper.plot(*points, "o:", color="0.6", markersize=4, label="as trained, at temperature 1")
     upper.plot(confidence, accuracy, "o-", color="#08519c", label="the model")
     upper.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="accuracy: the share that is right")
     upper.set_title(f"Expected calibration error {error:.3f}")
@@ -84,6 +93,25 @@ def calibration_png(path: Path, calibration: Sequence[CalibrationBin], error: fl
     lower.set(xlabel="confidence: the probability of the predicted label", ylabel="rows")
     lower.xaxis.set_major_formatter(PercentFormatter(xmax=1))
     for axes in (upper, lower):
+        axes.spines[["top", "right"]].set_visible(False)
+    save_picture(figure, path)
+
+
+def curves_png(path: Path, ranked: Sequence[Ranked]) -> None:
+    """Draw each label's ROC curve and its precision over recall, with the areas below them."""
+    figure = Figure(figsize=(11, 5.4), layout="constrained")
+    roc, precision = figure.subplots(1, 2)
+    roc.plot([0, 1], [0, 1], "--", color="0.6", linewidth=1)
+    for each, colour in zip(ranked, colormaps["tab10"].colors, strict=False):  # type: ignore[attr-defined]
+        name = shorten(each.label, LONGEST_LABEL)
+        roc.plot(*each.roc, color=colour, label=f"{name}: {each.auroc:.4f}")
+        precision.plot(*each.recall_precision, color=colour, label=f"{name}: {each.average_precision:.4f}")
+    roc.set(xlabel="share of the other rows taken for it", ylabel="share of its rows found", title="ROC curve")
+    precision.set(xlabel="recall", ylabel="precision", title="Precision and recall")
+    for axes, place in ((roc, "lower right"), (precision, "lower left")):
+        axes.set(xlim=(-0.01, 1.01), ylim=(0, 1.02))
+        for text in axes.legend(loc=place, frameon=False, fontsize=8).get_texts():
+            text.set_parse_math(False)  # a label is data: a dollar sign in it is not the start of a formula
         axes.spines[["top", "right"]].set_visible(False)
     save_picture(figure, path)
 

@@ -6,12 +6,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
 from boatyard.evaluate.markdown import table
 from boatyard.tasks.protocol import Section
 
+CURVES = "curves.png"
 MOST_LABELS = 10  # with more, whoever wants one label looks at its precision and recall
+
+
+Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""x and y."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,19 @@ class Ranked:
     rows: int
     auroc: float
     average_precision: float
+    roc: Curve
+    """The share of other rows above each threshold, and that of the label's."""
+    recall_precision: Curve
+
+    @property
+    def areas(self) -> dict[str, Any]:
+        """As metrics.json has it."""
+        return {
+            "label": self.label,
+            "rows": self.rows,
+            "auroc": self.auroc,
+            "average_precision": self.average_precision,
+        }
 
 
 def ranking(
@@ -35,8 +53,17 @@ def ranking(
         has = targets == number
         if has.any() and not has.all():
             chances = probabilities[:, number]
-            areas = (float(measure(has, chances)) for measure in (roc_auc_score, average_precision_score))
-            ranked.append(Ranked(label, int(has.sum()), *areas))
+            precision, recall, _ = precision_recall_curve(has, chances)
+            ranked.append(
+                Ranked(
+                    label,
+                    int(has.sum()),
+                    auroc=float(roc_auc_score(has, chances)),
+                    average_precision=float(average_precision_score(has, chances)),
+                    roc=roc_curve(has, chances)[:2],
+                    recall_precision=(recall, precision),
+                )
+            )
     return ranked
 
 
@@ -51,4 +78,5 @@ def ranking_section(ranked: Sequence[Ranked]) -> Section:
         "the precision at each threshold, averaged over recall; without a model, the label's share of rows."
     )
     columns = ("Label", "AUROC", "Average precision", "Rows")
-    return Section("Each label against the rest", [said, table(columns, rows, align="lrrr")])
+    drawn = f"![The ROC curve of each label, and its precision over recall]({CURVES})"
+    return Section("Each label against the rest", [said, table(columns, rows, align="lrrr"), drawn])

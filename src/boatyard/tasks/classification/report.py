@@ -5,15 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from boatyard.config.schema import Config
 from boatyard.evaluate.markdown import escape, shorten, table
+from boatyard.tasks.classification.decision import decided
+from boatyard.tasks.classification.familiarity import UNFAMILIAR_SHARE, fit_files  # noqa: F401 - for `training`
 from boatyard.tasks.classification.map import fit_map  # noqa: F401 - for `training`
 from boatyard.tasks.classification.metrics import (
     CalibrationBin,
     ClassScore,
-    Floats,
     Integers,
     calibration,
     calibration_error,
@@ -22,11 +24,11 @@ from boatyard.tasks.classification.metrics import (
     per_class,
     predicted,
 )
-from boatyard.tasks.classification.ranking import ranking, ranking_section
+from boatyard.tasks.classification.ranking import CURVES, ranking, ranking_section
 from boatyard.tasks.protocol import Outputs, Section, ShownRows, Target
 from boatyard.tasks.score import Scores
 
-DOCUMENTS = ("calibration.png", "confusion.png")
+DOCUMENTS = ("calibration.png", "confusion.png", CURVES)
 LONGEST_ROW = 300
 _ABSENT = "n/a"
 
@@ -43,7 +45,7 @@ class Mistake:
 
 
 def report(
-    scores: Scores,
+    scores: Scores,  # noqa: ARG001 - every task's signature
     outputs: Outputs,
     targets: NDArray[Any],
     target: Target,
@@ -51,25 +53,36 @@ def report(
     config: Config,
     folder: Path,
 ) -> list[Section]:
-    """Calibration, labels, confusion and the most confident mistakes."""
-    from boatyard.tasks.classification.plots import calibration_png, confusion_png  # most stages draw nothing
+    """Calibration, threshold, labels, curves, confusion and the most confident mistakes."""
+    from boatyard.tasks.classification.plots import (  # most stages draw nothing
+        calibration_png,
+        confusion_png,
+        curves_png,
+    )
 
-    labels, probabilities = target["labels"], outputs["probabilities"]
+    labels, before = target["labels"], calibration(targets, outputs["probabilities"])
+    outputs = decided(outputs, target)
+    probabilities = outputs["probabilities"]
     bins = calibration(targets, probabilities)
     counts = confusion(targets, predicted(outputs), len(labels))
-    mistakes = confident_mistakes(targets, probabilities, labels, rows, config.evaluate.mistakes)
-    calibration_png(folder / "calibration.png", bins, calibration_error(bins))
+    mistakes = confident_mistakes(targets, outputs, labels, rows, config.evaluate.mistakes)
+    ranked = ranking(targets, probabilities, labels)
+    calibration_png(folder / "calibration.png", bins, calibration_error(bins), before)
     confusion_png(folder / "confusion.png", counts, labels)
+    if ranked:
+        curves_png(folder / CURVES, ranked)
     return [
         Section(
             "Calibration",
             [
-                _calibration(bins, scores.primary.value),
+                _calibration(bins, float((probabilities.argmax(axis=1) == targets).mean())),
+                _temperature(target, calibration_error(before), calibration_error(bins)),
                 "![Accuracy against confidence, and rows by confidence](calibration.png)",
             ],
         ),
-        Section("Labels, worst first", [_labels(per_class(targets, predicted(outputs), labels))]),
-        *([ranking_section(ranked)] if (ranked := ranking(targets, probabilities, labels)) else []),
+        Section("Labels, worst first", [_labels(classes := per_class(targets, predicted(outputs), labels))]),
+        *([_threshold(target, classes)] if "threshold" in target else []),
+        *([ranking_section(ranked)] if ranked else []),
         Section(
             "Confusion",
             [_pairs(counts, labels), "![Confusion matrix: truth by row, prediction by column](confusion.png)"],
@@ -81,23 +94,29 @@ def report(
 def card_parts(target: Target, scores: Scores) -> list[Section]:  # noqa: ARG001 - every task's signature
     """The labels, and what follows from there being no others."""
     labels = target["labels"]
+    sign = "a low score is the only sign of it"
+    if UNFAMILIAR_SHARE in target:
+        sign = (
+            'what is unlike the rows that it has learnt from has `"unfamiliar": true`, as '
+            f"{target[UNFAMILIAR_SHARE]:.0%} of validation rows do"
+        )
     return [
         Section(
             "Labels",
             [
                 f"Puts each row into one of {len(labels):,} classes: {', '.join(map(escape, labels))}.",
-                "Always answers with one of its labels, also where none fits: a low score is the only sign of it.",
+                f"Always answers with one of its labels, also where none fits: {sign}.",
             ],
         )
     ]
 
 
 def confident_mistakes(
-    targets: Integers, probabilities: Floats, labels: Sequence[str], rows: ShownRows, most: int
+    targets: Integers, outputs: Outputs, labels: Sequence[str], rows: ShownRows, most: int
 ) -> list[Mistake]:
     """The wrong rows, most confident first."""
-    predictions = probabilities.argmax(axis=1)
-    confidence = probabilities.max(axis=1)
+    predictions = predicted(outputs)
+    confidence = outputs["probabilities"][np.arange(len(predictions)), predictions]
     wrong = (predictions != targets).nonzero()[0]
     worst = wrong[(-confidence[wrong]).argsort(kind="stable")][:most]
     return [
@@ -123,6 +142,23 @@ def _calibration(bins: Sequence[CalibrationBin], accuracy: float) -> str:
         else "is neither over- nor under-confident"
     )
     return f"The model {verdict}: its confidence averages {claimed:.3f}, and it is right in {accuracy:.3f} of rows."
+
+
+def _temperature(target: Target, before: float, after: float) -> str:
+    return (
+        f"Its logits are divided by the temperature {target.get('temperature', 1)}, which was fitted on validation. "
+        f"Without that its expected calibration error would be {before:.4f}, and it is {after:.4f}."
+    )
+
+
+def _threshold(target: Target, classes: Sequence[ClassScore]) -> Section:
+    (positive,) = (each for each in classes if each.label == target["positive"])
+    said = (
+        f"{escape(positive.label)} is answered where its probability is {target['threshold']:.4g} or more, which was "
+        f"chosen on validation. Here that gives a precision of {positive.precision:.3f} and a recall of "
+        f"{positive.recall:.3f}, of {positive.rows:,} rows."
+    )
+    return Section("Threshold", [said])
 
 
 def _labels(classes: Sequence[ClassScore]) -> str:

@@ -2,20 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
 from boatyard.bundle.manifest import BundleError, Card
 from boatyard.inputs.protocol import InvalidInput
 from boatyard.inputs.texts import normal_form
 from boatyard.journal.columns import Column
+from boatyard.tasks.classification.decision import Decision
+from boatyard.tasks.classification.familiarity import FILE, UNFAMILIAR_SHARE, Familiarity, open_familiarity
 from boatyard.tasks.protocol import Answer, Outputs, Target, Truth
 from boatyard.tasks.score import Losses, Score
 
 OUTPUTS = ("logits", "probabilities")
+FILES = (FILE,)
 LONGEST_LABEL = 200
 """In characters: what training takes, feedback can name."""
 
@@ -24,6 +28,7 @@ _COLUMNS = (
     Column("label", "the answer", category=True, group="prediction", weight=3.0),  # it looks at each label
     Column("score", "the model's confidence", group="confidence", buckets=[tenth / 10 for tenth in range(1, 11)]),
 )
+_UNFAMILIAR = Column("unfamiliar", "the share of inputs unlike the training rows", group="confidence")
 
 
 class Options(BaseModel):
@@ -32,14 +37,30 @@ class Options(BaseModel):
     top_k: int = Field(3, ge=1, le=100, description="capped at the number of labels")
 
 
-def open_task(card: Card) -> "Classification":
-    """The labels, in the order of the graph's classes. Raises BundleError."""
+class ThresholdOptions(Options):
+    """Of a model that tells one label from the rest."""
+
+    threshold: float | None = Field(
+        None, ge=0, le=1, description="The least probability at which the positive label is answered"
+    )
+
+
+def open_task(card: Card, folder: Path | None) -> "Classification":
+    """The labels, in the order of the graph's classes, and what is familiar. Raises BundleError."""
     labels = card.target.get("labels")
     if not isinstance(labels, list) or not labels or not all(isinstance(label, str) for label in labels):
         raise BundleError(f"the manifest of {card.name} names no target.labels")
     if len(set(labels)) < len(labels):
         raise BundleError(f"the manifest of {card.name} names a label twice")
-    return Classification(labels)
+    try:
+        decision = Decision.model_validate(card.target)
+    except ValidationError as wrong:
+        error = wrong.errors()[0]
+        where = ".".join(map(str, ("target", *error["loc"])))
+        raise BundleError(f"the manifest of {card.name} is wrong at {where}: {error['msg']}") from None
+    if folder is None or UNFAMILIAR_SHARE not in card.target:
+        return Classification(labels, decision)
+    return Classification(labels, decision, open_familiarity(folder))
 
 
 def check_outputs(card: Card, shapes: Mapping[str, Sequence[Any]]) -> None:
@@ -50,15 +71,14 @@ def check_outputs(card: Card, shapes: Mapping[str, Sequence[Any]]) -> None:
 
 
 def answer_schema(target: Target) -> dict[str, Any]:
-    """`label`, its probability `score`, and the `top` labels, best first."""
+    """`label`, its probability `score`, the `top` labels, best first, and whether the row is `unfamiliar`."""
     label = {"type": "string", "enum": target["labels"]}
     score = {"type": "number", "minimum": 0, "maximum": 1}
     choice = {"type": "object", "properties": {"label": label, "score": score}, "required": ["label", "score"]}
-    return {
-        "type": "object",
-        "properties": {"label": label, "score": score, "top": {"type": "array", "items": choice, "minItems": 1}},
-        "required": ["label", "score", "top"],
-    }
+    properties = {"label": label, "score": score, "top": {"type": "array", "items": choice, "minItems": 1}}
+    if UNFAMILIAR_SHARE in target:
+        properties["unfamiliar"] = {"type": "boolean"}
+    return {"type": "object", "properties": properties, "required": [*properties]}
 
 
 def truth_schema(target: Target) -> dict[str, Any]:  # noqa: ARG001 - every task's signature
@@ -72,25 +92,43 @@ def truth_schema(target: Target) -> dict[str, Any]:  # noqa: ARG001 - every task
 
 
 class Classification:
-    """The labels of a bundle."""
+    """The labels of a bundle, what decides between them, and what is familiar, where the bundle says so."""
 
-    columns = _COLUMNS
-
-    def __init__(self, labels: Sequence[str]) -> None:
+    def __init__(
+        self,
+        labels: Sequence[str],
+        decision: Decision | None = None,
+        familiarity: Familiarity | None = None,
+    ) -> None:
         self.labels = labels
+        self.columns = _COLUMNS if familiarity is None else (*_COLUMNS, _UNFAMILIAR)
+        self._familiarity = familiarity
+        self._decision = decision or Decision(labels=[*labels])
+        self.Options = Options if self._decision.positive is None else ThresholdOptions
         self._by_normal_form = {normal_form(label): label for label in labels}
 
     def decode(self, outputs: Outputs, options: BaseModel) -> list[Answer]:
-        """The likeliest label of each row, and the `top_k` likeliest with their probabilities."""
+        """The label of each row with its probability, and the `top_k` likeliest with theirs."""
         assert isinstance(options, Options)
-        probabilities = outputs["probabilities"]
+        probabilities = self._decision.probabilities(outputs)
+        threshold = options.threshold if isinstance(options, ThresholdOptions) else None
+        classes = self._decision.classes(probabilities, threshold)
         best = np.argsort(-probabilities, axis=1, kind="stable")[:, : options.top_k]
         scores = np.take_along_axis(probabilities, best, axis=1)
-        return [self._answer(*row) for row in zip(best.tolist(), scores.tolist(), strict=True)]
+        chosen = probabilities[np.arange(len(classes)), classes]
+        answers: list[Answer] = [
+            {**self._choice(number, score), "top": [self._choice(*choice) for choice in zip(numbers, top, strict=True)]}
+            for number, score, numbers, top in zip(
+                classes.tolist(), chosen.tolist(), best.tolist(), scores.tolist(), strict=True
+            )
+        ]
+        if self._familiarity is not None:
+            unfamiliar = self._familiarity.unfamiliar(outputs["embedding"]).tolist()
+            answers = [{**answer, "unfamiliar": is_so} for answer, is_so in zip(answers, unfamiliar, strict=True)]
+        return answers
 
-    def _answer(self, best: list[int], scores: list[float]) -> Answer:
-        top = [{"label": self.labels[index], "score": score} for index, score in zip(best, scores, strict=True)]
-        return {**top[0], "top": top}
+    def _choice(self, number: int, score: float) -> Answer:
+        return {"label": self.labels[number], "score": score}
 
     def parse_truth(self, payload: Mapping[str, Any]) -> Truth:
         """`label` as the model spells it; raises InvalidInput, which names the nearest that it has."""
@@ -119,7 +157,7 @@ class Classification:
 
     def explained(self, outputs: Outputs, answer: Answer) -> NDArray[Any]:
         """The probability of the answer's label."""
-        column: NDArray[Any] = outputs["probabilities"][:, self.labels.index(answer["label"])]
+        column: NDArray[Any] = self._decision.probabilities(outputs)[:, self.labels.index(answer["label"])]
         return column
 
 

@@ -1,8 +1,9 @@
 """The configuration keys of classification."""
 
 from collections.abc import Mapping
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from boatyard.config.schema import Section
 
@@ -15,10 +16,22 @@ class ClassificationData(Section):
 
 
 class ClassificationEvaluate(Section):
-    """What the report counts as nearly right."""
+    """What the report counts as nearly right, and from which probability on one label is answered."""
 
     top_k: int = Field(3, ge=1)
     """How often the truth is among that many labels."""
+    positive: str | None = None
+    """The label that is told from the rest; unless given, of two labels the rarer one."""
+    precision: float | None = Field(None, gt=0, le=1)
+    """The share of the rows answered with `positive` that must be right on validation; as many as possible are."""
+    recall: float | None = Field(None, gt=0, le=1)
+    """Or the share of its rows that must be answered with it; as few others as possible are."""
+
+    @model_validator(mode="after")
+    def _one_threshold(self) -> Self:
+        if self.precision is not None and self.recall is not None:
+            raise ValueError("give precision or recall: one threshold cannot keep both")
+        return self
 
 
 class ClassificationExport(Section):

@@ -63,7 +63,7 @@ def losses_of(outputs: Outputs, targets: NDArray[Any], target: Target) -> Losses
     return losses_at(found_in(outputs), there_in(targets), target.get("threshold", EVEN))
 
 
-def fit_after(outputs: Outputs, targets: NDArray[Any], target: Target) -> Target:  # noqa: ARG001
+def fit_after(outputs: Outputs, targets: NDArray[Any], target: Target, config: Config) -> Target:  # noqa: ARG001
     """`threshold`: the score from which on objects are answered, which does best on validation."""
     return {"threshold": best_threshold(found_in(outputs), there_in(targets))}
 

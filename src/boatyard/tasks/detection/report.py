@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from boatyard.config.schema import Config
 from boatyard.evaluate.markdown import escape, shorten, table
-from boatyard.tasks.defaults import fit_map  # noqa: F401 - for `training`
+from boatyard.tasks.defaults import fit_files, fit_map  # noqa: F401 - for `training`
 from boatyard.tasks.detection.matching import FOUND_AT, Found, There
 from boatyard.tasks.detection.metrics import found_in, losses_at, there_in
 from boatyard.tasks.detection.mistakes import Mistake, confident_mistakes

@@ -29,7 +29,7 @@ def losses(outputs: Outputs, targets: NDArray[Any]) -> Losses:
     return distances
 
 
-def fit_after(outputs: Outputs, targets: NDArray[Any], target: Target) -> Target:
+def fit_after(outputs: Outputs, targets: NDArray[Any], target: Target, config: Any) -> Target:  # noqa: ARG001
     """`quantiles`, which make an interval of a value and its spread."""
     truths, spread = np.asarray(targets, np.float64), of_rows(outputs["spread"])
     return {"quantiles": fit_quantiles(answered(outputs), spread, truths, log=target["log"])}

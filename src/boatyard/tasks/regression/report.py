@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from boatyard.config.schema import Config
 from boatyard.evaluate.markdown import escape, shorten, table
-from boatyard.tasks.defaults import fit_map  # noqa: F401 - for `training`
+from boatyard.tasks.defaults import fit_files, fit_map  # noqa: F401 - for `training`
 from boatyard.tasks.protocol import Outputs, Section, ShownRows, Target
 from boatyard.tasks.regression.interval import LEVEL, Floats
 from boatyard.tasks.regression.metrics import answered, intervals

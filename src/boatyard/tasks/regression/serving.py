@@ -1,6 +1,7 @@
 """Answers with a number and an interval around it."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from boatyard.bundle.manifest import BundleError, Card
 from boatyard.inputs.protocol import InvalidInput
 from boatyard.journal.columns import Column
-from boatyard.tasks.one_number import check_outputs  # noqa: F401 - of the contract
+from boatyard.tasks.one_number import FILES, check_outputs  # noqa: F401 - of the contract
 from boatyard.tasks.protocol import Answer, Outputs, Target, Truth
 from boatyard.tasks.regression.interval import HIGHEST_LEVEL, LEVEL, LOWEST_LEVEL, interval, quantile_of
 from boatyard.tasks.score import Losses, Score, mean_score
@@ -39,7 +40,7 @@ class Facts(BaseModel):
     unit: str | None = None
 
 
-def open_task(card: Card) -> "Regression":
+def open_task(card: Card, folder: Path | None) -> "Regression":  # noqa: ARG001 - every task\'s signature
     """By the card's `target`. Raises BundleError."""
     try:
         facts = Facts.model_validate(card.target)

@@ -35,7 +35,7 @@ class Count:
         return outputs["rate"]
 
 
-def open_task(card):
+def open_task(card, folder):
     return Count()
 
 
