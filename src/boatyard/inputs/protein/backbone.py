@@ -67,7 +67,7 @@ class ProteinBackbone(nn.Module):
             numbers = numbers * base + letters[:, place : place + most]
         inside = there[:, length - 1 :]
         vectors: Tensor
-        if torch.jit.is_tracing():  # ONNX has no operator that looks up and sums
+        if torch.onnx.is_in_onnx_export():  # ONNX has no operator that looks up and sums
             vectors = table(numbers)
             return (vectors * inside.unsqueeze(-1).to(vectors.dtype)).sum(1)
         ends = inside.sum(1).cumsum(0)

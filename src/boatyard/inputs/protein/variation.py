@@ -5,7 +5,7 @@ evolution would make them, knows what the relatives have in common; and one that
 does not take whatever is foreign for what it knows.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -53,7 +53,7 @@ def varied_sequence(residues: Residues, settings: ProteinTrain, random: np.rando
 
 def background_of(residues: Residues, random: np.random.Generator) -> Residues:
     """As long as the residues and in some way like them, but no protein; or a scrap, too short to be one."""
-    make: Callable[[Residues, np.random.Generator], Residues] = random.choice(_BACKGROUNDS, p=_SHARES)
+    make = _BACKGROUNDS[random.choice(len(_BACKGROUNDS), p=_SHARES)]
     return make(residues, random)
 
 
