@@ -104,7 +104,7 @@ def _held_out_accuracy(having: csr_array, of_label: NDArray[np.float64]) -> floa
         logs = np.log(counts / counts.sum(0)), np.log(of_label[:, learnt].sum(1) + 1)
         guessed = (having[asked] @ logs[0] + logs[1]).argmax(1)
         right += int(of_label[guessed, asked].sum())
-    return right / of_label.shape[1]
+    return float(right / of_label.shape[1])
 
 
 def _of_words(
