@@ -71,6 +71,17 @@ class Part(NamedTuple):
     end: int | None = None
 
 
+class Mark(NamedTuple):
+    """What an answer says of a place in a row, in the row's own units."""
+
+    name: str
+    score: float
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
 RowT = TypeVar("RowT")
 
 
@@ -129,7 +140,11 @@ class ServingInput(Protocol):
     """The module `boatyard.inputs.<input>.serving`: imports neither torch nor pandas.
 
     Where clients may name rows, it says `NAMED = True`.
-    Where requests are larger than most, it says `MOST_BYTES: int` of one.
+    Where requests are larger than most, it says `MOST_BYTES: int` of one, and `MOST_RAW_BYTES: int` of one in its
+    MEDIA_TYPES.
+    Where `parse` takes long, as it does for what is compressed, it says `SLOW_PARSE = True`: threads do it then, a few
+    at a time.
+    Where people can look at a request, `draw(request, marks) -> bytes` makes a JPEG of it, with its answer's marks.
     """
 
     FILES: Sequence[str]
@@ -248,13 +263,16 @@ All that chance decides comes from the generator, so that a run which is resumed
 class Backbone(Protocol):
     """A torch module: a batch of the encoder's to features, float[batch, width].
 
-    Where these say nothing that the answers do not, it has `embeds = False`: the graph has no embedding then; where only
-    the first do, `embedded: int` says how many. An ensemble says how many `members: int` it has, and answers with
+    Where these say nothing that the answers do not, it has `embeds = False`: the graph has no embedding then; where
+    only the first do, `embedded: int` says how many. An ensemble says how many `members: int` it has, and answers with
     float[batch, members, width]: the head reads each one's, its loss is of each, and what is served is their mean.
 
     Where things have places in a row, `places` takes the same batch for a head that asks for these. It says by name:
     `features`, as above; `maps`, float[batch, width, rows, columns]; `extent`, as the row format has it, and the
     `origin` and `step`, each float[batch, 2], with which the place x, y in the row is `origin + step * (column, row)`.
+    In training, rows that are `turned`, bool[batch], lie on their side: their column and row change places. Instead of
+    `maps` there may be `queries`, float[batch, queries, width], each of which may be a thing, with its `boxes`,
+    float[batch, queries, 4], left, top, right, bottom as columns and rows.
     """
 
     width: int
@@ -302,9 +320,9 @@ class Features(Protocol):
 
 
 class Regions(NamedTuple):
-    """Parts of a row that stand out: where, float32[parts, 4] as targets have places, and what each is like, float64."""
+    """Parts of a row that stand out: where, float32[parts, 4] as targets have places, and what each is like."""
 
-    boxes: NDArray[np.float32]
+    places: NDArray[np.float32]
     features: NDArray[np.float64]
 
 

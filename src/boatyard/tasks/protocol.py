@@ -78,7 +78,10 @@ class NoOptions(BaseModel):
 
 
 class ServingTask(Protocol):
-    """The module `boatyard.tasks.<task>.serving`: imports neither torch nor pandas."""
+    """The module `boatyard.tasks.<task>.serving`: imports neither torch nor pandas.
+
+    Where answers say where things are in a row, `marks(answer) -> list[Mark]` takes that out of one.
+    """
 
     OUTPUTS: Sequence[str]
     """Of a graph, what `decode` reads; most graphs have `embedding` besides."""
@@ -294,7 +297,7 @@ class TrainingTask(Protocol):
         """What feedback would say of a row with this stored target."""
 
     def cell(self, truth: Truth) -> Any:
-        """What a source would hold for it."""
+        """What a source would hold for it; None where it does not say what would be right."""
 
     def report(
         self,

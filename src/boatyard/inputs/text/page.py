@@ -7,7 +7,10 @@ from typing import Any
 import streamlit as st
 
 from boatyard.frontend import charts
-from boatyard.frontend.input_page import FILE_TYPES  # noqa: F401 - of the contract
+from boatyard.frontend.input_page import (
+    FILE_TYPES,  # noqa: F401 - of the contract
+    show_marked,  # noqa: F401 - the page's own, too
+)
 from boatyard.frontend.protocol import Card, Parts, Request
 from boatyard.frontend.showing import literal
 

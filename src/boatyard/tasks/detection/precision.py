@@ -98,9 +98,7 @@ def _average(right: NDArray[np.bool_], weights: NDArray[np.floating] | NDArray[n
     return float(np.append(precision, 0.0)[np.minimum(places, len(precision))].mean())
 
 
-def _pictures(
-    found: Sequence[Found], there: Sequence[There], number: int
-) -> Iterator[tuple[Floats, Boxes, Boxes]]:
+def _pictures(found: Sequence[Found], there: Sequence[There], number: int) -> Iterator[tuple[Floats, Boxes, Boxes]]:
     """Of a class the scores and boxes found in each picture, and the true ones."""
     for answer, truth in zip(found, there, strict=True):
         chosen = np.flatnonzero(answer.classes == number)[:MOST_FOUND]
@@ -124,8 +122,8 @@ def _of_class(
     scores = np.concatenate([each for each, _, _ in pictures])
     order = np.argsort(-scores, kind="stable")
     places = np.repeat(np.arange(len(pictures)), [len(each) for each, _, _ in pictures])
-    together = [np.concatenate(each, 1)[:, order] for each in (right, counts)]
-    return Matches(scores[order], places[order], *together, np.array(there))
+    is_right, is_counted = (np.concatenate(each, 1)[:, order] for each in (right, counts))
+    return Matches(scores[order], places[order], is_right, is_counted, np.array(there))
 
 
 def _of_other_areas(boxes: Boxes, areas: tuple[float, float] | None) -> NDArray[np.bool_]:
