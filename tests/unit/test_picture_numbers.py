@@ -31,7 +31,14 @@ def test_the_share_of_a_colour_is_learnt_by_both() -> None:
     shares = np.random.default_rng(0).uniform(0.05, 0.95, 48)
     rows = [picture(share) for share in shares]
     config = load_config(
-        ["data=images", "data.name=x", "data.path=x", "data.task=regression", "data.target=share", "model.image.side=32"]
+        [
+            "data=images",
+            "data.name=x",
+            "data.path=x",
+            "data.task=regression",
+            "data.target=share",
+            "model.image.side=32",
+        ]
     )
     input_, task = input_of("image"), task_of("regression")
     baseline = task.fit_baseline(input_.simple_features(config.data), rows[:32], shares[:32], TARGET, 0)

@@ -69,7 +69,7 @@ def build_detector(shape: Mapping[str, Any], start: str | None) -> Detector:
     given = dict(shape["detector"])
     if start is None:
         config = AutoConfig.for_model(given.pop("model_type"), **given)
-        model = AutoModelForObjectDetection.from_config(config)
+        model = AutoModelForObjectDetection.from_config(config)  # type: ignore[no-untyped-call]
     else:
         model = loaded(start, lambda: AutoModelForObjectDetection.from_pretrained(located(start)), _FILES)
     _untie(model)
