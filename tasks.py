@@ -384,7 +384,7 @@ def _on_cloud(context: Context, command: str, *words: str) -> None:
 _SERVICE = "api, monitor or frontend"
 _JOB = {
     "machine": "such as n1-standard-8",
-    "gpu": "t4, l4, v100, a100, a100-80gb or h100",
+    "gpu": "t4, l4, a100, a100-80gb or h100",
     "spot": "cheaper machines, which may be preempted at any time",
     "workers": "machines that train together",
     "detach": "do not follow the job",
@@ -415,11 +415,17 @@ def cloud_cancel(context, job):
 
 @_cloud(
     iterable=["override"],
-    help={"service": _SERVICE, "dry_run": "print what would be deployed instead", **_OVERRIDES},
+    help={
+        "service": f"{_SERVICE}; or all",
+        "dry_run": "print what would be deployed instead",
+        "wait": "so many minutes for the image of this commit",
+        **_OVERRIDES,
+    },
 )
-def cloud_deploy(context, override, service="api", dry_run=False):
+def cloud_deploy(context, override, service="api", dry_run=False, wait=0):
     """Deploy to Cloud Run; traffic moves once the new revision has answered."""
-    _on_cloud(context, "deploy", f"--service={service}", *(["--dry-run"] if dry_run else []), *override)
+    flags = [*(["--dry-run"] if dry_run else []), *([f"--wait={wait}"] if wait else [])]
+    _on_cloud(context, "deploy", f"--service={service}", *flags, *override)
 
 
 @_cloud()

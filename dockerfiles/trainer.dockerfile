@@ -1,29 +1,39 @@
 # Every stage from rows to a published model: docker build -f dockerfiles/trainer.dockerfile . (docs/images.md)
 ARG BASE_IMAGE=python:3.12-slim
+# or an image that the stage `installed` was pushed as (deploy/cloudbuild/image.sh)
+ARG INSTALLED=installed
 
-# gigabytes of CUDA: a layer of its own, which only other requirements change
-FROM ${BASE_IMAGE} AS dependencies
-ENV UV_COMPILE_BYTECODE=1 UV_NO_CACHE=1 UV_NO_CONFIG=1 UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV=/opt/boatyard
-COPY requirements/build.txt requirements/trainer.txt /requirements/
+FROM ${BASE_IMAGE} AS build
+ENV UV_COMPILE_BYTECODE=1 UV_NO_CACHE=1 UV_NO_CONFIG=1 UV_PYTHON_DOWNLOADS=never
+COPY requirements/build.txt /requirements/
 RUN pip install --no-cache-dir --root-user-action=ignore --require-hashes -r /requirements/build.txt
+
+FROM build AS dependencies
+ENV VIRTUAL_ENV=/opt/boatyard
+COPY requirements/trainer.txt /requirements/
 RUN uv venv "$VIRTUAL_ENV" && uv pip install --require-hashes -r /requirements/trainer.txt
 
-FROM dependencies AS package
+FROM build AS package
 WORKDIR /checkout
 COPY pyproject.toml README.md LICENSE ./
 COPY configs configs
 COPY src src
-RUN python -m hatchling build -t wheel -d /dist && uv pip install --no-deps --target /app/src /dist/*.whl
+RUN python -m hatchling build -t wheel -d /dist && uv pip install --system --no-deps --target /app/src /dist/*.whl
 
-FROM ${BASE_IMAGE}
+# gigabytes of CUDA: layers that only other requirements change
+FROM ${BASE_IMAGE} AS installed
 RUN useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin boatyard \
     && install --directory --owner=10001 --group=10001 /work
 COPY --from=dependencies /opt/boatyard /opt/boatyard
+
+FROM ${INSTALLED}
 COPY --from=package /app /app
 # as in the repository: encoders/ beside src/, and the bundled rows where data=inbox and data=houses look for them
 COPY encoders /app/encoders
 COPY --chown=10001:10001 data /work/data
-ENV PATH=/opt/boatyard/bin:$PATH PYTHONPATH=/app/src PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+# a machine with GPUs has its driver mounted there, where only NVIDIA's own base images look
+ENV PATH=/opt/boatyard/bin:/usr/local/nvidia/bin:$PATH LD_LIBRARY_PATH=/usr/local/nvidia/lib64:/usr/local/nvidia/lib
+ENV PYTHONPATH=/app/src PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 # where data/, runs/, reports/ and models/ lie; a volume, so that it can be written on a read-only file system
 WORKDIR /work
 VOLUME /work

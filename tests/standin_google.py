@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -20,8 +21,10 @@ import jsonschema
 
 from boatyard.cloud.schemas import google_schema
 from boatyard.doctor.google import APIS
+from boatyard.doctor.resources import CLEANUP, LIFECYCLE
 
 YOU = "you"
+ROOT = Path(__file__).parents[1]
 Object = dict[str, Any]
 Answer = Callable[["Google", list[str], Object, str], Object | None]
 
@@ -37,6 +40,9 @@ class State:
     buckets: dict[str, tuple[str, str]] = field(default_factory=dict)
     accounts: dict[str, Object] = field(default_factory=dict)
     repositories: dict[str, str] = field(default_factory=dict)
+    kept_for_good: bool = False
+    """No lifecycle of the bucket, no clean-up of the repository."""
+    soft_delete_seconds: int = 0
     tags: set[str] = field(default_factory=set)
     quotas: dict[str, dict[str | None, int]] = field(default_factory=dict)
     secrets: dict[str, list[str]] = field(default_factory=dict)
@@ -44,12 +50,16 @@ class State:
     """The permissions of each account, on any resource."""
     refusing: set[str] = field(default_factory=set)
     """APIs that deny all access."""
+    reason: Object = field(default_factory=dict)
+    """Why, as google.rpc.ErrorInfo."""
     seconds: float = 0.0
     """The delay of each response."""
 
 
 REGION = "europe-west1"
 T4 = "aiplatform.googleapis.com/custom_model_training_nvidia_t4_gpus"
+CPUS = "aiplatform.googleapis.com/custom_model_training_cpus"
+SPOT_CPUS = "aiplatform.googleapis.com/custom_model_training_preemptible_cpus"
 SPOT_T4 = "aiplatform.googleapis.com/custom_model_training_preemptible_nvidia_t4_gpus"
 _OBJECTS = {f"storage.objects.{verb}" for verb in ("create", "delete", "get", "list", "update")}
 
@@ -70,6 +80,7 @@ def all_is_well(project: str, bucket: str, tags: set[str]) -> State:
     images = {f"artifactregistry.repositories.{verb}Artifacts" for verb in ("download", "upload")}
     jobs = {f"aiplatform.customJobs.{verb}" for verb in ("create", "get")}
     services = {f"run.services.{verb}" for verb in ("create", "get", "update")}
+    used = {"serviceusage.services.use", "artifactregistry.tags.get"}
     lent = {f"iam.serviceAccounts.{verb}" for verb in ("actAs", "getAccessToken", "getOpenIdToken")}
     return State(
         project=project,
@@ -78,12 +89,22 @@ def all_is_well(project: str, bucket: str, tags: set[str]) -> State:
         accounts={email(project, role): {} for role in ("train", "run", "build")},
         repositories={f"{REGION}/boatyard": "DOCKER"},
         tags=tags,
-        quotas={T4: {None: 0, "us-central1": 9, REGION: 1}, SPOT_T4: {None: 2}},
+        quotas={
+            T4: {None: 0, "us-central1": 9, REGION: 1},
+            SPOT_T4: {None: 2},
+            CPUS: {None: 0, REGION: 42},
+            SPOT_CPUS: {None: 42},
+        },
         secrets={"wandb-api-key": ["ENABLED"]},
         granted={
-            YOU: {"cloudbuild.builds.create", "logging.logEntries.list", *jobs, *services, *lent},
+            YOU: {"cloudbuild.builds.create", "logging.logEntries.list", *jobs, *services, *lent, *used, *_OBJECTS},
             email(project, "train"): {*_OBJECTS, "logging.logEntries.create", "secretmanager.versions.access"},
-            email(project, "run"): {*_OBJECTS, "run.routes.invoke", "secretmanager.versions.access"},
+            email(project, "run"): {
+                *_OBJECTS,
+                "run.routes.invoke",
+                "secretmanager.versions.access",
+                "monitoring.timeSeries.create",
+            },
             email(project, "build"): {"storage.objects.get", "logging.logEntries.create", *images},
         },
     )
@@ -121,7 +142,10 @@ class Google:
         who = token.removeprefix("Bearer token-of-") or YOU
         self.requests.append((verb, api, path))
         if api in self.state.refusing:
-            return _problem(403, f"Permission denied on {api}.")
+            status, problem = _problem(403, f"Permission denied on {api}.")
+            info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "domain": "googleapis.com"}
+            problem["error"]["details"] = [info | self.state.reason] if self.state.reason else []
+            return status, problem
         for (name, identity), answer in _METHODS.items():
             method = _described(name, identity)
             if name != api or verb != method["httpMethod"] or not (match := method["regex"].fullmatch(path)):
@@ -188,7 +212,7 @@ def _services(google: Google, _: list[str], content: Object, __: str) -> Object:
     return {"services": [{"name": name, "state": state(name)} for name in content["names"]]}
 
 
-def _quota(google: Google, path: list[str], _: Object, __: str) -> Object | None:
+def _quota(google: Google, path: list[str], content: Object, __: str) -> Object | None:
     metric = path[-1]
     if (limits := google.state.quotas.get(metric)) is None:
         return None
@@ -197,7 +221,8 @@ def _quota(google: Google, path: list[str], _: Object, __: str) -> Object | None
         value: Object = {"effectiveLimit": str(limit)} if limit else {}
         return value | ({"dimensions": {"region": region}} if region else {})
 
-    buckets = [bucket(region, limit) for region, limit in limits.items()]
+    full = content.get("view") == ["FULL"]  # otherwise only what somebody has set
+    buckets = [bucket(region, limit) for region, limit in limits.items() if full or region is None]
     unit = "1/{project}/{region}"
     return {"metric": metric, "consumerQuotaLimits": [{"metric": metric, "unit": unit, "quotaBuckets": buckets}]}
 
@@ -205,7 +230,9 @@ def _quota(google: Google, path: list[str], _: Object, __: str) -> Object | None
 def _bucket(google: Google, path: list[str], _: Object, __: str) -> Object | None:
     if (place := google.state.buckets.get(path[0])) is None:
         return None
-    return {"kind": "storage#bucket", "name": path[0], "location": place[0], "locationType": place[1]}
+    kept: Object = {} if google.state.kept_for_good else {"lifecycle": json.loads((ROOT / LIFECYCLE).read_text())}
+    soft = {"softDeletePolicy": {"retentionDurationSeconds": str(google.state.soft_delete_seconds)}}
+    return {"kind": "storage#bucket", "name": path[0], "location": place[0], "locationType": place[1], **kept, **soft}
 
 
 def _bucket_permissions(google: Google, path: list[str], content: Object, who: str) -> Object | None:
@@ -233,7 +260,21 @@ def _token(google: Google, path: list[str], _: Object, who: str) -> Object:
 
 def _repository(google: Google, path: list[str], _: Object, __: str) -> Object | None:
     kind = google.state.repositories.get("/".join(path[1:]))
-    return None if kind is None else {"name": "/".join(path), "format": kind}
+    kept: Object = {} if google.state.kept_for_good else {"cleanupPolicies": _cleanup()}
+    return None if kind is None else {"name": "/".join(path), "format": kind, **kept}
+
+
+def _cleanup() -> Object:
+    """The policies of the file that gcloud reads, in the API's words."""
+    days = 86400
+    policies = {}
+    for policy in json.loads((ROOT / CLEANUP).read_text()):
+        sent = {"id": policy["name"], "action": policy["action"]["type"].upper()}
+        if condition := policy.get("condition"):
+            older = f"{int(condition['olderThan'].removesuffix('d')) * days}s"
+            sent["condition"] = {"tagState": condition["tagState"].upper(), "olderThan": older}
+        policies[policy["name"]] = sent | {key: policy[key] for key in ("mostRecentVersions",) if key in policy}
+    return policies
 
 
 def _repository_permissions(google: Google, path: list[str], content: Object, who: str) -> Object | None:

@@ -2,7 +2,7 @@
 
 It is strict: what Cloud Run refuses is refused. It also serves the two other APIs that are used, for identity tokens
 and for logs, and the metadata server of the instances. It lacks more than one instance of a revision, restarts by the
-liveness probe, volumes and side-cars.
+liveness probe, and volumes. Of side-cars it has the collector of metrics: `scrape`.
 """
 
 import asyncio
@@ -34,6 +34,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from boatyard.cloud.schemas import google_schema
+from boatyard.cloud.service import annotations
 
 Object = dict[str, Any]
 Command = Callable[[str, Mapping[str, str], Path], tuple[Sequence[str], Mapping[str, str]]]
@@ -43,6 +44,7 @@ BODY_BYTES = 32 * 2**20
 MOST_START_SECONDS = 240
 _HOST = ("PATH", "HOME", "PYTHONPATH", "STORAGE_EMULATOR_HOST")  # the machine's, and where its network leads
 _HOP = {"connection", "keep-alive", "transfer-encoding", "te", "upgrade", "host", "content-length"}
+_COLLECTOR = "/cloud-run-gmp-sidecar:"
 _RESERVED = {"PORT", "K_SERVICE", "K_REVISION", "K_CONFIGURATION"}
 
 
@@ -108,8 +110,8 @@ class Revision:
 
     @property
     def container(self) -> Object:
-        container: Object = self.template["spec"]["containers"][0]
-        return container
+        """The one that listens; a collector may stand beside it."""
+        return _listening(self.template["spec"]["containers"])
 
 
 @dataclass
@@ -184,6 +186,15 @@ class CloudRun:
 
     def tags(self, name: str) -> dict[str, str]:
         return {route["tag"]: route["revisionName"] for route in self._services[name].routes if "tag" in route}
+
+    def scrape(self, name: str) -> str:
+        """What the collector beside a service reads, as it does unless told otherwise: /metrics on port 8080."""
+        (revision,) = [self.revision(revision) for revision in self.traffic(name)]
+        assert any(_COLLECTOR in each["image"] for each in revision.template["spec"]["containers"]), "no collector"
+        assert annotations(revision.template)["run.googleapis.com/cpu-throttling"] == "false", "it would stand still"
+        assert revision.container["ports"][0]["containerPort"] == 8080
+        assert revision.instance is not None
+        return httpx.get(f"{revision.instance.url}/metrics").raise_for_status().text
 
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -367,11 +378,10 @@ class CloudRun:
         if body["metadata"].get("namespace") not in {self.project, PROJECT_NUMBER}:
             raise Refused(400, "metadata.namespace: must be the project of the path.")
         spec = body["spec"]["template"]["spec"]
-        if len(spec["containers"]) != 1 or "volumes" in spec:
-            raise Refused(501, "the stand-in runs one container without volumes.")
-        container = spec["containers"][0]
-        if not container.get("image"):
-            raise Refused(400, "spec.template.spec.containers[0].image: is required.")
+        if "volumes" in spec:
+            raise Refused(501, "the stand-in has no volumes.")
+        _check_containers(spec["containers"], annotations(body["spec"]["template"]))
+        container = _listening(spec["containers"])
         names = [variable["name"] for variable in container.get("env", [])]
         if reserved := _RESERVED & set(names):
             raise Refused(400, f"The following reserved env names were provided: {', '.join(sorted(reserved))}.")
@@ -621,6 +631,29 @@ class CloudRun:
             return Response(f"503: {type(error).__name__}", 503)
         kept = {key: value for key, value in answer.headers.items() if key not in _HOP}
         return Response(content, answer.status_code, kept)
+
+
+def _listening(containers: Sequence[Object]) -> Object:
+    return next((container for container in containers if "ports" in container), containers[0])
+
+
+def _check_containers(containers: Sequence[Object], notes: Mapping[str, str]) -> None:
+    """Raises Refused."""
+    if any(not container.get("image") for container in containers):
+        raise Refused(400, "spec.template.spec.containers[0].image: is required.")
+    if len(containers) > 1 and sum("ports" in container for container in containers) != 1:
+        raise Refused(400, "spec.template.spec.containers: exactly one container must have a port.")
+    names = {container.get("name") for container in containers}
+    if len(containers) > 1 and (None in names or len(names) < len(containers)):
+        raise Refused(400, "spec.template.spec.containers: each needs a name of its own.")
+    waits: dict[str, list[str]] = json.loads(notes.get("run.googleapis.com/container-dependencies", "{}"))
+    if unknown := {*waits, *(name for others in waits.values() for name in others)} - names:
+        raise Refused(400, f"run.googleapis.com/container-dependencies: no container {sorted(unknown)[0]}.")
+    if notes.get("run.googleapis.com/cpu-throttling") == "false":
+        for container in containers:
+            cpu = str(container.get("resources", {}).get("limits", {}).get("cpu", "1"))
+            if cpu.endswith("m") or float(cpu) < 1:
+                raise Refused(400, "CPU is always allocated: less than 1 vCPU is not supported.")
 
 
 def _target(service: Service, tag: str | None) -> Object | None:

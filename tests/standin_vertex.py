@@ -137,7 +137,9 @@ class StandInVertex:
 
     def preempt(self, job: StandInJob, worker: int = 0) -> None:
         """Take a worker's machine away: SIGKILL, and a new one with an empty disk. All of the job starts anew."""
-        assert job.facts["jobSpec"]["scheduling"]["restartJobOnWorkerRestart"]
+        scheduling = job.facts["jobSpec"]["scheduling"]
+        assert scheduling["restartJobOnWorkerRestart"]
+        assert not scheduling.get("disableRetries"), "which overrides it"
         with self._lock:
             assert job.state == "JOB_STATE_RUNNING"
             job.restarting = True

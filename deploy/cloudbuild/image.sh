@@ -6,8 +6,24 @@ image=$REGISTRY/$name:$COMMIT
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 export DOCKER_BUILDKIT=1
 
-docker build --network host --tag "$image" --file "dockerfiles/$name.dockerfile" \
-  --build-arg "BASE_IMAGE=${BASE_IMAGE:-python:3.12-slim}" --build-arg "COMMIT=$COMMIT" --build-arg "VERSION=$version" .
+build() {
+  docker build --network host --file "dockerfiles/$name.dockerfile" \
+    --build-arg "BASE_IMAGE=${BASE_IMAGE:-python:3.12-slim}" "$@" .
+}
+
+# A worker of Cloud Build has no cache, so each commit would install, and push, the trainer's gigabytes anew. They are an
+# image of their own, by what is installed; and by the month, so that fixes of the base image arrive.
+set --
+if [ "$name" = trainer ] && [ -n "${PUSH:-}" ]; then
+  key=$(cat dockerfiles/trainer.dockerfile requirements/build.txt requirements/trainer.txt | sha256sum | cut -c -16)
+  installed=$REGISTRY/trainer-installed:$(date -u +%Y-%m)-$key
+  if ! docker pull --quiet "$installed"; then
+    build --target installed --tag "$installed"
+    docker push --quiet "$installed"
+  fi
+  set -- --build-arg "INSTALLED=$installed"
+fi
+build --tag "$image" --build-arg "COMMIT=$COMMIT" --build-arg "VERSION=$version" "$@"
 
 set -- --network none --read-only --tmpfs /tmp --cap-drop all --security-opt no-new-privileges
 if [ "$name" = trainer ]; then

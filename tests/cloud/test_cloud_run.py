@@ -32,6 +32,7 @@ from boatyard import journal, registry
 from boatyard.cloud.__main__ import main
 from boatyard.cloud.place import SERVICES
 from boatyard.cloud.schemas import google_schema
+from boatyard.doctor import cloud as doctor
 from boatyard.frontend.services import Trouble, addresses
 from boatyard.storage import Storage
 
@@ -145,6 +146,7 @@ def test_a_deployment_answers_the_next_takes_over_under_load_and_a_rollback_take
     assert (gone.revision, gone.status, gone.killed) == (first, 0, False)
     assert list(journal.read(storage)), "of the one that was stopped"
 
+    assert 'boatyard_requests_total{route="/predict",status="200"}' in cloud.scrape(NAME)
     shown = command("status")
     assert re.search(rf"{second}\s*│ 100 %\s*│ yes\s*│ {head[:12]}", shown), shown
     assert re.search(rf"{first}\s*│ \s*│ yes", shown), shown
@@ -171,23 +173,23 @@ def test_a_deployment_answers_the_next_takes_over_under_load_and_a_rollback_take
 def test_a_revision_that_does_not_start_or_answer_gets_no_traffic(
     cloud: CloudRun, command: Commands, storage: Storage, publish: Publish
 ) -> None:
-    command.change("failureThreshold: 60", "failureThreshold: 2")
+    registry.promote(storage, "inbox", publish().version)
+    command.change("value: /tmp/spool", "value: /proc/spool")
     output = command("deploy", status=1)
-    assert "the startup probe" in output.lower()
+    assert "did not listen on port" in output.lower()
     assert f"it was the first, and {NAME} is deleted again" in output
 
-    registry.promote(storage, "inbox", publish().version)
-    command.change("failureThreshold: 2", "failureThreshold: 60")
+    command.change("value: /proc/spool", "value: /tmp/spool")
     command("deploy")
     good = serving(cloud)
 
     with load(lambda: ask(cloud), threads=1) as answers:
-        command.change("failureThreshold: 60", "failureThreshold: 2")
-        output = command("deploy", "data.name=nosuch", status=1)
-        assert "the startup probe" in output.lower()
+        command.change("value: /tmp/spool", "value: /proc/spool")
+        output = command("deploy", status=1)
+        assert "did not listen on port" in output.lower()
         assert f"{good} serves as before" in output
 
-        command.change("failureThreshold: 2", "failureThreshold: 60")
+        command.change("value: /proc/spool", "value: /tmp/spool")
         command.change(
             'value: "1"', f'value: ""\n            - name: BOATYARD_API_KEYS\n              value: ana:{"0" * 64}'
         )
@@ -201,6 +203,28 @@ def test_a_revision_that_does_not_start_or_answer_gets_no_traffic(
     git(command.folder, "revert", "--no-edit", "HEAD")
     command("deploy")
     assert f"{good} has all the traffic again" in command("rollback"), "what failed is not what served before"
+
+
+def test_without_a_promoted_model_nothing_is_created_and_what_is_left_is_named(
+    cloud: CloudRun, command: Commands, publish: Publish
+) -> None:
+    publish()
+    output = command("deploy", "--service=all", status=2)
+    assert "model 'inbox' has no alias 'production'" in output
+    assert "left as they were: boatyard-monitor, boatyard-frontend" in output
+    assert not [request for request in cloud.requests if request[0] != "GET"]
+
+
+def test_a_deployment_waits_for_the_image_of_its_commit(
+    command: Commands, google: Google, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "_PAUSE", 0.1)
+    google.state.tags = set()
+    assert "image api: there is none of commit" in command("deploy", "--wait=0.01", status=2)
+    looks = [path for _, _, path in google.requests if "/tags/" in path]
+    assert len(looks) > 3
+    google.state.tags = AnyCommit()
+    assert "model 'inbox'" in command("deploy", "--wait=60", status=2), "at once"
 
 
 def test_what_the_doctor_finds_wrong_stops_a_deployment(cloud: CloudRun, command: Commands, google: Google) -> None:
@@ -308,7 +332,11 @@ def test_the_page_reaches_the_others_as_the_account_that_it_runs_as(
     assert refused.value.status == 403
 
 
-def test_what_is_wrong_is_one_sentence(tmp_path: Path, cloud: CloudRun, command: Commands) -> None:
+def test_what_is_wrong_is_one_sentence(
+    tmp_path: Path, cloud: CloudRun, command: Commands, storage: Storage, publish: Publish
+) -> None:
+    registry.promote(storage, "inbox", publish().version)
+
     def refused(*words: str) -> str:
         output = command(*words, status=2)
         assert len(output.strip().splitlines()) == 1, output
@@ -340,6 +368,17 @@ def test_a_template_says_what_google_knows_and_holds_no_secret(service: str) -> 
     spec = body["spec"]["template"]["spec"]
     assert "@" not in json.dumps(spec), "accounts are filled in"
     assert spec["serviceAccountName"] == "$account"
+
+
+@pytest.mark.parametrize("service", ["api", "monitor"])
+def test_the_metrics_that_the_alerts_are_about_are_collected(service: str) -> None:
+    template = yaml.safe_load((ROOT / "deploy" / "run" / f"{service}.yaml").read_text())["spec"]["template"]
+    served, collector = template["spec"]["containers"]
+    notes = template["metadata"]["annotations"]
+    assert "cloud-run-gmp-sidecar:" in collector["image"]
+    assert served["ports"][0]["containerPort"] == 8080, "where the collector looks unless told otherwise"
+    assert json.loads(notes["run.googleapis.com/container-dependencies"]) == {collector["name"]: [served["name"]]}
+    assert notes["run.googleapis.com/cpu-throttling"] == "false"
 
 
 # the stand-in itself: what it promises of Cloud Run

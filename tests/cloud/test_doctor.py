@@ -10,20 +10,26 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Literal
 
 import gcloud_commands
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from standin_google import REGION, SPOT_T4, T4, YOU, Google, State, all_is_well
+from requests import Session
+from standin_google import CPUS, REGION, SPOT_T4, T4, YOU, Google, State, all_is_well
 from standin_google import email as account_email
 
+from boatyard.cloud import access
 from boatyard.cloud.__main__ import main
+from boatyard.cloud.place import place
 from boatyard.config.compose import load_config
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
 from boatyard.doctor import cloud as doctor
 from boatyard.doctor import machine as local_doctor
+from boatyard.doctor import resources
 from boatyard.doctor.checks import Result
 from boatyard.doctor.google import APIS
 
@@ -97,7 +103,7 @@ def test_nothing_is_wrong_where_all_is_there() -> None:
         *("gcloud", "credentials", "project", "billing", "APIs", "your roles", "bucket"),
         *("boatyard-train", "boatyard-run", "boatyard-build", "repository"),
         *(f"image {name}" for name in ("trainer", *doctor.SERVICES)),
-        *("GPU quota", "wandb-api-key", "boatyard-api-keys"),
+        *("GPU quota", "CPU quota", "wandb-api-key", "boatyard-api-keys"),
     ]
     assert all(result.fix is None for result in results)
 
@@ -135,8 +141,9 @@ FLAWS = {
         f"gcloud projects undelete {PROJECT}"
     ),
     "billing": Flaw(
-        lambda s: setattr(s, "billing", False), "billing", "off",
-        f"gcloud billing projects link {PROJECT} --billing-account="
+        lambda s: setattr(s, "billing", False), "billing", "off: no billing account is linked; choose who pays",
+        f"gcloud billing accounts list --filter=open=true && gcloud billing projects link {PROJECT} "
+        "--billing-account=ACCOUNT"
     ),
     "an API": Flaw(
         lambda s: s.apis.remove("run"), "APIs", "off: run.googleapis.com",
@@ -161,6 +168,11 @@ FLAWS = {
     "bucket around": Flaw(
         lambda s: s.buckets.update({BUCKET: ("EU", "multi-region")}), "bucket", "is in eu,",
         f"gcloud storage buckets relocate gs://{BUCKET} --location={REGION}", "warning",
+    ),
+    "bucket that is charged for what is gone": Flaw(
+        lambda s: setattr(s, "soft_delete_seconds", 604800), "bucket", "deleted or overwritten in 7 days",
+        f"gcloud storage buckets update gs://{BUCKET} --lifecycle-file=deploy/storage/lifecycle.json "
+        "--clear-soft-delete", "warning",
     ),
     "no account": Flaw(
         lambda s: s.accounts.pop(email("build")), "boatyard-build", "does not exist",
@@ -213,7 +225,19 @@ FLAWS = {
         f"--filter='metric={SPOT_T4}'", overrides=(*ONE_T4, "cloud.train.spot=true"),
     ),
     "unknown GPUs": Flaw(
-        lambda s: s.quotas.clear(), "GPU quota", "cannot tell: Google knows no quota", "", "warning", ONE_T4
+        lambda s: s.quotas.pop(T4), "GPU quota", "cannot tell: Google knows no quota", "", "warning", ONE_T4
+    ),
+    "GPUs of another region": Flaw(
+        lambda s: s.quotas.update({T4: {"us-central1": 9}}), "GPU quota", "cannot tell: Google names no limit", "",
+        "warning", ONE_T4,
+    ),
+    "CPUs": Flaw(
+        lambda s: s.quotas[CPUS].update({REGION: 4}), "CPU quota", "8 CPUs requested, but 4 allowed in europe-west1",
+        f"--filter='metric={CPUS}'"
+    ),
+    "CPUs of several workers": Flaw(
+        lambda _: None, "CPU quota", "96 CPUs requested, but 42 allowed", "--preferred-value=96",
+        overrides=("cloud.train.workers=3", "cloud.train.machine=n1-standard-32"),
     ),
     "no secret": Flaw(
         lambda s: s.secrets.clear(), "wandb-api-key", "does not exist",
@@ -251,6 +275,16 @@ def test_gcloud_has_the_commands_that_fix(flaw: Flaw, google: Google, gcloud: Pa
         assert gcloud_commands.mistakes(result.fix or "") == []
 
 
+def test_what_is_kept_for_good_is_warned_of(google: Google) -> None:
+    google.state.kept_for_good = True
+    results = bad()
+    assert {name: result.state for name, result in results.items()} == dict.fromkeys(
+        ("bucket", "repository"), "warning"
+    )
+    assert "keeps boatyard/checkpoints/ for good" in results["bucket"].sentence
+    assert "--policy=deploy/cloudbuild/cleanup.json" in (results["repository"].fix or "")
+
+
 def test_a_caller_who_may_not_act_as_an_account_is_warned(google: Google) -> None:
     google.state.granted[YOU] -= {"iam.serviceAccounts.actAs", "iam.serviceAccounts.getOpenIdToken"}
     results = bad()
@@ -282,7 +316,7 @@ def test_images_are_those_of_the_commit(google: Google, commit: str, gcloud: Pat
     result = results["image api"]
     assert result.state == "wrong"
     assert commit[:12] in result.sentence
-    assert (result.fix or "").startswith(f"gcloud builds submit --project={PROJECT} --region={REGION} ")
+    assert (result.fix or "").startswith(f"gcloud beta builds submit --project={PROJECT} --region={REGION} ")
     assert f'--substitutions="COMMIT_SHA={commit},_REPOSITORY=boatyard"' in (result.fix or "")
     gcloud.unlink()
     assert gcloud_commands.mistakes(result.fix or "") == []
@@ -310,6 +344,37 @@ def test_what_is_hidden_is_a_warning_that_says_how_to_be_let_in(api: str, google
         assert result.state == "warning"
         assert f"Permission denied on {api}" in result.sentence
         assert result.fix == f"gcloud projects add-iam-policy-binding {PROJECT} {ME} --role=roles/viewer"
+
+
+REFUSALS = {
+    "SERVICE_DISABLED": (
+        {"service": "storage.googleapis.com", "consumer": "projects/42"},
+        "storage.googleapis.com is off in this project",
+        "gcloud services enable storage.googleapis.com --project=42",
+    ),
+    "SERVICE_DISABLED for want of a quota project": (
+        {"service": "storage.googleapis.com", "consumer": "projects/764086051850"}, "name no project to count requests",
+        f"gcloud auth application-default set-quota-project {PROJECT}",
+    ),
+    "USER_PROJECT_DENIED": ({}, "roles/serviceusage.serviceUsageConsumer", "roles/viewer"),
+    "IAM_PERMISSION_DENIED": (
+        {"permission": "storage.buckets.get", "resource": "b"}, "you lack the permission storage.buckets.get on b",
+        "roles/viewer",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("reason", REFUSALS)
+def test_what_google_refuses_for_another_reason_is_another_sentence_with_another_fix(
+    reason: str, google: Google, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", PROJECT)
+    facts, sentence, fix = REFUSALS[reason]
+    google.state.refusing = {"storage"}
+    google.state.reason = {"reason": reason.split()[0], "metadata": facts}
+    result = resources.bucket(doctor._connect(config(), place(config())))
+    assert sentence in result.sentence
+    assert fix in (result.fix or "")
 
 
 def test_what_does_not_answer_in_time_is_a_warning(google: Google, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -414,7 +479,7 @@ def test_the_table_fits_eighty_columns_and_no_command_is_cut(google: Google) -> 
     lines = shown.stdout.splitlines()
     assert max(len(line) for line in lines if not line.startswith("gcloud ")) <= 80
     assert f"gcloud storage buckets create gs://{BUCKET} {CREATE_BUCKET}" in lines
-    assert sum(line.startswith("gcloud builds submit") for line in lines) == 1  # for all images
+    assert sum(line.startswith("gcloud beta builds submit") for line in lines) == 1  # for all images
     assert f"gcloud services enable {' '.join(f'{api}.googleapis.com' for api in APIS)} --project={PROJECT}" in lines
 
 
@@ -471,10 +536,44 @@ def test_the_doctor_of_this_machine_reaches_buckets_too(
 PAGE = Path(__file__).parents[2] / "docs" / "google-cloud.md"
 
 
-def test_the_page_of_google_cloud_has_every_command_that_makes_what_is_missing(google: Google) -> None:
-    text = PAGE.read_text(encoding="utf-8").replace("\\\n", "")
+def filled_in(page: Path) -> str:
+    """The page's text in one line, with this module's names for its variables."""
+    text = page.read_text(encoding="utf-8").replace("\\\n", "")
     named = {"PROJECT": PROJECT, "REGION": REGION, "BUCKET": BUCKET}
-    written = " ".join(re.sub(r"\$([A-Z]+)", lambda match: named.get(match[1], match[0]), text).split())
+    return " ".join(re.sub(r"\$([A-Z]+)", lambda match: named.get(match[1], match[0]), text).split())
+
+
+@pytest.mark.parametrize("name", ["check", "release"])
+def test_the_page_of_automation_grants_the_accounts_of_the_workflows_what_they_need_and_no_more(
+    name: Literal["check", "release"],
+) -> None:
+    needed = access.workflow_grants(place(config()), name)
+    commands = [grant.on.grant(grant.role, f"serviceAccount:{email(name)}") for grant in needed]
+    written = filled_in(PAGE.with_name("automation.md"))
+    assert [command for command in commands if command not in written] == []
+    assert written.count(f"--member=serviceAccount:{email(name)} ") == len(commands)
+
+
+def test_the_account_that_deploys_on_github_passes_the_check_of_a_deployment(google: Google) -> None:
+    where = place(config())
+    wanted = [*access.impersonation_grants(where, "run"), *access.caller_grants(where, "deploy")]
+    google.state.granted[YOU] = {name for grant in wanted for name in grant.permissions}
+    doctor.check_before_deploying(config(), "api")
+    assert set(wanted) <= set(access.workflow_grants(where, "release"))
+    google.state.granted[YOU].remove("iam.serviceAccounts.getOpenIdToken")
+    with pytest.raises(UserError, match=r"you lack roles/iam\.serviceAccountOpenIdTokenCreator"):
+        doctor.check_before_deploying(config(), "api")
+
+
+def test_a_mend_names_the_service_account_that_a_workflow_runs_as() -> None:
+    session = Session()
+    assert access.Cloud(config(), place(config()), session).caller == '"user:$(gcloud config get account)"'
+    session.credentials = SimpleNamespace(service_account_email=email("release"))  # type: ignore[attr-defined]
+    assert access.Cloud(config(), place(config()), session).caller == f"serviceAccount:{email('release')}"
+
+
+def test_the_page_of_google_cloud_has_every_command_that_makes_what_is_missing(google: Google) -> None:
+    written = filled_in(PAGE)
     fixes = set[str]()
 
     def look() -> None:
@@ -496,13 +595,16 @@ def test_the_page_of_google_cloud_has_every_command_that_makes_what_is_missing(g
     look()
     have.granted[YOU].add("iam.serviceAccounts.getAccessToken")
     look()
-    parts = {part for command in fixes for part in command.split(" && ") if not part.startswith("gcloud builds")}
+    parts = {part for command in fixes for part in command.split(" && ") if not part.startswith("gcloud beta builds")}
     assert len(parts) > 20
     assert [command for command in sorted(parts) if command not in written] == []
 
 
-def test_gcloud_has_the_commands_of_the_page() -> None:
-    blocks = re.findall(r"```bash\n(.*?)```", PAGE.read_text(encoding="utf-8").replace("\\\n", ""), re.DOTALL)
+@pytest.mark.parametrize("name", ["google-cloud.md", "automation.md"])
+def test_gcloud_has_the_commands_of_the_page(name: str) -> None:
+    blocks = re.findall(
+        r"```bash\n(.*?)```", PAGE.with_name(name).read_text(encoding="utf-8").replace("\\\n", ""), re.DOTALL
+    )
     lines = [line for block in blocks for line in block.splitlines() if line.startswith("gcloud ")]
-    assert len(lines) > 20
+    assert len(lines) > 10
     assert [wrong for line in lines for wrong in gcloud_commands.mistakes(line)] == []

@@ -21,6 +21,7 @@ from servers import free_port
 from standin_google import AnyCommit, Google, all_is_well
 from standin_vertex import StandInJob, StandInVertex, start_here
 
+from boatyard.cloud import vertex as vertex_jobs
 from boatyard.cloud.__main__ import main
 from boatyard.config.compose import load_config
 from boatyard.data.sources import open_sources
@@ -77,6 +78,7 @@ def cloud(
     for words in (["init", "-q"], ["add", "."], [*who, "commit", "-qm", "all"]):
         subprocess.run(["git", *words], cwd=checkout, check=True)
     monkeypatch.chdir(checkout)
+    monkeypatch.setattr(vertex_jobs, "_QUIET", 0.0 if program else 1.0)
     environment = {"STORAGE_EMULATOR_HOST": stand_in, "OMP_NUM_THREADS": "1"}
     start = says(program) if program else start_here
     well = all_is_well(PROJECT, BUCKET, AnyCommit())
@@ -103,9 +105,8 @@ def wait_for(happened: Callable[[], object], seconds: float = 120) -> None:
         time.sleep(0.05)
 
 
-def copied_checkpoints(cloud: Cloud, job: StandInJob) -> list[str]:
-    home = f"training/{job.facts['displayName']}/checkpoints/"
-    return [key for key in cloud.storage.list(home) if key.endswith("checkpoint.json")]
+def copied_checkpoints(cloud: Cloud) -> list[str]:
+    return [key for key in cloud.storage.list("checkpoints/") if key.endswith("checkpoint.json")]
 
 
 def anonymous(job: Any) -> Any:
@@ -118,7 +119,7 @@ def test_two_workers_with_disks_of_their_own_go_on_together_and_one_publishes(cl
     chosen = ["cloud.train.workers=2", "cloud.train.spot=true"]
     assert main(["train", "--detach", *SECONDS, *PLANTS, *LONG, *chosen]) == 0
     job = cloud.job()
-    wait_for(lambda: copied_checkpoints(cloud, job) or job.state == "JOB_STATE_FAILED")
+    wait_for(lambda: copied_checkpoints(cloud) or job.state == "JOB_STATE_FAILED")
     cloud.vertex.preempt(job, worker=1)
     wait_for(lambda: job.state in {"JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED"})
     output = "\n".join(job.lines)
@@ -158,7 +159,12 @@ def test_a_job_says_what_was_chosen_and_no_more(cloud: Cloud) -> None:
     name = plain["displayName"]
     (pool,) = plain["jobSpec"]["workerPoolSpecs"]
     assert pool["machineSpec"] == {"machineType": "n1-standard-8"}
-    assert plain["jobSpec"]["scheduling"]["strategy"] == "STANDARD"
+    assert plain["jobSpec"]["scheduling"] == {
+        "strategy": "STANDARD",
+        "timeout": "21600s",
+        "restartJobOnWorkerRestart": False,
+        "disableRetries": True,
+    }
     assert plain["jobSpec"]["baseOutputDirectory"]["outputUriPrefix"] == f"{cloud.root}/training/{name}"
     commit = subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
     assert plain["labels"] == {"app": "boatyard", "model": "inbox", "commit": commit}
@@ -170,7 +176,10 @@ def test_a_job_says_what_was_chosen_and_no_more(cloud: Cloud) -> None:
     for pool in chosen["jobSpec"]["workerPoolSpecs"]:
         assert pool["machineSpec"]["acceleratorType"] == "NVIDIA_TESLA_T4"
         assert not any(word.startswith("cloud.") for word in pool["containerSpec"]["args"])
-    assert chosen["jobSpec"]["scheduling"]["strategy"] == "SPOT"
+    scheduling = chosen["jobSpec"]["scheduling"]
+    assert (scheduling["strategy"], scheduling["restartJobOnWorkerRestart"]) == ("SPOT", True)
+    assert not scheduling["disableRetries"]
+    assert {"name": "BOATYARD_GPUS", "value": "1"} in chosen["jobSpec"]["workerPoolSpecs"][1]["containerSpec"]["env"]
     assert chosen["displayName"] != name
 
 
@@ -231,7 +240,8 @@ def test_a_job_that_is_cancelled_ends_the_following(cloud: Cloud, capsys: pytest
     ("words", "message"),
     [
         (["train.sed=1"], "unknown key train.sed; did you mean train.seed?"),
-        (["cloud.train.gpu=k80"], "cloud.train.gpu='k80'"),
+        (["cloud.train.gpu=v100"], "cloud.train.gpu='v100': input should be 't4', 'l4', 'a100'"),
+        (["cloud.train.gpu=t4", "train.use_cpu=true"], "train.use_cpu=true leaves the t4 idle"),
         (["cloud.train.gpu=l4"], "has no l4: choose one whose name begins with g2-"),
         (["cloud.train.machine=a2-highgpu-1g"], "comes with GPUs: set cloud.train.gpu=a100"),
         (["data=csv", "data.path=gone.csv", "data.name=gone"], "data.path=gone.csv: there is no such file or folder"),
@@ -260,7 +270,7 @@ def test_what_the_doctor_finds_wrong_stops_a_submit_before_it_costs(
     assert main(["train", *SECONDS, *PLANTS]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "image trainer: there is none of commit" in line
-    assert "gcloud builds submit" in line
+    assert "gcloud beta builds submit" in line
     assert cloud.vertex.requests == []
     assert cloud.storage.list() == []
 
@@ -359,6 +369,23 @@ def test_the_key_of_wandb_is_fetched_where_it_is_used_and_shown_nowhere(
     everything = [output, errors, json.dumps(cloud.vertex.requests), *cloud.job().lines, json.dumps(cloud.job().facts)]
     assert not any(SECRET in text for text in everything)
     assert not any(SECRET in file.read_text() for file in cloud.job().folders[0].rglob("*") if file.is_file())
+
+
+HUB = """
+import os
+from boatyard.cloud.secrets import load_secret
+load_secret('HF_TOKEN')
+print(len(os.environ['HF_TOKEN']))
+"""
+
+
+@pytest.mark.parametrize("program", [HUB], indirect=True)
+def test_a_token_of_the_hub_is_a_secret_too(cloud: Cloud) -> None:
+    cloud.vertex.secrets["hf-token"] = SECRET
+    cloud.google.state.secrets["hf-token"] = ["ENABLED"]
+    assert main(["train", "cloud.train.hf_token=true"]) == 0
+    assert cloud.job().lines == [str(len(SECRET))]
+    assert SECRET not in json.dumps(cloud.vertex.requests)
 
 
 @pytest.mark.parametrize("program", [TRACKING], indirect=True)

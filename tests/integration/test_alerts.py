@@ -1,5 +1,6 @@
 """Alerts: each fires on what it is for and stays quiet otherwise; files agree with their source and the metrics."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -105,6 +106,13 @@ def test_an_alert_fires_on_what_it_is_for(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ALERTS)
 def test_an_alert_stays_quiet_otherwise(name: str, tmp_path: Path) -> None:
     promtool(tmp_path, name, STAYS_QUIET[name], firing=False)
+
+
+def test_a_policy_can_be_created_before_its_metrics_exist_and_none_is_about_silence() -> None:
+    policies = [json.loads(file.read_text()) for file in DEPLOY.glob("alerts/*.json")]
+    conditions = [one["conditions"][0]["conditionPrometheusQueryLanguage"] for one in policies]
+    assert all(condition["disableMetricValidation"] for condition in conditions)
+    assert {condition["alertRule"] for condition in conditions} == set(ALERTS) - {"NoTraffic"}
 
 
 def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:

@@ -66,8 +66,11 @@ def look(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
 
 def test_the_job_is_quiet_on_like_messages_and_exits_with_3_on_others(home: Path, look: Look) -> None:
     send(home, messages(400, seed=1))
+    before = set((home / "storage").rglob("*"))
     quiet, *output = look()
     assert quiet == 0, output
+    written = {file.relative_to(home / "storage").parts[0] for file in {*(home / "storage").rglob("*")} - before}
+    assert written == {"monitor"}, "all that boatyard-check may write (docs/automation.md)"
     send(home, ["ПЕРЕВОД ГДЕ МОЙ", "WHERE IS MY STOLEN CARD?!"] * 200)
     command = [sys.executable, "-m", "boatyard.monitor"]
     alarm = subprocess.run(command, capture_output=True, text=True, check=False)  # as a scheduler starts it

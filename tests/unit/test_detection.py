@@ -186,3 +186,10 @@ def test_the_threshold_is_the_one_that_does_best_on_validation() -> None:
 def test_a_task_that_asks_where_refuses_an_input_without_places() -> None:
     with pytest.raises(UserError, match="have no places"):
         look(torch.nn.Linear(2, 2), DetectionHead(16, 2))
+
+
+def test_an_answer_that_is_only_said_to_be_wrong_counts_as_all_wrong_and_teaches_nothing() -> None:
+    task = serving.Detection(CLASSES, 0.5)
+    truth = task.parse_truth({"wrong": True})
+    assert task.loss({"objects": [], "found": 0, "certainty": 0.0}, truth) == 1
+    assert tasks.training("detection").cell(truth) is None

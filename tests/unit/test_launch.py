@@ -58,10 +58,11 @@ def test_the_folders_that_vertex_names_become_overrides() -> None:
     assert config.paths.storage == "gs://bucket/job/model"
 
 
-def test_all_jobs_publish_to_the_one_storage_that_is_named() -> None:
-    assert overrides(NAMED | {"BOATYARD_STORAGE": "gs://bucket/all"}) == [
-        "paths.checkpoints=gs://bucket/job/checkpoints"
-    ]
+def test_all_jobs_publish_to_the_one_storage_that_is_named_and_keep_their_checkpoints_there() -> None:
+    for job in (NAMED, NAMED | {"AIP_CHECKPOINT_DIR": "gs://bucket/later/checkpoints/"}):
+        stored = overrides(job | {"BOATYARD_STORAGE": "gs://bucket/all/"})
+        assert stored == ["paths.checkpoints=gs://bucket/all/checkpoints"], "whichever job: a later one goes on"
+    assert overrides({"BOATYARD_STORAGE": "gs://bucket/all"}) == [], "not on Vertex AI"
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,7 @@ def test_another_cluster_spec_is_refused_by_name(wrong: str) -> None:
 def test_the_configuration_is_printed_with_what_vertex_says_unless_the_command_says_otherwise(tmp_path: Path) -> None:
     said = launch(tmp_path, "--cfg", "train.seed=7", **NAMED, BOATYARD_STORAGE="gs://bucket/all")
     assert said.returncode == 0, said.stderr
-    for line in ("seed: 7", "checkpoints: gs://bucket/job/checkpoints", "storage: gs://bucket/all"):
+    for line in ("seed: 7", "checkpoints: gs://bucket/all/checkpoints", "storage: gs://bucket/all"):
         assert line in said.stdout
     assert "checkpoints: here" in launch(tmp_path, "--cfg", "paths.checkpoints=here", **NAMED).stdout
 

@@ -91,7 +91,7 @@ _COMMANDS = (
     "deploy/local/stack.py",
     *(f"{_SRC}/cloud/{name}.py" for name in ("rows", "run")),
     *(f"{_SRC}/config/{name}.py" for name in ("cli", "compose", "overrides", "params")),
-    *(f"{_SRC}/{name}.py" for name in ("doctor/google", "registry/staging", "template/project")),
+    *(f"{_SRC}/{name}.py" for name in ("doctor/google", "doctor/resources", "registry/staging", "template/project")),
 )
 EXEMPT = (
     Exempt(".*", "of bundles in format 1, in which every model classified texts", (f"{_SRC}/bundle/format_1.py",)),
@@ -112,7 +112,11 @@ EXEMPT = (
     Exempt("text.parse_math", "Matplotlib", (f"{_SRC}/pipeline/sweep/report.py",)),
     Exempt("labels|label_ids", "transformers: the targets of a batch", (f"{_SRC}/train/*", f"{_SRC}/model.py")),
     Exempt("label_smooth(er|ing_factor)|label_names", "transformers", (f"{_SRC}/train/*", f"{_SRC}/config/*")),
-    Exempt("hub_token", "transformers: the key to the Hub", (f"{_SRC}/config/*",)),
+    Exempt(
+        "hub_token|hf_token",
+        "transformers, huggingface_hub: the key to the Hub",
+        (f"{_SRC}/config/*", f"{_SRC}/cloud/*", f"{_SRC}/train/launch.py"),
+    ),
     Exempt("tokenizers", "the package, whose version a bundle names", (f"{_SRC}/export/run.py",)),
     Exempt("labels|text_string_to_metric_families", "Prometheus: what tells a metric's series apart", _METRICS),
     Exempt("label|text", "Grafana: the name of a variable, a panel's style", ("deploy/grafana/*",)),
@@ -131,7 +135,7 @@ EXEMPT = (
         "Docker and Google Cloud: what a container runs",
         ("deploy/local/compose.yaml", "deploy/run/*", "deploy/vertex/*", "tasks.py", _CLOUD, f"{_SRC}/doctor/*"),
     ),
-    Exempt("_judge_image", "of a container", (f"{_SRC}/doctor/google.py",)),
+    Exempt("_judge_image", "of a container", (f"{_SRC}/doctor/resources.py",)),
     Exempt("BASE_IMAGE", "of a container", ("tasks.py",)),
     Exempt("image_commit", "of a container", (f"{_SRC}/train/tracking.py",)),
     Exempt("Image", "Pillow and W&B: a plot", (f"{_SRC}/evaluate/pictures.py", f"{_SRC}/train/tracking.py")),

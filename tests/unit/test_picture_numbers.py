@@ -32,11 +32,7 @@ def test_the_share_of_a_colour_is_learnt_by_both() -> None:
     rows = [picture(share) for share in shares]
     config = load_config(
         [
-            "data=images",
-            "data.name=x",
-            "data.path=x",
-            "data.task=regression",
-            "data.target=share",
+            *("data=images", "data.name=x", "data.path=x", "data.task=regression", "data.target=share"),
             "model.image.side=32",
         ]
     )

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from boatyard.config.compose import load_config
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
 from boatyard.train.arguments import training_arguments
+from boatyard.train.devices import GIVEN
 
 pytestmark = pytest.mark.unit
 
@@ -39,3 +41,12 @@ def test_only_targets_that_can_be_smoothed_are(tmp_path: Path) -> None:
 
 def test_rows_of_like_cost_are_evaluated_together(tmp_path: Path) -> None:
     assert training_arguments(config("regression"), tmp_path).length_column_name == "cost"
+
+
+def test_training_by_itself_does_not_fall_back_to_the_cpu_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setenv(GIVEN, "1")
+    with pytest.raises(UserError, match="torch sees 0"):
+        training_arguments(config("classification"), tmp_path)

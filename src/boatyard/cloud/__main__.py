@@ -29,11 +29,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command("cancel", "cancel a training job").add_argument("job")
     deploy = command("deploy", "deploy a service to Cloud Run: a revision gets no traffic before it has answered")
     deploy.add_argument("--dry-run", action="store_true", help="print what would be deployed instead")
+    deploy.add_argument(
+        "--wait", type=float, default=0.0, metavar="MINUTES", help="for this commit's image to be built"
+    )
     command("status", "show each service, its revisions and their traffic")
     logs = command("logs", "print the newest log entries of a service")
     rollback = command("rollback", "send a service's traffic to the revision before")
     for subparser in (deploy, logs, rollback):
-        subparser.add_argument("--service", choices=SERVICES, default=SERVICES[0])
+        every = ["all"] if subparser is deploy else []
+        subparser.add_argument("--service", choices=[*SERVICES, *every], default=SERVICES[0])
     command("destroy", "delete the services").add_argument("--yes", action="store_true", help="really")
     command("doctor", "check what the cloud commands need, and change nothing")
     for subparser in commands.choices.values():

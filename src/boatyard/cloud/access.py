@@ -2,20 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+from urllib.parse import quote
 
 from requests import Session
 
-from boatyard.cloud.place import Place, Role
+from boatyard.cloud.place import Account, Place, Role
 from boatyard.cloud.rest import Api, ApiError
 from boatyard.config.schema import Config
 from boatyard.doctor.checks import Undecided
 
 WANDB_SECRET = "wandb-api-key"  # noqa: S105 - its name in Secret Manager
+HUB_SECRET = "hf-token"  # noqa: S105 - as above
 API_KEYS_SECRET = "boatyard-api-keys"  # noqa: S105 - as above
 
-_CALLER = '"user:$(gcloud config get account)"'
-_OBJECT_PERMISSIONS = [f"storage.objects.{verb}" for verb in ("create", "delete", "get", "list", "update")]
+_YOU = '"user:$(gcloud config get account)"'
+_OBJECT_PERMISSIONS = tuple(f"storage.objects.{verb}" for verb in ("create", "delete", "get", "list", "update"))
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Resource:
     binding: str
     """gcloud's words that grant a role on it, less the member and the role."""
 
-    def grant(self, role: str, member: str = _CALLER) -> str:
+    def grant(self, role: str, member: str) -> str:
         """The gcloud command that grants the role."""
         return f"gcloud {self.binding} --member={member} --role={role}"
 
@@ -39,7 +41,7 @@ class Grant:
 
     on: Resource
     role: str
-    permissions: Sequence[str]
+    permissions: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,12 @@ class Cloud:
     config: Config
     where: Place
     session: Session
+
+    @property
+    def caller(self) -> str:
+        """The session's account as IAM's member: a service account by its name, as in a workflow; or whoever types."""
+        email = getattr(getattr(self.session, "credentials", None), "service_account_email", None)
+        return f"serviceAccount:{email}" if email else _YOU
 
     def api(self, name: str) -> Api:
         """One of Google's APIs."""
@@ -76,7 +84,8 @@ class Cloud:
 
     def _ignore_missing(self, error: ApiError) -> None:
         if error.status == 403:
-            raise Undecided(str(error), project(self.where).grant("roles/viewer")) from None
+            fix = error.fix or project(self.where).grant("roles/viewer", self.caller)
+            raise Undecided(str(error), fix) from None
         if error.status != 404:
             raise error
 
@@ -101,7 +110,14 @@ def repository(where: Place) -> Resource:
     return Resource(f"the repository {where.repository}", "artifactregistry", path, f"{binding} {location}")
 
 
-def account(where: Place, role: Role) -> Resource:
+def folder(where: Place, name: str) -> Resource:
+    """A managed folder of the bucket, below the storage's prefix, with roles of its own."""
+    address = f"{where.storage}/{name}/"
+    path = f"b/{where.bucket}/managedFolders/{quote(address.removeprefix(f'gs://{where.bucket}/'), safe='')}"
+    return Resource(address, "storage", path, f"storage managed-folders add-iam-policy-binding {address}")
+
+
+def account(where: Place, role: Account) -> Resource:
     """A service account, as a resource that others may use."""
     email = where.account(role)
     binding = f"iam service-accounts add-iam-policy-binding {email} --project={where.project}"
@@ -114,40 +130,69 @@ def secret(where: Place, name: str) -> Resource:
     return Resource(f"the secret {name}", "secretmanager", f"v1/projects/{where.project}/secrets/{name}", binding)
 
 
+def training_secrets(config: Config) -> list[str]:
+    """The names of those that a training job reads."""
+    needed = {WANDB_SECRET: config.tracking.mode == "online", HUB_SECRET: config.cloud.train.hf_token}
+    return [name for name, is_needed in needed.items() if is_needed]
+
+
 def service_account_grants(config: Config, where: Place, role: Role) -> list[Grant]:
     """The least privileges that a service account needs."""
     objects = Grant(bucket(where), "roles/storage.objectUser", _OBJECT_PERMISSIONS)
-    log = Grant(project(where), "roles/logging.logWriter", ["logging.logEntries.create"])
+    log = Grant(project(where), "roles/logging.logWriter", ("logging.logEntries.create",))
     if role == "train":
-        return [objects, log, *([_read_secret(where, WANDB_SECRET)] if config.tracking.mode == "online" else [])]
+        return [objects, log, *(_read_secret(where, name) for name in training_secrets(config))]
     if role == "run":  # which also probes a new revision before it has traffic
-        invoke = Grant(project(where), "roles/run.invoker", ["run.routes.invoke"])
-        return [objects, invoke, _read_secret(where, API_KEYS_SECRET)]
-    images = [f"artifactregistry.repositories.{verb}Artifacts" for verb in ("download", "upload")]
+        invoke = Grant(project(where), "roles/run.invoker", ("run.routes.invoke",))
+        metrics = Grant(project(where), "roles/monitoring.metricWriter", ("monitoring.timeSeries.create",))
+        return [objects, invoke, metrics, _read_secret(where, API_KEYS_SECRET)]
+    images = tuple(f"artifactregistry.repositories.{verb}Artifacts" for verb in ("download", "upload"))
     return [
-        Grant(bucket(where), "roles/storage.objectViewer", ["storage.objects.get"]),
+        Grant(bucket(where), "roles/storage.objectViewer", ("storage.objects.get",)),
         Grant(repository(where), "roles/artifactregistry.writer", images),
         log,
+    ]
+
+
+def workflow_grants(where: Place, account: Literal["check", "release"]) -> list[Grant]:
+    """What the workflows need that run as boatyard-check, and those in the environment `production`, as -release."""
+    if account == "check":  # a look at drift stores its report, by which the next look is judged
+        return [
+            Grant(bucket(where), "roles/storage.objectViewer", ("storage.objects.get", "storage.objects.list")),
+            Grant(folder(where, "monitor"), "roles/storage.objectUser", _OBJECT_PERMISSIONS),
+        ]
+    return [
+        Grant(bucket(where), "roles/storage.objectUser", _OBJECT_PERMISSIONS),
+        *caller_grants(where, "deploy"),
+        *impersonation_grants(where, "run"),
     ]
 
 
 def impersonation_grants(where: Place, role: Role) -> list[Grant]:
     """What the caller needs on a service account: to start resources that run as it, and to get tokens for it."""
     on = account(where, role)
-    grants = [Grant(on, "roles/iam.serviceAccountUser", ["iam.serviceAccounts.actAs"])]
+    grants = [Grant(on, "roles/iam.serviceAccountUser", ("iam.serviceAccounts.actAs",))]
     if role == "run":  # a new revision is probed with its token
-        grants.append(Grant(on, "roles/iam.serviceAccountOpenIdTokenCreator", ["iam.serviceAccounts.getOpenIdToken"]))
+        grants.append(Grant(on, "roles/iam.serviceAccountOpenIdTokenCreator", ("iam.serviceAccounts.getOpenIdToken",)))
     return grants
 
 
-def caller_grants(where: Place) -> list[Grant]:
-    """What the caller of the commands needs in the project."""
+def caller_grants(where: Place, purpose: Literal["all", "deploy"] = "all") -> list[Grant]:
+    """What the caller of the commands needs: of all of them, or only of `cloud.deploy`."""
     on = project(where)
+    used = Grant(on, "roles/serviceusage.serviceUsageConsumer", ("serviceusage.services.use",))
+    pull = Grant(repository(where), "roles/artifactregistry.reader", ("artifactregistry.tags.get",))
+    deploy = Grant(on, "roles/run.developer", ("run.services.create", "run.services.get", "run.services.update"))
+    if purpose == "deploy":
+        return [used, pull, deploy]
     return [
-        Grant(on, "roles/aiplatform.user", ["aiplatform.customJobs.create", "aiplatform.customJobs.get"]),
-        Grant(on, "roles/cloudbuild.builds.editor", ["cloudbuild.builds.create"]),
-        Grant(on, "roles/logging.viewer", ["logging.logEntries.list"]),
-        Grant(on, "roles/run.developer", ["run.services.create", "run.services.get", "run.services.update"]),
+        used,
+        pull,
+        Grant(bucket(where), "roles/storage.objectUser", _OBJECT_PERMISSIONS),
+        Grant(on, "roles/aiplatform.user", ("aiplatform.customJobs.create", "aiplatform.customJobs.get")),
+        Grant(on, "roles/cloudbuild.builds.editor", ("cloudbuild.builds.create",)),
+        Grant(on, "roles/logging.viewer", ("logging.logEntries.list",)),
+        deploy,
     ]
 
 
@@ -160,10 +205,10 @@ def missing_grants(cloud: Cloud, grants: Sequence[Grant]) -> list[Grant]:
     return [grant for grant in grants if (names := held[grant.on]) is not None and not set(grant.permissions) <= names]
 
 
-def grant_command(grants: Sequence[Grant], *member: str) -> str:
-    """One command that grants all of them, to the caller unless a member is given."""
-    return " && ".join(grant.on.grant(grant.role, *member) for grant in grants)
+def grant_command(grants: Sequence[Grant], member: str) -> str:
+    """One command that grants all of them."""
+    return " && ".join(grant.on.grant(grant.role, member) for grant in grants)
 
 
 def _read_secret(where: Place, name: str) -> Grant:
-    return Grant(secret(where, name), "roles/secretmanager.secretAccessor", ["secretmanager.versions.access"])
+    return Grant(secret(where, name), "roles/secretmanager.secretAccessor", ("secretmanager.versions.access",))

@@ -33,6 +33,8 @@ class Alert(BaseModel):
     summary: str = Field(min_length=1)
     action: str = Field(min_length=1)
     expression: str = Field(min_length=1)
+    on_cloud_run: bool = True
+    """False for what is normal where a service without requests has no instance."""
 
     @field_validator("seconds", mode="before")
     @classmethod
@@ -96,6 +98,7 @@ def policy(alert: Alert) -> dict[str, object]:
                     "evaluationInterval": f"{_INTERVAL}s",
                     "ruleGroup": "boatyard",
                     "alertRule": alert.name,
+                    "disableMetricValidation": True,  # until the first request is answered there are no metrics
                 },
             }
         ],
@@ -107,7 +110,7 @@ def files(deploy: Path = DEPLOY) -> dict[Path, str]:
     """The generated files and their contents. Raises UserError."""
     alerts = read_alerts(deploy / "alerts" / "alerts.yaml")
     generated = {deploy / "prometheus" / "alerts.yml": rules(alerts)}
-    for alert in alerts:
+    for alert in (alert for alert in alerts if alert.on_cloud_run):
         generated[deploy / "alerts" / f"{_kebab_case(alert.name)}.json"] = json.dumps(policy(alert), indent=2) + "\n"
     return generated
 

@@ -37,7 +37,7 @@ def render(config: Config, where: Place, service: str, commit: str) -> Object:
             account=where.account("run"),
             image=where.image(service, commit),
             storage=where.storage,
-            model=Reference(config.data.name, config.publish.alias or DEFAULT_ALIAS),
+            model=served_model(config),
         )
         manifest: Object = yaml.safe_load(text)
     except OSError:
@@ -47,6 +47,17 @@ def render(config: Config, where: Place, service: str, commit: str) -> Object:
     except (ValueError, yaml.YAMLError) as error:
         raise UserError(f"{file} is no YAML with placeholders: {one_line(str(error))}") from None
     return manifest
+
+
+def served_model(config: Config) -> Reference:
+    """The model that the services are about."""
+    return Reference(config.data.name, config.publish.alias or DEFAULT_ALIAS)
+
+
+def variables(manifest: Object) -> dict[str, str]:
+    """The environment of its containers, as far as it is written in it."""
+    containers = manifest["spec"]["template"]["spec"]["containers"]
+    return {each["name"]: each["value"] for one in containers for each in one.get("env", []) if "value" in each}
 
 
 def _addresses(where: Place, services: Sequence[str]) -> dict[str, str]:

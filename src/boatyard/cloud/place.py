@@ -7,6 +7,8 @@ from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
 
 Role = Literal["train", "run", "build"]
+Account = Literal["train", "run", "build", "check", "release"]
+"""With those that the workflows on GitHub run as (docs/automation.md)."""
 ROLES: tuple[Role, ...] = ("train", "run", "build")
 SERVICES = ("api", "monitor", "frontend")
 """The services on Cloud Run, in the order of deployment: each has a file in deploy/run/ and an image of its name."""
@@ -27,7 +29,7 @@ class Place:
         """The bucket's name."""
         return self.storage.removeprefix("gs://").partition("/")[0]
 
-    def account(self, role: Role) -> str:
+    def account(self, role: Account) -> str:
         """The email address of the service account for this role."""
         return f"boatyard-{role}@{self.project}.iam.gserviceaccount.com"
 

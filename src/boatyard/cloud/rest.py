@@ -14,6 +14,7 @@ from google.auth.exceptions import GoogleAuthError
 from google.auth.transport.requests import AuthorizedSession
 from requests import RequestException, Response, Session
 
+from boatyard.cloud.refusals import refusal
 from boatyard.config.errors import UserError
 
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -23,11 +24,12 @@ _TRANSIENT = {408, 429, 500, 502, 503, 504}
 
 
 class ApiError(UserError):
-    """A request failed; `status` is the HTTP status, None if there was no response."""
+    """A request failed; `status` is the HTTP status, None if there was no response; `fix` a command that mends it."""
 
-    def __init__(self, message: str, status: int | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, status: int | None = None, fix: str | None = None) -> None:
+        super().__init__(f"{message}; run `{fix}`" if fix else message)
         self.status = status
+        self.fix = fix
 
 
 def open_session() -> Session:
@@ -96,7 +98,9 @@ class Api:
         except RequestException as error:
             raise ApiError(f"{self.name}: {self.address} does not answer ({type(error).__name__})") from None
         if not response.ok:
-            raise ApiError(f"{self.name}: {_reason(response)} ({response.status_code})", response.status_code)
+            said = json_object(response).get("error")
+            why = refusal(said if isinstance(said, dict) else {}, response.reason or "refused")
+            raise ApiError(f"{self.name}: {why.sentence} ({response.status_code})", response.status_code, why.fix)
         return json_object(response)
 
 
@@ -107,9 +111,3 @@ def json_object(response: Response) -> dict[str, Any]:
     except ValueError:
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def _reason(response: Response) -> str:
-    error = json_object(response).get("error")
-    message = error.get("message") if isinstance(error, dict) else None
-    return str(message or response.reason or "refused").strip().rstrip(".")

@@ -3,13 +3,14 @@
 import json
 import logging
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 from rich.table import Table
 
 from boatyard.cloud.checkout import require_checkout
 from boatyard.cloud.entries import read_entries
-from boatyard.cloud.manifest import render
+from boatyard.cloud.manifest import render, served_model, variables
 from boatyard.cloud.place import SERVICES, place
 from boatyard.cloud.probe import probe
 from boatyard.cloud.rest import ApiError, open_session
@@ -18,21 +19,38 @@ from boatyard.cloud.service import Object, condition, main_revision, served, ser
 from boatyard.config.console import say, terminal
 from boatyard.config.errors import Failed, UserError
 from boatyard.config.schema import Config
-from boatyard.doctor.cloud import check_before_deploying
+from boatyard.doctor.cloud import await_build, check_before_deploying
 from boatyard.evaluate.markdown import one_line
+from boatyard.registry import resolve
+from boatyard.storage import open_storage
 
+ALL = "all"
 _MOST_ENTRIES = 100
+_LOG_DAYS = 7  # without a bound Google searches all that it keeps, and answers with empty pages meanwhile
 
 logger = logging.getLogger(__name__)
 
 
-def deploy(config: Config, service: str, dry_run: bool) -> None:
-    """Create a revision, and move the traffic to it once it has answered.
+def deploy(config: Config, service: str, dry_run: bool, wait: float) -> None:
+    """Create a revision, and move the traffic to it once it has answered; or one of each service, in their order.
+
+    `wait`: minutes for the image of this commit to be built.
 
     Raises:
-        UserError: the template, the repository or the request is wrong; nothing was changed.
+        UserError: the template, the repository or the request is wrong, or no model is published; nothing was changed.
         Failed: the new revision did not start or answer; the traffic stayed where it was.
     """
+    services = list(SERVICES) if service == ALL else [service]
+    for number, each in enumerate(services):
+        try:
+            _deploy(config, each, dry_run, wait)
+        except Exception:
+            if left := services[number + 1 :]:
+                logger.warning("left as they were: %s", ", ".join(map(service_name, left)))
+            raise
+
+
+def _deploy(config: Config, service: str, dry_run: bool, wait: float) -> None:
     where = place(config)
     checkout = require_checkout()
     manifest = render(config, where, service, checkout.commit)
@@ -45,7 +63,10 @@ def deploy(config: Config, service: str, dry_run: bool) -> None:
     checkout.refuse_changes()
     name, revision = manifest["metadata"]["name"], manifest["spec"]["template"]["metadata"]["name"]
     run.connect()
+    await_build(config, service, wait)
     check_before_deploying(config, service)
+    if "BOATYARD_MODEL" in variables(manifest):
+        resolve(open_storage(where.storage), served_model(config))
     before = run.begin_change(name)
     run.send(manifest, before)
     logger.info("%s: waiting for %s to start", name, revision)
@@ -81,7 +102,7 @@ def status(config: Config) -> None:
 
 
 def logs(config: Config, service: str) -> None:
-    """Print the newest hundred log entries, oldest first."""
+    """Print the newest hundred log entries of the last days, oldest first."""
     where = place(config)
     name = service_name(service)
     terms = {
@@ -89,12 +110,13 @@ def logs(config: Config, service: str) -> None:
         "resource.labels.service_name": name,
         "resource.labels.location": where.region,
     }
-    query = " AND ".join(f'{key}="{value}"' for key, value in terms.items())
+    since = datetime.now(UTC) - timedelta(days=_LOG_DAYS)
+    query = " AND ".join([*(f'{key}="{value}"' for key, value in terms.items()), f'timestamp>="{since.isoformat()}"'])
     entries = list(islice(read_entries(open_session(), where.project, query, "desc", _MOST_ENTRIES), _MOST_ENTRIES))
     for entry in reversed(entries):
         say(f"{entry.get('timestamp', '')} {entry.get('severity', 'DEFAULT'):8} {_message(entry)}")
     if not entries:
-        logger.info("%s has logged nothing", name)
+        logger.info("%s has logged nothing in %d days", name, _LOG_DAYS)
 
 
 def rollback(config: Config, service: str) -> None:
@@ -165,7 +187,7 @@ def _cells(revision: Object, targets: Sequence[Object]) -> tuple[str, str, str, 
     share = sum(target.get("percent", 0) for target in targets if target["revisionName"] == name)
     ready = condition(revision, "Ready")
     state = "yes" if ready.get("status") == "True" else one_line(ready.get("message") or "not yet")
-    image = revision["spec"]["containers"][0]["image"]
+    image = next(each for each in revision["spec"]["containers"] if "ports" in each)["image"]
     return name, f"{share} %" if share else "", state, image.rpartition(":")[2][:12]
 
 

@@ -17,7 +17,7 @@ import yaml
 from requests import Session
 from rich.table import Table
 
-from boatyard.cloud.access import WANDB_SECRET
+from boatyard.cloud.access import HUB_SECRET, WANDB_SECRET
 from boatyard.cloud.checkout import require_checkout
 from boatyard.cloud.entries import read_entries
 from boatyard.cloud.place import Place, place
@@ -35,7 +35,6 @@ TEMPLATE = Path("deploy", "vertex", "job.yaml")
 # the accelerator type on Vertex AI, and the prefix of the machine types that have it
 _GPUS = {
     "t4": ("NVIDIA_TESLA_T4", "n1-"),
-    "v100": ("NVIDIA_TESLA_V100", "n1-"),
     "l4": ("NVIDIA_L4", "g2-"),
     "a100": ("NVIDIA_TESLA_A100", "a2-highgpu-"),
     "a100-80gb": ("NVIDIA_A100_80GB", "a2-ultragpu-"),
@@ -43,6 +42,7 @@ _GPUS = {
 }
 _ENDED = {"SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED"}
 _PAUSE, _LONGEST_PAUSE = 1.0, 10.0  # seconds between polls
+_QUIET = 10.0  # seconds without an entry, after which a job's log is complete
 _LATENESS = timedelta(minutes=1)  # log entries may arrive out of order by this much
 
 log = logging.getLogger(__name__)
@@ -100,10 +100,12 @@ def render(config: Config, where: Place, commit: str, overrides: Sequence[str], 
     """The CustomJob to submit, rendered from `deploy/vertex/job.yaml`.
 
     Raises:
-        UserError: the template is missing or invalid, or the machine cannot have that GPU.
+        UserError: the template is missing or invalid, or the machine cannot have that GPU, or none is used.
     """
     settings = config.cloud.train
     accelerator = _accelerator(settings)
+    if accelerator and config.train.use_cpu:
+        raise UserError(f"train.use_cpu=true leaves the {settings.gpu} idle, at its price: leave out one of them")
     values = {
         "name": name,
         "model": config.data.name,
@@ -111,13 +113,17 @@ def render(config: Config, where: Place, commit: str, overrides: Sequence[str], 
         "machine": settings.machine,
         "accelerator": accelerator,
         "accelerators": settings.gpus if accelerator else None,
+        "gpus": str(settings.gpus) if accelerator else None,
         "image": where.image("trainer", commit),
         "overrides": list(overrides),
         "storage": where.storage,
         "secret": f"projects/{where.project}/secrets/{WANDB_SECRET}" if config.tracking.mode == "online" else None,
+        "hub": f"projects/{where.project}/secrets/{HUB_SECRET}" if settings.hf_token else None,
         "others": settings.workers - 1,
         "timeout": f"{math.ceil(settings.hours * 3600)}s",
         "strategy": "SPOT" if settings.spot else "STANDARD",
+        "spot": settings.spot,
+        "standard": not settings.spot,
         "account": where.account("train"),
         "output": f"{where.storage}/training/{name}",
     }
@@ -222,6 +228,13 @@ class _JobLog:
             say(f"{worker}  {_message(entry)}".strip())
         return bool(entries)
 
+    def show_late_ones(self) -> None:
+        """Those of the last seconds of a job arrive after its end: wait until none has come for a while."""
+        quiet = 0.0
+        while quiet < _QUIET and not self._denied:
+            time.sleep(_PAUSE)
+            quiet = 0.0 if self.show() else quiet + _PAUSE
+
     def _entries(self) -> Iterator[Object]:
         since = "" if self._newest is None else f' AND timestamp>="{(self._newest - _LATENESS).isoformat()}"'
         return read_entries(self._session, self._project, self._filter + since, "asc", 1000)
@@ -242,8 +255,6 @@ def _follow(vertex: _Vertex, name: str) -> None:
             if changed:
                 state = _state(job)
                 log.info("job %s: %s", _id(name), state.lower())
-            if state in _ENDED:
-                time.sleep(_PAUSE)  # the last entries arrive late
             new = entries.show()
             pause = _PAUSE if changed or new else min(2 * pause, _LONGEST_PAUSE)
             if state not in _ENDED:
@@ -252,6 +263,7 @@ def _follow(vertex: _Vertex, name: str) -> None:
         raise Stopped(signal.SIGINT, _hint(vertex.where, name)) from None
     except ApiError as error:
         raise ApiError(f"{error}; {_hint(vertex.where, name)}", error.status) from None
+    entries.show_late_ones()
     if state != "SUCCEEDED":
         reason = job.get("error", {}).get("message", "the API gives no reason").rstrip(".")
         raise Failed(f"job {_id(name)} {state.lower().replace('_', ' ')}: {reason}; {vertex.page(name)}")

@@ -224,11 +224,12 @@ class Job(Section):
     """What a training job on Vertex AI runs on."""
 
     machine: str = Field(pattern=r"^[a-z][a-z0-9]+(-[a-z0-9]+)+$")
-    gpu: Literal["t4", "l4", "v100", "a100", "a100-80gb", "h100"] | None
+    gpu: Literal["t4", "l4", "a100", "a100-80gb", "h100"] | None
     gpus: int = Field(ge=1, le=8)
     workers: int = Field(ge=1)
     spot: bool
     hours: float = Field(gt=0)
+    hf_token: bool
 
 
 class Cloud(Section):

@@ -1,5 +1,6 @@
 """The `train` section as transformers takes it."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from transformers import TrainingArguments
 from boatyard import tasks
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Config, Section
+from boatyard.train.devices import require_gpus
 from boatyard.train.metric import metric
 
 
@@ -17,7 +19,7 @@ def training_arguments(config: Config, output: Path) -> TrainingArguments:
     """With what the task says of metrics and smoothing.
 
     Raises:
-        UserError: transformers refuses the combination.
+        UserError: transformers refuses the combination, or GPUs were given that are not visible.
     """
     sections = {name for name, value in config.train if isinstance(value, Section)}  # of the input and the task
     keys = config.train.model_dump(exclude={*config.train.OWN, *sections})
@@ -27,6 +29,7 @@ def training_arguments(config: Config, output: Path) -> TrainingArguments:
         keys["label_smoothing_factor"] = 0.0
     if keys["warmup_steps"] >= 1:
         keys["warmup_steps"] = int(keys["warmup_steps"])
+    require_gpus(os.environ)
     keys["use_cpu"] |= not torch.accelerator.is_available()  # torchrun's processes do not find out by themselves
     _check_precision(keys)
     try:

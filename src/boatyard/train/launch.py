@@ -33,9 +33,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command_line = [*overrides(os.environ), *(sys.argv[1:] if arguments is None else arguments)]
 
     def start(config: Config) -> None:
-        import torch
+        from boatyard.cloud.secrets import load_secret
+        from boatyard.train.devices import log_devices, require_gpus  # which load torch
 
-        torchrun = torchrun_arguments(team(os.environ), max(torch.cuda.device_count(), 1))
+        load_secret("HF_TOKEN")  # torchrun's processes inherit it
+        log_devices()
+        torchrun = torchrun_arguments(team(os.environ), require_gpus(os.environ) or 1)
         if not torchrun:
             pipeline(config)
             return
@@ -47,11 +50,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def overrides(environment: Mapping[str, str]) -> list[str]:
-    """Where Vertex AI wants checkpoints and, unless BOATYARD_STORAGE is set, the model."""
-    places = {"paths.checkpoints": "AIP_CHECKPOINT_DIR"}
-    if not environment.get("BOATYARD_STORAGE"):
-        places["paths.storage"] = "AIP_MODEL_DIR"
-    return [f"{key}={environment[name].rstrip('/')}" for key, name in places.items() if environment.get(name)]
+    """On Vertex AI, where checkpoints and the model go: in BOATYARD_STORAGE, or else where Vertex AI wants them.
+
+    In the storage, which all jobs share, a job goes on from the checkpoints of an earlier one with the same settings.
+    """
+    if not (own := environment.get("AIP_CHECKPOINT_DIR")):
+        return []
+    if storage := environment.get("BOATYARD_STORAGE"):
+        return [f"paths.checkpoints={storage.rstrip('/')}/checkpoints"]
+    return [f"paths.checkpoints={own.rstrip('/')}", f"paths.storage={environment['AIP_MODEL_DIR'].rstrip('/')}"]
 
 
 def team(environment: Mapping[str, str]) -> Team | None:

@@ -3,7 +3,6 @@
 import logging
 import os
 import subprocess
-from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,7 +45,9 @@ def tracked(config: Config, job: str) -> Iterator[None]:
     runs.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("WANDB_SILENT", "true")
     if config.tracking.mode == "online":
-        _load_key()
+        from boatyard.cloud.secrets import load_secret
+
+        load_secret("WANDB_API_KEY")
     try:
         run = wandb.init(
             project=config.tracking.project,
@@ -119,17 +120,6 @@ def _git(folder: Path, *arguments: str) -> str:
     environment = {name: value for name, value in os.environ.items() if name not in _GIT_VARIABLES}
     process = subprocess.run(["git", *arguments], cwd=folder, env=environment, capture_output=True, check=True)  # noqa: S603
     return os.fsdecode(process.stdout).strip()
-
-
-def _load_key() -> None:
-    """Read the API key from Secret Manager into this process's environment, if only the secret's name is set."""
-    name = os.environ.get("WANDB_API_KEY_SECRET")
-    if not name or os.environ.get("WANDB_API_KEY"):
-        return
-    from boatyard.cloud.rest import Api, open_session
-
-    secret = Api(open_session(), "secretmanager").get(f"v1/{name}/versions/latest:access")
-    os.environ["WANDB_API_KEY"] = b64decode(secret["payload"]["data"]).decode().strip()
 
 
 def _current() -> Any:

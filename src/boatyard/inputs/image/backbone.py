@@ -12,7 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from boatyard.config.schema import Model
-from boatyard.inputs.defaults import alternative, export_graph, open_learner, open_variation  # noqa: F401 - for `training`
+from boatyard.inputs.defaults import (  # noqa: F401 - for `training`
+    alternative,
+    export_graph,
+    open_counted,
+    open_learner,
+    open_variation,
+)
 from boatyard.inputs.image.detectors import build_detector, detector_shape
 from boatyard.inputs.image.graph import quantize_graph  # noqa: F401
 from boatyard.inputs.image.settings import image_model

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from boatyard.config.schema import Model
-from boatyard.tasks.defaults import SMOOTHED, fit_estimates  # noqa: F401 - for `training`
+from boatyard.tasks.defaults import SMOOTHED, fit_estimates, fit_linear  # noqa: F401 - for `training`
 from boatyard.tasks.detection.geometry import frame_in, giou, iou, to_maps, to_row
 from boatyard.tasks.detection.metrics import map50
 from boatyard.tasks.detection.queries import QueryHead
@@ -91,6 +91,9 @@ class DetectionHead(nn.Module):
 
     def start_at(self, features: Tensor, targets: Tensor) -> None:
         """At random weights."""
+
+    def widen(self, mixing: Any, intercepts: Any, features: Tensor, targets: Tensor) -> None:
+        """Nothing: the task fits no linear model."""
 
     def read_estimates(self) -> None:
         """Nothing: the task fits none."""
