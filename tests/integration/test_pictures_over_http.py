@@ -64,6 +64,19 @@ def test_a_picture_is_decoded_once_and_not_by_the_event_loop(
     assert [name.partition(" worker")[0] for name in decoding] == ["AnyIO", "AnyIO"]
 
 
+def test_a_client_waits_for_decoding_no_longer_than_it_says(
+    pictures: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decode(content: bytes, enough: int | None = None) -> Image.Image:
+        time.sleep(0.2)
+        return read_picture(content, enough)
+
+    monkeypatch.setattr(serving, "read_picture", decode)
+    refused = pictures.post("/predict", content=plain(RED), headers={**PNG, "x-request-timeout-ms": "100"})
+    assert_problem(refused, 504)
+    pictures.post("/predict", content=plain(RED), headers=PNG).raise_for_status()
+
+
 def archive(*files: tuple[str, bytes]) -> bytes:
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as into:

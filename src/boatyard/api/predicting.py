@@ -71,7 +71,7 @@ async def predict(request: Request) -> Response:
     deadline = started + patience / 1000
     explanations: list[Explanation] = []
     try:
-        question = await read_question(request, predictor, state.parsing)
+        question = await read_question(request, predictor, state.parsing, deadline)
         if extras.explain:
             explaining = asyncio.ensure_future(state.explainer.explained(predictor, question.rows, options))
             predictions, explanations = await _answered(request, question, explaining, deadline)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
 from functools import partial
+from time import perf_counter
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -45,10 +46,11 @@ async def read_json(request: Request) -> object:
     return _decode(await _read_in_time(request, MOST_BYTES))
 
 
-async def read_question(request: Request, predictor: Predictor, parsing: CapacityLimiter) -> Question:
+async def read_question(request: Request, predictor: Predictor, parsing: CapacityLimiter, deadline: float) -> Question:
     """The body as inputs: JSON, or a raw media type that the model's input accepts, by itself or as the file of a form.
 
-    `parsing`: how many threads parse at once what takes long. Raises Problem, and QueueFull if too much waits for them.
+    `parsing`: how many threads parse at once what takes long; `deadline`: the `perf_counter` by which they must have.
+    Raises Problem, and QueueFull if too much waits for them.
     """
     raw = predictor.media_types
     sent = media_type(request, [JSON, *raw, *([FORM] if raw else [])])
@@ -60,7 +62,8 @@ async def read_question(request: Request, predictor: Predictor, parsing: Capacit
         return parse()
     if parsing.statistics().tasks_waiting >= MOST_UNPARSED:
         raise QueueFull(1)
-    return await to_thread.run_sync(parse, limiter=parsing)
+    parsed = asyncio.ensure_future(to_thread.run_sync(parse, limiter=parsing))
+    return await with_deadline(request, parsed, deadline - perf_counter())
 
 
 def media_type(request: Request, accepted: Collection[str]) -> str:
