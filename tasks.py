@@ -453,6 +453,12 @@ def cloud_destroy(context, yes=False):
 
 
 @_cloud(iterable=["override"], help=_OVERRIDES)
+def cloud_setup(context, override):
+    """Print a script that makes all that the cloud commands need, with gcloud."""
+    _on_cloud(context, "setup", *override)
+
+
+@_cloud(iterable=["override"], help=_OVERRIDES)
 def cloud_doctor(context, override):
     """Check what the cloud commands need, and change nothing."""
     _on_cloud(context, "doctor", *override)

@@ -9,7 +9,13 @@ from boatyard.cloud.place import SERVICES
 from boatyard.config.cli import run
 from boatyard.config.schema import Config
 
-_MODULES = {"train": "cloud.vertex", "jobs": "cloud.vertex", "cancel": "cloud.vertex", "doctor": "doctor.cloud"}
+_MODULES = {
+    "train": "cloud.vertex",
+    "jobs": "cloud.vertex",
+    "cancel": "cloud.vertex",
+    "doctor": "doctor.cloud",
+    "setup": "cloud.setup",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         every = ["all"] if subparser is deploy else []
         subparser.add_argument("--service", choices=[*SERVICES, *every], default=SERVICES[0])
     command("destroy", "delete the services").add_argument("--yes", action="store_true", help="really")
+    command("setup", "print a script that makes all that the cloud commands need, with gcloud; it may run again")
     command("doctor", "check what the cloud commands need, and change nothing")
     for subparser in commands.choices.values():
         subparser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")

@@ -83,9 +83,10 @@ class Cloud:
         return set(content.get("permissions", []))
 
     def _ignore_missing(self, error: ApiError) -> None:
+        if error.fix is not None:
+            raise error
         if error.status == 403:
-            fix = error.fix or project(self.where).grant("roles/viewer", self.caller)
-            raise Undecided(str(error), fix) from None
+            raise Undecided(str(error), project(self.where).grant("roles/viewer", self.caller)) from None
         if error.status != 404:
             raise error
 

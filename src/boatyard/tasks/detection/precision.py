@@ -98,9 +98,7 @@ def _average(right: NDArray[np.bool_], weights: NDArray[np.floating] | NDArray[n
     return float(np.append(precision, 0.0)[np.minimum(places, len(precision))].mean())
 
 
-def _pictures(
-    found: Sequence[Found], there: Sequence[There], number: int
-) -> Iterator[tuple[Floats, Boxes, Boxes]]:
+def _pictures(found: Sequence[Found], there: Sequence[There], number: int) -> Iterator[tuple[Floats, Boxes, Boxes]]:
     """Of a class the scores and boxes found in each picture, and the true ones."""
     for answer, truth in zip(found, there, strict=True):
         chosen = np.flatnonzero(answer.classes == number)[:MOST_FOUND]
