@@ -383,7 +383,7 @@ print(len(os.environ['HF_TOKEN']))
 def test_a_token_of_the_hub_is_a_secret_too(cloud: Cloud) -> None:
     cloud.vertex.secrets["hf-token"] = SECRET
     cloud.google.state.secrets["hf-token"] = ["ENABLED"]
-    assert main(["train", "cloud.train.hf_token=true"]) == 0
+    assert main(["train", "cloud.train.hub_login=true"]) == 0
     assert cloud.job().lines == [str(len(SECRET))]
     assert SECRET not in json.dumps(cloud.vertex.requests)
 

@@ -125,6 +125,7 @@ EXEMPT = (
         "Google Cloud: who is asking",
         (_CLOUD, f"{_SRC}/doctor/*", f"{_SRC}/storage/bucket.py"),
     ),
+    Exempt("HF_TOKEN", "the Hugging Face Hub: who is asking", (f"{_SRC}/train/launch.py",)),
     # an image that a container runs, or that a page shows
     Exempt(
         "images?|imageUri",

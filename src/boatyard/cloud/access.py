@@ -133,7 +133,7 @@ def secret(where: Place, name: str) -> Resource:
 
 def training_secrets(config: Config) -> list[str]:
     """The names of those that a training job reads."""
-    needed = {WANDB_SECRET: config.tracking.mode == "online", HUB_SECRET: config.cloud.train.hf_token}
+    needed = {WANDB_SECRET: config.tracking.mode == "online", HUB_SECRET: config.cloud.train.hub_login}
     return [name for name, is_needed in needed.items() if is_needed]
 
 

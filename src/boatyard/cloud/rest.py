@@ -98,8 +98,8 @@ class Api:
         except RequestException as error:
             raise ApiError(f"{self.name}: {self.address} does not answer ({type(error).__name__})") from None
         if not response.ok:
-            error = json_object(response).get("error")
-            why = refusal(error if isinstance(error, dict) else {}, response.reason or "refused")
+            said = json_object(response).get("error")
+            why = refusal(said if isinstance(said, dict) else {}, response.reason or "refused")
             raise ApiError(f"{self.name}: {why.sentence} ({response.status_code})", response.status_code, why.fix)
         return json_object(response)
 
