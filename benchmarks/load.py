@@ -107,14 +107,16 @@ def write_bodies(path: Path, texts: Sequence[str], body: str = "text") -> Path:
     return path
 
 
-def wrk(server: Server, bodies: Path, connections: int, seconds: float) -> dict[str, float]:
+def wrk(server: Server, bodies: Path, connections: int, seconds: float, *media_type: str) -> dict[str, float]:
     """Run wrk: answers `per_second`, `p50_ms`, `p95_ms`, `p99_ms`, how many were `refused` or `broken`, and the cores
     that wrk itself used, `asker_cores`."""  # fmt: skip
     if shutil.which("wrk") is None:
         sys.exit("wrk is not installed: apt install wrk")
     before, start = _children_seconds(), time.perf_counter()
     words = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout=30s", "-s", str(SERVERS / "ask.lua")]
-    process = subprocess.run([*words, server.url, "--", str(bodies)], check=True, capture_output=True, text=True)
+    process = subprocess.run(
+        [*words, server.url, "--", str(bodies), *media_type], check=True, capture_output=True, text=True
+    )
     load: dict[str, float] = json.loads(next(line for line in process.stdout.splitlines() if line.startswith("{")))
     load["per_second"] = (load["answered"] - load["refused"]) / load["seconds"]
     load["asker_cores"] = (_children_seconds() - before) / (time.perf_counter() - start)

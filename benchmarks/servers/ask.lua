@@ -1,15 +1,19 @@
--- For wrk: the lines of a file in turn, posted to /predict; figures as a line of JSON.
---   wrk ... -s ask.lua http://127.0.0.1:8000 -- bodies.jsonl
+-- For wrk: the lines of a file in turn, posted to /predict; figures as a line of JSON. With a media type, each line names
+-- a file, which is the body.
+--   wrk ... -s ask.lua http://127.0.0.1:8000 -- bodies.jsonl [MEDIA_TYPE]
 
-local bodies, last = {}, 0
+local bodies, last, media_type = {}, 0, "application/json"
 
 function init(arguments)
-  for line in io.lines(arguments[1]) do bodies[#bodies + 1] = line end
+  media_type = arguments[2] or media_type
+  for line in io.lines(arguments[1]) do
+    bodies[#bodies + 1] = arguments[2] and io.open(line, "rb"):read("*a") or line
+  end
 end
 
 function request()
   last = last % #bodies + 1
-  return wrk.format("POST", "/predict", { ["Content-Type"] = "application/json" }, bodies[last])
+  return wrk.format("POST", "/predict", { ["Content-Type"] = media_type }, bodies[last])
 end
 
 function done(summary, latency)

@@ -26,6 +26,7 @@ from boatyard.inputs.text.serving import request_schema
 from boatyard.monitor.service import create_app as create_monitor
 from boatyard.monitor.settings import Settings as MonitorSettings
 from boatyard.tasks.classification import serving as classification
+from boatyard.tasks.classification.familiarity import UNFAMILIAR_SHARE
 
 ROOT = Path(__file__).parents[2]
 Schema = dict[str, Any]
@@ -227,7 +228,7 @@ def _takes(schema: Schema) -> str:
 
 
 def _document() -> Schema:
-    target = {"labels": ["card_lost", "transfer", "fees"], classification.UNFAMILIAR_SHARE: 0.02}
+    target = {"labels": ["card_lost", "transfer", "fees"], UNFAMILIAR_SHARE: 0.02}
     manifest = Manifest.model_construct(
         request_schema=request_schema(["text"]),
         answer_schema=classification.answer_schema(target),

@@ -22,6 +22,7 @@ from boatyard.inputs.protocol import TARGET, Learner
 from boatyard.tasks.protocol import Outputs, Target
 
 _LEARNT_FROM = ("train", "validation")
+_MOST_COUNTED = 50_000  # rows that a linear model is fitted on
 WEIGHTS, SHAPE = "model.safetensors", "config.json"
 
 _Collate = Callable[[Sequence[Mapping[str, Any]]], dict[str, Tensor]]
@@ -76,7 +77,7 @@ class Network(nn.Module):
 class Served(nn.Module):
     """A network as its graph answers: a batch, by place or by name, to the task's outputs and the embedding.
 
-    `embeds`: whether there is one.
+    `embeds`: whether there is one; `embedded`: how many of the backbone's features it has, where these are not all.
     """
 
     def __init__(self, network: Network) -> None:
@@ -85,13 +86,14 @@ class Served(nn.Module):
         self.head = network.head
         self.members = network.members
         self.embeds: bool = getattr(network.backbone, "embeds", True)
+        self.embedded: int | None = getattr(network.backbone, "embedded", None)
         self.eval()
 
     def forward(self, *batch: Tensor, **named: Tensor) -> tuple[Tensor, ...]:
         """In the order of the task's OUTPUTS, and then float[batch, width]."""
         seen = _apart(look(self.backbone, self.head)(*batch, **named), self.members)
         features = seen["features"] if isinstance(seen, dict) else seen
-        outputs = (*self.head.served(self.head(seen)), *([features] if self.embeds else []))
+        outputs = (*self.head.served(self.head(seen)), *([features[:, : self.embedded]] if self.embeds else []))
         return tuple(_mean(each, self.members) for each in outputs)
 
 
@@ -133,6 +135,24 @@ def fit_network(config: Config, target: Target, encoded: Encoded) -> Network | N
     network.backbone.load_state_dict(state)
     network.head.read_estimates()
     return network
+
+
+def widen_network(config: Config, network: Network, target: Target, encoded: Encoded) -> None:
+    """Add what the input counts beside a trained network, if anything, with the say that validation rows give it."""
+    task, (training, validation) = tasks.training(config.data.task), (encoded.splits[split] for split in _LEARNT_FROM)
+    few = training.select(range(0, len(training), -(-len(training) // _MOST_COUNTED)))
+    counted = inputs.training(config.data.input).open_counted(config.model, encoded.folder, few)
+    if counted is None:
+        return
+    linear = task.fit_linear(counted.features(few), np.asarray(few[TARGET][:]), target, config.train.seed)
+    if linear is None:
+        return
+    weights, intercepts = linear
+    added, mixing = counted.join(network.backbone, weights)
+    network.shape["backbone"].update(added)
+    network.shape["head"]["sums"] = len(mixing)
+    features = backbone_features(config, network, encoded.folder, validation)
+    network.head.widen(mixing, intercepts, features, task.tensor(validation[TARGET][:]))
 
 
 def open_learner(config: Config, encoded: Encoded) -> Learner | None:

@@ -71,11 +71,15 @@ def test_a_published_bundle_holds_what_the_next_person_needs(finished: Finished)
         "reference.parquet",
         "metrics.json",
         "confusion.png",
+        "curves.png",
+        "familiarity.npz",
         "MODEL_CARD.md",
         "data.json",
     ):
         assert file in manifest.files
     assert not any(name.endswith((".pkl", ".pt", ".bin", ".pth")) for name in manifest.files)
+    assert manifest.target["temperature"] > 0
+    assert "unfamiliar" in manifest.answer_schema["required"]
     assert manifest.config["data"]["name"] == "plants"
     assert manifest.metrics.rows > 0
     assert {score.name for score in manifest.metrics.baseline} < {score.name for score in manifest.metrics.served}

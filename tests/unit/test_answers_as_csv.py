@@ -31,19 +31,19 @@ def read(content: bytes) -> list[list[str]]:
 
 
 def row(**line: Any) -> dict[str, str]:
-    (cells,) = read(AsCsv(SCHEMA, named=False).rows(json.dumps(line).encode() + b"\n"))
+    (cells,) = read(AsCsv(SCHEMA).rows(json.dumps(line).encode() + b"\n"))
     return {name: cell for name, cell in zip(NAMES, cells, strict=True) if cell}
 
 
 def test_columns_are_those_of_the_schema_whatever_the_rows_hold() -> None:
-    as_csv = AsCsv(SCHEMA, named=False)
+    as_csv = AsCsv(SCHEMA)
     assert read(as_csv.header) == [NAMES]
     assert {len(cells) for cells in read(as_csv.rows(b'{"row":1,"error":"no"}\n{"row":2,"id":"a"}\n'))} == {len(NAMES)}
     assert as_csv.rows(b"") == b""
 
 
 def test_a_row_that_its_client_names_says_so() -> None:
-    as_csv = AsCsv({"properties": {"label": {}}}, named=True)
+    as_csv = AsCsv({"properties": {"label": {}}}, ["name"])
     assert read(as_csv.header) == [["row", "id", "name", "label", "truncated", "error"]]
     lines = b'{"row":1,"id":"7","name":"blaTEM","label":"A","truncated":false}\n{"row":2,"error":"no"}\n'
     assert [cells[:4] for cells in read(as_csv.rows(lines))] == [["1", "7", "blaTEM", "A"], ["2", "", "", ""]]

@@ -132,6 +132,6 @@ def test_the_interval_of_an_average_precision_is_that_of_the_choice_of_pictures(
     (map50, _), ends = mean_precisions(average_precisions(of_classes)), bootstrap(of_classes)
     assert ends[0, 0] < map50 < ends[0, 1]
     assert 0.02 < ends[0, 1] - ends[0, 0] < 0.3
-    once = average_precisions([each for each in of_classes])
+    once = average_precisions(of_classes)
     twice = np.array([each.average_precisions(np.full(40, 2.0)) for each in of_classes])
     assert once == pytest.approx(twice), "each picture counts as often as another"

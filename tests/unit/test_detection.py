@@ -15,7 +15,8 @@ from boatyard.inputs.image.pictures import place_in_square
 from boatyard.inputs.protocol import InvalidInput
 from boatyard.model import look
 from boatyard.tasks.detection import serving
-from boatyard.tasks.detection.head import DetectionHead, _at_cells, _found, _to_maps, tensor
+from boatyard.tasks.detection.geometry import to_maps
+from boatyard.tasks.detection.head import DetectionHead, _at_cells, _found, tensor
 
 pytestmark = pytest.mark.unit
 
@@ -47,17 +48,32 @@ def test_a_picture_that_is_mirrored_in_training_has_its_boxes_where_they_are_see
     mark = torch.full((8, 160, 160, 3), 128, dtype=torch.uint8)
     mark[:, 40:60, 8:16] = 255
     places = net.places(mark, torch.tensor([[160, 160]] * 8))
-    boxes = _to_maps(torch.tensor([[[8.0, 40.0, 16.0, 60.0]]] * 8), places)
+    boxes = to_maps(torch.tensor([[[8.0, 40.0, 16.0, 60.0]]] * 8), places)
     turned = places["step"][:, 0] < 0
     assert 0 < turned.sum() < 8
     assert boxes[turned, 0].tolist() == [[18, 5, 19, 7.5]] * int(turned.sum())
     assert boxes[~turned, 0].tolist() == [[1, 5, 2, 7.5]] * int((~turned).sum())
 
 
+def test_a_picture_that_lies_on_its_side_in_training_has_its_boxes_where_they_are_seen() -> None:
+    net = backbone(flips="turned").train()
+    mark = torch.full((16, 160, 160, 3), 128, dtype=torch.uint8)
+    mark[:, 40:60, 8:16] = 255
+    seen: list[torch.Tensor] = []
+    net.maps.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    places = net.places(mark, torch.tensor([[160, 160]] * 16))
+    boxes = to_maps(torch.tensor([[[8.0, 40.0, 16.0, 60.0]]] * 16), places)[:, 0]
+    for picture, (left, top, right, bottom) in zip(seen[0], (8 * boxes).int().tolist(), strict=True):
+        bright = picture.mean(0) > picture.mean()
+        assert bright[top:bottom, left:right].all()
+        assert bright.sum() == (bottom - top) * (right - left)
+    assert 0 < places["turned"].sum() < 16
+
+
 def perfect(places: dict[str, torch.Tensor], targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Heat and sides of a network that knows the targets."""
     heat, sides = torch.full((4, 2, 20, 20), -9.0), torch.ones(4, 4, 20, 20)
-    boxes = _to_maps(targets[..., 1:], places)
+    boxes = to_maps(targets[..., 1:], places)
     for row, objects in enumerate(targets):
         for number, each in enumerate(objects):
             if each[0] >= 0:
@@ -170,3 +186,10 @@ def test_the_threshold_is_the_one_that_does_best_on_validation() -> None:
 def test_a_task_that_asks_where_refuses_an_input_without_places() -> None:
     with pytest.raises(UserError, match="have no places"):
         look(torch.nn.Linear(2, 2), DetectionHead(16, 2))
+
+
+def test_an_answer_that_is_only_said_to_be_wrong_counts_as_all_wrong_and_teaches_nothing() -> None:
+    task = serving.Detection(CLASSES, 0.5)
+    truth = task.parse_truth({"wrong": True})
+    assert task.loss({"objects": [], "found": 0, "certainty": 0.0}, truth) == 1
+    assert tasks.training("detection").cell(truth) is None

@@ -62,6 +62,41 @@ def test_a_head_is_restored_from_its_shape_and_weights(name: str) -> None:
         assert torch.equal(ours, theirs)
 
 
+def widened(name: str, noise: float) -> tuple[Any, Tensor, Tensor, float]:
+    """A head that knows nothing, with sums that tell all but the noise; what it reads, the targets, its loss before."""
+    head, read = new_head(name), features(300)
+    chance = torch.Generator().manual_seed(3)
+    if name == "classification":
+        targets = torch.arange(300) % 3
+        known = 4 * torch.nn.functional.one_hot(targets, 3).float()
+    else:
+        targets = prices(read)
+        known = ((targets - 250_000) / 40_000).unsqueeze(1)
+    known = known + noise * torch.randn(known.shape, generator=chance)
+    before = head.loss(head(read), targets).item()
+    sums = known.shape[1]
+    head.widen(np.eye(sums), np.zeros(sums), torch.cat([read, known], 1), targets)
+    return head, torch.cat([read, known], 1), targets, before
+
+
+@pytest.mark.parametrize("name", ["classification", "regression"])
+def test_a_widened_head_follows_sums_that_tell_and_no_others(name: str) -> None:
+    head, read, targets, before = widened(name, noise=0.1)
+    assert head.loss(head(read), targets).item() < before / 2
+    head, read, targets, before = widened(name, noise=100.0)
+    assert head.loss(head(read), targets).item() < 1.1 * before
+
+
+@pytest.mark.parametrize("name", ["classification", "regression"])
+def test_a_widened_head_is_restored_from_its_shape_and_weights(name: str) -> None:
+    head, read, _, _ = widened(name, noise=0.1)
+    shape = task(name).head_shape(TARGETS[name], cast(Model, Settings())) | {"sums": read.shape[1] - WIDTH}
+    restored: Any = task(name).build_head(read.shape[1], shape)
+    restored.load_state_dict(head.state_dict())
+    for ours, theirs in zip(head.served(head(read)), restored.served(restored(read)), strict=True):
+        assert torch.equal(ours, theirs)
+
+
 @pytest.mark.parametrize("name", ["classification", "regression"])
 def test_every_output_that_is_served_has_a_row_for_each_input_row(name: str) -> None:
     head = new_head(name)

@@ -112,7 +112,11 @@ EXEMPT = (
     Exempt("text.parse_math", "Matplotlib", (f"{_SRC}/pipeline/sweep/report.py",)),
     Exempt("labels|label_ids", "transformers: the targets of a batch", (f"{_SRC}/train/*", f"{_SRC}/model.py")),
     Exempt("label_smooth(er|ing_factor)|label_names", "transformers", (f"{_SRC}/train/*", f"{_SRC}/config/*")),
-    Exempt("hub_token", "transformers: the key to the Hub", (f"{_SRC}/config/*",)),
+    Exempt(
+        "hub_token|hf_token",
+        "transformers, huggingface_hub: the key to the Hub",
+        (f"{_SRC}/config/*", f"{_SRC}/cloud/*", f"{_SRC}/train/launch.py"),
+    ),
     Exempt("tokenizers", "the package, whose version a bundle names", (f"{_SRC}/export/run.py",)),
     Exempt("labels|text_string_to_metric_families", "Prometheus: what tells a metric's series apart", _METRICS),
     Exempt("label|text", "Grafana: the name of a variable, a panel's style", ("deploy/grafana/*",)),

@@ -2,6 +2,7 @@
 
 import tracemalloc
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import permutations
 from typing import Any
 
@@ -115,6 +116,14 @@ def read(
 
 def taken(feedback: Feedback) -> list[tuple[str, str]]:
     return sorted((row[0], truth["label"]) for row, truth in feedback.train + feedback.held_out)
+
+
+def test_feedback_that_does_not_say_what_is_right_is_set_aside() -> None:
+    unsaid = replace(reader(), cell=lambda truth: None if truth["label"] == "fees" else truth)
+    lines = [asked("1", "lost it"), judged("1", "card"), asked("2", "how much"), judged("2", "fees")]
+    feedback = collect(lambda: lines, "inbox", unsaid, {}, 0.5)
+    assert taken(feedback) == [("lost it", "card")]
+    assert feedback.set_aside == {"with feedback that does not say what would be right": 1}
 
 
 def test_feedback_finds_its_question_whichever_came_first_in_the_journal() -> None:

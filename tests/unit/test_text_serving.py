@@ -1,7 +1,8 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from boatyard.bundle.manifest import BundleError, open_bundle
+from boatyard.config.schema import Model
 from boatyard.inputs.protocol import InvalidInput
-from boatyard.inputs.text.serving import TextInput, open_input, request_schema
+from boatyard.inputs.text.serving import TextInput, limits, open_input, request_schema
+from boatyard.inputs.text.settings import TextModel
 
 pytestmark = pytest.mark.unit
 
@@ -61,6 +64,31 @@ def test_texts_are_cut_just_as_the_tokenizer_cuts_them_in_training(limit: int, t
         (encoded,) = TextInput(tokenizer(), fields, limit).encode([row])
         assert (encoded.ids, encoded.type_ids) == (expected.ids, expected.type_ids)
         assert encoded.truncated == bool(expected.overflowing)
+
+
+@pytest.mark.parametrize(
+    ("long", "read"),
+    [
+        ("head", "card lost fee iban send cost"),
+        ("head_tail", "card lost fee x x card"),
+        ("tail", "iban send cost x x card"),
+    ],
+)
+def test_of_a_long_text_the_beginning_or_the_end_or_both_are_read(long: str, read: str) -> None:
+    chosen = limits(cast(Model, SimpleNamespace(text=TextModel(max_tokens=MAX_TOKENS, long=long, wide=False))))  # type: ignore[arg-type]
+    model = TextInput(tokenizer(), ["text"], MAX_TOKENS, tail_tokens=chosen.get("tail_tokens", 0))
+    (encoded,) = model.encode([("card lost fee iban send cost x x card",)])
+    assert encoded.ids == tokenizer().encode(read).ids
+    assert encoded.truncated
+    assert [part.name for part in model.parts(("card lost fee iban send cost x x card",)).names][:1] == ["card"]
+
+
+def test_a_text_that_fits_is_read_whole_wherever_a_longer_one_is_cut() -> None:
+    model = TextInput(tokenizer(), ["title", "text"], MAX_TOKENS, tail_tokens=MAX_TOKENS)
+    (encoded,) = model.encode([("card", "fee fee iban send")])
+    assert encoded.ids == PAIR.encode([("card", "fee fee iban send")])[0].ids
+    (encoded,) = model.encode([("card", "fee fee iban send cost")])
+    assert encoded.ids == PAIR.encode([("card", "fee iban send cost")])[0].ids
 
 
 def test_two_long_texts_cost_no_more_than_their_length() -> None:

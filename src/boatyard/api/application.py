@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI
 from starlette.routing import Match, Route
 from starlette.types import Scope
@@ -90,6 +90,7 @@ async def _running(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     state.journal = Journal(state.storage, Path(settings.spool))
     state.metrics.watch_journal(state.journal)
     state.batcher = Batcher(cores := allowed_cores(), state.metrics)
+    state.parsing = CapacityLimiter(cores)
     state.explainer = Explainer(state.batcher, turns=cores)
     state.models = await _load_models(settings, state.storage, state.metrics)
     state.worker = Worker(

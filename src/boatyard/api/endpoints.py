@@ -11,8 +11,8 @@ from boatyard import inputs, registry
 from boatyard.api import published
 from boatyard.api.answers import Feedback, Health, PublishedModel, PublishedModels, Readiness
 from boatyard.api.jobs import map as job_map
+from boatyard.api.jobs import overlays, store
 from boatyard.api.jobs import routes as job_routes
-from boatyard.api.jobs import store
 from boatyard.api.jobs.as_csv import AsCsv
 from boatyard.api.jobs.routes import JobState
 from boatyard.api.jobs.store import Job
@@ -26,6 +26,7 @@ from boatyard.api.requests import parse, read_json
 from boatyard.api.routes import refuse_unknown_query
 from boatyard.bundle.manifest import Card
 from boatyard.bundle.predict import Predictor
+from boatyard.inputs import archives
 from boatyard.journal import JournalError
 from boatyard.registry import Alias
 from boatyard.storage import Storage
@@ -127,7 +128,8 @@ async def job_result(request: Request, job: NamedJob) -> Response:
     as_csv = None
     if sent == job_routes.CSV:
         card = await to_thread.run_sync(published.card, storage, job.model, job.version)
-        as_csv = AsCsv(card.answer_schema, named=getattr(inputs.serving(card.input), "NAMED", False))
+        named = ["name"] if getattr(inputs.serving(card.input), "NAMED", False) else []
+        as_csv = AsCsv(card.answer_schema, [*named, *(["file"] if job.format == archives.MEDIA_TYPE else [])])
     return StreamingResponse(job_routes.result(storage, keys, as_csv), headers={"vary": "accept"}, media_type=sent)
 
 
@@ -154,6 +156,21 @@ def places_of_job(request: Request, job: NamedJob) -> Response:
     """The same as numbers, a line for each row that was answered: `row`, its `name` if it has one, `x`, `y`, `kind`."""
     storage: Storage = request.app.state.storage
     return StreamingResponse(map(storage.read, _points(storage, job)), media_type=job_routes.RESULTS[0])
+
+
+@guarded.get(
+    "/jobs/{job}/overlays.zip",
+    response_class=StreamingResponse,
+    responses={200: {"content": {overlays.MEDIA_TYPE: {}}}, **documented(404, 409, 500, 503)},
+)
+def overlays_of_job(request: Request, job: NamedJob) -> Response:
+    """The job's rows as people look at them, each with what its answer says of places in it."""
+    storage: Storage = request.app.state.storage
+    if store.end(storage, job) is None:
+        raise Problem(409, "the job is not finished")
+    if (drawn := overlays.drawable(storage, job)) is None:
+        raise Problem(404, f"the rows of {job.model} cannot be drawn with their answers")
+    return StreamingResponse(drawn.archive(storage, job), media_type=overlays.MEDIA_TYPE)
 
 
 def _points(storage: Storage, job: Job) -> list[str]:

@@ -7,6 +7,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, TypeAdapter
 
 from boatyard.api.answers import Envelope, Feedback
+from boatyard.api.forms import FILE, FORM
 from boatyard.api.jobs.routes import FORMATS
 from boatyard.api.predicting import MODEL, Extras, ModelName, Patience, predict
 from boatyard.api.problems import ProblemDocument, documented
@@ -38,7 +39,13 @@ def describe(app: FastAPI, predictor: Predictor | None) -> dict[str, Any]:
 def _predict(schemas: dict[str, Any], guarded: dict[str, Any], predictor: Predictor | None) -> dict[str, Any]:
     """`guarded`: another operation that takes an API key."""
     manifest = predictor.manifest if predictor else None
-    raw = {sent: {"schema": {"type": "string"}} for sent in (predictor.media_types if predictor else ())}
+    raw: dict[str, Any] = {
+        sent: {"schema": {"type": "string"}} for sent in (predictor.media_types if predictor else ())
+    }
+    if raw:
+        file = {"type": "string", "contentMediaType": ", ".join(raw)}
+        form = {"type": "object", "properties": {FILE: file}, "required": [FILE], "additionalProperties": False}
+        raw[FORM] = {"schema": form}
     answered = {"description": "Successful Response", "content": {JSON: {"schema": _answers(schemas, manifest)}}}
     problems = documented(400, 404, 408, 413, 415, 422, 500, 503, 504)
     return {

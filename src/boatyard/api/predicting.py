@@ -68,10 +68,10 @@ async def predict(request: Request) -> Response:
     patience = _read_patience(request)
     predictor = await _named_model(request)
     options, extras = _read_query(request, predictor)
-    question = await read_question(request, predictor)
     deadline = started + patience / 1000
     explanations: list[Explanation] = []
     try:
+        question = await read_question(request, predictor, state.parsing, deadline)
         if extras.explain:
             explaining = asyncio.ensure_future(state.explainer.explained(predictor, question.rows, options))
             predictions, explanations = await _answered(request, question, explaining, deadline)

@@ -3,20 +3,26 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
+from functools import partial
+from time import perf_counter
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 from starlette.requests import ClientDisconnect
 
+from boatyard.api.batching import QueueFull
+from boatyard.api.forms import FORM, read_file
 from boatyard.api.problems import Fault, Problem
 from boatyard.bundle.predict import MOST_BYTES, Predictor
 from boatyard.inputs.protocol import InvalidInput, OpenInput
 
 JSON = "application/json"
 MOST_INPUTS = 256
+MOST_UNPARSED = 256  # requests that wait for a thread
 LISTEN_AFTER_SECONDS = 0.02  # for disconnects: most requests are answered sooner
 BODY_SECONDS = 30.0
 PAUSE_SECONDS = 30.0  # between two chunks of a file; the whole upload may take longer
@@ -40,13 +46,24 @@ async def read_json(request: Request) -> object:
     return _decode(await _read_in_time(request, MOST_BYTES))
 
 
-async def read_question(request: Request, predictor: Predictor) -> Question:
-    """The body as inputs: JSON, or one input in a raw media type that the model's input accepts."""
-    sent = media_type(request, [JSON, *predictor.media_types])
-    body = await _read_in_time(request, predictor.most_bytes)
-    if sent == JSON:
-        return parse_question(_decode(body), predictor.input)
-    return parse_raw(body, predictor.media_types[sent], predictor.input)
+async def read_question(request: Request, predictor: Predictor, parsing: CapacityLimiter, deadline: float) -> Question:
+    """The body as inputs: JSON, or a raw media type that the model's input accepts, by itself or as the file of a form.
+
+    `parsing`: how many threads parse at once what takes long; `deadline`: the `perf_counter` by which they must have.
+    Raises Problem, and QueueFull if too much waits for them.
+    """
+    raw = predictor.media_types
+    sent = media_type(request, [JSON, *raw, *([FORM] if raw else [])])
+    body = await _read_in_time(request, predictor.most_bytes if sent == JSON else predictor.most_raw_bytes)
+    if sent == FORM:
+        body, sent = read_file(body, request.headers["content-type"], list(raw))
+    parse = partial(_question, body, sent, predictor)
+    if not predictor.slow_parse:
+        return parse()
+    if parsing.statistics().tasks_waiting >= MOST_UNPARSED:
+        raise QueueFull(1)
+    parsed = asyncio.ensure_future(to_thread.run_sync(parse, limiter=parsing))
+    return await with_deadline(request, parsed, deadline - perf_counter())
 
 
 def media_type(request: Request, accepted: Collection[str]) -> str:
@@ -83,6 +100,12 @@ def parse_question(payload: object, model_input: OpenInput[Any, Any]) -> Questio
     if len(keys) > 1:
         raise unprocessable([Fault(detail='"inputs" must be the only key', pointer="#")])
     return _parse_list(inputs, model_input)
+
+
+def _question(body: bytes, sent: str, predictor: Predictor) -> Question:
+    if sent == JSON:
+        return parse_question(_decode(body), predictor.input)
+    return parse_raw(body, predictor.media_types[sent], predictor.input)
 
 
 def _parse_list(inputs: object, model_input: OpenInput[Any, Any]) -> Question:

@@ -74,6 +74,8 @@ class Predictor:
         self.media_types = input_.MEDIA_TYPES
         self.file_formats = input_.FILE_FORMATS
         self.most_bytes: int = getattr(input_, "MOST_BYTES", MOST_BYTES)
+        self.most_raw_bytes: int = getattr(input_, "MOST_RAW_BYTES", self.most_bytes)
+        self.slow_parse: bool = getattr(input_, "SLOW_PARSE", False)
         self.options_type: type[BaseModel] = getattr(self.task, "Options", task.Options)
         self.default_options = self.options_type()
         self.is_quick = False

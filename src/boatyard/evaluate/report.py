@@ -27,12 +27,13 @@ def write_report(
     sections: Sequence[Section],
     alternative: Compared | None = None,
     groups: Sequence[Measured] = (),
+    apart: str | None = None,
     by_chance: Scores | None = None,
 ) -> None:
     """Write `report.md` and `metrics.json` into `folder`, where the pictures lie that the sections show.
 
-    `fitted`: what the task learnt on validation, which goes into the manifest's target. `by_chance`: of the baseline,
-    where relatives are kept on one side of the split and might not be.
+    `fitted`: what the task learnt on validation, which goes into the manifest's target. `apart`: why the split is not
+    one by chance, where it is not, and `by_chance`: what the baseline would score if it were.
     """
     numbers = {
         "title": title,
@@ -45,9 +46,9 @@ def write_report(
         **({"groups": [each.as_json() for each in groups]} if groups else {}),
         "detail": scores.detail,
     }
-    if by_chance is not None:
+    if apart is not None and by_chance is not None:
         numbers["baseline_by_chance"] = [asdict(score) for score in by_chance.all]
-        sections = [_flattery(baseline.scores, by_chance), *sections]
+        sections = [_flattery(apart, baseline.scores, by_chance), *sections]
     written = json.dumps(numbers, indent=2, ensure_ascii=False)
     # a lone surrogate, which UTF-8 cannot hold, is written as the JSON escape that it is
     (folder / "metrics.json").write_text(written + "\n", encoding="utf-8", errors="backslashreplace")
@@ -122,13 +123,13 @@ def _parts(
         yield from section.parts
 
 
-def _flattery(honest: Scores, by_chance: Scores) -> Section:
-    """Why relatives are kept together: the baseline on this split, and on one by chance."""
+def _flattery(apart: str, honest: Scores, by_chance: Scores) -> Section:
+    """The baseline on this split, and on one by chance."""
     ours = {score.name: score.with_interval(_DECIMALS) for score in honest.all}
     rows = [(score.heading, ours.get(score.name, _ABSENT), score.with_interval(_DECIMALS)) for score in by_chance.all]
     said = (
-        "Rows that resemble each other stay on one side of the split. Split by chance, as many rows of each part would "
-        "be answered by their likeness to what was learnt, and the baseline would score:"
+        f"{escape(apart)} Split by chance into parts of the same size, test rows would be answered by their likeness "
+        "to what was learnt, and the baseline would score:"
     )
     return Section(
         "What a split by chance would say", [said, table(("", "This split", "By chance"), rows, align="lrr")]

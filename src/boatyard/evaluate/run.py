@@ -84,7 +84,8 @@ def _evaluate(config: Config, prepared: Prepared, encoded: Encoded, trained: Tra
     log.info("evaluate: %s %s %s; fitting the baseline", SPLIT, primary.title, primary.shown)
 
     baseline = score_baseline(config, prepared, SPLIT)
-    by_chance = score_by_chance(config, prepared, SPLIT) if prepared.related else None
+    apart = _apart(prepared)
+    by_chance = score_by_chance(config, prepared, SPLIT) if apart else None
     alternative = score_alternative(config, prepared, encoded, SPLIT)
     if alternative is not None:
         from boatyard.evaluate.plots import comparison_png  # most stages draw nothing
@@ -99,6 +100,7 @@ def _evaluate(config: Config, prepared: Prepared, encoded: Encoded, trained: Tra
         split=SPLIT,
         scores=scores,
         baseline=baseline,
+        apart=apart,
         by_chance=by_chance,
         fitted=fitted,
         sections=sections,
@@ -112,6 +114,17 @@ def _evaluate(config: Config, prepared: Prepared, encoded: Encoded, trained: Tra
     record_plots(folder)
     for sentence in losing_sentences(scores, baseline, alternative):
         log.warning("evaluate: %s", sentence)
+
+
+def _apart(prepared: Prepared) -> str | None:
+    """What the test split is apart from the others by, where it is not by chance: a sentence."""
+    if prepared.related:
+        return "Rows that resemble each other stay on one side of the split."
+    if (column := prepared.data.split_by_date) is not None:
+        return f"The newest rows, by {column!r}, are the test split: a model is asked of what came after it learnt."
+    if (column := prepared.data.group_column) is not None:
+        return f"Rows of one {column!r} stay on one side of the split: a model is asked of such as it has not seen."
+    return None
 
 
 def _shown_rows(config: Config, prepared: Prepared) -> ShownRows:

@@ -9,11 +9,11 @@ from typing import Any
 import streamlit as st
 
 from boatyard.frontend import charts
-from boatyard.frontend.protocol import Card, Parts, Request
+from boatyard.frontend.protocol import Card, Marks, Parts, Request
 from boatyard.frontend.showing import literal
 from boatyard.frontend.widgets import held, is_nullable, widget
 
-__all__ = ["FILE_TYPES", "NOUN", "caption", "cut", "explain", "file_help", "fill", "form", "show"]
+__all__ = ["FILE_TYPES", "NOUN", "caption", "cut", "explain", "file_help", "fill", "form", "show", "show_marked"]
 
 NOUN = "request"
 FILE_TYPES: Mapping[str, str] = {}
@@ -49,6 +49,11 @@ def show(request: Request) -> None:
     """Each field by its name, of long ones the beginning."""
     for name, value in request.items():
         st.text(f"{name}: {str(held(value))[:_SHOWN_CHARACTERS]}")
+
+
+def show_marked(request: Request, marks: Marks) -> None:  # noqa: ARG001 - every page's signature
+    """The request alone: there is nothing in it that could be seen."""
+    show(request)
 
 
 def cut(card: Card) -> str:  # noqa: ARG001 - every page's signature

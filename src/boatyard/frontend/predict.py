@@ -10,7 +10,8 @@ from typing import Any
 import streamlit as st
 
 from boatyard import inputs, tasks
-from boatyard.frontend import charts
+from boatyard.frontend import beside, charts
+from boatyard.frontend.beside import Beside
 from boatyard.frontend.protocol import Answer, Card, InputPage, Request, TaskPage, Truth
 from boatyard.frontend.services import Service, Trouble
 from boatyard.frontend.showing import explain, figures, literal, number
@@ -32,7 +33,9 @@ class _Answered:
 
     card: Card
     request: Request
+    options: Mapping[str, str | int | float]
     answer: Answer
+    others: list[Beside]
 
 
 def show(api: Service, _: Service) -> None:
@@ -53,20 +56,25 @@ def show(api: Service, _: Service) -> None:
 
 def _one(api: Service, card: Card, input_page: InputPage, task_page: TaskPage) -> None:
     # not in the form, which an example sends without its button
+    options, others = task_page.options(card), beside.choose(api, card)
     explained = st.checkbox("Explain", help="Which parts of it move the answer; this takes longer.")
     _examples(card["examples"], input_page)
     with st.form("question", border=False):
         request = input_page.form(card)
         submitted = st.form_submit_button("Predict", type="primary", icon=":material/send:")
-    if submitted or st.session_state.pop("example", False):
+    answered: _Answered | None = st.session_state.get("answered")
+    if answered and answered.card == card and answered.options != options:  # those of the task were changed
+        request, submitted = answered.request, True
+    if st.session_state.pop("example", False) or submitted:
         st.session_state.pop("answered", None)
         try:
             with st.spinner("Asking"):
-                options = {**task_page.OPTIONS, **({"explain": "true"} if explained else {})}
-                answer = api.post("/predict", request, options)
+                answer = api.post("/predict", request, {**options, **({"explain": "true"} if explained else {})})
         except Trouble as trouble:
             return explain(trouble)
-        st.session_state["answered"] = _Answered(card, request, answer)
+        st.session_state["answered"] = _Answered(
+            card, request, options, answer, beside.ask(api, others, card, request, options)
+        )
     if "answered" in st.session_state:
         _answer(api, st.session_state["answered"])
     return None
@@ -89,7 +97,10 @@ def _answer(api: Service, answered: _Answered) -> None:
     card, answer = answered.card, answered.answer
     input_page, task_page = inputs.page(card["input"]), tasks.page(card["task"])
     with st.container(border=True):
-        input_page.show(answered.request)
+        if (marks := task_page.marks(answer)) is None:
+            input_page.show(answered.request)
+        else:
+            input_page.show_marked(answered.request, marks)
         st.subheader(literal(task_page.headline(answer)))
         figures(
             {
@@ -104,6 +115,8 @@ def _answer(api: Service, answered: _Answered) -> None:
         if "explanation" in answer:
             _explanation(answered.request, answer["explanation"], input_page)
         _feedback(api, card, answer, task_page)
+    if answered.others:
+        beside.show(answered.request, answered.others)
 
 
 def _explanation(request: Request, explanation: dict[str, Any], input_page: InputPage) -> None:
@@ -208,6 +221,15 @@ def _job(api: Service, job_id: str) -> None:
                         data=partial(api.read, f"/jobs/{job_id}/map.svg"),
                         file_name=f"{job_id}.svg",
                         mime="image/svg+xml",
+                        icon=":material/download:",
+                        on_click="ignore",
+                    )
+                if job.get("overlays"):
+                    st.download_button(
+                        "Download what was found, drawn",
+                        data=partial(api.read, f"/jobs/{job_id}/overlays.zip"),
+                        file_name=f"{job_id}.zip",
+                        mime="application/zip",
                         icon=":material/download:",
                         on_click="ignore",
                     )

@@ -15,6 +15,9 @@ Answer = Mapping[str, Any]
 Parts = Sequence[Mapping[str, Any]]
 """Of an answer's explanation, each with its `name`, its `effect` and its place in the request."""
 
+Marks = Sequence[Mapping[str, Any]]
+"""What an answer says of places in its request: `name`, `score`, and `left`, `top`, `right`, `bottom` from 0 to 1."""
+
 Truth = Mapping[str, Any]
 """Feedback without its id."""
 
@@ -39,6 +42,9 @@ class InputPage(Protocol):
     def show(self, request: Request) -> None:
         """Draw a request that was answered, above its answer."""
 
+    def show_marked(self, request: Request, marks: Marks) -> None:
+        """Draw a request with the marks of its answer; of a task that makes such."""
+
     def cut(self, card: Card) -> str:
         """The sentence on an answer to a request of which the model read a part."""
 
@@ -52,11 +58,11 @@ class InputPage(Protocol):
 class TaskPage(Protocol):
     """The module `boatyard.tasks.<task>.page`."""
 
-    OPTIONS: Mapping[str, str | int]
-    """The task's Options that the page sends with each request, where the defaults do not suit it."""
-
     def summary(self, card: Card) -> str:
         """What the model answers with, such as "77 labels"."""
+
+    def options(self, card: Card) -> Mapping[str, str | int | float]:
+        """The task's Options to send where the defaults do not suit; may draw widgets that choose them."""
 
     def headline(self, answer: Answer) -> str:
         """The answer itself, in a few words."""
@@ -66,6 +72,9 @@ class TaskPage(Protocol):
 
     def draw(self, answer: Answer, card: Card) -> None:
         """Draw the rest of the answer, such as a chart."""
+
+    def marks(self, answer: Answer) -> Marks | None:
+        """What is drawn on the request; None where the answer says nothing of places in it."""
 
     def agreement(self, answer: Answer) -> Truth | None:
         """The truth if the answer is exactly right; None if that cannot be judged."""

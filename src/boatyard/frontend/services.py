@@ -62,7 +62,7 @@ class Service:
         return self._send("GET", path, headers={"accept": media_type}).content
 
     def post(
-        self, path: str, body: object = None, query: Mapping[str, str | int] = {}, seconds: float = SECONDS
+        self, path: str, body: object = None, query: Mapping[str, str | int | float] = {}, seconds: float = SECONDS
     ) -> Any:
         """Sends JSON, or nothing. Returns the JSON response."""
         timeout = httpx.Timeout(seconds, connect=3)

@@ -11,7 +11,6 @@ from boatyard.frontend.showing import number
 from boatyard.frontend.widgets import held, widget
 
 __all__ = [
-    "OPTIONS",
     "agreement",
     "correction",
     "data",
@@ -19,17 +18,23 @@ __all__ = [
     "draw",
     "figures",
     "headline",
+    "marks",
     "mistakes",
+    "options",
     "summary",
 ]
 
-OPTIONS: Mapping[str, str | int] = {}
 _ENVELOPE = {"id", "model", "version", "truncated", "duration_ms", "explanation"}
 
 
 def summary(card: Card) -> str:
     """The name of the task."""
     return str(card["task"]).capitalize()
+
+
+def options(card: Card) -> Mapping[str, str | int | float]:  # noqa: ARG001 - every page's signature
+    """None."""
+    return {}
 
 
 def headline(answer: Answer) -> str:
@@ -45,6 +50,10 @@ def figures(answer: Answer) -> dict[str, str]:
 
 def draw(answer: Answer, card: Card) -> None:
     """Nothing."""
+
+
+def marks(answer: Answer) -> None:
+    """None."""
 
 
 def agreement(answer: Answer) -> Truth | None:  # noqa: ARG001 - every page's signature

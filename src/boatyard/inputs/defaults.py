@@ -32,6 +32,7 @@ __all__ = [
     "groups",
     "limits",
     "make_inputs",
+    "open_counted",
     "open_learner",
     "open_sources",
     "open_variation",
@@ -130,6 +131,10 @@ def digest_of_start(model: Model) -> dict[str, str]:  # noqa: ARG001 - every inp
 
 def open_learner(model: Model, training: Dataset, validation: Dataset, seed: int) -> None:
     """None: the backbone is trained."""
+
+
+def open_counted(model: Model, folder: Path, training: Dataset) -> None:
+    """None: the network reads all there is."""
 
 
 def open_variation(train: Train, data: Data, target: Target) -> None:

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import onnx
 import torch
@@ -29,7 +30,7 @@ def write_graph(
     example: Mapping[str, Tensor],
     outputs: Sequence[str],
     graph: Path,
-    varying: Mapping[int, str] = _BATCH,
+    varying: Mapping[str, Mapping[int, str]] = MappingProxyType({}),
     opsets: Mapping[str, int] | None = None,
 ) -> None:
     """Write the served network in fp32.
@@ -39,12 +40,12 @@ def write_graph(
         example: the backbone's arguments by name, of two rows or more: what is 1 may be traced away.
         outputs: their names, in the network's order.
         graph: the file.
-        varying: the dimensions of the inputs that differ from batch to batch, by position.
+        varying: the dimensions that differ from batch to batch, by input and position, where there are others than 0.
         opsets: besides ONNX's own, the domains of the network's operators with their versions.
     """
     places = list(inspect.signature(getattr(network, "backbone", network).forward).parameters)
     inputs = {name: example[name] for name in sorted(example, key=places.index)}  # the tracer passes them by place
-    axes = {name: dict(varying) for name in inputs} | {name: dict(_BATCH) for name in outputs}
+    axes = {name: {**_BATCH, **varying.get(name, {})} for name in (*inputs, *outputs)}
     with quiet(), torch.inference_mode():
         torch.onnx.export(  # the tracing exporter: none of the newer one's graphs can be fused
             network.eval(),
@@ -64,10 +65,14 @@ def quantize_graph(fp32: Path, int8: Path, calibration: Iterable[Feeds]) -> None
     quantize(onnx.load(fp32), int8, calibration)
 
 
-def quantize(model: onnx.ModelProto, int8: Path, calibration: Iterable[Feeds]) -> None:
-    """The same of a graph in memory, which is changed."""
+def quantize(model: onnx.ModelProto, int8: Path, calibration: Iterable[Feeds], exact: str | None = None) -> None:
+    """The same of a graph in memory, which is changed. `exact`: the name of modules whose products stay in fp32."""
     constants = {tensor.name for tensor in model.graph.initializer}
-    layers = [node for node in model.graph.node if node.op_type in ("MatMul", "Gemm") and node.input[1] in constants]
+    layers = [
+        node
+        for node in model.graph.node
+        if node.op_type in ("MatMul", "Gemm") and node.input[1] in constants and exact not in node.name.split("/")
+    ]
     # shape inference stops at fused nodes, and calibration skips what has no type
     typed = {value.name for value in (*model.graph.value_info, *model.graph.output)}
     for name in sorted({tensor for node in layers for tensor in (node.input[0], node.output[0])} - typed):

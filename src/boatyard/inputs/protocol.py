@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
     from datasets import Dataset
+    from scipy.sparse import csr_array
     from torch import Tensor, nn
 
     from boatyard.bundle.manifest import Manifest
@@ -68,6 +69,17 @@ class Part(NamedTuple):
     field: str
     start: int | None = None
     end: int | None = None
+
+
+class Mark(NamedTuple):
+    """What an answer says of a place in a row, in the row's own units."""
+
+    name: str
+    score: float
+    left: float
+    top: float
+    right: float
+    bottom: float
 
 
 RowT = TypeVar("RowT")
@@ -128,7 +140,11 @@ class ServingInput(Protocol):
     """The module `boatyard.inputs.<input>.serving`: imports neither torch nor pandas.
 
     Where clients may name rows, it says `NAMED = True`.
-    Where requests are larger than most, it says `MOST_BYTES: int` of one.
+    Where requests are larger than most, it says `MOST_BYTES: int` of one, and `MOST_RAW_BYTES: int` of one in its
+    MEDIA_TYPES.
+    Where `parse` takes long, as it does for what is compressed, it says `SLOW_PARSE = True`: threads do it then, a few
+    at a time.
+    Where people can look at a request, `draw(request, marks) -> bytes` makes a JPEG of it, with its answer's marks.
     """
 
     FILES: Sequence[str]
@@ -247,13 +263,16 @@ All that chance decides comes from the generator, so that a run which is resumed
 class Backbone(Protocol):
     """A torch module: a batch of the encoder's to features, float[batch, width].
 
-    Where these say nothing that the answers do not, it has `embeds = False`: the graph has no embedding then. An
-    ensemble says how many `members: int` it has, and answers with float[batch, members, width]: the head reads each
-    one's, its loss is of each, and what is served is their mean.
+    Where these say nothing that the answers do not, it has `embeds = False`: the graph has no embedding then; where
+    only the first do, `embedded: int` says how many. An ensemble says how many `members: int` it has, and answers with
+    float[batch, members, width]: the head reads each one's, its loss is of each, and what is served is their mean.
 
     Where things have places in a row, `places` takes the same batch for a head that asks for these. It says by name:
     `features`, as above; `maps`, float[batch, width, rows, columns]; `extent`, as the row format has it, and the
     `origin` and `step`, each float[batch, 2], with which the place x, y in the row is `origin + step * (column, row)`.
+    In training, rows that are `turned`, bool[batch], lie on their side: their column and row change places. Instead of
+    `maps` there may be `queries`, float[batch, queries, width], each of which may be a thing, with its `boxes`,
+    float[batch, queries, 4], left, top, right, bottom as columns and rows.
     """
 
     width: int
@@ -277,6 +296,19 @@ class Learner(Protocol):
         """Shape and state of the Backbone whose features these are, one after another."""
 
 
+class Counted(Protocol):
+    """What a linear model reads beside a network that was trained, such as counts of words."""
+
+    def features(self, rows: Dataset) -> csr_array:
+        """Of encoded rows, float64[rows, features]."""
+
+    def join(self, backbone: Any, weights: NDArray[np.float64]) -> tuple[dict[str, Any], NDArray[np.float64]]:
+        """Give the backbone the weights, [features, outputs], as further features: sums that the outputs are made of.
+
+        Returns what its shape has in addition, and how the outputs come of the sums, [sums, outputs].
+        """
+
+
 class Features(Protocol):
     """Simple features of rows, for a baseline; scikit-learn's two methods."""
 
@@ -288,9 +320,9 @@ class Features(Protocol):
 
 
 class Regions(NamedTuple):
-    """Parts of a row that stand out: where, float32[parts, 4] as targets have places, and what each is like, float64."""
+    """Parts of a row that stand out: where, float32[parts, 4] as targets have places, and what each is like."""
 
-    boxes: NDArray[np.float32]
+    places: NDArray[np.float32]
     features: NDArray[np.float64]
 
 
@@ -424,6 +456,9 @@ class TrainingInput(Protocol):
 
     def open_learner(self, model: Model, training: Dataset, validation: Dataset, seed: int) -> Learner | None:
         """What fits the backbone to encoded rows; None where it is trained, step by step."""
+
+    def open_counted(self, model: Model, folder: Path, training: Dataset) -> Counted | None:
+        """What is counted beside the network, learnt from encoded rows; None where nothing is."""
 
     def open_variation(self, train: Train, data: Data, target: Target) -> Vary | None:
         """What makes training rows new in each epoch; None where they are read as they are. Raises UserError.

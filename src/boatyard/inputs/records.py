@@ -37,7 +37,7 @@ class Record:
 
     `line`: where it starts, from 1, as editors count. `end`: the offset of its end in the file. `text`: unparsed;
     invalid UTF-8 is decoded with surrogateescape. `embedded`: its lines that would also be rows by themselves, if there
-    are two or more: a stray quote may have swallowed them.
+    are two or more: a stray quote may have swallowed them. `file`: its own, of an archive.
     """
 
     line: int
@@ -46,6 +46,7 @@ class Record:
     fields: dict[str, Any]
     wrong: str | None = None
     embedded: tuple[dict[str, str], ...] = ()
+    file: str | None = None
 
 
 def read_records(pieces: Iterable[bytes], form: Format) -> tuple[list[str], Iterator[Record]]:

@@ -32,7 +32,8 @@ class Feedback:
 class Reader:
     """Turns a request and a truth from the journal into a training row.
 
-    `read`: parses stored cells; `whole`: puts into a request what lies beside the journal.
+    `read`: parses stored cells; `cell`: what a source would hold for a truth, if that says what is right; `whole`: puts
+    into a request what lies beside the journal.
     """
 
     served: OpenInput[Any, Any]
@@ -40,6 +41,7 @@ class Reader:
     task: OpenTask
     fields: Sequence[str]
     read: Callable[[Mapping[str, Any]], tuple[Any, ...] | Problem]
+    cell: Callable[[Truth], Any] = lambda truth: truth
     whole: Callable[[object], object] = lambda request: request
 
     def row(self, request: object) -> Row | str:
@@ -133,6 +135,8 @@ class _Groups:
         """Adds the row, or counts why it cannot be used."""
         if (truth := self._reader.truth(written)) is None:
             self._set_aside["with a truth that the model does not know"] += 1
+        elif self._reader.cell(json.loads(truth)) is None:
+            self._set_aside["with feedback that does not say what would be right"] += 1
         elif isinstance(row := self._reader.row(request), str):
             self._set_aside[row] += 1
         else:

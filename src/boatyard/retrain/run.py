@@ -95,6 +95,7 @@ def _feedback(config: Config, storage: Storage, production: Predictor, prepared:
         task=tasks.serving(config.data.task).open_task(production.manifest.model_copy(update={"target": target}), None),
         fields=prepared.fields,
         read=training.row_format(as_stored(prepared.data, "")).read,
+        cell=tasks.training(config.data.task).cell,
         whole=partial(journal.whole, storage=storage),
     )
     feedback = collect(

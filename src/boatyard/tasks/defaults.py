@@ -19,6 +19,7 @@ from boatyard.tasks.protocol import Outputs, Parity, Section, ShownRows, Target,
 from boatyard.tasks.score import Losses, Scores, mean_score, paired_interval
 
 if TYPE_CHECKING:
+    from scipy.sparse import csr_array
     from torch import Tensor
 
     from boatyard.config.schema import Config, Data, Model
@@ -37,6 +38,7 @@ __all__ = [
     "fit_after",
     "fit_estimates",
     "fit_files",
+    "fit_linear",
     "fit_map",
     "head_shape",
     "refusal",
@@ -56,6 +58,10 @@ SMOOTHED = False
 def target_columns(data: Data) -> list[str]:
     """`data.target`."""
     return [target_column(data)]
+
+
+def fit_linear(features: csr_array, targets: NDArray[Any], target: Target, seed: int) -> None:
+    """None: the network's answers are its own."""
 
 
 def fit_estimates(learner: Learner, targets: NDArray[Any], target: Target) -> list[Any]:  # noqa: ARG001
@@ -190,6 +196,9 @@ class PlainHead:
 
     def start_at(self, features: Tensor, targets: Tensor) -> None:
         """At random weights."""
+
+    def widen(self, mixing: Any, intercepts: Any, features: Tensor, targets: Tensor) -> None:
+        """Nothing: the task fits no linear model."""
 
     def read_estimates(self) -> None:
         """Nothing: the task fits none."""

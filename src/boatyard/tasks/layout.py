@@ -16,6 +16,7 @@ MODULES: Mapping[str, str] = {
     "head_shape": "head",
     "build_head": "head",
     "fit_estimates": "head",
+    "fit_linear": "head",
     "validation_scores": "head",
     "fit_after": "metrics",
     "fit_files": "report",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pyarrow as pa
+    from scipy.sparse import csr_array
     from torch import Tensor, nn
 
     from boatyard.bundle.manifest import Card
@@ -77,7 +78,10 @@ class NoOptions(BaseModel):
 
 
 class ServingTask(Protocol):
-    """The module `boatyard.tasks.<task>.serving`: imports neither torch nor pandas."""
+    """The module `boatyard.tasks.<task>.serving`: imports neither torch nor pandas.
+
+    Where answers say where things are in a row, `marks(answer) -> list[Mark]` takes that out of one.
+    """
 
     OUTPUTS: Sequence[str]
     """Of a graph, what `decode` reads; most graphs have `embedding` besides."""
@@ -180,6 +184,17 @@ class Head(Protocol):
     def start_at(self, features: Tensor, targets: Tensor) -> None:
         """Set the weights where the training rows' features put them: `model.head=fitted`."""
 
+    def widen(
+        self, mixing: NDArray[np.float64], intercepts: NDArray[np.float64], features: Tensor, targets: Tensor
+    ) -> None:
+        """Read further features too, the sums that a linear model's outputs are made of, with as much say as is best.
+
+        Args:
+            mixing: [sums, outputs], and `intercepts`, [outputs]: how `fit_linear`'s outputs come of the sums.
+            features: of validation rows, float[rows, width + sums].
+            targets: theirs.
+        """
+
     def read_estimates(self) -> None:
         """Set the weights for features that are the `fit_estimates` of the task: there is nothing left to train."""
 
@@ -238,6 +253,14 @@ class TrainingTask(Protocol):
         Raises UserError where the task can only be trained.
         """
 
+    def fit_linear(
+        self, features: csr_array, targets: NDArray[Any], target: Target, seed: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """A linear model of the raw outputs, whatever their scale: weights, [features, outputs], and intercepts.
+
+        None where there is none, or where it would take too long. `features`: float64[rows, features].
+        """
+
     def validation_scores(self, raw: NDArray[Any], targets: NDArray[Any]) -> dict[str, float]:
         """While training goes on. `raw`: the head's first raw output."""
 
@@ -274,7 +297,7 @@ class TrainingTask(Protocol):
         """What feedback would say of a row with this stored target."""
 
     def cell(self, truth: Truth) -> Any:
-        """What a source would hold for it."""
+        """What a source would hold for it; None where it does not say what would be right."""
 
     def report(
         self,

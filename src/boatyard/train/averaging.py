@@ -1,4 +1,4 @@
-"""The moving average of a network's weights, which is steadier than the weights themselves (Polyak and Juditsky 1992)."""
+"""The moving average of a network's weights, steadier than the weights themselves (Polyak and Juditsky 1992)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -22,7 +22,7 @@ from boatyard.config.schema import Config
 from boatyard.data.encode import Encoded
 from boatyard.data.prepare import Prepared
 from boatyard.inputs.protocol import TARGET
-from boatyard.model import Network, backbone_features, fit_network, save_network
+from boatyard.model import Network, backbone_features, fit_network, save_network, widen_network
 from boatyard.storage import open_storage
 from boatyard.storage.folders import replacing
 from boatyard.tasks.score import shown
@@ -122,6 +122,7 @@ def _fit(
     log.info("train: %.2f M parameters on %d rows", parameters / 1e6, rows)
     if fitted is None:
         seconds = _take_steps(config, encoded, trainer, checkpoints, stop)
+        widen_network(config, network, prepared.target, encoded)
     scores = _validate(config, trainer)
     score = primary(config.data.task).name
     log.info("train: validation %s %s after %.0f s", score.replace("_", " "), shown(scores[score]), seconds)

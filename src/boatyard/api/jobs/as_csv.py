@@ -7,7 +7,7 @@ what a spreadsheet would take for a formula may be a label.
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic_core import from_json, to_json
@@ -16,10 +16,10 @@ _Path = tuple[str, ...]
 
 
 class AsCsv:
-    """The CSV of answers with such a JSON Schema. `named`: whether clients name rows, which has a column then."""
+    """The CSV of answers with such a JSON Schema. `places`: what says of a row which it is, besides `row` and `id`."""
 
-    def __init__(self, answer_schema: Mapping[str, Any], *, named: bool) -> None:
-        first: list[_Path] = [("row",), ("id",), *([("name",)] if named else [])]
+    def __init__(self, answer_schema: Mapping[str, Any], places: Sequence[str] = ()) -> None:
+        first: list[_Path] = [("row",), ("id",), *((place,) for place in places)]
         self._paths: list[_Path] = [*first, *_paths(answer_schema), ("truncated",), ("error",)]
 
     @property

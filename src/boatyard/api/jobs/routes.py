@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from boatyard.api.jobs import store
 from boatyard.api.jobs.as_csv import AsCsv
+from boatyard.api.jobs.overlays import drawable
 from boatyard.api.jobs.store import Job, Submission
 from boatyard.api.problems import Problem
 from boatyard.api.requests import media_type, read_pieces
@@ -52,6 +53,8 @@ class JobState(BaseModel):
     """Why it failed."""
     map: bool = False
     """Whether there is a map of its rows."""
+    overlays: bool = False
+    """Whether its rows can be looked at with their answers."""
 
 
 async def submit(request: Request, storage: Storage, predictor: Predictor) -> Job:
@@ -95,6 +98,7 @@ def state(storage: Storage, job: Job) -> JobState:
         share=1.0 if ended and ended.state == "finished" else round(at.bytes / max(job.bytes, 1), 4),
         reason=ended.reason if ended else None,
         map=ended is not None and bool(store.point_keys(storage, job)),
+        overlays=ended is not None and drawable(storage, job) is not None,
     )
 
 

@@ -76,12 +76,16 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class InputRow:
-    """A row of the file, counted from 1: an object with its fields, or what is wrong with it. `end`: its offset."""
+    """A row of the file, counted from 1: an object with its fields, or what is wrong with it.
+
+    `end`: its offset. `file`: its own, where the job's file is an archive.
+    """
 
     number: int
     end: int
     fields: Any = None
     wrong: str | None = None
+    file: str | None = None
 
 
 @dataclass
@@ -259,9 +263,10 @@ def _records(storage: Storage, job: Job, required: Collection[str], others: Mapp
 def _rows(records: Iterator[Record]) -> Iterator[InputRow]:
     for number, record in enumerate(records, 1):
         if record.wrong is None:
-            yield InputRow(number, record.end, record.fields)
+            yield InputRow(number, record.end, record.fields, file=record.file)
         else:
-            yield InputRow(number, record.end, wrong=f"line {record.line} {record.wrong}")
+            place = "the file" if record.file else f"line {record.line}"
+            yield InputRow(number, record.end, wrong=f"{place} {record.wrong}", file=record.file)
 
 
 def _open_key(job: str) -> str:

@@ -141,17 +141,17 @@ class Worker:
         answered = _Answered([], [], [], [])
         for start in range(0, len(chunk), MOST_TOGETHER):
             started, batch = perf_counter(), chunk[start : start + MOST_TOGETHER]
-            parsed = [_parse(predictor, row) for row in batch]
+            parsed = await to_thread.run_sync(_parse_all, predictor, batch)
             answers_in_order = iter(await self._predict(predictor, [each.row for each in parsed if each.wrong is None]))
             predictions = [next(answers_in_order) if each.wrong is None else None for each in parsed]
             for row, each, prediction in zip(batch, parsed, predictions, strict=True):
                 if prediction is None:
-                    answered.result.append({"row": row.number, "error": each.wrong or UNANSWERABLE})
+                    answered.result.append({**_place(row), "error": each.wrong or UNANSWERABLE})
                     continue
                 id_ = row_id(job.id, row.number, Reference(job.model, job.version))
                 own = answers(predictor.manifest, [id_], [prediction], started)
                 (line,) = prediction_lines(predictor.manifest, [each.request], [prediction], own, self._keep)
-                answered.result.append(_result_line(row.number, id_, prediction))
+                answered.result.append(_result_line(row, id_, prediction))
                 answered.journal.append({**line, "job": job.id, "row": row.number})
                 answered.predictions.append(prediction)
                 if prediction.place is not None:
@@ -193,6 +193,10 @@ class _Parsed:
     wrong: str | None = None
 
 
+def _parse_all(predictor: Predictor, rows: Sequence[InputRow]) -> list[_Parsed]:
+    return [_parse(predictor, row) for row in rows]
+
+
 def _parse(predictor: Predictor, row: InputRow) -> _Parsed:
     if row.wrong is not None:
         return _Parsed(wrong=row.wrong)
@@ -206,9 +210,13 @@ def _parse(predictor: Predictor, row: InputRow) -> _Parsed:
         return _Parsed(wrong=refused.detail)
 
 
-def _result_line(row: int, id_: str, prediction: Prediction) -> dict[str, Any]:
+def _result_line(row: InputRow, id_: str, prediction: Prediction) -> dict[str, Any]:
     """Depends only on the row and the model, so every server writes the same line."""
-    return {"row": row, "id": id_, **named(prediction), **prediction.answer, "truncated": prediction.truncated}
+    return {**_place(row), "id": id_, **named(prediction), **prediction.answer, "truncated": prediction.truncated}
+
+
+def _place(row: InputRow) -> dict[str, Any]:
+    return {"row": row.number} if row.file is None else {"row": row.number, "file": row.file}
 
 
 def _log(sentence: str, why: Exception) -> None:

@@ -4,16 +4,18 @@ import json
 from base64 import b64decode, b64encode
 from binascii import Error
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from boatyard.bundle.manifest import BundleError, Manifest
+from boatyard.inputs import archives
 from boatyard.inputs.arrays import ArrayInput, EncodedArrays
-from boatyard.inputs.image import pictures
+from boatyard.inputs.image import overlay, pictures
 from boatyard.inputs.image.pictures import WrongPicture, letterbox, read_header, read_picture
-from boatyard.inputs.protocol import InvalidInput, pointer_to
+from boatyard.inputs.protocol import InvalidInput, Mark, pointer_to
 from boatyard.inputs.records import Record
 from boatyard.journal.columns import Column
 
@@ -27,8 +29,9 @@ LARGEST_SIDE = 4096
 Row = Sequence[bytes]
 
 FILES = (FILE,)
-MOST_BYTES = 7 * 1024 * 1024  # of a request: base64 takes a third more than the picture itself
-FILE_FORMATS: Mapping[str, Callable[[Iterable[bytes]], Iterator[Record]]] = {}
+MOST_RAW_BYTES = pictures.MOST_BYTES
+MOST_BYTES = 7 * 1024 * 1024  # of a request in JSON: base64 takes a third more than the picture itself
+SLOW_PARSE = True
 
 
 def _as_json(body: bytes) -> object:
@@ -36,6 +39,14 @@ def _as_json(body: bytes) -> object:
 
 
 MEDIA_TYPES: Mapping[str, Callable[[bytes], object]] = dict.fromkeys(pictures.MEDIA_TYPES.values(), _as_json)
+FILE_FORMATS: Mapping[str, Callable[[Iterable[bytes]], Iterator[Record]]] = {
+    archives.MEDIA_TYPE: partial(archives.read_archive, most_bytes=pictures.MOST_BYTES, read=_as_json)
+}
+
+
+def draw(request: Mapping[str, Any], marks: Sequence[Mark]) -> bytes:
+    """The picture with its marks, as a JPEG."""
+    return overlay.draw(decode_base64(request[FIELD]), marks)
 
 
 def open_input(folder: Path, manifest: Manifest) -> "ImageInput":
@@ -65,6 +76,12 @@ def decode_base64(text: str) -> bytes:
         raise InvalidInput(f'"{FIELD}" must be a picture as base64', pointer_to(FIELD)) from None
 
 
+class SentPicture(bytes):
+    """A picture's file, with what the network reads of it: that of a request is decoded once."""
+
+    encoded: EncodedArrays
+
+
 class ImageInput(ArrayInput):
     """Pictures as squares of `side` pixels."""
 
@@ -74,6 +91,7 @@ class ImageInput(ArrayInput):
         Column("format", "the picture's format", category=True),
     )
     described = (
+        Column("aspect", "the picture's width by its height"),
         Column("brightness", "the mean of all greys, 0 to 255"),
         Column("contrast", "the standard deviation of all greys"),
         Column("colourfulness", "how far colours are from grey (Hasler and Suesstrunk 2003)"),
@@ -85,30 +103,37 @@ class ImageInput(ArrayInput):
         self.side = side
 
     def parse(self, payload: object) -> tuple[bytes]:
-        """The picture's file, decoded once to see that it can be."""
+        """The picture's file, already decoded: a SentPicture."""
         if not isinstance(payload, dict) or payload.keys() != {FIELD}:
             raise InvalidInput(f'the input must be an object with an "{FIELD}", and nothing else')
         if not isinstance(payload[FIELD], str):
             raise InvalidInput(f'"{FIELD}" must be a picture as base64', pointer_to(FIELD))
-        content = decode_base64(payload[FIELD])
+        content = SentPicture(decode_base64(payload[FIELD]))
         if len(content) > pictures.MOST_BYTES:
             raise InvalidInput(f"the picture may have {pictures.MOST_BYTES:,} bytes", pointer_to(FIELD))
         try:
-            read_picture(content, self.side)
+            content.encoded = self._decode(content)
         except WrongPicture as wrong:
             raise InvalidInput(f"the picture {wrong}", pointer_to(FIELD)) from None
         return (content,)
 
     def encode_row(self, row: Row) -> EncodedArrays:
         """PIXELS and EXTENT."""
-        header = read_header(row[0])
+        return row[0].encoded if isinstance(row[0], SentPicture) else self._decode(row[0])
+
+    def _decode(self, content: bytes) -> EncodedArrays:
+        header = read_header(content)
         extent = np.array([header.width, header.height])
-        arrays = {PIXELS: letterbox(read_picture(row[0], self.side), self.side), EXTENT: extent}
+        arrays = {PIXELS: letterbox(read_picture(content, self.side), self.side), EXTENT: extent}
         return EncodedArrays(arrays, {"width": header.width, "height": header.height, "format": header.format})
 
     def describe(self, rows: Sequence[Row], encoded: Sequence[EncodedArrays]) -> dict[str, list[Any]]:  # noqa: ARG002
         """Of the letterbox, less its margins, so that a picture's size does not matter."""
-        looks = [look_of(_within(row.arrays[PIXELS], row.arrays[EXTENT])) for row in encoded]
+        looks = [
+            {"aspect": float(width / height), **look_of(_within(row.arrays[PIXELS], (width, height)))}
+            for row in encoded
+            for width, height in [row.arrays[EXTENT]]
+        ]
         return {column.name: [look[column.name] for look in looks] for column in self.described}
 
 

@@ -30,6 +30,7 @@ __getattr__ = lazily(
         "build_backbone": "backbone",
         "open_variation": "backbone",
         "open_learner": "backbone",
+        "open_counted": "backbone",
         "alternative": "backbone",
         "export_graph": "backbone",
         "quantize_graph": "backbone",

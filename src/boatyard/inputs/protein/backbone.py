@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from boatyard.config.schema import Model
-from boatyard.inputs.defaults import alternative, open_learner  # noqa: F401 - for `training`
+from boatyard.inputs.defaults import alternative, open_counted, open_learner  # noqa: F401 - for `training`
 from boatyard.inputs.graphs import write_graph
 from boatyard.inputs.protein.esm import EsmBackbone, build_esm, esm_shape
 from boatyard.inputs.protein.sequences import OTHER, RESIDUES
@@ -87,4 +87,4 @@ def build_backbone(shape: Mapping[str, Any], start: str | None) -> ProteinBackbo
 
 def export_graph(network: nn.Module, example: Mapping[str, Tensor], outputs: Sequence[str], graph: Path) -> None:
     """Any number of residues is a batch."""
-    write_graph(network, example, outputs, graph, varying={0: "batch", 1: "residues"})
+    write_graph(network, example, outputs, graph, varying={name: {1: "residues"} for name in example})

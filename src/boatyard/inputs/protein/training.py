@@ -30,6 +30,7 @@ __getattr__ = lazily(
         "backbone_shape": "backbone",
         "build_backbone": "backbone",
         "open_learner": "backbone",
+        "open_counted": "backbone",
         "alternative": "backbone",
         "export_graph": "backbone",
         "quantize_graph": "backbone",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from boatyard.config.schema import Model
+from boatyard.inputs.defaults import open_counted  # noqa: F401 - for `training`
 from boatyard.inputs.graphs import write_graph
 from boatyard.inputs.protocol import Alternative
 from boatyard.inputs.table import backbone, boosting, trees

@@ -4,7 +4,14 @@ from typing import Any
 
 import streamlit as st
 
-from boatyard.frontend.input_page import FILE_TYPES, cut, explain, fill, form  # noqa: F401 - of the contract
+from boatyard.frontend.input_page import (  # noqa: F401 - of the contract
+    FILE_TYPES,
+    cut,
+    explain,
+    fill,
+    form,
+    show_marked,
+)
 from boatyard.frontend.protocol import Card, Request
 from boatyard.frontend.widgets import held
 

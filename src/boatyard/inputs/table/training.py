@@ -28,6 +28,7 @@ __getattr__ = lazily(
         "backbone_shape": "models",
         "build_backbone": "models",
         "open_learner": "models",
+        "open_counted": "models",
         "open_variation": "rows",
         "alternative": "models",
         "export_graph": "models",

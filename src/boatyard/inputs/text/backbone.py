@@ -1,4 +1,4 @@
-"""The text backbone: any transformers encoder and the mean of its token vectors."""
+"""The text backbone: any transformers encoder and the mean of its token vectors, and a wide branch beside it."""
 
 import inspect
 import json
@@ -19,6 +19,7 @@ from boatyard.inputs.pretrained import is_bundle, loaded, located
 from boatyard.inputs.text import tokenizer
 from boatyard.inputs.text.serving import padding_id
 from boatyard.inputs.text.settings import text_model
+from boatyard.inputs.text.wide import WideBranch
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -29,27 +30,44 @@ _PRECISION = torch.float32  # in whatever an encoder is stored: train.bf16 and t
 class TextBackbone(nn.Module):
     """Token ids to the mean of their vectors.
 
-    Word dropout (Iyyer et al. 2015) hides a share of the tokens behind `hidden_id` while training.
+    Word dropout (Iyyer et al. 2015) hides a share of the tokens behind `hidden_id` while training. The sums of a wide
+    branch, once there is one, are features like the encoder's, but no part of the embedding.
     """
 
     def __init__(self, encoder: PreTrainedModel, *, word_dropout: float, hidden_id: int | None) -> None:
         super().__init__()
         self.encoder: PreTrainedModel = encoder
         self.config = encoder.config  # Trainer's trackers record it
-        self.width = int(encoder.config.hidden_size)
+        self.width = self.embedded = int(encoder.config.hidden_size)
         self.word_dropout = word_dropout
         self.hidden_id = hidden_id
+        self.wide: WideBranch | None = None
         self.takes_types = "token_type_ids" in inspect.signature(encoder.forward).parameters
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
-        """[batch, tokens] to [batch, width]: the mean over the tokens that are no padding."""
+    def widen(self, branch: WideBranch) -> None:
+        """Take the branch's sums as further features."""
+        self.wide = branch.to(self.encoder.device)
+        self.width += branch.pieces.shape[1]
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        token_type_ids: Tensor | None = None,
+        words: Tensor | None = None,
+    ) -> Tensor:
+        """[batch, tokens] to [batch, width]: the mean over the tokens that are no padding; `words`: for the branch."""
         if self.training and self.word_dropout and self.hidden_id is not None:
             hide = torch.rand(input_ids.shape, device=input_ids.device) < self.word_dropout
             input_ids = input_ids.masked_fill(hide & attention_mask.bool(), self.hidden_id)
         types = {"token_type_ids": token_type_ids} if self.takes_types and token_type_ids is not None else {}
         tokens: Tensor = self.encoder(input_ids=input_ids, attention_mask=attention_mask, **types).last_hidden_state
         mask = attention_mask.unsqueeze(-1).to(tokens.dtype)
-        return (tokens * mask).sum(1) / mask.sum(1)
+        mean = (tokens * mask).sum(1) / mask.sum(1)
+        if self.wide is None:
+            return mean
+        assert words is not None
+        return torch.cat([mean, self.wide(words)], 1)
 
     def activation_checkpointing_enable(self, **how: Any) -> None:
         """Compute the encoder's activations again in the backward pass instead of keeping them."""
@@ -93,7 +111,10 @@ def build_backbone(shape: Mapping[str, Any], start: str | None) -> TextBackbone:
         encoder = _from_bundle(Path(start))
     else:
         encoder = _pretrained(start)
-    return TextBackbone(encoder, word_dropout=shape["word_dropout"], hidden_id=shape["hidden_id"])
+    backbone = TextBackbone(encoder, word_dropout=shape["word_dropout"], hidden_id=shape["hidden_id"])
+    if (wide := shape.get("wide")) is not None:
+        backbone.widen(WideBranch(**wide))
+    return backbone
 
 
 def _scratch(model: Model, tokens: Tokenizer) -> BertConfig:

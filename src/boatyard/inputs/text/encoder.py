@@ -16,8 +16,8 @@ from tokenizers import Tokenizer
 from boatyard.config.schema import Data, Model
 from boatyard.inputs.text import serving, tokenizer
 from boatyard.inputs.text.rows import row_format
-from boatyard.inputs.text.serving import TextInput, padding_id
-from boatyard.inputs.text.settings import text_model
+from boatyard.inputs.text.serving import FEWEST_WORDS, NO_WORD, TextInput, padding_id
+from boatyard.inputs.text.settings import text_data
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,8 +29,8 @@ _FACTS = "inputs.json"
 
 def make_inputs(model: Model, data: Data, rows: Iterable[Sequence[str]], folder: Path) -> None:
     """Write the tokenizer, learnt from `rows` or pretrained, and the limits under which it reads."""
-    tokenizer.make_tokenizer(model, rows).save(str(folder / tokenizer.FILE))
-    facts = {"fields": list(row_format(data).fields), "max_tokens": text_model(model).max_tokens}
+    tokenizer.make_tokenizer(model, text_data(data).mask, rows).save(str(folder / tokenizer.FILE))
+    facts = {"fields": list(row_format(data).fields), **serving.limits(model)}
     (folder / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
 
 
@@ -43,36 +43,42 @@ def open_encoder(folder: Path) -> TextEncoder:
     """By what `make_inputs` wrote."""
     tokens = Tokenizer.from_file(str(folder / tokenizer.FILE))
     facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
-    return TextEncoder(tokens, facts["fields"], facts["max_tokens"])
+    return TextEncoder(tokens, TextInput(tokens, facts.pop("fields"), **facts))
 
 
 class TextEncoder:
     """Encodes with the very code that serves, so that training sees what serving sees."""
 
-    def __init__(self, tokens: Tokenizer, fields: list[str], max_tokens: int) -> None:
+    def __init__(self, tokens: Tokenizer, served: TextInput) -> None:
         self._padding_id = padding_id(tokens)
-        self._served = TextInput(tokens, fields, max_tokens)
+        self._served = served
 
     def encode(self, rows: Sequence[tuple[str, ...]]) -> dict[str, pa.Array]:
-        """Arrow columns with an entry for each row: input_ids, token_type_ids for pairs, cost in tokens."""
+        """Arrow columns with an entry for each row: input_ids, token_type_ids for pairs, words, cost in tokens."""
         encoded = self._served.encode(rows)
         costs = np.fromiter((row.cost for row in encoded), np.int32, len(encoded))
         columns = {"input_ids": _lists(costs, (row.ids for row in encoded), np.int32)}
         if len(self._served.fields) > 1:
             columns["token_type_ids"] = _lists(costs, (row.type_ids for row in encoded), np.int8)
+        if self._served.max_words:
+            words = [row.words for row in encoded]
+            columns["words"] = _lists(np.fromiter(map(len, words), np.int32, len(words)), words, np.int32)
         return {**columns, "cost": pa.array(costs)}
 
     def collate(self, items: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
-        """A batch, padded to its longest row: int64[batch, tokens] each."""
+        """A batch, each array padded to its longest row: int64[batch, tokens or words]."""
         import torch
 
-        lengths = torch.as_tensor([len(item["input_ids"]) for item in items])
-        filled = torch.arange(int(lengths.max())) < lengths.unsqueeze(1)
-        batch = {"attention_mask": filled.long()}
-        for name, padding in (("input_ids", self._padding_id), ("token_type_ids", 0)):
+        batch = {"attention_mask": torch.empty(0)}
+        columns = ("input_ids", self._padding_id, 1), ("token_type_ids", 0, 1), ("words", NO_WORD, FEWEST_WORDS)
+        for name, padding, fewest in columns:
             if name in items[0]:
-                values = torch.as_tensor(list(chain.from_iterable(item[name] for item in items)))
+                lengths = torch.as_tensor([len(item[name]) for item in items])
+                filled = torch.arange(max(int(lengths.max()), fewest)) < lengths.unsqueeze(1)
+                values = torch.as_tensor(list(chain.from_iterable(item[name] for item in items)), dtype=torch.int64)
                 batch[name] = torch.full(filled.shape, padding).masked_scatter(filled, values)
+                if name == "input_ids":
+                    batch["attention_mask"] = filled.long()
         return batch
 
 

@@ -8,6 +8,8 @@ from sklearn.pipeline import FeatureUnion, make_union
 
 from boatyard.config.schema import Data
 from boatyard.inputs.protocol import Features
+from boatyard.inputs.text.mask import masked
+from boatyard.inputs.text.settings import text_data
 
 Rows = Sequence[tuple[str, ...]]
 
@@ -23,7 +25,8 @@ class TextFeatures:
 
     name = "TF-IDF"
 
-    def __init__(self) -> None:
+    def __init__(self, mask: Sequence[str]) -> None:
+        self._mask = mask
         self.most_rows = MOST_ROWS
         self.most_cost = MOST_CHARACTERS
 
@@ -36,25 +39,26 @@ class TextFeatures:
         # a mark counts as a word, so that no text is left without one
         words = _tf_idf(analyzer="word", token_pattern=r"\w+|[^\w\s]", ngram_range=(1, 2))  # noqa: S106 - no secret
         if not rich:
-            return _Joined(words), "TF-IDF of words (1 to 2)"
+            return _Joined(words, self._mask), "TF-IDF of words (1 to 2)"
         both = make_union(words, _tf_idf(analyzer="char_wb", ngram_range=(2, 5)))
-        return _Joined(both), "TF-IDF of words (1 to 2) and characters (2 to 5)"
+        return _Joined(both, self._mask), "TF-IDF of words (1 to 2) and characters (2 to 5)"
 
 
 class _Joined:
-    def __init__(self, vectorizer: TfidfVectorizer | FeatureUnion) -> None:
+    def __init__(self, vectorizer: TfidfVectorizer | FeatureUnion, mask: Sequence[str]) -> None:
         self._vectorizer = vectorizer
+        self._mask = mask
 
     def fit_transform(self, rows: Rows) -> Any:
-        return self._vectorizer.fit_transform(_joined(rows))
+        return self._vectorizer.fit_transform(masked(_joined(rows), self._mask))
 
     def transform(self, rows: Rows) -> Any:
-        return self._vectorizer.transform(_joined(rows))
+        return self._vectorizer.transform(masked(_joined(rows), self._mask))
 
 
-def simple_features(data: Data) -> TextFeatures:  # noqa: ARG001 - every input's signature
-    """Those of all texts."""
-    return TextFeatures()
+def simple_features(data: Data) -> TextFeatures:
+    """Those of all texts, without what `data.mask` names."""
+    return TextFeatures(text_data(data).mask)
 
 
 def _joined(rows: Rows) -> list[str]:

@@ -1,6 +1,6 @@
-"""A text network as an ONNX graph with fused attention, and the same in int8, the word table included.
+"""A text network as an ONNX graph with fused attention, and the same in int8, the tables of words included.
 
-The word table is most of a small encoder's size. It has one scale for each block of a row.
+They are most of a small network's size. Each has one scale for each block of a row.
 """
 
 import tempfile
@@ -19,8 +19,9 @@ from boatyard.inputs.graphs import quantize, quiet, write_graph
 from boatyard.inputs.protocol import Feeds
 from boatyard.inputs.text.backbone import TextBackbone
 
-_WORD_TABLE = "embeddings.word_embeddings.weight"
+_TABLES = "embeddings.word_embeddings.weight", "wide.pieces", "wide.pairs"
 _BLOCK = 128
+_EXACT = "sums"  # a head's few weights for those of the wide branch, which differ more than eight bits can tell
 
 
 def export_graph(
@@ -36,7 +37,9 @@ def export_graph(
     config = backbone.encoder.config
     with tempfile.TemporaryDirectory() as folder, quiet():
         plain = Path(folder, "plain.onnx")
-        write_graph(network, _example(backbone.takes_types), outputs, plain, varying={0: "batch", 1: "tokens"})
+        arguments = _example(backbone)
+        varying = {name: {1: "words" if name == "words" else "tokens"} for name in arguments}
+        write_graph(network, arguments, outputs, plain, varying)
         fused = optimize_model(
             str(plain),
             "bert",
@@ -51,16 +54,17 @@ def export_graph(
 def quantize_graph(fp32: Path, int8: Path, calibration: Iterable[Feeds]) -> None:
     """Write the graph with int8 weights and activations. `calibration`: some hundred training rows in batches."""
     model = onnx.load(fp32)
-    _quantize_word_table(model.graph)
-    quantize(model, int8, calibration)
+    _quantize_tables(model.graph)
+    quantize(model, int8, calibration, exact=_EXACT)
 
 
-def _example(takes_types: bool) -> dict[str, torch.Tensor]:
+def _example(backbone: TextBackbone) -> dict[str, torch.Tensor]:
     ids = torch.ones(2, 8, dtype=torch.int64)
     mask = torch.ones_like(ids)
     mask[1, 5:] = 0  # with padding, so that nothing is traced away
-    types = {"token_type_ids": torch.zeros_like(ids)} if takes_types else {}
-    return {"input_ids": ids, "attention_mask": mask, **types}
+    types = {"token_type_ids": torch.zeros_like(ids)} if backbone.takes_types else {}
+    words = {"words": torch.ones(2, 6, dtype=torch.int64)} if backbone.wide else {}
+    return {"input_ids": ids, "attention_mask": mask, **types, **words}
 
 
 def _fusions() -> FusionOptions:
@@ -72,13 +76,12 @@ def _fusions() -> FusionOptions:
     return fusions
 
 
-def _quantize_word_table(graph: onnx.GraphProto) -> None:
-    """Store the word table as uint8, which is most of a small encoder's size."""
-    tables = {tensor.name: tensor for tensor in graph.initializer if tensor.name.endswith(_WORD_TABLE)}
+def _quantize_tables(graph: onnx.GraphProto) -> None:
+    """Store the tables of words as uint8."""
+    tables = {tensor.name: tensor for tensor in graph.initializer if tensor.name.endswith(_TABLES)}
     for node in graph.node:
-        if node.op_type != "Gather" or node.input[0] not in tables:
+        if node.op_type != "Gather" or (tensor := tables.pop(node.input[0], None)) is None:
             continue
-        tensor = tables[node.input[0]]
         table = numpy_helper.to_array(tensor)
         words, width = table.shape
         blocks = np.pad(table, ((0, 0), (0, -width % _BLOCK))).reshape(words, -1, _BLOCK)
@@ -104,4 +107,3 @@ def _quantize_word_table(graph: onnx.GraphProto) -> None:
                 bits=8,
             )
         )
-        return

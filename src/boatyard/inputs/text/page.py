@@ -7,7 +7,10 @@ from typing import Any
 import streamlit as st
 
 from boatyard.frontend import charts
-from boatyard.frontend.input_page import FILE_TYPES  # noqa: F401 - of the contract
+from boatyard.frontend.input_page import (
+    FILE_TYPES,  # noqa: F401 - of the contract
+    show_marked,  # noqa: F401 - the page's own, too
+)
 from boatyard.frontend.protocol import Card, Parts, Request
 from boatyard.frontend.showing import literal
 
@@ -40,8 +43,8 @@ def show(request: Request) -> None:
 
 def cut(card: Card) -> str:
     """By the model's tokens."""
-    limit = card["limits"].get("max_tokens", 0)
-    return f"It was cut: the model reads {limit:,} tokens, and what came after them had no say."
+    limit = max(card["limits"].get(name, 0) for name in ("max_tokens", "max_words"))
+    return f"It was cut: the model reads {limit:,} tokens, and the others had no say."
 
 
 def file_help(card: Card) -> str:

@@ -14,7 +14,6 @@ from boatyard.inputs.defaults import (  # noqa: F401 - for `training`
     canvas,
     groups,
     relatives,
-    report_rows,
     settle,
 )
 from boatyard.inputs.protocol import OWN, Problem, RowFormat, Source

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from boatyard.bundle.manifest import BundleError, Manifest
 from boatyard.inputs.protocol import Feeds, InvalidInput, Parts, pointer_to
 from boatyard.inputs.records import Record
 from boatyard.inputs.text.parts import take_apart
+from boatyard.inputs.text.vocabulary import ids_of_pieces, ids_of_unknown
 from boatyard.inputs.texts import UNDECODABLE, VISIBLE, is_blank, is_encodable
 from boatyard.journal.columns import Column
 
@@ -25,6 +27,10 @@ FILES = ("tokenizer.json",)
 MEDIA_TYPES: Mapping[str, Callable[[bytes], object]] = {}
 FILE_FORMATS: Mapping[str, Callable[[Iterable[bytes]], Iterator[Record]]] = {}
 MOST_CHARACTERS = 20_000
+MOST_WORDS = 4_096
+"""Tokens of a row that a wide branch counts."""
+NO_WORD, FEWEST_WORDS = -1, 2
+"""What fills up the words of a batch, which are at least one pair."""
 _ECHOED_CHARACTERS = 40
 Row = tuple[str, ...]
 """The texts of one request, in the order of the schema."""
@@ -35,10 +41,11 @@ _LAST_LATIN = "\u024f"
 
 @dataclass(frozen=True, slots=True)
 class EncodedText:
-    """Token ids and segment ids, special tokens included."""
+    """Token ids and segment ids, special tokens included; `words`: the ids of the texts alone, for a wide branch."""
 
     ids: list[int]
     type_ids: list[int]
+    words: list[int]
     truncated: bool
 
     @property
@@ -80,7 +87,8 @@ def open_input(folder: Path, manifest: Manifest) -> "TextInput":
     if (max_tokens := manifest.limits.get("max_tokens")) is None:
         raise BundleError(f"the manifest of {manifest.name} states no limits.max_tokens")
     max_characters = manifest.limits.get("max_characters", MOST_CHARACTERS)
-    return TextInput(tokenizer, fields, max_tokens, max_characters)
+    counted, of_end = (manifest.limits.get(limit, 0) for limit in ("max_words", "tail_tokens"))
+    return TextInput(tokenizer, fields, max_tokens, max_characters, counted, of_end)
 
 
 def request_schema(fields: Sequence[str], max_characters: int = MOST_CHARACTERS) -> dict[str, Any]:
@@ -98,7 +106,11 @@ def limits(model: "Model") -> dict[str, int]:
     """What a served model reads at most of one request."""
     from boatyard.inputs.text.settings import text_model  # of the configuration, which no server reads
 
-    return {"max_tokens": text_model(model).max_tokens, "max_characters": MOST_CHARACTERS}
+    text = text_model(model)
+    counted = {"max_words": MOST_WORDS} if text.wide else {}
+    of_end = {"head": 0, "head_tail": text.max_tokens // 2, "tail": text.max_tokens}[text.long]
+    tail = {"tail_tokens": of_end} if of_end else {}
+    return {"max_tokens": text.max_tokens, "max_characters": MOST_CHARACTERS, **counted, **tail}
 
 
 class TextInput:
@@ -116,10 +128,19 @@ class TextInput:
     )
 
     def __init__(
-        self, tokenizer: Tokenizer, fields: list[str], max_tokens: int, max_characters: int = MOST_CHARACTERS
+        self,
+        tokenizer: Tokenizer,
+        fields: list[str],
+        max_tokens: int,
+        max_characters: int = MOST_CHARACTERS,
+        max_words: int = 0,
+        tail_tokens: int = 0,
     ) -> None:
+        """`tail_tokens`: how many of the `max_tokens` are of a long text's end."""
         self.fields = tuple(fields)
         self.max_characters = max_characters
+        self.max_words = max_words
+        self._of_end = tail_tokens / max_tokens
         self._pad = padding_id(tokenizer)
         tokenizer.no_padding()
         tokenizer.no_truncation()  # see encode
@@ -152,7 +173,7 @@ class TextInput:
         return [self._framed(ids[start : start + width]) for start in range(0, len(ids), width)]
 
     def collate(self, encoded: Sequence[EncodedText]) -> Feeds:
-        """int64 `input_ids`, `attention_mask` and `token_type_ids`."""
+        """int64 `input_ids`, `attention_mask` and `token_type_ids`; and `words`, where these are counted."""
         longest = max(row.cost for row in encoded)
         shape = (len(encoded), max(longest, 1))  # a text may have no token at all, and no graph takes that
         ids = np.full(shape, self._pad, dtype=np.int64)
@@ -162,7 +183,15 @@ class TextInput:
             ids[index, : row.cost] = row.ids
             mask[index, : row.cost] = 1
             type_ids[index, : row.cost] = row.type_ids
-        return {"input_ids": ids, "attention_mask": mask, "token_type_ids": type_ids}
+        feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": type_ids}
+        return feeds | {"words": self._words(encoded)} if self.max_words else feeds
+
+    def _words(self, encoded: Sequence[EncodedText]) -> NDArray[np.int64]:
+        longest = max(len(row.words) for row in encoded)
+        words = np.full((len(encoded), max(longest, FEWEST_WORDS)), NO_WORD, dtype=np.int64)
+        for index, row in enumerate(encoded):
+            words[index, : len(row.words)] = row.words
+        return words
 
     def name_of(self, row: Row) -> None:
         """None."""
@@ -175,7 +204,7 @@ class TextInput:
         """Of each row, what `described` names."""
         from boatyard.inputs.text.language import guess_language  # not installed where a model is served
 
-        unknown, pieces = _ids_of_unknown(self._tokenizer), _ids_of_pieces(self._tokenizer)
+        unknown, pieces = ids_of_unknown(self._tokenizer), ids_of_pieces(self._tokenizer)
         letters = [_letter.findall("".join(row)) for row in rows]
         return {
             "unknown_share": [_share(id_ in unknown for id_ in row.ids) for row in encoded],
@@ -190,9 +219,11 @@ class TextInput:
         return take_apart(self.fields, row, self._read(row))
 
     def _read(self, row: Row) -> list[str]:
-        """Of each text, the beginning that is not cut off."""
+        """Of each text, the beginning that is not cut off; or all of it, where its end is read too."""
+        if self._of_end:
+            return list(row)
         encoded = [self._tokenizer.encode(text, add_special_tokens=False) for text in row]
-        kept = _shares([len(one) for one in encoded], self._room)
+        kept = _shares([len(one) for one in encoded], max(self._room, self.max_words))
         return [
             text if len(one) <= most else text[: one.offsets[most - 1][1]]
             for text, one, most in zip(row, encoded, kept, strict=True)
@@ -216,14 +247,24 @@ class TextInput:
         return text
 
     def _framed(self, texts: list[list[int]]) -> EncodedText:
-        kept = _shares([len(ids) for ids in texts], self._room)
+        lengths = [len(ids) for ids in texts]
+        kept = _shares(lengths, self._room)
         ids: list[int] = []
         type_ids: list[int] = []
         for part in self._frame:
-            added = part.ids if isinstance(part, _Specials) else texts[part.field][: kept[part.field]]
+            added = part.ids if isinstance(part, _Specials) else self._cut(texts[part.field], kept[part.field])
             ids += added
             type_ids += [part.type_id] * len(added)
-        return EncodedText(ids, type_ids, truncated=sum(map(len, texts)) > self._room)
+        counted = zip(texts, _shares(lengths, self.max_words), strict=True) if self.max_words else ()
+        words = [id_ for text, most in counted for id_ in text[:most]]
+        return EncodedText(ids, type_ids, words, truncated=sum(lengths) > max(self._room, self.max_words))
+
+    def _cut(self, text: list[int], most: int) -> list[int]:
+        """Its beginning and, where the model reads it, its end."""
+        if len(text) <= most:
+            return text
+        end = round(most * self._of_end)
+        return text[: most - end] + text[len(text) - end :]
 
 
 def _shares(lengths: list[int], room: int) -> list[int]:
@@ -253,21 +294,6 @@ def padding_id(tokenizer: Tokenizer) -> int:
     if tokenizer.padding is not None:
         return int(tokenizer.padding["pad_id"])
     return tokenizer.token_to_id("[PAD]") or 0
-
-
-def _ids_of_unknown(tokenizer: Tokenizer) -> set[int]:
-    return {id_ for id_ in map(tokenizer.token_to_id, ("[UNK]", "<unk>")) if id_ is not None}
-
-
-def _ids_of_pieces(tokenizer: Tokenizer) -> set[int]:
-    """Of tokens that go on with a word: WordPiece marks these, other vocabularies mark those that begin one."""
-    vocabulary = tokenizer.get_vocab()
-    if any(token.startswith("##") for token in vocabulary):
-        return {id_ for token, id_ in vocabulary.items() if token.startswith("##")}
-    begins = ("\u0120", "\u2581")
-    if any(token.startswith(begins) for token in vocabulary):
-        return {id_ for token, id_ in vocabulary.items() if not token.startswith(begins)}
-    return set()
 
 
 def _share(flags: Iterable[bool]) -> float:

@@ -1,11 +1,12 @@
 """The configuration keys of texts."""
 
 from collections.abc import Mapping
-from typing import Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from boatyard.config.schema import Model, Section
+from boatyard.inputs.text.mask import check_pattern
 
 
 class Scratch(Section):
@@ -18,16 +19,28 @@ class Scratch(Section):
 
 
 class TextData(Section):
-    """Which columns of the source hold the texts."""
+    """Which columns of the source hold the texts, and patterns of what no model may see of them."""
 
     text_columns: list[str] = Field(["text"], min_length=1, max_length=2)
+    mask: list[str] = Field([], max_length=100)
+
+    @field_validator("mask")
+    @classmethod
+    def _can_be_left_out(cls, patterns: list[str]) -> list[str]:
+        for pattern in patterns:
+            check_pattern(pattern)
+        return patterns
 
 
 class TextModel(Section):
     """What a network reads of a text; `scratch`: its shape where it starts from random weights."""
 
     max_tokens: int = Field(128, ge=8, le=8192)
+    long: Literal["head", "tail", "head_tail"] = "head"
+    """Which tokens the encoder reads of a text that has more."""
     word_dropout: float = Field(0.0, ge=0, lt=1)
+    wide: bool = True
+    """Whether counted words of the whole text help the encoder."""
     scratch: Scratch | None = None
 
 
@@ -43,6 +56,12 @@ class Start(Section):
 
 SECTIONS: Mapping[str, type[Section]] = {"data": TextData, "model": Start, "model.text": TextModel}
 MOVED_KEYS: Mapping[str, str] = {f"model.{key}": f"model.text.{key}" for key in TextModel.model_fields}
+
+
+def text_data(data: Any) -> TextData:
+    """The keys of `data` that a configuration for texts has."""
+    keys: TextData = data
+    return keys
 
 
 def text_model(model: Model) -> TextModel:

@@ -10,6 +10,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Model
 from boatyard.inputs.pretrained import digest_of_start, is_bundle, loaded, located  # noqa: F401 - for `training`
+from boatyard.inputs.text.mask import masked, masking
 from boatyard.inputs.text.settings import text_model
 
 FILE = "tokenizer.json"
@@ -17,13 +18,13 @@ _PAD, _UNKNOWN, _START, _SEPARATOR, _HIDDEN = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
 _MOST_LETTERS = 1_000
 
 
-def make_tokenizer(model: Model, rows: Iterable[Sequence[str]]) -> Tokenizer:
-    """The pretrained model's own tokenizer, or a WordPiece vocabulary learnt from the rows."""
+def make_tokenizer(model: Model, mask: Sequence[str], rows: Iterable[Sequence[str]]) -> Tokenizer:
+    """The pretrained model's own tokenizer, or a WordPiece vocabulary learnt from the rows; `mask`: it leaves out."""
     if model.name is not None:
-        return _pretrained(model.name)
+        return masking(_pretrained(model.name), mask)
     scratch = text_model(model).scratch
     assert scratch is not None  # the configuration sees to it
-    return _learn(scratch.vocabulary, rows)
+    return masking(_learn(scratch.vocabulary, masked([text for row in rows for text in row], mask)), mask)
 
 
 def hidden_id(tokenizer: Tokenizer) -> int | None:
@@ -31,14 +32,14 @@ def hidden_id(tokenizer: Tokenizer) -> int | None:
     return next((i for i in map(tokenizer.token_to_id, (_HIDDEN, "<mask>", _UNKNOWN)) if i is not None), None)
 
 
-def _learn(vocabulary: int, rows: Iterable[Sequence[str]]) -> Tokenizer:
+def _learn(vocabulary: int, texts: Sequence[str]) -> Tokenizer:
     """WordPiece from the texts; the same from the same texts.
 
     By itself the trainer numbers inner letters (##a) in the order of a hash map, which differs from run to run, and
     breaks ties between equally frequent pieces by number. As special tokens, they are numbered before it starts.
     """
-    texts = [text for row in rows for text in row]
-    normalizer = normalizers.BertNormalizer()
+    # an accent is part of its letter: many languages have words that differ by no more
+    normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.BertNormalizer(strip_accents=False)])
     letters = Counter(chain.from_iterable(map(normalizer.normalize_str, texts)))
     kept = sorted(letters, key=lambda letter: (-letters[letter], letter))[:_MOST_LETTERS]
     alphabet = sorted(letter for letter in kept if not letter.isspace())

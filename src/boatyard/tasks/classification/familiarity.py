@@ -14,10 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boatyard.bundle.manifest import BundleError
+from boatyard.tasks.protocol import Target
 
 FILE = "familiarity.npz"
 SHARE = 0.02
 """Of validation rows, as many are called unfamiliar."""
+UNFAMILIAR_SHARE = "unfamiliar_share"
+"""Of a target, that share: its bundle has the FILE, and answers say what is unfamiliar."""
 
 _SHRINKAGE = 0.5  # of the covariance towards a sphere: where training rows hardly differ, others may differ more
 
@@ -41,8 +44,9 @@ class Familiarity:
     def distances(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
         """[rows]: the square of each row's distance to the nearest mean."""
         rows = embeddings @ self.whitening
-        nearest: NDArray[np.float32] = (self._squares - 2 * rows @ self.means.T).min(axis=1)
-        return nearest + np.square(rows).sum(axis=1)
+        from_each = np.square(rows).sum(axis=1, keepdims=True) - 2 * rows @ self.means.T + self._squares
+        nearest: NDArray[np.float32] = from_each.min(axis=1)
+        return nearest
 
     def unfamiliar(self, embeddings: NDArray[np.float32]) -> NDArray[np.bool_]:
         """[rows]: which are farther from every class than nearly all validation rows are."""
@@ -65,6 +69,21 @@ def open_familiarity(folder: Path) -> Familiarity:
     except (OSError, KeyError, IndexError, ValueError) as wrong:
         raise BundleError(f"{path} does not say what is familiar: {wrong}") from None
     return Familiarity(whitening, means, float(limit))
+
+
+def fit_files(
+    folder: Path,
+    embeddings: NDArray[Any],
+    targets: NDArray[Any],
+    validation: NDArray[Any],
+    target: Target,  # noqa: ARG001 - every task's signature
+) -> Target:
+    """What is familiar, where that can be told; `unfamiliar_share`: of validation rows, as many are not."""
+    fitted = fit_familiarity(embeddings, targets, validation)
+    if fitted is None:
+        return {}
+    fitted.save(folder)
+    return {UNFAMILIAR_SHARE: SHARE}
 
 
 def fit_familiarity(

@@ -9,8 +9,8 @@ import streamlit as st
 from boatyard.frontend import charts
 from boatyard.frontend.protocol import Answer, Card, Truth
 from boatyard.frontend.showing import literal, percent
+from boatyard.frontend.task_page import marks  # noqa: F401 - the page's own, too
 
-OPTIONS: Mapping[str, str | int] = {"top_k": 5}
 _MOST_LABELS = 40  # that a chart on a page shows
 _MOST_PAIRS = 10
 
@@ -18,6 +18,11 @@ _MOST_PAIRS = 10
 def summary(card: Card) -> str:
     """How many labels there are."""
     return f"{len(card['target']['labels']):,} labels"
+
+
+def options(card: Card) -> Mapping[str, str | int | float]:  # noqa: ARG001 - every task's signature
+    """As many labels as a chart has room for."""
+    return {"top_k": 5}
 
 
 def headline(answer: Answer) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from boatyard.config.schema import Config
 from boatyard.evaluate.markdown import escape, shorten, table
 from boatyard.tasks.classification.decision import decided
-from boatyard.tasks.classification.familiarity import SHARE, fit_familiarity
+from boatyard.tasks.classification.familiarity import UNFAMILIAR_SHARE, fit_files  # noqa: F401 - for `training`
 from boatyard.tasks.classification.map import fit_map  # noqa: F401 - for `training`
 from boatyard.tasks.classification.metrics import (
     CalibrationBin,
@@ -25,7 +25,6 @@ from boatyard.tasks.classification.metrics import (
     predicted,
 )
 from boatyard.tasks.classification.ranking import CURVES, ranking, ranking_section
-from boatyard.tasks.classification.serving import UNFAMILIAR_SHARE
 from boatyard.tasks.protocol import Outputs, Section, ShownRows, Target
 from boatyard.tasks.score import Scores
 
@@ -90,21 +89,6 @@ def report(
         ),
         Section("The most confident mistakes", [_mistakes(mistakes)]),
     ]
-
-
-def fit_files(
-    folder: Path,
-    embeddings: NDArray[Any],
-    targets: NDArray[Any],
-    validation: NDArray[Any],
-    target: Target,  # noqa: ARG001 - every task's signature
-) -> Target:
-    """What is familiar, where that can be told; `unfamiliar_share`: of validation rows, as many are not."""
-    fitted = fit_familiarity(embeddings, targets, validation)
-    if fitted is None:
-        return {}
-    fitted.save(folder)
-    return {UNFAMILIAR_SHARE: SHARE}
 
 
 def card_parts(target: Target, scores: Scores) -> list[Section]:  # noqa: ARG001 - every task's signature

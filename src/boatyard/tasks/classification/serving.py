@@ -14,14 +14,12 @@ from boatyard.inputs.protocol import InvalidInput
 from boatyard.inputs.texts import normal_form
 from boatyard.journal.columns import Column
 from boatyard.tasks.classification.decision import Decision
-from boatyard.tasks.classification.familiarity import FILE, Familiarity, open_familiarity
+from boatyard.tasks.classification.familiarity import FILE, UNFAMILIAR_SHARE, Familiarity, open_familiarity
 from boatyard.tasks.protocol import Answer, Outputs, Target, Truth
 from boatyard.tasks.score import Losses, Score
 
 OUTPUTS = ("logits", "probabilities")
 FILES = (FILE,)
-UNFAMILIAR_SHARE = "unfamiliar_share"
-"""Of a target: whether answers say what is unfamiliar."""
 LONGEST_LABEL = 200
 """In characters: what training takes, feedback can name."""
 

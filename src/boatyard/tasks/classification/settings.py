@@ -30,7 +30,7 @@ class ClassificationEvaluate(Section):
     @model_validator(mode="after")
     def _one_threshold(self) -> Self:
         if self.precision is not None and self.recall is not None:
-            raise ValueError("give evaluate.precision or evaluate.recall: one threshold cannot keep both")
+            raise ValueError("give precision or recall: one threshold cannot keep both")
         return self
 
 

@@ -13,7 +13,7 @@ from boatyard.tasks.defaults import (
 )
 from boatyard.tasks.detection.boxes import Boxes, overlaps
 from boatyard.tasks.detection.matching import FOUND_AT, MOST_FOUND
-from boatyard.tasks.detection.metrics import EVEN, best_threshold, found_in, there_in
+from boatyard.tasks.detection.metrics import best_threshold, found_in, there_in
 from boatyard.tasks.detection.targets import boxes_of
 from boatyard.tasks.protocol import Outputs, Target
 
@@ -39,7 +39,7 @@ def fit_baseline(
     seen, there = [regions(rows[row]) for row in chosen], [boxes_of(targets[row]) for row in chosen]
     held_out = np.arange(len(chosen)) % _HELD_OUT == 0
     learnt = np.flatnonzero(~held_out) if held_out.sum() < len(chosen) else np.arange(len(chosen))
-    chances = _fit([seen[at] for at in learnt], [there[at] for at in learnt], classes, random)
+    chances = _fit([seen[at] for at in learnt], [there[at] for at in learnt], classes)
     answers = _answers([seen[at] for at in np.flatnonzero(held_out)], chances)
     threshold = best_threshold(found_in(answers), there_in(targets[chosen[held_out]]))
 
@@ -65,16 +65,14 @@ def fallback(targets: NDArray[Any], target: Target) -> Fitted:
     return Fitted("mean boxes", "the mean box of each class in every picture", outputs)
 
 
-def _fit(
-    seen: Sequence[Regions], there: Sequence[NDArray[np.float32]], classes: int, random: np.random.Generator
-) -> _Chances:
+def _fit(seen: Sequence[Regions], there: Sequence[NDArray[np.float32]], classes: int) -> _Chances:
     """A region is of the class of the box that it overlaps most, by FOUND_AT at least, or of nothing."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import SplineTransformer, StandardScaler
 
     features = np.concatenate([each.features for each in seen])
-    of_class = np.concatenate([_classes_of(each.boxes, boxes) for each, boxes in zip(seen, there, strict=True)])
+    of_class = np.concatenate([_classes_of(each.places, boxes) for each, boxes in zip(seen, there, strict=True)])
     model = make_pipeline(
         StandardScaler(), SplineTransformer(n_knots=4, degree=2), LogisticRegression(C=0.3, max_iter=200)
     )
@@ -101,10 +99,10 @@ def _answers(seen: Sequence[Regions], chances: _Chances) -> dict[str, NDArray[An
     """As a graph answers: of each row the most certain MOST_FOUND, less what a better one of its class covers."""
     boxes, scores = list[Boxes](), list[NDArray[np.float64]]()
     for each in seen:
-        likely = _uncovered(each.boxes, chances(each.features))
+        likely = _uncovered(each.places, chances(each.features))
         best = np.argsort(-likely.max(1), kind="stable")[:MOST_FOUND]
         rest = ((0, MOST_FOUND - len(best)), (0, 0))
-        boxes.append(np.pad(each.boxes[best], rest))
+        boxes.append(np.pad(each.places[best], rest))
         scores.append(np.pad(likely[best], rest))
     return {"boxes": np.stack(boxes), "scores": np.stack(scores)}
 

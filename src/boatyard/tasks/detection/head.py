@@ -12,8 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from boatyard.config.schema import Model
-from boatyard.tasks.defaults import SMOOTHED, fit_estimates  # noqa: F401 - for `training`
+from boatyard.tasks.defaults import SMOOTHED, fit_estimates, fit_linear  # noqa: F401 - for `training`
+from boatyard.tasks.detection.geometry import frame_in, giou, iou, to_maps, to_row
 from boatyard.tasks.detection.metrics import map50
+from boatyard.tasks.detection.queries import QueryHead
+from boatyard.tasks.detection.settings import detection_model
 from boatyard.tasks.detection.targets import boxes_of
 from boatyard.tasks.protocol import Target
 
@@ -48,8 +51,8 @@ class DetectionHead(nn.Module):
     def forward(self, places: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """`found` first, [batch, MOST, 6] (see `_found`), which is empty in training; then what the loss reads."""
         maps = self.neck(places["maps"])
-        heat, sides = self.heat(maps), self.sides(maps).clamp(-4, 5).exp()
-        frame = {name: places[name] for name in ("origin", "step", "extent", "turned") if name in places}
+        heat, sides = self.heat(maps).float(), self.sides(maps).float().clamp(-4, 5).exp()  # also where bf16 is read
+        frame = frame_in(places)
         found = heat.new_zeros(len(heat), 0, 6) if self.training else _found(heat.detach(), sides.detach(), frame)
         return {"found": found, "heat": heat, "sides": sides, **frame}
 
@@ -57,7 +60,7 @@ class DetectionHead(nn.Module):
         """The focal loss of the heat maps, and GIoU (Rezatofighi et al. 2019) near the peaks."""
         heat, (rows, columns) = raw["heat"], raw["heat"].shape[2:]
         is_there = targets[..., 0] >= 0
-        boxes = _to_maps(targets[..., 1:], raw)
+        boxes = to_maps(targets[..., 1:], raw)
         low, high = boxes[..., :2], boxes[..., 2:]
         size = torch.tensor([columns, rows], device=heat.device)
         cell = torch.minimum(((low + high) / 2).floor().clamp(min=0), size - 1)  # the one that holds the middle
@@ -73,8 +76,8 @@ class DetectionHead(nn.Module):
         near = height * (height > _NEAR)
         own = boxes.gather(1, owner.flatten(1).unsqueeze(-1).expand(-1, -1, 4)).view(*owner.shape, 4)
         weights = near / near.sum().clamp(min=1)
-        giou = _giou(_at_cells(raw["sides"]), own)
-        return _focal(heat, of_class) / count + _GIOU_WEIGHT * ((1 - giou) * weights).sum()
+        overlap = giou(_at_cells(raw["sides"]), own)
+        return _focal(heat, of_class) / count + _GIOU_WEIGHT * ((1 - overlap) * weights).sum()
 
     def served(self, raw: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         """Boxes, a score for each class, and the extent."""
@@ -89,18 +92,22 @@ class DetectionHead(nn.Module):
     def start_at(self, features: Tensor, targets: Tensor) -> None:
         """At random weights."""
 
+    def widen(self, mixing: Any, intercepts: Any, features: Tensor, targets: Tensor) -> None:
+        """Nothing: the task fits no linear model."""
+
     def read_estimates(self) -> None:
         """Nothing: the task fits none."""
 
 
-def head_shape(target: Target, model: Model) -> dict[str, Any]:  # noqa: ARG001 - every task's signature
-    """The number of classes."""
-    return {"classes": len(target["classes"])}
+def head_shape(target: Target, model: Model) -> dict[str, Any]:
+    """The number of classes, and what the backbone's places are."""
+    return {"classes": len(target["classes"]), "places": detection_model(model).places}
 
 
-def build_head(width: int, shape: Mapping[str, Any]) -> DetectionHead:
+def build_head(width: int, shape: Mapping[str, Any]) -> nn.Module:
     """With random weights."""
-    return DetectionHead(width, **shape)
+    kinds = {"maps": DetectionHead, "queries": QueryHead}
+    return kinds[shape.get("places", "maps")](width, shape["classes"])
 
 
 def tensor(targets: Sequence[Any]) -> Tensor:
@@ -122,15 +129,11 @@ def _found(heat: Tensor, sides: Tensor, frame: Mapping[str, Tensor]) -> Tensor:
     best, places = peaks.flatten(1).topk(min(MOST, classes * rows * columns))
     number, place = places // (rows * columns), places % (rows * columns)
     corners = _at_cells(sides).flatten(1, 2).gather(1, place.unsqueeze(-1).expand(-1, -1, 4))
-    ends = torch.stack([corners[..., :2], corners[..., 2:]], 2) * frame["step"][:, None, None]
-    ends = ends + frame["origin"][:, None, None]
-    limits = frame["extent"].to(ends.dtype)[:, None]
-    low, high = (torch.minimum(end.clamp(min=0), limits) for end in (ends.amin(2), ends.amax(2)))
-    boxes = torch.cat([low, high], -1)
+    boxes = to_row(corners, frame)
     same = number.unsqueeze(2) == number.unsqueeze(1)
     better = torch.ones(best.shape[1], best.shape[1], device=heat.device).tril(-1)  # each row's are before it
-    covered = (_iou(boxes.unsqueeze(2), boxes.unsqueeze(1)) * same * better).amax(2) > _COVERED
-    kept = best * ~covered * (high > low).all(-1)
+    covered = (iou(boxes.unsqueeze(2), boxes.unsqueeze(1)) * same * better).amax(2) > _COVERED
+    kept = best * ~covered * (boxes[..., 2:] > boxes[..., :2]).all(-1)
     return torch.cat([number.unsqueeze(-1).to(best.dtype), kept.unsqueeze(-1), boxes], -1)
 
 
@@ -147,29 +150,6 @@ def _at_cells(sides: Tensor) -> Tensor:
     middle = _cells(rows, columns, sides.device) + 0.5
     distances = sides.permute(0, 2, 3, 1)
     return torch.cat([middle - distances[..., :2], middle + distances[..., 2:]], -1)
-
-
-def _to_maps(boxes: Tensor, frame: Mapping[str, Tensor]) -> Tensor:
-    """Boxes in the row's own places to those of its maps, which may be mirrored and on their side."""
-    ends = (boxes.reshape(*boxes.shape[:-1], 2, 2) - frame["origin"][:, None, None]) / frame["step"][:, None, None]
-    if "turned" in frame:
-        ends = torch.where(frame["turned"][:, None, None, None], ends.flip(-1), ends)
-    return torch.cat([ends.amin(2), ends.amax(2)], -1).float()
-
-
-def _iou(first: Tensor, other: Tensor) -> Tensor:
-    both = (torch.minimum(first[..., 2:], other[..., 2:]) - torch.maximum(first[..., :2], other[..., :2])).clamp(min=0)
-    areas = [(each[..., 2:] - each[..., :2]).clamp(min=0).prod(-1) for each in (first, other)]
-    shared = both.prod(-1)
-    return shared / (areas[0] + areas[1] - shared).clamp(min=1e-9)
-
-
-def _giou(first: Tensor, other: Tensor) -> Tensor:
-    around = (torch.maximum(first[..., 2:], other[..., 2:]) - torch.minimum(first[..., :2], other[..., :2])).prod(-1)
-    both = (torch.minimum(first[..., 2:], other[..., 2:]) - torch.maximum(first[..., :2], other[..., :2])).clamp(min=0)
-    shared = both.prod(-1)
-    union = (first[..., 2:] - first[..., :2]).prod(-1) + (other[..., 2:] - other[..., :2]).prod(-1) - shared
-    return shared / union.clamp(min=1e-9) - (around - union) / around.clamp(min=1e-9)
 
 
 def _focal(heat: Tensor, wanted: Tensor) -> Tensor:

@@ -41,8 +41,9 @@ def matched(shares: NDArray[np.float32], least: float, spare: NDArray[np.bool_] 
     if not shares.size:
         return own
     reached = np.where(shares >= min(least, 1 - 1e-10), shares, -1)
-    spare_too = spare is not None and spare.any()
-    firsts = [reached, *([np.where(spare, -1, reached)] if spare_too else [])][::-1]
+    firsts = [reached]
+    if spare is not None and spare.any():
+        firsts.insert(0, np.where(spare, -1, reached))
     for place in np.flatnonzero(reached.max(1) >= 0).tolist():
         for table in firsts:
             best = int(table[place].argmax())

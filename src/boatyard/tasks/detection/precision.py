@@ -122,8 +122,8 @@ def _of_class(
     scores = np.concatenate([each for each, _, _ in pictures])
     order = np.argsort(-scores, kind="stable")
     places = np.repeat(np.arange(len(pictures)), [len(each) for each, _, _ in pictures])
-    together = [np.concatenate(each, 1)[:, order] for each in (right, counts)]
-    return Matches(scores[order], places[order], *together, np.array(there))
+    is_right, is_counted = (np.concatenate(each, 1)[:, order] for each in (right, counts))
+    return Matches(scores[order], places[order], is_right, is_counted, np.array(there))
 
 
 def _of_other_areas(boxes: Boxes, areas: tuple[float, float] | None) -> NDArray[np.bool_]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from boatyard.bundle.manifest import BundleError, Card
-from boatyard.inputs.protocol import InvalidInput
+from boatyard.inputs.protocol import InvalidInput, Mark
 from boatyard.inputs.texts import normal_form
 from boatyard.journal.columns import Column
 from boatyard.tasks.detection.boxes import BOX, LABEL, WrongBox, read_objects
@@ -21,6 +21,8 @@ OUTPUTS = ("boxes", "scores", "size")
 """float[rows, found, 4] in pixels of the picture as it was sent, float[rows, found, classes]; its width and height."""
 FILES = ()
 OBJECTS = "objects"
+WRONG = "wrong"
+"""Of feedback that does not say what would be right."""
 MOST_OBJECTS = 1000
 """In feedback on one picture."""
 _TENTHS = [tenth / 10 for tenth in range(1, 11)]
@@ -70,15 +72,20 @@ def answer_schema(target: Target) -> dict[str, Any]:
 
 
 def truth_schema(target: Target) -> dict[str, Any]:  # noqa: ARG001 - every task's signature
-    """All `objects` that are there, with a label that the model has."""
+    """All `objects` that are there, with a label that the model has; or only that the answer is `wrong`."""
     each = _object_schema({"type": "string", "minLength": 1})
     objects = {"type": "array", "items": each, "maxItems": MOST_OBJECTS}
     return {
         "type": "object",
-        "properties": {OBJECTS: objects},
-        "required": [OBJECTS],
+        "properties": {OBJECTS: objects, WRONG: {"const": True, "description": "it is not said what would be right"}},
+        "oneOf": [{"required": [OBJECTS]}, {"required": [WRONG]}],
         "additionalProperties": False,
     }
+
+
+def marks(answer: Mapping[str, Any]) -> list[Mark]:
+    """Its objects."""
+    return [Mark(each[LABEL], each["score"], *each[BOX]) for each in answer[OBJECTS]]
 
 
 class Detection:
@@ -122,10 +129,13 @@ class Detection:
         return {OBJECTS: objects, "width": width, "height": height, "found": len(objects), "certainty": min(mean, 1.0)}
 
     def parse_truth(self, payload: Mapping[str, Any]) -> Truth:
-        """`objects` as the model spells their labels; raises InvalidInput."""
+        """`objects` as the model spells their labels, or that it is `wrong`; raises InvalidInput."""
+        if payload.keys() == {WRONG} and payload[WRONG] is True:
+            return {WRONG: True}
         objects = payload.get(OBJECTS)
         if payload.keys() != {OBJECTS} or not isinstance(objects, list) or len(objects) > MOST_OBJECTS:
-            raise InvalidInput(f'besides its "id", feedback has "{OBJECTS}", a list of {MOST_OBJECTS:,} at most')
+            has = f'"{OBJECTS}", a list of {MOST_OBJECTS:,} at most, or says "{WRONG}": true'
+            raise InvalidInput(f'besides its "id", feedback has {has}')
         try:
             read = read_objects(objects, _ANY_PICTURE)
         except WrongBox as wrong:
@@ -140,7 +150,10 @@ class Detection:
         """1 less the F1 of the picture's boxes, at an overlap of half.
 
         Where of the answer only the `columns` are there, the least that it can be: as if as many were right as could.
+        Of an answer that is only said to be wrong, 1.
         """
+        if WRONG in truth:
+            return 1.0
         if OBJECTS not in answer:
             found_count, there_count = float(answer["found"]), len(truth[OBJECTS])
             return abs(found_count - there_count) / max(found_count + there_count, 1)

@@ -1,10 +1,11 @@
 """The configuration keys of detection."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 from pydantic import Field
 
-from boatyard.config.schema import Section
+from boatyard.config.schema import Model, Section
 
 
 class DetectionData(Section):
@@ -16,6 +17,13 @@ class DetectionData(Section):
     """In the training split."""
 
 
+class DetectionModel(Section):
+    """What the network says of places."""
+
+    places: Literal["maps", "queries"] = Field(default="maps")
+    """A map that covers the row, or a number of queries, as the detectors of the Hub have."""
+
+
 class DetectionExport(Section):
     """How far int8 may be from fp32 on validation and still be served."""
 
@@ -24,4 +32,14 @@ class DetectionExport(Section):
 
 VALIDATION: Mapping[str, bool] = {"map50": True}
 """What is measured while training goes on, the primary first, and whether higher is better."""
-SECTIONS: Mapping[str, type[Section]] = {"data": DetectionData, "export": DetectionExport}
+SECTIONS: Mapping[str, type[Section]] = {
+    "data": DetectionData,
+    "model.detection": DetectionModel,
+    "export": DetectionExport,
+}
+
+
+def detection_model(model: Model) -> DetectionModel:
+    """The section `model.detection`."""
+    section: DetectionModel = model.detection  # type: ignore[attr-defined]
+    return section

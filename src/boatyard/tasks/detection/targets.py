@@ -53,8 +53,8 @@ def truth(stored: Any, target: Target) -> Truth:
 
 
 def cell(truth: Truth) -> Any:
-    """The objects."""
-    return truth["objects"]
+    """The objects, if it names them."""
+    return truth.get("objects")
 
 
 class AllObjects:

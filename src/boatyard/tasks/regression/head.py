@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.optimize import nnls
+from scipy.sparse import csr_array
+from sklearn.linear_model import Ridge
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -25,25 +28,31 @@ class RegressionHead(nn.Module):
     """Features to a value. Whatever the target's unit, the linear layer answers with numbers around 0, some 1 wide.
 
     `log`: the targets' logarithms are learnt; `mean` and `std` are theirs. The spread learns from the features without
-    shaping them: the value is as good as it would be alone.
+    shaping them: the value is as good as it would be alone. `sums`: how many of the features are those of a linear
+    model; they come last, and have a say in the value alone.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, width: int, dropout: float, log: bool, mean: float = 0.0, std: float = 1.0) -> None:
+    def __init__(
+        self, width: int, dropout: float, log: bool, mean: float = 0.0, std: float = 1.0, sums: int = 0
+    ) -> None:
         super().__init__()
         self.log = log
         self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(width, 1)
-        self.spread = nn.Linear(width, 1)
+        self.linear = nn.Linear(width - sums, 1)
+        self.sums = nn.Linear(sums, 1, bias=False) if sums else None
+        self.spread = nn.Linear(width - sums, 1)
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32))
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32))
 
     def forward(self, features: Tensor) -> dict[str, Tensor]:
         """float[batch] each: `value` in the target's unit, and as standardised `standard` and `log_spread`."""
-        features = self.dropout(features)
-        standard = self.linear(features).squeeze(-1)
+        own = self.dropout(features[:, : self.linear.in_features])
+        standard = self.linear(own).squeeze(-1)
+        if self.sums is not None:
+            standard = standard + self.sums(features[:, self.linear.in_features :]).squeeze(-1)
         # a float32 has more decimals near 0 than near a price's logarithm
         scaled = standard * self.std
         return {
@@ -51,7 +60,7 @@ class RegressionHead(nn.Module):
             if self.log
             else scaled + self.mean,
             "standard": standard,
-            "log_spread": self.spread(features.detach()).squeeze(-1).clamp(-_LARGEST_LOG_SPREAD, _LARGEST_LOG_SPREAD),
+            "log_spread": self.spread(own.detach()).squeeze(-1).clamp(-_LARGEST_LOG_SPREAD, _LARGEST_LOG_SPREAD),
         }
 
     def loss(self, raw: Mapping[str, Tensor], targets: Tensor) -> Tensor:
@@ -87,6 +96,21 @@ class RegressionHead(nn.Module):
         self.spread.bias.copy_(errors.clamp(min=1e-6).log())
 
     @torch.no_grad()
+    def widen(
+        self, mixing: NDArray[np.float64], intercepts: NDArray[np.float64], features: Tensor, targets: Tensor
+    ) -> None:
+        """The weighted sum of both values, no weight below 0, that is nearest to validation rows (Breiman 1996)."""
+        own, device = self.linear.in_features, self.mean.device
+        deep = self.linear(features[:, :own].to(device)).cpu().double().squeeze(-1)
+        wide = features[:, own:].double() @ torch.from_numpy(mixing[:, 0]) + intercepts[0]
+        answers = self._standardised(targets.to(device)).cpu().double()
+        (of_deep, of_wide), _ = nnls(torch.stack([deep, wide], 1).numpy(), answers.numpy())
+        self.linear.weight.mul_(of_deep)
+        self.linear.bias.mul_(of_deep).add_(of_wide * float(intercepts[0]))
+        self.sums = nn.Linear(len(mixing), 1, bias=False).to(device)
+        self.sums.weight.copy_(torch.from_numpy(of_wide * mixing.T))
+
+    @torch.no_grad()
     def read_estimates(self) -> None:
         """The first feature is the standardised value, the second the logarithm of its spread."""
         for layer, place in ((self.linear, 0), (self.spread, 1)):
@@ -107,6 +131,15 @@ def head_shape(target: Target, model: Model) -> dict[str, Any]:
 def build_head(width: int, shape: Mapping[str, Any]) -> RegressionHead:
     """With random weights."""
     return RegressionHead(width, **shape)
+
+
+def fit_linear(
+    features: csr_array, targets: NDArray[Any], target: Target, seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """A ridge of the standardised values."""
+    standard = (learnt(targets, target["log"]) - target["mean"]) / (target["std"] or 1.0)
+    ridge = Ridge(random_state=seed).fit(features, standard)
+    return ridge.coef_.reshape(-1, 1), np.array([ridge.intercept_])
 
 
 def fit_estimates(learner: Learner, targets: NDArray[Any], target: Target) -> list[Any]:

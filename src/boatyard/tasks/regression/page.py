@@ -9,8 +9,7 @@ import streamlit as st
 from boatyard.frontend import charts
 from boatyard.frontend.protocol import Answer, Card, Truth
 from boatyard.frontend.showing import literal, number
-
-OPTIONS: Mapping[str, str | float] = {}
+from boatyard.frontend.task_page import marks, options  # noqa: F401 - the page's own, too
 
 
 def summary(card: Card) -> str:

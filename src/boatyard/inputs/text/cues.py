@@ -1,0 +1,135 @@
+"""Single cues that give a label away: a word, what a text begins or ends with, its length.
+
+A data set that was put together from several sources is full of them: an agency's name in every true article, texts of
+one kind that are all short. A model that learns them is right in the test split and wrong in the world.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.model_selection import KFold, cross_val_predict
+from sklearn.naive_bayes import MultinomialNB
+
+from boatyard.inputs import texts
+
+MOST_ROWS = 5_000
+"""Are looked at."""
+MOST_CUES = 20
+_FEWEST_ROWS = 100  # below them chance tells as much
+_LEAST_SHARE, _LEAST_ODDS = 0.05, 10  # a cue of that many rows, whose label's odds are that many times the others'
+_NEARLY = 0.9  # of what all words together reach
+_BINS = 8  # of lengths, of as many rows each
+
+
+@dataclass(frozen=True)
+class Cue:
+    """`what` reads on from a field's name. `rows` have it, `of_label` of them this `label`.
+
+    `odds`: how many times those of the label elsewhere; `accuracy`: of who knows nothing but this cue. `odds` and
+    `label` are None of a length, which is no cue for one label.
+    """
+
+    field: str
+    what: str
+    rows: int
+    label: str | None
+    of_label: int
+    odds: float | None
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Found:
+    """`cues`: the strongest first. `accuracy`: of all words together, by naive Bayes on rows that it has not seen."""
+
+    cues: Sequence[Cue]
+    accuracy: float
+    rows: int
+
+
+def find_cues(fields: Mapping[str, Sequence[str]], targets: NDArray[Any], labels: Sequence[str]) -> Found | None:
+    """None where there are too few rows to tell. `targets`: the places of the rows' labels."""
+    if len(targets) < _FEWEST_ROWS or len(labels) < 2:
+        return None
+    words = {field: [texts.words(text) for text in column] for field, column in fields.items()}
+    vectorizer = CountVectorizer(analyzer=_cues, binary=True, min_df=2)
+    try:
+        having = vectorizer.fit_transform(
+            [list(zip(words, row, strict=True)) for row in zip(*words.values(), strict=True)]
+        )
+    except ValueError:  # no two rows have anything in common
+        return None
+    folds = KFold(2, shuffle=True, random_state=0)
+    together = float((cross_val_predict(MultinomialNB(), having, targets, cv=folds) == targets).mean())
+    of_label = np.zeros((len(labels), len(targets)))
+    of_label[targets, np.arange(len(targets))] = 1
+    most_frequent = float(of_label.sum(1).max() / len(targets))
+    bar = max(_NEARLY * together, (most_frequent + together) / 2)
+    named = np.array(vectorizer.get_feature_names_out(), object)
+    cues = [*_of_words(having, named, of_label, labels, bar), *_of_lengths(words, of_label, bar)]
+    cues.sort(key=lambda cue: cue.what, reverse=True)  # what is there, before where it is
+    strongest = sorted(cues, key=lambda cue: -cue.accuracy)
+    return Found(_without_repeats(strongest)[:MOST_CUES], together, len(targets))
+
+
+def _cues(row: Sequence[tuple[str, Sequence[str]]]) -> list[tuple[str, str, str]]:
+    """Of the words of each field: field, kind and word of each cue."""
+    found = []
+    for field, words in row:
+        ends = [(field, "begins with", words[0]), (field, "ends with", words[-1])] if words else []
+        found += [*((field, "has", word) for word in words), *ends]
+    return found
+
+
+def _of_words(
+    having: Any, named: NDArray[Any], of_label: NDArray[np.float64], labels: Sequence[str], bar: float
+) -> list[Cue]:
+    rows = of_label.shape[1]
+    many = np.flatnonzero(np.asarray(having.sum(0)).ravel() > _LEAST_SHARE * rows)
+    there = of_label @ having[:, many]
+    elsewhere = of_label.sum(1, keepdims=True) - there
+    accuracies = (there.max(0) + elsewhere.max(0)) / rows
+    best = there.argmax(0)
+    place = np.arange(len(many))
+    hits, others = there[best, place], elsewhere[best, place]
+    counts, rest = there.sum(0), elsewhere.sum(0)
+    cells = np.stack([hits, rest - others, counts - hits, others]) + 0.5
+    odds = cells[0] * cells[1] / cells[2] / cells[3]
+    surely = odds / np.exp(np.sqrt((1 / cells).sum(0)))  # less a standard error of the logarithm (Woolf 1955)
+    telling = (surely > _LEAST_ODDS) & (2 * hits > counts) | (accuracies > bar)
+    return [
+        Cue(
+            named[many[cue]][0],
+            f"{named[many[cue]][1]} {named[many[cue]][2]!r}",
+            int(counts[cue]),
+            labels[best[cue]],
+            int(hits[cue]),
+            float(odds[cue]),
+            float(accuracies[cue]),
+        )
+        for cue in np.flatnonzero(telling).tolist()
+    ]
+
+
+def _of_lengths(words: Mapping[str, Sequence[Sequence[str]]], of_label: NDArray[np.float64], bar: float) -> list[Cue]:
+    found = []
+    for field, column in words.items():
+        lengths = np.array(list(map(len, column)))
+        bins = np.searchsorted(np.quantile(lengths, np.arange(1, _BINS) / _BINS), lengths)
+        accuracy = sum(of_label[:, bins == each].sum(1).max() for each in range(_BINS)) / len(lengths)
+        if accuracy > bar:
+            found.append(Cue(field, "has a length", len(lengths), None, 0, None, float(accuracy)))
+    return found
+
+
+def _without_repeats(cues: Sequence[Cue]) -> list[Cue]:
+    """Of the same rows, and so the same counts and word, one."""
+    kept: dict[Any, Cue] = {}
+    for cue in cues:
+        word = cue.what.rpartition(" ")[2]
+        kept.setdefault((cue.field, word, cue.rows, cue.label, cue.of_label), cue)
+    return list(kept.values())

@@ -1,0 +1,73 @@
+"""The data report's part on texts: single cues that give a label away."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from boatyard.config.schema import Data
+from boatyard.evaluate.markdown import escape, shorten, table
+from boatyard.inputs.protocol import TARGET, Problem, RowReport
+from boatyard.inputs.text.cues import MOST_ROWS, Cue, Found, find_cues
+from boatyard.inputs.text.mask import masked
+from boatyard.inputs.text.rows import row_format
+from boatyard.inputs.text.settings import text_data
+from boatyard.tasks.protocol import Section, Target
+
+_MOST_WARNINGS = 5
+
+
+def report_rows(
+    data: Data,
+    found: Mapping[str, Any],  # noqa: ARG001 - every input's signature
+    rows: pa.Table,
+    target: Target,
+    folder: Path,  # noqa: ARG001
+) -> RowReport:
+    """Of some training rows, as a model sees them."""
+    few = rows.take(np.unique(np.linspace(0, max(len(rows) - 1, 0), MOST_ROWS).astype(int))) if len(rows) else rows
+    mask = text_data(data).mask
+    fields = {field: masked(few.column(field).to_pylist(), mask) for field in row_format(data).fields}
+    told = find_cues(fields, few.column(TARGET).to_numpy(), target.get("labels", []))
+    if told is None:
+        return RowReport()
+    warnings = [Problem("leak", cue.field, _sentence(cue, told)) for cue in told.cues[:_MOST_WARNINGS]]
+    facts = {"cues": [asdict(cue) for cue in told.cues], "accuracy_of_all_words": told.accuracy}
+    return RowReport([_section(told)], facts, warnings)
+
+
+def _sentence(cue: Cue, told: Found) -> str:
+    if cue.label is None:
+        return f"has lengths that alone tell the label of {cue.accuracy:.0%} of rows: is that so in the world too?"
+    return (
+        f"{cue.what} in {cue.rows:,} of {told.rows:,} rows, {cue.of_label:,} of them {cue.label!r}: is that so in the "
+        "world too? data.mask trains without it"
+    )
+
+
+def _section(told: Found) -> Section:
+    said = (
+        f"What gives a label away by itself: it is in more than one row of twenty, and a label's odds are ten times "
+        f"those in other rows; or it tells nearly as many labels as all words together ({told.accuracy:.3f}, naive "
+        f"Bayes on rows that it has not seen). Of {told.rows:,} training rows."
+    )
+    if not told.cues:
+        return Section("Single cues", [said, "None was found."])
+    rows = [
+        (
+            escape(cue.field),
+            shorten(cue.what),
+            f"{cue.rows:,}",
+            "" if cue.label is None else shorten(cue.label),
+            "" if cue.label is None else f"{cue.of_label:,}",
+            "" if cue.odds is None else f"{cue.odds:,.0f}",
+            f"{cue.accuracy:.3f}",
+        )
+        for cue in told.cues
+    ]
+    header = ("Field", "It...", "Rows", "Label", "of which", "Times the odds", "Right by this alone")
+    how = "Where a cue would not be there in the world, `data.mask=[...]` trains, and serves, without it."
+    return Section("Single cues", [said, table(header, rows, align="llrlrrr"), how])

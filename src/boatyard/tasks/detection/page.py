@@ -1,0 +1,118 @@
+"""How objects are shown, and marked as wrong."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from boatyard.frontend.protocol import Answer, Card, Marks, Truth
+from boatyard.frontend.showing import literal, percent
+from boatyard.frontend.task_page import draw  # noqa: F401 - the page's own, too
+
+Objects = Sequence[Mapping[str, Any]]
+
+_LEAST_SCORE = 0.05
+_STEP = 0.05
+
+
+def summary(card: Card) -> str:
+    """How many classes there are."""
+    return f"{len(card['target']['classes']):,} classes"
+
+
+def options(card: Card) -> Mapping[str, str | int | float]:
+    """The least score, where it is not the model's own."""
+    own = float(card["target"]["threshold"])
+    chosen = st.slider(
+        "Least score",
+        _LEAST_SCORE,
+        1.0,
+        own,
+        _STEP,
+        help=f"Objects that the model is less sure of are left out. {own:g} did best on validation.",
+    )
+    return {} if abs(chosen - own) < _STEP / 2 else {"threshold": round(chosen, 2)}
+
+
+def headline(answer: Answer) -> str:
+    """How many of which."""
+    return _counted(answer["objects"])
+
+
+def figures(answer: Answer) -> dict[str, str]:
+    """How sure the model is."""
+    return {"Found": f"{answer['found']:,}", "Certainty": percent(answer["certainty"]) if answer["found"] else "n/a"}
+
+
+def marks(answer: Answer) -> Marks:
+    """Its objects."""
+    width, height = answer["width"], answer["height"]
+    return [
+        {
+            "name": each["label"],
+            "score": each["score"],
+            "left": each["box"][0] / width,
+            "top": each["box"][1] / height,
+            "right": each["box"][2] / width,
+            "bottom": each["box"][3] / height,
+        }
+        for each in answer["objects"]
+    ]
+
+
+def agreement(answer: Answer) -> Truth | None:
+    """Its objects."""
+    return {"objects": _told(answer["objects"])}
+
+
+def correction(answer: Answer, card: Card) -> Truth | None:  # noqa: ARG001 - every task's signature
+    """What is left without those that are wrong; where something is missing, only that the answer is wrong."""
+    objects: Objects = answer["objects"]
+
+    def named(number: int) -> str:
+        each = objects[number]
+        left, top, *_ = each["box"]
+        return f"{literal(each['label'])} {each['score']:.0%} at {left:,.0f}, {top:,.0f}"
+
+    wrong = st.multiselect("Which are wrong?", range(len(objects)), format_func=named, placeholder="Choose objects")
+    if st.checkbox("Something is missing, or lies elsewhere"):
+        return {"wrong": True}
+    return {"objects": _told([each for place, each in enumerate(objects) if place not in wrong])} if wrong else None
+
+
+def describe(truth: Truth, card: Card) -> str:  # noqa: ARG001 - every task's signature
+    """The objects that are there."""
+    return "another answer" if truth.get("wrong") else _counted(truth["objects"])
+
+
+def mistakes(metrics: Mapping[str, Any]) -> None:
+    """How well each class is found."""
+    st.markdown("**How well each class is found**")
+    st.caption(f"{metrics['rows']:,} pictures of the {literal(metrics['split'])} split, as trained.")
+    rows = metrics["detail"]["by_class"].items()
+    st.table([{"class": literal(name), "mAP50": _score(of, "map50"), "mAP": _score(of, "map")} for name, of in rows])
+
+
+def data(facts: Mapping[str, Any]) -> None:
+    """The boxes of each class."""
+    st.markdown("**Boxes of each class**")
+    st.table(
+        [
+            {"class": literal(name), **{split: f"{counts[place]:,}" for split, counts in facts["boxes"].items()}}
+            for place, name in enumerate(facts["classes"])
+        ]
+    )
+
+
+def _counted(objects: Objects) -> str:
+    counts = Counter(each["label"] for each in objects).most_common()
+    return ", ".join(f"{count} {label}" for label, count in counts) or "Nothing"
+
+
+def _told(objects: Objects) -> list[dict[str, Any]]:
+    return [{"label": each["label"], "box": each["box"]} for each in objects]
+
+
+def _score(of: Mapping[str, float] | None, name: str) -> str:
+    return "n/a" if of is None else f"{of[name]:.3f}"

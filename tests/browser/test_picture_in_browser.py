@@ -1,0 +1,70 @@
+"""A picture is dropped, answered and judged in a real browser."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+from frontends import HOSTILE_LABEL, FrontendProcess
+from pictures import plain, publish_pictures
+from servers import ServerProcess
+from test_pages import journal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.sync_api import Page
+
+    Visit = Callable[..., Page]
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+COUNT_CAMERAS = """
+window.cameras = 0;
+const media = navigator.mediaDevices || {};
+Object.defineProperty(navigator, "mediaDevices", {value: {...media, getUserMedia: () => {
+    window.cameras += 1;
+    return Promise.reject(new Error("no camera"));
+}, enumerateDevices: () => Promise.resolve([])}});
+"""
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> "Path":
+    return tmp_path_factory.mktemp("pictures")
+
+
+@pytest.fixture(scope="module")
+def address(root: "Path") -> Iterator[str]:
+    """Of the web page before a server of colours, of which one has a hostile name."""
+    publish_pictures(root, classes=[HOSTILE_LABEL, "blue"])
+    with ExitStack() as running:
+        server = ServerProcess(root / "storage", root / "api.log", BOATYARD_MODEL="colours")
+        api = running.enter_context(server)
+        yield running.enter_context(FrontendProcess(root / "page.log", BOATYARD_API=api.url)).url
+
+
+def test_a_picture_is_dropped_answered_at_another_score_and_judged(visit: "Visit", address: str, root: "Path") -> None:
+    from playwright.sync_api import expect
+
+    page = visit("about:blank")
+    page.add_init_script(COUNT_CAMERAS)
+    page.goto(address)
+    sent = {"name": "a.png", "mimeType": "image/png", "buffer": plain((255, 0, 100), (400, 200))}
+    page.locator("input[type=file]").first.set_input_files([sent])
+    page.get_by_role("button", name="Predict").click()
+    expect(page.get_by_role("heading", name=f"1 {HOSTILE_LABEL}", exact=True)).to_be_visible()
+    shown = page.get_by_test_id("stImage").locator("img")
+    assert shown.evaluate("image => [image.complete, image.naturalWidth, image.naturalHeight]") == [True, 400, 200]
+    assert page.evaluate("window.cameras") == 0
+    page.get_by_text("Take a photo").click()
+    page.wait_for_function("window.cameras > 0")
+    slider = page.get_by_role("slider")
+    for _ in range(3):
+        slider.press("ArrowLeft")
+    expect(page.get_by_role("heading", name=f"1 {HOSTILE_LABEL}, 1 blue", exact=True)).to_be_visible()
+    page.get_by_role("button", name="No", exact=True).click()
+    page.get_by_text("Something is missing").click()
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_text("It is kept that another answer is right.")).to_be_visible()
+    assert [line["truth"] for line in journal(root) if line["event"] == "feedback"] == [{"wrong": True}]

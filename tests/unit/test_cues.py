@@ -1,0 +1,81 @@
+"""Single cues of texts that give a label away, as the data report names them."""
+
+import random
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from boatyard.inputs.text.cues import Found, find_cues
+
+pytestmark = pytest.mark.unit
+
+LABELS = ["real", "fake"]
+WORDS = ["harbour", "ship", "crane", "berth", "pilot", "tide", "quay", "rope", "anchor", "mast", "sail", "deck"]
+
+
+def articles(rows: int = 400) -> tuple[list[str], NDArray[np.int64]]:
+    """Each label has words that it prefers, of which no single one says much."""
+    chance = random.Random(0)
+    targets = np.array([chance.random() < 0.45 for _ in range(rows)], int)
+    weights = [[3] * 6 + [1] * 6, [1] * 6 + [3] * 6]
+    return [" ".join(chance.choices(WORDS, weights[target], k=12)) for target in targets], targets
+
+
+def marked(texts: list[str], targets: NDArray[np.int64], real: str, fake: str) -> list[str]:
+    return [(fake if target else real).format(text) for text, target in zip(texts, targets, strict=True)]
+
+
+def found(texts: list[str], targets: NDArray[np.int64]) -> Found:
+    told = find_cues({"text": texts}, targets, LABELS)
+    assert told is not None
+    return told
+
+
+def test_texts_that_only_all_words_together_tell_apart_have_no_single_cue() -> None:
+    told = found(*articles())
+    assert not told.cues
+    assert told.accuracy > 0.85
+
+
+def test_an_agencys_name_in_every_article_of_a_label_is_a_cue() -> None:
+    texts, targets = articles()
+    texts = [
+        f"WASHINGTON (Reuters) - {text}" if not target else text for text, target in zip(texts, targets, strict=True)
+    ]
+    names = {cue.what: cue for cue in found(texts, targets).cues}
+    assert names["has 'reuters'"].label == "real"
+    assert names["has 'reuters'"].rows == names["has 'reuters'"].of_label == int((targets == 0).sum())
+    assert names["has 'reuters'"].accuracy == 1
+
+
+def test_a_rare_cue_counts_by_its_odds() -> None:
+    texts, targets = articles()
+    for row in np.flatnonzero(targets == 1)[:30]:  # of 400: no accuracy to speak of
+        texts[row] += " Señor Núñez"
+    (cue,) = (each for each in found(texts, targets).cues if each.what == "has 'núñez'")
+    assert (cue.rows, cue.label) == (30, "fake")
+    assert cue.odds is not None
+    assert cue.odds > 10
+
+
+def test_a_word_in_all_rows_is_a_cue_where_it_begins_those_of_one_label() -> None:
+    texts, targets = articles()
+    texts = [
+        f"breaking {text} x" if target else f"x {text} breaking" for text, target in zip(texts, targets, strict=True)
+    ]
+    whats = {cue.what for cue in found(texts, targets).cues}
+    assert {"begins with 'breaking'", "ends with 'breaking'"} & whats
+    assert "has 'breaking'" not in whats
+
+
+def test_a_length_alone_may_tell() -> None:
+    texts, targets = articles()
+    texts = marked(texts, targets, "{0}", "{0} {0}")
+    assert [cue.what for cue in found(texts, targets).cues if cue.label is None] == ["has a length"]
+
+
+def test_too_few_rows_say_nothing() -> None:
+    texts, targets = articles(50)
+    assert find_cues({"text": texts}, targets, LABELS) is None
+    assert find_cues({"text": ["?"] * 200}, np.arange(200) % 2, LABELS) is None

@@ -1,0 +1,79 @@
+"""`data.mask`: patterns that a model never sees of any text."""
+
+import time
+
+import pytest
+from bundles import VOCABULARY, tokenizer
+
+from boatyard.config.compose import load_config
+from boatyard.config.errors import UserError
+from boatyard.inputs.text.features import TextFeatures
+from boatyard.inputs.text.mask import masked, masking
+from boatyard.inputs.text.serving import MOST_CHARACTERS, TextInput
+
+pytestmark = pytest.mark.unit
+
+
+def left(text: str, *patterns: str) -> str:
+    (what,) = masked([text], patterns)
+    return " ".join(what.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "pattern", "remains"),
+    [
+        ("WASHINGTON (Reuters) - The vote", "(reuters)", "WASHINGTON - The vote"),
+        ("By Jane Staffing and John Staff. The vote", "by * staff", ". The vote"),
+        ("Published 7/11/2020, corrected", "published #/#/#", ", corrected"),
+        ("El niño dijo: ¿qué? EL NIÑO", "el  Niño", "dijo: ¿qué?"),
+        ("unaccountable count", "count", "unaccountable"),
+        ("a.b axb", "a.b", "axb"),
+        ("路透社报道", "路透社", "报道"),
+        ("by\nstaff", "by * staff", "by staff"),
+    ],
+)
+def test_a_pattern_is_whole_words_whatever_their_capitals(text: str, pattern: str, remains: str) -> None:
+    assert left(text, pattern) == remains
+
+
+def test_a_served_text_is_read_without_them() -> None:
+    hidden = TextInput(masking(tokenizer(), ["lost *fee"]), ["text"], 16, max_words=16)
+    plain = TextInput(tokenizer(), ["text"], 16, max_words=16)
+    assert hidden.encode([("Card LOST, a fee",)]) == plain.encode([("Card",)])
+    assert hidden.encode([("lost fee",)]) == plain.encode([("",)])
+
+
+def test_another_mask_takes_the_place_of_an_earlier_one() -> None:
+    first = masking(tokenizer(), ["card"])
+    assert masking(first, ["fee"]).to_str() == masking(tokenizer(), ["fee"]).to_str()
+    assert masking(first, []).encode("card").ids == tokenizer().encode("card").ids
+    assert masking(tokenizer(), []).to_str() == tokenizer().to_str()
+
+
+def test_the_baseline_reads_what_the_network_reads() -> None:
+    features, _ = TextFeatures(["card lost"]).features(rich=True)
+    one, other = features.fit_transform([("card lost now",), ("now",)])
+    assert (one != other).nnz == 0
+    assert VOCABULARY["card"] in tokenizer().encode("card").ids
+
+
+@pytest.mark.parametrize("text", ["a" * MOST_CHARACTERS, "a " * (MOST_CHARACTERS // 2), "a1" * (MOST_CHARACTERS // 2)])
+def test_no_text_takes_long_to_mask(text: str) -> None:
+    started = time.monotonic()
+    masked([text], ["a*a*a*a*a*b", "a # # # b", "a a a a a*b", "#*#*#*#*b"])
+    assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize(
+    ("pattern", "sentence"),
+    [
+        ("*", "would leave out everything or nothing"),
+        ("''", "would leave out everything or nothing"),
+        ("reuters*", "must be what is looked for, not \\*"),
+        ("a" * 201, "has at most 200 characters, this one has 201"),
+    ],
+)
+def test_a_pattern_that_says_nothing_is_refused_in_a_sentence(pattern: str, sentence: str) -> None:
+    with pytest.raises(UserError, match=rf"data\.mask.*{sentence}") as refusal:
+        load_config([f"data.mask=[{pattern}]"])
+    assert "\n" not in str(refusal.value)
