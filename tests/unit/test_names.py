@@ -113,9 +113,9 @@ EXEMPT = (
     Exempt("labels|label_ids", "transformers: the targets of a batch", (f"{_SRC}/train/*", f"{_SRC}/model.py")),
     Exempt("label_smooth(er|ing_factor)|label_names", "transformers", (f"{_SRC}/train/*", f"{_SRC}/config/*")),
     Exempt(
-        "hub_token|hf_token",
+        "hub_token|HF_TOKEN",
         "transformers, huggingface_hub: the key to the Hub",
-        (f"{_SRC}/config/*", f"{_SRC}/cloud/*", f"{_SRC}/train/launch.py"),
+        (f"{_SRC}/config/*", f"{_SRC}/train/launch.py"),
     ),
     Exempt("tokenizers", "the package, whose version a bundle names", (f"{_SRC}/export/run.py",)),
     Exempt("labels|text_string_to_metric_families", "Prometheus: what tells a metric's series apart", _METRICS),
@@ -129,7 +129,6 @@ EXEMPT = (
         "Google Cloud: who is asking",
         (_CLOUD, f"{_SRC}/doctor/*", f"{_SRC}/storage/bucket.py"),
     ),
-    Exempt("HF_TOKEN", "the Hugging Face Hub: who is asking", (f"{_SRC}/train/launch.py",)),
     # an image that a container runs, or that a page shows
     Exempt(
         "images?|imageUri",
