@@ -79,7 +79,7 @@ _METRICS = (
     "deploy/prometheus/*",
 )
 _STR = (
-    *(f"{_SRC}/cloud/{name}.py" for name in ("alerts", "manifest", "vertex")),
+    *(f"{_SRC}/cloud/{name}.py" for name in ("alerts", "manifest", "job")),
     *(f"{_SRC}/config/{name}.py" for name in ("console", "overrides")),
     *(f"{_SRC}/evaluate/{name}.py" for name in ("markdown", "run")),
     *(f"{_SRC}/inputs/{name}.py" for name in ("lines", "protocol", "quotes", "records", "sources")),
