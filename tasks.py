@@ -308,7 +308,7 @@ def format_(context):
 
 @task(
     help={
-        "name": "banking77, drift, inbox, jobs, journal, prepare, proteins, serve, start, tables or train",
+        "name": "banking77, drift, inbox, jobs, journal, objects, prepare, proteins, serve, start, tables or train",
         "arguments": "for that file",
     }
 )

@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 from report import FOLDER, write_report
 
 from boatyard import inputs, tasks
@@ -70,8 +71,9 @@ def measure(options: Sequence[str], folder: Path) -> dict[str, Any]:
 
     task, rows, targets = tasks.training(config.data.task), prepared.rows("test"), prepared.targets("test")
     simple = inputs.training(config.data.input).simple_features(prepared.data)
-    learnt = prepared.rows("train"), prepared.targets("train")
-    baseline = task.fit_baseline(simple, *learnt, prepared.target, config.train.seed)
+    learnt, known = prepared.rows("train"), prepared.targets("train")
+    few = task.sample(known, np.random.default_rng(config.train.seed), len(known))
+    baseline = task.fit_baseline(simple, [learnt[row] for row in few], known[few], prepared.target, config.train.seed)
     predictor = Predictor(bundle, threads=1)
     before = losses_of(baseline.outputs(rows), targets, prepared.target)
     after = losses_of(predictor.outputs(rows), targets, bundle.manifest.target)

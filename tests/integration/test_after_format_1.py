@@ -35,7 +35,7 @@ def retrained(tmp_path_factory: pytest.TempPathFactory) -> Retrained:
     root = tmp_path_factory.mktemp("format-1")
     shutil.copytree(FIXTURE / "storage", root / "storage")
     rows = shutil.copy(FIXTURE / "rows.csv", root)
-    data = "data=csv", "data.name=moorings", f"data.path={rows}", "model.text.max_tokens=32"
+    data = "data=csv", "data.name=moorings", f"data.path={rows}", "model.text.max_tokens=32", "model.text.wide=false"
     config = small_config(root, *data, "retrain.min_rows=40", "train.max_steps=1", "export.precision=fp32")
     return Retrained(config, retrain(config))
 

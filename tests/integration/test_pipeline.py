@@ -176,7 +176,8 @@ def test_a_refused_int8_graph_leaves_fp32_to_be_served(
 
 
 def test_a_worse_version_is_published_but_not_promoted(finished: Finished) -> None:
-    worse = run_pipeline(plants_config(finished.root, finished.rows, "train.max_steps=1", "train.seed=3"))
+    little = "train.max_steps=1", "train.seed=3", "model.text.wide=false"
+    worse = run_pipeline(plants_config(finished.root, finished.rows, *little))
     storage = open_storage(finished.config.paths.storage)
     assert worse.bundle.manifest.version in versions(storage, "plants")
     assert worse.refusal is not None

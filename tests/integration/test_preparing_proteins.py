@@ -136,6 +136,12 @@ def test_keys_that_do_not_fit_are_named(overrides: list[str], message: str) -> N
         prepared(*overrides)
 
 
+def test_a_file_without_a_record_is_named() -> None:
+    Path("own.fasta").write_text("; nothing yet\n")
+    with pytest.raises(UserError, match=r"own\.fasta holds no record"):
+        prepared(PATTERN)
+
+
 def splits(of: Prepared) -> dict[str, str]:
     return {id_: split for split in of.splits for _, id_ in of.rows(split)}
 

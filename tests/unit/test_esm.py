@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import pytest
 import torch
@@ -10,9 +11,9 @@ from transformers import BertConfig, EsmConfig, EsmModel, EsmTokenizer
 
 from boatyard.config.compose import load_config
 from boatyard.config.errors import UserError
-from boatyard.inputs.protein.backbone import backbone_shape, build_backbone, export_graph
+from boatyard.inputs.protein.backbone import backbone_shape, build_backbone, export_graph, quantize_graph
 from boatyard.inputs.protein.esm import EsmBackbone
-from boatyard.inputs.protein.sequences import numbers
+from boatyard.inputs.protein.sequences import RESIDUES, numbers
 from boatyard.model import Network, Served
 from boatyard.tasks.classification.head import ClassificationHead
 
@@ -92,6 +93,29 @@ def test_its_graph_answers_the_same_alone_and_in_any_batch(folder: Path, tmp_pat
     for row, sequence in enumerate(SEQUENCES):
         alone = session.run(names, {"residues": batch(sequence).numpy()})
         assert all(np.allclose(one[0], all_[row], atol=1e-5) for one, all_ in zip(alone, together, strict=True))
+
+
+def test_in_int8_an_answer_is_nearly_the_same_and_its_own_in_any_batch(folder: Path, tmp_path: Path) -> None:
+    fp32, int8, random = tmp_path / "fp32.onnx", tmp_path / "int8.onnx", np.random.default_rng(0)
+    rows = ["".join(random.choice(list(RESIDUES), length)) for length in range(20, 60)]
+    export_graph(
+        Served(Network(opened(folder), ClassificationHead(16, 3, dropout=0.0), {})),
+        {"residues": batch(*rows[:2])},
+        ["logits", "probabilities", "embedding"],
+        fp32,
+    )
+    quantize_graph(fp32, int8, ({"residues": batch(*rows[at : at + 8]).numpy()} for at in range(0, 32, 8)))
+    exact, session = (ort.InferenceSession(graph) for graph in (fp32, int8))
+    operators = [node.op_type for node in onnx.load(int8).graph.node]
+    assert operators.count("DequantizeLinear") > 2 * 6  # of each layer: three projections, one back, two around GELU
+
+    def embedded(session: ort.InferenceSession, *sequences: str) -> np.ndarray:
+        return session.run(["embedding"], {"residues": batch(*sequences).numpy()})[0]
+
+    expected, together = (embedded(each, *rows[32:]) for each in (exact, session))
+    assert 0 < np.abs(together - expected).max() < 0.1 * np.abs(expected).max()
+    alone = np.concatenate([embedded(session, row) for row in rows[32:]])
+    assert np.allclose(alone, together, atol=1e-5)
 
 
 def test_what_is_no_model_of_proteins_is_refused(tmp_path: Path) -> None:

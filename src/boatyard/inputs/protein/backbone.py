@@ -8,13 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from boatyard.config.schema import Model
-from boatyard.inputs.defaults import alternative, open_counted, open_learner  # noqa: F401 - for `training`
+from boatyard.inputs.defaults import (  # noqa: F401 - for `training`
+    alternative,
+    open_counted,
+    open_learner,
+    quantize_graph,
+)
 from boatyard.inputs.graphs import write_graph
 from boatyard.inputs.protein.esm import EsmBackbone, build_esm, esm_shape
 from boatyard.inputs.protein.sequences import OTHER, RESIDUES
 from boatyard.inputs.protein.settings import protein_model
-
-quantize_graph = None  # what it does is look up vectors
 
 GROUPS = ("LVIM", "C", "A", "G", "ST", "P", "FYW", "EDNQ", "KRH")
 """Residues that often take each other's place (Murphy, Wallqvist and Levy 2000, with H among the basic ones)."""
@@ -62,9 +65,14 @@ class ProteinBackbone(nn.Module):
         numbers = letters[:, :most]
         for place in range(1, length):
             numbers = numbers * base + letters[:, place : place + most]
-        inside = there[:, length - 1 :].unsqueeze(-1)
-        vectors: Tensor = table(numbers)
-        return (vectors * inside.to(vectors.dtype)).sum(1)
+        inside = there[:, length - 1 :]
+        vectors: Tensor
+        if torch.onnx.is_in_onnx_export():  # ONNX has no operator that looks up and sums
+            vectors = table(numbers)
+            return (vectors * inside.unsqueeze(-1).to(vectors.dtype)).sum(1)
+        ends = inside.sum(1).cumsum(0)
+        starts = torch.cat([ends.new_zeros(1), ends[:-1]])
+        return nn.functional.embedding_bag(numbers[inside], table.weight, starts, mode="sum")
 
 
 def _group_of_residues() -> Tensor:

@@ -50,10 +50,10 @@ class ProteinTrain(Section):
     """The largest share of a sequence's residues that give way to others, as often as BLOSUM62 has it."""
     indels: float = Field(1.0, ge=0)
     """Insertions and deletions in a sequence, on average."""
-    cut: float = Field(0.5, ge=0, le=1)
+    cut: float = Field(0.8, ge=0, le=1)
     """Of how many sequences only a stretch is read."""
     background: float = Field(0.0, ge=0)
-    """Rows beside each one that are shuffled or a scrap of it; their label is `data.negative`."""
+    """Sequences of no protein beside each row, made of it or of chance; their label is `data.negative`."""
 
 
 SECTIONS: Mapping[str, type[Section]] = {

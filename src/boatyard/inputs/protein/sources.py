@@ -128,6 +128,7 @@ def _labels_of_table(data: Any, cache: Path) -> _Labels:
 def _rows(file: Path, names: tuple[str, str, str], labels: _Labels) -> Iterator[SourceRow]:
     """Records as rows, each with its sequence, its id and its label, numbered by the lines of their headers."""
     seen: dict[str, tuple[int, int]] = {}
+    record = None
     with file.open("rb") as opened:
         try:
             for record in read_fasta(iter(partial(opened.read, _PIECE), b"")):
@@ -142,6 +143,8 @@ def _rows(file: Path, names: tuple[str, str, str], labels: _Labels) -> Iterator[
                     yield SourceRow(record.line, dict(zip(names, (record.fields["sequence"], id_, label), strict=True)))
         except Unreadable as why:
             raise UserError(f"{file.name} {why}") from None
+    if record is None:
+        raise UserError(f"{file.name} holds no record: a line that starts with > and a sequence below")
 
 
 def _repeated(record: Record, seen: dict[str, tuple[int, int]]) -> str | None:

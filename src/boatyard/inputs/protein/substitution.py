@@ -36,18 +36,43 @@ _FREQUENCIES = """
 """
 
 
-def _substitutes() -> NDArray[np.float64]:
+def substitutes(residues: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
+    """Of each of these, which are of the twenty, another one."""
+    places = residues.astype(np.int64) - 1
+    found = np.searchsorted(_SUMMED, places + _draws(len(places), random), side="right")
+    return (found - places * len(RESIDUES) + 1).astype(np.uint8)
+
+
+def by_chance(length: int, random: np.random.Generator) -> NDArray[np.uint8]:
+    """So many residues, each as often as proteins have it."""
+    return (1 + np.searchsorted(_SUMMED_FREQUENCIES, _draws(length, random), side="right")).astype(np.uint8)
+
+
+def _draws(count: int, random: np.random.Generator) -> NDArray[np.float32]:
+    """From 0 up to less than 1, in steps so large that a sum with a residue's number stays as exact."""
+    return random.random(count, np.float32)
+
+
+def _chances() -> NDArray[np.float64]:
     scores = np.zeros((len(RESIDUES), len(RESIDUES)))
     scores[np.tril_indices(len(RESIDUES))] = np.array(_BLOSUM62.split(), float)
     scores += np.tril(scores, -1).T
-    chances = FREQUENCIES * 2 ** (scores / 2)
-    np.fill_diagonal(chances, 0)
-    summed = chances.cumsum(axis=1)
-    shares: NDArray[np.float64] = summed[:, :-1] / summed[:, -1:]
-    return shares
+    often = FREQUENCIES * 2 ** (scores / 2)
+    np.fill_diagonal(often, 0)
+    chances: NDArray[np.float64] = often / often.sum(axis=1, keepdims=True)
+    return chances
+
+
+def _summed(chances: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Along each row, which ends at 1 whatever was rounded."""
+    summed: NDArray[np.float64] = chances.cumsum(axis=-1)
+    summed[..., -1] = 1
+    return summed
 
 
 FREQUENCIES = np.array(_FREQUENCIES.split(), float)
 FREQUENCIES /= FREQUENCIES.sum()
-SUBSTITUTES = _substitutes()
-"""[20, 19]: by residue, the summed chances of those that take its place, without the last, which is 1."""
+CHANCES = _chances()
+"""[20, 20]: by residue, how often each of the others takes its place, which sums up to 1."""
+_SUMMED_FREQUENCIES = _summed(FREQUENCIES)
+_SUMMED = (np.arange(len(RESIDUES))[:, None] + _summed(CHANCES)).ravel()

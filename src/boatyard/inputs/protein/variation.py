@@ -16,7 +16,7 @@ from boatyard.config.errors import UserError
 from boatyard.config.schema import Data, Train
 from boatyard.inputs.protein.sequences import OTHER
 from boatyard.inputs.protein.settings import ProteinTrain, protein_train
-from boatyard.inputs.protein.substitution import FREQUENCIES, SUBSTITUTES
+from boatyard.inputs.protein.substitution import FREQUENCIES, by_chance, substitutes
 from boatyard.inputs.protocol import TARGET, Vary
 from boatyard.tasks.protocol import Target
 
@@ -24,9 +24,11 @@ Residues = NDArray[np.uint8]
 
 _LONGEST_INDEL = 8
 _LEAST_RESIDUES = 40  # of a sequence from which some are deleted
-_SHORTEST_STRETCH = 0.5  # of the sequence
-_SCRAPS = 0.25  # of the background; the rest are shuffled
+_SHORTEST_STRETCH = 0.3  # of the sequence
 _SCRAP = (10, 40)  # residues
+_EVENNESS = (-0.5, 1.5)  # of a composition, as a logarithm: the larger, the nearer to that of proteins
+_LONGEST_UNIT, _UNLIKE = 12, 0.2  # of what is repeated, and the largest share that is substituted
+_RESIDUES = np.arange(1, OTHER, dtype=np.uint8)
 
 
 def open_variation(train: Train, data: Data, target: Target) -> Vary | None:
@@ -36,7 +38,7 @@ def open_variation(train: Train, data: Data, target: Target) -> Vary | None:
     if not any(settings.model_dump().values()):
         return None
 
-    return partial(_vary, settings, nothing)  # and no closure: processes that load batches take it along
+    return partial(vary_rows, settings, nothing)  # and no closure: processes that load batches take it along
 
 
 def varied_sequence(residues: Residues, settings: ProteinTrain, random: np.random.Generator) -> Residues:
@@ -50,16 +52,15 @@ def varied_sequence(residues: Residues, settings: ProteinTrain, random: np.rando
 
 
 def background_of(residues: Residues, random: np.random.Generator) -> Residues:
-    """The same residues in any order, or too few of them to be anything."""
-    if random.random() < _SCRAPS:
-        return _stretch(residues, int(random.integers(*_SCRAP)), random)
-    shuffled: Residues = random.permutation(residues)
-    return shuffled
+    """As long as the residues and in some way like them, but no protein; or a scrap, too short to be one."""
+    make = _BACKGROUNDS[random.choice(len(_BACKGROUNDS), p=_SHARES)]
+    return make(residues, random)
 
 
-def _vary(
+def vary_rows(
     settings: ProteinTrain, nothing: int | None, items: Sequence[Mapping[str, Any]], random: np.random.Generator
 ) -> list[Mapping[str, Any]]:
+    """Relatives of encoded rows and, where `nothing` is a label, a background under it."""
     stored = [np.asarray(item["residues"], np.uint8) for item in items]
     varied = [
         {**item, "residues": varied_sequence(residues, settings, random)}
@@ -87,18 +88,45 @@ def _stretch(residues: Residues, length: int, random: np.random.Generator) -> Re
     return residues[start : start + length]
 
 
+def _shuffled(residues: Residues, random: np.random.Generator) -> Residues:
+    shuffled: Residues = random.permutation(residues)
+    return shuffled
+
+
+def _scrap(residues: Residues, random: np.random.Generator) -> Residues:
+    return _stretch(residues, int(random.integers(*_SCRAP)), random)
+
+
+def _reversed(residues: Residues, random: np.random.Generator) -> Residues:  # noqa: ARG001 - every kind's signature
+    return residues[::-1].copy()  # torch reads no view that runs backwards
+
+
+def _of_odd_composition(residues: Residues, random: np.random.Generator) -> Residues:
+    """By chance, with some residues more often than proteins have them, as where a frame was missed."""
+    shares = random.dirichlet(len(FREQUENCIES) * 10 ** random.uniform(*_EVENNESS) * FREQUENCIES)
+    return random.choice(_RESIDUES, len(residues), p=shares)
+
+
+def _repetitive(residues: Residues, random: np.random.Generator) -> Residues:
+    """A stretch again and again, a little different each time."""
+    unit = _stretch(random.permutation(residues), int(random.integers(1, _LONGEST_UNIT + 1)), random)
+    return _substitute(np.resize(unit, len(residues)), random.uniform(0, _UNLIKE), random)
+
+
+_BACKGROUNDS = (_shuffled, _scrap, _reversed, _of_odd_composition, _repetitive)
+_SHARES = (0.35, 0.1, 0.1, 0.2, 0.25)
+
+
 def _substitute(residues: Residues, share: float, random: np.random.Generator) -> Residues:
     """What is none of the twenty stays."""
     places = np.flatnonzero((random.random(len(residues)) < share) & (residues < OTHER))
-    draws = random.random((len(places), 1))
     substituted = residues.copy()
-    substituted[places] = 1 + (draws > SUBSTITUTES[residues[places] - 1]).sum(axis=1)
+    substituted[places] = substitutes(residues[places], random)
     return substituted
 
 
 def _indel(residues: Residues, random: np.random.Generator) -> Residues:
     at, length = int(random.integers(len(residues))), int(random.integers(1, _LONGEST_INDEL + 1))
     if random.random() < 0.5 and len(residues) > _LEAST_RESIDUES:
-        return np.delete(residues, slice(at, at + length))
-    inserted = 1 + random.choice(len(FREQUENCIES), size=length, p=FREQUENCIES)
-    return np.insert(residues, at, inserted.astype(np.uint8))
+        return np.concatenate([residues[:at], residues[at + length :]])
+    return np.concatenate([residues[:at], by_chance(length, random), residues[at:]])

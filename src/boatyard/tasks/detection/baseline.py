@@ -7,10 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boatyard.inputs.protocol import Regions, SimpleFeatures
-from boatyard.tasks.defaults import (
-    Fitted,
-    sample,  # noqa: F401 - for `training`
-)
+from boatyard.tasks import defaults
+from boatyard.tasks.defaults import Fitted
 from boatyard.tasks.detection.boxes import Boxes, overlaps
 from boatyard.tasks.detection.matching import FOUND_AT, MOST_FOUND
 from boatyard.tasks.detection.metrics import best_threshold, found_in, there_in
@@ -27,6 +25,11 @@ _Chances = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """Features of regions to how likely each is of each class, [regions, classes]."""
 
 
+def sample(targets: NDArray[Any], random: np.random.Generator, size: int) -> NDArray[np.int64]:
+    """Not many: to find what stands out takes longer than to learn from it."""
+    return defaults.sample(targets, random, min(size, _MOST_ROWS))
+
+
 def fit_baseline(
     simple: SimpleFeatures, rows: Sequence[Any], targets: NDArray[Any], target: Target, seed: int
 ) -> Fitted:
@@ -34,14 +37,11 @@ def fit_baseline(
     regions: Callable[[Any], Regions] | None = getattr(simple, "regions", None)
     if regions is None:
         return fallback(targets, target)
-    random, classes = np.random.default_rng(seed), len(target["classes"])
-    chosen = random.permutation(len(rows))[:_MOST_ROWS]
-    seen, there = [regions(rows[row]) for row in chosen], [boxes_of(targets[row]) for row in chosen]
-    held_out = np.arange(len(chosen)) % _HELD_OUT == 0
-    learnt = np.flatnonzero(~held_out) if held_out.sum() < len(chosen) else np.arange(len(chosen))
-    chances = _fit([seen[at] for at in learnt], [there[at] for at in learnt], classes)
-    answers = _answers([seen[at] for at in np.flatnonzero(held_out)], chances)
-    threshold = best_threshold(found_in(answers), there_in(targets[chosen[held_out]]))
+    seen, there = [regions(row) for row in rows], [boxes_of(stored) for stored in targets]
+    held_out, learnt = np.split(np.random.default_rng(seed).permutation(len(rows)), [len(rows) // _HELD_OUT])
+    chances = _fit([seen[row] for row in learnt], [there[row] for row in learnt], len(target["classes"]))
+    answers = _answers([seen[row] for row in held_out], chances)
+    threshold = best_threshold(found_in(answers), there_in(targets[held_out]))
 
     def outputs(rows: Sequence[Any]) -> Outputs:
         answered = _answers([regions(row) for row in rows], chances)

@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 from boatyard.data.summary import DataSummary
 from boatyard.evaluate.markdown import escape, table
 from boatyard.inputs.sources import SPLITS
+from boatyard.tasks.detection.precision import LARGE, SMALL
 from boatyard.tasks.detection.targets import boxes_of
 from boatyard.tasks.protocol import Section
 from boatyard.tasks.score import shown
 
-SMALL, LARGE = 32, 96
-"""Of the side of a square: COCO calls boxes of less area small, of more than the other large."""
 _POINTS = (5, 50, 95)
 
 

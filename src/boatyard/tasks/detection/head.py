@@ -15,13 +15,11 @@ from boatyard.config.schema import Model
 from boatyard.tasks.defaults import SMOOTHED, fit_estimates, fit_linear  # noqa: F401 - for `training`
 from boatyard.tasks.detection.geometry import frame_in, giou, iou, to_maps, to_row
 from boatyard.tasks.detection.metrics import map50
-from boatyard.tasks.detection.queries import QueryHead
+from boatyard.tasks.detection.queries import MOST, QueryHead
 from boatyard.tasks.detection.settings import detection_model
 from boatyard.tasks.detection.targets import boxes_of
 from boatyard.tasks.protocol import Target
 
-MOST = 100
-"""Objects that a picture's answer has."""
 _COVERED = 0.6
 """The overlap above which a box of the same class is the same thing."""
 _RARE = -4.0

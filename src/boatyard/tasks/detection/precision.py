@@ -12,8 +12,10 @@ from boatyard.tasks.detection.matching import MOST_FOUND, NONE, Found, There, ma
 
 OVERLAPS = np.arange(50, 100, 5) / 100
 """At which COCO measures."""
-AREAS = {"small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}
-"""Of boxes in square pixels, by COCO's names."""
+SMALL, LARGE = 32, 96
+"""Of the side of a square: COCO calls boxes of less area small, of more than the other large."""
+AREAS = {"small": (0.0, SMALL**2), "medium": (SMALL**2, LARGE**2), "large": (LARGE**2, 1e10)}
+"""Of boxes, in square pixels."""
 _RECALLS = np.linspace(0, 1, 101)
 _DRAWS = 200
 

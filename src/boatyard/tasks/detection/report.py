@@ -13,14 +13,18 @@ from boatyard.tasks.defaults import fit_files, fit_map  # noqa: F401 - for `trai
 from boatyard.tasks.detection.matching import FOUND_AT, Found, There
 from boatyard.tasks.detection.metrics import found_in, losses_at, there_in
 from boatyard.tasks.detection.mistakes import Mistake, confident_mistakes
-from boatyard.tasks.detection.precision import matches
+from boatyard.tasks.detection.precision import LARGE, SMALL, matches
 from boatyard.tasks.protocol import Outputs, Section, ShownRows, Target
 from boatyard.tasks.score import Scores, shown
 
 DOCUMENTS = ("curves.png", "mistakes.png")
 _LONGEST_ROW = 200
 _DRAWN = 12
-_SPANS = {"small": "up to 32 x 32", "medium": "up to 96 x 96", "large": "above 96 x 96"}
+_SPANS = {
+    "small": f"up to {SMALL} x {SMALL}",
+    "medium": f"up to {LARGE} x {LARGE}",
+    "large": f"above {LARGE} x {LARGE}",
+}
 
 
 def report(
