@@ -401,6 +401,12 @@ def cloud_train(context, override, machine="", gpu="", spot=False, workers=0, de
     _on_cloud(context, "train", *flags, *keys, *override)
 
 
+@_cloud(iterable=["override"], help=_OVERRIDES)
+def cloud_retrain(context, override):
+    """Retrain on Vertex AI, and follow the job until it ends."""
+    _on_cloud(context, "retrain", *override)
+
+
 @_cloud()
 def cloud_jobs(context):
     """List the training jobs."""
@@ -450,6 +456,12 @@ def cloud_rollback(context, service="api"):
 def cloud_destroy(context, yes=False):
     """Delete the services; the storage stays."""
     _on_cloud(context, "destroy", *(["--yes"] if yes else []))
+
+
+@_cloud(iterable=["override"], help=_OVERRIDES)
+def cloud_setup(context, override):
+    """Print a script that makes all that the cloud commands need, with gcloud."""
+    _on_cloud(context, "setup", *override)
 
 
 @_cloud(iterable=["override"], help=_OVERRIDES)

@@ -172,6 +172,7 @@ def test_a_job_says_what_was_chosen_and_no_more(cloud: Cloud) -> None:
     assert container["imageUri"] == f"europe-west1-docker.pkg.dev/{PROJECT}/boatyard/trainer:{commit}"
     assert container["env"] == [{"name": "BOATYARD_STORAGE", "value": cloud.root}]
     assert container["args"][0] == "model=scratch"
+    assert "command" not in container, "the image's own"
     assert [int(pool["replicaCount"]) for pool in chosen["jobSpec"]["workerPoolSpecs"]] == [1, 2]
     for pool in chosen["jobSpec"]["workerPoolSpecs"]:
         assert pool["machineSpec"]["acceleratorType"] == "NVIDIA_TESLA_T4"
@@ -181,6 +182,18 @@ def test_a_job_says_what_was_chosen_and_no_more(cloud: Cloud) -> None:
     assert not scheduling["disableRetries"]
     assert {"name": "BOATYARD_GPUS", "value": "1"} in chosen["jobSpec"]["workerPoolSpecs"][1]["containerSpec"]["env"]
     assert chosen["displayName"] != name
+
+
+@pytest.mark.parametrize("program", ["pass"], indirect=True)
+def test_retraining_is_a_job_of_the_same_image_with_another_command(
+    cloud: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["retrain", "--detach", "cloud.train.gpu=t4"]) == 0
+    (pool,) = cloud.vertex.bodies()[0]["jobSpec"]["workerPoolSpecs"]
+    assert pool["containerSpec"]["command"] == ["python", "-m", "boatyard.retrain"]
+    assert pool["containerSpec"]["args"][-1].startswith("data.path=gs://")
+    assert main(["retrain", "cloud.train.workers=2"]) == 2
+    assert "retraining uses one worker" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("program", ["import sys; print('no such column'); sys.exit(2)"], indirect=True)
@@ -383,7 +396,7 @@ print(len(os.environ['HF_TOKEN']))
 def test_a_token_of_the_hub_is_a_secret_too(cloud: Cloud) -> None:
     cloud.vertex.secrets["hf-token"] = SECRET
     cloud.google.state.secrets["hf-token"] = ["ENABLED"]
-    assert main(["train", "cloud.train.hf_token=true"]) == 0
+    assert main(["train", "cloud.train.hub_login=true"]) == 0
     assert cloud.job().lines == [str(len(SECRET))]
     assert SECRET not in json.dumps(cloud.vertex.requests)
 

@@ -79,7 +79,7 @@ _METRICS = (
     "deploy/prometheus/*",
 )
 _STR = (
-    *(f"{_SRC}/cloud/{name}.py" for name in ("alerts", "manifest", "vertex")),
+    *(f"{_SRC}/cloud/{name}.py" for name in ("alerts", "manifest", "job")),
     *(f"{_SRC}/config/{name}.py" for name in ("console", "overrides")),
     *(f"{_SRC}/evaluate/{name}.py" for name in ("markdown", "run")),
     *(f"{_SRC}/inputs/{name}.py" for name in ("lines", "protocol", "quotes", "records", "sources")),
@@ -113,9 +113,9 @@ EXEMPT = (
     Exempt("labels|label_ids", "transformers: the targets of a batch", (f"{_SRC}/train/*", f"{_SRC}/model.py")),
     Exempt("label_smooth(er|ing_factor)|label_names", "transformers", (f"{_SRC}/train/*", f"{_SRC}/config/*")),
     Exempt(
-        "hub_token|hf_token",
+        "hub_token|HF_TOKEN",
         "transformers, huggingface_hub: the key to the Hub",
-        (f"{_SRC}/config/*", f"{_SRC}/cloud/*", f"{_SRC}/train/launch.py"),
+        (f"{_SRC}/config/*", f"{_SRC}/train/launch.py"),
     ),
     Exempt("tokenizers", "the package, whose version a bundle names", (f"{_SRC}/export/run.py",)),
     Exempt("labels|text_string_to_metric_families", "Prometheus: what tells a metric's series apart", _METRICS),

@@ -9,7 +9,14 @@ from boatyard.cloud.place import SERVICES
 from boatyard.config.cli import run
 from boatyard.config.schema import Config
 
-_MODULES = {"train": "cloud.vertex", "jobs": "cloud.vertex", "cancel": "cloud.vertex", "doctor": "doctor.cloud"}
+_MODULES = {
+    "train": "cloud.vertex",
+    "retrain": "cloud.vertex",
+    "jobs": "cloud.vertex",
+    "cancel": "cloud.vertex",
+    "doctor": "doctor.cloud",
+    "setup": "cloud.setup",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,8 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return subparser
 
     train = command("train", "submit a training job to Vertex AI, and follow it until it ends")
-    train.add_argument("--dry-run", action="store_true", help="print the request instead")
-    train.add_argument("--detach", action="store_true", help="do not follow it")
+    retrain = command("retrain", "as train, on feedback from the journal; promote if better")
+    for subparser in (train, retrain):
+        subparser.add_argument("--dry-run", action="store_true", help="print the request instead")
+        subparser.add_argument("--detach", action="store_true", help="do not follow it")
     command("jobs", "list the training jobs")
     command("cancel", "cancel a training job").add_argument("job")
     deploy = command("deploy", "deploy a service to Cloud Run: a revision gets no traffic before it has answered")
@@ -39,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         every = ["all"] if subparser is deploy else []
         subparser.add_argument("--service", choices=[*SERVICES, *every], default=SERVICES[0])
     command("destroy", "delete the services").add_argument("--yes", action="store_true", help="really")
+    command("setup", "print a script that makes all that the cloud commands need, with gcloud; it may run again")
     command("doctor", "check what the cloud commands need, and change nothing")
     for subparser in commands.choices.values():
         subparser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
@@ -47,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def job(config: Config) -> None:
         module = import_module(f"boatyard.{_MODULES.get(name, 'cloud.run')}")  # loaded only when needed
-        getattr(module, name)(config, **options, **({"overrides": overrides} if name == "train" else {}))
+        getattr(module, name)(config, **options, **({"overrides": overrides} if name in {"train", "retrain"} else {}))
 
     return run(f"cloud {name}", purpose, job, overrides)
 

@@ -83,9 +83,10 @@ class Cloud:
         return set(content.get("permissions", []))
 
     def _ignore_missing(self, error: ApiError) -> None:
+        if error.fix is not None:
+            raise error
         if error.status == 403:
-            fix = error.fix or project(self.where).grant("roles/viewer", self.caller)
-            raise Undecided(str(error), fix) from None
+            raise Undecided(str(error), project(self.where).grant("roles/viewer", self.caller)) from None
         if error.status != 404:
             raise error
 
@@ -132,7 +133,7 @@ def secret(where: Place, name: str) -> Resource:
 
 def training_secrets(config: Config) -> list[str]:
     """The names of those that a training job reads."""
-    needed = {WANDB_SECRET: config.tracking.mode == "online", HUB_SECRET: config.cloud.train.hf_token}
+    needed = {WANDB_SECRET: config.tracking.mode == "online", HUB_SECRET: config.cloud.train.hub_login}
     return [name for name, is_needed in needed.items() if is_needed]
 
 

@@ -2,44 +2,30 @@
 
 import json
 import logging
-import math
 import re
 import signal
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from secrets import token_hex
-from string import Template
 from typing import Any
 
-import yaml
 from requests import Session
 from rich.table import Table
 
-from boatyard.cloud.access import HUB_SECRET, WANDB_SECRET
 from boatyard.cloud.checkout import require_checkout
 from boatyard.cloud.entries import read_entries
+from boatyard.cloud.job import render
 from boatyard.cloud.place import Place, place
 from boatyard.cloud.rest import Api, ApiError, open_session
 from boatyard.cloud.rows import Rows
 from boatyard.config.console import say, terminal
 from boatyard.config.errors import Failed, Stopped, UserError
-from boatyard.config.schema import Config, Job
+from boatyard.config.schema import Config
 from boatyard.doctor.cloud import check_before_training
 
 Object = dict[str, Any]
 
-TEMPLATE = Path("deploy", "vertex", "job.yaml")
-
-# the accelerator type on Vertex AI, and the prefix of the machine types that have it
-_GPUS = {
-    "t4": ("NVIDIA_TESLA_T4", "n1-"),
-    "l4": ("NVIDIA_L4", "g2-"),
-    "a100": ("NVIDIA_TESLA_A100", "a2-highgpu-"),
-    "a100-80gb": ("NVIDIA_A100_80GB", "a2-ultragpu-"),
-    "h100": ("NVIDIA_H100_80GB", "a3-highgpu-"),
-}
 _ENDED = {"SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED"}
 _PAUSE, _LONGEST_PAUSE = 1.0, 10.0  # seconds between polls
 _QUIET = 10.0  # seconds without an entry, after which a job's log is complete
@@ -48,7 +34,17 @@ _LATENESS = timedelta(minutes=1)  # log entries may arrive out of order by this 
 log = logging.getLogger(__name__)
 
 
-def train(config: Config, overrides: Sequence[str], dry_run: bool, detach: bool) -> None:
+def retrain(config: Config, overrides: Sequence[str], dry_run: bool, detach: bool) -> None:
+    """As `train`, with `boatyard.retrain` in place of the pipeline, in one process."""
+    job = config.cloud.train
+    if job.workers > 1 or (job.gpu is not None and job.gpus > 1):
+        raise UserError("retraining uses one worker and one GPU: leave cloud.train.workers and cloud.train.gpus at 1")
+    train(config, overrides, dry_run, detach, ["python", "-m", "boatyard.retrain"])
+
+
+def train(
+    config: Config, overrides: Sequence[str], dry_run: bool, detach: bool, command: Sequence[str] | None = None
+) -> None:
     """Submit a job and follow it until it ends; `overrides` are those that `config` was composed from.
 
     Raises:
@@ -59,7 +55,7 @@ def train(config: Config, overrides: Sequence[str], dry_run: bool, detach: bool)
     where = place(config)
     checkout = require_checkout()
     rows = Rows(config, where)
-    job = render(config, where, checkout.commit, rows.override(overrides), _new_name(config))
+    job = render(config, where, checkout.commit, rows.override(overrides), _new_name(config), command)
     vertex = _Vertex(where, Session() if dry_run else open_session())
     if dry_run:
         say(json.dumps({"method": "POST", "url": vertex.url, "body": job}, indent=2))
@@ -94,75 +90,6 @@ def cancel(config: Config, job: str) -> None:
         raise UserError(f"{job!r} is not a job number: `invoke cloud.jobs` lists them")
     _Vertex(place(config), open_session()).cancel(job)
     log.info("job %s is being cancelled", job)
-
-
-def render(config: Config, where: Place, commit: str, overrides: Sequence[str], name: str) -> Object:
-    """The CustomJob to submit, rendered from `deploy/vertex/job.yaml`.
-
-    Raises:
-        UserError: the template is missing or invalid, or the machine cannot have that GPU, or none is used.
-    """
-    settings = config.cloud.train
-    accelerator = _accelerator(settings)
-    if accelerator and config.train.use_cpu:
-        raise UserError(f"train.use_cpu=true leaves the {settings.gpu} idle, at its price: leave out one of them")
-    values = {
-        "name": name,
-        "model": config.data.name,
-        "commit": commit,
-        "machine": settings.machine,
-        "accelerator": accelerator,
-        "accelerators": settings.gpus if accelerator else None,
-        "gpus": str(settings.gpus) if accelerator else None,
-        "image": where.image("trainer", commit),
-        "overrides": list(overrides),
-        "storage": where.storage,
-        "secret": f"projects/{where.project}/secrets/{WANDB_SECRET}" if config.tracking.mode == "online" else None,
-        "hub": f"projects/{where.project}/secrets/{HUB_SECRET}" if settings.hf_token else None,
-        "others": settings.workers - 1,
-        "timeout": f"{math.ceil(settings.hours * 3600)}s",
-        "strategy": "SPOT" if settings.spot else "STANDARD",
-        "spot": settings.spot,
-        "standard": not settings.spot,
-        "account": where.account("train"),
-        "output": f"{where.storage}/training/{name}",
-    }
-    try:
-        text = TEMPLATE.read_text(encoding="utf-8")
-        job: Object = yaml.safe_load(Template(text).substitute({key: json.dumps(v) for key, v in values.items()}))
-        pools = [_without_empty(pool) for pool in job["jobSpec"]["workerPoolSpecs"] if pool["replicaCount"]]
-        return {**job, "jobSpec": {**job["jobSpec"], "workerPoolSpecs": pools}}
-    except FileNotFoundError:
-        raise UserError(f"there is no {TEMPLATE} here: run this in the repository's own folder") from None
-    except (KeyError, TypeError, ValueError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{TEMPLATE} cannot be filled in ({type(error).__name__}: {reason})") from None
-
-
-def _without_empty(pool: Object) -> Object:
-    machine, container = pool["machineSpec"], pool["containerSpec"]
-    return {
-        **pool,
-        "machineSpec": {key: value for key, value in machine.items() if value is not None},
-        "containerSpec": {
-            **container,
-            "env": [variable for variable in container["env"] if variable["value"] is not None],
-        },
-    }
-
-
-def _accelerator(job: Job) -> str | None:
-    if job.gpu is not None:
-        accelerator, machines = _GPUS[job.gpu]
-        if not job.machine.startswith(machines):
-            raise UserError(
-                f"cloud.train.machine={job.machine} has no {job.gpu}: choose one whose name begins with {machines}"
-            )
-        return accelerator
-    for gpu, (_, machines) in _GPUS.items():
-        if machines != "n1-" and job.machine.startswith(machines):
-            raise UserError(f"cloud.train.machine={job.machine} comes with GPUs: set cloud.train.gpu={gpu}")
-    return None
 
 
 def _new_name(config: Config) -> str:

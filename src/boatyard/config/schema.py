@@ -229,7 +229,7 @@ class Job(Section):
     workers: int = Field(ge=1)
     spot: bool
     hours: float = Field(gt=0)
-    hf_token: bool
+    hub_login: bool
 
 
 class Cloud(Section):

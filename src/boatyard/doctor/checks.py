@@ -62,10 +62,8 @@ class Check(Generic[T]):
         """Changes nothing."""
         try:
             return Result(self.name, *self.judge(subject))
-        except Undecided as error:
-            return Result(self.name, *warning(f"cannot tell: {error}", error.fix))
         except UserError as error:
-            return Result(self.name, *warning(f"cannot tell: {error}"))
+            return Result(self.name, *warning(f"cannot tell: {error}", getattr(error, "fix", None)))
 
 
 def check(name: str) -> Callable[[Callable[[T], Verdict]], Check[T]]:

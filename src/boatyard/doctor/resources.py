@@ -25,7 +25,7 @@ def bucket(cloud: Cloud) -> Verdict:
     where, name = cloud.where, cloud.where.bucket
     content = cloud.get("storage", access.bucket(where).path)
     if content is None:
-        return wrong(f"there is no gs://{name}", _create_bucket(where, name))
+        return wrong(f"there is no gs://{name}", create_bucket(where, name))
     location = content.get("location", "").lower()
     if location == where.region:
         return _judge_what_is_kept(where, content)
@@ -34,7 +34,7 @@ def bucket(cloud: Cloud) -> Verdict:
         return warning(sentence, f"gcloud storage buckets relocate gs://{name} --location={where.region}")
     new = f"{name}-{where.region}"
     export = f"export BOATYARD_STORAGE={where.storage.replace(name, new, 1)}"
-    return wrong(sentence, f"{_create_bucket(where, new)} && {export}")
+    return wrong(sentence, f"{create_bucket(where, new)} && {export}")
 
 
 def _judge_what_is_kept(where: Place, content: dict[str, Any]) -> Verdict:
@@ -43,7 +43,7 @@ def _judge_what_is_kept(where: Place, content: dict[str, Any]) -> Verdict:
     checkpoints = f"{below}/checkpoints/".lstrip("/")
     rules = content.get("lifecycle", {}).get("rule", [])
     deleted = [prefix for rule in rules for prefix in rule.get("condition", {}).get("matchesPrefix", [])]
-    fix = f"gcloud storage buckets update gs://{name} --lifecycle-file={LIFECYCLE} --clear-soft-delete"
+    fix = configure_bucket(where)
     if checkpoints not in deleted:
         return warning(f"gs://{name} keeps {checkpoints} for good, since no lifecycle rule names it", fix)
     if seconds := int(content.get("softDeletePolicy", {}).get("retentionDurationSeconds", 0)):
@@ -56,17 +56,13 @@ def repository(cloud: Cloud) -> Verdict:
     """The repository of images, in the region where they run."""
     where, name = cloud.where, cloud.where.repository
     content = cloud.get("artifactregistry", access.repository(where).path)
-    options = f"--repository-format=docker --location={where.region} --project={where.project}"
     if content is None:
-        return wrong(f"there is no {name} in {where.region}", f"gcloud artifacts repositories create {name} {options}")
+        return wrong(f"there is no {name} in {where.region}", create_repository(where, name))
     if content.get("format") != "DOCKER":
         sentence = f"{name} holds no images: create another, and set cloud.repository={name}-images"
-        return wrong(sentence, f"gcloud artifacts repositories create {name}-images {options}")
+        return wrong(sentence, create_repository(where, f"{name}-images"))
     if not content.get("cleanupPolicies"):
-        fix = f"gcloud artifacts repositories set-cleanup-policies {name} --policy={CLEANUP} "
-        return warning(
-            f"{name} keeps every image of every commit", f"{fix}--location={where.region} --project={where.project}"
-        )
+        return warning(f"{name} keeps every image of every commit", configure_repository(where))
     return ok(f"{name} in {where.region}")
 
 
@@ -157,11 +153,29 @@ def _judge_secret(name: str, required: bool, cloud: Cloud) -> Verdict:
 API_KEYS = secret(API_KEYS_SECRET, required=False)
 
 
-def _create_bucket(where: Place, name: str) -> str:
+def create_bucket(where: Place, name: str) -> str:
+    """The command."""
     return (
         f"gcloud storage buckets create gs://{name} --project={where.project} --location={where.region} "
         "--uniform-bucket-level-access --public-access-prevention"
     )
+
+
+def configure_bucket(where: Place) -> str:
+    """The command that has old checkpoints deleted, and charges nothing for them afterwards."""
+    return f"gcloud storage buckets update gs://{where.bucket} --lifecycle-file={LIFECYCLE} --clear-soft-delete"
+
+
+def create_repository(where: Place, name: str) -> str:
+    """The command."""
+    place = f"--location={where.region} --project={where.project}"
+    return f"gcloud artifacts repositories create {name} --repository-format=docker {place}"
+
+
+def configure_repository(where: Place) -> str:
+    """The command that has old images deleted."""
+    place = f"--location={where.region} --project={where.project}"
+    return f"gcloud artifacts repositories set-cleanup-policies {where.repository} --policy={CLEANUP} {place}"
 
 
 def _build(where: Place, commit: str) -> str:
