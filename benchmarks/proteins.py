@@ -38,7 +38,7 @@ from boatyard.inputs.protein.sequences import RESIDUES, numbers
 from boatyard.inputs.protein.settings import ProteinTrain
 from boatyard.inputs.protein.substitution import FREQUENCIES
 from boatyard.inputs.protein.variation import varied_sequence, vary_rows
-from boatyard.inputs.protocol import TARGET
+from boatyard.inputs.training_protocol import TARGET
 from boatyard.train.fit import train
 
 FILE, NONE = Path("data/raw/resistance.fasta.gz"), "non"

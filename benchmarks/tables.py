@@ -33,7 +33,7 @@ from report import write_report
 from boatyard.bundle.manifest import open_bundle
 from boatyard.bundle.predict import Predictor
 from boatyard.evaluate.markdown import table
-from boatyard.inputs.protocol import ROW
+from boatyard.inputs.training_protocol import ROW
 from boatyard.model import Served, open_network
 
 HOUSES, WITHOUT_NOISE = Path("data/raw/houses.csv"), Path("data/raw/houses_without_noise.csv")

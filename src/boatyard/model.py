@@ -18,7 +18,7 @@ from boatyard import inputs, tasks
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
 from boatyard.data.encode import Encoded
-from boatyard.inputs.protocol import TARGET, Learner
+from boatyard.inputs.training_protocol import TARGET, Learner
 from boatyard.tasks.protocol import Outputs, Target
 
 _LEARNT_FROM = ("train", "validation")

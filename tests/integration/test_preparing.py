@@ -12,8 +12,8 @@ from tokenizers import Tokenizer
 from boatyard.config.errors import UserError
 from boatyard.data.encode import encode
 from boatyard.data.prepare import prepare
-from boatyard.inputs.protocol import ROW, TARGET
 from boatyard.inputs.text.serving import TextInput
+from boatyard.inputs.training_protocol import ROW, TARGET
 
 pytestmark = pytest.mark.integration
 

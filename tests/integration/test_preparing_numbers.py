@@ -16,7 +16,7 @@ from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
 from boatyard.data.encode import encode
 from boatyard.data.prepare import prepare
-from boatyard.inputs.protocol import TARGET
+from boatyard.inputs.training_protocol import TARGET
 
 pytestmark = pytest.mark.integration
 

@@ -16,8 +16,8 @@ from boatyard.config.compose import load_config
 from boatyard.config.errors import UserError
 from boatyard.data.encode import encode
 from boatyard.data.prepare import Prepared, prepare
-from boatyard.inputs.protocol import ROW
 from boatyard.inputs.table.columns import read_columns
+from boatyard.inputs.training_protocol import ROW
 
 pytestmark = pytest.mark.integration
 

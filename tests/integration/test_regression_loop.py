@@ -11,7 +11,7 @@ from stages import small_config
 
 from boatyard.bundle.predict import Predictor
 from boatyard.config.schema import Config
-from boatyard.inputs.protocol import TARGET
+from boatyard.inputs.training_protocol import TARGET
 from boatyard.pipeline.publish import Published
 from boatyard.pipeline.run import run_pipeline
 from boatyard.registry import aliases
@@ -79,7 +79,10 @@ def test_its_manifest_card_and_report_name_its_error_beside_the_baselines(world:
 
 def test_a_version_with_a_larger_error_is_published_but_not_promoted(world: World) -> None:
     config = world.config
-    worse = config.model_copy(update={"train": config.train.model_copy(update={"max_steps": 1})})
+    assert config.model.text is not None
+    encoder_alone = config.model.model_copy(update={"text": config.model.text.model_copy(update={"wide": False})})
+    one_step = config.train.model_copy(update={"max_steps": 1})
+    worse = config.model_copy(update={"model": encoder_alone, "train": one_step})
     refusal = run_pipeline(worse).refusal
     assert refusal is not None
     assert refusal.startswith("its mean absolute error is 0.")

@@ -13,7 +13,7 @@ from stages import small_config
 
 from boatyard.bundle.predict import Predictor, open_predictor
 from boatyard.data.prepare import prepare
-from boatyard.inputs.protocol import ROW
+from boatyard.inputs.training_protocol import ROW
 from boatyard.pipeline.run import run_pipeline
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]

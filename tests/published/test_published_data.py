@@ -9,7 +9,7 @@ from boatyard.config.compose import load_config
 from boatyard.data import prepare as preparing
 from boatyard.data.prepare import prepare
 from boatyard.data.summary import DataSummary
-from boatyard.inputs.protocol import SOURCE
+from boatyard.inputs.training_protocol import SOURCE
 
 pytestmark = pytest.mark.published
 

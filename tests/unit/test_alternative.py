@@ -12,9 +12,9 @@ from boatyard import inputs
 from boatyard.config.compose import load_config
 from boatyard.data.encode import Encoded
 from boatyard.evaluate.alternative import score_alternative
-from boatyard.inputs.protocol import TARGET
 from boatyard.inputs.table import models
 from boatyard.inputs.table.columns import Column, Columns
+from boatyard.inputs.training_protocol import TARGET
 
 pytestmark = pytest.mark.unit
 

@@ -11,7 +11,7 @@ from boatyard.data import report
 from boatyard.data.plots import sizes_png
 from boatyard.data.report import write_data_report
 from boatyard.data.summary import DataSummary, Issue
-from boatyard.inputs.protocol import RowReport
+from boatyard.inputs.training_protocol import RowReport
 from boatyard.tasks.classification import data_plots
 from boatyard.tasks.classification.data_plots import labels_png
 from boatyard.tasks.classification.data_report import data_section, imbalance

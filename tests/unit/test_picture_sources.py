@@ -12,7 +12,7 @@ from PIL import Image
 from boatyard import inputs, tasks
 from boatyard.config.compose import load_config
 from boatyard.config.errors import UserError
-from boatyard.inputs.protocol import EXTENT, TARGET, Problem, Source
+from boatyard.inputs.training_protocol import EXTENT, TARGET, Problem, Source
 
 pytestmark = pytest.mark.unit
 

@@ -10,7 +10,7 @@ from boatyard.config.errors import UserError
 from boatyard.inputs.protein.sequences import OTHER, RESIDUES, numbers
 from boatyard.inputs.protein.substitution import CHANCES, FREQUENCIES, substitutes
 from boatyard.inputs.protein.variation import background_of, open_variation, varied_sequence
-from boatyard.inputs.protocol import TARGET
+from boatyard.inputs.training_protocol import TARGET
 
 SEQUENCE = numbers("MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQAPILSRVGDGTQDNLSGAEKAVQVKVKALPDAQFEVVX")
 LABELS = {"labels": ["A", "none"]}

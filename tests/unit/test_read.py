@@ -12,9 +12,9 @@ import pytest
 from boatyard.config.compose import load_config
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Data
-from boatyard.inputs.protocol import Source, SourceRow
 from boatyard.inputs.sources import open_tables
 from boatyard.inputs.text.rows import columns as text_columns
+from boatyard.inputs.training_protocol import Source, SourceRow
 
 pytestmark = pytest.mark.unit
 

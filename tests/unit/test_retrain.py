@@ -11,7 +11,7 @@ import pytest
 from bundles import VALUES
 
 from boatyard.config.errors import UserError
-from boatyard.inputs.protocol import Problem
+from boatyard.inputs.training_protocol import Problem
 from boatyard.retrain.compare import compare, refusal
 from boatyard.retrain.feedback import Feedback, Reader, collect
 from boatyard.tasks.classification.serving import Classification

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from boatyard.config.errors import UserError
-from boatyard.inputs.protocol import Source, SourceRow
 from boatyard.inputs.table.cells import MISSING
 from boatyard.inputs.table.kinds import Found, find_kinds
+from boatyard.inputs.training_protocol import Source, SourceRow
 
 pytestmark = pytest.mark.unit
 

@@ -18,7 +18,7 @@ from boatyard.config.schema import Config
 from boatyard.data.__main__ import main
 from boatyard.data.ledger import TRAIN, VALIDATION, Findings, Ledger
 from boatyard.data.prepare import prepare as prepare_rows
-from boatyard.inputs.protocol import Problem
+from boatyard.inputs.training_protocol import Problem
 from boatyard.tasks.classification.targets import Labels
 from boatyard.tasks.regression.targets import Values, refusal
 

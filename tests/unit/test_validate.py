@@ -6,8 +6,8 @@ import pytest
 from boatyard.data.ledger import TEST, TRAIN, VALIDATION, Findings, Ledger, content_hash
 from boatyard.data.summary import Issue
 from boatyard.data.validate import assign_splits, check_split, compare_rows
-from boatyard.inputs.protocol import Problem
 from boatyard.inputs.text.rows import check_text, content_key, group_key, size
+from boatyard.inputs.training_protocol import Problem
 from boatyard.tasks.classification.targets import Labels
 
 pytestmark = pytest.mark.unit

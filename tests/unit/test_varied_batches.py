@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from boatyard.inputs.protocol import TARGET
+from boatyard.inputs.training_protocol import TARGET
 from boatyard.train.assembly import Batches
 from boatyard.train.trainer import POSITION
 

@@ -12,8 +12,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from boatyard.data.ledger import TRAIN, Ledger
-from boatyard.inputs.protocol import ROW, SOURCE, TARGET
 from boatyard.inputs.sources import SPLITS
+from boatyard.inputs.training_protocol import ROW, SOURCE, TARGET
 from boatyard.tasks.protocol import Targets
 
 _SAMPLES = 3  # rows of each group shown in the report

@@ -11,8 +11,8 @@ from datasets import Dataset
 from boatyard import inputs
 from boatyard.config.schema import Config
 from boatyard.data.prepare import Prepared
-from boatyard.inputs.protocol import TARGET
 from boatyard.inputs.sources import SPLITS
+from boatyard.inputs.training_protocol import TARGET
 from boatyard.storage.fingerprint import code_of, file_digest, fingerprint
 from boatyard.storage.folders import locked, replacing
 

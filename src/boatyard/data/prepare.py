@@ -33,8 +33,8 @@ from boatyard.data.report import write_data_report
 from boatyard.data.sources import open_sources, other_columns
 from boatyard.data.summary import DataSummary, Drawn, Issue
 from boatyard.data.validate import assign_splits, check_quotes, compare_rows
-from boatyard.inputs.protocol import TARGET, Relatives, RowReport, Source, TrainingInput
 from boatyard.inputs.sources import SPLITS
+from boatyard.inputs.training_protocol import TARGET, Relatives, RowReport, Source, TrainingInput
 from boatyard.storage.fingerprint import code_of, file_digest, fingerprint
 from boatyard.storage.folders import locked, replacing
 from boatyard.tasks.protocol import Target, Targets

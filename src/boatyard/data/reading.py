@@ -14,9 +14,9 @@ from boatyard.data.arrow import Writer
 from boatyard.data.ledger import Findings, Ledger, content_hash
 from boatyard.data.summary import Issue
 from boatyard.data.validate import check_date, check_split
-from boatyard.inputs.protocol import EXTENT, Problem, Source, SourceRow
 from boatyard.inputs.sources import SPLITS
 from boatyard.inputs.texts import normal_form
+from boatyard.inputs.training_protocol import EXTENT, Problem, Source, SourceRow
 from boatyard.tasks.protocol import Targets
 
 _BATCH, _BATCH_BYTES = 10_000, 2**26  # rows, and what of them is binary, held in memory at once

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from boatyard import tasks
 from boatyard.data.summary import DataSummary, Issue
 from boatyard.evaluate.markdown import escape, shorten, table
-from boatyard.inputs.protocol import RowReport
+from boatyard.inputs.training_protocol import RowReport
 from boatyard.tasks.protocol import Section
 
 MOST_ISSUES = 100

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from boatyard import inputs, tasks
 from boatyard.config.schema import Config, Data
-from boatyard.inputs.protocol import Source
 from boatyard.inputs.texts import normal_form
+from boatyard.inputs.training_protocol import Source
 
 
 def open_sources(config: Config) -> list[Source]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from boatyard import inputs
 from boatyard.config.schema import Data
-from boatyard.inputs.protocol import TARGET
+from boatyard.inputs.training_protocol import TARGET
 
 
 def write_rows(file: Path, data: Data, fields: Sequence[str], rows: Iterable[tuple[Sequence[Any], Any]]) -> None:

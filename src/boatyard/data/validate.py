@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from boatyard.data.ledger import TEST, TRAIN, VALIDATION, Findings, Ledger
 from boatyard.inputs.dates import read_date
-from boatyard.inputs.protocol import Problem
 from boatyard.inputs.quotes import DOUBLED
 from boatyard.inputs.sources import SPLIT_NAMES, SPLITS
 from boatyard.inputs.texts import normal_form
+from boatyard.inputs.training_protocol import Problem
 from boatyard.tasks.protocol import Targets
 
 _nobody = np.zeros(0, np.int64)

@@ -11,7 +11,7 @@ from boatyard.config.schema import Config
 from boatyard.data.encode import Encoded
 from boatyard.data.prepare import Prepared
 from boatyard.evaluate.compared import Compared, how_many, why_not
-from boatyard.inputs.protocol import Alternative
+from boatyard.inputs.training_protocol import Alternative
 from boatyard.model import fit_network, predict
 
 log = logging.getLogger(__name__)

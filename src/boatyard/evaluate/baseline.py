@@ -12,7 +12,7 @@ from boatyard import inputs, tasks
 from boatyard.config.schema import Config
 from boatyard.data.prepare import Prepared
 from boatyard.evaluate.compared import Compared, how_many, why_not
-from boatyard.inputs.protocol import SimpleFeatures
+from boatyard.inputs.training_protocol import SimpleFeatures
 from boatyard.tasks.protocol import Estimator, TrainingTask
 from boatyard.tasks.score import Scores
 

@@ -10,7 +10,7 @@ from boatyard import inputs, tasks
 from boatyard.config.schema import Config
 from boatyard.data.prepare import Prepared
 from boatyard.evaluate.markdown import escape, shorten, table
-from boatyard.inputs.protocol import Group
+from boatyard.inputs.training_protocol import Group
 from boatyard.tasks.protocol import Outputs, Section, Target
 from boatyard.tasks.score import Score, Scores
 

@@ -15,7 +15,7 @@ from boatyard.evaluate.alternative import score_alternative
 from boatyard.evaluate.baseline import score_baseline, score_by_chance
 from boatyard.evaluate.groups import measure_groups
 from boatyard.evaluate.report import COMPARISON, losing_sentences, write_report
-from boatyard.inputs.protocol import ROW, SOURCE
+from boatyard.inputs.training_protocol import ROW, SOURCE
 from boatyard.model import open_network, predict
 from boatyard.storage.fingerprint import code_of, fingerprint
 from boatyard.storage.folders import replacing

@@ -14,7 +14,7 @@ from boatyard.config.errors import UserError, refusal
 from boatyard.config.schema import Config
 from boatyard.data.prepare import Prepared
 from boatyard.data.stored import as_stored
-from boatyard.inputs.protocol import Problem
+from boatyard.inputs.training_protocol import Problem
 
 _MOST_ROWS = 5_000
 

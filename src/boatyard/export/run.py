@@ -26,7 +26,8 @@ from boatyard.evaluate.run import SPLIT, Evaluation
 from boatyard.export.card import model_card
 from boatyard.export.reference import read_reference_rows, reference, reference_rows
 from boatyard.export.schemas import require_fit
-from boatyard.inputs.protocol import Encoder, Feeds, InvalidInput
+from boatyard.inputs.protocol import Feeds, InvalidInput
+from boatyard.inputs.training_protocol import Encoder
 from boatyard.model import Served, open_network
 from boatyard.storage.fingerprint import code_of, file_digest, fingerprint
 from boatyard.storage.folders import replacing

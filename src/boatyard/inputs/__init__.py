@@ -10,7 +10,8 @@ from boatyard.config.plugins import Plugins
 
 if TYPE_CHECKING:  # the web page loads pages alone: its image lacks what the other parts need
     from boatyard.frontend.protocol import InputPage
-    from boatyard.inputs.protocol import ServingInput, TrainingInput
+    from boatyard.inputs.protocol import ServingInput
+    from boatyard.inputs.training_protocol import TrainingInput
 
 _folders: "Plugins[ServingInput, TrainingInput, InputPage]" = Plugins(__name__, __path__)
 names, settings = _folders.names, _folders.settings

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boatyard.inputs.protocol import TARGET, Features, Feeds, InvalidInput, OpenInput, Parts, Problem, RowFormat
+from boatyard.inputs.protocol import Feeds, InvalidInput, OpenInput, Parts
+from boatyard.inputs.training_protocol import TARGET, Features, Problem, RowFormat
 
 if TYPE_CHECKING:
     from pathlib import Path

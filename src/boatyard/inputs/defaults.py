@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from boatyard.inputs.protocol import Feeds, Group, RowReport, Source
+from boatyard.inputs.protocol import Feeds
 from boatyard.inputs.sources import open_tables
+from boatyard.inputs.training_protocol import Group, RowReport, Source
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -15,9 +15,9 @@ from typing import Any
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Data, Hub
 from boatyard.inputs.lines import Unreadable
-from boatyard.inputs.protocol import Source, SourceRow
 from boatyard.inputs.records import Format, Record, check_columns, read_records
 from boatyard.inputs.texts import normal_form
+from boatyard.inputs.training_protocol import Source, SourceRow
 from boatyard.storage import open_storage
 from boatyard.storage.fingerprint import file_digest, fingerprint
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from boatyard.config.errors import UserError
 from boatyard.data.ledger import content_hash
-from boatyard.inputs.protocol import OpenInput, Problem, TrainingInput
+from boatyard.inputs.protocol import OpenInput
+from boatyard.inputs.training_protocol import Problem, TrainingInput
 from boatyard.journal.corrections import canonical, latest_feedback
 from boatyard.tasks.protocol import OpenTask, Truth
 

@@ -13,8 +13,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from boatyard.config.errors import UserError
-from boatyard.inputs.protocol import Problem
 from boatyard.inputs.texts import normal_form
+from boatyard.inputs.training_protocol import Problem
 from boatyard.tasks.protocol import Outputs, Parity, Section, ShownRows, Target, Truth
 from boatyard.tasks.score import Losses, Scores, mean_score, paired_interval
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from boatyard.config.schema import Config, Data, Model
     from boatyard.data.ledger import Findings, Ledger
     from boatyard.data.summary import DataSummary
-    from boatyard.inputs.protocol import Learner
+    from boatyard.inputs.training_protocol import Learner
 
 __all__ = [
     "BY_GROUP",

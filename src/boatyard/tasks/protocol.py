@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from boatyard.inputs.protocol import Problem
+from boatyard.inputs.training_protocol import Problem
 from boatyard.journal.columns import Column
 from boatyard.tasks.score import Losses, Score, Scores
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from boatyard.config.schema import Config, Data, Model
     from boatyard.data.ledger import Findings, Ledger
     from boatyard.data.summary import DataSummary
-    from boatyard.inputs.protocol import Learner, SimpleFeatures
+    from boatyard.inputs.training_protocol import Learner, SimpleFeatures
 
 Outputs = Mapping[str, NDArray[Any]]
 """A graph's outputs by name; of each array a row for each input row."""

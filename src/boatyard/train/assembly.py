@@ -12,7 +12,7 @@ from boatyard import inputs, tasks
 from boatyard.config.schema import Config
 from boatyard.data.encode import Encoded
 from boatyard.data.prepare import Prepared
-from boatyard.inputs.protocol import ROW, SOURCE, TARGET, Encoder, Vary
+from boatyard.inputs.training_protocol import ROW, SOURCE, TARGET, Encoder, Vary
 from boatyard.model import Network, new_network
 from boatyard.tasks.protocol import TrainingTask
 from boatyard.train.arguments import training_arguments

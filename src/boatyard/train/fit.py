@@ -21,7 +21,7 @@ from boatyard.config.processes import is_first_here, is_main, several
 from boatyard.config.schema import Config
 from boatyard.data.encode import Encoded
 from boatyard.data.prepare import Prepared
-from boatyard.inputs.protocol import TARGET
+from boatyard.inputs.training_protocol import TARGET
 from boatyard.model import Network, backbone_features, fit_network, save_network, widen_network
 from boatyard.storage import open_storage
 from boatyard.storage.folders import replacing

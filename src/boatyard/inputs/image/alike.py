@@ -10,7 +10,7 @@ from PIL.Image import Resampling
 
 from boatyard.inputs.image.pictures import read_picture
 from boatyard.inputs.image.serving import FIELD
-from boatyard.inputs.protocol import Relatives
+from boatyard.inputs.training_protocol import Relatives
 
 NEAR = 6
 """Bits: a picture that was scaled by 3/4 and saved as JPEG differs in 4 at most, two of different scenes in 12 or more.

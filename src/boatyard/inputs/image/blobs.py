@@ -12,7 +12,7 @@ from PIL.Image import Resampling
 from scipy import ndimage
 
 from boatyard.inputs.image.pictures import read_header, read_picture
-from boatyard.inputs.protocol import Regions
+from boatyard.inputs.training_protocol import Regions
 
 _SIDE = 160
 """Of the longer side, where the picture has more."""

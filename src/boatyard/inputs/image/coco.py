@@ -10,8 +10,8 @@ from typing import Any
 
 from boatyard.config.errors import UserError
 from boatyard.inputs.image.layout import Annotated, Layout, annotated_source, pictures_in, split_named, surplus
-from boatyard.inputs.protocol import Source
 from boatyard.inputs.texts import normal_form
+from boatyard.inputs.training_protocol import Source
 
 _PARTS = ("images", "annotations", "categories")
 

@@ -11,7 +11,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from boatyard.config.schema import Data
 from boatyard.inputs.image.blobs import blobs_of
 from boatyard.inputs.image.pictures import Pixels, letterbox, read_picture
-from boatyard.inputs.protocol import Features, Regions
+from boatyard.inputs.training_protocol import Features, Regions
 
 _SIDE, _CELLS, _DIRECTIONS, _SHADES = 64, 4, 8, 4
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from boatyard.inputs.image.layout import Annotated, Layout, annotated_source, pictures_in, surplus
-from boatyard.inputs.protocol import Source
 from boatyard.inputs.sources import SPLIT_NAMES
 from boatyard.inputs.texts import normal_form
+from boatyard.inputs.training_protocol import Source
 
 
 def layout(path: Path, data: Any, columns: Sequence[str]) -> Layout | None:  # noqa: ARG001 - every layout's signature

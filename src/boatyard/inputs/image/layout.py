@@ -11,8 +11,8 @@ from typing import Any
 from boatyard.inputs.image.pictures import SUFFIXES
 from boatyard.inputs.image.rows import FILE, STATED_SIZE
 from boatyard.inputs.image.serving import FIELD
-from boatyard.inputs.protocol import Source, SourceRow
 from boatyard.inputs.sources import SPLIT_NAMES
+from boatyard.inputs.training_protocol import Source, SourceRow
 from boatyard.storage.fingerprint import file_digest
 
 

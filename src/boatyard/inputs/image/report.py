@@ -12,7 +12,7 @@ from boatyard.config.schema import Data
 from boatyard.evaluate.markdown import table
 from boatyard.inputs.image.pictures import read_header, read_picture
 from boatyard.inputs.image.serving import FIELD, look_of
-from boatyard.inputs.protocol import Problem, RowReport
+from boatyard.inputs.training_protocol import Problem, RowReport
 from boatyard.tasks.protocol import Section, Target
 from boatyard.tasks.score import shown
 

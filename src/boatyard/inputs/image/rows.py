@@ -12,7 +12,8 @@ from boatyard.config.schema import Data
 from boatyard.inputs.defaults import REPEATS, digest_of_start, groups  # noqa: F401 - for `training`
 from boatyard.inputs.image.pictures import MOST_BYTES, Pixels, WrongPicture, read_header, read_picture
 from boatyard.inputs.image.serving import FIELD, decode_base64
-from boatyard.inputs.protocol import InvalidInput, Problem, RowFormat
+from boatyard.inputs.protocol import InvalidInput
+from boatyard.inputs.training_protocol import Problem, RowFormat
 
 SIZE_UNIT = "pixels of the longer side"
 COST_UNIT = "pictures"

@@ -21,9 +21,9 @@ from boatyard.inputs.image import coco, labelled, tables, voc
 from boatyard.inputs.image.layout import Layout
 from boatyard.inputs.image.rows import FILE
 from boatyard.inputs.image.serving import FIELD
-from boatyard.inputs.protocol import TARGET, Source
 from boatyard.inputs.sources import TABLE_SUFFIXES, on_this_disk, open_tables
 from boatyard.inputs.texts import normal_form
+from boatyard.inputs.training_protocol import TARGET, Source
 
 _LAYOUTS: Sequence[Callable[[Path, Any, Sequence[str]], Layout | None]] = (
     voc.layout,

@@ -16,9 +16,9 @@ from boatyard.config.errors import UserError
 from boatyard.inputs.image.layout import Layout, digest, pictures_in, surplus
 from boatyard.inputs.image.rows import FILE
 from boatyard.inputs.image.serving import FIELD
-from boatyard.inputs.protocol import Source, SourceRow
 from boatyard.inputs.sources import TABLE_SUFFIXES, open_tables
 from boatyard.inputs.texts import normal_form
+from boatyard.inputs.training_protocol import Source, SourceRow
 
 _CORNERS = (("x0", "y0", "x1", "y1"), ("xmin", "ymin", "xmax", "ymax"))
 _LABELS = ("label", "class", "name")

@@ -13,8 +13,8 @@ from xml.etree import ElementTree
 
 from boatyard.config.errors import UserError
 from boatyard.inputs.image.layout import Annotated, Layout, annotated_source, pictures_in, surplus
-from boatyard.inputs.protocol import Source
 from boatyard.inputs.texts import normal_form
+from boatyard.inputs.training_protocol import Source
 
 _SETS = {"train": "train", "val": "validation", "test": "test"}
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")

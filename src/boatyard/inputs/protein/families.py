@@ -16,7 +16,7 @@ from scipy.sparse.csgraph import connected_components
 
 from boatyard.inputs.protein.serving import SEQUENCE
 from boatyard.inputs.protein.words import WORDS, different, words_in
-from boatyard.inputs.protocol import Relatives
+from boatyard.inputs.training_protocol import Relatives
 
 CONTAINMENT = 0.1
 MOST_EXACT = 20_000

@@ -7,7 +7,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from boatyard.config.schema import Data
 from boatyard.inputs.protein.serving import Row
-from boatyard.inputs.protocol import Features
+from boatyard.inputs.training_protocol import Features
 
 _WORD = 3
 

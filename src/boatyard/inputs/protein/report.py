@@ -13,7 +13,7 @@ from boatyard.inputs.protein.families import CONTAINMENT, MOST_EXACT
 from boatyard.inputs.protein.sequences import unknown
 from boatyard.inputs.protein.serving import SEQUENCE
 from boatyard.inputs.protein.words import WORD
-from boatyard.inputs.protocol import Relatives, RowReport
+from boatyard.inputs.training_protocol import Relatives, RowReport
 from boatyard.tasks.protocol import Section, Target
 
 _MEANINGS = {

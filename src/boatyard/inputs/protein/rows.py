@@ -9,9 +9,9 @@ from boatyard.inputs.defaults import REPEATS, canvas, groups, settle, unservable
 from boatyard.inputs.protein.fasta import named
 from boatyard.inputs.protein.sequences import WrongSequence, read_sequence
 from boatyard.inputs.protein.serving import ID, SEQUENCE, Row
-from boatyard.inputs.protocol import Problem, RowFormat
 from boatyard.inputs.records import NOT_UTF_8
 from boatyard.inputs.texts import is_encodable, normal_form
+from boatyard.inputs.training_protocol import Problem, RowFormat
 
 SIZE_UNIT = "residues"
 _SHOWN_RESIDUES = 60

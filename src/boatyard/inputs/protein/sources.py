@@ -11,10 +11,10 @@ from boatyard.config.errors import UserError
 from boatyard.inputs.lines import Unreadable
 from boatyard.inputs.protein.fasta import SUFFIXES, named, read_fasta
 from boatyard.inputs.protein.rows import column_names
-from boatyard.inputs.protocol import Source, SourceRow
 from boatyard.inputs.records import Record
 from boatyard.inputs.sources import SPLIT_NAMES, on_this_disk, open_tables
 from boatyard.inputs.texts import normal_form
+from boatyard.inputs.training_protocol import Source, SourceRow
 from boatyard.storage.fingerprint import file_digest, fingerprint
 
 _PIECE = 2**20  # bytes read at once

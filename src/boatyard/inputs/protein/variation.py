@@ -17,7 +17,7 @@ from boatyard.config.schema import Data, Train
 from boatyard.inputs.protein.sequences import OTHER
 from boatyard.inputs.protein.settings import ProteinTrain, protein_train
 from boatyard.inputs.protein.substitution import FREQUENCIES, by_chance, substitutes
-from boatyard.inputs.protocol import TARGET, Vary
+from boatyard.inputs.training_protocol import TARGET, Vary
 from boatyard.tasks.protocol import Target
 
 Residues = NDArray[np.uint8]

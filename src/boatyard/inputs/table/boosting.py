@@ -11,10 +11,10 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from torch import Tensor, nn
 
 from boatyard.config.errors import UserError
-from boatyard.inputs.protocol import Loss
 from boatyard.inputs.table.columns import CATEGORIES, NUMBERS
 from boatyard.inputs.table.settings import Boosting
 from boatyard.inputs.table.trees import Tree, Trees, joined, shape_of
+from boatyard.inputs.training_protocol import Loss
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -74,11 +74,11 @@ class Learner:
         self._order = np.concatenate([self._categories, others])
 
     def fit(self, loss: Loss, targets: NDArray[Any], kinds: int = 1) -> Estimate:
-        """See `boatyard.inputs.protocol.Learner`."""
+        """See `boatyard.inputs.training_protocol.Learner`."""
         return self._fit(loss, targets, kinds, np.arange(self._learnt_from))
 
     def held_out(self, loss: Loss, targets: NDArray[Any], kinds: int = 1) -> Numbers:
-        """See `boatyard.inputs.protocol.Learner`: of folds, of which each row of training is in one."""
+        """See `boatyard.inputs.training_protocol.Learner`: of folds, of which each row of training is in one."""
         fold = np.random.default_rng(self._seed).permutation(self._learnt_from) % _FOLDS
         answers = np.zeros((len(self._rows), kinds))
         for left_out in range(_FOLDS):
@@ -89,7 +89,7 @@ class Learner:
         return answers
 
     def backbone(self, estimates: Sequence[Estimate]) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """See `boatyard.inputs.protocol.Learner`."""
+        """See `boatyard.inputs.training_protocol.Learner`."""
         start = [score for estimate in estimates for score in estimate.start]
         state = joined(list(_numbered(estimates)), start)
         return shape_of(state), {f"trees.{name}": tensor for name, tensor in state.items()}

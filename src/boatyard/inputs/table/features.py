@@ -10,11 +10,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from boatyard.config.schema import Data
-from boatyard.inputs.protocol import Features
 from boatyard.inputs.table.cells import Kind
 from boatyard.inputs.table.columns import CATEGORIES, NUMBERS, Columns, Row
 from boatyard.inputs.table.facts import learn_columns
 from boatyard.inputs.table.rows import kinds_of
+from boatyard.inputs.training_protocol import Features
 
 MOST_ROWS = 100_000
 MOST_VALUES = 4_000_000

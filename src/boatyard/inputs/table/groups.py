@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from boatyard.config.schema import Data
-from boatyard.inputs.protocol import Group
 from boatyard.inputs.table.columns import Row
 from boatyard.inputs.table.rows import kinds_of
+from boatyard.inputs.training_protocol import Group
 
 _LARGEST = 3
 _MOST_COLUMNS = 6

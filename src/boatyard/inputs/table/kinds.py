@@ -8,9 +8,9 @@ from itertools import islice
 from typing import Any
 
 from boatyard.config.errors import UserError
-from boatyard.inputs.protocol import OWN, Source
 from boatyard.inputs.table.cells import KINDS, LONGEST, Kind, WrongCell, read_cell
 from boatyard.inputs.table.columns import LEAST_ROWS
+from boatyard.inputs.training_protocol import OWN, Source
 
 MOST_ROWS = 200_000
 """As many tell what a column is."""

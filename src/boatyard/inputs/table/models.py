@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from boatyard.config.schema import Model
 from boatyard.inputs.defaults import open_counted  # noqa: F401 - for `training`
 from boatyard.inputs.graphs import write_graph
-from boatyard.inputs.protocol import Alternative
 from boatyard.inputs.table import backbone, boosting, trees
 from boatyard.inputs.table.backbone import backbone_shape  # noqa: F401 - for `training`
 from boatyard.inputs.table.settings import Boosting, TableModel, table_model
+from boatyard.inputs.training_protocol import Alternative
 
 if TYPE_CHECKING:
     from datasets import Dataset

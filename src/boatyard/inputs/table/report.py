@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from boatyard.config.schema import Data
 from boatyard.evaluate.markdown import escape, shorten, table
-from boatyard.inputs.protocol import ROW, SOURCE, TARGET, Problem, RowReport
 from boatyard.inputs.table.cells import Kind
 from boatyard.inputs.table.correlations import correlations_section, strongest_pairs
 from boatyard.inputs.table.facts import learn_columns
 from boatyard.inputs.table.outliers import find_outliers, outliers_section
 from boatyard.inputs.table.rows import kinds_of
 from boatyard.inputs.table.strength import MOST_ROWS, addends, are_classes, giving_away, strengths
+from boatyard.inputs.training_protocol import ROW, SOURCE, TARGET, Problem, RowReport
 from boatyard.tasks.protocol import Section, Target
 
 _MOST_LEVELS = 5  # are named

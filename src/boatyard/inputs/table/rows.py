@@ -20,12 +20,12 @@ from boatyard.inputs.defaults import (  # noqa: F401 - for `training`
     request,
     unservable,
 )
-from boatyard.inputs.protocol import OWN, Problem, RowFormat, Source
 from boatyard.inputs.sources import open_tables
 from boatyard.inputs.table.cells import Kind, Value, WrongCell, read_cell
 from boatyard.inputs.table.columns import Row
 from boatyard.inputs.table.kinds import find_kinds
 from boatyard.inputs.texts import normal_form
+from boatyard.inputs.training_protocol import OWN, Problem, RowFormat, Source
 
 REPEATS = "warning"
 SIZE_UNIT = "values"

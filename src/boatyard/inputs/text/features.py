@@ -7,9 +7,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import FeatureUnion, make_union
 
 from boatyard.config.schema import Data
-from boatyard.inputs.protocol import Features
 from boatyard.inputs.text.mask import masked
 from boatyard.inputs.text.settings import text_data
+from boatyard.inputs.training_protocol import Features
 
 Rows = Sequence[tuple[str, ...]]
 

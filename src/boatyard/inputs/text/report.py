@@ -10,11 +10,11 @@ import pyarrow as pa
 
 from boatyard.config.schema import Data
 from boatyard.evaluate.markdown import escape, shorten, table
-from boatyard.inputs.protocol import TARGET, Problem, RowReport
 from boatyard.inputs.text.cues import MOST_ROWS, Cue, Found, find_cues
 from boatyard.inputs.text.mask import masked
 from boatyard.inputs.text.rows import row_format
 from boatyard.inputs.text.settings import text_data
+from boatyard.inputs.training_protocol import TARGET, Problem, RowReport
 from boatyard.tasks.protocol import Section, Target
 
 _MOST_WARNINGS = 5

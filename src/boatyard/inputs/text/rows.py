@@ -16,10 +16,10 @@ from boatyard.inputs.defaults import (  # noqa: F401 - for `training`
     relatives,
     settle,
 )
-from boatyard.inputs.protocol import OWN, Problem, RowFormat, Source
 from boatyard.inputs.records import NOT_UTF_8
 from boatyard.inputs.sources import open_tables
 from boatyard.inputs.text.serving import MOST_CHARACTERS
+from boatyard.inputs.training_protocol import OWN, Problem, RowFormat, Source
 
 REPEATS = "error"
 SIZE_UNIT = "words"

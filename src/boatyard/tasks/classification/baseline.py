@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 from sklearn.preprocessing import normalize
 from sklearn.svm import LinearSVC
 
-from boatyard.inputs.protocol import SimpleFeatures
+from boatyard.inputs.training_protocol import SimpleFeatures
 from boatyard.tasks.defaults import Fitted
 from boatyard.tasks.protocol import Outputs, Target
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from boatyard.config.schema import Model
-from boatyard.inputs.protocol import Learner
+from boatyard.inputs.training_protocol import Learner
 from boatyard.tasks.protocol import Target
 
 SMOOTHED = True

@@ -11,9 +11,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from boatyard.data.ledger import TRAIN, Findings, Ledger
-from boatyard.inputs.protocol import Problem
 from boatyard.inputs.records import NOT_UTF_8
 from boatyard.inputs.texts import UNDECODABLE, is_blank, is_encodable, look, normal_form
+from boatyard.inputs.training_protocol import Problem
 from boatyard.tasks.classification.serving import LONGEST_LABEL
 from boatyard.tasks.protocol import Target, Truth
 

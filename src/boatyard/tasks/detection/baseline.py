@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from boatyard.inputs.protocol import Regions, SimpleFeatures
+from boatyard.inputs.training_protocol import Regions, SimpleFeatures
 from boatyard.tasks import defaults
 from boatyard.tasks.defaults import Fitted
 from boatyard.tasks.detection.boxes import Boxes, overlaps

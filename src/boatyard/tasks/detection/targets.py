@@ -10,8 +10,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from boatyard.data.ledger import TRAIN, Findings, Ledger, content_hash
-from boatyard.inputs.protocol import EXTENT, Problem
 from boatyard.inputs.texts import normal_form
+from boatyard.inputs.training_protocol import EXTENT, Problem
 from boatyard.tasks.defaults import target_column, target_columns  # noqa: F401 - target_columns for `training`
 from boatyard.tasks.detection.boxes import BOX, LABEL, Objects, WrongBox, read_objects
 from boatyard.tasks.protocol import Target, Truth

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 
-from boatyard.inputs.protocol import SimpleFeatures
+from boatyard.inputs.training_protocol import SimpleFeatures
 from boatyard.tasks.defaults import (
     Fitted,
     sample,  # noqa: F401 - for `training`

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boatyard.data.ledger import TRAIN, Findings, Ledger
-from boatyard.inputs.protocol import Problem
+from boatyard.inputs.training_protocol import Problem
 from boatyard.tasks.defaults import Numbers, target_columns  # noqa: F401 - target_columns for `training`
 from boatyard.tasks.protocol import Target, Truth
 from boatyard.tasks.regression.serving import LARGEST

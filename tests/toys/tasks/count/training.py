@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from sklearn.linear_model import PoissonRegressor
 
-from boatyard.inputs.protocol import Problem
+from boatyard.inputs.training_protocol import Problem
 from boatyard.tasks.count.serving import deviance
 from boatyard.tasks.defaults import *  # noqa: F403
 from boatyard.tasks.defaults import Fitted, MeanLoss, Numbers, PlainHead
