@@ -253,6 +253,7 @@ def test_traffic_that_something_else_moved_is_not_guessed_at(
     assert latest in output
 
 
+@pytest.mark.slow
 def test_traffic_that_somebody_moves_while_a_revision_starts_stays_where_it_was_moved(
     cloud: CloudRun, command: Commands, storage: Storage, publish: Publish
 ) -> None:

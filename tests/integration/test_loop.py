@@ -20,7 +20,7 @@ from boatyard.registry import aliases, parse_reference
 from boatyard.retrain.run import retrain
 from boatyard.storage import open_storage
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 BEFORE = ("please, {}", "hello, {}", "{}, thanks", "a question: {}", "{} and regards", "quick one: {}")
 # what people say later, and how

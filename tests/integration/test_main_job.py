@@ -22,7 +22,7 @@ from boatyard.registry import aliases, parse_reference, versions
 from boatyard.retrain.run import retrain
 from boatyard.storage import Storage, open_storage
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 INBOX = Path(__file__).parents[2] / "data" / "raw" / "inbox.csv"
 JUDGED = 160  # messages whose label comes back as feedback

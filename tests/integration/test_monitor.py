@@ -64,6 +64,7 @@ def look(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     return run
 
 
+@pytest.mark.slow
 def test_the_job_is_quiet_on_like_messages_and_exits_with_3_on_others(home: Path, look: Look) -> None:
     send(home, messages(400, seed=1))
     before = set((home / "storage").rglob("*"))
@@ -127,6 +128,7 @@ def service(home: Path) -> Iterator[httpx.Client]:
         yield client
 
 
+@pytest.mark.slow
 def test_the_service_has_the_latest_report_its_history_and_figures(
     home: Path, service: httpx.Client, look: Look
 ) -> None:

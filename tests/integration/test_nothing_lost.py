@@ -117,6 +117,7 @@ def test_a_spool_that_is_removed_is_made_anew_and_one_that_cannot_be_is_said_at_
 
 
 @pytest.mark.usefixtures("promoted")
+@pytest.mark.slow
 def test_kill_9_of_a_server_loses_and_doubles_no_prediction_that_was_received(tmp_path: Path, storage: Storage) -> None:
     received: list[str] = []
     enough = threading.Event()

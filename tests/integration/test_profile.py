@@ -103,6 +103,7 @@ def test_padding_is_told_and_grouping_by_length_lessens_it(tmp_path: Path, plant
     assert 0 < grouped.padding < shuffled.padding
 
 
+@pytest.mark.slow
 def test_a_training_whose_batches_come_slowly_is_told_to_fetch_them_in_other_processes(
     tmp_path: Path, plants: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -53,6 +53,7 @@ def end(stack: "subprocess.Popen[str]") -> None:
         stack.wait(60)
 
 
+@pytest.mark.slow
 def test_all_of_it_starts_and_one_ctrl_c_ends_it(tmp_path: Path) -> None:
     publish_in_production(tmp_path)
     stack, ports = start(tmp_path)

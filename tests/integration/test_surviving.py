@@ -28,7 +28,7 @@ from boatyard.train.checkpoints import Checkpoints
 from boatyard.train.fit import train
 from boatyard.train.trained import open_trained, run_folder
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 ROWS = 78  # of the plants' 120 are in train
 STEPS_AN_EPOCH = 5
@@ -68,7 +68,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.mark.slow
 def test_killed_at_three_random_steps_it_ends_with_the_same_weights_and_every_row_seen_once_an_epoch(
     whole: Path, tmp_path: Path
 ) -> None:
@@ -107,7 +106,7 @@ def test_killed_while_writing_a_checkpoint_it_goes_on_from_the_one_before(whole:
     assert not list(root.glob("runs/plants/*/checkpoints/.checkpoint-*"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_step_keeps_a_checkpoint_and_the_same_command_goes_on(
     tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -159,7 +158,6 @@ def test_the_last_few_checkpoints_and_the_best_are_kept(tmp_path: Path) -> None:
     assert checkpoints.steps() == [1, 4, 5]
 
 
-@pytest.mark.slow
 def test_on_another_machine_it_goes_on_from_what_was_copied_to_storage(whole: Path, tmp_path: Path) -> None:
     root, notes, stored = tmp_path / "run", tmp_path / "notes", tmp_path / "stored"
     mirrored = overrides(root, f"paths.checkpoints={stored}", "train.save_total_limit=2")
@@ -180,7 +178,6 @@ def test_on_another_machine_it_goes_on_from_what_was_copied_to_storage(whole: Pa
     assert sorted(seal.parent.name for seal in copies.glob("*/checkpoint.json")) == ["checkpoint-12", "checkpoint-15"]
 
 
-@pytest.mark.slow
 def test_a_full_disk_ends_the_run_with_one_sentence_and_leaves_the_checkpoint_before(tmp_path: Path) -> None:
     if shutil.which("unshare") is None or subprocess.run(["unshare", "-Urm", "true"], capture_output=True).returncode:
         pytest.skip("needs unshare and user namespaces, for a small file system of its own")
@@ -224,7 +221,6 @@ def test_two_processes_do_not_train_one_run(tmp_path: Path) -> None:
         train(config, prepared, encoded)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("resume", ["auto", "never"])
 def test_a_run_can_be_begun_anew(tmp_path: Path, resume: str) -> None:
     root, notes = tmp_path / "run", tmp_path / "notes"

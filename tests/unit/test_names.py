@@ -82,7 +82,7 @@ _STR = (
     *(f"{_SRC}/cloud/{name}.py" for name in ("alerts", "manifest", "job")),
     *(f"{_SRC}/config/{name}.py" for name in ("console", "overrides")),
     *(f"{_SRC}/evaluate/{name}.py" for name in ("markdown", "run")),
-    *(f"{_SRC}/inputs/{name}.py" for name in ("lines", "protocol", "quotes", "records", "sources")),
+    *(f"{_SRC}/inputs/{name}.py" for name in ("lines", "quotes", "records", "sources", "training_protocol")),
     *(f"{_SRC}/tasks/{name}.py" for name in ("defaults", "protocol")),
     *(f"{_SRC}/{name}.py" for name in ("data/reading", "registry/reference", "template/project")),
 )

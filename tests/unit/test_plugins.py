@@ -17,7 +17,7 @@ from boatyard.bundle.manifest import open_bundle, seal
 from boatyard.bundle.predict import Predictor, open_predictor
 from boatyard.config.errors import UserError
 from boatyard.frontend.protocol import InputPage, TaskPage
-from boatyard.inputs import arrays
+from boatyard.inputs import arrays, training_protocol
 from boatyard.inputs import protocol as input_protocol
 from boatyard.inputs.protocol import InvalidInput
 from boatyard.tasks import protocol as task_protocol
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.unit
 
 PARTS: dict[tuple[str, str], type] = {
     ("inputs", "serving"): input_protocol.ServingInput,
-    ("inputs", "training"): input_protocol.TrainingInput,
+    ("inputs", "training"): training_protocol.TrainingInput,
     ("inputs", "page"): InputPage,
     ("tasks", "serving"): task_protocol.ServingTask,
     ("tasks", "training"): task_protocol.TrainingTask,
@@ -94,7 +94,7 @@ def classes(package: str, name: str) -> list[type]:
 @pytest.mark.parametrize(("package", "name"), named())
 def test_what_they_make_has_all_that_its_contract_names(package: str, name: str) -> None:
     made = {
-        "inputs": [input_protocol.OpenInput, input_protocol.Encoder, input_protocol.SimpleFeatures],
+        "inputs": [input_protocol.OpenInput, training_protocol.Encoder, training_protocol.SimpleFeatures],
         "tasks": [task_protocol.OpenTask, task_protocol.Targets, task_protocol.Head],
     }
     for protocol in made[package]:
