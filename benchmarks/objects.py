@@ -17,18 +17,13 @@ from typing import Any
 
 import numpy as np
 from report import FOLDER, write_report
+from timed import make
 
 from boatyard import inputs, tasks
 from boatyard.bundle.predict import Predictor
-from boatyard.config.compose import load_config
-from boatyard.data.encode import encode
-from boatyard.data.prepare import prepare
 from boatyard.evaluate.markdown import table
-from boatyard.evaluate.run import evaluate
-from boatyard.export.run import export
 from boatyard.tasks.detection.metrics import losses_of
 from boatyard.tasks.score import paired_interval
-from boatyard.train.fit import train
 
 OPTIONS = {
     "harbour": ["data=harbour"],
@@ -57,18 +52,8 @@ TIMES, ROUNDS = 30, 5
 
 def measure(options: Sequence[str], folder: Path) -> dict[str, Any]:
     """One data set, from files to a bundle."""
-    places = [f"paths.{place}={folder / place}" for place in ("processed", "runs", "reports", "storage")]
-    config = load_config([*options, "tracking=none", *places])
-    started, worked = time.perf_counter(), time.process_time()
-    prepared = prepare(config)
-    encoded = encode(config, prepared)
-    began = time.process_time()
-    trained = train(config, prepared, encoded)
-    training = time.process_time() - began
-    evaluation = evaluate(config, prepared, encoded, trained)
-    bundle = export(config, prepared, trained, evaluation)
-    took = {"training_cpu_s": training, "cpu_s": time.process_time() - worked, "s": time.perf_counter() - started}
-
+    made = make(options, folder)
+    config, prepared, evaluation, bundle = made.config, made.prepared, made.evaluation, made.bundle
     task, rows, targets = tasks.training(config.data.task), prepared.rows("test"), prepared.targets("test")
     simple = inputs.training(config.data.input).simple_features(prepared.data)
     learnt, known = prepared.rows("train"), prepared.targets("train")
@@ -93,7 +78,7 @@ def measure(options: Sequence[str], folder: Path) -> dict[str, Any]:
         "parameters": metrics.parameters,
         "encode_ms": milliseconds([lambda row=row: predictor.input.encode([row]) for row in rows[:TIMES]]),
         "graph_ms": milliseconds([lambda row=row: predictor.run([row]) for row in encoded_rows]),
-        **took,
+        **made.took,
     }
 
 

@@ -24,22 +24,18 @@ from report import write_report
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score, roc_auc_score
+from timed import make
 
 from boatyard.bundle.manifest import Bundle
 from boatyard.bundle.predict import Predictor
 from boatyard.config.compose import load_config
-from boatyard.data.encode import encode
-from boatyard.data.prepare import prepare
 from boatyard.evaluate.markdown import table
-from boatyard.evaluate.run import evaluate
-from boatyard.export.run import export
 from boatyard.inputs.protein.families import MOST_EXACT, families, words_of
 from boatyard.inputs.protein.sequences import RESIDUES, numbers
 from boatyard.inputs.protein.settings import ProteinTrain
 from boatyard.inputs.protein.substitution import FREQUENCIES
 from boatyard.inputs.protein.variation import varied_sequence, vary_rows
 from boatyard.inputs.training_protocol import TARGET
-from boatyard.train.fit import train
 
 FILE, NONE = Path("data/raw/resistance.fasta.gz"), "non"
 LETTERS = np.array(["", *RESIDUES, "X"])
@@ -88,18 +84,9 @@ def measure(
     """One split: the network and the baseline on it, and what the network makes of halves and of nothing."""
     (source := folder / "rows").mkdir()
     write_split(rows, group, seed, source)
-    places = [f"paths.{place}={folder / place}" for place in ("processed", "runs", "reports", "storage")]
-    config = load_config(["data=resistance", f"data.path={source}", "tracking=none", *places])
-    started, worked = time.perf_counter(), time.process_time()
-    prepared = prepare(config)
-    encoded = encode(config, prepared)
-    began = time.process_time()
-    trained = train(config, prepared, encoded)
-    training = time.process_time() - began
-    evaluation = evaluate(config, prepared, encoded, trained)
-    bundle = export(config, prepared, trained, evaluation)
+    made = make(["data=resistance", f"data.path={source}"], folder)
+    prepared, evaluation, bundle = made.prepared, made.evaluation, made.bundle
     predictor = Predictor(bundle)
-    took = {"training_cpu_s": training, "cpu_s": time.process_time() - worked, "s": time.perf_counter() - started}
 
     labels, targets = prepared.target["labels"], prepared.targets("test")
     none = labels.index(NONE)
@@ -133,7 +120,7 @@ def measure(
         "made": alarms([each for kind in made.values() for each in kind]),
         **{kind: alarms(sequences) for kind, sequences in made.items()},
         "test_rows": len(tested),
-        **took,
+        **made.took,
     }
     return figures, bundle
 

@@ -63,6 +63,19 @@ def submit(
     return found
 
 
+def kill_in_job(server: ServerProcess, client: httpx.Client, storage: Storage, job: str, rows: int) -> int:
+    """Kill -9 and start again once more rows than these are answered, as if the lease had ended. Returns how many."""
+    while (now := client.get(f"/jobs/{job}").json())["rows"] <= rows:
+        time.sleep(0.01)
+    assert now["state"] == "running"
+    server.kill()
+    lease = json.loads(storage.read(f"jobs/{job}/lease.json"))
+    storage.write(f"jobs/{job}/lease.json", json.dumps(lease | {"until": 0}).encode())
+    server.start()
+    answered: int = now["rows"]
+    return answered
+
+
 def test_a_csv_gets_a_line_for_each_row_in_order_and_bad_rows_say_why(client: TestClient, promoted: str) -> None:
     content = b'\xef\xbb\xbfid,text\n1,card\n2,\n\n3,"two\nlines, one cell"\n4\n5,caf\xe9\n6,' + b"x" * 300 + b"\n7,fee"
     job = submit(client, content)
@@ -432,14 +445,7 @@ def test_a_job_survives_kill_9_and_goes_on_where_it_was(tmp_path: Path, storage:
         job = json.loads(sent.stdout)["id"]
         seen = 0
         for _ in range(2):
-            while (now := client.get(f"/jobs/{job}").json())["rows"] <= seen:
-                time.sleep(0.02)
-            assert now["state"] == "running"
-            seen = now["rows"]
-            server.kill()
-            lease = json.loads(storage.read(f"jobs/{job}/lease.json"))
-            storage.write(f"jobs/{job}/lease.json", json.dumps(lease | {"until": 0}).encode())  # as if time had passed
-            server.start()
+            seen = kill_in_job(server, client, storage, job, seen)
         assert client.get(f"/jobs/{job}").json()["rows"] >= seen
         finished(client, job)
         lines = result(client, job)

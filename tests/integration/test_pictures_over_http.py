@@ -1,7 +1,6 @@
 """Pictures over HTTP: as they are, in forms and in archives; whatever is sent, the server answers or says why not."""
 
 import io
-import json
 import threading
 import time
 import zipfile
@@ -15,7 +14,7 @@ from PIL import Image
 from problems import assert_problem
 from servers import Serve, ServerProcess
 from starlette.testclient import TestClient
-from test_jobs import finished, result, submit
+from test_jobs import finished, kill_in_job, result, submit
 
 from boatyard.inputs.image import serving
 from boatyard.inputs.image.pictures import read_picture
@@ -161,13 +160,7 @@ def test_each_file_has_one_answer_in_order_after_kill_9(tmp_path: Path) -> None:
     server = ServerProcess(tmp_path / "storage", tmp_path / "log", BOATYARD_MODEL="colours")
     with server, httpx.Client(base_url=server.url, timeout=30) as client:
         job = submit(client, sent, ZIP)
-        while (now := client.get(f"/jobs/{job}").json())["rows"] == 0:
-            time.sleep(0.01)
-        assert now["state"] == "running"
-        server.kill()
-        lease = json.loads(storage.read(f"jobs/{job}/lease.json"))
-        storage.write(f"jobs/{job}/lease.json", json.dumps(lease | {"until": 0}).encode())  # as if time had passed
-        server.start()
+        kill_in_job(server, client, storage, job, 0)
         finished(client, job)
         lines = result(client, job)
         assert server.stop() == 0

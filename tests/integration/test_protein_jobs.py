@@ -4,7 +4,6 @@ import csv
 import gzip
 import io
 import json
-import time
 from pathlib import Path
 
 import httpx
@@ -13,7 +12,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from servers import Serve, ServerProcess
-from test_jobs import finished, result, submit
+from test_jobs import finished, kill_in_job, result, submit
 
 from boatyard import registry
 from boatyard.bundle.manifest import seal
@@ -128,14 +127,7 @@ def test_each_record_has_one_answer_in_order_after_kill_9(tmp_path: Path, storag
         job = submit(client, written.encode(), FASTA)
         seen = 0
         for _ in range(2):
-            while (now := client.get(f"/jobs/{job}").json())["rows"] <= seen:
-                time.sleep(0.01)
-            assert now["state"] == "running"
-            seen = now["rows"]
-            server.kill()
-            lease = json.loads(storage.read(f"jobs/{job}/lease.json"))
-            storage.write(f"jobs/{job}/lease.json", json.dumps(lease | {"until": 0}).encode())  # as if time had passed
-            server.start()
+            seen = kill_in_job(server, client, storage, job, seen)
         finished(client, job)
         lines = result(client, job)
         places = client.get(f"/jobs/{job}/map.jsonl").text.splitlines()

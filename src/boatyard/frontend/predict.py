@@ -207,38 +207,29 @@ def _job(api: Service, job_id: str) -> None:
         if job["state"] == "finished":
             with st.container(horizontal=True):
                 for name, (suffix, media_type) in RESULTS.items():
-                    st.download_button(
-                        f"Download as {name}",
-                        data=partial(api.read, f"/jobs/{job_id}/result", media_type),
-                        file_name=f"{job_id}.{suffix}",
-                        mime=media_type,
-                        icon=":material/download:",
-                        on_click="ignore",
-                    )
+                    _download(api, f"Download as {name}", f"/jobs/{job_id}/result", suffix, media_type)
                 if job.get("map"):
-                    st.download_button(
-                        "Download the map",
-                        data=partial(api.read, f"/jobs/{job_id}/map.svg"),
-                        file_name=f"{job_id}.svg",
-                        mime="image/svg+xml",
-                        icon=":material/download:",
-                        on_click="ignore",
-                    )
+                    _download(api, "Download the map", f"/jobs/{job_id}/map.svg", "svg", "image/svg+xml")
                 if job.get("overlays"):
-                    st.download_button(
-                        "Download what was found, drawn",
-                        data=partial(api.read, f"/jobs/{job_id}/overlays.zip"),
-                        file_name=f"{job_id}.zip",
-                        mime="application/zip",
-                        icon=":material/download:",
-                        on_click="ignore",
-                    )
+                    drawn = f"/jobs/{job_id}/overlays.zip"
+                    _download(api, "Download what was found, drawn", drawn, "zip", "application/zip")
             if job.get("map"):
                 _map(api, job_id)
     if job["state"] != "running" and st.session_state.get("ended") != job_id:
         st.session_state["ended"] = job_id
         st.rerun()  # without the clock
     return None
+
+
+def _download(api: Service, says: str, path: str, suffix: str, media_type: str) -> None:
+    st.download_button(
+        says,
+        data=partial(api.read, path, media_type),
+        file_name=f"{path.split('/')[2]}.{suffix}",
+        mime=media_type,
+        icon=":material/download:",
+        on_click="ignore",
+    )
 
 
 def _map(api: Service, job_id: str) -> None:
