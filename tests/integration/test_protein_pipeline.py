@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from stages import small_config
+from tiny_esm import write_esm
 
 from boatyard.bundle.predict import Predictor
 from boatyard.data.encode import encode
@@ -26,8 +27,15 @@ SMALL = (
 )
 
 
-def test_they_are_learnt_evaluated_and_served(tmp_path: Path) -> None:
-    config = small_config(tmp_path, "model.protein.word_width=8", small=SMALL)
+@pytest.fixture(params=["residues", pytest.param("esm2", marks=pytest.mark.slow)])
+def chosen(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
+    if request.param == "residues":
+        return ["model.protein.word_width=8"]
+    return ["model=esm2", f"model.name={write_esm(tmp_path / 'esm')}", "model.protein.max_residues=100"]
+
+
+def test_they_are_learnt_evaluated_and_served(chosen: list[str], tmp_path: Path) -> None:
+    config = small_config(tmp_path, *chosen, "export.precision=fp32", small=SMALL)
     prepared = prepare(config)
     encoded = encode(config, prepared)
     trained = train(config, prepared, encoded)

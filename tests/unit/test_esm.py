@@ -7,7 +7,8 @@ import onnx
 import onnxruntime as ort
 import pytest
 import torch
-from transformers import BertConfig, EsmConfig, EsmModel, EsmTokenizer
+from tiny_esm import VOCABULARY, write_esm
+from transformers import BertConfig, EsmModel, EsmTokenizer
 
 from boatyard.config.compose import load_config
 from boatyard.config.errors import UserError
@@ -19,27 +20,12 @@ from boatyard.tasks.classification.head import ClassificationHead
 
 pytestmark = pytest.mark.unit
 
-VOCABULARY = ["<cls>", "<pad>", "<eos>", "<unk>", *"LAGVSERTIDPKQNFYMHWCXBUZO.-", "<null_1>", "<mask>"]
 SEQUENCES = ("MKTAYIAKQRQISFVKSHFSRQ", "GWPNDCHL", "MXKV")
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    torch.manual_seed(0)
-    config = EsmConfig(
-        vocab_size=len(VOCABULARY),
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        pad_token_id=1,
-        mask_token_id=32,
-        position_embedding_type="rotary",
-        token_dropout=True,
-        emb_layer_norm_before=False,
-    )
-    EsmModel(config, add_pooling_layer=False).save_pretrained(tmp_path / "esm")
-    return tmp_path / "esm"
+    return write_esm(tmp_path / "esm")
 
 
 def opened(folder: Path) -> EsmBackbone:
