@@ -304,6 +304,7 @@ def test_a_file_of_many_parts_and_chunks_is_answered_whole(
     assert store.open_ids(storage) == []
 
 
+@pytest.mark.slow
 def test_a_job_keeps_the_version_that_it_was_submitted_to(
     client: TestClient, storage: Storage, publish: Publish, promoted: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

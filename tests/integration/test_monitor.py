@@ -176,6 +176,7 @@ def test_the_service_has_the_latest_report_its_history_and_figures(
     assert len(service.get("/history.json").json()) == 2
 
 
+@pytest.mark.slow
 def test_one_run_at_a_time(service: httpx.Client) -> None:
     with ThreadPoolExecutor(4) as clients:
         runs = [clients.submit(service.post, "/drift/run") for _ in range(4)]

@@ -73,6 +73,7 @@ def test_what_people_say_is_learned_and_promoted_once(config: Config) -> None:
     assert again.refusal == "it is the version that serves already"
 
 
+@pytest.mark.slow
 def test_labels_that_make_no_sense_are_not_promoted(config: Config) -> None:
     topics = random.Random(0).choices(list(NOW), k=120)
     give_feedback(config, topics)

@@ -138,6 +138,7 @@ def test_a_body_that_nobody_reads_any_more_does_not_hold_the_connection(port: in
     assert time.monotonic() - started < 2.9 * SECONDS, "or it was held for as long as bytes came"
 
 
+@pytest.mark.slow
 def test_a_file_may_take_long_but_not_pause_for_long(port: int, storage: Storage) -> None:
     refused(port, [post("/jobs", 100, "text/csv"), b"text\n"], 408, "no part of the body arrived for 1 seconds")
     assert storage.list("jobs/") == []
@@ -150,6 +151,7 @@ def test_a_file_may_take_long_but_not_pause_for_long(port: int, storage: Storage
         assert client.recv(65536).startswith(b"HTTP/1.1 202 ")
 
 
+@pytest.mark.slow
 def test_others_are_served_while_hundreds_send_slowly_and_those_are_hung_up_on(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

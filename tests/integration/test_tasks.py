@@ -104,6 +104,7 @@ def test_a_signal_to_the_stack_ends_all_of_it(number: signal.Signals) -> None:
             os.kill(part, 0)
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_monitor_in_order(tmp_path: Path) -> None:
     own = {"BOATYARD_STORAGE": str(tmp_path), "BOATYARD_MODEL": "inbox"}
     with ServiceProcess("invoke", "monitor", ready="/healthz", log=tmp_path / "log", **own) as watching:
