@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
@@ -92,8 +93,12 @@ def _ask(config: Config, published: Published) -> tuple[str, str]:
 
 
 def _in_short(answer: Answer, columns: Sequence[Column]) -> str:
-    """What the journal keeps of it: the first, and the others in parentheses."""
-    first, *others = [
-        str(answer[column.name]) if column.category else shown(answer[column.name], decimals=2) for column in columns
-    ]
+    """What the journal keeps of it: the first, and the others in parentheses; a truth value by its name, if it is true."""
+    first, *others = [said for column in columns if (said := _said(answer[column.name], column))]
     return f"{first} ({', '.join(others)})" if others else first
+
+
+def _said(value: Any, column: Column) -> str:
+    if isinstance(value, bool):
+        return column.name if value else ""
+    return str(value) if column.category else shown(value, decimals=2)
