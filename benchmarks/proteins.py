@@ -103,7 +103,7 @@ def measure(
     tested = [sequence for sequence, _ in prepared.rows("test")]
     lactamases = [sequence for sequence, target in zip(tested, targets, strict=True) if target != none]
     shuffled = ["".join(random.permutation(list(each))) for each in lactamases * SHUFFLES]
-    made = {
+    invented = {
         "reversed": [each[::-1] for each in lactamases],
         **made_up([len(each) for each in random.choice(lactamases, MADE).tolist()], random),
     }
@@ -117,8 +117,8 @@ def measure(
         "others": float((predicted[targets == none].argmax(axis=1) != none).mean()),
         "halves": float(f1_score(targets, halves.argmax(axis=1), average="macro")),
         "shuffled": alarms(shuffled),
-        "made": alarms([each for kind in made.values() for each in kind]),
-        **{kind: alarms(sequences) for kind, sequences in made.items()},
+        "made": alarms([each for kind in invented.values() for each in kind]),
+        **{kind: alarms(sequences) for kind, sequences in invented.items()},
         "test_rows": len(tested),
         **made.took,
     }
