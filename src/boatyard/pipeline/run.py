@@ -93,7 +93,7 @@ def _ask(config: Config, published: Published) -> tuple[str, str]:
 
 
 def _in_short(answer: Answer, columns: Sequence[Column]) -> str:
-    """What the journal keeps of it: the first, and the others in parentheses; of truth values, the true ones by name."""
+    """What the journal keeps of it: the first, and the others in parentheses; of truth values, the true ones."""
     first, *others = [said for column in columns if (said := _said(answer[column.name], column))]
     return f"{first} ({', '.join(others)})" if others else first
 
