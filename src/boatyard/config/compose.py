@@ -120,7 +120,6 @@ def options(group: str) -> list[str]:
 
 def own_rows(data: Data) -> str:
     """The choice of `data` that reads other people's rows for this input, and this task if there is one."""
-
     shared = _read_yaml(CONFIGS / "config.yaml").data
 
     def likeness(choice: str) -> tuple[bool, bool]:

@@ -22,6 +22,7 @@ from boatyard.data.ledger import TRAIN, Findings, Ledger
 from boatyard.data.reading import Reading
 from boatyard.data.relatives import (
     KEPT_SPLITS,
+    Earlier,
     Groups,
     deal_out,
     find_bridges,
@@ -80,11 +81,12 @@ def prepare(config: Config) -> Prepared:
     """
     data, input_ = config.data, inputs.training(config.data.input)
     sources = open_sources(config)
+    earlier = read_earlier(data.earlier_splits)
     key = fingerprint(
         {
             "sources": [(source.name, source.split, source.digest) for source in sources],
             "data": data.model_dump(exclude={"path", "hub", "earlier_splits"}),
-            "earlier": sorted(read_earlier(data.earlier_splits).items()),
+            "earlier": sorted(earlier.items()),
         },
         code=code_of("prepare", data.input, data.task),
     )
@@ -96,7 +98,7 @@ def prepare(config: Config) -> Prepared:
             _show(folder / "report", report)  # there may lie one of other rows or settings
         else:
             with replacing(folder) as staging:
-                _prepare(data, sources, staging, report)
+                _prepare(data, sources, earlier, staging, report)
     prepared = _open(data, folder)
     _stop_if_unservable(input_, prepared, [source.name for source in sources])
     return prepared
@@ -109,7 +111,7 @@ def _open(data: Data, folder: Path) -> Prepared:
     return Prepared(folder, facts["fingerprint"], data, facts["fields"], facts["target"], splits, facts["related"])
 
 
-def _prepare(given: Data, sources: Sequence[Source], staging: Path, report: Path) -> None:
+def _prepare(given: Data, sources: Sequence[Source], earlier: Earlier, staging: Path, report: Path) -> None:
     """Read, check and write: the report is written, and shown, even where the rows cannot be used."""
     data, found = inputs.training(given.input).settle(given, sources, other_columns(given))
     reading = Reading(data, [source.name for source in sources])
@@ -117,7 +119,7 @@ def _prepare(given: Data, sources: Sequence[Source], staging: Path, report: Path
     draft.mkdir()
     with open_set_aside(draft / _QUARANTINE, [*reading.fields, "target"]) as set_aside:
         reading.read(sources, rows, set_aside)
-        checked = _check(data, reading, rows)
+        checked = _check(data, reading, rows, earlier)
         samples = write_splits(reading.ledger, reading.targets, checked.stored, checked.usable, reading.schema, staging)
         set_aside_unusable(reading.ledger, reading.targets, checked.unusable, rows, set_aside)
     rows.unlink()
@@ -159,10 +161,10 @@ class _Checked:
     related: Relatives | None
 
 
-def _check(data: Data, reading: Reading, rows: Path) -> _Checked:
+def _check(data: Data, reading: Reading, rows: Path, earlier: Earlier) -> _Checked:
     """Split the rows, which lie in `rows`, and compare them with each other."""
     ledger, targets, findings = reading.ledger, reading.targets, reading.findings
-    related, unusable = _split(data, reading, rows)
+    related, unusable = _split(data, reading, rows, earlier)
     unusable |= check_quotes(ledger, targets, findings, reading.embedded)
     unusable |= compare_rows(ledger, targets, findings, reading.input.REPEATS)
     unusable |= targets.check(ledger, findings, _without(ledger, unusable))
@@ -177,7 +179,7 @@ def _check(data: Data, reading: Reading, rows: Path) -> _Checked:
     return _Checked(unusable, usable, target, targets.stored(target), related)
 
 
-def _split(data: Data, reading: Reading, rows: Path) -> tuple[Relatives | None, dict[int, str]]:
+def _split(data: Data, reading: Reading, rows: Path, earlier: Earlier) -> tuple[Relatives | None, dict[int, str]]:
     """Give each row its split. Returns the relatives that were kept together, if any, and rows to set aside."""
     ledger, shares = reading.ledger, (data.validation_share, data.test_share)
     related = None
@@ -194,7 +196,6 @@ def _split(data: Data, reading: Reading, rows: Path) -> tuple[Relatives | None, 
         assert again is not None
         return again.groups
 
-    earlier = read_earlier(data.earlier_splits)
     groups, bridges = find_bridges(ledger, related.groups, earlier, relate, reading.findings)
     deal_out(ledger, reading.targets, groups, earlier, *shares)
     return Relatives(groups, related.exact), bridges

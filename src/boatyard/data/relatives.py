@@ -11,11 +11,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from boatyard.config.errors import UserError
 from boatyard.data.ledger import TEST, TRAIN, VALIDATION, Findings, Ledger, content_hash
+from boatyard.inputs.components import components
 from boatyard.inputs.sources import SPLITS
 from boatyard.tasks.protocol import Targets
 
@@ -166,10 +165,7 @@ def _merged(groups: Groups, before: Groups) -> Groups:
         return groups.copy()
     _, of_before = np.unique(before[known], return_inverse=True)
     most = int(groups.max()) + 1
-    size = most + int(of_before.max()) + 1
-    links = coo_array((np.ones(len(known), bool), (groups[known], most + of_before)), shape=(size, size))
-    merged: Groups = connected_components(links, directed=False)[1][groups].astype(np.int64)
-    return merged
+    return components(groups[known], most + of_before, most + int(of_before.max()) + 1)[groups]
 
 
 def _on_two_sides(groups: Groups, splits: NDArray[np.int8]) -> list[int]:

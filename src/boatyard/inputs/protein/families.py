@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy.sparse import coo_array, csr_array
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse import csr_array
 
+from boatyard.inputs.components import components
 from boatyard.inputs.protein.serving import SEQUENCE
 from boatyard.inputs.protein.words import WORDS, different, words_in
 from boatyard.inputs.training_protocol import Relatives
@@ -122,13 +122,5 @@ def _joined(found: NDArray[np.int64], words: csr_array, pairs: Pairs) -> NDArray
         shared: NDArray[Any] = words[one].multiply(words[other]).sum(axis=1)
         linked = shared >= CONTAINMENT * np.minimum(sizes[one], sizes[other])
         if linked.any():
-            found = _connected(found, found[one[linked]], found[other[linked]])
+            found = components(found[one[linked]], found[other[linked]], int(found.max()) + 1)[found]
     return found
-
-
-def _connected(found: NDArray[np.int64], first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
-    """`found`, with each of the `first` families joined to the `second` one."""
-    most = int(found.max()) + 1
-    links = coo_array((np.ones(len(first), bool), (first, second)), shape=(most, most))
-    joined: NDArray[np.int64] = connected_components(links, directed=False)[1][found].astype(np.int64)
-    return joined
