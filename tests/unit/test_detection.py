@@ -70,6 +70,25 @@ def test_a_picture_that_lies_on_its_side_in_training_has_its_boxes_where_they_ar
     assert 0 < places["turned"].sum() < 16
 
 
+def test_a_picture_that_is_larger_or_smaller_in_training_has_its_boxes_where_they_are_seen() -> None:
+    net = backbone(flips="turned", zoom=2).train()
+    mark = torch.full((64, 160, 160, 3), 128, dtype=torch.uint8)
+    mark[:, 40:72, 80:96] = 255
+    seen: list[torch.Tensor] = []
+    net.maps.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    places = net.places(mark, torch.tensor([[160, 160]] * 64))
+    boxes = 8 * to_maps(torch.tensor([[[80.0, 40.0, 96.0, 72.0]]] * 64), places)[:, 0].clamp(0, 20)
+    sizes = (boxes[:, 2:] - boxes[:, :2]).prod(-1)
+    for picture, box, size in zip(seen[0], boxes, sizes.tolist(), strict=True):
+        bright = picture.mean(0) > (picture.amax() + picture.amin()) / 2
+        if size:
+            across, down = bright.any(0).nonzero(), bright.any(1).nonzero()
+            edges = [across[0], down[0], across[-1] + 1, down[-1] + 1]
+            assert torch.cat(edges).tolist() == pytest.approx(box.tolist(), abs=1.01)
+    assert sizes.min() < 16 * 32 / 2
+    assert sizes.max() > 16 * 32 * 2
+
+
 def perfect(places: dict[str, torch.Tensor], targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Heat and sides of a network that knows the targets."""
     heat, sides = torch.full((4, 2, 20, 20), -9.0), torch.ones(4, 4, 20, 20)
