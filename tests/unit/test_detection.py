@@ -27,7 +27,7 @@ BOXES = [[0, 40, 40, 80, 72], [1, 100, 80, 420, 300, 0, 200, 320, 500, 470], [],
 
 def backbone(**shape: Any) -> Backbone:
     torch.manual_seed(0)
-    return Backbone(**{"side": 160, "width": 4, "flips": "both", **shape})
+    return Backbone(**{"side": 160, "width": 4, "flips": "both", "zoom": 1, **shape})
 
 
 def pixels(rows: int = 4) -> torch.Tensor:

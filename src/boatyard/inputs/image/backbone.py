@@ -45,7 +45,7 @@ class Block(nn.Module):
 class Backbone(nn.Module):
     """A picture to `width` features: the means of the last maps."""
 
-    def __init__(self, side: int, width: int, flips: str, zoom: float = 1) -> None:
+    def __init__(self, side: int, width: int, flips: str, zoom: float) -> None:
         super().__init__()
         self.side, self.flips, self.zoom = side, flips, zoom
         widths = [width * 2**level for level in range(len(_BLOCKS))]

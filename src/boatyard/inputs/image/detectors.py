@@ -26,7 +26,7 @@ class Detector(nn.Module):
     mean: Tensor
     spread: Tensor
 
-    def __init__(self, model: nn.Module, config: Any, side: int, flips: str, zoom: float = 1) -> None:
+    def __init__(self, model: nn.Module, config: Any, side: int, flips: str, zoom: float) -> None:
         super().__init__()
         self.model, self.config = model, config
         self.side, self.flips, self.zoom = side, flips, zoom

@@ -27,7 +27,7 @@ class View(NamedTuple):
     """float[batch, 2]: of a picture's square, where across and down that begins, before any mirror."""
 
 
-def look_at(pixels: Tensor, flips: str | None, zoom: float = 1) -> tuple[Tensor, View | None]:
+def look_at(pixels: Tensor, flips: str | None, zoom: float) -> tuple[Tensor, View | None]:
     """uint8[batch, side, side, 3] to float[batch, 3, side, side] from -2 to 2, its channels last in memory.
 
     `flips`: as training allows them; None: the picture is read as it is. In training it is in other light and colours,
