@@ -1,7 +1,7 @@
 """How pictures are chosen, photographed and shown."""
 
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from io import BytesIO
 from typing import Any
@@ -11,6 +11,7 @@ from PIL import Image
 
 from boatyard.frontend.input_page import explain  # noqa: F401 - the page's own, too
 from boatyard.frontend.protocol import Card, Marks, Request
+from boatyard.inputs.image import marking
 from boatyard.inputs.image.overlay import COLOURS, LARGEST
 from boatyard.inputs.image.pictures import MOST_BYTES, SUFFIXES, read_picture
 
@@ -62,16 +63,18 @@ def show(request: Request) -> None:
 
 def show_marked(request: Request, marks: Marks) -> None:
     """The picture with a frame for each mark, as a picture of its own, in which names are text whatever they say."""
-    picture = read_picture(_content(request), LARGEST)
-    picture.thumbnail((LARGEST, LARGEST))
-    st.image(svg(picture, marks), width="stretch")
+    st.image(svg(_shown(request), marks), width="stretch")
+
+
+def correct_marks(request: Request, key: str, marks: Marks, names: Sequence[str]) -> Marks:
+    """The same, to draw on."""
+    st.caption("Draw a frame around what is missing. Click on one to move or resize it; remove those that are wrong.")
+    picture = _shown(request)
+    return marking.ask(key, _address(picture), picture.size, marks, names)
 
 
 def svg(picture: Image.Image, marks: Marks) -> str:
     """A frame in one colour for each name, the surest above the others."""
-    content = BytesIO()
-    picture.save(content, "JPEG", quality=90)
-    address = f"data:image/jpeg;base64,{b64encode(content.getvalue()).decode()}"
     width, height = picture.size
     colours: dict[str, str] = {}
     for each in marks:
@@ -79,8 +82,20 @@ def svg(picture: Image.Image, marks: Marks) -> str:
     frames = "".join(_frame(each, colours[each["name"]], width, height) for each in reversed(marks))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        f'font-family="sans-serif"><image href="{address}" width="{width}" height="{height}"/>{frames}</svg>'
+        f'font-family="sans-serif"><image href="{_address(picture)}" width="{width}" height="{height}"/>{frames}</svg>'
     )
+
+
+def _shown(request: Request) -> Image.Image:
+    picture = read_picture(_content(request), LARGEST)
+    picture.thumbnail((LARGEST, LARGEST))
+    return picture
+
+
+def _address(picture: Image.Image) -> str:
+    content = BytesIO()
+    picture.save(content, "JPEG", quality=90)
+    return f"data:image/jpeg;base64,{b64encode(content.getvalue()).decode()}"
 
 
 def _frame(mark: Mapping[str, Any], colour: str, width: int, height: int) -> str:
