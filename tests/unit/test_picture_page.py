@@ -9,7 +9,7 @@ from PIL import Image
 from standin_services import Services, content, drawn, open_page, running
 from test_task_pages import TIME, press
 
-from boatyard.inputs.image import marking
+from boatyard.inputs.image import page as picture_page
 from boatyard.inputs.image.page import svg
 from boatyard.inputs.image.serving import _as_json
 
@@ -64,7 +64,7 @@ def test_an_example_is_answered_and_asked_again_at_another_score_and_put_right(m
         press(page, "Send")
         assert "Say first what would be right." in content(page)
         drawn_boat = {"name": "boat", "left": 0.1, "top": 0.1, "right": 0.5, "bottom": 0.5}
-        monkeypatch.setattr(marking, "ask", lambda *_: [drawn_boat])
+        monkeypatch.setattr(picture_page, "correct_marks", lambda *_: [drawn_boat])
         press(page, "Send")
         assert made.posted[-1] == ("/feedback", {"id": "1", "objects": [{"label": "boat", "box": [4, 2, 20, 10]}]})
         assert "It is kept that 1 boat is right." in content(page)

@@ -1,9 +1,10 @@
-"""How pictures are chosen, photographed and shown."""
+"""How pictures are chosen, photographed, shown and drawn on; on the last of these, marking.js draws and listens."""
 
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from html import escape
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -11,7 +12,6 @@ from PIL import Image
 
 from boatyard.frontend.input_page import explain  # noqa: F401 - the page's own, too
 from boatyard.frontend.protocol import Card, Marks, Request
-from boatyard.inputs.image import marking
 from boatyard.inputs.image.overlay import COLOURS, LARGEST
 from boatyard.inputs.image.pictures import MOST_BYTES, SUFFIXES, read_picture
 
@@ -22,6 +22,14 @@ _FIELD = "image"
 _EXAMPLE, _TURN = "picture-example", "picture-turn"
 _LETTERS = 3.2  # their size in hundredths of the longer side, to be read on a phone
 _LONGEST_NAME = 40
+
+_MARKING = Path(__file__).with_name("marking.js")
+_marking = st.components.v2.component(
+    "boatyard.marking",
+    html='<div class="marking"></div>',
+    css=_MARKING.with_suffix(".css").read_text(encoding="utf-8"),
+    js=_MARKING.read_text(encoding="utf-8"),
+)
 
 
 def form(card: Card) -> Request:  # noqa: ARG001 - every page's signature
@@ -70,7 +78,13 @@ def correct_marks(request: Request, key: str, marks: Marks, names: Sequence[str]
     """The same, to draw on."""
     st.caption("Draw a frame around what is missing. Click on one to move or resize it; remove those that are wrong.")
     picture = _shown(request)
-    return marking.ask(key, _address(picture), picture.size, marks, names)
+    width, height = picture.size
+    data = {"picture": _address(picture), "width": width, "height": height, "marks": marks}
+    data |= {"names": names, "colours": COLOURS}
+    # it keeps only what something is called for
+    state: Mapping[str, Any] = _marking(key=key, data=data, default={"marks": marks}, on_marks_change=lambda: None)
+    now: Marks = state["marks"]
+    return now
 
 
 def svg(picture: Image.Image, marks: Marks) -> str:
