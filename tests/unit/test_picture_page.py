@@ -95,3 +95,8 @@ def test_another_version_is_asked_the_same_and_shown_beside() -> None:
         page.button(key="example-0").click()
         page.run()
         assert [warning.value for warning in page.warning] == ["It reads something else\\."]
+        del made.answers["/models/harbour/w"]
+        page.button(key="example-0").click()
+        page.run()
+        assert "404" in page.warning[0].value
+        assert content(page).count("1 boat, 1 buoy") == 1
