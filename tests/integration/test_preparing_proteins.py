@@ -108,6 +108,13 @@ def test_all_labels_but_one_may_be_one() -> None:
     ]
 
 
+def test_all_numbers_but_one_may_be_one() -> None:
+    rows = [json.dumps({"sequence": row, "label": index % 3}) for index, (_, _, row) in enumerate(ROWS)]
+    Path("own.jsonl").write_text("\n".join(rows))
+    binary = prepared("data.binary=true", "data.negative='0'", "data.positive=enzyme", file="own.jsonl")
+    assert binary.target["labels"] == ["0", "enzyme"]
+
+
 @pytest.mark.parametrize(
     ("wrong", "line", "message"),
     [

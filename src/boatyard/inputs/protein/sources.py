@@ -170,9 +170,9 @@ def _binary(source: Source, data: Any) -> Source:
 
     def cells(row: SourceRow) -> Mapping[str, Any]:
         label = row.cells.get(target)
-        if not isinstance(label, str) or not label.strip():
+        if not isinstance(label, str | int) or not str(label).strip():
             return row.cells
-        return {**row.cells, target: data.negative if normal_form(label) == data.negative else data.positive}
+        return {**row.cells, target: data.negative if normal_form(str(label)) == data.negative else data.positive}
 
     return replace(source, rows=lambda: (row._replace(cells=cells(row)) for row in source.rows()))
 
