@@ -44,6 +44,7 @@ log = logging.getLogger(__name__)
 
 _QUARANTINE = "quarantine.csv"
 _DRAWN = 12  # rows in a report
+_AT_ONCE = 100  # rows, where all are wanted one after another
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,11 @@ class Prepared:
         """The split's inputs, each a tuple of its fields."""
         rows = self.splits[split]
         return list(zip(*(rows[field][:] for field in self.fields), strict=True))
+
+    def each_row(self, split: str) -> Iterator[tuple[Any, ...]]:
+        """The same, of which few are in memory at once."""
+        for batch in self.splits[split].select_columns(self.fields).iter(batch_size=_AT_ONCE):
+            yield from zip(*(batch[field] for field in self.fields), strict=True)
 
     def targets(self, split: str) -> NDArray[Any]:
         """The split's targets as they are stored, [rows]."""
@@ -302,10 +308,9 @@ def _stop_if_unusable(data: Data, summary: DataSummary, findings: Findings, repo
 def _stop_if_unservable(input_: TrainingInput, prepared: Prepared, sources: Sequence[str]) -> None:
     """Before anything is trained: a bundle shows test rows as examples, and is tried with them."""
     reason: str | None = None
-    for batch in prepared.splits["test"].select_columns(prepared.fields).iter(batch_size=100):
-        for row in zip(*batch.values(), strict=True):
-            if (reason := input_.unservable(row)) is None:
-                return
+    for row in prepared.each_row("test"):
+        if (reason := input_.unservable(row)) is None:
+            return
     raise UserError(f"{', '.join(sources)}: no test row could be asked of a server: the last {reason}")
 
 

@@ -5,11 +5,13 @@ import json
 import logging
 import shutil
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
@@ -24,10 +26,11 @@ from boatyard.data.stored import as_stored, write_rows
 from boatyard.evaluate.run import SPLIT
 from boatyard.evaluate.served import losses_on, mismatch, truths_of
 from boatyard.inputs.sources import SPLITS
+from boatyard.inputs.training_protocol import EXTENT, TARGET
 from boatyard.pipeline.run import run_pipeline
 from boatyard.registry import DEFAULT_ALIAS, AliasMoved, Reference, fetch, promote, resolve
 from boatyard.retrain.compare import compare, refusal
-from boatyard.retrain.feedback import Feedback, Judged, Reader, collect, split_by_key
+from boatyard.retrain.feedback import Feedback, Judged, Reader, Row, collect, splits_by_key
 from boatyard.storage import Storage, open_storage
 from boatyard.tasks.score import Comparison, shown
 
@@ -36,6 +39,7 @@ log = logging.getLogger(__name__)
 VERSIONS = "data/versions/"
 _VERSION = "version.json"
 _HELD_OUT = "held-out.jsonl"
+_PIECE = 2**20
 
 
 @dataclass(frozen=True)
@@ -89,20 +93,28 @@ def _feedback(config: Config, storage: Storage, production: Predictor, prepared:
     objects = journal.shipped(storage)  # the same whenever they are read: a server may ship more meanwhile
     # truths are those of the data, which may have changed since production learned from it
     target = {**production.manifest.target, **prepared.target}
+    data = as_stored(prepared.data, "")
+    format_, targets = training.row_format(data), tasks.training(data.task).open_targets(data)
+
+    def read_target(row: Row, cell: Any) -> object:
+        extent = {} if format_.extent is None else {EXTENT: format_.extent(tuple(row))}
+        return targets.read({TARGET: cell, **extent})
+
     reader = Reader(
         served=production.input,
         training=training,
         task=tasks.serving(config.data.task).open_task(production.manifest.model_copy(update={"target": target}), None),
         fields=prepared.fields,
-        read=training.row_format(as_stored(prepared.data, "")).read,
-        cell=tasks.training(config.data.task).cell,
+        read=format_.read,
+        cell=tasks.training(data.task).cell,
+        target=read_target,
         whole=partial(journal.whole, storage=storage),
     )
     feedback = collect(
         lambda: chain.from_iterable(journal.read_object(storage, key) for key in objects),
         config.data.name,
         reader,
-        known=split_by_key(training, {split: prepared.rows(split) for split in SPLITS}),
+        known=splits_by_key(training, {split: prepared.each_row(split) for split in SPLITS}),
         holdout=config.retrain.holdout,
     )
     learned, held_out = _sizes(feedback)
@@ -127,21 +139,18 @@ def _write_version(config: Config, storage: Storage, prepared: Prepared, feedbac
     """
     cell = tasks.training(config.data.task).cell
 
-    def write(file: Path, judged: list[Judged]) -> None:
+    def write(file: Path, judged: Iterable[Judged]) -> None:
         write_rows(file, config.data, prepared.fields, ((row, cell(truth)) for row, truth in judged))
 
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for split in SPLITS:
-            judged = list(zip(prepared.rows(split), truths_of(config, prepared, split), strict=True))
-            write(folder / f"{split}.jsonl", judged + (feedback.train if split == "train" else []))
+            judged = zip(prepared.each_row(split), truths_of(config, prepared, split), strict=True)
+            write(folder / f"{split}.jsonl", chain(judged, feedback.train if split == "train" else []))
         write(folder / _HELD_OUT, feedback.held_out)
         if prepared.related:  # so that what resembles a test row is not learnt
             shutil.copy(prepared.folder / "report" / KEPT_SPLITS, folder)
-        digest = hashlib.sha256()
-        for file in sorted(folder.iterdir()):
-            digest.update(file.read_bytes())
-        key = f"{VERSIONS}{config.data.name}/{digest.hexdigest()[:16]}"
+        key = f"{VERSIONS}{config.data.name}/{_digest(sorted(folder.iterdir()))[:16]}"
         if storage.read_versioned(f"{key}/{_VERSION}") is None:
             storage.upload(folder, key)
             facts = {
@@ -154,6 +163,16 @@ def _write_version(config: Config, storage: Storage, prepared: Prepared, feedbac
             }
             storage.write(f"{key}/{_VERSION}", json.dumps(facts, indent=2).encode())  # last: the version is whole
     return key
+
+
+def _digest(files: Iterable[Path]) -> str:
+    """Of their contents, one after another."""
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            while piece := file.read(_PIECE):
+                digest.update(piece)
+    return digest.hexdigest()
 
 
 def _on_version(config: Config, prepared: Prepared, folder: Path) -> Config:
