@@ -33,7 +33,7 @@ SMALL = (
     "data=harbour",
     "model.image.side=96",
     "model.image.width=8",
-    "train.max_steps=120",
+    "train.max_steps=80",
     "train.eval_strategy=no",
     "train.save_strategy=no",
     "tracking=none",
@@ -63,11 +63,12 @@ class World:
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     root = tmp_path_factory.mktemp("harbour")
     scenes = read_scenes()
-    write_scenes(root / "scenes.csv", scenes[:120])
+    write_scenes(root / "scenes.csv", scenes[:100])
     config = small_config(root, f"data.path={root / 'scenes.csv'}", small=SMALL)
     first = run_pipeline(config)
-    ask(config, scenes[120:280])
-    return World(config, first, retrain(config))
+    ask(config, scenes[100:200])
+    longer = config.train.model_copy(update={"max_steps": 240})  # what is new does not take from what is known
+    return World(config, first, retrain(config.model_copy(update={"train": longer})))
 
 
 def read_scenes() -> list[Scene]:
@@ -131,12 +132,13 @@ def test_pictures_that_people_marked_are_learned_from_and_a_better_detector_serv
 
 def test_the_version_has_the_pictures_as_they_were_sent_with_their_boxes(world: World) -> None:
     rows = {name: world.rows(name) for name in ("train", "held-out")}
-    asked = {at_dusk(name): objects for name, objects in read_scenes()[120:280]}
+    asked = {at_dusk(name): objects for name, objects in read_scenes()[100:200]}
     learned = [row for row in rows["train"] if b64decode(row["image"]) in asked]
-    assert len(learned) + len(rows["held-out"]) == 158
+    assert len(learned) + len(rows["held-out"]) == 98
+    assert len(world.storage.list("requests/")) > 50, "a picture lies beside the lines of the journal"
     for row in learned + rows["held-out"]:
         assert row.keys() == {"image", TARGET}
-        assert sorted(map(str, row[TARGET])) == sorted(map(str, asked[b64decode(row["image"])]))
+        assert row[TARGET] == asked[b64decode(row["image"])]
 
 
 def test_what_does_not_say_where_things_are_is_no_row_to_learn_from(world: World) -> None:

@@ -28,6 +28,7 @@ from boatyard.data.relatives import (
     find_bridges,
     keep_splits,
     read_earlier,
+    share_related,
     warn_of_relatives,
 )
 from boatyard.data.report import write_data_report
@@ -52,7 +53,8 @@ class Prepared:
     """Checked rows, and the fingerprint of their content.
 
     `data`: as it was given, with what it left open. `target`: the task's facts. `splits`: train, validation, test, with
-    a column for each field, TARGET, SOURCE and ROW. `related`: whether relatives were kept on one side of each split.
+    a column for each field, TARGET, SOURCE and ROW. `related`: the share of rows that have relatives, which were kept
+    on one side of each split; None where the input tells of none.
     """
 
     folder: Path
@@ -61,7 +63,7 @@ class Prepared:
     fields: list[str]
     target: Target
     splits: dict[str, Dataset]
-    related: bool
+    related: float | None
 
     def rows(self, split: str) -> list[tuple[Any, ...]]:
         """The split's inputs, each a tuple of its fields."""
@@ -142,7 +144,7 @@ def _prepare(given: Data, sources: Sequence[Source], earlier: Earlier, staging: 
     before, after = given.model_dump(), data.model_dump()
     facts: dict[str, Any] = {key: getattr(summary, key) for key in ("fingerprint", "fields", "target")}
     facts["settled"] = {key: value for key, value in after.items() if before[key] != value}
-    facts["related"] = checked.related is not None
+    facts["related"] = None if checked.related is None else share_related(checked.related.groups, checked.usable)
     (staging / "prepared.json").write_text(json.dumps(facts | {"rows": summary.split_rows}, indent=2), encoding="utf-8")
     warnings = sum(count for kind, count in summary.issue_counts.items() if kind.startswith("warning:"))
     found_so = f"{sum(summary.split_rows.values()):,} rows"

@@ -148,7 +148,7 @@ def _write_version(config: Config, storage: Storage, prepared: Prepared, feedbac
             judged = zip(prepared.each_row(split), truths_of(config, prepared, split), strict=True)
             write(folder / f"{split}.jsonl", chain(judged, feedback.train if split == "train" else []))
         write(folder / _HELD_OUT, feedback.held_out)
-        if prepared.related:  # so that what resembles a test row is not learnt
+        if prepared.related is not None:  # so that what resembles a test row is not learnt
             shutil.copy(prepared.folder / "report" / KEPT_SPLITS, folder)
         key = f"{VERSIONS}{config.data.name}/{_digest(sorted(folder.iterdir()))[:16]}"
         if storage.read_versioned(f"{key}/{_VERSION}") is None:
@@ -179,7 +179,7 @@ def _on_version(config: Config, prepared: Prepared, folder: Path) -> Config:
     """The same, on the rows of the version; nothing is promoted yet."""
     reference = str(folder / _HELD_OUT)  # recent requests that were not learned from
     data = as_stored(prepared.data, str(folder))
-    if prepared.related:
+    if prepared.related is not None:
         data = data.model_copy(update={"earlier_splits": str(folder / KEPT_SPLITS)})
     return config.model_copy(
         update={

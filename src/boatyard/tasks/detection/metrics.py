@@ -17,6 +17,8 @@ from boatyard.tasks.score import Losses, Score, Scores
 BY_GROUP = ("map50",)
 EVEN = 0.5
 """The threshold of what has no other, as a baseline."""
+_TITLES = {"map50": "mAP50", "map": "mAP50:95"}
+"""Of the scores, as COCO's papers have them."""
 _THRESHOLDS = np.arange(5, 96, 5) / 100
 
 
@@ -80,8 +82,8 @@ def score(outputs: Outputs, targets: NDArray[Any], target: Target, config: Confi
     of_classes = matches(found, there, len(classes))
     table = average_precisions(of_classes)
     scores = [mean_f1(losses_of(outputs, targets, target))]
-    for name, value, ends in zip(("map50", "map"), mean_precisions(table), bootstrap(of_classes), strict=True):
-        scores.append(Score(name, value, *ends.tolist()))
+    for (name, title), value, ends in zip(_TITLES.items(), mean_precisions(table), bootstrap(of_classes), strict=True):
+        scores.append(Score(name, value, *ends.tolist(), title=title))
     by_class = {
         name: _precisions(row[None], int(each.there.sum()))
         for name, row, each in zip(classes, table, of_classes, strict=True)

@@ -143,4 +143,4 @@ def _precisions(heading: str, groups: Mapping[str, Mapping[str, Any]]) -> str:
         )
         for name, each in groups.items()
     ]
-    return table((heading, "Boxes", "mAP50", "mAP"), lines, align="lrrr")
+    return table((heading, "Boxes", "mAP50", "mAP50:95"), lines, align="lrrr")
