@@ -125,6 +125,15 @@ def test_it_learns_a_batch_by_heart_and_its_graph_answers_the_same(network: Netw
             assert_same(answered, expected, row)
 
 
+def test_each_layer_learns_where_things_are(network: Network) -> None:
+    if network.backbone.config.model_type == "detr":
+        pytest.skip("its layers have no boxes but the last one's")
+    network.train()(labels=TARGETS, **batch())["loss"].backward()
+    of_boxes = [weight for name, weight in network.named_parameters() if "decoder.bbox_embed" in name]
+    assert of_boxes
+    assert all(weight.grad is not None for weight in of_boxes)
+
+
 def assert_same(answered: dict[str, torch.Tensor], expected: dict[str, torch.Tensor], row: int) -> None:
     """Each query of one has its like in the other: equal scores come in any order."""
     boxes = (answered["boxes"][row][:, None] - expected["boxes"][row][None]).abs().amax(-1)

@@ -25,13 +25,15 @@ Schema = Mapping[str, Any]
 
 
 class ArrayRow(Encoded, Protocol):
-    """A row as a graph reads it, by the names of its inputs. `measured`: a value for each of the input's columns."""
+    """A row whose arrays are of a fixed shape."""
 
     @property
-    def arrays(self) -> Feeds: ...
+    def arrays(self) -> Feeds:
+        """As a graph reads them, by the names of its inputs."""
 
     @property
-    def measured(self) -> Mapping[str, Any]: ...
+    def measured(self) -> Mapping[str, Any]:
+        """A value for each of the input's columns."""
 
 
 @dataclass(frozen=True, slots=True)

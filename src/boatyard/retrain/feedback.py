@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from boatyard import inputs, tasks
 from boatyard.config.errors import UserError
+from boatyard.config.schema import Data
 from boatyard.data.ledger import content_hash
+from boatyard.data.stored import as_stored
 from boatyard.inputs.protocol import OpenInput
-from boatyard.inputs.training_protocol import Problem, TrainingInput
+from boatyard.inputs.training_protocol import EXTENT, TARGET, Problem, TrainingInput
 from boatyard.journal import JournalError
 from boatyard.journal.corrections import canonical, latest_feedback
 from boatyard.tasks.protocol import OpenTask, Truth
@@ -65,6 +68,25 @@ class Reader:
             return canonical(self.task.parse_truth(json.loads(written)))
         except UserError:
             return None
+
+
+def open_reader(
+    data: Data,
+    fields: Sequence[str],
+    served: OpenInput[Any, Any],
+    task: OpenTask,
+    whole: Callable[[object], object] = lambda request: request,
+) -> Reader:
+    """Of rows as they will be stored beside those of `data`, which have these fields."""
+    data, training = as_stored(data, ""), inputs.training(data.input)
+    format_, targets = training.row_format(data), tasks.training(data.task).open_targets(data)
+
+    def read_target(row: Row, cell: Any) -> object:
+        extent = {} if format_.extent is None else {EXTENT: format_.extent(tuple(row))}
+        return targets.read({TARGET: cell, **extent})
+
+    cell = tasks.training(data.task).cell
+    return Reader(served, training, task, fields, format_.read, cell, read_target, whole)
 
 
 def collect(lines: Lines, name: str, reader: Reader, known: Mapping[int, str], holdout: float) -> Feedback:

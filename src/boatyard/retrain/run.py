@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from rich.table import Table
 
@@ -26,11 +25,10 @@ from boatyard.data.stored import as_stored, write_rows
 from boatyard.evaluate.run import SPLIT
 from boatyard.evaluate.served import losses_on, mismatch, truths_of
 from boatyard.inputs.sources import SPLITS
-from boatyard.inputs.training_protocol import EXTENT, TARGET
 from boatyard.pipeline.run import run_pipeline
 from boatyard.registry import DEFAULT_ALIAS, AliasMoved, Reference, fetch, promote, resolve
 from boatyard.retrain.compare import compare, refusal
-from boatyard.retrain.feedback import Feedback, Judged, Reader, Row, collect, splits_by_key
+from boatyard.retrain.feedback import Feedback, Judged, collect, open_reader, splits_by_key
 from boatyard.storage import Storage, open_storage
 from boatyard.tasks.score import Comparison, shown
 
@@ -93,27 +91,12 @@ def _feedback(config: Config, storage: Storage, production: Predictor, prepared:
     objects = journal.shipped(storage)  # the same whenever they are read: a server may ship more meanwhile
     # truths are those of the data, which may have changed since production learned from it
     target = {**production.manifest.target, **prepared.target}
-    data = as_stored(prepared.data, "")
-    format_, targets = training.row_format(data), tasks.training(data.task).open_targets(data)
-
-    def read_target(row: Row, cell: Any) -> object:
-        extent = {} if format_.extent is None else {EXTENT: format_.extent(tuple(row))}
-        return targets.read({TARGET: cell, **extent})
-
-    reader = Reader(
-        served=production.input,
-        training=training,
-        task=tasks.serving(config.data.task).open_task(production.manifest.model_copy(update={"target": target}), None),
-        fields=prepared.fields,
-        read=format_.read,
-        cell=tasks.training(data.task).cell,
-        target=read_target,
-        whole=partial(journal.whole, storage=storage),
-    )
+    task = tasks.serving(config.data.task).open_task(production.manifest.model_copy(update={"target": target}), None)
+    whole = partial(journal.whole, storage=storage)
     feedback = collect(
         lambda: chain.from_iterable(journal.read_object(storage, key) for key in objects),
         config.data.name,
-        reader,
+        open_reader(prepared.data, prepared.fields, production.input, task, whole),
         known=splits_by_key(training, {split: prepared.each_row(split) for split in SPLITS}),
         holdout=config.retrain.holdout,
     )

@@ -53,11 +53,13 @@ def map50(raw: NDArray[Any], targets: NDArray[Any]) -> float:
 
 def losses_at(found: Sequence[Found], there: Sequence[There], threshold: float) -> Losses:
     """1 less each picture's F1, of what is at least so certain."""
-    losses = []
-    for answer, truth in zip(found, there, strict=True):
-        sure = answer.scores >= threshold
-        losses.append(1 - f1(answer.boxes[sure], answer.classes[sure].tolist(), truth.boxes, truth.classes.tolist()))
-    return np.array(losses)
+    sure = (each.at_least(threshold) for each in found)
+    return np.array(
+        [
+            1 - f1(answer.boxes, answer.classes.tolist(), truth.boxes, truth.classes.tolist())
+            for answer, truth in zip(sure, there, strict=True)
+        ]
+    )
 
 
 def losses_of(outputs: Outputs, targets: NDArray[Any], target: Target) -> Losses:
