@@ -84,8 +84,9 @@ def score(outputs: Outputs, targets: NDArray[Any], target: Target, config: Confi
     of_classes = matches(found, there, len(classes))
     table = average_precisions(of_classes)
     scores = [mean_f1(losses_of(outputs, targets, target))]
-    for (name, title), value, ends in zip(_TITLES.items(), mean_precisions(table), bootstrap(of_classes), strict=True):
-        scores.append(Score(name, value, *ends.tolist(), title=title))
+    means, ends = mean_precisions(table), bootstrap(of_classes).tolist()
+    for (name, title), value, (low, high) in zip(_TITLES.items(), means, ends, strict=True):
+        scores.append(Score(name, value, low, high, title=title))
     by_class = {
         name: _precisions(row[None], int(each.there.sum()))
         for name, row, each in zip(classes, table, of_classes, strict=True)
