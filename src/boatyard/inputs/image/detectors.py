@@ -26,9 +26,10 @@ class Detector(nn.Module):
     mean: Tensor
     spread: Tensor
 
-    def __init__(self, model: nn.Module, config: Any, side: int, flips: str) -> None:
+    def __init__(self, model: nn.Module, config: Any, side: int, flips: str, zoom: float) -> None:
         super().__init__()
-        self.model, self.config, self.side, self.flips = model, config, side, flips
+        self.model, self.config = model, config
+        self.side, self.flips, self.zoom = side, flips, zoom
         self.width = int(config.d_model)
         plain = config.model_type != "detr"  # the others read colours from 0 to 1 as they are
         mean, spread = ((0.0,) * 3, (1.0,) * 3) if plain else (_MEAN, _SPREAD)
@@ -42,14 +43,14 @@ class Detector(nn.Module):
 
     def places(self, pixels: Tensor, extent: Tensor) -> dict[str, Tensor]:
         """The queries and their boxes, of which the whole square is one cell."""
-        picture, turns = look_at(pixels, self.flips if self.training else None)
+        picture, view = look_at(pixels, self.flips if self.training else None, self.zoom)
         seen = self.model(pixel_values=((picture + 2) / 4 - self.mean) / self.spread)
         return {
             "features": seen.last_hidden_state.mean(1),
             "queries": seen.last_hidden_state,
             "boxes": _edges(seen.pred_boxes),
             **(self._earlier(seen) if self.training else {}),
-            **frame_of(extent, self.side, 1, turns),
+            **frame_of(extent, self.side, 1, view),
         }
 
     def _earlier(self, seen: Any) -> dict[str, Tensor]:
@@ -82,7 +83,7 @@ def build_detector(shape: Mapping[str, Any], start: str | None) -> Detector:
     else:
         model = loaded(start, lambda: AutoModelForObjectDetection.from_pretrained(located(start)), _FILES)
     _untie(model)
-    return Detector(model.float(), model.config, shape["side"], shape["flips"])
+    return Detector(model.float(), model.config, shape["side"], shape["flips"], shape["zoom"])
 
 
 def _edges(boxes: Tensor) -> Tensor:
