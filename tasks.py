@@ -248,6 +248,12 @@ def alerts(context, check=False):
     _module(context, "boatyard.cloud.alerts", *(["--check"] if check else []))
 
 
+@task(help={"check": "write nothing; fail if the file is out of date"})
+def infrastructure(context, check=False):
+    """Generate the table of roles that deploy/infrastructure/ reads from the one that `cloud.doctor` checks."""
+    _module(context, "boatyard.cloud.table", *(["--check"] if check else []))
+
+
 @task(help={"serve": "serve it at http://localhost:8010, rebuilt after each change"})
 def docs(context, serve=False):
     """Build the documentation into site/; a missing link or page is an error."""

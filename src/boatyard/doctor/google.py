@@ -23,10 +23,12 @@ from boatyard.doctor.checks import Check, Undecided, Verdict, check, ok, warning
 APIS = (
     "aiplatform",
     "artifactregistry",
+    "billingbudgets",
     "cloudbilling",
     "cloudbuild",
     "cloudquotas",
     "cloudresourcemanager",
+    "cloudscheduler",
     "iam",
     "iamcredentials",
     "logging",
@@ -35,6 +37,7 @@ APIS = (
     "secretmanager",
     "serviceusage",
     "storage",
+    "sts",
 )
 
 _LOG_IN = "gcloud auth application-default login"
@@ -139,7 +142,7 @@ def _judge_account(role: Role, cloud: Cloud) -> Verdict:
         except ApiError as error:
             if error.status != 403:
                 raise
-            fix = access.account(where, role).grant("roles/iam.serviceAccountTokenCreator", cloud.caller)
+            fix = access.grant_command([access.inspection_grant(where, role)], cloud.caller)
             return warning("its roles are not known: you may not impersonate it", fix)
         grants = access.service_account_grants(cloud.config, where, role)
         missing = access.missing_grants(Cloud(cloud.config, where, session), grants)
