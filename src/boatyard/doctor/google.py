@@ -102,15 +102,20 @@ def billing(cloud: Cloud) -> Verdict:
 @check("APIs")
 def apis(cloud: Cloud) -> Verdict:
     """Those that any command here calls."""
-    name = cloud.where.project
-    required = [f"{api}.googleapis.com" for api in APIS]
-    names = [f"projects/{name}/services/{api}" for api in required]
-    content = cloud.get("serviceusage", f"v1/projects/{name}/services:batchGet", names=names) or {}
-    services = content.get("services", [])
-    on = {service["name"].rpartition("/")[2] for service in services if service.get("state") == "ENABLED"}
-    if off := [api for api in required if api not in on]:
-        return wrong(f"off: {', '.join(off)}", f"gcloud services enable {' '.join(off)} --project={name}")
+    on = enabled_apis(cloud)
+    if off := [f"{api}.googleapis.com" for api in APIS if api not in on]:
+        fix = f"gcloud services enable {' '.join(off)} --project={cloud.where.project}"
+        return wrong(f"off: {', '.join(off)}", fix)
     return ok(f"{len(APIS)} are on")
+
+
+def enabled_apis(cloud: Cloud) -> set[str]:
+    """Those of APIS that are on."""
+    project = f"projects/{cloud.where.project}"
+    names = [f"{project}/services/{api}.googleapis.com" for api in APIS]
+    services = (cloud.get("serviceusage", f"v1/{project}/services:batchGet", names=names) or {}).get("services", [])
+    on = {service["name"].rpartition("/")[2] for service in services if service.get("state") == "ENABLED"}
+    return {api for api in APIS if f"{api}.googleapis.com" in on}
 
 
 @check("your roles")
