@@ -10,7 +10,7 @@ from typing import Any, get_args
 import hcl2
 import pytest
 
-from boatyard.cloud import access, table
+from boatyard.cloud import access, inventory, table
 from boatyard.cloud.place import Account, place
 from boatyard.config.compose import load_config
 
@@ -87,6 +87,19 @@ def test_every_account_secret_and_folder_of_the_table_is_created() -> None:
     assert set(re.findall(r'"([\w-]+)"', allowed["condition"])) == named["secret"]
     assert named["folder"] == {"monitor"}
     assert "{ monitor = google_storage_managed_folder.monitor.name }[each.value.name]" in TEXTS["grants.tf"]
+
+
+def test_github_gets_in_by_the_same_rule_as_with_the_command_and_not_by_how_it_writes_a_subject() -> None:
+    """A subject has two forms: of repositories that were made or renamed since July 2026 it has their numbers too."""
+    where = place(load_config(["cloud.project=project", "paths.storage=gs://bucket/boatyard"]))
+    _, made, _ = inventory.federation(where, "${var.github_repository_id}")
+    provider = RESOURCES["google_iam_workload_identity_pool_provider.github"]
+    mapping = {json.loads(key): json.loads(value) for key, value in provider["attribute_mapping"].items()}
+    assert mapping == made.body["attributeMapping"]
+    assert json.loads(provider["attribute_condition"]) == made.body["attributeCondition"]
+    gate = 'has(assertion.environment)?assertion.repository_id+":"+assertion.environment:""'
+    assert mapping["attribute.gate"] == gate
+    assert "/subject/" not in TEXTS["github.tf"]
 
 
 def test_all_that_the_page_names_is_there() -> None:

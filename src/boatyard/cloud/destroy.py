@@ -74,7 +74,7 @@ class _Destruction:
 
     def _remove(self, one: Item) -> None:
         if (found := self._find(one)) is not None:
-            self._plan.add(f"delete {one.label}", partial(item.delete, self._cloud, one, found[0]))
+            self._plan.add(f"delete {one.name}", partial(item.delete, self._cloud, one, found[0]))
 
     def _find(self, one: Item) -> tuple[str, Object] | None:
         found = item.find(self._cloud, one) if one.api in self._on else None
@@ -115,13 +115,13 @@ class _Destruction:
             return False
         ours, others = _objects(self._cloud, self._where, everything=self._data)
         if ours and not self._data:
-            self._plan.stays.append(f"stays: {bucket.label} with its data, models, rows and journal; --data deletes it")
+            self._plan.stays.append(f"stays: {bucket.name} with its data, models, rows and journal; --data deletes it")
             return True
         if ours:
             line = f"delete {len(ours)} objects below {self._where.storage}: models, rows, the journal"
             self._plan.add(line, partial(_delete_objects, self._cloud, self._where, ours))
         if others:
-            self._plan.stays.append(f"stays: {bucket.label}, since it holds what is not below {self._where.storage}")
+            self._plan.stays.append(f"stays: {bucket.name}, since it holds what is not below {self._where.storage}")
         return bool(others)
 
 

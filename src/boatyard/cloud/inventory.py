@@ -103,8 +103,8 @@ def alerts(where: Place, email: str) -> Iterator[Item]:
     yield Item("a channel for alerts", "monitoring", channels, body, listed="notificationChannels", kept=("labels",))
     for file in sorted(_ALERTS.glob("*.json")):
         policy = _read(file)
-        label = f"the alert {policy['conditions'][0]['displayName']}"
-        yield Item(label, "monitoring", f"{collection}/alertPolicies", policy, listed="alertPolicies")
+        name = f"the alert {policy['conditions'][0]['displayName']}"
+        yield Item(name, "monitoring", f"{collection}/alertPolicies", policy, listed="alertPolicies")
 
 
 def drift_job(where: Place, monitor: str) -> Item:

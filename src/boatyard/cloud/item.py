@@ -17,7 +17,8 @@ _PAUSE, _LONGEST = 2.0, 600.0  # seconds between looks at what Google is doing, 
 class Item:
     """One resource of an API. Its name is either part of its path, or one of those that its collection lists."""
 
-    label: str
+    name: str
+    """In words."""
     api: str
     collection: str
     body: Object
@@ -63,12 +64,12 @@ def create(cloud: Cloud, item: Item) -> None:
         if error.status != 409 or find(cloud, item) is None:
             raise  # or else an answer was lost, and it is there
         return
-    await_end(cloud, item.api, item.label, answer)
+    await_end(cloud, item.api, item.name, answer)
 
 
 def restore(cloud: Cloud, item: Item) -> None:
     """Undo its deletion, and set what is kept. Raises ApiError."""
-    await_end(cloud, item.api, item.label, cloud.api(item.api).post(f"{item.path}:undelete"))
+    await_end(cloud, item.api, item.name, cloud.api(item.api).post(f"{item.path}:undelete"))
     if item.kept:
         change(cloud, item, item.path)
 
@@ -77,7 +78,7 @@ def change(cloud: Cloud, item: Item, path: str) -> None:
     """Set what is kept. Raises ApiError."""
     body = {key: item.body[key] for key in item.kept}
     mask = {} if item.api == "storage" else {"updateMask": ",".join(item.kept)}
-    await_end(cloud, item.api, item.label, cloud.api(item.api).patch(path, body, **mask))
+    await_end(cloud, item.api, item.name, cloud.api(item.api).patch(path, body, **mask))
 
 
 def delete(cloud: Cloud, item: Item, path: str) -> None:
@@ -88,7 +89,7 @@ def delete(cloud: Cloud, item: Item, path: str) -> None:
         if error.status != 404:
             raise
         return
-    await_end(cloud, item.api, item.label, answer)
+    await_end(cloud, item.api, item.name, answer)
 
 
 def await_end(cloud: Cloud, api: str, what: str, answer: Object) -> None:

@@ -1,7 +1,5 @@
 """Make in a project all that the commands need: what is missing is shown first, and a second run makes nothing."""
 
-import shutil
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -20,7 +18,7 @@ from boatyard.config.console import say
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
 from boatyard.doctor.checks import Undecided
-from boatyard.doctor.google import APIS, enabled_apis
+from boatyard.doctor.google import APIS, enabled_apis, gcloud_account
 
 _FIRST = ("cloudbilling", "cloudresourcemanager")  # free of charge: without billing the others cannot be turned on
 
@@ -68,14 +66,9 @@ def _member(cloud: Cloud, user: str) -> str:
         return user if ":" in user else f"user:{user}"
     if cloud.caller.startswith("serviceAccount:"):
         return cloud.caller
-    words = [shutil.which("gcloud") or "gcloud", "config", "get", "account"]
-    try:
-        known = subprocess.run(words, capture_output=True, text=True).stdout.strip()  # noqa: S603 - the user's own
-    except OSError:
-        known = ""
-    if "@" not in known:
-        raise UserError("whose roles are these? name who types the commands with --user=ADDRESS")
-    return f"user:{known}"
+    if known := gcloud_account():
+        return f"user:{known}"
+    raise UserError("whose roles are these? name who types the commands with --user=ADDRESS")
 
 
 class _Setup:
@@ -165,14 +158,14 @@ class _Setup:
         if one.path:
             self._made[one.path] = exists
         if found is None:
-            self._plan.add(f"make {one.label}", partial(item.create, self._cloud, one))
+            self._plan.add(f"make {one.name}", partial(item.create, self._cloud, one))
         elif not exists:
-            self._plan.add(f"restore {one.label}", partial(item.restore, self._cloud, one))
+            self._plan.add(f"restore {one.name}", partial(item.restore, self._cloud, one))
         elif item.differs(one, found[1]):
-            changed = f"change {one.label}: {', '.join(one.kept)}"
+            changed = f"change {one.name}: {', '.join(one.kept)}"
             self._plan.add(changed, partial(item.change, self._cloud, one, found[0]))
         else:
-            self._plan.stays.append(f"there: {one.label}")
+            self._plan.stays.append(f"there: {one.name}")
 
     def _find(self, one: Item) -> tuple[str, item.Object] | None:
         if one.api not in self._on:
@@ -248,9 +241,9 @@ class _Setup:
         self._make(channel)
         for each in policies:
             if self._find(each) is None:
-                self._plan.add(f"make {each.label}", partial(self._create_alert, each, channel))
+                self._plan.add(f"make {each.name}", partial(self._create_alert, each, channel))
             else:
-                self._plan.stays.append(f"there: {each.label}")
+                self._plan.stays.append(f"there: {each.name}")
 
     def _create_alert(self, one: Item, channel: Item) -> None:
         found = item.find(self._cloud, channel)
