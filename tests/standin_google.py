@@ -380,14 +380,20 @@ METHODS: dict[tuple[str, str], Answer] = {
 def _described(api: str, identity: str) -> Object:
     """The method's description, its path as a regular expression and its version."""
     version = "v1beta1" if "consumerQuotaMetrics" in identity else _VERSIONS[api]
-    file = files("googleapiclient").joinpath("discovery_cache", "documents", f"{api}.{version}.json")
-    method = document = json.loads(file.read_text(encoding="utf-8"))
+    method = document = _document(api, version)
     for part in identity.split(".")[1:-1]:
         method = method["resources"][part]
     method = method["methods"][identity.rpartition(".")[2]]
     path = document["servicePath"] + method.get("flatPath", method["path"])
     regex = re.sub(r"\\\{\w+\\\}", "([^/:]+?)", re.escape(path))
     return {**method, "regex": re.compile(regex), "version": version}
+
+
+@cache
+def _document(api: str, version: str) -> Object:
+    file = files("googleapiclient").joinpath("discovery_cache", "documents", f"{api}.{version}.json")
+    document: Object = json.loads(file.read_text(encoding="utf-8"))
+    return document
 
 
 def _fits(api: str, method: Object, side: str, content: Object) -> None:

@@ -1,6 +1,6 @@
 """The checks of Google Cloud itself: the caller, the project, its APIs and accounts, by REST; nothing is changed.
 
-Each fix is a complete command that corrects what its check reports. docs/google-cloud.md has the same ones.
+Each fix is a complete command that corrects what its check reports; `invoke cloud.setup` does most of them at once.
 """
 
 import shutil
