@@ -220,7 +220,11 @@ def test_what_others_hold_stays_also_where_they_change_it_meanwhile_or_under_a_c
 
 def test_what_differs_is_set_again_and_the_rest_left(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     set_up()
-    project.contents["b/my-bucket"]["softDeletePolicy"] = {"retentionDurationSeconds": "604800", "effectiveTime": "x"}
+    bucket = project.contents["b/my-bucket"]
+    bucket["softDeletePolicy"] = {"retentionDurationSeconds": "604800", "effectiveTime": "2026-11-01T00:00:00Z"}
+    others = {"action": {"type": "Delete"}, "condition": {"age": 7, "matchesPrefix": ["letters/"]}}
+    ours = bucket["lifecycle"]["rule"]
+    bucket["lifecycle"] = {"rule": [others, ours[0]]}
     lines(capsys)
     set_up(github="78")
     changed = [line for line in lines(capsys) if line.startswith("change ")]
@@ -228,7 +232,9 @@ def test_what_differs_is_set_again_and_the_rest_left(project: Project, capsys: p
         "change the bucket gs://my-bucket: lifecycle, softDeletePolicy",
         "change its provider github, for the repository 78: attributeCondition, attributeMapping",
     ]
-    assert project.contents["b/my-bucket"]["softDeletePolicy"] == {"retentionDurationSeconds": "0"}
+    bucket = project.contents["b/my-bucket"]
+    assert bucket["softDeletePolicy"]["retentionDurationSeconds"] == "0"
+    assert bucket["lifecycle"]["rule"] == [others, *ours]
 
 
 @dataclass

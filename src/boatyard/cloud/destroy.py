@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from boatyard.cloud import access, inventory, item, policy
 from boatyard.cloud.access import API_KEYS_SECRET, HUB_SECRET, WANDB_SECRET, Cloud, Resource
+from boatyard.cloud.billing import payer
 from boatyard.cloud.item import Item, Object
 from boatyard.cloud.place import ACCOUNTS, SERVICES, Place, place
 from boatyard.cloud.plan import Plan, agree
@@ -70,6 +71,9 @@ class _Destruction:
         if not keeps_bucket:
             self._remove(bucket)
         self._plan.stays.append("stays: the project, who pays for it, its APIs, and your own roles")
+        self._plan.stays.append(
+            "stays: training jobs that run; `invoke cloud.jobs` lists them, `cloud.cancel` ends one"
+        )
         return self._plan
 
     def _remove(self, one: Item) -> None:
@@ -83,11 +87,10 @@ class _Destruction:
     def _remove_budget(self) -> None:
         if "cloudbilling" not in self._on:
             return
-        info = self._cloud.get("cloudbilling", f"v1/projects/{self._where.project}/billingInfo") or {}
-        if not (payer := info.get("billingAccountName")):
+        if not (paying := payer(self._cloud)):
             return
         try:
-            self._remove(inventory.budget(self._where, payer, 0))
+            self._remove(inventory.budget(self._where, f"billingAccounts/{paying}", 0))
         except ApiError as error:  # who pays may be another department
             if error.status != 403:
                 raise
