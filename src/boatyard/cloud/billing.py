@@ -7,9 +7,7 @@ from boatyard.config.errors import UserError
 def payer(cloud: Cloud) -> str:
     """The number of the account that pays; empty if none does. Raises Undecided: the caller may not see it."""
     info = cloud.get("cloudbilling", _path(cloud)) or {}
-    return (
-        str(info.get("billingAccountName", "")).removeprefix("billingAccounts/") if info.get("billingEnabled") else ""
-    )
+    return str(info["billingAccountName"]).removeprefix("billingAccounts/") if info.get("billingEnabled") else ""
 
 
 def link(cloud: Cloud, account: str) -> None:

@@ -71,9 +71,7 @@ class _Destruction:
         if not keeps_bucket:
             self._remove(bucket)
         self._plan.stays.append("stays: the project, who pays for it, its APIs, and your own roles")
-        self._plan.stays.append(
-            "stays: training jobs that run; `invoke cloud.jobs` lists them, `cloud.cancel` ends one"
-        )
+        self._plan.stays.append("stays: training jobs that run, which `invoke cloud.jobs` lists")
         return self._plan
 
     def _remove(self, one: Item) -> None:
