@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from standin_project import NUMBER, OWNER, PAYER, Fresh, Project
+from standin_project import NUMBER, OWNER, PAYER, Project, fresh
 
 from boatyard.cloud import item, plan, run_api
 from boatyard.cloud.__main__ import main
@@ -86,7 +86,7 @@ def project(monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     monkeypatch.setattr(plan, "_PAUSE", 0.0)
     monkeypatch.setattr(item, "_PAUSE", 0.0)
     monkeypatch.setattr(google, "gcloud_account", lambda: "ann@example.org")
-    with Project(Fresh(NAME)) as running:
+    with Project(fresh(NAME)) as running:
         for name, value in running.environment.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("CLOUDSDK_AUTH_DISABLE_CREDENTIALS", "true")
