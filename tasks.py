@@ -248,6 +248,12 @@ def alerts(context, check=False):
     _module(context, "boatyard.cloud.alerts", *(["--check"] if check else []))
 
 
+@task(help={"check": "write nothing; fail if the file is out of date"})
+def infrastructure(context, check=False):
+    """Generate the table of roles that deploy/infrastructure/ reads from the one that `cloud.doctor` checks."""
+    _module(context, "boatyard.cloud.table", *(["--check"] if check else []))
+
+
 @task(help={"serve": "serve it at http://localhost:8010, rebuilt after each change"})
 def docs(context, serve=False):
     """Build the documentation into site/; a missing link or page is an error."""
@@ -452,16 +458,31 @@ def cloud_rollback(context, service="api"):
     _on_cloud(context, "rollback", f"--service={service}")
 
 
-@_cloud(help={"yes": "really"})
-def cloud_destroy(context, yes=False):
-    """Delete the services; the storage stays."""
-    _on_cloud(context, "destroy", *(["--yes"] if yes else []))
+@_cloud(help={"yes": "do not ask", "data": "what the bucket holds too: models, rows, the journal"})
+def cloud_destroy(context, yes=False, data=False):
+    """Show what set-up and deployments made in the project, and delete it."""
+    _on_cloud(context, "destroy", *(["--yes"] if yes else []), *(["--data"] if data else []))
 
 
-@_cloud(iterable=["override"], help=_OVERRIDES)
-def cloud_setup(context, override):
-    """Print a script that makes all that the cloud commands need, with gcloud."""
-    _on_cloud(context, "setup", *override)
+@_cloud(
+    iterable=["override"],
+    help={
+        "yes": "do not ask",
+        "print_": "a script for gcloud instead",
+        "user": "who types the commands, by default gcloud's account",
+        "billing": "the number of the billing account that is to pay",
+        "budget": "a month, in its currency; 0: none",
+        "github": "the number of the repository on GitHub whose workflows get in",
+        "email": "who gets the alerts",
+        **_OVERRIDES,
+    },
+)
+def cloud_setup(context, override, yes=False, print_=False, user="", billing="", budget=50, github="", email=""):
+    """Show what is missing of all that the cloud commands need, and make it; it may run again."""
+    flags = [flag for flag, is_set in (("--yes", yes), ("--print", print_)) if is_set]
+    values = {"user": user, "billing": billing, "github": github, "email": email, "budget": budget}
+    words = [f"--{name}={value}" for name, value in values.items() if value != ""]
+    _on_cloud(context, "setup", *flags, *words, *override)
 
 
 @_cloud(iterable=["override"], help=_OVERRIDES)

@@ -19,7 +19,8 @@ from buckets import BUCKET
 from checkout import ROOT, commit, git, make_checkout
 from loads import load
 from plants import SECONDS, write_plants
-from standin_google import AnyCommit, Google, all_is_well
+from standin_google import AnyCommit, all_is_well
+from standin_project import Project
 from standin_run import CloudRun, Command, service_process
 from standin_vertex import StandInJob, StandInVertex, Start, start_here
 
@@ -80,7 +81,7 @@ def world(
     well = all_is_well(PROJECT, BUCKET, AnyCommit())
     with (
         StandInVertex(folder / "workers", reach | {"OMP_NUM_THREADS": "1"}, train) as vertex,
-        Google(well) as google,
+        Project(well) as google,
         CloudRun(folder / "instances", project=PROJECT, command=serve) as run,
     ):
         own = {key: value for key, value in os.environ.items() if not CLOUD.match(key)}

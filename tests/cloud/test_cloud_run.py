@@ -26,6 +26,7 @@ from jsonschema import Draft202012Validator
 from loads import load
 from references import publish_watchable
 from standin_google import AnyCommit, Google, all_is_well
+from standin_project import Project
 from standin_run import BODY_BYTES, CloudRun, Command
 
 from boatyard import journal, registry
@@ -82,8 +83,8 @@ def cloud(tmp_path: Path, bucket_root: str) -> Iterator[CloudRun]:  # noqa: ARG0
 
 
 @pytest.fixture
-def google(cloud: CloudRun) -> Iterator[Google]:
-    with Google(all_is_well(cloud.project, BUCKET, AnyCommit())) as running:
+def google(cloud: CloudRun) -> Iterator[Project]:
+    with Project(all_is_well(cloud.project, BUCKET, AnyCommit())) as running:
         yield running
     assert running.mistakes == []
 
@@ -113,10 +114,11 @@ def wait_until(condition: Any) -> None:
 
 @pytest.mark.slow
 def test_a_deployment_answers_the_next_takes_over_under_load_and_a_rollback_takes_it_back(
-    cloud: CloudRun, command: Commands, storage: Storage, publish: Publish
+    cloud: CloudRun, google: Project, command: Commands, storage: Storage, publish: Publish
 ) -> None:
     version = publish().version
     registry.promote(storage, "inbox", version)
+    google.state.objects = {BUCKET: [f"{command.storage.removeprefix(f'gs://{BUCKET}/')}/models/inbox/{version}"]}
     assert "boatyard-api: not deployed" in command("status")
     planned = json.loads(command("deploy", "--dry-run").partition("\n(")[0])
 
@@ -157,10 +159,11 @@ def test_a_deployment_answers_the_next_takes_over_under_load_and_a_rollback_take
     assert ask(cloud).status_code == 200
     assert f"nothing to go back to: only {first}" in command("rollback", status=2)
 
-    assert f"would delete {NAME}" in command("destroy", status=2)
+    assert f"delete the service {NAME}" in command("destroy", status=2)
     assert serving(cloud) == first
-    assert f"{NAME} is deleted; {command.storage} stays" in command("destroy", "--yes")
-    assert "nothing is deployed" in command("destroy")
+    assert f"stays: the bucket gs://{BUCKET} with its data" in command("destroy", "--yes")
+    assert "there is nothing to delete" in command("destroy")
+    assert google.state.accounts == {}
     assert registry.aliases(storage, "inbox") == {"production": version}
     wait_until(lambda: len(cloud.exits) == 3)
     assert {(each.status, each.killed) for each in cloud.exits} == {(0, False)}

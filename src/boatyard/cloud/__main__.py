@@ -16,6 +16,7 @@ _MODULES = {
     "cancel": "cloud.vertex",
     "doctor": "doctor.cloud",
     "setup": "cloud.setup",
+    "destroy": "cloud.destroy",
 }
 
 
@@ -47,8 +48,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for subparser in (deploy, logs, rollback):
         every = ["all"] if subparser is deploy else []
         subparser.add_argument("--service", choices=[*SERVICES, *every], default=SERVICES[0])
-    command("destroy", "delete the services").add_argument("--yes", action="store_true", help="really")
-    command("setup", "print a script that makes all that the cloud commands need, with gcloud; it may run again")
+    destroy = command("destroy", "show what set-up and deployments made, and delete it")
+    destroy.add_argument("--data", action="store_true", help="the bucket's content too: models, rows, the journal")
+    setup = command("setup", "show what exists and what is missing, and make it; it may run again")
+    for subparser in (destroy, setup):
+        subparser.add_argument("--yes", action="store_true", help="do not ask")
+    setup.add_argument("--print", action="store_true", dest="script", help="a script for gcloud instead")
+    setup.add_argument(
+        "--user", default="", metavar="ADDRESS", help="who types the commands (default: gcloud's account)"
+    )
+    setup.add_argument("--billing", default="", metavar="NUMBER", help="of the billing account that is to pay")
+    setup.add_argument(
+        "--budget", type=int, default=50, help="a month, in its currency; 0: none (default: %(default)s)"
+    )
+    setup.add_argument("--github", default="", metavar="NUMBER", help="of the repository whose workflows get in")
+    setup.add_argument("--email", default="", metavar="ADDRESS", help="of who gets the alerts")
     command("doctor", "check what the cloud commands need, and change nothing")
     for subparser in commands.choices.values():
         subparser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")

@@ -148,23 +148,6 @@ def rollback(config: Config, service: str) -> None:
     logger.info("%s: %s has all the traffic again, instead of %s", name, previous, serving)
 
 
-def destroy(config: Config, yes: bool) -> None:
-    """Delete the services with their revisions; the storage stays."""
-    where = place(config)
-    run = RunApi(where).connect()
-    deployed = [name for name in map(service_name, SERVICES) if run.find(name)]
-    if not deployed:
-        logger.info("nothing is deployed")
-        return
-    if not yes:
-        raise UserError(
-            f"this would delete {', '.join(deployed)} in {where.project}; --yes does it ({where.storage} stays)"
-        )
-    for name in deployed:
-        run.delete(name)
-        logger.info("%s is deleted; %s stays", name, where.storage)
-
-
 def _restore(run: RunApi, name: str, before: Object | None) -> str:
     """Undo a failed deployment; returns a sentence on the outcome."""
     try:
