@@ -140,11 +140,12 @@ def _prepare(given: Data, sources: Sequence[Source], earlier: Earlier, staging: 
     if summary.quarantine_file is None:
         (draft / _QUARANTINE).unlink()
     _show(draft, report)
-    _stop_if_unusable(data, summary, reading.findings, report)
+    related = None if checked.related is None else share_related(checked.related.groups, checked.usable)
+    _stop_if_unusable(data, summary, related, reading.findings, report)
     before, after = given.model_dump(), data.model_dump()
     facts: dict[str, Any] = {key: getattr(summary, key) for key in ("fingerprint", "fields", "target")}
     facts["settled"] = {key: value for key, value in after.items() if before[key] != value}
-    facts["related"] = None if checked.related is None else share_related(checked.related.groups, checked.usable)
+    facts["related"] = related
     (staging / "prepared.json").write_text(json.dumps(facts | {"rows": summary.split_rows}, indent=2), encoding="utf-8")
     warnings = sum(count for kind, count in summary.issue_counts.items() if kind.startswith("warning:"))
     found_so = f"{sum(summary.split_rows.values()):,} rows"
@@ -289,7 +290,9 @@ def _show(draft: Path, report: Path) -> None:
             shutil.copytree(draft, staging, dirs_exist_ok=True)
 
 
-def _stop_if_unusable(data: Data, summary: DataSummary, findings: Findings, report: Path) -> None:
+def _stop_if_unusable(
+    data: Data, summary: DataSummary, related: float | None, findings: Findings, report: Path
+) -> None:
     first = findings.first_error
     if first is not None and data.on_bad_row == "stop":
         column = f", column {first.column!r}" if first.column else ""
@@ -304,7 +307,8 @@ def _stop_if_unusable(data: Data, summary: DataSummary, findings: Findings, repo
         raise UserError(f"{sources}: {reason}{aside}")
     for split, rows in summary.split_rows.items():
         if not rows:
-            raise UserError(f"{sources}: no row is left for {split}; more rows are needed{aside}")
+            kept = ", as relatives stay on one side" if related else ""
+            raise UserError(f"{sources}: no row is left for {split}{kept}; more rows are needed{aside}")
 
 
 def _stop_if_unservable(input_: TrainingInput, prepared: Prepared, sources: Sequence[str]) -> None:
