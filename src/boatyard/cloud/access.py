@@ -14,7 +14,6 @@ from boatyard.doctor.checks import Undecided
 
 WANDB_SECRET = "wandb-api-key"  # noqa: S105 - its name in Secret Manager
 HUB_SECRET = "hf-token"  # noqa: S105 - as above
-API_KEYS_SECRET = "boatyard-api-keys"  # noqa: S105 - as above
 
 _YOU = '"user:$(gcloud config get account)"'
 _TOKENS = ("iam.serviceAccounts.getAccessToken",)
@@ -155,7 +154,7 @@ def service_account_grants(config: Config, where: Place, role: Role) -> list[Gra
     if role == "run":  # which also probes a new revision before it has traffic
         invoke = Grant(project(where), "roles/run.invoker", ("run.routes.invoke",))
         metrics = Grant(project(where), "roles/monitoring.metricWriter", ("monitoring.timeSeries.create",))
-        return [objects, invoke, metrics, _read_secret(where, API_KEYS_SECRET)]
+        return [objects, invoke, metrics, _read_secret(where, where.keys_secret)]
     images = tuple(f"artifactregistry.repositories.{verb}Artifacts" for verb in ("download", "upload"))
     return [
         Grant(bucket(where), "roles/storage.objectViewer", ("storage.objects.get",)),

@@ -14,7 +14,6 @@ from boatyard.cloud.plan import Plan, agree
 from boatyard.cloud.rest import ApiError, open_session
 from boatyard.cloud.run_api import RunApi
 from boatyard.cloud.script import script as gcloud_script
-from boatyard.cloud.service import service_name
 from boatyard.cloud.table import PRODUCTION, WORKFLOWS, YOU, Binding, bindings
 from boatyard.config.console import say
 from boatyard.config.errors import UserError
@@ -258,7 +257,7 @@ class _Setup:
         item.create(self._cloud, inventory.with_channel(one, found[1]["name"]))
 
     def _ask_for_reports(self) -> None:
-        monitor = RunApi(self._where).connect().find(service_name("monitor")) if "run" in self._on else None
+        monitor = RunApi(self._where).connect().find(self._where.service("monitor")) if "run" in self._on else None
         if url := (monitor or {}).get("status", {}).get("url"):
             self._make(inventory.drift_job(self._where, url))
         else:

@@ -232,12 +232,17 @@ class Job(Section):
     hub_login: bool
 
 
+Environment = Literal["production", "staging"]
+
+
 class Cloud(Section):
     """Google Cloud: where, and what trains there."""
 
     project: str | None = Field(pattern=r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$")
     region: str = Field(pattern=r"^[a-z]+-[a-z]+[0-9]+$")
     repository: str = Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")
+    environment: Environment
+    """Which of the two sets of services, and the alias that they serve."""
     train: Job
 
 
