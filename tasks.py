@@ -407,12 +407,6 @@ def cloud_train(context, override, machine="", gpu="", spot=False, workers=0, de
     _on_cloud(context, "train", *flags, *keys, *override)
 
 
-@_cloud(iterable=["override"], help=_OVERRIDES)
-def cloud_retrain(context, override):
-    """Retrain on Vertex AI, and follow the job until it ends."""
-    _on_cloud(context, "retrain", *override)
-
-
 @_cloud()
 def cloud_jobs(context):
     """List the training jobs."""

@@ -365,6 +365,22 @@ def test_what_is_wrong_is_one_sentence(
     assert len(cloud.requests) == 1, "nothing else was sent"
 
 
+def test_staging_has_names_an_alias_and_a_storage_of_its_own(command: Commands) -> None:
+    """So that no job of production is answered by it, and nothing that is said to it counts as traffic."""
+
+    def planned(*words: str) -> tuple[str, str, dict[str, str]]:
+        body = json.loads(command("deploy", "--dry-run", *words).partition("\n(")[0])["body"]
+        metadata, spec = body["metadata"], body["spec"]["template"]["spec"]
+        env = {each["name"]: each.get("value", "") for each in spec["containers"][0]["env"]}
+        return metadata["name"], env["BOATYARD_MODEL"], env["BOATYARD_STORAGE"]
+
+    root = command.storage
+    assert planned() == ("boatyard-api", f"{root}/models/inbox@production", root)
+    staging = "boatyard-staging-api", f"{root}/models/inbox@staging", f"{root}/staging"
+    assert planned("cloud.environment=staging") == staging
+    assert "boatyard-staging-monitor: not deployed" in command("status", "cloud.environment=staging")
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_template_says_what_google_knows_and_holds_no_secret(service: str) -> None:
     body = yaml.safe_load((ROOT / "deploy" / "run" / f"{service}.yaml").read_text())

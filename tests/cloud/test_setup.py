@@ -157,7 +157,7 @@ def test_what_is_granted_is_the_table_and_no_more(project: Project) -> None:
     members |= {
         YOU: OWNER,
         "workflows": f"{pool}/attribute.repository/77",
-        "production": f"{pool}/attribute.gate/77:production",
+        **{name: f"{pool}/attribute.gate/77:{name}" for name in ("production", "staging")},
     }
     wanted = {
         (

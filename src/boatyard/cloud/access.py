@@ -172,7 +172,8 @@ def workflow_grants(where: Place, account: Literal["check", "release"]) -> list[
         ]
     return [
         Grant(bucket(where), "roles/storage.objectUser", _OBJECT_PERMISSIONS),
-        *caller_grants(where, "deploy"),
+        *caller_grants(where, "release"),
+        *impersonation_grants(where, "train"),
         *impersonation_grants(where, "run"),
     ]
 
@@ -196,21 +197,23 @@ def federation_grant(where: Place, role: Account) -> Grant:
     return Grant(account(where, role), "roles/iam.workloadIdentityUser", _TOKENS)
 
 
-def caller_grants(where: Place, purpose: Literal["all", "deploy"] = "all") -> list[Grant]:
-    """What the caller of the commands needs: of all of them, or only of `cloud.deploy`."""
+def caller_grants(where: Place, purpose: Literal["all", "release"] = "all") -> list[Grant]:
+    """What the caller of the commands needs: of all of them, or only of what workflows do: retrain and deploy."""
     on = project(where)
     used = Grant(on, "roles/serviceusage.serviceUsageConsumer", ("serviceusage.services.use",))
     pull = Grant(repository(where), "roles/artifactregistry.reader", ("artifactregistry.tags.get",))
     deploy = Grant(on, "roles/run.developer", ("run.services.create", "run.services.get", "run.services.update"))
-    if purpose == "deploy":
-        return [used, pull, deploy]
+    train = Grant(on, "roles/aiplatform.user", ("aiplatform.customJobs.create", "aiplatform.customJobs.get"))
+    follow = Grant(on, "roles/logging.viewer", ("logging.logEntries.list",))
+    if purpose == "release":
+        return [used, pull, train, follow, deploy]
     return [
         used,
         pull,
         Grant(bucket(where), "roles/storage.objectUser", _OBJECT_PERMISSIONS),
-        Grant(on, "roles/aiplatform.user", ("aiplatform.customJobs.create", "aiplatform.customJobs.get")),
+        train,
         Grant(on, "roles/cloudbuild.builds.editor", ("cloudbuild.builds.create",)),
-        Grant(on, "roles/logging.viewer", ("logging.logEntries.list",)),
+        follow,
         deploy,
     ]
 

@@ -9,12 +9,12 @@ from functools import cached_property, partial
 from boatyard.cloud import access, inventory, item, policy
 from boatyard.cloud.access import Cloud, Resource
 from boatyard.cloud.item import Item
-from boatyard.cloud.place import ACCOUNTS, ROLES, place
+from boatyard.cloud.place import ACCOUNTS, ENVIRONMENTS, ROLES, place
 from boatyard.cloud.plan import Plan, agree
 from boatyard.cloud.rest import ApiError, open_session
 from boatyard.cloud.run_api import RunApi
 from boatyard.cloud.script import script as gcloud_script
-from boatyard.cloud.table import PRODUCTION, WORKFLOWS, YOU, Binding, bindings
+from boatyard.cloud.table import WORKFLOWS, YOU, Binding, bindings
 from boatyard.config.console import say
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
@@ -222,16 +222,17 @@ class _Setup:
         content = self._cloud.get("cloudresourcemanager", f"v3/projects/{where.project}") or {}
         pool = f"{content.get('name')}/locations/global/workloadIdentityPools/github"
         members[WORKFLOWS] = f"principalSet://iam.googleapis.com/{pool}/attribute.repository/{repository}"
-        members[PRODUCTION] = f"principalSet://iam.googleapis.com/{pool}/attribute.gate/{repository}:production"
+        for name in ENVIRONMENTS:
+            members[name] = f"principalSet://iam.googleapis.com/{pool}/attribute.gate/{repository}:{name}"
         return members | {YOU: self._you}
 
     def _who(self, holder: str) -> str:
         github = f"the repository {self._wish.github} on GitHub"
-        names = {
+        names: dict[str, str] = {
             YOU: self._you,
             WORKFLOWS: f"the workflows of {github}",
-            PRODUCTION: f"jobs in the environment production of {github}",
         }
+        names |= {name: f"jobs in the environment {name} of {github}" for name in ENVIRONMENTS}
         return names.get(holder, f"boatyard-{holder}")
 
     def _budget(self, one: Item) -> None:

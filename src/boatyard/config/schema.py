@@ -147,8 +147,10 @@ class Publish(Section):
 
 
 class Retrain(Section):
-    """When feedback is enough to learn from, and when the outcome is better."""
+    """Where it trains, when feedback is enough to learn from, and when the outcome is better."""
 
+    on: Literal["here", "vertex"]
+    """On this machine, or by a job on Vertex AI with the settings of `cloud.train`."""
     min_rows: int = Field(ge=2)
     holdout: float = Field(gt=0, lt=1)
     confidence: float = Field(gt=0.5, lt=1)
