@@ -356,6 +356,22 @@ def test_an_api_with_keys_is_asked_with_the_one_that_was_typed(visit: "Visit", t
         assert "a-key-of-bens" not in page.url + (tmp_path / "log").read_text()
 
 
+def test_a_tab_that_nobody_uses_lets_go_of_the_server_and_goes_on_where_it_was(
+    visit: "Visit", stack: Stack, tmp_path: Path, expect: Any
+) -> None:
+    there = {"BOATYARD_API": stack.api.url, "BOATYARD_MONITOR": stack.monitor.url, "BOATYARD_IDLE_MINUTES": "0.05"}
+    with FrontendProcess(tmp_path / "log", **there) as frontend:
+        page = visit("about:blank")
+        closed: list[str] = []
+        page.on("websocket", lambda socket: socket.on("close", lambda each: closed.append(each.url)))
+        page.goto(f"{frontend.url}/about")
+        expect(page.get_by_text("so it has let go of its server")).to_be_visible()
+        assert closed
+        page.get_by_role("link", name="Go on").click()
+        expect(page.get_by_role("heading", name="About", exact=True).first).to_be_visible()
+        assert page.url == f"{frontend.url}/about"
+
+
 def test_every_page_fits_a_phone_in_the_dark_and_asks_nobody_but_its_server(
     visit: "Visit", stack: Stack, expect: Any
 ) -> None:
