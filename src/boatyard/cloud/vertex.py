@@ -41,7 +41,7 @@ def retrain(config: Config, overrides: Sequence[str]) -> None:
         raise UserError("retraining uses one worker and one GPU: leave cloud.train.workers and cloud.train.gpus at 1")
     if "--params" in overrides:
         raise UserError("a job is given overrides, not a file of this machine: leave out --params")
-    there = [word for word in overrides if not word.startswith("retrain.on=")] + ["retrain.on=here"]
+    there = [each for each in overrides if not each.startswith("retrain.on=")] + ["retrain.on=here"]
     train(config, there, dry_run=False, detach=False, command=["python", "-m", "boatyard.retrain"])
 
 
