@@ -54,6 +54,16 @@ class State:
     """Why, as google.rpc.ErrorInfo."""
     objects: dict[str, list[str]] = field(default_factory=dict)
     """The names in each bucket."""
+    payer: str = "0A-0B"
+    """The billing account."""
+    payers: dict[str, bool] = field(default_factory=dict)
+    """The billing accounts of whoever asks, and whether each is open."""
+    late: int = 0
+    """How often a new API or account is unknown at first."""
+    taken: set[str] = field(default_factory=set)
+    """The names of other people's buckets."""
+    denied: set[str] = field(default_factory=set)
+    """Permissions that whoever asks lacks."""
     seconds: float = 0.0
     """The delay of each response."""
 
@@ -245,7 +255,7 @@ def _project(google: Google, path: list[str], _: Object, __: str) -> Object | No
 def _billing(google: Google, path: list[str], _: Object, __: str) -> Object:
     on = google.state.billing
     return {"projectId": path[0], "billingEnabled": on} | (
-        {"billingAccountName": "billingAccounts/0A-0B"} if on else {}
+        {"billingAccountName": f"billingAccounts/{google.state.payer}"} if on else {}
     )
 
 
@@ -380,14 +390,20 @@ METHODS: dict[tuple[str, str], Answer] = {
 def _described(api: str, identity: str) -> Object:
     """The method's description, its path as a regular expression and its version."""
     version = "v1beta1" if "consumerQuotaMetrics" in identity else _VERSIONS[api]
-    file = files("googleapiclient").joinpath("discovery_cache", "documents", f"{api}.{version}.json")
-    method = document = json.loads(file.read_text(encoding="utf-8"))
+    method = document = _document(api, version)
     for part in identity.split(".")[1:-1]:
         method = method["resources"][part]
     method = method["methods"][identity.rpartition(".")[2]]
     path = document["servicePath"] + method.get("flatPath", method["path"])
     regex = re.sub(r"\\\{\w+\\\}", "([^/:]+?)", re.escape(path))
     return {**method, "regex": re.compile(regex), "version": version}
+
+
+@cache
+def _document(api: str, version: str) -> Object:
+    file = files("googleapiclient").joinpath("discovery_cache", "documents", f"{api}.{version}.json")
+    document: Object = json.loads(file.read_text(encoding="utf-8"))
+    return document
 
 
 def _fits(api: str, method: Object, side: str, content: Object) -> None:

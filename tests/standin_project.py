@@ -7,7 +7,6 @@ tests/cloud/test_setup.py has the sentences.
 
 import json
 import re
-from dataclasses import dataclass, field
 from typing import Any
 
 from standin_google import METHODS, YOU, Answer, Google, Object, Refused, State
@@ -55,23 +54,10 @@ _GRANTABLE = {
 }
 
 
-@dataclass
-class Fresh(State):
-    """A project of somebody who may do everything in it; empty unless a test fills it."""
-
-    billing: bool = False
-    apis: set[str] = field(default_factory=lambda: {"serviceusage", "storage", "logging", "monitoring"})
-    payers: dict[str, bool] = field(
-        default_factory=lambda: {"0A0A0A-0B0B0B-0C0C0C": True, "0D0D0D-0E0E0E-0F0F0F": False}
-    )
-    """The billing accounts, and whether each is open."""
-    payer: str = ""
-    late: int = 0
-    """How often a new API or account is unknown at first."""
-    taken: set[str] = field(default_factory=set)
-    """The names of other people's buckets."""
-    denied: set[str] = field(default_factory=set)
-    """Permissions that whoever asks lacks."""
+def fresh(project: str) -> State:
+    """Somebody has just created it; nothing is in it, and nobody pays for it."""
+    apis = {"serviceusage", "storage", "logging", "monitoring"}
+    return State(project=project, billing=False, apis=apis, payers={PAYER: True, "0D0D0D-0E0E0E-0F0F0F": False})
 
 
 class Project(Google):
@@ -100,7 +86,7 @@ class Project(Google):
 
     def born(self, name: str) -> None:
         """It is unknown in some places for a while."""
-        self._unknown[name] = getattr(self.state, "late", 0)
+        self._unknown[name] = self.state.late
 
     def unknown(self, name: str) -> bool:
         self._unknown[name] = self._unknown.get(name, 0) - 1
@@ -111,7 +97,7 @@ class Project(Google):
         self._unknown.clear()
 
     def require(self, permission: str) -> None:
-        if permission in getattr(self.state, "denied", ()):
+        if permission in self.state.denied:
             facts = {"permission": permission, "resource": self.path}
             raise Refused(403, f"Permission '{permission}' denied.", "IAM_PERMISSION_DENIED", **facts)
 
@@ -155,15 +141,9 @@ def _enable(project: Project, _: list[str], content: Object, __: str) -> Object:
     return _operation()
 
 
-def _billing(project: Project, path: list[str], _: Object, __: str) -> Object:
-    payer = getattr(project.state, "payer", PAYER)
-    on = {"billingAccountName": f"billingAccounts/{payer}"} if project.state.billing else {}
-    return {"projectId": path[0], "billingEnabled": project.state.billing, **on}
-
-
 def _link(project: Project, path: list[str], content: Object, who: str) -> Object:
     account = content["billingAccountName"].removeprefix("billingAccounts/")
-    if not project.state.payers.get(account):  # type: ignore[attr-defined]
+    if not project.state.payers.get(account):
         raise Refused(
             403,
             "The caller does not have permission",
@@ -171,12 +151,12 @@ def _link(project: Project, path: list[str], content: Object, who: str) -> Objec
             permission="billing.resourceAssociations.create",
             resource=content["billingAccountName"],
         )
-    project.state.billing, project.state.payer = True, account  # type: ignore[attr-defined]
-    return _billing(project, path, content, who)
+    project.state.billing, project.state.payer = True, account
+    return METHODS["cloudbilling", "cloudbilling.projects.getBillingInfo"](project, path, content, who)
 
 
 def _payers(project: Project, _: list[str], __: Object, ___: str) -> Object:
-    accounts: dict[str, bool] = project.state.payers  # type: ignore[attr-defined]
+    accounts = project.state.payers
     return {
         "billingAccounts": [
             {"name": f"billingAccounts/{name}", "displayName": "Ann's", "open": is_open}
@@ -191,14 +171,14 @@ def _project(_: Project, path: list[str], __: Object, ___: str) -> Object:
 
 def _new_bucket(project: Project, _: list[str], content: Object, __: str) -> Object:
     name = content["name"]
-    if name in project.state.buckets or name in getattr(project.state, "taken", ()):
+    if name in project.state.buckets or name in project.state.taken:
         raise Refused(409, "The requested bucket name is not available. Please select a different name and try again.")
     project.state.buckets[name] = (content["location"].upper(), "region")
     return project.create(f"b/{name}", content | {"location": content["location"].upper(), "locationType": "region"})
 
 
 def _bucket(project: Project, path: list[str], content: Object, who: str) -> Object | None:
-    if path[0] in getattr(project.state, "taken", ()):
+    if path[0] in project.state.taken:
         raise PermissionError(f"{who} does not have storage.buckets.get access to the Google Cloud Storage bucket.")
     return project.contents.get(f"b/{path[0]}") or METHODS["storage", "storage.buckets.get"](
         project, path, content, who
@@ -473,7 +453,6 @@ _METHODS: dict[tuple[str, str], Any] = {
     ("billingbudgets", f"{_BUDGETS}.delete"): _drop,
     ("billingbudgets", f"{_BUDGETS}.list"): _list("budgets"),
     ("cloudbilling", "cloudbilling.billingAccounts.list"): _payers,
-    ("cloudbilling", "cloudbilling.projects.getBillingInfo"): _billing,
     ("cloudbilling", "cloudbilling.projects.updateBillingInfo"): _link,
     ("cloudresourcemanager", "cloudresourcemanager.projects.get"): _project,
     ("cloudscheduler", "cloudscheduler.projects.locations.jobs.create"): _new_job,

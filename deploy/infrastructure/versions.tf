@@ -1,3 +1,5 @@
+# A project on Google Cloud for Boatyard; docs/google-cloud.md says how to apply it, and what was not run.
+
 terraform {
   required_version = ">= 1.8" # of Terraform or of OpenTofu
 

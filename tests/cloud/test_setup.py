@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from standin_project import NUMBER, OWNER, PAYER, Fresh, Project
+from standin_project import NUMBER, OWNER, PAYER, Project, fresh
 
 from boatyard.cloud import item, plan, run_api
 from boatyard.cloud.__main__ import main
@@ -23,6 +23,7 @@ from boatyard.config.compose import load_config
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
 from boatyard.doctor import cloud as doctor
+from boatyard.doctor import google
 from boatyard.doctor.google import APIS
 
 pytestmark = pytest.mark.cloud
@@ -84,7 +85,8 @@ def project(monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(plan, "_PAUSE", 0.0)
     monkeypatch.setattr(item, "_PAUSE", 0.0)
-    with Project(Fresh(NAME)) as running:
+    monkeypatch.setattr(google, "gcloud_account", lambda: "ann@example.org")
+    with Project(fresh(NAME)) as running:
         for name, value in running.environment.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("CLOUDSDK_AUTH_DISABLE_CREDENTIALS", "true")
@@ -136,7 +138,7 @@ def test_one_command_fills_an_empty_project_so_that_the_doctor_is_content_and_a_
     project.state.secrets["wandb-api-key"].append("ENABLED")  # somebody types it
     project.settle()
     found = doctor.examine(config("tracking=wandb"))
-    others = ("image", "gcloud", "CPU quota")
+    others = ("image", "CPU quota")
     assert [each for each in found if each.state != "ok" and not each.name.startswith(others)] == []
 
     project.requests.clear()
@@ -219,7 +221,11 @@ def test_what_others_hold_stays_also_where_they_change_it_meanwhile_or_under_a_c
 
 def test_what_differs_is_set_again_and_the_rest_left(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     set_up()
-    project.contents["b/my-bucket"]["softDeletePolicy"] = {"retentionDurationSeconds": "604800", "effectiveTime": "x"}
+    bucket = project.contents["b/my-bucket"]
+    bucket["softDeletePolicy"] = {"retentionDurationSeconds": "604800", "effectiveTime": "2026-11-01T00:00:00Z"}
+    others = {"action": {"type": "Delete"}, "condition": {"age": 7, "matchesPrefix": ["letters/"]}}
+    ours = bucket["lifecycle"]["rule"]
+    bucket["lifecycle"] = {"rule": [others, ours[0]]}
     lines(capsys)
     set_up(github="78")
     changed = [line for line in lines(capsys) if line.startswith("change ")]
@@ -227,7 +233,9 @@ def test_what_differs_is_set_again_and_the_rest_left(project: Project, capsys: p
         "change the bucket gs://my-bucket: lifecycle, softDeletePolicy",
         "change its provider github, for the repository 78: attributeCondition, attributeMapping",
     ]
-    assert project.contents["b/my-bucket"]["softDeletePolicy"] == {"retentionDurationSeconds": "0"}
+    bucket = project.contents["b/my-bucket"]
+    assert bucket["softDeletePolicy"]["retentionDurationSeconds"] == "0"
+    assert bucket["lifecycle"]["rule"] == [others, *ours]
 
 
 @dataclass

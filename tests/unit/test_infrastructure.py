@@ -1,6 +1,7 @@
 """deploy/infrastructure/ against the table of roles that the doctor checks; no provider is loaded."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -10,8 +11,8 @@ from typing import Any, get_args
 import hcl2
 import pytest
 
-from boatyard.cloud import access, table
-from boatyard.cloud.place import Account, place
+from boatyard.cloud import access, inventory, table
+from boatyard.cloud.place import ENVIRONMENTS, Account, place
 from boatyard.config.compose import load_config
 
 pytestmark = pytest.mark.unit
@@ -89,6 +90,19 @@ def test_every_account_secret_and_folder_of_the_table_is_created() -> None:
     assert "{ monitor = google_storage_managed_folder.monitor.name }[each.value.name]" in TEXTS["grants.tf"]
 
 
+def test_github_gets_in_by_the_same_rule_as_with_the_command_and_not_by_how_it_writes_a_subject() -> None:
+    """A subject has two forms: of repositories that were made or renamed since July 2026 it has their numbers too."""
+    where = place(load_config(["cloud.project=project", "paths.storage=gs://bucket/boatyard"]))
+    _, made, _ = inventory.federation(where, "${var.github_repository_id}")
+    provider = RESOURCES["google_iam_workload_identity_pool_provider.github"]
+    mapping = {json.loads(key): json.loads(value) for key, value in provider["attribute_mapping"].items()}
+    assert mapping == made.body["attributeMapping"]
+    assert json.loads(provider["attribute_condition"]) == made.body["attributeCondition"]
+    gate = 'has(assertion.environment)?assertion.repository_id+":"+assertion.environment:""'
+    assert mapping["attribute.gate"] == gate
+    assert "/subject/" not in TEXTS["github.tf"]
+
+
 def test_all_that_the_page_names_is_there() -> None:
     kinds = {name.partition(".")[0] for name in RESOURCES if not GRANTING.search(name)}
     assert kinds == {
@@ -133,3 +147,39 @@ def test_terraform_finds_the_files_well_formed() -> None:
         ["terraform", "fmt", "-check", "-diff", "-no-color"], cwd=FOLDER, capture_output=True, text=True
     )
     assert shown.returncode == 0, shown.stdout + shown.stderr
+
+
+@needs_terraform
+def test_terraform_works_out_who_holds_what_as_the_command_does(tmp_path: Path) -> None:
+    """Its expressions alone: what a provider would answer is put in their place."""
+    (folder := tmp_path / "deploy" / "infrastructure").mkdir(parents=True)
+    for name in ("variables.tf", "table.json"):
+        shutil.copy(FOLDER / name, folder)
+    text = TEXTS["grants.tf"] + TEXTS["github.tf"]
+    blocks_ = "\n".join(re.findall(r"^locals \{\n.*?^\}", text, re.DOTALL | re.MULTILINE))
+    blocks_ = blocks_.replace("google_service_account.account", "local.accounts")
+    blocks_ = blocks_.replace("${data.google_project.project.number}", "42")
+    roles = json.dumps(get_args(Account))
+    stand_in = f'locals {{ accounts = {{ for role in {roles} : role => {{ member = "account:${{role}}" }} }} }}'
+    (folder / "main.tf").write_text(f"{blocks_}\n{stand_in}\n")
+
+    chosen = {"project": "p", "bucket": "b", "users": '["user:a"]', "github_repository_id": "77"}
+    words = [f"-var={key}={value}" for key, value in (chosen | {"secrets": '["hf-token"]'}).items()]
+    environment = os.environ | {"CHECKPOINT_DISABLE": "1", "TF_CLI_CONFIG_FILE": os.devnull}
+    question = "jsonencode([for grant in values(local.grants) : [grant.member, grant.role, grant.on, grant.name]])"
+    console = ["terraform", "console", *words]
+    shown = subprocess.run(console, cwd=folder, input=question, env=environment, capture_output=True, text=True)
+    assert shown.returncode == 0, shown.stderr
+
+    pool = "principalSet://iam.googleapis.com/projects/42/locations/global/workloadIdentityPools/github"
+    members = {role: f"account:{role}" for role in get_args(Account)} | {
+        "you": "user:a",
+        "workflows": f"{pool}/attribute.repository/77",
+        **{name: f"{pool}/attribute.gate/77:{name}" for name in ENVIRONMENTS},
+    }
+    wanted = {
+        (members[row["holder"]], row["role"], row["on"], row.get("name", ""))
+        for row in read_table()
+        if row["on"] != "secret" or row["name"] == "hf-token"
+    }
+    assert {tuple(row) for row in json.loads(json.loads(shown.stdout))} == wanted

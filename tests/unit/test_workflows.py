@@ -155,15 +155,6 @@ def test_the_only_secret_is_the_key_that_a_deployment_is_probed_with() -> None:
     assert set(used) == {("deploy.yml", "BOATYARD_API_KEY")}
 
 
-def test_the_gate_of_production_does_not_depend_on_how_github_writes_a_subject() -> None:
-    """It has two forms: of repositories that were made or renamed since July 2026 it has their numbers too."""
-    federation = (ROOT / "deploy" / "infrastructure" / "github.tf").read_text()
-    assert '"has(assertion.environment)?assertion.repository_id+\\":\\"+assertion.environment:\\"\\""' in federation
-    for environment in ("staging", "production"):
-        assert f'/attribute.gate/${{var.github_repository_id}}:{environment}"' in federation
-    assert "/subject/" not in GUIDE + federation
-
-
 def test_a_build_s_source_goes_where_its_account_may_read_it_and_its_log_is_followed() -> None:
     texts = [
         file.read_text() for file in (*ROOT.glob("docs/*.md"), ROOT / "cloudbuild.yaml", *ROOT.glob("deploy/**/*.yaml"))

@@ -16,7 +16,7 @@ WANDB_SECRET = "wandb-api-key"  # noqa: S105 - its name in Secret Manager
 HUB_SECRET = "hf-token"  # noqa: S105 - as above
 
 _YOU = '"user:$(gcloud config get account)"'
-_TOKENS = ("iam.serviceAccounts.getAccessToken",)
+_IMPERSONATE = ("iam.serviceAccounts.getAccessToken",)
 Kind = Literal["project", "bucket", "folder", "repository", "account", "secret"]
 _OBJECT_PERMISSIONS = tuple(f"storage.objects.{verb}" for verb in ("create", "delete", "get", "list", "update"))
 
@@ -189,12 +189,12 @@ def impersonation_grants(where: Place, role: Role) -> list[Grant]:
 
 def inspection_grant(where: Place, role: Role) -> Grant:
     """What the doctor needs on a service account to query its permissions as that account."""
-    return Grant(account(where, role), "roles/iam.serviceAccountTokenCreator", _TOKENS)
+    return Grant(account(where, role), "roles/iam.serviceAccountTokenCreator", _IMPERSONATE)
 
 
 def federation_grant(where: Place, role: Account) -> Grant:
     """What a workflow on GitHub needs on the service account that it runs as."""
-    return Grant(account(where, role), "roles/iam.workloadIdentityUser", _TOKENS)
+    return Grant(account(where, role), "roles/iam.workloadIdentityUser", _IMPERSONATE)
 
 
 def caller_grants(where: Place, purpose: Literal["all", "release"] = "all") -> list[Grant]:

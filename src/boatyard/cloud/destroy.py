@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from boatyard.cloud import access, inventory, item, policy
 from boatyard.cloud.access import HUB_SECRET, WANDB_SECRET, Cloud, Resource
+from boatyard.cloud.billing import payer
 from boatyard.cloud.item import Item, Object
 from boatyard.cloud.place import ACCOUNTS, ENVIRONMENTS, SERVICES, Place, place
 from boatyard.cloud.plan import Plan, agree
@@ -73,11 +74,12 @@ class _Destruction:
         if not keeps_bucket:
             self._remove(bucket)
         self._plan.stays.append("stays: the project, who pays for it, its APIs, and your own roles")
+        self._plan.stays.append("stays: training jobs that run, which `invoke cloud.jobs` lists")
         return self._plan
 
     def _remove(self, one: Item) -> None:
         if (found := self._find(one)) is not None:
-            self._plan.add(f"delete {one.label}", partial(item.delete, self._cloud, one, found[0]))
+            self._plan.add(f"delete {one.name}", partial(item.delete, self._cloud, one, found[0]))
 
     def _find(self, one: Item) -> tuple[str, Object] | None:
         found = item.find(self._cloud, one) if one.api in self._on else None
@@ -86,11 +88,10 @@ class _Destruction:
     def _remove_budget(self) -> None:
         if "cloudbilling" not in self._on:
             return
-        info = self._cloud.get("cloudbilling", f"v1/projects/{self._where.project}/billingInfo") or {}
-        if not (payer := info.get("billingAccountName")):
+        if not (paying := payer(self._cloud)):
             return
         try:
-            self._remove(inventory.budget(self._where, payer, 0))
+            self._remove(inventory.budget(self._where, f"billingAccounts/{paying}", 0))
         except ApiError as error:  # who pays may be another department
             if error.status != 403:
                 raise
@@ -118,13 +119,13 @@ class _Destruction:
             return False
         ours, others = _objects(self._cloud, self._where, everything=self._data)
         if ours and not self._data:
-            self._plan.stays.append(f"stays: {bucket.label} with its data, models, rows and journal; --data deletes it")
+            self._plan.stays.append(f"stays: {bucket.name} with its data, models, rows and journal; --data deletes it")
             return True
         if ours:
             line = f"delete {len(ours)} objects below {self._where.storage}: models, rows, the journal"
             self._plan.add(line, partial(_delete_objects, self._cloud, self._where, ours))
         if others:
-            self._plan.stays.append(f"stays: {bucket.label}, since it holds what is not below {self._where.storage}")
+            self._plan.stays.append(f"stays: {bucket.name}, since it holds what is not below {self._where.storage}")
         return bool(others)
 
 

@@ -29,7 +29,7 @@ def foundations(where: Place, accounts: Sequence[Account], secrets: Sequence[str
     yield _bucket(where)
     repository = access.repository(where)
     yield Item(
-        repository.name,
+        f"the repository of images {where.repository}",
         repository.api,
         f"v1/{project}/locations/{where.region}/repositories",
         {"format": "DOCKER", "cleanupPolicies": _cleanup()},
@@ -85,14 +85,15 @@ def federation(where: Place, repository: str) -> Iterator[Item]:
 
 
 def budget(where: Place, billing: str, amount: int) -> Item:
-    """`billing`: billingAccounts/NUMBER; `amount`: of its currency. Google mails half of it, and all of it."""
+    """`billing`: billingAccounts/NUMBER; `amount`: of its currency. Half of it, and all of it, sends mail."""
     body = {
         "displayName": f"boatyard in {where.project}",
         "budgetFilter": {"projects": [f"projects/{where.project}"]},
         "amount": {"specifiedAmount": {"units": str(amount)}},
         "thresholdRules": [{"thresholdPercent": 0.5}, {"thresholdPercent": 1.0}],
     }
-    return Item(f"a budget of {amount} a month", "billingbudgets", f"v1/{billing}/budgets", body, listed="budgets")
+    name = f"the budget, {amount} a month" if amount else "the budget"
+    return Item(name, "billingbudgets", f"v1/{billing}/budgets", body, listed="budgets")
 
 
 def alerts(where: Place, email: str) -> Iterator[Item]:
@@ -103,8 +104,8 @@ def alerts(where: Place, email: str) -> Iterator[Item]:
     yield Item("a channel for alerts", "monitoring", channels, body, listed="notificationChannels", kept=("labels",))
     for file in sorted(_ALERTS.glob("*.json")):
         policy = _read(file)
-        label = f"the alert {policy['conditions'][0]['displayName']}"
-        yield Item(label, "monitoring", f"{collection}/alertPolicies", policy, listed="alertPolicies")
+        name = f"the alert {policy['conditions'][0]['displayName']}"
+        yield Item(name, "monitoring", f"{collection}/alertPolicies", policy, listed="alertPolicies")
 
 
 def drift_job(where: Place, monitor: str) -> Item:

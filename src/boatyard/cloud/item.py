@@ -17,7 +17,8 @@ _PAUSE, _LONGEST = 2.0, 600.0  # seconds between looks at what Google is doing, 
 class Item:
     """One resource of an API. Its name is either part of its path, or one of those that its collection lists."""
 
-    label: str
+    name: str
+    """In words."""
     api: str
     collection: str
     body: Object
@@ -30,7 +31,7 @@ class Item:
     deletion: Mapping[str, str] = field(default_factory=dict)
     """Of the request that deletes it."""
     kept: tuple[str, ...] = ()
-    """Keys of the body that are set again where what exists differs."""
+    """Keys of the body whose content is put back where what exists lacks some of it; what else is there stays."""
 
 
 def find(cloud: Cloud, item: Item) -> tuple[str, Object] | None:
@@ -63,21 +64,22 @@ def create(cloud: Cloud, item: Item) -> None:
         if error.status != 409 or find(cloud, item) is None:
             raise  # or else an answer was lost, and it is there
         return
-    await_end(cloud, item.api, item.label, answer)
+    await_end(cloud, item.api, item.name, answer)
 
 
 def restore(cloud: Cloud, item: Item) -> None:
-    """Undo its deletion, and set what is kept. Raises ApiError."""
-    await_end(cloud, item.api, item.label, cloud.api(item.api).post(f"{item.path}:undelete"))
-    if item.kept:
-        change(cloud, item, item.path)
+    """Undo its deletion, and put back what is kept. Raises ApiError."""
+    await_end(cloud, item.api, item.name, cloud.api(item.api).post(f"{item.path}:undelete"))
+    if (found := find(cloud, item)) and differs(item, found[1]):
+        change(cloud, item, *found)
 
 
-def change(cloud: Cloud, item: Item, path: str) -> None:
-    """Set what is kept. Raises ApiError."""
-    body = {key: item.body[key] for key in item.kept}
-    mask = {} if item.api == "storage" else {"updateMask": ",".join(item.kept)}
-    await_end(cloud, item.api, item.label, cloud.api(item.api).patch(path, body, **mask))
+def change(cloud: Cloud, item: Item, path: str, content: Object) -> None:
+    """Put back what is kept. Raises ApiError."""
+    merges = item.api == "storage"  # objects, by itself; the others replace what the mask names
+    body = {key: _merged(content.get(key), item.body[key], not merges) for key in item.kept}
+    mask = {} if merges else {"updateMask": ",".join(item.kept)}
+    await_end(cloud, item.api, item.name, cloud.api(item.api).patch(path, body, **mask))
 
 
 def delete(cloud: Cloud, item: Item, path: str) -> None:
@@ -88,7 +90,7 @@ def delete(cloud: Cloud, item: Item, path: str) -> None:
         if error.status != 404:
             raise
         return
-    await_end(cloud, item.api, item.label, answer)
+    await_end(cloud, item.api, item.name, answer)
 
 
 def await_end(cloud: Cloud, api: str, what: str, answer: Object) -> None:
@@ -104,10 +106,21 @@ def await_end(cloud: Cloud, api: str, what: str, answer: Object) -> None:
 
 
 def _includes(content: Any, wanted: Any) -> bool:
-    """Whether all that is wanted is in the content, which Google may have added to; what is left out is nought."""
+    """Whether all that is wanted is in the content, beside other things; what Google leaves out is nought."""
     if isinstance(wanted, dict):
         return all(_includes((content or {}).get(key), value) for key, value in wanted.items())
     if isinstance(wanted, list):
-        pairs = zip(content or [], wanted, strict=False)
-        return len(content or []) == len(wanted) and all(_includes(*pair) for pair in pairs)
+        return all(any(_includes(each, one) for each in content or []) for one in wanted)
     return bool(content == wanted) or (content is None and wanted in ("0", 0, False))
+
+
+def _merged(content: Any, wanted: Any, all_of_it: bool) -> Any:
+    """What is wanted, beside the lists' other elements; with `all_of_it` beside the objects' other keys, too."""
+    if isinstance(wanted, dict):
+        before = content or {}
+        merged = {key: _merged(before.get(key), value, all_of_it) for key, value in wanted.items()}
+        return before | merged if all_of_it else merged
+    if isinstance(wanted, list):
+        before = content or []
+        return [*before, *(one for one in wanted if not any(_includes(each, one) for each in before))]
+    return wanted

@@ -49,9 +49,9 @@ class Plan:
 
     def carry_out(self) -> None:
         """Each step in turn. One that Google refuses ends it: the same command goes on from there."""
-        for step in self.steps:
+        for number, step in enumerate(self.steps, start=1):
             for line in step.lines:
-                log.info("%s", line)
+                log.info("%d/%d: %s", number, len(self.steps), line)
             patiently(step.do)
 
 
@@ -67,14 +67,16 @@ def agree(question: str, answer: str, yes: bool) -> None:
 
 def patiently(do: Callable[[], T]) -> T:
     """Do it, again and again while all that hinders it is that Google does not know yet what was just created."""
-    deadline = time.monotonic() + _PATIENCE
+    deadline, told = time.monotonic() + _PATIENCE, ""
     while True:
         try:
             return do()
         except ApiError as error:
             if not _is_too_early(error) or time.monotonic() > deadline:
                 raise
-            log.info("waiting: %s", error)
+            if told != str(error):
+                told = str(error)
+                log.info("not yet, trying again for %.0f minutes: %s", _PATIENCE / 60, told)
         time.sleep(_PAUSE)
 
 

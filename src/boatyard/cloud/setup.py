@@ -1,12 +1,11 @@
 """Make in a project all that the commands need: what is missing is shown first, and a second run makes nothing."""
 
-import shutil
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 
 from boatyard.cloud import access, inventory, item, policy
+from boatyard.cloud import billing as payment
 from boatyard.cloud.access import Cloud, Resource
 from boatyard.cloud.item import Item
 from boatyard.cloud.place import ACCOUNTS, ENVIRONMENTS, ROLES, place
@@ -19,7 +18,7 @@ from boatyard.config.console import say
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
 from boatyard.doctor.checks import Undecided
-from boatyard.doctor.google import APIS, enabled_apis
+from boatyard.doctor.google import APIS, enabled_apis, gcloud_account
 
 _FIRST = ("cloudbilling", "cloudresourcemanager")  # free of charge: without billing the others cannot be turned on
 
@@ -67,14 +66,9 @@ def _member(cloud: Cloud, user: str) -> str:
         return user if ":" in user else f"user:{user}"
     if cloud.caller.startswith("serviceAccount:"):
         return cloud.caller
-    words = [shutil.which("gcloud") or "gcloud", "config", "get", "account"]
-    try:
-        known = subprocess.run(words, capture_output=True, text=True).stdout.strip()  # noqa: S603 - the user's own
-    except OSError:
-        known = ""
-    if "@" not in known:
-        raise UserError("whose roles are these? name who types the commands with --user=ADDRESS")
-    return f"user:{known}"
+    if known := gcloud_account():
+        return f"user:{known}"
+    raise UserError("whose roles are these? name who types the commands with --user=ADDRESS")
 
 
 class _Setup:
@@ -122,41 +116,18 @@ class _Setup:
 
     def _pay(self) -> str:
         """The billing account that pays or will. Raises UserError: nobody has chosen, or another one pays."""
-        name, wanted = self._where.project, self._wish.billing
-        paying = self._payer() if "cloudbilling" in self._on else ""
-        if not paying and not wanted:
-            raise UserError(f"no billing account pays for {name}: choose one with --billing=NUMBER ({self._offer()})")
-        if paying:
+        wanted, can_ask = self._wish.billing, "cloudbilling" in self._on
+        if paying := payment.payer(self._cloud) if can_ask else "":
+            payment.refuse_another(self._cloud, paying, wanted)
             self._plan.stays.append(f"there: billing account {paying} pays")
+        elif wanted:
+            self._plan.add(f"let billing account {wanted} pay", partial(payment.link, self._cloud, wanted))
         else:
-            self._plan.add(f"let billing account {wanted} pay", self._link)
+            listed = "`gcloud billing accounts list --filter=open=true` lists yours"
+            choice = payment.accounts_to_choose_from(self._cloud) if can_ask else listed
+            name = self._where.project
+            raise UserError(f"no billing account pays for {name}: choose one with --billing=NUMBER ({choice})")
         return f"billingAccounts/{paying or wanted}"
-
-    def _payer(self) -> str:
-        name, wanted = self._where.project, self._wish.billing
-        info = self._cloud.get("cloudbilling", f"v1/projects/{name}/billingInfo") or {}
-        paying = (
-            info.get("billingAccountName", "").removeprefix("billingAccounts/") if info.get("billingEnabled") else ""
-        )
-        if paying and wanted and paying != wanted:
-            raise UserError(
-                f"billing account {paying} pays for {name}, not {wanted}: leave --billing out, or change it"
-            )
-        return str(paying)
-
-    def _link(self) -> None:
-        if not self._payer():
-            body = {"billingAccountName": f"billingAccounts/{self._wish.billing}"}
-            self._cloud.api("cloudbilling").put(f"v1/projects/{self._where.project}/billingInfo", body)
-
-    def _offer(self) -> str:
-        if "cloudbilling" not in self._on:
-            return "`gcloud billing accounts list --filter=open=true` lists yours"
-        pages = self._cloud.api("cloudbilling").pages("v1/billingAccounts", "billingAccounts")
-        open_ = [
-            f"{each['name'].rpartition('/')[2]} {each.get('displayName', '')}" for each in pages if each.get("open")
-        ]
-        return f"open: {', '.join(map(str.strip, open_))}" if open_ else "you see none: create one in the console"
 
     def _make(self, one: Item) -> None:
         found = self._find(one)
@@ -164,14 +135,14 @@ class _Setup:
         if one.path:
             self._made[one.path] = exists
         if found is None:
-            self._plan.add(f"make {one.label}", partial(item.create, self._cloud, one))
+            self._plan.add(f"make {one.name}", partial(item.create, self._cloud, one))
         elif not exists:
-            self._plan.add(f"restore {one.label}", partial(item.restore, self._cloud, one))
+            self._plan.add(f"restore {one.name}", partial(item.restore, self._cloud, one))
         elif item.differs(one, found[1]):
-            changed = f"change {one.label}: {', '.join(one.kept)}"
-            self._plan.add(changed, partial(item.change, self._cloud, one, found[0]))
+            changed = f"change {one.name}: {', '.join(one.kept)}"
+            self._plan.add(changed, partial(item.change, self._cloud, one, *found))
         else:
-            self._plan.stays.append(f"there: {one.label}")
+            self._plan.stays.append(f"there: {one.name}")
 
     def _find(self, one: Item) -> tuple[str, item.Object] | None:
         if one.api not in self._on:
@@ -196,6 +167,7 @@ class _Setup:
             if exists is None:
                 continue
             held = policy.held(self._cloud, on) if exists else set()
+            # where nothing is held yet, the members may not be known yet either
             missing = [each for each in wanted if not held or (each.grant.role, self._members[each.holder]) not in held]
             if len(missing) < len(wanted):
                 self._plan.stays.append(f"there: {len(wanted) - len(missing)} roles on {on.name}")
@@ -248,9 +220,9 @@ class _Setup:
         self._make(channel)
         for each in policies:
             if self._find(each) is None:
-                self._plan.add(f"make {each.label}", partial(self._create_alert, each, channel))
+                self._plan.add(f"make {each.name}", partial(self._create_alert, each, channel))
             else:
-                self._plan.stays.append(f"there: {each.label}")
+                self._plan.stays.append(f"there: {each.name}")
 
     def _create_alert(self, one: Item, channel: Item) -> None:
         found = item.find(self._cloud, channel)

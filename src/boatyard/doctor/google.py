@@ -1,6 +1,6 @@
 """The checks of Google Cloud itself: the caller, the project, its APIs and accounts, by REST; nothing is changed.
 
-Each fix is a complete command that corrects what its check reports. docs/google-cloud.md has the same ones.
+Each fix is a complete command that corrects what its check reports; `invoke cloud.setup` does most of them at once.
 """
 
 import shutil
@@ -46,13 +46,18 @@ _LOG_IN = "gcloud auth application-default login"
 @check("gcloud")
 def gcloud(config: Config) -> Verdict:  # noqa: ARG001
     """Needed only by builds and by the commands that fix things."""
-    if (program := shutil.which("gcloud")) is None:
+    if (account := gcloud_account()) is None:
         return warning("not installed: the commands below need it", "open https://cloud.google.com/sdk/docs/install")
+    return ok(account) if account else warning("it has no active account", "gcloud auth login")
+
+
+def gcloud_account() -> str | None:
+    """Who is logged in to gcloud; empty: nobody; None: there is no gcloud."""
+    if (program := shutil.which("gcloud")) is None:
+        return None
     words = [program, "auth", "list", "--filter=status:ACTIVE", "--format=value(account)"]
     process = subprocess.run(words, capture_output=True, text=True)  # noqa: S603 - the user's own
-    if process.returncode or not (account := process.stdout.strip()):
-        return warning("it has no active account", "gcloud auth login")
-    return ok(account)
+    return "" if process.returncode else process.stdout.strip()
 
 
 @check("credentials")

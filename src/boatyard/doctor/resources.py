@@ -1,6 +1,6 @@
 """The checks of what the commands use on Google Cloud: storage, images, quota and secrets; nothing is changed.
 
-Each fix is a complete command that corrects what its check reports. docs/google-cloud.md has the same ones.
+Each fix is a complete command that corrects what its check reports; `invoke cloud.setup` does most of them at once.
 """
 
 import re
