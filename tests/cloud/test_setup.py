@@ -17,6 +17,7 @@ from boatyard.cloud import item, plan, run_api
 from boatyard.cloud.__main__ import main
 from boatyard.cloud.destroy import destroy
 from boatyard.cloud.place import ROLES, place
+from boatyard.cloud.plan import Plan
 from boatyard.cloud.setup import setup
 from boatyard.cloud.table import YOU, bindings
 from boatyard.config.compose import load_config
@@ -376,3 +377,13 @@ def test_the_name_of_the_project_is_typed_before_anything_is_deleted(
     take_down(yes=False)
     assert project.state.accounts == {}
     assert asked == ["Delete this in my-project, for good? Type my-project: "]
+
+
+def test_a_bucket_to_which_something_came_meanwhile_stays_and_says_so(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_up()
+    monkeypatch.setattr(Plan, "show", lambda _: project.state.objects.update({"my-bucket": ["boatyard/journal/late"]}))
+    with pytest.raises(UserError, match=r"The bucket you tried to delete is not empty \(409\)"):
+        take_down()
+    assert "my-bucket" in project.state.buckets
