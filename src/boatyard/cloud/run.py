@@ -11,7 +11,7 @@ from rich.table import Table
 from boatyard.cloud.checkout import require_checkout
 from boatyard.cloud.entries import read_entries
 from boatyard.cloud.manifest import render, served_model, variables
-from boatyard.cloud.place import SERVICES, place
+from boatyard.cloud.place import SERVICES, Place, place
 from boatyard.cloud.probe import probe
 from boatyard.cloud.rest import ApiError, open_session
 from boatyard.cloud.run_api import Refused, RunApi
@@ -40,18 +40,18 @@ def deploy(config: Config, service: str, dry_run: bool, wait: float) -> None:
         UserError: the template, the repository or the request is wrong, or no model is published; nothing was changed.
         Failed: the new revision did not start or answer; the traffic stayed where it was.
     """
+    where = place(config)
     services = list(SERVICES) if service == ALL else [service]
     for number, each in enumerate(services):
         try:
-            _deploy(config, each, dry_run, wait)
+            _deploy(config, where, each, dry_run, wait)
         except Exception:
             if left := services[number + 1 :]:
-                logger.warning("left as they were: %s", ", ".join(map(place(config).service, left)))
+                logger.warning("left as they were: %s", ", ".join(map(where.service, left)))
             raise
 
 
-def _deploy(config: Config, service: str, dry_run: bool, wait: float) -> None:
-    where = place(config)
+def _deploy(config: Config, where: Place, service: str, dry_run: bool, wait: float) -> None:
     checkout = require_checkout()
     manifest = render(config, where, service, checkout.commit)
     run = RunApi(where)

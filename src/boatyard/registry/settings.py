@@ -48,7 +48,7 @@ class ModelSettings(StorageSettings):
         Reference("inbox", DEFAULT_ALIAS), validation_alias=_MODEL
     )
     apart: str | None = None
-    """The storage of the models, where it is another."""
+    """The storage of the models, where BOATYARD_MODEL names it."""
 
     @property
     def registry(self) -> str:
