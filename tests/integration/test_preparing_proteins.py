@@ -153,6 +153,25 @@ def test_keys_that_do_not_fit_are_named(overrides: list[str], message: str) -> N
         prepared(*overrides)
 
 
+def test_an_id_is_of_one_sequence_in_all_files() -> None:
+    fasta([("e", "", "MKVL"), ("e", "", "mk vl"), *ROWS[::2]], "parts/enzyme.fasta")
+    fasta([("e", "", "MKVA"), *ROWS[1::2]], "parts/other.fasta")
+    with pytest.raises(UserError, match=r"enzyme.fasta, row 4: repeats enzyme.fasta row 1"):  # it is the same sequence
+        prepared(file="parts")
+    fasta([("e", "", "MKVL"), *ROWS[::2]], "parts/enzyme.fasta")
+    with pytest.raises(
+        UserError, match=r"other.fasta, row 1: record 'e' has the id of another sequence, in line 1 of enzyme"
+    ):
+        prepared(file="parts")
+
+
+def test_a_file_beside_those_of_splits_is_named_as_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    fasta(ROWS, "parts/train.fasta")
+    fasta(ROWS[:4], "parts/more.faa")
+    prepared(PATTERN, file="parts")
+    assert "left out, since the files beside them are splits: more.faa" in caplog.text
+
+
 def test_a_file_without_a_record_is_named() -> None:
     Path("own.fasta").write_text("; nothing yet\n")
     with pytest.raises(UserError, match=r"own\.fasta holds no record"):

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 import wandb
+from PIL import Image
 
 from boatyard.config.compose import load_config
 from boatyard.config.errors import Failed, Stopped, UserError
-from boatyard.train.tracking import tracked
+from boatyard.train.tracking import record_plots, tracked
 
 pytestmark = pytest.mark.unit
 
@@ -49,3 +50,11 @@ def test_what_ends_a_run_is_raised_and_not_printed(
     with pytest.raises(type(end)), tracked(load_config([f"paths.runs={tmp_path}"]), "test"):
         raise end
     assert capfd.readouterr() == ("", "")
+
+
+def test_what_a_report_draws_is_recorded_with_its_name(tmp_path: Path) -> None:
+    (report := tmp_path / "report").mkdir()
+    Image.new("RGB", (8, 8)).save(report / "answers.png")
+    with tracked(load_config([f"paths.runs={tmp_path}"]), "test"):
+        record_plots(report)
+    assert len([*tmp_path.glob("wandb/offline-run-*/files/media/images/answers_*.png")]) == 1
