@@ -407,12 +407,6 @@ def cloud_train(context, override, machine="", gpu="", spot=False, workers=0, de
     _on_cloud(context, "train", *flags, *keys, *override)
 
 
-@_cloud(iterable=["override"], help=_OVERRIDES)
-def cloud_retrain(context, override):
-    """Retrain on Vertex AI, and follow the job until it ends."""
-    _on_cloud(context, "retrain", *override)
-
-
 @_cloud()
 def cloud_jobs(context):
     """List the training jobs."""
@@ -440,22 +434,22 @@ def cloud_deploy(context, override, service="api", dry_run=False, wait=0):
     _on_cloud(context, "deploy", f"--service={service}", *flags, *override)
 
 
-@_cloud()
-def cloud_status(context):
+@_cloud(iterable=["override"], help=_OVERRIDES)
+def cloud_status(context, override):
     """Show each service, its revisions and their traffic."""
-    _on_cloud(context, "status")
+    _on_cloud(context, "status", *override)
 
 
-@_cloud(help={"service": _SERVICE})
-def cloud_logs(context, service="api"):
+@_cloud(iterable=["override"], help={"service": _SERVICE, **_OVERRIDES})
+def cloud_logs(context, override, service="api"):
     """Print the newest log entries of a service."""
-    _on_cloud(context, "logs", f"--service={service}")
+    _on_cloud(context, "logs", f"--service={service}", *override)
 
 
-@_cloud(help={"service": _SERVICE})
-def cloud_rollback(context, service="api"):
+@_cloud(iterable=["override"], help={"service": _SERVICE, **_OVERRIDES})
+def cloud_rollback(context, override, service="api"):
     """Send a service's traffic back to the previous revision."""
-    _on_cloud(context, "rollback", f"--service={service}")
+    _on_cloud(context, "rollback", f"--service={service}", *override)
 
 
 @_cloud(help={"yes": "do not ask", "data": "what the bucket holds too: models, rows, the journal"})

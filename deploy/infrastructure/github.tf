@@ -7,6 +7,7 @@ locals {
   workflows = { for holder, member in {
     workflows  = "${local.principals}/attribute.repository/${var.github_repository_id}"
     production = "${local.principals}/attribute.gate/${var.github_repository_id}:production"
+    staging    = "${local.principals}/attribute.gate/${var.github_repository_id}:staging"
   } : holder => { (holder) = member } if local.has_github }
 }
 

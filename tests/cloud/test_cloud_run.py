@@ -25,14 +25,17 @@ from checkout import ROOT, commit, git, make_checkout
 from jsonschema import Draft202012Validator
 from loads import load
 from references import publish_watchable
+from requests import Session
 from standin_google import AnyCommit, Google, all_is_well
 from standin_project import Project
 from standin_run import BODY_BYTES, CloudRun, Command
 
 from boatyard import journal, registry
 from boatyard.cloud.__main__ import main
-from boatyard.cloud.place import SERVICES
+from boatyard.cloud.place import SERVICES, place
+from boatyard.cloud.probe import probe
 from boatyard.cloud.schemas import google_schema
+from boatyard.config.compose import load_config
 from boatyard.doctor import cloud as doctor
 from boatyard.frontend.services import Trouble, addresses
 from boatyard.storage import Storage
@@ -363,6 +366,33 @@ def test_what_is_wrong_is_one_sentence(
     assert "in the git repository" in refused("deploy")
     assert cloud.requests[0][0] == "POST"
     assert len(cloud.requests) == 1, "nothing else was sent"
+
+
+def test_a_page_behind_identity_aware_proxy_is_not_asked_since_that_lets_only_people_in(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    where = place(load_config(["cloud.project=my-project", "paths.storage=gs://my-bucket"]))
+    manifest = yaml.safe_load((ROOT / "deploy" / "run" / "frontend.yaml").read_text())
+    manifest["metadata"]["annotations"]["run.googleapis.com/iap-enabled"] = "true"
+    with caplog.at_level("INFO"), Session() as session:
+        probe(where, session, manifest, {})
+    assert "Identity-Aware Proxy is in front" in caplog.text
+
+
+def test_staging_has_names_an_alias_and_a_storage_of_its_own(command: Commands) -> None:
+    """So that no job of production is answered by it, and nothing that is said to it counts as traffic."""
+
+    def planned(*words: str) -> tuple[str, str, dict[str, str]]:
+        body = json.loads(command("deploy", "--dry-run", *words).partition("\n(")[0])["body"]
+        metadata, spec = body["metadata"], body["spec"]["template"]["spec"]
+        env = {each["name"]: each.get("value", "") for each in spec["containers"][0]["env"]}
+        return metadata["name"], env["BOATYARD_MODEL"], env["BOATYARD_STORAGE"]
+
+    root = command.storage
+    assert planned() == ("boatyard-api", f"{root}/models/inbox@production", root)
+    staging = "boatyard-staging-api", f"{root}/models/inbox@staging", f"{root}/staging"
+    assert planned("cloud.environment=staging") == staging
+    assert "boatyard-staging-monitor: not deployed" in command("status", "cloud.environment=staging")
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -543,11 +543,13 @@ def filled_in(page: Path) -> str:
     return " ".join(re.sub(r"\$([A-Z]+)", lambda match: named.get(match[1], match[0]), text).split())
 
 
-def test_the_account_that_deploys_on_github_passes_the_check_of_a_deployment(google: Google) -> None:
+def test_the_account_that_workflows_run_as_passes_the_checks_of_a_deployment_and_of_retraining(google: Google) -> None:
     where = place(config())
-    wanted = [*access.impersonation_grants(where, "run"), *access.caller_grants(where, "deploy")]
+    wanted = [*access.impersonation_grants(where, "run"), *access.impersonation_grants(where, "train")]
+    wanted += access.caller_grants(where, "release")
     google.state.granted[YOU] = {name for grant in wanted for name in grant.permissions}
     doctor.check_before_deploying(config(), "api")
+    doctor.check_before_training(config())
     assert set(wanted) <= set(access.workflow_grants(where, "release"))
     google.state.granted[YOU].remove("iam.serviceAccounts.getOpenIdToken")
     with pytest.raises(UserError, match=r"you lack roles/iam\.serviceAccountOpenIdTokenCreator"):

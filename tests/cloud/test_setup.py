@@ -160,7 +160,7 @@ def test_what_is_granted_is_the_table_and_no_more(project: Project) -> None:
     members |= {
         YOU: OWNER,
         "workflows": f"{pool}/attribute.repository/77",
-        "production": f"{pool}/attribute.gate/77:production",
+        **{name: f"{pool}/attribute.gate/77:{name}" for name in ("production", "staging")},
     }
     wanted = {
         (
@@ -216,7 +216,8 @@ def test_what_others_hold_stays_also_where_they_change_it_meanwhile_or_under_a_c
     assert limited in bindings_
     assert owner in bindings_
     [viewers] = [each for each in bindings_ if each["role"] == "roles/logging.viewer"]
-    assert set(viewers["members"]) == {"user:cid@example.org", OWNER}
+    release = f"serviceAccount:{place(config()).account('release')}"
+    assert set(viewers["members"]) == {"user:cid@example.org", OWNER, release}
 
 
 def test_what_differs_is_set_again_and_the_rest_left(project: Project, capsys: pytest.CaptureFixture[str]) -> None:

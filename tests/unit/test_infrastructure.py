@@ -12,7 +12,7 @@ import hcl2
 import pytest
 
 from boatyard.cloud import access, inventory, table
-from boatyard.cloud.place import Account, place
+from boatyard.cloud.place import ENVIRONMENTS, Account, place
 from boatyard.config.compose import load_config
 
 pytestmark = pytest.mark.unit
@@ -175,7 +175,7 @@ def test_terraform_works_out_who_holds_what_as_the_command_does(tmp_path: Path) 
     members = {role: f"account:{role}" for role in get_args(Account)} | {
         "you": "user:a",
         "workflows": f"{pool}/attribute.repository/77",
-        "production": f"{pool}/attribute.gate/77:production",
+        **{name: f"{pool}/attribute.gate/77:{name}" for name in ENVIRONMENTS},
     }
     wanted = {
         (members[row["holder"]], row["role"], row["on"], row.get("name", ""))

@@ -1,6 +1,7 @@
 """A recorded run that ends badly: W&B knows, and nothing but the sentence is printed."""
 
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,26 @@ ENDS = [UserError("wrong"), Failed("tried"), Stopped(signal.SIGTERM, "kept"), Ke
 def _service_ends() -> object:
     yield
     wandb.teardown()
+
+
+def test_a_training_that_is_resumed_goes_on_in_its_run_offline_too(tmp_path: Path) -> None:
+    training = tmp_path / "runs" / "inbox" / "0a1b"
+
+    def killed() -> str:
+        """The name of the run, which its folder ends with, after the process was cut off."""
+        config = load_config([f"paths.runs={tmp_path / 'runs'}", f"paths.checkpoints={tmp_path / 'copies'}"])
+        names: list[str] = []
+        with suppress(Stopped), tracked(config, "train", training):
+            names.append(wandb.run.id)
+            raise ENDS[2]
+        (name,) = names
+        assert list((tmp_path / "runs" / "wandb").glob(f"offline-run-*-{name}"))
+        return name
+
+    first = killed()
+    assert first == killed()
+    (training / "network").mkdir(parents=True)
+    assert first != killed(), "it is trained: what follows is another run"
 
 
 @pytest.mark.parametrize("end", ENDS, ids=lambda end: type(end).__name__)

@@ -11,7 +11,6 @@ from boatyard.config.schema import Config
 
 _MODULES = {
     "train": "cloud.vertex",
-    "retrain": "cloud.vertex",
     "jobs": "cloud.vertex",
     "cancel": "cloud.vertex",
     "doctor": "doctor.cloud",
@@ -31,10 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return subparser
 
     train = command("train", "submit a training job to Vertex AI, and follow it until it ends")
-    retrain = command("retrain", "as train, on feedback from the journal; promote if better")
-    for subparser in (train, retrain):
-        subparser.add_argument("--dry-run", action="store_true", help="print the request instead")
-        subparser.add_argument("--detach", action="store_true", help="do not follow it")
+    train.add_argument("--dry-run", action="store_true", help="print the request instead")
+    train.add_argument("--detach", action="store_true", help="do not follow it")
     command("jobs", "list the training jobs")
     command("cancel", "cancel a training job").add_argument("job")
     deploy = command("deploy", "deploy a service to Cloud Run: a revision gets no traffic before it has answered")
@@ -71,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def job(config: Config) -> None:
         module = import_module(f"boatyard.{_MODULES.get(name, 'cloud.run')}")  # loaded only when needed
-        getattr(module, name)(config, **options, **({"overrides": overrides} if name in {"train", "retrain"} else {}))
+        getattr(module, name)(config, **options, **({"overrides": overrides} if name == "train" else {}))
 
     return run(f"cloud {name}", purpose, job, overrides)
 

@@ -14,7 +14,6 @@ from boatyard.doctor.checks import Undecided
 
 WANDB_SECRET = "wandb-api-key"  # noqa: S105 - its name in Secret Manager
 HUB_SECRET = "hf-token"  # noqa: S105 - as above
-API_KEYS_SECRET = "boatyard-api-keys"  # noqa: S105 - as above
 
 _YOU = '"user:$(gcloud config get account)"'
 _IMPERSONATE = ("iam.serviceAccounts.getAccessToken",)
@@ -155,7 +154,7 @@ def service_account_grants(config: Config, where: Place, role: Role) -> list[Gra
     if role == "run":  # which also probes a new revision before it has traffic
         invoke = Grant(project(where), "roles/run.invoker", ("run.routes.invoke",))
         metrics = Grant(project(where), "roles/monitoring.metricWriter", ("monitoring.timeSeries.create",))
-        return [objects, invoke, metrics, _read_secret(where, API_KEYS_SECRET)]
+        return [objects, invoke, metrics, _read_secret(where, where.keys_secret)]
     images = tuple(f"artifactregistry.repositories.{verb}Artifacts" for verb in ("download", "upload"))
     return [
         Grant(bucket(where), "roles/storage.objectViewer", ("storage.objects.get",)),
@@ -173,7 +172,8 @@ def workflow_grants(where: Place, account: Literal["check", "release"]) -> list[
         ]
     return [
         Grant(bucket(where), "roles/storage.objectUser", _OBJECT_PERMISSIONS),
-        *caller_grants(where, "deploy"),
+        *caller_grants(where, "release"),
+        *impersonation_grants(where, "train"),
         *impersonation_grants(where, "run"),
     ]
 
@@ -197,21 +197,23 @@ def federation_grant(where: Place, role: Account) -> Grant:
     return Grant(account(where, role), "roles/iam.workloadIdentityUser", _IMPERSONATE)
 
 
-def caller_grants(where: Place, purpose: Literal["all", "deploy"] = "all") -> list[Grant]:
-    """What the caller of the commands needs: of all of them, or only of `cloud.deploy`."""
+def caller_grants(where: Place, purpose: Literal["all", "release"] = "all") -> list[Grant]:
+    """What the caller of the commands needs: of all of them, or only of what workflows do: retrain and deploy."""
     on = project(where)
     used = Grant(on, "roles/serviceusage.serviceUsageConsumer", ("serviceusage.services.use",))
     pull = Grant(repository(where), "roles/artifactregistry.reader", ("artifactregistry.tags.get",))
     deploy = Grant(on, "roles/run.developer", ("run.services.create", "run.services.get", "run.services.update"))
-    if purpose == "deploy":
-        return [used, pull, deploy]
+    train = Grant(on, "roles/aiplatform.user", ("aiplatform.customJobs.create", "aiplatform.customJobs.get"))
+    follow = Grant(on, "roles/logging.viewer", ("logging.logEntries.list",))
+    if purpose == "release":
+        return [used, pull, train, follow, deploy]
     return [
         used,
         pull,
         Grant(bucket(where), "roles/storage.objectUser", _OBJECT_PERMISSIONS),
-        Grant(on, "roles/aiplatform.user", ("aiplatform.customJobs.create", "aiplatform.customJobs.get")),
+        train,
         Grant(on, "roles/cloudbuild.builds.editor", ("cloudbuild.builds.create",)),
-        Grant(on, "roles/logging.viewer", ("logging.logEntries.list",)),
+        follow,
         deploy,
     ]
 

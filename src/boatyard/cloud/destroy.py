@@ -2,24 +2,23 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from urllib.parse import quote
 
 from boatyard.cloud import access, inventory, item, policy
-from boatyard.cloud.access import API_KEYS_SECRET, HUB_SECRET, WANDB_SECRET, Cloud, Resource
+from boatyard.cloud.access import HUB_SECRET, WANDB_SECRET, Cloud, Resource
 from boatyard.cloud.billing import payer
 from boatyard.cloud.item import Item, Object
-from boatyard.cloud.place import ACCOUNTS, SERVICES, Place, place
+from boatyard.cloud.place import ACCOUNTS, ENVIRONMENTS, SERVICES, Place, place
 from boatyard.cloud.plan import Plan, agree
 from boatyard.cloud.rest import ApiError, open_session
 from boatyard.cloud.run_api import RunApi
-from boatyard.cloud.service import service_name
 from boatyard.cloud.table import bindings
 from boatyard.config.console import say
 from boatyard.config.schema import Config
 from boatyard.doctor.google import enabled_apis
 
-_SECRETS = [WANDB_SECRET, HUB_SECRET, API_KEYS_SECRET]
 _THREADS = 8  # that delete objects
 
 
@@ -49,21 +48,25 @@ class _Destruction:
         self._data = data
         self._plan = Plan()
         self._on = enabled_apis(cloud)
+        self._environments = [replace(cloud.where, environment=each) for each in ENVIRONMENTS]
 
     def plan(self) -> Plan:
         """In the opposite order of making: what runs, what watches, roles, accounts, images, and the bucket at last."""
         where = self._where
         if "run" in self._on:
             run = RunApi(where).connect()
-            for name in filter(run.find, map(service_name, reversed(SERVICES))):
+            names = (each.service(name) for each in self._environments for name in reversed(SERVICES))
+            for name in filter(run.find, names):
                 self._plan.add(f"delete the service {name}", partial(run.delete, name))
-        self._remove(inventory.drift_job(where, ""))
+        for there in self._environments:
+            self._remove(inventory.drift_job(there, ""))
         for each in reversed(list(inventory.alerts(where, ""))):
             self._remove(each)
         self._remove_budget()
         for each in reversed(list(inventory.federation(where, ""))):
             self._remove(each)
-        bucket, *others = inventory.foundations(where, ACCOUNTS, _SECRETS)
+        secrets = [WANDB_SECRET, HUB_SECRET, *(each.keys_secret for each in self._environments)]
+        bucket, *others = inventory.foundations(where, ACCOUNTS, secrets)
         keeps_bucket = self._keeps_bucket(bucket)
         self._withdraw([access.project(where), *([access.bucket(where)] if keeps_bucket else [])])
         for each in reversed(others):

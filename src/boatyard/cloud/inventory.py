@@ -111,7 +111,7 @@ def alerts(where: Place, email: str) -> Iterator[Item]:
 def drift_job(where: Place, monitor: str) -> Item:
     """Asks the monitor, at this address, for a drift report each morning."""
     collection = f"v1/projects/{where.project}/locations/{where.region}/jobs"
-    path = f"{collection}/boatyard-drift"
+    path = f"{collection}/{where.service('drift')}"
     body = {
         "name": path.removeprefix("v1/"),
         "schedule": "17 5 * * *",

@@ -8,13 +8,12 @@ from boatyard.cloud import access, inventory, item, policy
 from boatyard.cloud import billing as payment
 from boatyard.cloud.access import Cloud, Resource
 from boatyard.cloud.item import Item
-from boatyard.cloud.place import ACCOUNTS, ROLES, place
+from boatyard.cloud.place import ACCOUNTS, ENVIRONMENTS, ROLES, place
 from boatyard.cloud.plan import Plan, agree
 from boatyard.cloud.rest import ApiError, open_session
 from boatyard.cloud.run_api import RunApi
 from boatyard.cloud.script import script as gcloud_script
-from boatyard.cloud.service import service_name
-from boatyard.cloud.table import PRODUCTION, WORKFLOWS, YOU, Binding, bindings
+from boatyard.cloud.table import WORKFLOWS, YOU, Binding, bindings
 from boatyard.config.console import say
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
@@ -195,16 +194,17 @@ class _Setup:
         content = self._cloud.get("cloudresourcemanager", f"v3/projects/{where.project}") or {}
         pool = f"{content.get('name')}/locations/global/workloadIdentityPools/github"
         members[WORKFLOWS] = f"principalSet://iam.googleapis.com/{pool}/attribute.repository/{repository}"
-        members[PRODUCTION] = f"principalSet://iam.googleapis.com/{pool}/attribute.gate/{repository}:production"
+        for name in ENVIRONMENTS:
+            members[name] = f"principalSet://iam.googleapis.com/{pool}/attribute.gate/{repository}:{name}"
         return members | {YOU: self._you}
 
     def _who(self, holder: str) -> str:
         github = f"the repository {self._wish.github} on GitHub"
-        names = {
+        names: dict[str, str] = {
             YOU: self._you,
             WORKFLOWS: f"the workflows of {github}",
-            PRODUCTION: f"jobs in the environment production of {github}",
         }
+        names |= {name: f"jobs in the environment {name} of {github}" for name in ENVIRONMENTS}
         return names.get(holder, f"boatyard-{holder}")
 
     def _budget(self, one: Item) -> None:
@@ -230,7 +230,7 @@ class _Setup:
         item.create(self._cloud, inventory.with_channel(one, found[1]["name"]))
 
     def _ask_for_reports(self) -> None:
-        monitor = RunApi(self._where).connect().find(service_name("monitor")) if "run" in self._on else None
+        monitor = RunApi(self._where).connect().find(self._where.service("monitor")) if "run" in self._on else None
         if url := (monitor or {}).get("status", {}).get("url"):
             self._make(inventory.drift_job(self._where, url))
         else:

@@ -10,17 +10,20 @@ from typing import Literal
 
 from boatyard.cloud import access
 from boatyard.cloud.access import Grant
-from boatyard.cloud.place import ROLES, Place, place
+from boatyard.cloud.place import ENVIRONMENTS, ROLES, Place, place
 from boatyard.config.compose import load_config
 from boatyard.config.console import complain, say
 from boatyard.config.schema import Config
 from boatyard.doctor.google import APIS
 
-YOU, WORKFLOWS, PRODUCTION = "you", "workflows", "production"
+YOU, WORKFLOWS = "you", "workflows"
 """Holders that are no service account: who types the commands; any workflow of the repository on GitHub; and its jobs
-in the environment `production`."""
+in each of ENVIRONMENTS."""
 
-_FEDERATED: tuple[tuple[str, Literal["check", "release"]], ...] = ((WORKFLOWS, "check"), (PRODUCTION, "release"))
+_FEDERATED: tuple[tuple[Literal["check", "release"], tuple[str, ...]], ...] = (
+    ("check", (WORKFLOWS,)),
+    ("release", ENVIRONMENTS),
+)
 _FILE = Path("deploy", "infrastructure", "table.json")
 _ALL = ("cloud.project=project", "paths.storage=gs://bucket/boatyard", "tracking=wandb", "cloud.train.hub_login=true")
 
@@ -41,8 +44,8 @@ def bindings(config: Config, where: Place) -> Iterator[Binding]:
     for role in ROLES:
         yield from (Binding(YOU, grant) for grant in access.impersonation_grants(where, role))
     yield from (Binding(YOU, access.inspection_grant(where, role)) for role in ROLES)
-    for holder, account in _FEDERATED:
-        yield Binding(holder, access.federation_grant(where, account))
+    for account, holders in _FEDERATED:
+        yield from (Binding(holder, access.federation_grant(where, account)) for holder in holders)
         yield from (Binding(account, grant) for grant in access.workflow_grants(where, account))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from boatyard.cloud import access
-from boatyard.cloud.access import API_KEYS_SECRET, Cloud
+from boatyard.cloud.access import Cloud
 from boatyard.cloud.checkout import read_checkout
 from boatyard.cloud.place import Place
 from boatyard.doctor.checks import Check, Undecided, Verdict, check, ok, warning, wrong
@@ -148,9 +148,6 @@ def _judge_secret(name: str, required: bool, cloud: Cloud) -> Verdict:
         state = str(newest.get("state")).lower()
         return wrong(f"its newest version is {state}", f"gcloud secrets versions add {words}")
     return ok("enabled")
-
-
-API_KEYS = secret(API_KEYS_SECRET, required=False)
 
 
 def create_bucket(where: Place, name: str) -> str:
