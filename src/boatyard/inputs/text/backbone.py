@@ -28,19 +28,22 @@ _PRECISION = torch.float32  # in whatever an encoder is stored: train.bf16 and t
 
 
 class TextBackbone(nn.Module):
-    """Token ids to the mean of their vectors.
+    """Token ids to the mean of their vectors. `in_windows`: a text may have several rows of them.
 
     Word dropout (Iyyer et al. 2015) hides a share of the tokens behind `hidden_id` while training. The sums of a wide
     branch, once there is one, are features like the encoder's, but no part of the embedding.
     """
 
-    def __init__(self, encoder: PreTrainedModel, *, word_dropout: float, hidden_id: int | None) -> None:
+    def __init__(
+        self, encoder: PreTrainedModel, *, word_dropout: float, hidden_id: int | None, in_windows: bool
+    ) -> None:
         super().__init__()
         self.encoder: PreTrainedModel = encoder
         self.config = encoder.config  # Trainer's trackers record it
         self.width = self.embedded = int(encoder.config.hidden_size)
         self.word_dropout = word_dropout
         self.hidden_id = hidden_id
+        self.in_windows = in_windows
         self.wide: WideBranch | None = None
         self.takes_types = "token_type_ids" in inspect.signature(encoder.forward).parameters
 
@@ -55,15 +58,23 @@ class TextBackbone(nn.Module):
         attention_mask: Tensor,
         token_type_ids: Tensor | None = None,
         words: Tensor | None = None,
+        windows: Tensor | None = None,
     ) -> Tensor:
-        """[batch, tokens] to [batch, width]: the mean over the tokens that are no padding; `words`: for the branch."""
+        """[batch, tokens] to [batch, width]: the mean over the tokens that are no padding; `words`: for the branch.
+
+        `windows`, int64[batch]: how many rows of the others each text has, one after another; the mean is over all its
+        tokens then.
+        """
         if self.training and self.word_dropout and self.hidden_id is not None:
             hide = torch.rand(input_ids.shape, device=input_ids.device) < self.word_dropout
             input_ids = input_ids.masked_fill(hide & attention_mask.bool(), self.hidden_id)
         types = {"token_type_ids": token_type_ids} if self.takes_types and token_type_ids is not None else {}
         tokens: Tensor = self.encoder(input_ids=input_ids, attention_mask=attention_mask, **types).last_hidden_state
         mask = attention_mask.unsqueeze(-1).to(tokens.dtype)
-        mean = (tokens * mask).sum(1) / mask.sum(1)
+        sums, lengths = (tokens * mask).sum(1), mask.sum(1)
+        if windows is not None:
+            sums, lengths = _of_texts(windows, sums), _of_texts(windows, lengths)
+        mean = sums / lengths
         if self.wide is None:
             return mean
         assert words is not None
@@ -72,6 +83,17 @@ class TextBackbone(nn.Module):
     def activation_checkpointing_enable(self, **how: Any) -> None:
         """Compute the encoder's activations again in the backward pass instead of keeping them."""
         self.encoder.activation_checkpointing_enable(**how)
+
+
+def _of_texts(windows: Tensor, rows: Tensor) -> Tensor:
+    """[all windows, width] added up to [batch, width].
+
+    In double precision, or a text's would change with how many windows its batch has.
+    """
+    ends = windows.cumsum(0).unsqueeze(1)
+    numbers = torch.arange(rows.shape[0], device=rows.device)
+    own = (numbers >= ends - windows.unsqueeze(1)) & (numbers < ends)
+    return (own.double() @ rows.double()).to(rows.dtype)
 
 
 def open_learner(model: Model, training: "Dataset", validation: "Dataset", seed: int) -> None:
@@ -96,7 +118,8 @@ def backbone_shape(model: Model, folder: Path) -> dict[str, Any]:
     if text.max_tokens > longest:
         raise UserError(f"model.text.max_tokens={text.max_tokens}: {model.name} reads at most {longest} tokens")
     hidden_id = tokenizer.hidden_id(tokens)
-    return {"encoder": config.to_dict(), "word_dropout": text.word_dropout, "hidden_id": hidden_id}
+    in_windows = {"in_windows": True} if text.long == "windows" else {}
+    return {"encoder": config.to_dict(), "word_dropout": text.word_dropout, "hidden_id": hidden_id, **in_windows}
 
 
 def build_backbone(shape: Mapping[str, Any], start: str | None) -> TextBackbone:
@@ -111,7 +134,12 @@ def build_backbone(shape: Mapping[str, Any], start: str | None) -> TextBackbone:
         encoder = _from_bundle(Path(start))
     else:
         encoder = _pretrained(start)
-    backbone = TextBackbone(encoder, word_dropout=shape["word_dropout"], hidden_id=shape["hidden_id"])
+    backbone = TextBackbone(
+        encoder,
+        word_dropout=shape["word_dropout"],
+        hidden_id=shape["hidden_id"],
+        in_windows=shape.get("in_windows", False),
+    )
     if (wide := shape.get("wide")) is not None:
         backbone.widen(WideBranch(**wide))
     return backbone
