@@ -44,6 +44,7 @@ class TextBackbone(nn.Module):
         self.word_dropout = word_dropout
         self.hidden_id = hidden_id
         self.in_windows = in_windows
+        self.summed_in: torch.dtype | None = None  # the encoder's own
         self.wide: WideBranch | None = None
         self.takes_types = "token_type_ids" in inspect.signature(encoder.forward).parameters
 
@@ -70,11 +71,13 @@ class TextBackbone(nn.Module):
             input_ids = input_ids.masked_fill(hide & attention_mask.bool(), self.hidden_id)
         types = {"token_type_ids": token_type_ids} if self.takes_types and token_type_ids is not None else {}
         tokens: Tensor = self.encoder(input_ids=input_ids, attention_mask=attention_mask, **types).last_hidden_state
-        mask = attention_mask.unsqueeze(-1).to(tokens.dtype)
-        sums, lengths = (tokens * mask).sum(1), mask.sum(1)
+        precision = self.summed_in or tokens.dtype
+        mask = attention_mask.unsqueeze(-1).to(precision)
+        sums, lengths = (tokens.to(precision) * mask).sum(1), mask.sum(1)
         if windows is not None:
-            sums, lengths = _of_texts(windows, sums), _of_texts(windows, lengths)
-        mean = sums / lengths
+            own = _of_each_text(windows, input_ids.shape[0]).to(precision)
+            sums, lengths = own @ sums, own @ lengths
+        mean = (sums / lengths).to(tokens.dtype)
         if self.wide is None:
             return mean
         assert words is not None
@@ -85,15 +88,11 @@ class TextBackbone(nn.Module):
         self.encoder.activation_checkpointing_enable(**how)
 
 
-def _of_texts(windows: Tensor, rows: Tensor) -> Tensor:
-    """[all windows, width] added up to [batch, width].
-
-    In double precision, or a text's would change with how many windows its batch has.
-    """
+def _of_each_text(windows: Tensor, rows: int) -> Tensor:
+    """bool[batch, rows]: which rows are the windows of each text."""
     ends = windows.cumsum(0).unsqueeze(1)
-    numbers = torch.arange(rows.shape[0], device=rows.device)
-    own = (numbers >= ends - windows.unsqueeze(1)) & (numbers < ends)
-    return (own.double() @ rows.double()).to(rows.dtype)
+    numbers = torch.arange(rows, device=windows.device)
+    return (numbers >= ends - windows.unsqueeze(1)) & (numbers < ends)
 
 
 def open_learner(model: Model, training: "Dataset", validation: "Dataset", seed: int) -> None:

@@ -34,6 +34,7 @@ def export_graph(
     backbone = network.get_submodule("backbone")
     assert isinstance(backbone, TextBackbone)
     backbone.encoder.set_attn_implementation("eager")  # no fusion matches sdpa
+    backbone.summed_in = torch.float64  # or a row's mean would change with its batch, and int8 makes that a step
     config = backbone.encoder.config
     with tempfile.TemporaryDirectory() as folder, quiet():
         plain = Path(folder, "plain.onnx")
