@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -31,12 +32,26 @@ def minilm_folder() -> str:
     return os.path.relpath(folder) if folder.is_relative_to(Path.cwd()) else str(folder)
 
 
-def compare(
-    name: str, models: Mapping[str, Sequence[str]], data: Sequence[str], command: str, about: Sequence[str]
-) -> int:
-    """Run each model with each seed, and write reports/benchmarks/NAME after every round; the exit status.
+@dataclass(frozen=True)
+class Report:
+    """reports/benchmarks/NAME: what it says besides figures. `about`: title and text that open it."""
 
-    `models` maps a column's head to its overrides; `about`: title and text that open the report.
+    name: str
+    command: str
+    about: Sequence[str]
+
+    def write(self, results: Results, commands: Sequence[str], serving: Mapping[str, Any] | None = None) -> None:
+        """The same figures for people and for programs. `serving`: how fast it answers, with its `sentence`."""
+        text = [*self.about, *_shown(results), *([] if serving is None else [serving["sentence"]])]
+        text.append("\n".join(f"    {line}" for line in [self.command, *commands]))
+        facts = {"commands": commands, "results": results, **({} if serving is None else {"serving": serving})}
+        write_report(self.name, text, facts, ["boatyard", "torch", "transformers", "onnxruntime", "scikit-learn"])
+
+
+def compare(report: Report, models: Mapping[str, Sequence[str]], data: Sequence[str]) -> int:
+    """Run each model with each seed, and write the report after every round; the exit status.
+
+    `models` maps a column's head to its overrides.
     """
     results: Results = {}
     commands: list[str] = []
@@ -51,7 +66,7 @@ def compare(
             return status
         commands.append(" ".join(["python -m boatyard.pipeline", *given]))
         if len(results) == len(models):
-            _write(name, results, command, commands, about)
+            report.write(results, commands)
     return 0
 
 
@@ -104,8 +119,8 @@ def _measure(config: Config) -> dict[str, object]:
     }
 
 
-def _write(name: str, results: Results, command: str, commands: list[str], about: Sequence[str]) -> None:
-    """The same figures for people and for programs: means over the seeds, with the spread where it tells something."""
+def _shown(results: Results) -> list[str]:
+    """Means over the seeds, with the spread where it tells something."""
     shown: dict[str, Callable[[list[dict[str, Any]]], str]] = {
         "Parameters": lambda runs: f"{runs[0]['parameters'] / 1e6:.2f} M",
         "Accuracy, as trained (fp32)": lambda runs: _spread(runs, "accuracy_trained"),
@@ -127,17 +142,13 @@ def _write(name: str, results: Results, command: str, commands: list[str], about
         "Seeds": lambda runs: ", ".join(str(run["seed"]) for run in runs),
     }
     rows = [[label, *(show(runs) for runs in results.values())] for label, show in shown.items()]
-    text = [
-        *about,
+    return [
         "Validation rows are held out of train, and every choice was made on such; the test split was scored once for "
         "each seed. Accuracy is the mean over the seeds, with the lowest and the highest.",
         table(["", *results], rows, align="l" + "r" * len(results)),
         "Each graph ran on every row alone, then on shuffled batches of 32: how many labels and how far scores "
         "depend on their neighbours.",
-        "\n".join(f"    {line}" for line in [command, *commands]),
     ]
-    packages = ["boatyard", "torch", "transformers", "onnxruntime", "scikit-learn"]
-    write_report(name, text, {"commands": commands, "results": results}, packages)
 
 
 def _times(runs: list[dict[str, Any]]) -> str:
