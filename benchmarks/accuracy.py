@@ -135,9 +135,7 @@ def _shown(results: Results) -> list[str]:
             f"{_most(runs, 'labels_flipped_by_batch')} of {runs[0]['test_rows']:,}"
         ),
         "Largest move of a score with the batch": lambda runs: f"{_most(runs, 'score_moved_by_batch'):.1e}",
-        "Training": lambda runs: (
-            f"{runs[0]['epochs']:g} epochs, {np.mean([run['training_seconds'] for run in runs]):.0f} s"
-        ),
+        "Training": lambda runs: f"{runs[0]['epochs']:g} epochs, {np.mean(_known(runs, 'training_seconds')):.0f} s",
         "Whole pipeline": _times,
         "Seeds": lambda runs: ", ".join(str(run["seed"]) for run in runs),
     }
@@ -152,11 +150,15 @@ def _shown(results: Results) -> list[str]:
 
 
 def _times(runs: list[dict[str, Any]]) -> str:
-    taken = [run["pipeline"] for run in runs if run["pipeline"] is not None]
+    taken = [run for run in _known(runs, "pipeline") if None not in run.values()]
     if not taken:
         return "n/a"
     clock, cpu = (np.mean([each[name] for each in taken]) for name in ("seconds", "cpu_seconds"))
     return f"{clock:.0f} s, of the processor {cpu:.0f} s"
+
+
+def _known(runs: list[dict[str, Any]], name: str) -> list[Any]:
+    return [run[name] for run in runs if run[name] is not None]
 
 
 def _most(runs: list[dict[str, Any]], name: str) -> Any:
