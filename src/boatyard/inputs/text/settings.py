@@ -16,6 +16,8 @@ class Scratch(Section):
     hidden_size: int = Field(ge=8)
     layers: int = Field(ge=1)
     heads: int = Field(ge=1)
+    cased: bool = False
+    """Whether its vocabulary tells capitals from small letters."""
 
 
 class TextData(Section):
