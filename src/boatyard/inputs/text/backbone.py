@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from boatyard.inputs.text.wide import WideBranch
 if TYPE_CHECKING:
     from datasets import Dataset
 
+_POSITIONS_AFTER_PADDING = ("roberta", "camembert", "mpnet", "data2vec-text", "longformer", "xmod")
 _PRECISION = torch.float32  # in whatever an encoder is stored: train.bf16 and the like choose that of training
 
 
@@ -113,9 +115,11 @@ def backbone_shape(model: Model, folder: Path) -> dict[str, Any]:
         config = AutoConfig.for_model(**shape)
     else:
         config = _pretrained_config(model.name)
-    longest = getattr(config, "max_position_embeddings", text.max_tokens)
-    if text.max_tokens > longest:
-        raise UserError(f"model.text.max_tokens={text.max_tokens}: {model.name} reads at most {longest} tokens")
+    if text.max_tokens > (longest := _most_tokens(config)):
+        raise UserError(
+            f"model.text.max_tokens={text.max_tokens}: {model.name} reads at most {longest} tokens; "
+            "with model.text.long=windows it reads so many at a time"
+        )
     hidden_id = tokenizer.hidden_id(tokens)
     in_windows = {"in_windows": True} if text.long == "windows" else {}
     return {"encoder": config.to_dict(), "word_dropout": text.word_dropout, "hidden_id": hidden_id, **in_windows}
@@ -161,6 +165,14 @@ def _scratch(model: Model, tokens: Tokenizer) -> BertConfig:
         max_position_embeddings=text.max_tokens,
         pad_token_id=padding_id(tokens),
     )
+
+
+def _most_tokens(config: PretrainedConfig) -> int:
+    """For how many an encoder has positions. RoBERTa's and its relatives' come after that of padding."""
+    positions: int = getattr(config, "max_position_embeddings", sys.maxsize)
+    if config.model_type.endswith(_POSITIONS_AFTER_PADDING):
+        return positions - (config.pad_token_id or 0) - 1
+    return positions
 
 
 def _of_bundle(bundle: Path) -> tuple[dict[str, Any], str]:
