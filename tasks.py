@@ -207,7 +207,7 @@ def stack(context):
 
 @task
 def screenshots(context):
-    """Take the pictures of the web page that docs/frontend.md shows."""
+    """Take the pictures of the web page that the documentation shows, of inbox and harbour as published here."""
     _module(context, "pytest", "tests/browser/test_screenshots.py", "--screenshots=docs/images")
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from frontends import HOSTILE_LABEL, FrontendProcess
@@ -27,6 +27,12 @@ Object.defineProperty(navigator, "mediaDevices", {value: {...media, getUserMedia
     return Promise.reject(new Error("no camera"));
 }, enumerateDevices: () => Promise.resolve([])}});
 """
+
+
+def told(root: "Path") -> dict[str, Any]:
+    """By the last feedback."""
+    *_, last = sorted((line for line in journal(root) if line["event"] == "feedback"), key=lambda line: line["time"])
+    return dict(last["truth"])
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +70,43 @@ def test_a_picture_is_dropped_answered_at_another_score_and_judged(visit: "Visit
         slider.press("ArrowLeft")
     expect(page.get_by_role("heading", name=f"1 {HOSTILE_LABEL}, 1 blue", exact=True)).to_be_visible()
     page.get_by_role("button", name="No", exact=True).click()
-    page.get_by_text("Something is missing").click()
+    page.get_by_text("Only say that it is wrong").click()
     page.get_by_role("button", name="Send").click()
     expect(page.get_by_text("It is kept that another answer is right.")).to_be_visible()
-    assert [line["truth"] for line in journal(root) if line["event"] == "feedback"] == [{"wrong": True}]
+    assert told(root) == {"wrong": True}
+
+
+def test_what_is_missing_is_drawn_and_named_and_what_is_wrong_is_removed(
+    visit: "Visit", address: str, root: "Path"
+) -> None:
+    from playwright.sync_api import expect
+
+    page = visit(address, viewport={"width": 390, "height": 844})
+    sent = {"name": "a.png", "mimeType": "image/png", "buffer": plain((255, 0, 255), (400, 200))}
+    page.locator("input[type=file]").first.set_input_files([sent])
+    page.get_by_role("button", name="Predict").click()
+    page.get_by_role("button", name="No", exact=True).click()
+    stage = page.locator(".marking svg")
+    expect(stage.locator("text").first).to_have_text(HOSTILE_LABEL)
+    stage.scroll_into_view_if_needed()
+    place = stage.bounding_box()
+    assert place is not None
+
+    def move(across: float, down: float) -> None:
+        page.mouse.move(place["x"] + across * place["width"], place["y"] + down * place["height"])
+
+    move(0.2, 0.8)
+    page.mouse.down()
+    move(0.15, 0.7)
+    move(0.1, 0.6)
+    page.mouse.up()
+    rows = page.locator(".marking li")
+    rows.nth(2).get_by_role("combobox").select_option("blue")
+    stage.press("ArrowRight")
+    rows.nth(0).get_by_role("button", name="Remove").click()
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_text("It is kept that 2 blue is right.")).to_be_visible()
+    found, drawn = told(root)["objects"]
+    assert found == {"label": "blue", "box": [100, 50, 300, 150]}
+    assert drawn["label"] == "blue"
+    assert drawn["box"] == pytest.approx([44, 120, 84, 160], abs=2)

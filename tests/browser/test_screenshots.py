@@ -1,4 +1,4 @@
-"""The pictures in docs/frontend.md, `invoke screenshots`: of what the pipeline published here, asked by test rows."""
+"""The pictures in docs/, `invoke screenshots`: of what the pipeline published here, asked by test rows."""
 
 import gzip
 import io
@@ -49,17 +49,21 @@ def folder(request: pytest.FixtureRequest) -> Path:
     return Path(wanted)
 
 
+def copied(name: str, root: Path, command: str) -> Storage:
+    """With the newest versions of this model that are published here."""
+    here, copy = open_storage("."), open_storage(str(root))
+    if not (there := registry.versions(here, name)):
+        pytest.fail(f"there is no {name} to show: `uv run invoke {command}` publishes one", pytrace=False)
+    served = registry.resolve(here, Reference(name))
+    for version in {*there[:3], served}:
+        registry.publish(copy, Path("models", name, version))
+    registry.promote(copy, name, served)
+    return copy
+
+
 @pytest.fixture
 def storage(tmp_path: Path) -> Storage:
-    """With the newest versions of inbox that are published here."""
-    here, copy = open_storage("."), open_storage(str(tmp_path / "storage"))
-    if not (there := registry.versions(here, "inbox")):
-        pytest.fail("there is no model to show: `uv run invoke pipeline` publishes one", pytrace=False)
-    served = registry.resolve(here, Reference("inbox"))
-    for version in {*there[:3], served}:
-        registry.publish(copy, Path("models/inbox", version))
-    registry.promote(copy, "inbox", served)
-    return copy
+    return copied("inbox", tmp_path / "storage", "pipeline")
 
 
 @pytest.fixture
@@ -102,6 +106,41 @@ def test_pictures_of_every_page_are_taken(
             if name == "models":
                 page.get_by_role("tab", name="Mistakes").click()
                 _take(page, size, folder / "mistakes.png", page.get_by_role("tabpanel", name="Mistakes"))
+
+
+def test_pictures_of_what_is_found_in_a_harbour_are_taken(
+    folder: Path, visit: "Callable[..., Page]", tmp_path: Path
+) -> None:
+    root = tmp_path / "storage"
+    copied("harbour", root, "pipeline -o data=harbour")
+    with (
+        ServerProcess(root, tmp_path / "api.log", BOATYARD_MODEL="harbour") as api,
+        FrontendProcess(tmp_path / "page.log", BOATYARD_API=api.url) as frontend,
+    ):
+        for name, size in (("harbour", WIDE), ("harbour-phone", NARROW)):
+            page = visit(frontend.url, viewport=size)
+            page.locator(".st-key-example-0 button").click()
+            page.get_by_text("Was this right?").wait_for()
+            part = page.get_by_test_id("stVerticalBlock").filter(has=page.get_by_test_id("stImage")).last
+            if size == NARROW:
+                page.get_by_role("button", name="No", exact=True).click()
+                part = page.get_by_test_id("stForm").last
+                _draw_last_anew(page)
+            _take(page, size, folder / f"{name}.webp", part)
+
+
+def _draw_last_anew(page: "Page") -> None:
+    """Of what was found, the frame of which the model was least sure, a little larger."""
+    frame = page.locator(".marking svg rect").last
+    frame.scroll_into_view_if_needed()
+    place = frame.bounding_box()
+    assert place is not None
+    page.locator(".marking li").last.get_by_role("button").click()
+    page.mouse.move(place["x"] - 6, place["y"] - 6)
+    page.mouse.down()
+    for share in (0.5, 1):
+        page.mouse.move(place["x"] + share * place["width"] + 6, place["y"] + share * place["height"] + 6)
+    page.mouse.up()
 
 
 def _take(page: "Page", size: "ViewportSize", path: Path, part: "Locator | None" = None) -> None:
@@ -148,7 +187,10 @@ def _look(root: Path) -> None:
 
 
 def _keep(taken: bytes, path: Path) -> None:
-    """With few colours, which is all that these pages have."""
+    """With few colours as a PNG, which is all that most of these pages have."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.open(io.BytesIO(taken)).convert("RGB").quantize(96, dither=Image.Dither.NONE).save(path, optimize=True)
+    picture = Image.open(io.BytesIO(taken)).convert("RGB")
+    if path.suffix == ".png":
+        picture = picture.quantize(96, dither=Image.Dither.NONE)
+    picture.save(path, optimize=True, quality=90)
     assert path.stat().st_size < MOST_BYTES

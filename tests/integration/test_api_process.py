@@ -30,6 +30,7 @@ def test_settings_are_read_from_the_environment(tmp_path: Path) -> None:
             "BOATYARD_JOURNAL_INPUT": "hashed",
             "BOATYARD_API_KEYS": f"one:{'a' * 64}, two:{'b' * 64}",
             "BOATYARD_REQUESTS_PER_SECOND": "5",
+            "BOATYARD_REQUEST_MIB": "20",
             "BOATYARD_DRAIN_SECONDS": "2.5",
         }
     )
@@ -42,6 +43,7 @@ def test_settings_are_read_from_the_environment(tmp_path: Path) -> None:
         journal_input="hashed",
         api_keys=(f"one:{'a' * 64}", f" two:{'b' * 64}"),
         requests_per_second=5,
+        request_mib=20,
         drain_seconds=2.5,
     )
     spool = {"BOATYARD_SPOOL": str(tmp_path)}
@@ -64,6 +66,7 @@ def test_settings_are_read_from_the_environment(tmp_path: Path) -> None:
         ("BOATYARD_API_KEYS", "a secret that should be hashed"),
         ("BOATYARD_API_KEYS_FILE", "/nowhere"),
         ("BOATYARD_REQUESTS_PER_SECOND", "0"),
+        *(("BOATYARD_REQUEST_MIB", mib) for mib in ("0", "33", "1.5", "2e1")),
         *(("BOATYARD_DRAIN_SECONDS", drain) for drain in ("soon", "-1", "inf", "1e3")),
     ],
 )

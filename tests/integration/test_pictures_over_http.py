@@ -102,11 +102,19 @@ def test_a_client_may_ask_for_more_or_fewer_objects(pictures: TestClient) -> Non
     assert "multipart/form-data" in described["requestBody"]["content"]
 
 
-def test_a_picture_that_is_too_large_is_refused_before_it_has_come(pictures: TestClient) -> None:
-    large = bytes(5 * 2**20 + 1)
-    assert_problem(pictures.post("/predict", content=large, headers=PNG), 413)
-    assert_problem(pictures.post("/predict", content=iter([large]), headers=PNG), 413)
-    assert_problem(pictures.post("/predict", files={"file": ("a.png", large)}), 413)
+@pytest.mark.parametrize(("mib", "most", "in_json"), [(None, 5, 7.0), (2, 2, 2.8)])
+def test_a_picture_that_is_too_large_is_refused_before_it_has_come(
+    tmp_path: Path, serve: Serve, mib: int | None, most: int, in_json: float
+) -> None:
+    publish_pictures(tmp_path)
+    client, large = serve(model="colours", request_mib=mib), bytes(most * 2**20 + 1)
+    for sent in (large, iter([large])):
+        assert_problem(client.post("/predict", content=sent, headers=PNG), 413, f"{most * 2**20:,} bytes")
+    assert_problem(client.post("/predict", files={"file": ("a.png", large)}), 413)
+    as_json = b'{"image": "' + bytes(int(in_json * 2**20)) + b'"}'
+    refused = client.post("/predict", content=as_json, headers={"content-type": "application/json"})
+    assert_problem(refused, 413, f"{int(in_json * 2**20):,} bytes")
+    assert_problem(client.post("/predict", content=large[1:], headers=PNG), 422)
 
 
 def test_feedback_names_the_right_objects_or_says_that_the_answer_is_wrong(pictures: TestClient) -> None:

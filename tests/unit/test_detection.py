@@ -27,7 +27,7 @@ BOXES = [[0, 40, 40, 80, 72], [1, 100, 80, 420, 300, 0, 200, 320, 500, 470], [],
 
 def backbone(**shape: Any) -> Backbone:
     torch.manual_seed(0)
-    return Backbone(**{"side": 160, "width": 4, "flips": "both", **shape})
+    return Backbone(**{"side": 160, "width": 4, "flips": "both", "zoom": 1, **shape})
 
 
 def pixels(rows: int = 4) -> torch.Tensor:
@@ -68,6 +68,25 @@ def test_a_picture_that_lies_on_its_side_in_training_has_its_boxes_where_they_ar
         assert bright[top:bottom, left:right].all()
         assert bright.sum() == (bottom - top) * (right - left)
     assert 0 < places["turned"].sum() < 16
+
+
+def test_a_picture_that_is_larger_or_smaller_in_training_has_its_boxes_where_they_are_seen() -> None:
+    net = backbone(flips="turned", zoom=2).train()
+    mark = torch.full((64, 160, 160, 3), 128, dtype=torch.uint8)
+    mark[:, 40:72, 80:96] = 255
+    seen: list[torch.Tensor] = []
+    net.maps.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    places = net.places(mark, torch.tensor([[160, 160]] * 64))
+    boxes = 8 * to_maps(torch.tensor([[[80.0, 40.0, 96.0, 72.0]]] * 64), places)[:, 0].clamp(0, 20)
+    sizes = (boxes[:, 2:] - boxes[:, :2]).prod(-1)
+    for picture, box, size in zip(seen[0], boxes, sizes.tolist(), strict=True):
+        bright = picture.mean(0) > (picture.amax() + picture.amin()) / 2
+        if size:
+            across, down = bright.any(0).nonzero(), bright.any(1).nonzero()
+            edges = [across[0], down[0], across[-1] + 1, down[-1] + 1]
+            assert torch.cat(edges).tolist() == pytest.approx(box.tolist(), abs=1.01)
+    assert sizes.min() < 16 * 32 / 2
+    assert sizes.max() > 16 * 32 * 2
 
 
 def perfect(places: dict[str, torch.Tensor], targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

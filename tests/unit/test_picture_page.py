@@ -9,6 +9,7 @@ from PIL import Image
 from standin_services import Services, content, drawn, open_page, running
 from test_task_pages import TIME, press
 
+from boatyard.inputs.image import page as picture_page
 from boatyard.inputs.image.page import svg
 from boatyard.inputs.image.serving import _as_json
 
@@ -49,7 +50,7 @@ def services() -> Services:
     return made
 
 
-def test_an_example_is_answered_and_asked_again_at_another_score_and_marked_as_wrong() -> None:
+def test_an_example_is_answered_and_asked_again_at_another_score_and_put_right(monkeypatch: pytest.MonkeyPatch) -> None:
     made = services()
     with running(made):
         page = open_page("predict")
@@ -62,9 +63,10 @@ def test_an_example_is_answered_and_asked_again_at_another_score_and_marked_as_w
         press(page, "No")
         press(page, "Send")
         assert "Say first what would be right." in content(page)
-        page.multiselect[-1].select(1)
+        drawn_boat = {"name": "boat", "left": 0.1, "top": 0.1, "right": 0.5, "bottom": 0.5}
+        monkeypatch.setattr(picture_page, "correct_marks", lambda *_: [drawn_boat])
         press(page, "Send")
-        assert made.posted[-1] == ("/feedback", {"id": "1", "objects": [{"label": "boat", "box": BOAT["box"]}]})
+        assert made.posted[-1] == ("/feedback", {"id": "1", "objects": [{"label": "boat", "box": [4, 2, 20, 10]}]})
         assert "It is kept that 1 boat is right." in content(page)
 
 
@@ -93,3 +95,8 @@ def test_another_version_is_asked_the_same_and_shown_beside() -> None:
         page.button(key="example-0").click()
         page.run()
         assert [warning.value for warning in page.warning] == ["It reads something else\\."]
+        del made.answers["/models/harbour/w"]
+        page.button(key="example-0").click()
+        page.run()
+        assert "404" in page.warning[0].value
+        assert content(page).count("1 boat, 1 buoy") == 1

@@ -54,7 +54,7 @@ async def read_question(request: Request, predictor: Predictor, parsing: Capacit
     """
     raw = predictor.media_types
     sent = media_type(request, [JSON, *raw, *([FORM] if raw else [])])
-    body = await _read_in_time(request, predictor.most_bytes if sent == JSON else predictor.most_raw_bytes)
+    body = await _read_in_time(request, most_bytes(sent, predictor, request.app.state.settings.request_mib))
     if sent == FORM:
         body, sent = read_file(body, request.headers["content-type"], list(raw))
     parse = partial(_question, body, sent, predictor)
@@ -64,6 +64,12 @@ async def read_question(request: Request, predictor: Predictor, parsing: Capacit
         raise QueueFull(1)
     parsed = asyncio.ensure_future(to_thread.run_sync(parse, limiter=parsing))
     return await with_deadline(request, parsed, deadline - perf_counter())
+
+
+def most_bytes(sent: str, predictor: Predictor, mib: int | None) -> int:
+    """Of a body of this media type: what the model's input says, or more or less in the same proportion."""
+    most = predictor.most_bytes if sent == JSON else predictor.most_raw_bytes
+    return most if mib is None else most * mib * 2**20 // predictor.most_raw_bytes
 
 
 def media_type(request: Request, accepted: Collection[str]) -> str:
@@ -212,7 +218,7 @@ def _decode(body: bytes) -> object:
 
 
 def _too_large(most: int) -> Problem:
-    return Problem(413, f"the body may have {most} bytes", headers={"connection": "close"})
+    return Problem(413, f"the body may have {most:,} bytes", headers={"connection": "close"})
 
 
 def _too_slow(detail: str) -> Problem:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, mod
 from boatyard.api.journalled import Keep
 from boatyard.api.keys import Keys
 from boatyard.config.addresses import LOOPBACK
-from boatyard.config.environment import Flag, Listening, written
+from boatyard.config.environment import WHOLE, Flag, Listening, written
 from boatyard.config.errors import UserError
 from boatyard.registry.settings import ModelSettings
 
@@ -81,6 +81,10 @@ class Settings(ModelSettings, Listening):
         100.0, validation_alias="BOATYARD_REQUESTS_PER_SECOND", gt=0, description="a number above 0"
     )
     """By one key, at most."""
+    request_mib: Annotated[int, WHOLE] | None = Field(
+        None, validation_alias="BOATYARD_REQUEST_MIB", ge=1, le=32, description="a whole number from 1 to 32"
+    )
+    """The largest body of a prediction request, in JSON accordingly more; by default what the model's input says."""
     drain_seconds: Annotated[float, _DECIMAL] = Field(
         1.0, validation_alias="BOATYARD_DRAIN_SECONDS", description="a number of seconds, such as 1 or 2.5"
     )

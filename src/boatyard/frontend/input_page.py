@@ -3,7 +3,7 @@
 An input's `page` says `from boatyard.frontend.input_page import *`, then what differs.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -13,7 +13,19 @@ from boatyard.frontend.protocol import Card, Marks, Parts, Request
 from boatyard.frontend.showing import literal
 from boatyard.frontend.widgets import held, is_nullable, widget
 
-__all__ = ["FILE_TYPES", "NOUN", "caption", "cut", "explain", "file_help", "fill", "form", "show", "show_marked"]
+__all__ = [
+    "FILE_TYPES",
+    "NOUN",
+    "caption",
+    "correct_marks",
+    "cut",
+    "explain",
+    "file_help",
+    "fill",
+    "form",
+    "show",
+    "show_marked",
+]
 
 NOUN = "request"
 FILE_TYPES: Mapping[str, str] = {}
@@ -54,6 +66,11 @@ def show(request: Request) -> None:
 def show_marked(request: Request, marks: Marks) -> None:  # noqa: ARG001 - every page's signature
     """The request alone: there is nothing in it that could be seen."""
     show(request)
+
+
+def correct_marks(request: Request, key: str, marks: Marks, names: Sequence[str]) -> Marks | None:  # noqa: ARG001
+    """None: there is nothing in it that could be drawn on."""
+    return None
 
 
 def cut(card: Card) -> str:  # noqa: ARG001 - every page's signature

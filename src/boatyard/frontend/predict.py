@@ -12,7 +12,7 @@ import streamlit as st
 from boatyard import inputs, tasks
 from boatyard.frontend import beside, charts
 from boatyard.frontend.beside import Beside
-from boatyard.frontend.protocol import Answer, Card, InputPage, Request, TaskPage, Truth
+from boatyard.frontend.protocol import Answer, Card, CorrectMarks, InputPage, Request, TaskPage, Truth
 from boatyard.frontend.services import Service, Trouble
 from boatyard.frontend.showing import explain, figures, literal, number
 
@@ -66,11 +66,11 @@ def _one(api: Service, card: Card, input_page: InputPage, task_page: TaskPage) -
     if answered and answered.card == card and answered.options != options:  # those of the task were changed
         request, submitted = answered.request, True
     if st.session_state.pop("example", False) or submitted:
-        st.session_state.pop("answered", None)
         try:
             with st.spinner("Asking"):
                 answer = api.post("/predict", request, {**options, **({"explain": "true"} if explained else {})})
         except Trouble as trouble:
+            st.session_state.pop("answered", None)  # not before: the next click may end this run of the script
             return explain(trouble)
         st.session_state["answered"] = _Answered(
             card, request, options, answer, beside.ask(api, others, card, request, options)
@@ -114,7 +114,7 @@ def _answer(api: Service, answered: _Answered) -> None:
         task_page.draw(answer, card)
         if "explanation" in answer:
             _explanation(answered.request, answer["explanation"], input_page)
-        _feedback(api, card, answer, task_page)
+        _feedback(api, answered, partial(input_page.correct_marks, answered.request, f"marks-{answer['id']}"))
     if answered.others:
         beside.show(answered.request, answered.others)
 
@@ -133,12 +133,13 @@ def _explanation(request: Request, explanation: dict[str, Any], input_page: Inpu
         st.caption(f"The model's {literal(input_page.NOUN)} has no parts that could be told apart.")
 
 
-def _feedback(api: Service, card: Card, answer: Answer, task_page: TaskPage) -> None:
+def _feedback(api: Service, answered: _Answered, correct_marks: CorrectMarks) -> None:
+    card, answer, task_page = answered.card, answered.answer, tasks.page(answered.card["task"])
     kept: dict[str, Truth] = st.session_state.setdefault("feedback", {})
     if (truth := kept.get(answer["id"])) is not None:
         described = literal(task_page.describe(truth, card))
         st.success(f"Thank you. It is kept that {described} is right.", icon=":material/check:")
-    elif (truth := _ask_for_truth(card, answer, task_page)) is not None:
+    elif (truth := _ask_for_truth(card, answer, task_page, correct_marks)) is not None:
         try:
             api.post("/feedback", {"id": answer["id"], **truth})
         except Trouble as trouble:
@@ -148,7 +149,7 @@ def _feedback(api: Service, card: Card, answer: Answer, task_page: TaskPage) -> 
             st.rerun()
 
 
-def _ask_for_truth(card: Card, answer: Answer, task_page: TaskPage) -> Truth | None:
+def _ask_for_truth(card: Card, answer: Answer, task_page: TaskPage, correct_marks: CorrectMarks) -> Truth | None:
     """The request that this click sent, if any."""
     if (agreement := task_page.agreement(answer)) is not None:
         st.markdown("**Was this right?**")
@@ -161,7 +162,7 @@ def _ask_for_truth(card: Card, answer: Answer, task_page: TaskPage) -> Truth | N
         if st.session_state.get("wrong") != answer["id"]:
             return None
     with st.form(f"truth-{answer['id']}", border=False):
-        truth = task_page.correction(answer, card)
+        truth = task_page.correction(answer, card, correct_marks)
         sent = st.form_submit_button("Send", type="primary")
     if not sent:
         return None

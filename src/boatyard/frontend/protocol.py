@@ -4,7 +4,7 @@ A card is what `GET /model` answers, a request what `POST /predict` takes. How t
 docs/how-to/add-an-input-or-a-task.md.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 Card = Mapping[str, Any]
@@ -17,6 +17,12 @@ Parts = Sequence[Mapping[str, Any]]
 
 Marks = Sequence[Mapping[str, Any]]
 """What an answer says of places in its request: `name`, `score`, and `left`, `top`, `right`, `bottom` from 0 to 1."""
+
+CorrectMarks = Callable[[Marks, Sequence[str]], Marks | None]
+"""Draws a request for people to put its marks right: those that there are now, or None where that cannot be.
+
+Each has one of the names; one that somebody has drawn has no `score`.
+"""
 
 Truth = Mapping[str, Any]
 """Feedback without its id."""
@@ -44,6 +50,9 @@ class InputPage(Protocol):
 
     def show_marked(self, request: Request, marks: Marks) -> None:
         """Draw a request with the marks of its answer; of a task that makes such."""
+
+    def correct_marks(self, request: Request, key: str, marks: Marks, names: Sequence[str]) -> Marks | None:
+        """The CorrectMarks of a request, inside a form. `key`: other for each answer."""
 
     def cut(self, card: Card) -> str:
         """The sentence on an answer to a request of which the model read a part."""
@@ -79,8 +88,11 @@ class TaskPage(Protocol):
     def agreement(self, answer: Answer) -> Truth | None:
         """The truth if the answer is exactly right; None if that cannot be judged."""
 
-    def correction(self, answer: Answer, card: Card) -> Truth | None:
-        """Draw the widgets that ask for the truth, inside a form; the truth that they hold now, if any."""
+    def correction(self, answer: Answer, card: Card, correct_marks: CorrectMarks) -> Truth | None:
+        """Draw the widgets that ask for the truth, inside a form; the truth that they hold now, if any.
+
+        `correct_marks`: of the request, for a task whose answers have marks.
+        """
 
     def describe(self, truth: Truth, card: Card) -> str:
         """A truth, in a few words."""

@@ -6,7 +6,7 @@ A task's `page` says `from boatyard.frontend.task_page import *`, then what diff
 from collections.abc import Mapping
 from typing import Any
 
-from boatyard.frontend.protocol import Answer, Card, Truth
+from boatyard.frontend.protocol import Answer, Card, CorrectMarks, Truth
 from boatyard.frontend.showing import number
 from boatyard.frontend.widgets import held, widget
 
@@ -61,7 +61,7 @@ def agreement(answer: Answer) -> Truth | None:  # noqa: ARG001 - every page's si
     return None
 
 
-def correction(answer: Answer, card: Card) -> Truth | None:
+def correction(answer: Answer, card: Card, correct_marks: CorrectMarks) -> Truth | None:  # noqa: ARG001 - every page's signature
     """A widget for each field of the truth; None until all that are required hold something."""
     schema = card["truth_schema"]
     values = {name: widget(name, of, f"{name}-{answer['id']}") for name, of in schema["properties"].items()}

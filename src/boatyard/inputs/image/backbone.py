@@ -45,9 +45,9 @@ class Block(nn.Module):
 class Backbone(nn.Module):
     """A picture to `width` features: the means of the last maps."""
 
-    def __init__(self, side: int, width: int, flips: str) -> None:
+    def __init__(self, side: int, width: int, flips: str, zoom: float) -> None:
         super().__init__()
-        self.side, self.flips = side, flips
+        self.side, self.flips, self.zoom = side, flips, zoom
         widths = [width * 2**level for level in range(len(_BLOCKS))]
         layers: list[nn.Module] = []
         for before, now, blocks in zip([3, *widths], widths, _BLOCKS, strict=False):
@@ -57,18 +57,18 @@ class Backbone(nn.Module):
 
     def forward(self, pixels: Tensor, extent: Tensor) -> Tensor:  # noqa: ARG002 - only places need it
         """uint8[batch, side, side, 3] and int64[batch, 2] to float[batch, width]."""
-        picture, _ = look_at(pixels, self.flips if self.training else None)
+        picture, _ = look_at(pixels, self.flips if self.training else None, self.zoom)
         features: Tensor = self.maps(picture).mean((2, 3))
         return features
 
     def places(self, pixels: Tensor, extent: Tensor) -> dict[str, Tensor]:
         """The maps, and where in the picture their places are; in training it may be mirrored and on its side."""
-        picture, turns = look_at(pixels, self.flips if self.training else None)
+        picture, view = look_at(pixels, self.flips if self.training else None, self.zoom)
         maps = self.maps(picture)
         return {
             "features": maps.mean((2, 3)),
             "maps": maps,
-            **frame_of(extent, self.side, self.side // STRIDE, turns),
+            **frame_of(extent, self.side, self.side // STRIDE, view),
         }
 
 

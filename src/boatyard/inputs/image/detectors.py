@@ -26,9 +26,10 @@ class Detector(nn.Module):
     mean: Tensor
     spread: Tensor
 
-    def __init__(self, model: nn.Module, config: Any, side: int, flips: str) -> None:
+    def __init__(self, model: nn.Module, config: Any, side: int, flips: str, zoom: float) -> None:
         super().__init__()
-        self.model, self.config, self.side, self.flips = model, config, side, flips
+        self.model, self.config = model, config
+        self.side, self.flips, self.zoom = side, flips, zoom
         self.width = int(config.d_model)
         plain = config.model_type != "detr"  # the others read colours from 0 to 1 as they are
         mean, spread = ((0.0,) * 3, (1.0,) * 3) if plain else (_MEAN, _SPREAD)
@@ -42,7 +43,7 @@ class Detector(nn.Module):
 
     def places(self, pixels: Tensor, extent: Tensor) -> dict[str, Tensor]:
         """The queries and their boxes, of which the whole square is one cell."""
-        picture, turns = look_at(pixels, self.flips if self.training else None)
+        picture, view = look_at(pixels, self.flips if self.training else None, self.zoom)
         seen = self.model(pixel_values=((picture + 2) / 4 - self.mean) / self.spread)
         queries = seen.last_hidden_state
         middle, half = seen.pred_boxes[..., :2], seen.pred_boxes[..., 2:] / 2
@@ -51,7 +52,7 @@ class Detector(nn.Module):
             "features": queries.mean(1),
             "queries": queries,
             "boxes": boxes,
-            **frame_of(extent, self.side, 1, turns),
+            **frame_of(extent, self.side, 1, view),
         }
 
 
@@ -73,7 +74,7 @@ def build_detector(shape: Mapping[str, Any], start: str | None) -> Detector:
     else:
         model = loaded(start, lambda: AutoModelForObjectDetection.from_pretrained(located(start)), _FILES)
     _untie(model)
-    return Detector(model.float(), model.config, shape["side"], shape["flips"])
+    return Detector(model.float(), model.config, shape["side"], shape["flips"], shape["zoom"])
 
 
 def _untie(model: nn.Module) -> None:

@@ -1,9 +1,10 @@
-"""How pictures are chosen, photographed and shown."""
+"""How pictures are chosen, photographed, shown and drawn on; on the last of these, marking.js draws and listens."""
 
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -21,6 +22,14 @@ _FIELD = "image"
 _EXAMPLE, _TURN = "picture-example", "picture-turn"
 _LETTERS = 3.2  # their size in hundredths of the longer side, to be read on a phone
 _LONGEST_NAME = 40
+
+_MARKING = Path(__file__).with_name("marking.js")
+_marking = st.components.v2.component(
+    "boatyard.marking",
+    html='<div class="marking"></div>',
+    css=_MARKING.with_suffix(".css").read_text(encoding="utf-8"),
+    js=_MARKING.read_text(encoding="utf-8"),
+)
 
 
 def form(card: Card) -> Request:  # noqa: ARG001 - every page's signature
@@ -62,16 +71,24 @@ def show(request: Request) -> None:
 
 def show_marked(request: Request, marks: Marks) -> None:
     """The picture with a frame for each mark, as a picture of its own, in which names are text whatever they say."""
-    picture = read_picture(_content(request), LARGEST)
-    picture.thumbnail((LARGEST, LARGEST))
-    st.image(svg(picture, marks), width="stretch")
+    st.image(svg(_shown(request), marks), width="stretch")
+
+
+def correct_marks(request: Request, key: str, marks: Marks, names: Sequence[str]) -> Marks:
+    """The same, to draw on."""
+    st.caption("Draw a frame around what is missing. Click on one to move or resize it; remove those that are wrong.")
+    picture = _shown(request)
+    width, height = picture.size
+    data = {"picture": _address(picture), "width": width, "height": height, "marks": marks}
+    data |= {"names": names, "colours": COLOURS}
+    # it keeps only what something is called for
+    state: Mapping[str, Any] = _marking(key=key, data=data, default={"marks": marks}, on_marks_change=lambda: None)
+    now: Marks = state["marks"]
+    return now
 
 
 def svg(picture: Image.Image, marks: Marks) -> str:
     """A frame in one colour for each name, the surest above the others."""
-    content = BytesIO()
-    picture.save(content, "JPEG", quality=90)
-    address = f"data:image/jpeg;base64,{b64encode(content.getvalue()).decode()}"
     width, height = picture.size
     colours: dict[str, str] = {}
     for each in marks:
@@ -79,8 +96,20 @@ def svg(picture: Image.Image, marks: Marks) -> str:
     frames = "".join(_frame(each, colours[each["name"]], width, height) for each in reversed(marks))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        f'font-family="sans-serif"><image href="{address}" width="{width}" height="{height}"/>{frames}</svg>'
+        f'font-family="sans-serif"><image href="{_address(picture)}" width="{width}" height="{height}"/>{frames}</svg>'
     )
+
+
+def _shown(request: Request) -> Image.Image:
+    picture = read_picture(_content(request), LARGEST)
+    picture.thumbnail((LARGEST, LARGEST))
+    return picture
+
+
+def _address(picture: Image.Image) -> str:
+    content = BytesIO()
+    picture.save(content, "JPEG", quality=90)
+    return f"data:image/jpeg;base64,{b64encode(content.getvalue()).decode()}"
 
 
 def _frame(mark: Mapping[str, Any], colour: str, width: int, height: int) -> str:

@@ -109,8 +109,6 @@ class ImageInput(ArrayInput):
         if not isinstance(payload[FIELD], str):
             raise InvalidInput(f'"{FIELD}" must be a picture as base64', pointer_to(FIELD))
         content = SentPicture(decode_base64(payload[FIELD]))
-        if len(content) > pictures.MOST_BYTES:
-            raise InvalidInput(f"the picture may have {pictures.MOST_BYTES:,} bytes", pointer_to(FIELD))
         try:
             content.encoded = self._decode(content)
         except WrongPicture as wrong:

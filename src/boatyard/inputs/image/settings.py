@@ -25,6 +25,8 @@ class ImageModel(Section):
     flips: Literal["none", "sideways", "both", "turned"] = Field(default="sideways")
     """How a picture may be mirrored in training: not at all where left and right matter, as in writing; also upside
     down where it is seen from above; also on its side where no direction is its own, as under a microscope."""
+    zoom: float = Field(default=1.0, ge=1, le=4)
+    """How many times as large or as small a picture may be in training, and then shifted; 1: neither."""
 
 
 SECTIONS: Mapping[str, type[Section]] = {"data": ImageData, "model.image": ImageModel}

@@ -24,6 +24,7 @@ MOST_EXACT = 20_000
 _READ_AT_ONCE = 10_000  # sequences
 _COMPARED_AT_ONCE = 100_000  # pairs
 _PRODUCTS_AT_ONCE = 20_000_000
+_PARTS = 8
 _MANY = 500  # members of a family that is compared with all others, but not within
 _SAMPLED, _ENOUGH_SAMPLED = 8, 2
 _SKETCHED, _SKETCHES = 4, 2  # of the sample
@@ -53,7 +54,7 @@ def families(words: csr_array, *, exact: bool) -> NDArray[np.int64]:
     sample = _sample(words, _SAMPLED)
     for turn in range(1, _SKETCHES + 1):  # joins most of large families, which need not be compared within then
         found = _joined(found, words, _likely(sample, _neighbours(_sample(sample, _SKETCHED, turn))))
-    for pairs in _sharing(words if exact else sample, found, exact=exact):
+    for pairs in _sharing(words, found, 1) if exact else _sharing(sample, found, _ENOUGH_SAMPLED):
         found = _joined(found, words, pairs)
     return found
 
@@ -85,28 +86,30 @@ def _likely(sample: csr_array, pairs: Pairs) -> Pairs:
     return pairs[0][enough], pairs[1][enough]
 
 
-def _sharing(sample: csr_array, found: NDArray[np.int64], *, exact: bool) -> Iterator[Pairs]:
+def _sharing(sample: csr_array, found: NDArray[np.int64], least: int) -> Iterator[Pairs]:
     """Pairs that share enough words, of two families; each family with many members at once, then all the others."""
     rest = np.ones(len(found), bool)
     members = np.bincount(found)
     for family in np.flatnonzero(members > _MANY):
         inside = found == family
         rest &= ~inside
-        yield from _products(sample, np.flatnonzero(inside), np.flatnonzero(rest), exact=exact)
-    others = np.flatnonzero(rest)
-    yield from _products(sample, others, others, exact=exact)
+        yield from _products(sample, np.flatnonzero(inside), np.flatnonzero(rest), least)
+    parts = np.array_split(np.flatnonzero(rest), _PARTS)
+    for at, part in enumerate(parts):  # with those before it, it was compared already
+        yield from _products(sample, part, np.concatenate(parts[at:]), least)
 
 
-def _products(sample: csr_array, some: NDArray[np.int64], others: NDArray[np.int64], *, exact: bool) -> Iterator[Pairs]:
+def _products(sample: csr_array, some: NDArray[np.int64], others: NDArray[np.int64], least: int) -> Iterator[Pairs]:
     left, right = sample[some].astype(np.int32), sample[others].astype(np.int32)
     sizes, of_others = np.diff(left.indptr), np.diff(right.indptr)
     right = right.T.tocsr()
     blocks = np.cumsum(left @ np.diff(right.indptr)) // _PRODUCTS_AT_ONCE
     for block in np.split(np.arange(len(some)), np.flatnonzero(np.diff(blocks)) + 1):
-        shared = (left[block] @ right).tocoo()
-        first, second = block[shared.row], shared.col
-        enough = CONTAINMENT * np.minimum(sizes[first], of_others[second]) if exact else _ENOUGH_SAMPLED
-        linked = (shared.data >= enough) & (some[first] != others[second])
+        shared = left[block] @ right
+        more = np.flatnonzero(shared.data >= least)  # most share a word by chance
+        first, second = block[np.searchsorted(shared.indptr, more, side="right") - 1], shared.indices[more]
+        enough = shared.data[more] >= CONTAINMENT * np.minimum(sizes[first], of_others[second])
+        linked = enough & (some[first] != others[second])
         yield some[first[linked]], others[second[linked]]
 
 

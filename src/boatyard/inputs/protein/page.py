@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from boatyard.frontend import charts
-from boatyard.frontend.input_page import show_marked  # noqa: F401 - the page's own, too
+from boatyard.frontend.input_page import correct_marks, show_marked  # noqa: F401 - the page's own, too
 from boatyard.frontend.protocol import Card, Parts, Request
 
 NOUN = "sequence"

@@ -6,6 +6,7 @@ import streamlit as st
 
 from boatyard.frontend.input_page import (  # noqa: F401 - of the contract
     FILE_TYPES,
+    correct_marks,
     cut,
     explain,
     fill,

@@ -9,6 +9,7 @@ import streamlit as st
 from boatyard.frontend import charts
 from boatyard.frontend.input_page import (
     FILE_TYPES,  # noqa: F401 - of the contract
+    correct_marks,  # noqa: F401 - the page's own, too
     show_marked,  # noqa: F401 - the page's own, too
 )
 from boatyard.frontend.protocol import Card, Parts, Request

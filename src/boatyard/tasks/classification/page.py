@@ -7,7 +7,7 @@ import altair as alt
 import streamlit as st
 
 from boatyard.frontend import charts
-from boatyard.frontend.protocol import Answer, Card, Truth
+from boatyard.frontend.protocol import Answer, Card, CorrectMarks, Truth
 from boatyard.frontend.showing import literal, percent
 from boatyard.frontend.task_page import marks  # noqa: F401 - the page's own, too
 
@@ -48,7 +48,7 @@ def agreement(answer: Answer) -> Truth | None:
     return {"label": answer["label"]}
 
 
-def correction(answer: Answer, card: Card) -> Truth | None:
+def correction(answer: Answer, card: Card, correct_marks: CorrectMarks) -> Truth | None:  # noqa: ARG001 - every task's signature
     """One of the other labels."""
     others = [label for label in card["target"]["labels"] if label != answer["label"]]
     right = st.selectbox("What would be right?", others, index=None, placeholder="Choose a label")

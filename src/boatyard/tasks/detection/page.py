@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from boatyard.frontend.protocol import Answer, Card, Marks, Truth
+from boatyard.frontend.protocol import Answer, Card, CorrectMarks, Marks, Truth
 from boatyard.frontend.showing import literal, percent
 from boatyard.frontend.task_page import draw  # noqa: F401 - the page's own, too
 
@@ -63,22 +63,16 @@ def marks(answer: Answer) -> Marks:
 
 def agreement(answer: Answer) -> Truth | None:
     """Its objects."""
-    return {"objects": _told(answer["objects"])}
+    return {"objects": [{"label": each["label"], "box": each["box"]} for each in answer["objects"]]}
 
 
-def correction(answer: Answer, card: Card) -> Truth | None:  # noqa: ARG001 - every task's signature
-    """What is left without those that are wrong; where something is missing, only that the answer is wrong."""
-    objects: Objects = answer["objects"]
-
-    def named(number: int) -> str:
-        each = objects[number]
-        left, top, *_ = each["box"]
-        return f"{literal(each['label'])} {each['score']:.0%} at {left:,.0f}, {top:,.0f}"
-
-    wrong = st.multiselect("Which are wrong?", range(len(objects)), format_func=named, placeholder="Choose objects")
-    if st.checkbox("Something is missing, or lies elsewhere"):
+def correction(answer: Answer, card: Card, correct_marks: CorrectMarks) -> Truth | None:
+    """The objects as they are marked, once something is changed; or only that the answer is wrong."""
+    marked = correct_marks(marks(answer), card["target"]["classes"])
+    if st.checkbox("Only say that it is wrong", help="Nothing is learnt from that, but it counts as a mistake."):
         return {"wrong": True}
-    return {"objects": _told([each for place, each in enumerate(objects) if place not in wrong])} if wrong else None
+    truth = None if marked is None else {"objects": _objects(marked, answer["width"], answer["height"])}
+    return None if truth == agreement(answer) else truth
 
 
 def describe(truth: Truth, card: Card) -> str:  # noqa: ARG001 - every task's signature
@@ -110,8 +104,13 @@ def _counted(objects: Objects) -> str:
     return ", ".join(f"{count} {label}" for label, count in counts) or "Nothing"
 
 
-def _told(objects: Objects) -> list[dict[str, Any]]:
-    return [{"label": each["label"], "box": each["box"]} for each in objects]
+def _objects(marked: Marks, width: int, height: int) -> list[dict[str, Any]]:
+    """In pixels, as precisely as an answer has them."""
+    extent = {"left": width, "top": height, "right": width, "bottom": height}
+    return [
+        {"label": each["name"], "box": [round(each[edge] * pixels, 2) for edge, pixels in extent.items()]}
+        for each in marked
+    ]
 
 
 def _score(of: Mapping[str, float] | None, name: str) -> str:

@@ -7,7 +7,7 @@ import altair as alt
 import streamlit as st
 
 from boatyard.frontend import charts
-from boatyard.frontend.protocol import Answer, Card, Truth
+from boatyard.frontend.protocol import Answer, Card, CorrectMarks, Truth
 from boatyard.frontend.showing import literal, number
 from boatyard.frontend.task_page import marks, options  # noqa: F401 - the page's own, too
 
@@ -46,7 +46,7 @@ def agreement(answer: Answer) -> Truth | None:  # noqa: ARG001 - every task's si
     return None
 
 
-def correction(answer: Answer, card: Card) -> Truth | None:
+def correction(answer: Answer, card: Card, correct_marks: CorrectMarks) -> Truth | None:  # noqa: ARG001 - every task's signature
     """A number that is typed."""
     unit = card["target"].get("unit")
     name = f"What would be right, in {literal(unit)}?" if unit else "What would be right?"
