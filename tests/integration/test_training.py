@@ -254,6 +254,12 @@ def test_a_limit_past_what_the_encoder_reads_is_refused(
         fit(plants_config(tmp_path, plants, f"model.name={folder}"))
 
 
+def test_what_joins_the_network_after_training_is_in_no_average_of_it(tmp_path: Path, plants: Path) -> None:
+    config = plants_config(tmp_path, plants, "train.max_steps=1", "train.average=0.5", "model.text.wide=true")
+    weights = load_file(fit(config).folder / "model.safetensors")
+    assert "backbone.wide.pieces" in weights
+
+
 def test_an_offline_run_is_recorded_with_the_composed_configuration(tmp_path: Path, plants: Path) -> None:
     trained = fit(plants_config(tmp_path, plants, "tracking=offline", "train.max_steps=2"))
     wandb.teardown()  # the service that writes is another process, and may be a moment behind
