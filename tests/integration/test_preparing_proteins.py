@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import json
 import random
 import re
 from pathlib import Path
@@ -74,9 +75,18 @@ def test_a_label_is_in_a_second_file() -> None:
     assert labels(prepared("data.labels=labels.csv")) == EXPECTED
 
 
-def test_a_label_is_the_name_of_a_file_in_a_folder() -> None:
-    for label in ("kinase", "other"):
-        fasta([row for row in ROWS if row[1] == label], f"folder/{label}.fasta")
+def test_a_second_file_may_have_numbers_for_labels() -> None:
+    fasta(ROWS)
+    numbered = {id_: int(label == "kinase") for id_, label, _ in ROWS}
+    Path("labels.jsonl").write_text("".join(json.dumps({"id": i, "label": n}) + "\n" for i, n in numbered.items()))
+    assert labels(prepared("data.labels=labels.jsonl")) == {id_: str(number) for id_, number in numbered.items()}
+
+
+def test_a_label_is_the_name_of_a_file_in_a_folder_and_may_have_several() -> None:
+    others = [row for row in ROWS if row[1] == "other"]
+    fasta([row for row in ROWS if row[1] == "kinase"], "folder/kinase.fasta")
+    fasta(others[:50], "folder/other.fasta")
+    fasta(others[50:], "folder/other.faa.gz")
     assert labels(prepared(file="folder")) == EXPECTED
 
 
@@ -96,6 +106,13 @@ def test_all_labels_but_one_may_be_one() -> None:
         "enzyme",
         "other",
     ]
+
+
+def test_all_numbers_but_one_may_be_one() -> None:
+    rows = [json.dumps({"sequence": row, "label": index % 3}) for index, (_, _, row) in enumerate(ROWS)]
+    Path("own.jsonl").write_text("\n".join(rows))
+    binary = prepared("data.binary=true", "data.negative='0'", "data.positive=enzyme", file="own.jsonl")
+    assert binary.target["labels"] == ["0", "enzyme"]
 
 
 @pytest.mark.parametrize(
@@ -124,7 +141,7 @@ def test_a_record_that_cannot_be_used_is_named_by_line_and_id(wrong: str, line: 
         ([], "where are the labels"),
         (["data.label_pattern='class=('"], "is no regular expression"),
         (["data.label_pattern=class"], "must have one group in parentheses"),
-        (["data.labels=none.csv"], "there is no such file"),
+        (["data.labels=none.csv"], "data.labels=none.csv: there is no such file"),
         ([PATTERN, "data.group_column=organism"], "FASTA has no column 'organism'"),
         ([PATTERN, "data.earlier_splits=none.csv"], "data.earlier_splits=none.csv: cannot be read"),
         ([PATTERN, "data.earlier_splits=own.fasta"], "is not the splits.csv of a data report"),

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from string import ascii_lowercase, ascii_uppercase
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,8 @@ OTHER = len(RESIDUES) + 1
 MOST_RESIDUES = 40_000
 """The longest protein known, titin, has some 36,000."""
 
-_DROPPED = str.maketrans("", "", " \t\r\n\f\v0123456789")
+# ASCII alone: `str.upper` would also make residues of a dotless i, a long s or a ligature
+_CAPITALS = str.maketrans(ascii_lowercase, ascii_uppercase, " \t\r\n\f\v0123456789")
 _NO_RESIDUE = re.compile("[^A-Z]")
 _NUCLEOTIDES = re.compile("[ACGTUN]")
 _FEWEST_NUCLEOTIDES, _NUCLEOTIDE_SHARE = 30, 0.9
@@ -37,7 +39,7 @@ def read_sequence(written: str) -> str:
     Raises:
         WrongSequence: this is no protein, or too long to be read.
     """
-    letters = written.translate(_DROPPED).upper().rstrip("*")
+    letters = written.translate(_CAPITALS).rstrip("*")
     if not letters:
         raise WrongSequence("empty", "is empty; every sequence needs a residue")
     if len(letters) > MOST_RESIDUES:

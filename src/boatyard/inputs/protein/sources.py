@@ -12,7 +12,7 @@ from boatyard.inputs.lines import Unreadable
 from boatyard.inputs.protein.fasta import SUFFIXES, named, read_fasta
 from boatyard.inputs.protein.rows import column_names
 from boatyard.inputs.records import Record
-from boatyard.inputs.sources import SPLIT_NAMES, on_this_disk, open_tables
+from boatyard.inputs.sources import SPLIT_NAMES, TABLE_SUFFIXES, on_this_disk, open_tables
 from boatyard.inputs.texts import normal_form
 from boatyard.inputs.training_protocol import Source, SourceRow
 from boatyard.storage.fingerprint import file_digest, fingerprint
@@ -37,11 +37,11 @@ def open_sources(data: Any, columns: Sequence[str], cache: Path) -> list[Source]
 def _fasta_sources(data: Any, wanted: Sequence[str], cache: Path) -> list[Source]:
     path = on_this_disk(data.path, cache, SUFFIXES)
     if path.is_dir():
-        files = {_stem(file): file for file in sorted(path.iterdir()) if file.name.lower().endswith(SUFFIXES)}
+        files = [(_stem(file), file) for file in sorted(path.iterdir()) if file.name.lower().endswith(SUFFIXES)]
     elif path.is_file() and path.name.lower().endswith(SUFFIXES):
-        files = {"": path}
+        files = [("", path)]
     else:
-        files = {}
+        files = []
     if not files:
         return []
     sequences, ids = column_names(data)
@@ -49,7 +49,7 @@ def _fasta_sources(data: Any, wanted: Sequence[str], cache: Path) -> list[Source
     for column in wanted:
         if column not in (sequences, ids, target):
             raise UserError(f"{path}: FASTA has no column {column!r}; a table with a column of sequences may have it")
-    by_split = any(SPLIT_NAMES.get(stem.lower()) == "train" for stem in files)
+    by_split = any(SPLIT_NAMES.get(stem.lower()) == "train" for stem, _ in files)
     by_label = not by_split and path.is_dir()
     if by_label and (data.label_pattern or data.labels):
         raise UserError(
@@ -58,7 +58,7 @@ def _fasta_sources(data: Any, wanted: Sequence[str], cache: Path) -> list[Source
         )
     shared = None if by_label else _labels(data, path, cache)
     sources = []
-    for stem, file in files.items():
+    for stem, file in files:
         if by_split and stem.lower() not in SPLIT_NAMES:
             continue
         labels = shared or _label_of_file(stem)
@@ -108,7 +108,10 @@ def _label_of_file(stem: str) -> _Labels:
 def _labels_of_table(data: Any, cache: Path) -> _Labels:
     """A table; read at once, so that a record finds its label wherever it is."""
     ids, target = normal_form(data.id_column), normal_form(data.target)
-    given = data.model_copy(update={"path": data.labels, "hub": None})
+    path = on_this_disk(data.labels, cache, TABLE_SUFFIXES)
+    if not path.exists():
+        raise UserError(f"data.labels={data.labels}: there is no such file or folder")
+    given = data.model_copy(update={"path": str(path), "hub": None})
     by_id: dict[str, str] = {}
     digests = []
     for source in open_tables(given, [ids, target], cache, "data.id_column and data.target"):
@@ -117,12 +120,17 @@ def _labels_of_table(data: Any, cache: Path) -> _Labels:
             place = f"data.labels={data.labels}, row {row.number}:"
             if row.wrong is not None:
                 raise UserError(f"{place} {row.wrong}")
-            id_, label = str(row.cells.get(ids) or "").strip(), str(row.cells.get(target) or "").strip()
+            id_, label = _text(row.cells.get(ids)), _text(row.cells.get(target))
             if by_id.setdefault(id_, label) != label:
                 raise UserError(f"{place} {named(id_)} has another label above, {by_id[id_]!r}")
     return _Labels(
         fingerprint(digests), lambda record: by_id.get(record.fields["id"]) or None, f"has no label in {data.labels}"
     )
+
+
+def _text(cell: object) -> str:
+    """As FASTA would have it: in Parquet and JSON Lines, an id or a label may be a number, such as 0."""
+    return "" if cell is None else str(cell).strip()
 
 
 def _rows(file: Path, names: tuple[str, str, str], labels: _Labels) -> Iterator[SourceRow]:
@@ -162,9 +170,9 @@ def _binary(source: Source, data: Any) -> Source:
 
     def cells(row: SourceRow) -> Mapping[str, Any]:
         label = row.cells.get(target)
-        if not isinstance(label, str) or not label.strip():
+        if not isinstance(label, str | int) or not str(label).strip():
             return row.cells
-        return {**row.cells, target: data.negative if normal_form(label) == data.negative else data.positive}
+        return {**row.cells, target: data.negative if normal_form(str(label)) == data.negative else data.positive}
 
     return replace(source, rows=lambda: (row._replace(cells=cells(row)) for row in source.rows()))
 
