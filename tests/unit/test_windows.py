@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from boatyard import tasks
+from boatyard.config.errors import UserError
 from boatyard.config.schema import Model
 from boatyard.inputs.text.backbone import build_backbone
 from boatyard.inputs.text.encoder import TextEncoder
@@ -145,3 +146,9 @@ def test_an_answer_does_not_depend_on_the_other_texts_of_its_batch(graphs: dict[
     together, alone = ran(graphs["int8"], TEXTS), [ran(graphs["int8"], [text]) for text in TEXTS]
     for name, array in together.items():
         assert (array == np.concatenate([each[name] for each in alone])).all(), name
+
+
+def test_a_batch_that_was_cut_in_pieces_is_refused(network: Network) -> None:
+    ids = torch.ones(3, 4, dtype=torch.int64)
+    with pytest.raises(UserError, match="torchrun"):
+        network.backbone(ids, torch.ones_like(ids), windows=torch.tensor([2, 2]))

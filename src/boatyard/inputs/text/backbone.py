@@ -91,7 +91,15 @@ class TextBackbone(nn.Module):
 
 
 def _of_each_text(windows: Tensor, rows: int) -> Tensor:
-    """bool[batch, rows]: which rows are the windows of each text."""
+    """bool[batch, rows]: which rows are the windows of each text.
+
+    Raises:
+        UserError: they do not add up, as where torch's DataParallel has cut a batch in pieces.
+    """
+    if not torch.jit.is_tracing() and int(windows.sum()) != rows:
+        raise UserError(
+            "model.text.long=windows: on several GPUs, a process for each is needed: start it with torchrun"
+        )
     ends = windows.cumsum(0).unsqueeze(1)
     numbers = torch.arange(rows, device=windows.device)
     return (numbers >= ends - windows.unsqueeze(1)) & (numbers < ends)
