@@ -96,7 +96,7 @@ def _of_each_text(windows: Tensor, rows: int) -> Tensor:
     Raises:
         UserError: they do not add up, as where torch's DataParallel has cut a batch in pieces.
     """
-    if not torch.jit.is_tracing() and int(windows.sum()) != rows:
+    if not torch.onnx.is_in_onnx_export() and int(windows.sum()) != rows:
         raise UserError(
             "model.text.long=windows: on several GPUs, a process for each is needed: start it with torchrun"
         )
