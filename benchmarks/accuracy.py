@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -31,12 +32,26 @@ def minilm_folder() -> str:
     return os.path.relpath(folder) if folder.is_relative_to(Path.cwd()) else str(folder)
 
 
-def compare(
-    name: str, models: Mapping[str, Sequence[str]], data: Sequence[str], command: str, about: Sequence[str]
-) -> int:
-    """Run each model with each seed, and write reports/benchmarks/NAME after every round; the exit status.
+@dataclass(frozen=True)
+class Report:
+    """reports/benchmarks/NAME: what it says besides figures. `about`: title and text that open it."""
 
-    `models` maps a column's head to its overrides; `about`: title and text that open the report.
+    name: str
+    command: str
+    about: Sequence[str]
+
+    def write(self, results: Results, commands: Sequence[str], serving: Mapping[str, Any] | None = None) -> None:
+        """The same figures for people and for programs. `serving`: how fast it answers, with its `sentence`."""
+        text = [*self.about, *_shown(results), *([] if serving is None else [serving["sentence"]])]
+        text.append("\n".join(f"    {line}" for line in [self.command, *commands]))
+        facts = {"commands": commands, "results": results, **({} if serving is None else {"serving": serving})}
+        write_report(self.name, text, facts, ["boatyard", "torch", "transformers", "onnxruntime", "scikit-learn"])
+
+
+def compare(report: Report, models: Mapping[str, Sequence[str]], data: Sequence[str]) -> int:
+    """Run each model with each seed, and write the report after every round; the exit status.
+
+    `models` maps a column's head to its overrides.
     """
     results: Results = {}
     commands: list[str] = []
@@ -51,7 +66,7 @@ def compare(
             return status
         commands.append(" ".join(["python -m boatyard.pipeline", *given]))
         if len(results) == len(models):
-            _write(name, results, command, commands, about)
+            report.write(results, commands)
     return 0
 
 
@@ -104,8 +119,8 @@ def _measure(config: Config) -> dict[str, object]:
     }
 
 
-def _write(name: str, results: Results, command: str, commands: list[str], about: Sequence[str]) -> None:
-    """The same figures for people and for programs: means over the seeds, with the spread where it tells something."""
+def _shown(results: Results) -> list[str]:
+    """Means over the seeds, with the spread where it tells something."""
     shown: dict[str, Callable[[list[dict[str, Any]]], str]] = {
         "Parameters": lambda runs: f"{runs[0]['parameters'] / 1e6:.2f} M",
         "Accuracy, as trained (fp32)": lambda runs: _spread(runs, "accuracy_trained"),
@@ -120,32 +135,30 @@ def _write(name: str, results: Results, command: str, commands: list[str], about
             f"{_most(runs, 'labels_flipped_by_batch')} of {runs[0]['test_rows']:,}"
         ),
         "Largest move of a score with the batch": lambda runs: f"{_most(runs, 'score_moved_by_batch'):.1e}",
-        "Training": lambda runs: (
-            f"{runs[0]['epochs']:g} epochs, {np.mean([run['training_seconds'] for run in runs]):.0f} s"
-        ),
+        "Training": lambda runs: f"{runs[0]['epochs']:g} epochs, {np.mean(_known(runs, 'training_seconds')):.0f} s",
         "Whole pipeline": _times,
         "Seeds": lambda runs: ", ".join(str(run["seed"]) for run in runs),
     }
     rows = [[label, *(show(runs) for runs in results.values())] for label, show in shown.items()]
-    text = [
-        *about,
+    return [
         "Validation rows are held out of train, and every choice was made on such; the test split was scored once for "
         "each seed. Accuracy is the mean over the seeds, with the lowest and the highest.",
         table(["", *results], rows, align="l" + "r" * len(results)),
         "Each graph ran on every row alone, then on shuffled batches of 32: how many labels and how far scores "
         "depend on their neighbours.",
-        "\n".join(f"    {line}" for line in [command, *commands]),
     ]
-    packages = ["boatyard", "torch", "transformers", "onnxruntime", "scikit-learn"]
-    write_report(name, text, {"commands": commands, "results": results}, packages)
 
 
 def _times(runs: list[dict[str, Any]]) -> str:
-    taken = [run["pipeline"] for run in runs if run["pipeline"] is not None]
+    taken = [run for run in _known(runs, "pipeline") if None not in run.values()]
     if not taken:
         return "n/a"
     clock, cpu = (np.mean([each[name] for each in taken]) for name in ("seconds", "cpu_seconds"))
     return f"{clock:.0f} s, of the processor {cpu:.0f} s"
+
+
+def _known(runs: list[dict[str, Any]], name: str) -> list[Any]:
+    return [run[name] for run in runs if run[name] is not None]
 
 
 def _most(runs: list[dict[str, Any]], name: str) -> Any:

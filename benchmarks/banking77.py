@@ -7,23 +7,22 @@ Writes reports/benchmarks/banking77.md and .json.
 
 import sys
 
-from accuracy import compare, minilm_folder
+from accuracy import Report, compare, minilm_folder
 
 
 def main() -> int:
     """Run both models and write the report."""
     if len(sys.argv) != 2:
         sys.exit(__doc__)
+    about = [
+        "# Banking77",
+        "77 intents of online-banking customers, the published test split. Tiny's encoder has seen the training "
+        "split's messages without their labels ([how it was made](../../encoders/tiny-en/README.md)).",
+    ]
     return compare(
-        "banking77",
+        Report("banking77", "python benchmarks/banking77.py FOLDER", about),
         {"minilm": ["model=minilm", f"model.name={minilm_folder()}"], "tiny": ["model=tiny"]},
-        data=["data=banking77", f"data.path={sys.argv[1]}"],
-        command="python benchmarks/banking77.py FOLDER",
-        about=[
-            "# Banking77",
-            "77 intents of online-banking customers, the published test split. Tiny's encoder has seen the training "
-            "split's messages without their labels ([how it was made](../../encoders/tiny-en/README.md)).",
-        ],
+        ["data=banking77", f"data.path={sys.argv[1]}"],
     )
 
 

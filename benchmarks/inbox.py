@@ -6,21 +6,20 @@ skipped. Writes reports/benchmarks/inbox.md and .json.
 
 import sys
 
-from accuracy import compare
+from accuracy import Report, compare
 
 
 def main() -> int:
     """Run both models and write the report."""
+    about = [
+        "# Inbox",
+        "The bundled messages to a bank: 28 intents, many of them near each other, and few rows. Tiny's encoder "
+        "has seen the training rows without their labels ([how it was made](../../encoders/tiny-en/README.md)).",
+    ]
     return compare(
-        "inbox",
+        Report("inbox", "python benchmarks/inbox.py", about),
         {"tiny": ["model=tiny"], "scratch": ["model=scratch"]},
-        data=["data=inbox"],
-        command="python benchmarks/inbox.py",
-        about=[
-            "# Inbox",
-            "The bundled messages to a bank: 28 intents, many of them near each other, and few rows. Tiny's encoder "
-            "has seen the training rows without their labels ([how it was made](../../encoders/tiny-en/README.md)).",
-        ],
+        ["data=inbox"],
     )
 
 

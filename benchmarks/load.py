@@ -55,10 +55,10 @@ def storage_with_model(folder: Path) -> Path:
 class Server(processes.Server):
     """A server process whose CPU time and memory can be measured."""
 
-    def wait_for_answer(self, text: str, body: str = "text") -> None:
-        """Until /predict returns 200. `body`: as for `write_bodies`."""
+    def wait_for_answer(self, body: str) -> None:
+        """Until /predict returns 200 for it."""
         headers = {"Content-Type": "application/json"}
-        request = Request(f"{self.url}/predict", write_body(text, body).encode(), headers)  # noqa: S310 - our own server
+        request = Request(f"{self.url}/predict", body.encode(), headers)  # noqa: S310 - our own server
         while True:
             try:
                 with urlopen(request, timeout=PATIENCE):  # noqa: S310

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-from load import BOATYARD, SERVERS, Server, write_bodies, wrk
+from load import BOATYARD, SERVERS, Server, write_bodies, write_body, wrk
 from open_loop import ask_at_rate
 from report import write_report
 
@@ -32,7 +32,7 @@ from boatyard.bundle.manifest import Bundle
 from boatyard.bundle.predict import GRAPH, allowed_cores
 from boatyard.config.errors import UserError
 from boatyard.evaluate.markdown import table
-from boatyard.inputs.text.serving import EncodedText, open_model
+from boatyard.inputs.text.serving import EncodedText, open_input
 from boatyard.registry import Reference, fetch, parse_reference, resolve
 from boatyard.storage import open_storage
 
@@ -87,10 +87,10 @@ class Limit:
 
     def __post_init__(self) -> None:
         cores = allowed_cores()
-        model = open_model(self.bundle.folder, self.bundle.manifest)
+        model = open_input(self.bundle.folder, self.bundle.manifest)
         rows = model.encode([model.parse({model.fields[0]: text}) for text in self.texts])
         self._arriving = [model.collate([row]) for row in rows]
-        ordered = sorted(rows, key=lambda row: row.length)
+        ordered = sorted(rows, key=lambda row: row.cost)
         self._batches = {size: _batches(model.collate, ordered, size) for size in BATCHES}
         for threads in {1, cores}:
             options = ort.SessionOptions()
@@ -164,25 +164,34 @@ def measure(bundle: Bundle, settings: Mapping[str, str], texts: list[str], folde
         one: dict[str, Any] = {"limit": limit.speed(*limit.best, SECONDS), "servers": {}}
         one |= {"single_ms": limit.single_ms(allowed_cores()), "single_thread_ms": limit.single_ms(1)}
         for name, contender in CONTENDERS.items():
-            with Server(contender.command, folder / "server.log", **settings) as server:
-                server.wait_for_answer(texts[0], contender.body)
-                requests = bodies[contender.body]
-                wrk(server, requests, 8, 2)
-                loads = {count: wrk(server, requests, count, SECONDS) for count in CONNECTIONS}
-                one["servers"][name] = {"memory_mb": server.megabytes("VmHWM"), "loads": loads}
-                with suppress(subprocess.TimeoutExpired):
-                    server.stop()
+            one["servers"][name] = ask(contender, settings, bodies[contender.body], CONNECTIONS, folder)
+            loads = one["servers"][name]["loads"]
             speeds = ", ".join(f"{count}: {load['per_second']:.0f}/s" for count, load in loads.items())
             print(f"round {number + 1}: {name}: {speeds} (limit {one['limit']:.0f}/s)", flush=True)  # noqa: T201
         rounds.append(one)
     return {"best": limit.best, "rounds": rounds}
 
 
+def ask(
+    contender: Contender, settings: Mapping[str, str], requests: Path, connections: Sequence[int], folder: Path
+) -> dict[str, Any]:
+    """Start it and send it the requests of a file over so many connections, one number after another."""
+    with Server(contender.command, folder / "server.log", **settings) as server:
+        with requests.open(encoding="utf-8") as bodies:
+            server.wait_for_answer(next(bodies).rstrip())
+        wrk(server, requests, 8, 2)
+        loads = {count: wrk(server, requests, count, SECONDS) for count in connections}
+        memory = server.megabytes("VmHWM")
+        with suppress(subprocess.TimeoutExpired):
+            server.stop()
+    return {"memory_mb": memory, "loads": loads}
+
+
 def overload(settings: Mapping[str, str], texts: list[str], folder: Path) -> dict[str, Any]:
     """Three times its capacity, at a fixed rate: goodput, latency and memory."""
     bodies = write_bodies(folder / "text.jsonl", texts)
     with Server(BOATYARD, folder / "server.log", **settings) as server:
-        server.wait_for_answer(texts[0])
+        server.wait_for_answer(write_body(texts[0]))
         wrk(server, bodies, 128, 2)
         capacity = wrk(server, bodies, 128, SECONDS)["per_second"]
         memory: list[float] = []

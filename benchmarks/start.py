@@ -4,6 +4,7 @@ MODEL is published here, as for benchmarks/serve.py. Beside Boatyard's server st
 weights (benchmarks/servers/plain.py). Writes reports/benchmarks/starting.md and .json; fails if a goal is missed.
 """
 
+import json
 import re
 import statistics
 import subprocess
@@ -29,13 +30,13 @@ LISTED = 12
 def first_answers(model: str, folder: Path) -> dict[str, list[float]]:
     """Seconds from process start to the first 200 of /predict, in turns."""
     bundle, root = fetch_model(model, folder)
-    text = next(iter(bundle.manifest.examples[0].values()))
+    body = json.dumps(bundle.manifest.examples[0])
     times: dict[str, list[float]] = {"boatyard": [], "plain": []}
     for _ in range(ROUNDS):
         for name, seconds in times.items():
             start = time.perf_counter()
             with Server(CONTENDERS[name].command, folder / "server.log", **environment(bundle, root, folder)) as server:
-                server.wait_for_answer(text)
+                server.wait_for_answer(body)
                 seconds.append(time.perf_counter() - start)
     return times
 

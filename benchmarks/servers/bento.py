@@ -14,4 +14,4 @@ class Classifier:
     @bentoml.api(batchable=True, max_batch_size=32, max_latency_ms=1000)
     def predict(self, texts: list[str]) -> list[Answer]:
         """The label of each text, and its probability."""
-        return self.answer(texts)
+        return self.answer([{"text": text} for text in texts])

@@ -4,7 +4,7 @@ import os
 import sys
 
 import litserve
-from answering import Answer, answerer
+from answering import Answer, Request, answerer
 
 BATCH, WAIT_SECONDS = 32, 0.005
 
@@ -15,14 +15,14 @@ class Api(litserve.LitAPI):
     def setup(self, device: str) -> None:  # noqa: ARG002, D102
         self.answer = answerer(sys.argv[1])
 
-    def decode_request(self, request: dict[str, str]) -> str:  # noqa: D102
-        return request["text"]
+    def decode_request(self, request: Request) -> Request:  # noqa: D102
+        return request
 
-    def batch(self, inputs: list[str]) -> list[str]:  # noqa: D102
+    def batch(self, inputs: list[Request]) -> list[Request]:  # noqa: D102
         return inputs
 
-    def predict(self, texts: list[str]) -> list[Answer]:  # noqa: D102
-        return self.answer(texts)
+    def predict(self, requests: list[Request]) -> list[Answer]:  # noqa: D102
+        return self.answer(requests)
 
     def unbatch(self, output: list[Answer]) -> list[Answer]:  # noqa: D102
         return output

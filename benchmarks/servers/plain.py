@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from transformers import PreTrainedTokenizerFast
 
 from boatyard.bundle.manifest import open_bundle
+from boatyard.inputs.text.serving import FEWEST_WORDS, NO_WORD
 from boatyard.model import open_network
 
 LONGEST = 128
@@ -30,8 +31,12 @@ class Message(BaseModel):
 def predict(message: Message) -> dict[str, object]:
     """The label and its probability."""
     encoded = tokenizer(message.text, padding="max_length", truncation=True, max_length=LONGEST, return_tensors="pt")
+    batch = {name: encoded[name] for name in ("input_ids", "attention_mask")}
+    if network.backbone.wide is not None:
+        words = tokenizer(message.text, add_special_tokens=False)["input_ids"]
+        batch["words"] = torch.tensor([[*words, *[NO_WORD] * (FEWEST_WORDS - len(words))]])
     with torch.inference_mode():
-        probabilities = network(encoded["input_ids"], encoded["attention_mask"])["logits"].softmax(-1)[0]
+        probabilities = network(**batch)["logits"].softmax(-1)[0]
     best = int(probabilities.argmax())
     return {"label": bundle.manifest.target["labels"][best], "score": float(probabilities[best])}
 

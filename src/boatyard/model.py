@@ -23,6 +23,7 @@ from boatyard.tasks.protocol import Outputs, Target
 
 _LEARNT_FROM = ("train", "validation")
 _MOST_COUNTED = 50_000  # rows that a linear model is fitted on
+_MOST_COST = 65_536  # of a batch that is only read, whose memory grows with it
 WEIGHTS, SHAPE = "model.safetensors", "config.json"
 
 _Collate = Callable[[Sequence[Mapping[str, Any]]], dict[str, Tensor]]
@@ -223,9 +224,12 @@ def _batches(
     network: Network, collate: _Collate, rows: Dataset, batch_size: int, purpose: str
 ) -> Iterator[tuple[NDArray[np.int64], dict[str, Tensor]]]:
     """Batches of rows of like cost on the network's device, each with its rows' numbers."""
-    order = np.argsort(np.asarray(rows.with_format("numpy")["cost"][:]), kind="stable")
+    costs = np.asarray(rows.with_format("numpy")["cost"][:])
+    order = np.argsort(costs, kind="stable")
     device = next(network.parameters()).device
     for start in tqdm(range(0, len(order), batch_size), purpose, leave=False, disable=None):
-        places = order[start : start + batch_size]
-        batch = collate(rows.select(places).to_list())
-        yield places, {name: tensor.to(device) for name, tensor in batch.items()}
+        few = order[start : start + batch_size]
+        size = max(1, _MOST_COST // max(1, costs[few[-1]]))
+        for places in (few[first : first + size] for first in range(0, len(few), size)):
+            batch = collate(rows.select(places).to_list())
+            yield places, {name: tensor.to(device) for name, tensor in batch.items()}

@@ -196,24 +196,24 @@ def test_training_goes_on_from_a_published_encoder(finished: Finished) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "why"),
+    ("key", "content", "why"),
     [
-        (None, "cannot be read: .*no such file"),
-        ("text\n", "has no rows"),
-        ("other\nx\n", "cannot be read: .*column 'text' is missing"),
-        ('text,n\nx,1\n"y,2\nz,3\n', "row 3: opens a quote"),
-        ("text,n\nx,1\n,2\n", "row 3: column 'text' is empty"),
+        ("reference", None, "cannot be read: .*no such file"),
+        ("examples", "text\n", "has no rows"),
+        ("reference", "other\nx\n", "cannot be read: .*column 'text' is missing"),
+        ("examples", 'text,n\nx,1\n"y,2\nz,3\n', "row 3: opens a quote"),
+        ("reference", "text,n\nx,1\n,2\n", "row 3: column 'text' is empty"),
     ],
 )
-def test_a_reference_that_cannot_be_used_is_one_sentence_before_the_training(
-    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None, why: str
+def test_given_rows_that_cannot_be_used_are_one_sentence_before_the_training(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, content: str | None, why: str
 ) -> None:
     monkeypatch.setattr("boatyard.pipeline.run.train", lambda *_: pytest.fail("it trains in vain"))
-    file = tmp_path / "reference.csv"
+    file = tmp_path / "rows.csv"
     if content is not None:
         file.write_text(content)
-    with pytest.raises(UserError, match=rf"export\.reference=\S+ {why}"):
-        run_pipeline(plants_config(finished.root, finished.rows, f"export.reference={file}"))
+    with pytest.raises(UserError, match=rf"export\.{key}=\S+ {why}"):
+        run_pipeline(plants_config(finished.root, finished.rows, f"export.{key}={file}"))
 
 
 @pytest.mark.parametrize(("rows", "warned"), [(1, True), (99, True), (100, False)])
@@ -236,13 +236,18 @@ def test_two_text_columns_are_answered_as_a_pair_and_what_no_server_takes_is_no_
         for i in range(60):
             agree = i % 2 == 0
             claim = f"the shop at number {i} sells {'bread' if agree else 'stones'}"
-            claim += " and more" * 2_500 * (i == 0)  # the first test row
             split = "test" if i % 12 in (0, 1) else "val" if i % 12 in (2, 3) else "train"
             writer.writerow([f"news {i}", claim, "true" if agree else "false", split])
-    config = small_config(tmp_path, "data=fakenews", f"data.path={rows}", "export.precision=fp32")
+    examples = tmp_path / "examples.csv"
+    examples.write_text(f"text,title\n{'and more ' * 2_500},too long\nThe shop sells bread.,a\nIt sells stones.,b\n")
+    changes = f"data.path={rows}", "export.precision=fp32", f"export.examples={examples}"
+    config = small_config(tmp_path, "data=fakenews", *changes)
     published = run_pipeline(config)
     predictor = Predictor(published.bundle)
     assert published.bundle.manifest.request_schema["required"] == ["title", "text"]
-    assert [example["title"] for example in published.bundle.manifest.examples] == ["news 1", "news 12", "news 13"]
+    assert published.bundle.manifest.examples == [
+        {"title": "a", "text": "The shop sells bread."},
+        {"title": "b", "text": "It sells stones."},
+    ]
     row = predictor.input.parse({"title": "news", "text": "the shop at number 99 sells stones"})
     assert predictor.answer([row])[0].answer["label"] == "false"

@@ -220,6 +220,17 @@ def test_a_split_that_large_groups_leave_small_is_warned_of() -> None:
     assert [message.split()[1] for message in small] == ["validation", "test"]
 
 
+OF_TEST = 902  # a group whose hash puts it there
+
+
+def test_a_split_that_a_large_group_swells_is_warned_of() -> None:
+    write([{**row, "owner": min(number, OF_TEST)} for number, row in enumerate(boats(), OF_TEST - 200)])
+    prepared("data.group_column=owner")
+    (large,) = [issue["message"] for issue in report()["issues"] if issue["kind"] == "large_split"]
+    assert large.startswith("leaves test ")
+    assert large.endswith(": so much less is learnt from")
+
+
 def test_classes_are_told_by_columns_too() -> None:
     write([{**row, "dear": "yes" if row["price"] > 8_000 else "no"} for row in boats()])
     prepared("data.task=classification", target="dear")

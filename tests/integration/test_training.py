@@ -12,7 +12,15 @@ from plants import write_plants
 from safetensors.torch import load_file
 from stages import SMALL, plants_config, small_config
 from tokenizers import Tokenizer
-from transformers import AutoModel, BertConfig, BertModel, DistilBertConfig, DistilBertModel, PreTrainedTokenizerFast
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    BertConfig,
+    BertModel,
+    DistilBertConfig,
+    DistilBertModel,
+    PreTrainedTokenizerFast,
+)
 
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
@@ -227,19 +235,29 @@ def test_without_hub_and_folder_one_sentence_says_how_to_go_on(tmp_path: Path, p
         fit(config)
 
 
-def test_a_limit_past_what_the_encoder_reads_is_refused(tmp_path: Path, plants: Path, tokenizer: Tokenizer) -> None:
+@pytest.mark.parametrize(("family", "longest"), [("bert", 32), ("xlm-roberta", 30)])
+def test_a_limit_past_what_the_encoder_reads_is_refused(
+    tmp_path: Path, plants: Path, tokenizer: Tokenizer, family: str, longest: int
+) -> None:
     folder = tmp_path / "short"
-    shape = BertConfig(
+    shape = AutoConfig.for_model(
+        family,
         vocab_size=tokenizer.get_vocab_size(),
         hidden_size=16,
         num_hidden_layers=1,
         num_attention_heads=2,
         max_position_embeddings=32,
     )
-    BertModel(shape).save_pretrained(folder)
+    AutoModel.from_config(shape).save_pretrained(folder)
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]").save_pretrained(folder)  # noqa: S106
-    with pytest.raises(UserError, match=r"model\.text\.max_tokens=128: .* at most 32 tokens"):
+    with pytest.raises(UserError, match=rf"model\.text\.max_tokens=128: .* at most {longest} tokens"):
         fit(plants_config(tmp_path, plants, f"model.name={folder}"))
+
+
+def test_what_joins_the_network_after_training_is_in_no_average_of_it(tmp_path: Path, plants: Path) -> None:
+    config = plants_config(tmp_path, plants, "train.max_steps=1", "train.average=0.5", "model.text.wide=true")
+    weights = load_file(fit(config).folder / "model.safetensors")
+    assert "backbone.wide.pieces" in weights
 
 
 def test_an_offline_run_is_recorded_with_the_composed_configuration(tmp_path: Path, plants: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 pytestmark = pytest.mark.unit
 
-INBOX = Path(__file__).parents[2] / "data" / "raw" / "inbox.csv"
+RAW = Path(__file__).parents[2] / "data" / "raw"
+INBOX = RAW / "inbox.csv"
 
 
 @pytest.fixture(scope="module")
@@ -62,3 +63,11 @@ def alike(texts: list[str], least: float = 0.8) -> set[int]:
         for gram in rarest:
             holders[gram].append(index)
     return found
+
+
+def test_there_are_ten_articles_of_two_kinds() -> None:
+    with (RAW / "articles.csv").open(encoding="utf-8", newline="") as file:
+        articles = list(csv.DictReader(file))
+    assert [article["label"] for article in articles] == ["real", "fake"] * 5
+    assert len({article["title"] for article in articles}) == 10
+    assert all(100 <= len(article["text"].split()) <= 200 for article in articles)

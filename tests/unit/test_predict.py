@@ -92,6 +92,10 @@ def test_rows_share_a_run_only_where_padding_costs_less_than_another_run(
     predictor.outputs(rows(predictor, texts), batch_size=2)
     assert sorted(length for run in runs for length in run) == sorted(lengths)
     assert runs == [[lengths[1]] * 2, [lengths[1], lengths[2]], [lengths[4], lengths[0]]]
+    runs.clear()
+    monkeypatch.setattr(predict, "MOST_COST", 2 * lengths[0])
+    predictor.outputs(rows(predictor, [texts[0]] * 5))
+    assert runs == [[lengths[0]] * 2, [lengths[0]] * 2, [lengths[0]]]
 
 
 def test_each_row_may_have_options_of_its_own(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:

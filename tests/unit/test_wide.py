@@ -145,6 +145,15 @@ def test_a_rows_sums_do_not_depend_on_its_batch(precision: str, graphs: dict[str
     assert (together == alone).all()
 
 
+def test_in_int8_nothing_depends_on_the_batch(graphs: dict[str, ort.InferenceSession]) -> None:
+    rng = np.random.default_rng(0)
+    texts = [" ".join(rng.choice([*VOCABULARY], 1 + number % 40)) for number in range(200)]
+    for output in ("logits", "embedding"):
+        together = ran(graphs["int8"], texts, output)
+        alone = np.concatenate([ran(graphs["int8"], [text], output) for text in texts])
+        assert (together == alone).all(), output
+
+
 def test_only_the_words_are_counted_and_all_of_them() -> None:
     (encoded,) = text_input().encode([("card lost " * 20,)])
     assert (len(encoded.ids), len(encoded.words)) == (MAX_TOKENS, 40)

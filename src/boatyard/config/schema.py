@@ -138,6 +138,7 @@ class Export(Section):
 
     precision: Literal["int8", "fp32"]
     reference: str | None
+    examples: str | None
 
 
 class Publish(Section):

@@ -179,7 +179,7 @@ def _check(data: Data, reading: Reading, rows: Path, earlier: Earlier) -> _Check
     unusable |= targets.check(ledger, findings, _without(ledger, unusable))
     usable = _without(ledger, unusable)
     if data.group_column is not None:
-        _warn_of_small_splits(data, ledger, usable, findings)
+        _warn_of_uneven_splits(data, ledger, usable, findings)
     target = targets.facts(ledger, usable)
     if data.max_train_rows is not None:
         usable = _fewer(ledger, targets, usable, data.max_train_rows)
@@ -210,14 +210,18 @@ def _split(data: Data, reading: Reading, rows: Path, earlier: Earlier) -> tuple[
     return Relatives(groups, related.exact), bridges
 
 
-def _warn_of_small_splits(data: Data, ledger: Ledger, usable: NDArray[np.bool_], findings: Findings) -> None:
-    """Where groups are few, or unequal, chance may leave a split less than half of its share."""
+def _warn_of_uneven_splits(data: Data, ledger: Ledger, usable: NDArray[np.bool_], findings: Findings) -> None:
+    """Where groups are few, or unequal, chance may leave a split less than half of its share, or more than twice."""
     for split, share in (("validation", data.validation_share), ("test", data.test_share)):
         rows, wanted = int((usable & (ledger.split == SPLITS.index(split))).sum()), share * usable.sum()
-        if 2 * rows < wanted:
-            message = f"leaves {split} {rows:,} rows of the {wanted:,.0f} that its share would be: it says little"
-            log.warning("data: column %r %s", data.group_column, message)
-            findings.add(ledger.issue(0, "warning", "small_split", data.group_column, message))
+        if wanted / 2 <= rows <= 2 * wanted:
+            continue
+        kind, so = (
+            ("small_split", "it says little") if rows < wanted else ("large_split", "so much less is learnt from")
+        )
+        message = f"leaves {split} {rows:,} rows of the {wanted:,.0f} that its share would be: {so}"
+        log.warning("data: column %r %s", data.group_column, message)
+        findings.add(ledger.issue(0, "warning", kind, data.group_column, message))
 
 
 def _without(ledger: Ledger, unusable: Collection[int]) -> NDArray[np.bool_]:

@@ -11,14 +11,14 @@ def main(config: Config) -> None:
     from boatyard.data.encode import encode
     from boatyard.data.prepare import prepare
     from boatyard.evaluate.run import evaluate
-    from boatyard.export.run import export, require_reference
+    from boatyard.export.run import export, require_given_rows
     from boatyard.storage.outputs import keep_output, restore_outputs
     from boatyard.tasks.score import Scores
     from boatyard.train.trained import open_trained
 
     restore_outputs(config)
     prepared = prepare(config)
-    require_reference(config, prepared)
+    require_given_rows(config, prepared)
     encoded = encode(config, prepared)
     trained = open_trained(config, encoded)
     bundle = export(config, prepared, trained, evaluate(config, prepared, encoded, trained))

@@ -24,7 +24,8 @@ from boatyard.data.prepare import Prepared
 from boatyard.evaluate.groups import groups_section, measure_groups
 from boatyard.evaluate.run import SPLIT, Evaluation
 from boatyard.export.card import model_card
-from boatyard.export.reference import read_reference_rows, reference, reference_rows
+from boatyard.export.given import KEYS, read_given_rows
+from boatyard.export.reference import reference, reference_rows
 from boatyard.export.schemas import require_fit
 from boatyard.inputs.protocol import Feeds, InvalidInput
 from boatyard.inputs.training_protocol import Encoder
@@ -39,7 +40,7 @@ log = logging.getLogger(__name__)
 
 _CALIBRATION_ROWS = 512
 _CALIBRATION_BATCH = 32
-_EXAMPLES = 3
+_EXAMPLES, _MOST_EXAMPLES = 3, 20
 _EMBEDDED_ROWS = 3_000
 _MAP_ROWS = 1_000
 _PACKAGES = ("boatyard", "datasets", "numpy", "onnx", "onnxruntime", "tokenizers", "torch", "transformers")
@@ -52,7 +53,7 @@ def export(config: Config, prepared: Prepared, trained: Trained, evaluation: Eva
             "export": config.export.model_dump(),
             "name": config.data.name,
             "evaluation": evaluation.folder.name,
-            "reference": _digest(config.export.reference),
+            **{key: _digest(getattr(config.export, key)) for key in KEYS},
         },
         code=code_of("export", config.data.input, config.data.task),
     )
@@ -65,10 +66,10 @@ def export(config: Config, prepared: Prepared, trained: Trained, evaluation: Eva
     return open_bundle(folder)
 
 
-def require_reference(config: Config, prepared: Prepared) -> None:
-    """Raises UserError if `export.reference` cannot be used: before the network is trained, not after."""
-    if config.export.reference is not None:
-        read_reference_rows(config, prepared, config.export.reference)
+def require_given_rows(config: Config, prepared: Prepared) -> None:
+    """Raises UserError if a file that `export` names cannot be used: before the network is trained, not after."""
+    for key in KEYS:
+        read_given_rows(config, prepared, key)
 
 
 def _export(config: Config, prepared: Prepared, trained: Trained, evaluation: Evaluation, folder: Path) -> None:
@@ -175,8 +176,8 @@ def _calibration_batches(predictor: Predictor, prepared: Prepared) -> Iterator[F
 
 def _write_reference(path: Path, predictor: Predictor, prepared: Prepared, config: Config) -> None:
     """What traffic is compared with later: how the model answers rows like it, by default those of the test split."""
-    file = config.export.reference
-    rows = prepared.rows(SPLIT) if file is None else read_reference_rows(config, prepared, file)
+    given = read_given_rows(config, prepared, "reference")
+    rows = prepared.rows(SPLIT) if given is None else given
     if len(rows) < LEAST_REFERENCE_ROWS:
         log.warning(
             "export: the reference has %d of the %d rows that the monitor needs: it will compare nothing. "
@@ -203,7 +204,7 @@ def _fit_embeddings(
 
 
 def _digest(file: str | None) -> str | None:
-    """None without a file, or if it cannot be read: `read_reference_rows` says why."""
+    """None without a file, or if it cannot be read: `read_given_rows` says why."""
     try:
         return None if file is None else file_digest(Path(file))
     except OSError:
@@ -239,11 +240,13 @@ def _manifest_fields(config: Config, prepared: Prepared, trained: Trained, evalu
 
 
 def _examples(config: Config, predictor: Predictor, prepared: Prepared) -> list[dict[str, Any]]:
-    """The first rows of the test split that a server takes, as requests."""
+    """Rows that a server takes, as requests: of the file with such, or some of the test split."""
     request = inputs.training(config.data.input).request
+    given = read_given_rows(config, prepared, "examples")
+    rows, most = (prepared.rows(SPLIT), _EXAMPLES) if given is None else (given, _MOST_EXAMPLES)
     taken: list[dict[str, Any]] = []
     refusal = ""
-    for row in prepared.rows(SPLIT):
+    for row in rows:
         example = request(prepared.fields, row)
         try:
             predictor.input.parse(example)
@@ -251,10 +254,11 @@ def _examples(config: Config, predictor: Predictor, prepared: Prepared) -> list[
             refusal = wrong.detail
             continue
         taken.append(example)
-        if len(taken) == _EXAMPLES:
+        if len(taken) == most:
             break
     if not taken:
-        raise UserError(f"no row of the {SPLIT} split could be asked of a server: {refusal}")
+        where = f"the {SPLIT} split" if given is None else f"export.examples={config.export.examples}"
+        raise UserError(f"no row of {where} could be asked of a server: {refusal}")
     return taken
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import onnx
 import torch
@@ -44,11 +45,11 @@ def write_graph(
         opsets: besides ONNX's own, the domains of the network's operators with their versions.
     """
     places = list(inspect.signature(getattr(network, "backbone", network).forward).parameters)
-    inputs = {name: example[name] for name in sorted(example, key=places.index)}  # the tracer passes them by place
+    inputs = {name: example[name] for name in sorted(example, key=places.index)}
     axes = {name: {**_BATCH, **varying.get(name, {})} for name in (*inputs, *outputs)}
     with quiet(), torch.inference_mode():
         torch.onnx.export(  # the tracing exporter: none of the newer one's graphs can be fused
-            network.eval(),
+            _ByPlace(network, list(inputs)).eval(),
             tuple(inputs.values()),
             str(graph),
             input_names=list(inputs),
@@ -58,6 +59,18 @@ def write_graph(
             custom_opsets=opsets,
             dynamo=False,
         )
+
+
+class _ByPlace(nn.Module):
+    """The tracer passes arguments by place, and a backbone may leave out some between them."""
+
+    def __init__(self, network: nn.Module, names: Sequence[str]) -> None:
+        super().__init__()
+        self.network = network
+        self.names = names
+
+    def forward(self, *arguments: Tensor) -> Any:
+        return self.network(**dict(zip(self.names, arguments, strict=True)))
 
 
 def quantize_graph(fp32: Path, int8: Path, calibration: Iterable[Feeds]) -> None:

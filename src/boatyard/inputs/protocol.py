@@ -48,7 +48,8 @@ class Encoded(Protocol):
 
     @property
     def cost(self) -> int:
-        """What a row costs in a batch, such as its tokens: rows of like cost share one. Constant if all are alike."""
+        """What a row costs in a batch, such as its tokens: rows of like cost share one, of 512 in all, or it leaves the
+        processor's caches. 1 if all are alike."""  # fmt: skip
 
     @property
     def truncated(self) -> bool:

@@ -15,7 +15,7 @@ from boatyard.config.schema import Config
 from boatyard.data.encode import encode
 from boatyard.data.prepare import prepare
 from boatyard.evaluate.run import evaluate
-from boatyard.export.run import export, require_reference
+from boatyard.export.run import export, require_given_rows
 from boatyard.journal.columns import Column
 from boatyard.pipeline.publish import Published, publish_bundle
 from boatyard.tasks.protocol import Answer
@@ -29,7 +29,7 @@ def run_pipeline(config: Config) -> Published:
     """Rows to a published model that has answered one question."""
     started = time.monotonic()
     prepared = prepare(config)
-    require_reference(config, prepared)
+    require_given_rows(config, prepared)
     encoded = encode(config, prepared)
     with tracked(config, "pipeline", run_folder(config, encoded)):
         trained = train(config, prepared, encoded)

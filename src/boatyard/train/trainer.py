@@ -130,6 +130,7 @@ class SteadyTrainer(Trainer):
         outcome = super().train(*arguments, **named)
         if self._average is not None:
             self._average.settle()
+            self._average = None  # what joins the network afterwards is in no average
         return outcome
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,23 +25,28 @@ from boatyard.inputs.text.wide import WideBranch
 if TYPE_CHECKING:
     from datasets import Dataset
 
+_POSITIONS_AFTER_PADDING = ("roberta", "camembert", "mpnet", "data2vec-text", "longformer", "xmod")
 _PRECISION = torch.float32  # in whatever an encoder is stored: train.bf16 and the like choose that of training
 
 
 class TextBackbone(nn.Module):
-    """Token ids to the mean of their vectors.
+    """Token ids to the mean of their vectors. `in_windows`: a text may have several rows of them.
 
     Word dropout (Iyyer et al. 2015) hides a share of the tokens behind `hidden_id` while training. The sums of a wide
     branch, once there is one, are features like the encoder's, but no part of the embedding.
     """
 
-    def __init__(self, encoder: PreTrainedModel, *, word_dropout: float, hidden_id: int | None) -> None:
+    def __init__(
+        self, encoder: PreTrainedModel, *, word_dropout: float, hidden_id: int | None, in_windows: bool
+    ) -> None:
         super().__init__()
         self.encoder: PreTrainedModel = encoder
         self.config = encoder.config  # Trainer's trackers record it
         self.width = self.embedded = int(encoder.config.hidden_size)
         self.word_dropout = word_dropout
         self.hidden_id = hidden_id
+        self.in_windows = in_windows
+        self.summed_in: torch.dtype | None = None  # the encoder's own
         self.wide: WideBranch | None = None
         self.takes_types = "token_type_ids" in inspect.signature(encoder.forward).parameters
 
@@ -55,15 +61,25 @@ class TextBackbone(nn.Module):
         attention_mask: Tensor,
         token_type_ids: Tensor | None = None,
         words: Tensor | None = None,
+        windows: Tensor | None = None,
     ) -> Tensor:
-        """[batch, tokens] to [batch, width]: the mean over the tokens that are no padding; `words`: for the branch."""
+        """[batch, tokens] to [batch, width]: the mean over the tokens that are no padding; `words`: for the branch.
+
+        `windows`, int64[batch]: how many rows of the others each text has, one after another; the mean is over all its
+        tokens then.
+        """
         if self.training and self.word_dropout and self.hidden_id is not None:
             hide = torch.rand(input_ids.shape, device=input_ids.device) < self.word_dropout
             input_ids = input_ids.masked_fill(hide & attention_mask.bool(), self.hidden_id)
         types = {"token_type_ids": token_type_ids} if self.takes_types and token_type_ids is not None else {}
         tokens: Tensor = self.encoder(input_ids=input_ids, attention_mask=attention_mask, **types).last_hidden_state
-        mask = attention_mask.unsqueeze(-1).to(tokens.dtype)
-        mean = (tokens * mask).sum(1) / mask.sum(1)
+        precision = self.summed_in or tokens.dtype
+        mask = attention_mask.unsqueeze(-1).to(precision)
+        sums, lengths = (tokens.to(precision) * mask).sum(1), mask.sum(1)
+        if windows is not None:
+            own = _of_each_text(windows, input_ids.shape[0]).to(precision)
+            sums, lengths = own @ sums, own @ lengths
+        mean = (sums / lengths).to(tokens.dtype)
         if self.wide is None:
             return mean
         assert words is not None
@@ -72,6 +88,21 @@ class TextBackbone(nn.Module):
     def activation_checkpointing_enable(self, **how: Any) -> None:
         """Compute the encoder's activations again in the backward pass instead of keeping them."""
         self.encoder.activation_checkpointing_enable(**how)
+
+
+def _of_each_text(windows: Tensor, rows: int) -> Tensor:
+    """bool[batch, rows]: which rows are the windows of each text.
+
+    Raises:
+        UserError: they do not add up, as where torch's DataParallel has cut a batch in pieces.
+    """
+    if not torch.onnx.is_in_onnx_export() and int(windows.sum()) != rows:
+        raise UserError(
+            "model.text.long=windows: on several GPUs, a process for each is needed: start it with torchrun"
+        )
+    ends = windows.cumsum(0).unsqueeze(1)
+    numbers = torch.arange(rows, device=windows.device)
+    return (numbers >= ends - windows.unsqueeze(1)) & (numbers < ends)
 
 
 def open_learner(model: Model, training: "Dataset", validation: "Dataset", seed: int) -> None:
@@ -92,11 +123,14 @@ def backbone_shape(model: Model, folder: Path) -> dict[str, Any]:
         config = AutoConfig.for_model(**shape)
     else:
         config = _pretrained_config(model.name)
-    longest = getattr(config, "max_position_embeddings", text.max_tokens)
-    if text.max_tokens > longest:
-        raise UserError(f"model.text.max_tokens={text.max_tokens}: {model.name} reads at most {longest} tokens")
+    if text.max_tokens > (longest := _most_tokens(config)):
+        raise UserError(
+            f"model.text.max_tokens={text.max_tokens}: {model.name} reads at most {longest} tokens; "
+            "with model.text.long=windows it reads so many at a time"
+        )
     hidden_id = tokenizer.hidden_id(tokens)
-    return {"encoder": config.to_dict(), "word_dropout": text.word_dropout, "hidden_id": hidden_id}
+    in_windows = {"in_windows": True} if text.long == "windows" else {}
+    return {"encoder": config.to_dict(), "word_dropout": text.word_dropout, "hidden_id": hidden_id, **in_windows}
 
 
 def build_backbone(shape: Mapping[str, Any], start: str | None) -> TextBackbone:
@@ -111,7 +145,12 @@ def build_backbone(shape: Mapping[str, Any], start: str | None) -> TextBackbone:
         encoder = _from_bundle(Path(start))
     else:
         encoder = _pretrained(start)
-    backbone = TextBackbone(encoder, word_dropout=shape["word_dropout"], hidden_id=shape["hidden_id"])
+    backbone = TextBackbone(
+        encoder,
+        word_dropout=shape["word_dropout"],
+        hidden_id=shape["hidden_id"],
+        in_windows=shape.get("in_windows", False),
+    )
     if (wide := shape.get("wide")) is not None:
         backbone.widen(WideBranch(**wide))
     return backbone
@@ -134,6 +173,14 @@ def _scratch(model: Model, tokens: Tokenizer) -> BertConfig:
         max_position_embeddings=text.max_tokens,
         pad_token_id=padding_id(tokens),
     )
+
+
+def _most_tokens(config: PretrainedConfig) -> int:
+    """For how many an encoder has positions. RoBERTa's and its relatives' come after that of padding."""
+    positions: int = getattr(config, "max_position_embeddings", sys.maxsize)
+    if config.model_type.endswith(_POSITIONS_AFTER_PADDING):
+        return positions - (config.pad_token_id or 0) - 1
+    return positions
 
 
 def _of_bundle(bundle: Path) -> tuple[dict[str, Any], str]:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from boatyard.config.schema import Data, Model
@@ -54,35 +53,45 @@ class TextEncoder:
         self._served = served
 
     def encode(self, rows: Sequence[tuple[str, ...]]) -> dict[str, pa.Array]:
-        """Arrow columns with an entry for each row: input_ids, token_type_ids for pairs, words, cost in tokens."""
+        """Arrow columns with an entry for each row: `input_ids`, `cost` in tokens and, where the model reads them,
+        `token_type_ids` of pairs, how many tokens each of the `windows` has, and `words`."""  # fmt: skip
         encoded = self._served.encode(rows)
-        costs = np.fromiter((row.cost for row in encoded), np.int32, len(encoded))
-        columns = {"input_ids": _lists(costs, (row.ids for row in encoded), np.int32)}
+        columns = {"input_ids": _lists([row.ids for row in encoded], np.int32)}
         if len(self._served.fields) > 1:
-            columns["token_type_ids"] = _lists(costs, (row.type_ids for row in encoded), np.int8)
+            columns["token_type_ids"] = _lists([row.type_ids for row in encoded], np.int8)
+        if self._served.in_windows:
+            columns["windows"] = _lists([row.windows for row in encoded], np.int32)
         if self._served.max_words:
-            words = [row.words for row in encoded]
-            columns["words"] = _lists(np.fromiter(map(len, words), np.int32, len(words)), words, np.int32)
-        return {**columns, "cost": pa.array(costs)}
+            columns["words"] = _lists([row.words for row in encoded], np.int32)
+        return {**columns, "cost": pa.array([row.cost for row in encoded], pa.int32())}
 
     def collate(self, items: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
-        """A batch, each array padded to its longest row: int64[batch, tokens or words]."""
+        """A batch, each array padded to its longest row: int64[windows, tokens] and [rows, words].
+
+        A row is one window, unless it says how many tokens each of its `windows` has; the batch says how many windows
+        each row has.
+        """
         import torch
 
         batch = {"attention_mask": torch.empty(0)}
         columns = ("input_ids", self._padding_id, 1), ("token_type_ids", 0, 1), ("words", NO_WORD, FEWEST_WORDS)
         for name, padding, fewest in columns:
             if name in items[0]:
-                lengths = torch.as_tensor([len(item[name]) for item in items])
+                in_windows = name != "words" and "windows" in items[0]
+                lengths = torch.as_tensor(
+                    [length for item in items for length in (item["windows"] if in_windows else [len(item[name])])]
+                )
                 filled = torch.arange(max(int(lengths.max()), fewest)) < lengths.unsqueeze(1)
                 values = torch.as_tensor(list(chain.from_iterable(item[name] for item in items)), dtype=torch.int64)
                 batch[name] = torch.full(filled.shape, padding).masked_scatter(filled, values)
                 if name == "input_ids":
                     batch["attention_mask"] = filled.long()
+        if "windows" in items[0]:
+            batch["windows"] = torch.as_tensor([len(item["windows"]) for item in items])
         return batch
 
 
-def _lists(lengths: NDArray[np.int32], values: Iterable[Sequence[int]], dtype: type[np.integer[Any]]) -> pa.Array:
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-    flat = np.fromiter(chain.from_iterable(values), dtype, int(offsets[-1]))
+def _lists(rows: Sequence[Sequence[int]], dtype: type[np.integer[Any]]) -> pa.Array:
+    offsets = np.cumsum([0, *map(len, rows)], dtype=np.int32)
+    flat = np.fromiter(chain.from_iterable(rows), dtype, int(offsets[-1]))
     return pa.ListArray.from_arrays(offsets, flat)

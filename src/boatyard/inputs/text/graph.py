@@ -34,12 +34,12 @@ def export_graph(
     backbone = network.get_submodule("backbone")
     assert isinstance(backbone, TextBackbone)
     backbone.encoder.set_attn_implementation("eager")  # no fusion matches sdpa
+    backbone.summed_in = torch.float64  # or a row's mean would change with its batch, and int8 makes that a step
     config = backbone.encoder.config
     with tempfile.TemporaryDirectory() as folder, quiet():
         plain = Path(folder, "plain.onnx")
         arguments = _example(backbone)
-        varying = {name: {1: "words" if name == "words" else "tokens"} for name in arguments}
-        write_graph(network, arguments, outputs, plain, varying)
+        write_graph(network, arguments, outputs, plain, _varying(backbone, arguments))
         fused = optimize_model(
             str(plain),
             "bert",
@@ -59,12 +59,20 @@ def quantize_graph(fp32: Path, int8: Path, calibration: Iterable[Feeds]) -> None
 
 
 def _example(backbone: TextBackbone) -> dict[str, torch.Tensor]:
-    ids = torch.ones(2, 8, dtype=torch.int64)
+    ids = torch.ones(3 if backbone.in_windows else 2, 8, dtype=torch.int64)
     mask = torch.ones_like(ids)
     mask[1, 5:] = 0  # with padding, so that nothing is traced away
     types = {"token_type_ids": torch.zeros_like(ids)} if backbone.takes_types else {}
     words = {"words": torch.ones(2, 6, dtype=torch.int64)} if backbone.wide else {}
-    return {"input_ids": ids, "attention_mask": mask, **types, **words}
+    # of three windows, the first text has two
+    windows = {"windows": torch.tensor([2, 1])} if backbone.in_windows else {}
+    return {"input_ids": ids, "attention_mask": mask, **types, **words, **windows}
+
+
+def _varying(backbone: TextBackbone, arguments: Iterable[str]) -> dict[str, dict[int, str]]:
+    tokens = {0: "windows", 1: "tokens"} if backbone.in_windows else {1: "tokens"}
+    own = {"words": {1: "words"}, "windows": {}}
+    return {name: own.get(name, tokens) for name in arguments}
 
 
 def _fusions() -> FusionOptions:

@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 from boatyard.bundle.manifest import BundleError, Manifest
 from boatyard.inputs.protocol import Feeds, InvalidInput, Parts, pointer_to
 from boatyard.inputs.records import Record
+from boatyard.inputs.text.framing import Specials, cut, frame_of, framed, shares, windows
 from boatyard.inputs.text.parts import take_apart
 from boatyard.inputs.text.vocabulary import ids_of_pieces, ids_of_unknown
 from boatyard.inputs.texts import UNDECODABLE, VISIBLE, is_blank, is_encodable
@@ -28,7 +29,7 @@ MEDIA_TYPES: Mapping[str, Callable[[bytes], object]] = {}
 FILE_FORMATS: Mapping[str, Callable[[Iterable[bytes]], Iterator[Record]]] = {}
 MOST_CHARACTERS = 20_000
 MOST_WORDS = 4_096
-"""Tokens of a row that a wide branch counts."""
+"""Tokens of a row that a wide branch counts, and that windows have in all."""
 NO_WORD, FEWEST_WORDS = -1, 2
 """What fills up the words of a batch, which are at least one pair."""
 _ECHOED_CHARACTERS = 40
@@ -41,10 +42,14 @@ _LAST_LATIN = "\u024f"
 
 @dataclass(frozen=True, slots=True)
 class EncodedText:
-    """Token ids and segment ids, special tokens included; `words`: the ids of the texts alone, for a wide branch."""
+    """Token ids and segment ids, special tokens included, of one window after another.
+
+    `windows`: how many tokens each has; `words`: the ids of the texts alone, for a wide branch.
+    """
 
     ids: list[int]
     type_ids: list[int]
+    windows: list[int]
     words: list[int]
     truncated: bool
 
@@ -52,25 +57,6 @@ class EncodedText:
     def cost(self) -> int:
         """In tokens."""
         return len(self.ids)
-
-
-@dataclass(frozen=True, slots=True)
-class _Specials:
-    """Special tokens between the texts."""
-
-    ids: list[int]
-    type_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Slot:
-    """Where the text of one field goes."""
-
-    field: int
-    type_id: int
-
-
-Frame = list[_Specials | _Slot]
 
 
 def open_input(folder: Path, manifest: Manifest) -> "TextInput":
@@ -87,8 +73,8 @@ def open_input(folder: Path, manifest: Manifest) -> "TextInput":
     if (max_tokens := manifest.limits.get("max_tokens")) is None:
         raise BundleError(f"the manifest of {manifest.name} states no limits.max_tokens")
     max_characters = manifest.limits.get("max_characters", MOST_CHARACTERS)
-    counted, of_end = (manifest.limits.get(limit, 0) for limit in ("max_words", "tail_tokens"))
-    return TextInput(tokenizer, fields, max_tokens, max_characters, counted, of_end)
+    others = {limit: manifest.limits.get(limit, 0) for limit in ("max_words", "tail_tokens", "window_tokens")}
+    return TextInput(tokenizer, fields, max_tokens, max_characters, **others)
 
 
 def request_schema(fields: Sequence[str], max_characters: int = MOST_CHARACTERS) -> dict[str, Any]:
@@ -108,9 +94,13 @@ def limits(model: "Model") -> dict[str, int]:
 
     text = text_model(model)
     counted = {"max_words": MOST_WORDS} if text.wide else {}
-    of_end = {"head": 0, "head_tail": text.max_tokens // 2, "tail": text.max_tokens}[text.long]
-    tail = {"tail_tokens": of_end} if of_end else {}
-    return {"max_tokens": text.max_tokens, "max_characters": MOST_CHARACTERS, **counted, **tail}
+    most, how = {
+        "head": (text.max_tokens, {}),
+        "tail": (text.max_tokens, {"tail_tokens": text.max_tokens}),
+        "head_tail": (text.max_tokens, {"tail_tokens": text.max_tokens // 2}),
+        "windows": (MOST_WORDS, {"window_tokens": text.max_tokens}),
+    }[text.long]
+    return {"max_tokens": most, "max_characters": MOST_CHARACTERS, **counted, **how}
 
 
 class TextInput:
@@ -135,8 +125,13 @@ class TextInput:
         max_characters: int = MOST_CHARACTERS,
         max_words: int = 0,
         tail_tokens: int = 0,
+        window_tokens: int = 0,
     ) -> None:
-        """`tail_tokens`: how many of the `max_tokens` are of a long text's end."""
+        """`tail_tokens`: how many of the `max_tokens` are of a long text's end.
+
+        `window_tokens`: how many a window has, special ones included, where texts are read in such; those of the texts
+        are at most `max_tokens` then.
+        """
         self.fields = tuple(fields)
         self.max_characters = max_characters
         self.max_words = max_words
@@ -145,10 +140,13 @@ class TextInput:
         tokenizer.no_padding()
         tokenizer.no_truncation()  # see encode
         self._tokenizer = tokenizer
-        self._frame = _frame(tokenizer, len(fields))
-        self._room = max_tokens - sum(len(part.ids) for part in self._frame if isinstance(part, _Specials))
+        self._frame = frame_of(tokenizer, len(fields))
+        at_once, limit = (window_tokens, "window_tokens") if window_tokens else (max_tokens, "max_tokens")
+        self._room = at_once - sum(len(part.ids) for part in self._frame if isinstance(part, Specials))
         if self._room < len(fields):
-            raise BundleError(f"limits.max_tokens is {max_tokens}, which leaves no room for text")
+            raise BundleError(f"limits.{limit} is {at_once}, which leaves no room for text")
+        self.in_windows = bool(window_tokens)
+        self._most_read = max_tokens if self.in_windows else self._room
 
     def parse(self, payload: object) -> Row:
         """The texts; whatever is not exactly the schema's object is refused."""
@@ -173,18 +171,29 @@ class TextInput:
         return [self._framed(ids[start : start + width]) for start in range(0, len(ids), width)]
 
     def collate(self, encoded: Sequence[EncodedText]) -> Feeds:
-        """int64 `input_ids`, `attention_mask` and `token_type_ids`; and `words`, where these are counted."""
-        longest = max(row.cost for row in encoded)
-        shape = (len(encoded), max(longest, 1))  # a text may have no token at all, and no graph takes that
+        """int64 `input_ids`, `attention_mask` and `token_type_ids`, [all windows, tokens].
+
+        And `words`, where these are counted, and how many `windows` each text has, where it may have several.
+        """
+        lengths = [length for row in encoded for length in row.windows]
+        shape = (len(lengths), max(*lengths, 1))  # a text may have no token at all, and no graph takes that
         ids = np.full(shape, self._pad, dtype=np.int64)
         mask = np.zeros(shape, dtype=np.int64)
         type_ids = np.zeros(shape, dtype=np.int64)
-        for index, row in enumerate(encoded):
-            ids[index, : row.cost] = row.ids
-            mask[index, : row.cost] = 1
-            type_ids[index, : row.cost] = row.type_ids
+        index = 0
+        for row in encoded:
+            start = 0
+            for length in row.windows:
+                ids[index, :length] = row.ids[start : start + length]
+                mask[index, :length] = 1
+                type_ids[index, :length] = row.type_ids[start : start + length]
+                index, start = index + 1, start + length
         feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": type_ids}
-        return feeds | {"words": self._words(encoded)} if self.max_words else feeds
+        if self.max_words:
+            feeds["words"] = self._words(encoded)
+        if self.in_windows:
+            feeds["windows"] = np.array([len(row.windows) for row in encoded], dtype=np.int64)
+        return feeds
 
     def _words(self, encoded: Sequence[EncodedText]) -> NDArray[np.int64]:
         longest = max(len(row.words) for row in encoded)
@@ -223,7 +232,7 @@ class TextInput:
         if self._of_end:
             return list(row)
         encoded = [self._tokenizer.encode(text, add_special_tokens=False) for text in row]
-        kept = _shares([len(one) for one in encoded], max(self._room, self.max_words))
+        kept = shares([len(one) for one in encoded], max(self._most_read, self.max_words))
         return [
             text if len(one) <= most else text[: one.offsets[most - 1][1]]
             for text, one, most in zip(row, encoded, kept, strict=True)
@@ -248,45 +257,23 @@ class TextInput:
 
     def _framed(self, texts: list[list[int]]) -> EncodedText:
         lengths = [len(ids) for ids in texts]
-        kept = _shares(lengths, self._room)
         ids: list[int] = []
         type_ids: list[int] = []
-        for part in self._frame:
-            added = part.ids if isinstance(part, _Specials) else self._cut(texts[part.field], kept[part.field])
-            ids += added
-            type_ids += [part.type_id] * len(added)
-        counted = zip(texts, _shares(lengths, self.max_words), strict=True) if self.max_words else ()
+        ends: list[int] = [0]
+        kept = shares(lengths, self._most_read)
+        for window in self._windows(texts, kept):
+            more_ids, more_type_ids = framed(self._frame, window)
+            ids += more_ids
+            type_ids += more_type_ids
+            ends.append(len(ids))
+        counted = zip(texts, shares(lengths, self.max_words), strict=True) if self.max_words else ()
         words = [id_ for text, most in counted for id_ in text[:most]]
-        return EncodedText(ids, type_ids, words, truncated=sum(lengths) > max(self._room, self.max_words))
+        truncated = sum(lengths) > max(self._most_read, self.max_words)
+        return EncodedText(ids, type_ids, [end - start for start, end in pairwise(ends)], words, truncated)
 
-    def _cut(self, text: list[int], most: int) -> list[int]:
-        """Its beginning and, where the model reads it, its end."""
-        if len(text) <= most:
-            return text
-        end = round(most * self._of_end)
-        return text[: most - end] + text[len(text) - end :]
-
-
-def _shares(lengths: list[int], room: int) -> list[int]:
-    """How many tokens each text keeps: the longer of two gives way first, as it did in training."""
-    if sum(lengths) <= room:
-        return lengths
-    if len(lengths) == 1:
-        return [room]
-    shorter = min(*lengths, room // 2)
-    return [shorter, room - shorter] if lengths[0] <= lengths[1] else [room - shorter, shorter]
-
-
-def _frame(tokenizer: Tokenizer, fields: int) -> Frame:
-    """The special tokens that the tokenizer puts around texts, learnt from a sample."""
-    sample = tokenizer.encode("a", "a" if fields == 2 else None)
-    tokens = zip(sample.sequence_ids, sample.ids, sample.type_ids, strict=True)
-    frame: Frame = []
-    for (field, type_id), run in groupby(tokens, key=lambda token: (token[0], token[2])):
-        frame.append(_Specials([id_ for _, id_, _ in run], type_id) if field is None else _Slot(field, type_id))
-    if [part.field for part in frame if isinstance(part, _Slot)] != list(range(fields)):
-        raise BundleError(f"tokenizer.json cannot encode {'a pair of texts' if fields == 2 else 'a text'}")
-    return frame
+    def _windows(self, texts: list[list[int]], kept: list[int]) -> list[list[list[int]]]:
+        read = [cut(text, most, self._of_end) for text, most in zip(texts, kept, strict=True)]
+        return windows(read, self._room) if self.in_windows else [read]
 
 
 def padding_id(tokenizer: Tokenizer) -> int:

@@ -16,6 +16,8 @@ class Scratch(Section):
     hidden_size: int = Field(ge=8)
     layers: int = Field(ge=1)
     heads: int = Field(ge=1)
+    cased: bool = False
+    """Whether its vocabulary tells capitals from small letters."""
 
 
 class TextData(Section):
@@ -36,8 +38,8 @@ class TextModel(Section):
     """What a network reads of a text; `scratch`: its shape where it starts from random weights."""
 
     max_tokens: int = Field(128, ge=8, le=8192)
-    long: Literal["head", "tail", "head_tail"] = "head"
-    """Which tokens the encoder reads of a text that has more."""
+    long: Literal["head", "tail", "head_tail", "windows"] = "head"
+    """Which tokens the encoder reads of a text that has more; windows: all of them, `max_tokens` at a time."""
     word_dropout: float = Field(0.0, ge=0, lt=1)
     wide: bool = True
     """Whether counted words of the whole text help the encoder."""

@@ -11,7 +11,7 @@ from boatyard.config.errors import UserError
 from boatyard.config.schema import Model
 from boatyard.inputs.pretrained import digest_of_start, is_bundle, loaded, located  # noqa: F401 - for `training`
 from boatyard.inputs.text.mask import masked, masking
-from boatyard.inputs.text.settings import text_model
+from boatyard.inputs.text.settings import Scratch, text_model
 
 FILE = "tokenizer.json"
 _PAD, _UNKNOWN, _START, _SEPARATOR, _HIDDEN = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
@@ -24,7 +24,7 @@ def make_tokenizer(model: Model, mask: Sequence[str], rows: Iterable[Sequence[st
         return masking(_pretrained(model.name), mask)
     scratch = text_model(model).scratch
     assert scratch is not None  # the configuration sees to it
-    return masking(_learn(scratch.vocabulary, masked([text for row in rows for text in row], mask)), mask)
+    return masking(_learn(scratch, masked([text for row in rows for text in row], mask)), mask)
 
 
 def hidden_id(tokenizer: Tokenizer) -> int | None:
@@ -32,20 +32,21 @@ def hidden_id(tokenizer: Tokenizer) -> int | None:
     return next((i for i in map(tokenizer.token_to_id, (_HIDDEN, "<mask>", _UNKNOWN)) if i is not None), None)
 
 
-def _learn(vocabulary: int, texts: Sequence[str]) -> Tokenizer:
+def _learn(scratch: Scratch, texts: Sequence[str]) -> Tokenizer:
     """WordPiece from the texts; the same from the same texts.
 
     By itself the trainer numbers inner letters (##a) in the order of a hash map, which differs from run to run, and
     breaks ties between equally frequent pieces by number. As special tokens, they are numbered before it starts.
     """
     # an accent is part of its letter: many languages have words that differ by no more
-    normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.BertNormalizer(strip_accents=False)])
+    folded = normalizers.BertNormalizer(strip_accents=False, lowercase=not scratch.cased)
+    normalizer = normalizers.Sequence([normalizers.NFC(), folded])
     letters = Counter(chain.from_iterable(map(normalizer.normalize_str, texts)))
     kept = sorted(letters, key=lambda letter: (-letters[letter], letter))[:_MOST_LETTERS]
     alphabet = sorted(letter for letter in kept if not letter.isspace())
     special = [_PAD, _UNKNOWN, _START, _SEPARATOR, _HIDDEN]
     trainer = trainers.WordPieceTrainer(
-        vocab_size=vocabulary,
+        vocab_size=scratch.vocabulary,
         min_frequency=2,
         special_tokens=[*special, *(f"##{letter}" for letter in alphabet)],
         initial_alphabet=alphabet,
