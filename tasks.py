@@ -248,6 +248,12 @@ def alerts(context, check=False):
     _module(context, "boatyard.cloud.alerts", *(["--check"] if check else []))
 
 
+@task(help={"check": "write nothing; fail if the file is out of date"})
+def infrastructure(context, check=False):
+    """Generate the table of roles that deploy/infrastructure/ reads from the one that `cloud.doctor` checks."""
+    _module(context, "boatyard.cloud.table", *(["--check"] if check else []))
+
+
 @task(help={"serve": "serve it at http://localhost:8010, rebuilt after each change"})
 def docs(context, serve=False):
     """Build the documentation into site/; a missing link or page is an error."""
@@ -401,12 +407,6 @@ def cloud_train(context, override, machine="", gpu="", spot=False, workers=0, de
     _on_cloud(context, "train", *flags, *keys, *override)
 
 
-@_cloud(iterable=["override"], help=_OVERRIDES)
-def cloud_retrain(context, override):
-    """Retrain on Vertex AI, and follow the job until it ends."""
-    _on_cloud(context, "retrain", *override)
-
-
 @_cloud()
 def cloud_jobs(context):
     """List the training jobs."""
@@ -434,34 +434,49 @@ def cloud_deploy(context, override, service="api", dry_run=False, wait=0):
     _on_cloud(context, "deploy", f"--service={service}", *flags, *override)
 
 
-@_cloud()
-def cloud_status(context):
-    """Show each service, its revisions and their traffic."""
-    _on_cloud(context, "status")
-
-
-@_cloud(help={"service": _SERVICE})
-def cloud_logs(context, service="api"):
-    """Print the newest log entries of a service."""
-    _on_cloud(context, "logs", f"--service={service}")
-
-
-@_cloud(help={"service": _SERVICE})
-def cloud_rollback(context, service="api"):
-    """Send a service's traffic back to the previous revision."""
-    _on_cloud(context, "rollback", f"--service={service}")
-
-
-@_cloud(help={"yes": "really"})
-def cloud_destroy(context, yes=False):
-    """Delete the services; the storage stays."""
-    _on_cloud(context, "destroy", *(["--yes"] if yes else []))
-
-
 @_cloud(iterable=["override"], help=_OVERRIDES)
-def cloud_setup(context, override):
-    """Print a script that makes all that the cloud commands need, with gcloud."""
-    _on_cloud(context, "setup", *override)
+def cloud_status(context, override):
+    """Show each service, its revisions and their traffic."""
+    _on_cloud(context, "status", *override)
+
+
+@_cloud(iterable=["override"], help={"service": _SERVICE, **_OVERRIDES})
+def cloud_logs(context, override, service="api"):
+    """Print the newest log entries of a service."""
+    _on_cloud(context, "logs", f"--service={service}", *override)
+
+
+@_cloud(iterable=["override"], help={"service": _SERVICE, **_OVERRIDES})
+def cloud_rollback(context, override, service="api"):
+    """Send a service's traffic back to the previous revision."""
+    _on_cloud(context, "rollback", f"--service={service}", *override)
+
+
+@_cloud(help={"yes": "do not ask", "data": "what the bucket holds too: models, rows, the journal"})
+def cloud_destroy(context, yes=False, data=False):
+    """Show what set-up and deployments made in the project, and delete it."""
+    _on_cloud(context, "destroy", *(["--yes"] if yes else []), *(["--data"] if data else []))
+
+
+@_cloud(
+    iterable=["override"],
+    help={
+        "yes": "do not ask",
+        "print_": "a script for gcloud instead",
+        "user": "who types the commands, by default gcloud's account",
+        "billing": "the number of the billing account that is to pay",
+        "budget": "a month, in its currency; 0: none",
+        "github": "the number of the repository on GitHub whose workflows get in",
+        "email": "who gets the alerts",
+        **_OVERRIDES,
+    },
+)
+def cloud_setup(context, override, yes=False, print_=False, user="", billing="", budget=50, github="", email=""):
+    """Show what is missing of all that the cloud commands need, and make it; it may run again."""
+    flags = [flag for flag, is_set in (("--yes", yes), ("--print", print_)) if is_set]
+    values = {"user": user, "billing": billing, "github": github, "email": email, "budget": budget}
+    words = [f"--{name}={value}" for name, value in values.items() if value != ""]
+    _on_cloud(context, "setup", *flags, *words, *override)
 
 
 @_cloud(iterable=["override"], help=_OVERRIDES)

@@ -35,6 +35,7 @@ RULES = {
     "deploy/storage/lifecycle.json": [],
     "deploy/*trigger*": ["cloudbuild.v1 BuildTrigger"],
     "deploy/run/*": ["run.v1 Service"],
+    "deploy/infrastructure/*": [],  # tests/unit/test_infrastructure.py reads them
     "deploy/vertex/*": ["aiplatform.v1 GoogleCloudAiplatformV1CustomJob"],
     "deploy/alerts/alerts.yaml": [],  # boatyard.cloud.alerts reads it
     "deploy/alerts/*": ["monitoring.v3 AlertPolicy"],

@@ -52,6 +52,18 @@ class State:
     """APIs that deny all access."""
     reason: Object = field(default_factory=dict)
     """Why, as google.rpc.ErrorInfo."""
+    objects: dict[str, list[str]] = field(default_factory=dict)
+    """The names in each bucket."""
+    payer: str = "0A-0B"
+    """The billing account."""
+    payers: dict[str, bool] = field(default_factory=dict)
+    """The billing accounts of whoever asks, and whether each is open."""
+    late: int = 0
+    """How often a new API or account is unknown at first."""
+    taken: set[str] = field(default_factory=set)
+    """The names of other people's buckets."""
+    denied: set[str] = field(default_factory=set)
+    """Permissions that whoever asks lacks."""
     seconds: float = 0.0
     """The delay of each response."""
 
@@ -96,6 +108,7 @@ def all_is_well(project: str, bucket: str, tags: set[str]) -> State:
             SPOT_CPUS: {None: 42},
         },
         secrets={"wandb-api-key": ["ENABLED"]},
+        objects={bucket: ["boatyard/models/inbox/1"]},
         granted={
             YOU: {"cloudbuild.builds.create", "logging.logEntries.list", *jobs, *services, *lent, *used, *_OBJECTS},
             email(project, "train"): {*_OBJECTS, "logging.logEntries.create", "secretmanager.versions.access"},
@@ -110,6 +123,16 @@ def all_is_well(project: str, bucket: str, tags: set[str]) -> State:
     )
 
 
+class Refused(Exception):  # noqa: N818
+    """An error response; `reason` and `facts` as google.rpc.ErrorInfo has them."""
+
+    def __init__(self, status: int, message: str, reason: str = "", **facts: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+        self.facts = facts
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64  # for concurrent requests; the client would retry others after a second
@@ -122,10 +145,32 @@ class Google:
         self.state = state
         self.requests: list[tuple[str, str, str]] = []
         self.mistakes: list[str] = []
+        self._request = threading.local()
         self._server = _Server(("127.0.0.1", 0), self._handler())
         url = f"http://127.0.0.1:{self._server.server_port}"
-        paths = {api: f"{url}/{api}" for api in {api for api, _ in _METHODS}} | {"storage": f"{url}/storage/storage/v1"}
+        paths = {api: f"{url}/{api}" for api in {api for api, _ in self.methods}} | {
+            "storage": f"{url}/storage/storage/v1"
+        }
         self.environment = {f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api.upper()}": path for api, path in paths.items()}
+
+    @property
+    def path(self) -> str:
+        """Of the request that this thread answers."""
+        return str(self._request.path)
+
+    @property
+    def query(self) -> dict[str, list[str]]:
+        """As `path`."""
+        query: dict[str, list[str]] = self._request.query
+        return query
+
+    @property
+    def methods(self) -> "dict[tuple[str, str], Answer]":
+        """What is understood."""
+        return METHODS
+
+    def admit(self, api: str) -> None:
+        """Raises Refused: nothing of this API is answered."""
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
@@ -146,7 +191,7 @@ class Google:
             info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "domain": "googleapis.com"}
             problem["error"]["details"] = [info | self.state.reason] if self.state.reason else []
             return status, problem
-        for (name, identity), answer in _METHODS.items():
+        for (name, identity), answer in self.methods.items():
             method = _described(name, identity)
             if name != api or verb != method["httpMethod"] or not (match := method["regex"].fullmatch(path)):
                 continue
@@ -154,12 +199,21 @@ class Google:
             content = json.loads(body) if body else query
             try:
                 assert set(query) <= set(method["parameters"]), f"{identity} takes no {set(query)}"
-                if body:
+                if body and "request" in method:
                     _fits(name, method, "request", content)
+                self._request.path, self._request.query = unquote(path), query
+                self.admit(api)
                 response = answer(self, [unquote(part) for part in match.groups()], content, who)
                 if response is None:
                     return _problem(404, f"{path} was not found.")
-                _fits(name, method, "response", response)
+                if "response" in method:
+                    _fits(name, method, "response", response)
+            except Refused as refusal:
+                status, problem = _problem(refusal.status, str(refusal))
+                if refusal.reason:
+                    info = {"reason": refusal.reason, "domain": "googleapis.com", "metadata": refusal.facts}
+                    problem["error"]["details"] = [{"@type": "type.googleapis.com/google.rpc.ErrorInfo"} | info]
+                return status, problem
             except PermissionError as error:
                 return _problem(403, str(error))
             except (AssertionError, jsonschema.ValidationError) as error:
@@ -201,7 +255,7 @@ def _project(google: Google, path: list[str], _: Object, __: str) -> Object | No
 def _billing(google: Google, path: list[str], _: Object, __: str) -> Object:
     on = google.state.billing
     return {"projectId": path[0], "billingEnabled": on} | (
-        {"billingAccountName": "billingAccounts/0A-0B"} if on else {}
+        {"billingAccountName": f"billingAccounts/{google.state.payer}"} if on else {}
     )
 
 
@@ -300,16 +354,19 @@ def _version(google: Google, path: list[str], _: Object, __: str) -> Object | No
 
 _VERSIONS = {
     "artifactregistry": "v1",
+    "billingbudgets": "v1",
     "cloudbilling": "v1",
     "cloudresourcemanager": "v3",
+    "cloudscheduler": "v1",
     "iam": "v1",
     "iamcredentials": "v1",
+    "monitoring": "v3",
     "secretmanager": "v1",
     "serviceusage": "v1",
     "storage": "v1",
 }
 _IMAGES = "artifactregistry.projects.locations.repositories"
-_METHODS: dict[tuple[str, str], Answer] = {
+METHODS: dict[tuple[str, str], Answer] = {
     ("artifactregistry", f"{_IMAGES}.get"): _repository,
     ("artifactregistry", f"{_IMAGES}.packages.tags.get"): _tag,
     ("artifactregistry", f"{_IMAGES}.testIamPermissions"): _repository_permissions,
@@ -333,14 +390,20 @@ _METHODS: dict[tuple[str, str], Answer] = {
 def _described(api: str, identity: str) -> Object:
     """The method's description, its path as a regular expression and its version."""
     version = "v1beta1" if "consumerQuotaMetrics" in identity else _VERSIONS[api]
-    file = files("googleapiclient").joinpath("discovery_cache", "documents", f"{api}.{version}.json")
-    method = document = json.loads(file.read_text(encoding="utf-8"))
+    method = document = _document(api, version)
     for part in identity.split(".")[1:-1]:
         method = method["resources"][part]
     method = method["methods"][identity.rpartition(".")[2]]
     path = document["servicePath"] + method.get("flatPath", method["path"])
-    regex = re.sub(r"\\\{\w+\\\}", "([^/]+?)", re.escape(path))
+    regex = re.sub(r"\\\{\w+\\\}", "([^/:]+?)", re.escape(path))
     return {**method, "regex": re.compile(regex), "version": version}
+
+
+@cache
+def _document(api: str, version: str) -> Object:
+    file = files("googleapiclient").joinpath("discovery_cache", "documents", f"{api}.{version}.json")
+    document: Object = json.loads(file.read_text(encoding="utf-8"))
+    return document
 
 
 def _fits(api: str, method: Object, side: str, content: Object) -> None:

@@ -19,7 +19,8 @@ from buckets import BUCKET
 from checkout import ROOT, commit, git, make_checkout
 from loads import load
 from plants import SECONDS, write_plants
-from standin_google import AnyCommit, Google, all_is_well
+from standin_google import AnyCommit, all_is_well
+from standin_project import Project
 from standin_run import CloudRun, Command, service_process
 from standin_vertex import StandInJob, StandInVertex, Start, start_here
 
@@ -27,7 +28,7 @@ from boatyard import journal
 from boatyard.registry import aliases, versions
 from boatyard.storage import open_storage
 
-PROJECT, SERVICE, MODEL = "boatyard-test", "boatyard-api", "plants"
+PROJECT, SERVICE, STAGING, MODEL = "boatyard-test", "boatyard-api", "boatyard-staging-api", "plants"
 CLOUD = re.compile(r"CLOUDSDK_|GOOGLE_|BOATYARD_")
 ROWS = ("data=csv", "data.path=data/raw/plants.csv", "data.name=plants", "data.text_columns=[question]")
 SMALL = (*SECONDS, "data.target=topic", "publish.alias=null")
@@ -80,7 +81,7 @@ def world(
     well = all_is_well(PROJECT, BUCKET, AnyCommit())
     with (
         StandInVertex(folder / "workers", reach | {"OMP_NUM_THREADS": "1"}, train) as vertex,
-        Google(well) as google,
+        Project(well) as google,
         CloudRun(folder / "instances", project=PROJECT, command=serve) as run,
     ):
         own = {key: value for key, value in os.environ.items() if not CLOUD.match(key)}
@@ -135,10 +136,15 @@ def walk(there: World) -> None:
     (rows,) = storage.list("data/")
     assert storage.read(rows) == (there.clone / "data/raw/plants.csv").read_bytes()
     (first,) = versions(storage, MODEL)
-    there.command("boatyard.registry", "promote", MODEL, first)
 
+    there.command("boatyard.registry", "promote", MODEL, first, "--alias=staging")
+    there.command("boatyard.cloud", "deploy", *ROWS, "data.target=topic", "cloud.environment=staging")
+    tried = curl(there, STAGING)
+    assert tried["version"] == first
+
+    there.command("boatyard.registry", "promote", MODEL, first)
     there.command("boatyard.cloud", "deploy", *ROWS, "data.target=topic")
-    assert curl(there)["version"] == first
+    assert curl(there, SERVICE)["version"] == first
 
     again = there.train("train.max_steps=60", "train.seed=7")
     output, _ = again.communicate(timeout=300)
@@ -150,23 +156,25 @@ def walk(there: World) -> None:
         there.command("boatyard.registry", "rollback", MODEL)
         wait_for(lambda: answers[-1].json().get("version") == first)
     assert {answer.status_code for answer in answers} == {200}
-    assert aliases(storage, MODEL) == {"production": first}
+    assert aliases(storage, MODEL) == {"production": first, "staging": first}
 
     there.command("boatyard.cloud", "destroy", "--yes")
-    wait_for(lambda: there.run.exits)
-    assert [(end.status, end.killed) for end in there.run.exits] == [(0, False)]
+    wait_for(lambda: len(there.run.exits) == 2)
+    assert [(end.status, end.killed) for end in there.run.exits] == [(0, False)] * 2
     kept = [line["id"] for line in journal.read(storage)]
     answered = [answer.json()["id"] for answer in answers]
     assert len(kept) == len(set(kept)), "a line is there twice"
     assert set(answered) <= set(kept)
+    assert tried["id"] not in kept
+    assert tried["id"] in {line["id"] for line in journal.read(open_storage(f"{there.root}/staging"))}
     versions_kept = {line["version"] for line in journal.read(storage)}
     assert versions_kept == {first, second}
 
 
-def curl(there: World) -> dict[str, Any]:
+def curl(there: World, service: str) -> dict[str, Any]:
     """As docs/cloud-run.md has it."""
-    url = f"{there.run.service_url(SERVICE)}/predict"
-    words = ["curl", "-s", url, "-H", f"Authorization: Bearer {there.run.token(SERVICE)}"]
+    url = f"{there.run.service_url(service)}/predict"
+    words = ["curl", "-s", url, "-H", f"Authorization: Bearer {there.run.token(service)}"]
     words += ["-H", "Content-Type: application/json", "-d", '{"text": "my parcel with the ivy is late"}']
     answer: dict[str, Any] = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
     return answer

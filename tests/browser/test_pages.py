@@ -4,11 +4,13 @@ import gzip
 import hashlib
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import psutil
 import pytest
 from bundles import publish_in_production, write_regression_bundle
 from frontends import ADMIN_KEY, HOSTILE_EXAMPLE, HOSTILE_LABEL, FrontendProcess, Stack
@@ -354,6 +356,29 @@ def test_an_api_with_keys_is_asked_with_the_one_that_was_typed(visit: "Visit", t
         other = visit(frontend.url)
         expect(other.get_by_text("the request needs a key")).to_be_visible()
         assert "a-key-of-bens" not in page.url + (tmp_path / "log").read_text()
+
+
+def test_a_tab_that_nobody_uses_lets_go_of_the_server_and_goes_on_where_it_was(
+    visit: "Visit", stack: Stack, tmp_path: Path, expect: Any
+) -> None:
+    there = {"BOATYARD_API": stack.api.url, "BOATYARD_MONITOR": stack.monitor.url, "BOATYARD_IDLE_MINUTES": "0.05"}
+    with FrontendProcess(tmp_path / "log", **there) as frontend:
+        server = psutil.Process(frontend.process.pid)
+
+        def connected() -> bool:
+            tcp = server.net_connections("tcp")
+            return any(one.status == "ESTABLISHED" and f"{one.laddr.port}" in frontend.url for one in tcp)
+
+        page = visit(f"{frontend.url}/about")
+        assert connected()
+        expect(page.get_by_text("so it has let go of its server")).to_be_visible()
+        limit = time.monotonic() + 20
+        while connected():
+            assert time.monotonic() < limit
+            time.sleep(0.1)
+        page.get_by_role("link", name="Go on").click()
+        expect(page.get_by_role("heading", name="About", exact=True).first).to_be_visible()
+        assert page.url == f"{frontend.url}/about"
 
 
 def test_every_page_fits_a_phone_in_the_dark_and_asks_nobody_but_its_server(

@@ -25,13 +25,17 @@ from checkout import ROOT, commit, git, make_checkout
 from jsonschema import Draft202012Validator
 from loads import load
 from references import publish_watchable
+from requests import Session
 from standin_google import AnyCommit, Google, all_is_well
+from standin_project import Project
 from standin_run import BODY_BYTES, CloudRun, Command
 
 from boatyard import journal, registry
 from boatyard.cloud.__main__ import main
-from boatyard.cloud.place import SERVICES
+from boatyard.cloud.place import SERVICES, place
+from boatyard.cloud.probe import probe
 from boatyard.cloud.schemas import google_schema
+from boatyard.config.compose import load_config
 from boatyard.doctor import cloud as doctor
 from boatyard.frontend.services import Trouble, addresses
 from boatyard.storage import Storage
@@ -82,8 +86,8 @@ def cloud(tmp_path: Path, bucket_root: str) -> Iterator[CloudRun]:  # noqa: ARG0
 
 
 @pytest.fixture
-def google(cloud: CloudRun) -> Iterator[Google]:
-    with Google(all_is_well(cloud.project, BUCKET, AnyCommit())) as running:
+def google(cloud: CloudRun) -> Iterator[Project]:
+    with Project(all_is_well(cloud.project, BUCKET, AnyCommit())) as running:
         yield running
     assert running.mistakes == []
 
@@ -113,10 +117,11 @@ def wait_until(condition: Any) -> None:
 
 @pytest.mark.slow
 def test_a_deployment_answers_the_next_takes_over_under_load_and_a_rollback_takes_it_back(
-    cloud: CloudRun, command: Commands, storage: Storage, publish: Publish
+    cloud: CloudRun, google: Project, command: Commands, storage: Storage, publish: Publish
 ) -> None:
     version = publish().version
     registry.promote(storage, "inbox", version)
+    google.state.objects = {BUCKET: [f"{command.storage.removeprefix(f'gs://{BUCKET}/')}/models/inbox/{version}"]}
     assert "boatyard-api: not deployed" in command("status")
     planned = json.loads(command("deploy", "--dry-run").partition("\n(")[0])
 
@@ -157,10 +162,11 @@ def test_a_deployment_answers_the_next_takes_over_under_load_and_a_rollback_take
     assert ask(cloud).status_code == 200
     assert f"nothing to go back to: only {first}" in command("rollback", status=2)
 
-    assert f"would delete {NAME}" in command("destroy", status=2)
+    assert f"delete the service {NAME}" in command("destroy", status=2)
     assert serving(cloud) == first
-    assert f"{NAME} is deleted; {command.storage} stays" in command("destroy", "--yes")
-    assert "nothing is deployed" in command("destroy")
+    assert f"stays: the bucket gs://{BUCKET} with its data" in command("destroy", "--yes")
+    assert "there is nothing to delete" in command("destroy")
+    assert google.state.accounts == {}
     assert registry.aliases(storage, "inbox") == {"production": version}
     wait_until(lambda: len(cloud.exits) == 3)
     assert {(each.status, each.killed) for each in cloud.exits} == {(0, False)}
@@ -360,6 +366,33 @@ def test_what_is_wrong_is_one_sentence(
     assert "in the git repository" in refused("deploy")
     assert cloud.requests[0][0] == "POST"
     assert len(cloud.requests) == 1, "nothing else was sent"
+
+
+def test_a_page_behind_identity_aware_proxy_is_not_asked_since_that_lets_only_people_in(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    where = place(load_config(["cloud.project=my-project", "paths.storage=gs://my-bucket"]))
+    manifest = yaml.safe_load((ROOT / "deploy" / "run" / "frontend.yaml").read_text())
+    manifest["metadata"]["annotations"]["run.googleapis.com/iap-enabled"] = "true"
+    with caplog.at_level("INFO"), Session() as session:
+        probe(where, session, manifest, {})
+    assert "Identity-Aware Proxy is in front" in caplog.text
+
+
+def test_staging_has_names_an_alias_and_a_storage_of_its_own(command: Commands) -> None:
+    """So that no job of production is answered by it, and nothing that is said to it counts as traffic."""
+
+    def planned(*words: str) -> tuple[str, str, dict[str, str]]:
+        body = json.loads(command("deploy", "--dry-run", *words).partition("\n(")[0])["body"]
+        metadata, spec = body["metadata"], body["spec"]["template"]["spec"]
+        env = {each["name"]: each.get("value", "") for each in spec["containers"][0]["env"]}
+        return metadata["name"], env["BOATYARD_MODEL"], env["BOATYARD_STORAGE"]
+
+    root = command.storage
+    assert planned() == ("boatyard-api", f"{root}/models/inbox@production", root)
+    staging = "boatyard-staging-api", f"{root}/models/inbox@staging", f"{root}/staging"
+    assert planned("cloud.environment=staging") == staging
+    assert "boatyard-staging-monitor: not deployed" in command("status", "cloud.environment=staging")
 
 
 @pytest.mark.parametrize("service", SERVICES)

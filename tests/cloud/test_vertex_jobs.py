@@ -23,9 +23,11 @@ from standin_vertex import StandInJob, StandInVertex, start_here
 
 from boatyard.cloud import vertex as vertex_jobs
 from boatyard.cloud.__main__ import main
+from boatyard.config.cli import run
 from boatyard.config.compose import load_config
 from boatyard.data.sources import open_sources
 from boatyard.registry import aliases, versions
+from boatyard.retrain import __main__ as retraining
 from boatyard.storage import Storage, open_storage
 
 pytestmark = pytest.mark.cloud
@@ -186,13 +188,23 @@ def test_a_job_says_what_was_chosen_and_no_more(cloud: Cloud) -> None:
 
 @pytest.mark.parametrize("program", ["pass"], indirect=True)
 def test_retraining_is_a_job_of_the_same_image_with_another_command(
-    cloud: Cloud, capsys: pytest.CaptureFixture[str]
+    cloud: Cloud, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert main(["retrain", "--detach", "cloud.train.gpu=t4"]) == 0
+    followed: list[str] = []
+    monkeypatch.setattr(vertex_jobs, "_follow", lambda _, name: followed.append(name))
+
+    def retrain(*words: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["retrain", *words])
+        return run("retrain", "", retraining.main)
+
+    assert retrain("retrain.on=vertex", "cloud.train.gpu=t4") == 0
+    assert len(followed) == 1
     (pool,) = cloud.vertex.bodies()[0]["jobSpec"]["workerPoolSpecs"]
     assert pool["containerSpec"]["command"] == ["python", "-m", "boatyard.retrain"]
-    assert pool["containerSpec"]["args"][-1].startswith("data.path=gs://")
-    assert main(["retrain", "cloud.train.workers=2"]) == 2
+    there, rows = pool["containerSpec"]["args"]
+    assert there == "retrain.on=here", "or it would start another job"
+    assert rows.startswith("data.path=gs://")
+    assert retrain("retrain.on=vertex", "cloud.train.workers=2") == 2
     assert "retraining uses one worker" in capsys.readouterr().err
 
 
@@ -327,6 +339,7 @@ def test_a_body_that_the_api_does_not_know_is_refused_by_its_message(
 
 READ = """
 import sys
+from boatyard.config.cli import run
 from boatyard.config.compose import load_config
 from boatyard.data.sources import open_sources
 for source in open_sources(load_config(sys.argv[1:])): print('read', source.name, source.split, source.digest)
@@ -358,6 +371,7 @@ import os, sys
 from types import SimpleNamespace as Any
 key = lambda **_: print('key of', len(os.environ.get('WANDB_API_KEY', '')), 'characters') or sys.exit()
 sys.modules['wandb'] = Any(run=None, errors=Any(Error=ValueError), init=key)
+from boatyard.config.cli import run
 from boatyard.config.compose import load_config
 from boatyard.train.tracking import tracked
 with tracked(load_config(sys.argv[1:]), 'train'): pass

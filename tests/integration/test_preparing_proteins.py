@@ -153,6 +153,28 @@ def test_keys_that_do_not_fit_are_named(overrides: list[str], message: str) -> N
         prepared(*overrides)
 
 
+def test_an_id_is_of_one_sequence_in_all_files() -> None:
+    fasta([("e", "", "MKVL"), *ROWS[::2]], "parts/enzyme.fasta")
+    fasta([("e", "", "MKVA"), *ROWS[1::2]], "parts/other.fasta")
+    with pytest.raises(
+        UserError, match=r"other.fasta, row 1: record 'e' has the id of another sequence, in line 1 of enzyme"
+    ):
+        prepared(file="parts")
+
+
+def test_a_sequence_that_is_written_in_another_way_is_the_same() -> None:
+    fasta([("e", "other", "MKVL"), ("e", "other", "mk vl"), *ROWS])
+    with pytest.raises(UserError, match=r"own.fasta, row 4: repeats own.fasta row 1"):
+        prepared(PATTERN)
+
+
+def test_a_file_beside_those_of_splits_is_named_as_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    fasta(ROWS, "parts/train.fasta")
+    fasta(ROWS[:4], "parts/more.faa")
+    prepared(PATTERN, file="parts")
+    assert "left out, since the files beside them are splits: more.faa" in caplog.text
+
+
 def test_a_file_without_a_record_is_named() -> None:
     Path("own.fasta").write_text("; nothing yet\n")
     with pytest.raises(UserError, match=r"own\.fasta holds no record"):
@@ -161,6 +183,12 @@ def test_a_file_without_a_record_is_named() -> None:
 
 def splits(of: Prepared) -> dict[str, str]:
     return {id_: split for split in of.splits for _, id_ in of.rows(split)}
+
+
+def test_one_family_alone_cannot_be_split_and_it_is_said_why() -> None:
+    fasta([(f"s{number}", "other" if number % 2 else "kinase", relative(PARENTS[0])) for number in range(40)])
+    with pytest.raises(UserError, match="no row is left for validation, as relatives stay on one side; more rows"):
+        prepared(PATTERN)
 
 
 def test_relatives_stay_on_one_side_and_each_label_has_its_share() -> None:

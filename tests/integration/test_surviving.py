@@ -93,17 +93,21 @@ def test_killed_at_three_random_steps_it_ends_with_the_same_weights_and_every_ro
 
 def test_killed_while_writing_a_checkpoint_it_goes_on_from_the_one_before(whole: Path, tmp_path: Path) -> None:
     root, notes = tmp_path / "run", tmp_path / "notes"
-    process = doomed.start(overrides(root), notes, die_writing=12)
+    recorded = overrides(root, "tracking.mode=offline")
+    process = doomed.start(recorded, notes, die_writing=12)
     process.join()
     assert process.exitcode == -signal.SIGKILL
     assert checkpoint_steps(root) == [4, 8], "what was being written is no checkpoint"
 
-    process = doomed.start(overrides(root), notes)
+    process = doomed.start(recorded, notes)
     process.join()
     assert [json.loads(line)[0] for line in notes.read_text().splitlines()] == [*range(1, 13), *range(9, STEPS + 1)]
     expected, found = weights(overrides(whole)), weights(overrides(root))
     assert all(torch.equal(tensor, found[name]) for name, tensor in expected.items())
     assert not list(root.glob("runs/plants/*/checkpoints/.checkpoint-*"))
+    names = [folder.name.rpartition("-")[2] for folder in root.glob("runs/wandb/offline-run-*")]
+    assert len(names) == 2
+    assert len(set(names)) == 1, "it goes on in its run of W&B"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

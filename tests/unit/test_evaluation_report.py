@@ -1,12 +1,14 @@
 """The evaluation report: the frame, and a classifier's part of it."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from boatyard.evaluate.compared import Compared
@@ -49,6 +51,9 @@ def baseline_of(model: Scores, accuracy: float = 0.0, macro_f1: float = 0.0) -> 
     return Compared("counted words", "counting words", rows_used=9, seconds=1.5, scores=Scores(20, scores, {}))
 
 
+Canvas = Callable[[int], NDArray[np.uint8] | None]
+
+
 def write(
     folder: Path,
     labels: list[str],
@@ -57,10 +62,11 @@ def write(
     row: str = "x",
     source: str = "test.csv:2",
     confidence: float = 0.8,
+    canvas: Canvas = lambda _: None,
 ) -> str:
     outputs, target = {"probabilities": probabilities_of(labels, confidence)}, {"labels": labels}
     scores = score(outputs, TARGETS, target, CONFIG)
-    shown = ShownRows([source] * 20, [row] * 20)
+    shown = ShownRows([source] * 20, [row] * 20, canvas)
     write_report(
         folder,
         title="inbox",
@@ -216,12 +222,17 @@ def test_of_too_many_labels_the_json_holds_the_confusion_of_the_most_confused(
 
 
 def test_the_report_embeds_plots_that_exist(tmp_path: Path) -> None:
-    report = write(tmp_path, ["a", "b"])
+    report = write(tmp_path, ["a", "b"], canvas=lambda _: np.zeros((30, 40, 3), np.uint8))
     assert {file.name for file in tmp_path.glob("*.png")} == set(DOCUMENTS)
     for name in DOCUMENTS:
         assert f"({name})" in report
         with Image.open(tmp_path / name) as picture:
             assert picture.format == "PNG"
+
+
+def test_mistakes_are_drawn_only_where_rows_are(tmp_path: Path) -> None:
+    assert "mistakes.png" not in write(tmp_path, ["a", "b"])
+    assert not (tmp_path / "mistakes.png").exists()
 
 
 def test_the_report_says_what_was_fitted_on_validation_and_what_it_gives(tmp_path: Path) -> None:

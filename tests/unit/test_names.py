@@ -125,7 +125,7 @@ EXEMPT = (
     Exempt("textPayload", "Cloud Logging", (_CLOUD,)),
     Exempt("(next)?pageToken", "Google Cloud: where a list goes on", (_CLOUD,)),
     Exempt(
-        "_?token|accessToken|iam.*OpenIdToken",
+        "_?token|(access|oidc)Token|iam.*(access|OpenId)Token",
         "Google Cloud: who is asking",
         (_CLOUD, f"{_SRC}/doctor/*", f"{_SRC}/storage/bucket.py"),
     ),

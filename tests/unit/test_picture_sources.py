@@ -201,3 +201,10 @@ def test_what_is_no_layout_is_refused_in_a_sentence(name: str, content: str, mes
     (tmp_path / name).write_text(content)
     with pytest.raises(UserError, match=message):
         sources(data(tmp_path))
+
+
+def test_of_several_tables_it_is_asked_which_names_the_pictures(tmp_path: Path) -> None:
+    for name in ("boxes.csv", "cameras.csv"):
+        (tmp_path / name).write_text("file,label\n")
+    with pytest.raises(UserError, match=r"several tables, boxes.csv, cameras.csv; say which one names the pictures"):
+        sources(data(tmp_path))

@@ -1,6 +1,8 @@
 """inputs/image: what is read of a picture's file, and what is refused."""
 
 import io
+import tracemalloc
+from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
 
@@ -143,3 +145,18 @@ def test_drift_sees_what_a_picture_looks_like_whatever_its_size() -> None:
     assert looks["brightness"][0] == pytest.approx(looks["brightness"][1], abs=2)
     assert looks["brightness"][2] == pytest.approx(255)
     assert looks["clipped"] == [0, 0, 1]
+
+
+def test_rows_of_a_data_set_are_decoded_as_they_are_read_and_not_before() -> None:
+    served, content = ImageInput(256), file_of(scene())
+    tracemalloc.start()
+    encoded = served.encode([(content,)] * 300)
+    batch = served.collate(encoded[:4])
+    measured = [served.measure(row) for row in encoded]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10_000_000, "all squares have 59 MB"
+    (sent,) = served.parse({"image": b64encode(content).decode()})
+    (at_once,) = served.encode([(sent,)])
+    assert np.array_equal(batch["pixels"][3], at_once.arrays["pixels"])
+    assert measured[0] == served.measure(at_once)

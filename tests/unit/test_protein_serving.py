@@ -1,5 +1,6 @@
 """Requests to proteins: JSON and FASTA; what is none is refused with what would be right."""
 
+import gzip
 import json
 from typing import Any
 
@@ -64,6 +65,10 @@ def test_each_record_that_is_wrong_is_pointed_at() -> None:
         parse_raw(b">a\nMKV\n>b\n\n>c\nM*K\n", DECODE, PROTEINS)
     errors = raised.value.document.errors or []
     assert [error.pointer for error in errors] == ["#/inputs/1/sequence", "#/inputs/2/sequence"]
+    assert [error.detail.partition(":")[0] for error in errors] == [
+        "\"sequence\" of record 'b' is empty; every sequence needs a residue",
+        "\"sequence\" of record 'c' has a stop (*) inside, at position 2",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -74,6 +79,7 @@ def test_each_record_that_is_wrong_is_pointed_at() -> None:
         (b">a\nMKV\n" * 2_000, "more than 1,000 records; POST /jobs"),
         (b"MKV", "line 1 comes before the first header"),
         (b"\x1f\x8b\x08", "the body is compressed by gzip"),
+        (gzip.compress(b">a\nMK\n" + b"\n" * 2_000_000, mtime=0), "has more than 1,000,000 lines that are blank"),
     ],
 )
 def test_a_body_that_is_no_fasta_or_too_much_is_a_problem(body: bytes, message: str) -> None:

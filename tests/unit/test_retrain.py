@@ -12,8 +12,9 @@ from bundles import VALUES
 
 from boatyard.config.errors import UserError
 from boatyard.inputs.training_protocol import Problem
+from boatyard.journal import JournalError
 from boatyard.retrain.compare import compare, refusal
-from boatyard.retrain.feedback import Feedback, Reader, collect
+from boatyard.retrain.feedback import Feedback, Reader, collect, splits_by_key
 from boatyard.tasks.classification.serving import Classification
 from boatyard.tasks.protocol import OpenTask
 from boatyard.tasks.score import Comparison, Score
@@ -103,13 +104,15 @@ class Texts:
         return " ".join(row[0].lower().split()).encode()
 
 
+TEXTS: Any = Texts
+
+
 def reader(task: OpenTask = LABELS) -> Reader:
-    texts: Any = Texts
-    return Reader(served=texts, training=texts, task=task, fields=["text"], read=Texts.read)
+    return Reader(served=TEXTS, training=TEXTS, task=task, fields=["text"], read=Texts.read)
 
 
 def read(
-    *lines: dict[str, Any], holdout: float = 0.5, known: dict[bytes, str] | None = None, task: OpenTask = LABELS
+    *lines: dict[str, Any], holdout: float = 0.5, known: dict[int, str] | None = None, task: OpenTask = LABELS
 ) -> Feedback:
     return collect(lambda: lines, "inbox", reader(task), known or {}, holdout)
 
@@ -124,6 +127,27 @@ def test_feedback_that_does_not_say_what_is_right_is_set_aside() -> None:
     feedback = collect(lambda: lines, "inbox", unsaid, {}, 0.5)
     assert taken(feedback) == [("lost it", "card")]
     assert feedback.set_aside == {"with feedback that does not say what would be right": 1}
+
+
+def test_a_truth_that_is_none_of_its_row_is_set_aside_and_stops_nothing() -> None:
+    """As a box is that lies beside the picture: whoever answered knew it no longer."""
+    where = replace(reader(), target=lambda row, cell: Problem("beside", None, "") if row == ("how much",) else cell)
+    lines = [asked("1", "lost it"), judged("1", "card"), asked("2", "how much"), judged("2", "card")]
+    feedback = collect(lambda: lines, "inbox", where, {}, 0.5)
+    assert taken(feedback) == [("lost it", "card")]
+    assert feedback.set_aside == {"with a truth that cannot be one of its input": 1}
+
+
+def test_an_input_that_somebody_removed_stops_nothing() -> None:
+    def whole(request: object) -> object:
+        if request == {"text": "mine"}:
+            raise JournalError("it is missing")
+        return request
+
+    lines = [asked("1", "lost it"), judged("1", "card"), asked("2", "mine"), judged("2", "card")]
+    feedback = collect(lambda: lines, "inbox", replace(reader(), whole=whole), {}, 0.5)
+    assert taken(feedback) == [("lost it", "card")]
+    assert feedback.set_aside == {"whose input is no longer kept": 1}
 
 
 def test_feedback_finds_its_question_whichever_came_first_in_the_journal() -> None:
@@ -192,7 +216,7 @@ def test_what_says_the_same_counts_once() -> None:
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
 def test_rows_of_the_data_set_are_not_taken_again(split: str) -> None:
-    feedback = read(asked("1", "HI there"), judged("1", "card"), known={b"hi there": split})
+    feedback = read(asked("1", "HI there"), judged("1", "card"), known=splits_by_key(TEXTS, {split: [("hi  THERE",)]}))
     assert taken(feedback) == []
     assert dict(feedback.set_aside) == {f"in the {split} split already": 1}
 

@@ -1,6 +1,7 @@
 """Scores, and when two models differ by more than chance."""
 
 import random
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -99,6 +100,12 @@ def test_a_title_is_the_name_in_words() -> None:
         "top-3 accuracy",
     ]
     assert Score("mean_absolute_error", 0).heading == "Mean absolute error"
+
+
+def test_a_score_may_say_how_people_write_it() -> None:
+    score = Score("map", 0, title="mAP50:95")
+    assert (score.title, score.heading) == ("mAP50:95", "mAP50:95")
+    assert Score(**asdict(score)) == score
 
 
 def test_small_numbers_are_shown_with_decimals_and_large_ones_without() -> None:

@@ -152,14 +152,7 @@ def test_a_look_at_drift_that_left_no_report_fails_and_nothing_is_retrained() ->
 
 def test_the_only_secret_is_the_key_that_a_deployment_is_probed_with() -> None:
     used = [(file.name, name) for file in FILES for name in re.findall(r"secrets\.(\w+)", file.read_text())]
-    assert used == [("deploy.yml", "BOATYARD_API_KEY")]
-
-
-def test_the_gate_of_production_does_not_depend_on_how_github_writes_a_subject() -> None:
-    """It has two forms: of repositories that were made or renamed since July 2026 it has their numbers too."""
-    assert 'attribute.gate=has(assertion.environment)?assertion.repository_id+":"+assertion.environment:""' in GUIDE
-    assert '--member="$POOL/attribute.gate/$ID:production"' in GUIDE
-    assert "/subject/" not in GUIDE
+    assert set(used) == {("deploy.yml", "BOATYARD_API_KEY")}
 
 
 def test_a_build_s_source_goes_where_its_account_may_read_it_and_its_log_is_followed() -> None:
@@ -172,15 +165,16 @@ def test_a_build_s_source_goes_where_its_account_may_read_it_and_its_log_is_foll
     assert [c for c in commands if "beta" not in c or "--gcs-source-staging-dir=" not in c] == []
 
 
-def test_what_moves_production_waits_for_its_environment() -> None:
-    moving = {
-        name
-        for name, job in jobs()
-        for step in job["steps"]
-        if re.search("promote|retrain|deploy", step.get("run", ""))
-    }
-    guarded = {name for name, job in jobs() if job.get("environment") == "production"}
-    assert moving == guarded != set()
+def test_what_moves_an_environment_waits_for_it_and_production_comes_after_staging() -> None:
+    moved: dict[str, set[str]] = {"staging": set(), "production": set()}
+    for name, job in jobs():
+        for step in job["steps"]:
+            if re.search("promote|retrain|deploy", command := step.get("run", "")):
+                moved["staging" if "=staging" in command else "production"].add(name)
+    for environment, moving in moved.items():
+        assert moving == {name for name, job in jobs() if job.get("environment") == environment} != set()
+    assert "staging" in WORKFLOWS["deploy.yml"]["jobs"]["production"]["needs"]
+    assert "staging" in WORKFLOWS["model.yml"]["jobs"]["promote"]["needs"]
 
 
 def test_the_guide_lists_each_workflow_variable_and_event() -> None:

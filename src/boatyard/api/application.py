@@ -85,14 +85,14 @@ async def _running(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     state.settings = settings
     state.keys = Keys(settings.api_keys, settings.requests_per_second)
     state.admin_keys = Keys(settings.admin_keys, settings.requests_per_second)
-    state.storage = open_storage(settings.storage)
-    state.truths = Truths(state.storage)
+    state.storage, state.registry = open_storage(settings.storage), open_storage(settings.registry)
+    state.truths = Truths(state.registry)
     state.journal = Journal(state.storage, Path(settings.spool))
     state.metrics.watch_journal(state.journal)
     state.batcher = Batcher(cores := allowed_cores(), state.metrics)
     state.parsing = CapacityLimiter(cores)
     state.explainer = Explainer(state.batcher, turns=cores)
-    state.models = await _load_models(settings, state.storage, state.metrics)
+    state.models = await _load_models(settings, state.registry, state.metrics)
     state.worker = Worker(
         state.storage, state.models, state.batcher, state.journal, state.metrics, settings.journal_input
     )
@@ -104,8 +104,8 @@ async def _running(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     await to_thread.run_sync(state.journal.close, SHIPPING_SECONDS)
 
 
-async def _load_models(settings: Settings, storage: Storage, metrics: Metrics) -> Models:
-    models = Models(storage, settings.model, metrics, settings.watch_seconds)
+async def _load_models(settings: Settings, registry: Storage, metrics: Metrics) -> Models:
+    models = Models(registry, settings.model, metrics, settings.watch_seconds)
     await models.follow_default()
     if models.default is None:  # logged; a model that is published later makes the server ready
         logger.warning("serving without a model: /readyz says why")

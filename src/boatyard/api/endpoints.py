@@ -127,7 +127,7 @@ async def job_result(request: Request, job: NamedJob) -> Response:
     keys = await to_thread.run_sync(store.result_keys, storage, job)
     as_csv = None
     if sent == job_routes.CSV:
-        card = await to_thread.run_sync(published.card, storage, job.model, job.version)
+        card = await to_thread.run_sync(published.card, request.app.state.registry, job.model, job.version)
         named = ["name"] if getattr(inputs.serving(card.input), "NAMED", False) else []
         as_csv = AsCsv(card.answer_schema, [*named, *(["file"] if job.format == archives.MEDIA_TYPE else [])])
     return StreamingResponse(job_routes.result(storage, keys, as_csv), headers={"vary": "accept"}, media_type=sent)
@@ -141,7 +141,7 @@ async def job_result(request: Request, job: NamedJob) -> Response:
 def map_of_job(request: Request, job: NamedJob) -> Response:
     """Where the rows lie on the model's map, among rows that the model was made with; each shows its name."""
     storage: Storage = request.app.state.storage
-    keys, model = _points(storage, job), published.model_map(storage, job.model, job.version)
+    keys, model = _points(storage, job), published.model_map(request.app.state.registry, job.model, job.version)
     at = store.progress(storage, job)
     drawn = job_map.draw(model, at.rows - at.bad, map(storage.read, keys))
     return Response(drawn, headers={"x-content-type-options": "nosniff"}, media_type=job_map.MEDIA_TYPE)
@@ -168,7 +168,7 @@ def overlays_of_job(request: Request, job: NamedJob) -> Response:
     storage: Storage = request.app.state.storage
     if store.end(storage, job) is None:
         raise Problem(409, "the job is not finished")
-    if (drawn := overlays.drawable(storage, job)) is None:
+    if (drawn := overlays.drawable(request.app.state.registry, job)) is None:
         raise Problem(404, f"the rows of {job.model} cannot be drawn with their answers")
     return StreamingResponse(drawn.archive(storage, job), media_type=overlays.MEDIA_TYPE)
 
@@ -209,7 +209,7 @@ async def model_card(predictor: DefaultModel) -> Card:
 @guarded.get("/models", responses=documented(500, 503))
 def published_models(request: Request) -> PublishedModels:
     """What the registry holds."""
-    storage: Storage = request.app.state.storage
+    storage: Storage = request.app.state.registry
     return PublishedModels(
         models=[
             PublishedModel(
@@ -225,7 +225,7 @@ def published_models(request: Request) -> PublishedModels:
 @guarded.get("/models/{name}/{version}", responses=documented(404, 422, 500, 503))
 def published_card(request: Request, name: Name, version: Version) -> Card:
     """The card of one version."""
-    return published.card(request.app.state.storage, name, version)
+    return published.card(request.app.state.registry, name, version)
 
 
 @guarded.get(
@@ -235,7 +235,7 @@ def published_card(request: Request, name: Name, version: Version) -> Card:
 )
 def published_document(request: Request, name: Name, version: Version, document: Document) -> Response:
     """What people read of one version: its card, its pictures, what was measured, the facts about its data."""
-    return published.document(request.app.state.storage, name, version, document)
+    return published.document(request.app.state.registry, name, version, document)
 
 
 @administered.post("/models/{name}/aliases/{alias}", responses=documented(400, 408, 413, 415))
@@ -243,7 +243,7 @@ async def promote(request: Request, name: Name, alias: Name, by: Administrator) 
     """Points the alias at the `version`, once this server has opened it and tried it. It needs an admin key."""
     promotion = parse(await read_json(request), Promotion)
     await named_model(request.app.state.models, f"{name}@{promotion.version}")
-    return await to_thread.run_sync(published.promote, request.app.state.storage, name, promotion, alias, by)
+    return await to_thread.run_sync(published.promote, request.app.state.registry, name, promotion, alias, by)
 
 
 @administered.post("/models/{name}/aliases/{alias}/rollback")
@@ -252,7 +252,7 @@ def rollback(request: Request, name: Name, alias: Name, by: Administrator, expec
 
     A repeated request goes back two versions, unless `expected` names the one to leave.
     """
-    return published.rollback(request.app.state.storage, name, alias, expected, by)
+    return published.rollback(request.app.state.registry, name, alias, expected, by)
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})

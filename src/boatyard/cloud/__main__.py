@@ -11,11 +11,11 @@ from boatyard.config.schema import Config
 
 _MODULES = {
     "train": "cloud.vertex",
-    "retrain": "cloud.vertex",
     "jobs": "cloud.vertex",
     "cancel": "cloud.vertex",
     "doctor": "doctor.cloud",
     "setup": "cloud.setup",
+    "destroy": "cloud.destroy",
 }
 
 
@@ -30,10 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return subparser
 
     train = command("train", "submit a training job to Vertex AI, and follow it until it ends")
-    retrain = command("retrain", "as train, on feedback from the journal; promote if better")
-    for subparser in (train, retrain):
-        subparser.add_argument("--dry-run", action="store_true", help="print the request instead")
-        subparser.add_argument("--detach", action="store_true", help="do not follow it")
+    train.add_argument("--dry-run", action="store_true", help="print the request instead")
+    train.add_argument("--detach", action="store_true", help="do not follow it")
     command("jobs", "list the training jobs")
     command("cancel", "cancel a training job").add_argument("job")
     deploy = command("deploy", "deploy a service to Cloud Run: a revision gets no traffic before it has answered")
@@ -47,8 +45,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for subparser in (deploy, logs, rollback):
         every = ["all"] if subparser is deploy else []
         subparser.add_argument("--service", choices=[*SERVICES, *every], default=SERVICES[0])
-    command("destroy", "delete the services").add_argument("--yes", action="store_true", help="really")
-    command("setup", "print a script that makes all that the cloud commands need, with gcloud; it may run again")
+    destroy = command("destroy", "show what set-up and deployments made, and delete it")
+    destroy.add_argument("--data", action="store_true", help="the bucket's content too: models, rows, the journal")
+    setup = command("setup", "show what exists and what is missing, and make it; it may run again")
+    for subparser in (destroy, setup):
+        subparser.add_argument("--yes", action="store_true", help="do not ask")
+    setup.add_argument("--print", action="store_true", dest="script", help="a script for gcloud instead")
+    setup.add_argument(
+        "--user", default="", metavar="ADDRESS", help="who types the commands (default: gcloud's account)"
+    )
+    setup.add_argument("--billing", default="", metavar="NUMBER", help="of the billing account that is to pay")
+    setup.add_argument(
+        "--budget", type=int, default=50, help="a month, in its currency; 0: none (default: %(default)s)"
+    )
+    setup.add_argument("--github", default="", metavar="NUMBER", help="of the repository whose workflows get in")
+    setup.add_argument("--email", default="", metavar="ADDRESS", help="of who gets the alerts")
     command("doctor", "check what the cloud commands need, and change nothing")
     for subparser in commands.choices.values():
         subparser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
@@ -57,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def job(config: Config) -> None:
         module = import_module(f"boatyard.{_MODULES.get(name, 'cloud.run')}")  # loaded only when needed
-        getattr(module, name)(config, **options, **({"overrides": overrides} if name in {"train", "retrain"} else {}))
+        getattr(module, name)(config, **options, **({"overrides": overrides} if name == "train" else {}))
 
     return run(f"cloud {name}", purpose, job, overrides)
 

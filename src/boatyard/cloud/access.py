@@ -14,9 +14,10 @@ from boatyard.doctor.checks import Undecided
 
 WANDB_SECRET = "wandb-api-key"  # noqa: S105 - its name in Secret Manager
 HUB_SECRET = "hf-token"  # noqa: S105 - as above
-API_KEYS_SECRET = "boatyard-api-keys"  # noqa: S105 - as above
 
 _YOU = '"user:$(gcloud config get account)"'
+_IMPERSONATE = ("iam.serviceAccounts.getAccessToken",)
+Kind = Literal["project", "bucket", "folder", "repository", "account", "secret"]
 _OBJECT_PERMISSIONS = tuple(f"storage.objects.{verb}" for verb in ("create", "delete", "get", "list", "update"))
 
 
@@ -29,6 +30,9 @@ class Resource:
     path: str
     binding: str
     """gcloud's words that grant a role on it, less the member and the role."""
+    kind: Kind
+    key: str = ""
+    """Which of its kind: the role of an account, the name of a folder or a secret."""
 
     def grant(self, role: str, member: str) -> str:
         """The gcloud command that grants the role."""
@@ -94,13 +98,13 @@ class Cloud:
 def project(where: Place) -> Resource:
     """The whole project."""
     binding = f"projects add-iam-policy-binding {where.project}"
-    return Resource("the project", "cloudresourcemanager", f"v3/projects/{where.project}", binding)
+    return Resource("the project", "cloudresourcemanager", f"v3/projects/{where.project}", binding, "project")
 
 
 def bucket(where: Place) -> Resource:
     """The bucket of models, rows, checkpoints and the journal."""
     binding = f"storage buckets add-iam-policy-binding gs://{where.bucket}"
-    return Resource(f"gs://{where.bucket}", "storage", f"b/{where.bucket}", binding)
+    return Resource(f"gs://{where.bucket}", "storage", f"b/{where.bucket}", binding, "bucket")
 
 
 def repository(where: Place) -> Resource:
@@ -108,27 +112,31 @@ def repository(where: Place) -> Resource:
     path = f"v1/projects/{where.project}/locations/{where.region}/repositories/{where.repository}"
     binding = f"artifacts repositories add-iam-policy-binding {where.repository}"
     location = f"--location={where.region} --project={where.project}"
-    return Resource(f"the repository {where.repository}", "artifactregistry", path, f"{binding} {location}")
+    name = f"the repository {where.repository}"
+    return Resource(name, "artifactregistry", path, f"{binding} {location}", "repository")
 
 
 def folder(where: Place, name: str) -> Resource:
     """A managed folder of the bucket, below the storage's prefix, with roles of its own."""
     address = f"{where.storage}/{name}/"
     path = f"b/{where.bucket}/managedFolders/{quote(address.removeprefix(f'gs://{where.bucket}/'), safe='')}"
-    return Resource(address, "storage", path, f"storage managed-folders add-iam-policy-binding {address}")
+    binding = f"storage managed-folders add-iam-policy-binding {address}"
+    return Resource(address, "storage", path, binding, "folder", name)
 
 
 def account(where: Place, role: Account) -> Resource:
     """A service account, as a resource that others may use."""
     email = where.account(role)
     binding = f"iam service-accounts add-iam-policy-binding {email} --project={where.project}"
-    return Resource(email, "iam", f"v1/projects/{where.project}/serviceAccounts/{email}", binding)
+    path = f"v1/projects/{where.project}/serviceAccounts/{email}"
+    return Resource(email, "iam", path, binding, "account", role)
 
 
 def secret(where: Place, name: str) -> Resource:
     """A secret in Secret Manager."""
     binding = f"secrets add-iam-policy-binding {name} --project={where.project}"
-    return Resource(f"the secret {name}", "secretmanager", f"v1/projects/{where.project}/secrets/{name}", binding)
+    path = f"v1/projects/{where.project}/secrets/{name}"
+    return Resource(f"the secret {name}", "secretmanager", path, binding, "secret", name)
 
 
 def training_secrets(config: Config) -> list[str]:
@@ -146,7 +154,7 @@ def service_account_grants(config: Config, where: Place, role: Role) -> list[Gra
     if role == "run":  # which also probes a new revision before it has traffic
         invoke = Grant(project(where), "roles/run.invoker", ("run.routes.invoke",))
         metrics = Grant(project(where), "roles/monitoring.metricWriter", ("monitoring.timeSeries.create",))
-        return [objects, invoke, metrics, _read_secret(where, API_KEYS_SECRET)]
+        return [objects, invoke, metrics, _read_secret(where, where.keys_secret)]
     images = tuple(f"artifactregistry.repositories.{verb}Artifacts" for verb in ("download", "upload"))
     return [
         Grant(bucket(where), "roles/storage.objectViewer", ("storage.objects.get",)),
@@ -164,7 +172,8 @@ def workflow_grants(where: Place, account: Literal["check", "release"]) -> list[
         ]
     return [
         Grant(bucket(where), "roles/storage.objectUser", _OBJECT_PERMISSIONS),
-        *caller_grants(where, "deploy"),
+        *caller_grants(where, "release"),
+        *impersonation_grants(where, "train"),
         *impersonation_grants(where, "run"),
     ]
 
@@ -178,21 +187,33 @@ def impersonation_grants(where: Place, role: Role) -> list[Grant]:
     return grants
 
 
-def caller_grants(where: Place, purpose: Literal["all", "deploy"] = "all") -> list[Grant]:
-    """What the caller of the commands needs: of all of them, or only of `cloud.deploy`."""
+def inspection_grant(where: Place, role: Role) -> Grant:
+    """What the doctor needs on a service account to query its permissions as that account."""
+    return Grant(account(where, role), "roles/iam.serviceAccountTokenCreator", _IMPERSONATE)
+
+
+def federation_grant(where: Place, role: Account) -> Grant:
+    """What a workflow on GitHub needs on the service account that it runs as."""
+    return Grant(account(where, role), "roles/iam.workloadIdentityUser", _IMPERSONATE)
+
+
+def caller_grants(where: Place, purpose: Literal["all", "release"] = "all") -> list[Grant]:
+    """What the caller of the commands needs: of all of them, or only of what workflows do: retrain and deploy."""
     on = project(where)
     used = Grant(on, "roles/serviceusage.serviceUsageConsumer", ("serviceusage.services.use",))
     pull = Grant(repository(where), "roles/artifactregistry.reader", ("artifactregistry.tags.get",))
     deploy = Grant(on, "roles/run.developer", ("run.services.create", "run.services.get", "run.services.update"))
-    if purpose == "deploy":
-        return [used, pull, deploy]
+    train = Grant(on, "roles/aiplatform.user", ("aiplatform.customJobs.create", "aiplatform.customJobs.get"))
+    follow = Grant(on, "roles/logging.viewer", ("logging.logEntries.list",))
+    if purpose == "release":
+        return [used, pull, train, follow, deploy]
     return [
         used,
         pull,
         Grant(bucket(where), "roles/storage.objectUser", _OBJECT_PERMISSIONS),
-        Grant(on, "roles/aiplatform.user", ("aiplatform.customJobs.create", "aiplatform.customJobs.get")),
+        train,
         Grant(on, "roles/cloudbuild.builds.editor", ("cloudbuild.builds.create",)),
-        Grant(on, "roles/logging.viewer", ("logging.logEntries.list",)),
+        follow,
         deploy,
     ]
 

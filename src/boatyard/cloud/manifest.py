@@ -9,11 +9,11 @@ import yaml
 
 from boatyard.cloud.place import SERVICES, Place
 from boatyard.cloud.run_api import RunApi
-from boatyard.cloud.service import Object, service_name
+from boatyard.cloud.service import Object
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
 from boatyard.evaluate.markdown import one_line
-from boatyard.registry import DEFAULT_ALIAS, Reference
+from boatyard.registry import ROOT, Reference
 
 _TEMPLATES = Path("deploy", "run")
 
@@ -25,7 +25,7 @@ def render(config: Config, where: Place, service: str, commit: str) -> Object:
         UserError: the template is missing or invalid, or names a service that is not deployed yet.
     """
     file = _TEMPLATES / f"{service}.yaml"
-    name = service_name(service)
+    name = where.service(service)
     try:
         template = Template(file.read_text(encoding="utf-8"))
         text = template.substitute(
@@ -36,8 +36,9 @@ def render(config: Config, where: Place, service: str, commit: str) -> Object:
             commit=commit,
             account=where.account("run"),
             image=where.image(service, commit),
-            storage=where.storage,
-            model=served_model(config),
+            storage=where.served_storage,
+            model=f"{where.storage}/{ROOT}{served_model(config)}",
+            keys=where.keys_secret,
         )
         manifest: Object = yaml.safe_load(text)
     except OSError:
@@ -51,7 +52,7 @@ def render(config: Config, where: Place, service: str, commit: str) -> Object:
 
 def served_model(config: Config) -> Reference:
     """The model that the services are about."""
-    return Reference(config.data.name, config.publish.alias or DEFAULT_ALIAS)
+    return Reference(config.data.name, config.cloud.environment)
 
 
 def variables(manifest: Object) -> dict[str, str]:
@@ -67,7 +68,7 @@ def _addresses(where: Place, services: Sequence[str]) -> dict[str, str]:
     run = RunApi(where).connect()
     addresses = {}
     for service in services:
-        name = service_name(service)
+        name = where.service(service)
         if not (url := (run.find(name) or {}).get("status", {}).get("url")):
             raise UserError(f"{name} has no address yet: run `invoke cloud.deploy --service={service}` first")
         addresses[service] = str(url)

@@ -1,17 +1,19 @@
 """The project, region and resource names on Google Cloud, shared by training, serving and checks."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from boatyard.config.errors import UserError
-from boatyard.config.schema import Config
+from boatyard.config.schema import Config, Environment
 
 Role = Literal["train", "run", "build"]
 Account = Literal["train", "run", "build", "check", "release"]
 """With those that the workflows on GitHub run as (docs/automation.md)."""
 ROLES: tuple[Role, ...] = ("train", "run", "build")
+ACCOUNTS: tuple[Account, ...] = (*ROLES, "check", "release")
 SERVICES = ("api", "monitor", "frontend")
 """The services on Cloud Run, in the order of deployment: each has a file in deploy/run/ and an image of its name."""
+ENVIRONMENTS: tuple[Environment, ...] = get_args(Environment)
 
 
 @dataclass(frozen=True)
@@ -23,11 +25,26 @@ class Place:
     repository: str
     storage: str
     """gs://BUCKET or gs://BUCKET/PREFIX."""
+    environment: Environment = "production"
 
     @property
     def bucket(self) -> str:
         """The bucket's name."""
         return self.storage.removeprefix("gs://").partition("/")[0]
+
+    @property
+    def served_storage(self) -> str:
+        """Where the services keep their journal, jobs and drift reports: those of staging are no one else's."""
+        return self.storage if self.environment == "production" else f"{self.storage}/{self.environment}"
+
+    @property
+    def keys_secret(self) -> str:
+        """The name of the secret with the API keys of the services."""
+        return f"{self.service('api')}-keys"
+
+    def service(self, service: str) -> str:
+        """The name on Cloud Run of one of SERVICES."""
+        return f"boatyard-{service}" if self.environment == "production" else f"boatyard-{self.environment}-{service}"
 
     def account(self, role: Account) -> str:
         """The email address of the service account for this role."""
@@ -45,4 +62,4 @@ def place(config: Config) -> Place:
         raise UserError("no project is named: set GOOGLE_CLOUD_PROJECT or cloud.project=PROJECT")
     if not config.paths.storage.startswith("gs://"):
         raise UserError("no bucket is named: set BOATYARD_STORAGE=gs://BUCKET/PREFIX or paths.storage=...")
-    return Place(cloud.project, cloud.region, cloud.repository, config.paths.storage.rstrip("/"))
+    return Place(cloud.project, cloud.region, cloud.repository, config.paths.storage.rstrip("/"), cloud.environment)

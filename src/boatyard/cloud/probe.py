@@ -1,5 +1,6 @@
 """Requests to a new revision at its own address, before it gets traffic."""
 
+import logging
 import time
 from typing import Any
 
@@ -13,7 +14,10 @@ from boatyard.cloud.service import CANDIDATE, Object, annotations
 from boatyard.config.environment import EnvironmentSettings
 from boatyard.evaluate.markdown import one_line
 
+log = logging.getLogger(__name__)
+
 _PATH = "boatyard/probe"  # annotation: the path to request
+_IAP = "run.googleapis.com/iap-enabled"  # annotation: Identity-Aware Proxy, which lets only people in
 _SECONDS = 30.0  # for a new address to become known everywhere, and for one response
 _NOT_YET = {404, 502, 503, 504}
 
@@ -26,6 +30,9 @@ class Settings(EnvironmentSettings):
 
 def probe(where: Place, session: Session, manifest: Object, service: Object) -> None:
     """Request the manifest's probe path and, where that lists examples, a prediction. Raises Refused, ApiError."""
+    if annotations(manifest).get(_IAP) == "true":
+        log.info("Identity-Aware Proxy is in front: the new revision has answered Cloud Run's own probe, and no other")
+        return
     address = next(target["url"] for target in service["status"]["traffic"] if target.get("tag") == CANDIDATE)
     account = f"v1/projects/-/serviceAccounts/{where.account('run')}:generateIdToken"
     body = {"audience": service["status"]["url"], "includeEmail": True}  # the service's URL, even for a tag's address

@@ -16,6 +16,8 @@ class Refusal:
 
     sentence: str
     fix: str | None = None
+    reason: str | None = None
+    """Google's word for it."""
 
 
 def refusal(error: dict[str, Any], otherwise: str) -> Refusal:
@@ -29,12 +31,12 @@ def refusal(error: dict[str, Any], otherwise: str) -> Refusal:
     if "quota project" in message or consumer == _GCLOUDS_OWN:
         fix = f"gcloud auth application-default set-quota-project {project}"
         return Refusal("your credentials name no project to count requests against", fix)
-    match info.get("reason"):
+    match reason := info.get("reason"):
         case "SERVICE_DISABLED":
             fix = f"gcloud services enable {service} --project={consumer.removeprefix('projects/')}"
-            return Refusal(f"{service} is off in this project", fix)
+            return Refusal(f"{service} is off in this project", fix, reason)
         case "USER_PROJECT_DENIED":
             return Refusal("you may not count requests against this project: roles/serviceusage.serviceUsageConsumer")
         case "IAM_PERMISSION_DENIED":
             return Refusal(f"you lack the permission {facts.get('permission', '')} on {facts.get('resource', 'it')}")
-    return Refusal(message)
+    return Refusal(message, reason=reason)

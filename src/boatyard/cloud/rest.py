@@ -24,12 +24,18 @@ _TRANSIENT = {408, 429, 500, 502, 503, 504}
 
 
 class ApiError(UserError):
-    """A request failed; `status` is the HTTP status, None if there was no response; `fix` a command that mends it."""
+    """A request failed; `status` is the HTTP status, None if there was no response; `fix` a command that mends it.
 
-    def __init__(self, message: str, status: int | None = None, fix: str | None = None) -> None:
+    `reason`: Google's word for it, such as SERVICE_DISABLED, where it gives one.
+    """
+
+    def __init__(
+        self, message: str, status: int | None = None, fix: str | None = None, reason: str | None = None
+    ) -> None:
         super().__init__(f"{message}; run `{fix}`" if fix else message)
         self.status = status
         self.fix = fix
+        self.reason = reason
 
 
 def open_session() -> Session:
@@ -84,9 +90,13 @@ class Api:
         """Sent once. Raises ApiError."""
         return self._request("PUT", path, {}, body)
 
-    def delete(self, path: str) -> dict[str, Any]:
+    def patch(self, path: str, body: Any, **parameters: Any) -> dict[str, Any]:
         """Sent once. Raises ApiError."""
-        return self._request("DELETE", path, {}, None)
+        return self._request("PATCH", path, parameters, body)
+
+    def delete(self, path: str, **parameters: Any) -> dict[str, Any]:
+        """Sent once. Raises ApiError."""
+        return self._request("DELETE", path, parameters, None)
 
     def _request(self, method: str, path: str, parameters: dict[str, Any], body: Any) -> dict[str, Any]:
         url = f"{self.address}/{path.lstrip('/')}"
@@ -100,7 +110,8 @@ class Api:
         if not response.ok:
             said = json_object(response).get("error")
             why = refusal(said if isinstance(said, dict) else {}, response.reason or "refused")
-            raise ApiError(f"{self.name}: {why.sentence} ({response.status_code})", response.status_code, why.fix)
+            sentence = f"{self.name}: {why.sentence} ({response.status_code})"
+            raise ApiError(sentence, response.status_code, why.fix, why.reason)
         return json_object(response)
 
 

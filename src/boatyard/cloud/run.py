@@ -11,11 +11,11 @@ from rich.table import Table
 from boatyard.cloud.checkout import require_checkout
 from boatyard.cloud.entries import read_entries
 from boatyard.cloud.manifest import render, served_model, variables
-from boatyard.cloud.place import SERVICES, place
+from boatyard.cloud.place import SERVICES, Place, place
 from boatyard.cloud.probe import probe
 from boatyard.cloud.rest import ApiError, open_session
 from boatyard.cloud.run_api import Refused, RunApi
-from boatyard.cloud.service import Object, condition, main_revision, served, service_name, traffic
+from boatyard.cloud.service import Object, condition, main_revision, served, traffic
 from boatyard.config.console import say, terminal
 from boatyard.config.errors import Failed, UserError
 from boatyard.config.schema import Config
@@ -40,18 +40,18 @@ def deploy(config: Config, service: str, dry_run: bool, wait: float) -> None:
         UserError: the template, the repository or the request is wrong, or no model is published; nothing was changed.
         Failed: the new revision did not start or answer; the traffic stayed where it was.
     """
+    where = place(config)
     services = list(SERVICES) if service == ALL else [service]
     for number, each in enumerate(services):
         try:
-            _deploy(config, each, dry_run, wait)
+            _deploy(config, where, each, dry_run, wait)
         except Exception:
             if left := services[number + 1 :]:
-                logger.warning("left as they were: %s", ", ".join(map(service_name, left)))
+                logger.warning("left as they were: %s", ", ".join(map(where.service, left)))
             raise
 
 
-def _deploy(config: Config, service: str, dry_run: bool, wait: float) -> None:
-    where = place(config)
+def _deploy(config: Config, where: Place, service: str, dry_run: bool, wait: float) -> None:
     checkout = require_checkout()
     manifest = render(config, where, service, checkout.commit)
     run = RunApi(where)
@@ -85,9 +85,10 @@ def _deploy(config: Config, service: str, dry_run: bool, wait: float) -> None:
 
 def status(config: Config) -> None:
     """Print a table for each service, newest revision first."""
-    run = RunApi(place(config)).connect()
+    where = place(config)
+    run = RunApi(where).connect()
     console = terminal()
-    for name in map(service_name, SERVICES):
+    for name in map(where.service, SERVICES):
         service = run.find(name)
         if service is None:
             console.print(f"{name}: not deployed")
@@ -104,7 +105,7 @@ def status(config: Config) -> None:
 def logs(config: Config, service: str) -> None:
     """Print the newest hundred log entries of the last days, oldest first."""
     where = place(config)
-    name = service_name(service)
+    name = where.service(service)
     terms = {
         "resource.type": "cloud_run_revision",
         "resource.labels.service_name": name,
@@ -126,8 +127,9 @@ def rollback(config: Config, service: str) -> None:
         UserError: there is none, or something else moved the traffic since.
         Failed: it no longer starts.
     """
-    run = RunApi(place(config)).connect()
-    name = service_name(service)
+    where = place(config)
+    run = RunApi(where).connect()
+    name = where.service(service)
     deployed = run.begin_change(name)
     if deployed is None:
         raise UserError(f"{name} is not deployed")
@@ -146,23 +148,6 @@ def rollback(config: Config, service: str) -> None:
     except Refused as error:
         raise Failed(f"{previous} does not take the traffic back: {error}") from None
     logger.info("%s: %s has all the traffic again, instead of %s", name, previous, serving)
-
-
-def destroy(config: Config, yes: bool) -> None:
-    """Delete the services with their revisions; the storage stays."""
-    where = place(config)
-    run = RunApi(where).connect()
-    deployed = [name for name in map(service_name, SERVICES) if run.find(name)]
-    if not deployed:
-        logger.info("nothing is deployed")
-        return
-    if not yes:
-        raise UserError(
-            f"this would delete {', '.join(deployed)} in {where.project}; --yes does it ({where.storage} stays)"
-        )
-    for name in deployed:
-        run.delete(name)
-        logger.info("%s is deleted; %s stays", name, where.storage)
 
 
 def _restore(run: RunApi, name: str, before: Object | None) -> str:

@@ -15,11 +15,6 @@ _SERVED = "boatyard/served"  # annotation: the revisions that had the traffic, t
 _MOST_SERVED = 10
 
 
-def service_name(service: str) -> str:
-    """The name on Cloud Run of one of SERVICES."""
-    return f"boatyard-{service}"
-
-
 def traffic(service: Object | None) -> list[Object]:
     """The current traffic targets without the candidate's tag; empty if no revision has a share."""
     targets = []

@@ -34,12 +34,15 @@ _LATENESS = timedelta(minutes=1)  # log entries may arrive out of order by this 
 log = logging.getLogger(__name__)
 
 
-def retrain(config: Config, overrides: Sequence[str], dry_run: bool, detach: bool) -> None:
+def retrain(config: Config, overrides: Sequence[str]) -> None:
     """As `train`, with `boatyard.retrain` in place of the pipeline, in one process."""
     job = config.cloud.train
     if job.workers > 1 or (job.gpu is not None and job.gpus > 1):
         raise UserError("retraining uses one worker and one GPU: leave cloud.train.workers and cloud.train.gpus at 1")
-    train(config, overrides, dry_run, detach, ["python", "-m", "boatyard.retrain"])
+    if "--params" in overrides:
+        raise UserError("a job is given overrides, not a file of this machine: leave out --params")
+    there = [each for each in overrides if not each.startswith("retrain.on=")] + ["retrain.on=here"]
+    train(config, there, dry_run=False, detach=False, command=["python", "-m", "boatyard.retrain"])
 
 
 def train(

@@ -148,8 +148,10 @@ class Publish(Section):
 
 
 class Retrain(Section):
-    """When feedback is enough to learn from, and when the outcome is better."""
+    """Where it trains, when feedback is enough to learn from, and when the outcome is better."""
 
+    on: Literal["here", "vertex"]
+    """On this machine, or by a job on Vertex AI with the settings of `cloud.train`."""
     min_rows: int = Field(ge=2)
     holdout: float = Field(gt=0, lt=1)
     confidence: float = Field(gt=0.5, lt=1)
@@ -233,12 +235,17 @@ class Job(Section):
     hub_login: bool
 
 
+Environment = Literal["production", "staging"]
+
+
 class Cloud(Section):
     """Google Cloud: where, and what trains there."""
 
     project: str | None = Field(pattern=r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$")
     region: str = Field(pattern=r"^[a-z]+-[a-z]+[0-9]+$")
     repository: str = Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")
+    environment: Environment
+    """Which of the two sets of services, and the alias that they serve."""
     train: Job
 
 

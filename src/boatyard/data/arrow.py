@@ -79,10 +79,15 @@ def set_aside_unusable(
     with pa.memory_map(str(rows)) as file, pa.ipc.open_stream(file) as batches:
         for batch in batches:
             for index in (i for i in range(start, start + batch.num_rows) if i in unusable):
-                values = [column[index - start].as_py() for column in batch.columns]
+                values = [_readable(column[index - start].as_py()) for column in batch.columns]
                 place = ledger.file(index), ledger.row[index]
                 set_aside.writerow([*place, unusable[index], *values, targets.cell(index)])
             start += batch.num_rows
+
+
+def _readable(value: Any) -> Any:
+    """Of what is binary, only how much there is: it lies in the row's own file."""
+    return f"{len(value):,} bytes" if isinstance(value, bytes) else value
 
 
 def _as_they_came(error: UnicodeError) -> tuple[str | bytes, int]:

@@ -19,6 +19,7 @@ from boatyard.storage.folders import locked, replacing
 log = logging.getLogger(__name__)
 
 _BATCH = 2_000  # rows encoded at once: enough for threads, little memory
+_BATCH_BYTES = 2**27  # that they may have, as far as the first row tells
 _FINGERPRINT = "fingerprint"
 _LEARNT_FROM = 200_000  # rows are plenty
 
@@ -64,12 +65,14 @@ def _encode(config: Config, prepared: Prepared, folder: Path) -> None:
             rows = list(zip(*(table.column(field).to_pylist() for field in prepared.fields), strict=True))
             return pa.table({**encoder.encode(rows), TARGET: table.column(TARGET)})
 
+        first = prepared.splits["train"].with_format("arrow")[:1]
+        at_once = max(1, min(_BATCH, _BATCH_BYTES // (first.nbytes + encode_batch(first).nbytes)))
         for split in SPLITS:
             prepared.splits[split].with_format("arrow").map(
                 encode_batch,
                 batched=True,
-                batch_size=_BATCH,
-                writer_batch_size=_BATCH,
+                batch_size=at_once,
+                writer_batch_size=at_once,
                 remove_columns=prepared.splits[split].column_names,
                 cache_file_name=str(staging / f"{split}.arrow"),
                 new_fingerprint=f"{prepared.fingerprint}{split}",

@@ -28,6 +28,7 @@ from boatyard.data.relatives import (
     find_bridges,
     keep_splits,
     read_earlier,
+    share_related,
     warn_of_relatives,
 )
 from boatyard.data.report import write_data_report
@@ -44,6 +45,7 @@ log = logging.getLogger(__name__)
 
 _QUARANTINE = "quarantine.csv"
 _DRAWN = 12  # rows in a report
+_AT_ONCE = 100  # rows, where all are wanted one after another
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,8 @@ class Prepared:
     """Checked rows, and the fingerprint of their content.
 
     `data`: as it was given, with what it left open. `target`: the task's facts. `splits`: train, validation, test, with
-    a column for each field, TARGET, SOURCE and ROW. `related`: whether relatives were kept on one side of each split.
+    a column for each field, TARGET, SOURCE and ROW. `related`: the share of rows that have relatives, which were kept
+    on one side of each split; None where the input tells of none.
     """
 
     folder: Path
@@ -60,12 +63,17 @@ class Prepared:
     fields: list[str]
     target: Target
     splits: dict[str, Dataset]
-    related: bool
+    related: float | None
 
     def rows(self, split: str) -> list[tuple[Any, ...]]:
         """The split's inputs, each a tuple of its fields."""
         rows = self.splits[split]
         return list(zip(*(rows[field][:] for field in self.fields), strict=True))
+
+    def each_row(self, split: str) -> Iterator[tuple[Any, ...]]:
+        """The same, of which few are in memory at once."""
+        for batch in self.splits[split].select_columns(self.fields).iter(batch_size=_AT_ONCE):
+            yield from zip(*(batch[field] for field in self.fields), strict=True)
 
     def targets(self, split: str) -> NDArray[Any]:
         """The split's targets as they are stored, [rows]."""
@@ -132,11 +140,12 @@ def _prepare(given: Data, sources: Sequence[Source], earlier: Earlier, staging: 
     if summary.quarantine_file is None:
         (draft / _QUARANTINE).unlink()
     _show(draft, report)
-    _stop_if_unusable(data, summary, reading.findings, report)
+    related = None if checked.related is None else share_related(checked.related.groups, checked.usable)
+    _stop_if_unusable(data, summary, related, reading.findings, report)
     before, after = given.model_dump(), data.model_dump()
     facts: dict[str, Any] = {key: getattr(summary, key) for key in ("fingerprint", "fields", "target")}
     facts["settled"] = {key: value for key, value in after.items() if before[key] != value}
-    facts["related"] = checked.related is not None
+    facts["related"] = related
     (staging / "prepared.json").write_text(json.dumps(facts | {"rows": summary.split_rows}, indent=2), encoding="utf-8")
     warnings = sum(count for kind, count in summary.issue_counts.items() if kind.startswith("warning:"))
     found_so = f"{sum(summary.split_rows.values()):,} rows"
@@ -285,7 +294,9 @@ def _show(draft: Path, report: Path) -> None:
             shutil.copytree(draft, staging, dirs_exist_ok=True)
 
 
-def _stop_if_unusable(data: Data, summary: DataSummary, findings: Findings, report: Path) -> None:
+def _stop_if_unusable(
+    data: Data, summary: DataSummary, related: float | None, findings: Findings, report: Path
+) -> None:
     first = findings.first_error
     if first is not None and data.on_bad_row == "stop":
         column = f", column {first.column!r}" if first.column else ""
@@ -300,16 +311,16 @@ def _stop_if_unusable(data: Data, summary: DataSummary, findings: Findings, repo
         raise UserError(f"{sources}: {reason}{aside}")
     for split, rows in summary.split_rows.items():
         if not rows:
-            raise UserError(f"{sources}: no row is left for {split}; more rows are needed{aside}")
+            kept = ", as relatives stay on one side" if related else ""
+            raise UserError(f"{sources}: no row is left for {split}{kept}; more rows are needed{aside}")
 
 
 def _stop_if_unservable(input_: TrainingInput, prepared: Prepared, sources: Sequence[str]) -> None:
     """Before anything is trained: a bundle shows test rows as examples, and is tried with them."""
     reason: str | None = None
-    for batch in prepared.splits["test"].select_columns(prepared.fields).iter(batch_size=100):
-        for row in zip(*batch.values(), strict=True):
-            if (reason := input_.unservable(row)) is None:
-                return
+    for row in prepared.each_row("test"):
+        if (reason := input_.unservable(row)) is None:
+            return
     raise UserError(f"{', '.join(sources)}: no test row could be asked of a server: the last {reason}")
 
 

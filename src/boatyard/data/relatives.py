@@ -56,6 +56,12 @@ def keep_splits(path: Path, ledger: Ledger, groups: Groups, usable: NDArray[np.b
         writer.writerows((f"{content:016x}", group, SPLITS[split]) for content, group, split in places)
 
 
+def share_related(groups: Groups, usable: NDArray[np.bool_]) -> float:
+    """Of the usable rows, how many are not the only one of their group."""
+    _, members = np.unique(groups[usable], return_counts=True)
+    return float(members[members > 1].sum() / max(members.sum(), 1))
+
+
 def find_bridges(
     ledger: Ledger, groups: Groups, earlier: Earlier, relate: Relate, findings: Findings
 ) -> tuple[Groups, dict[int, str]]:

@@ -43,7 +43,7 @@ def examine(config: Config) -> list[Result]:
         resources.gpu_quota,
         resources.cpu_quota,
         *_secrets(config),
-        resources.API_KEYS,
+        resources.secret(where.keys_secret, required=False),
     )
     return [*results, *run_checks(checks, _connect(config, where), _SECONDS)]
 
@@ -57,7 +57,7 @@ def check_before_training(config: Config) -> None:
 def check_before_deploying(config: Config, service: str) -> None:
     """Raises UserError for the first requirement of a service that is not met, with its fix."""
     checks = (google.billing, google.apis, resources.bucket, google.account("run"), resources.image(service))
-    _require(config, (*checks, resources.API_KEYS))
+    _require(config, (*checks, resources.secret(place(config).keys_secret, required=False)))
 
 
 def await_build(config: Config, service: str, minutes: float) -> None:

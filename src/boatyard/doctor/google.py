@@ -1,6 +1,6 @@
 """The checks of Google Cloud itself: the caller, the project, its APIs and accounts, by REST; nothing is changed.
 
-Each fix is a complete command that corrects what its check reports. docs/google-cloud.md has the same ones.
+Each fix is a complete command that corrects what its check reports; `invoke cloud.setup` does most of them at once.
 """
 
 import shutil
@@ -23,10 +23,12 @@ from boatyard.doctor.checks import Check, Undecided, Verdict, check, ok, warning
 APIS = (
     "aiplatform",
     "artifactregistry",
+    "billingbudgets",
     "cloudbilling",
     "cloudbuild",
     "cloudquotas",
     "cloudresourcemanager",
+    "cloudscheduler",
     "iam",
     "iamcredentials",
     "logging",
@@ -35,6 +37,7 @@ APIS = (
     "secretmanager",
     "serviceusage",
     "storage",
+    "sts",
 )
 
 _LOG_IN = "gcloud auth application-default login"
@@ -43,13 +46,18 @@ _LOG_IN = "gcloud auth application-default login"
 @check("gcloud")
 def gcloud(config: Config) -> Verdict:  # noqa: ARG001
     """Needed only by builds and by the commands that fix things."""
-    if (program := shutil.which("gcloud")) is None:
+    if (account := gcloud_account()) is None:
         return warning("not installed: the commands below need it", "open https://cloud.google.com/sdk/docs/install")
+    return ok(account) if account else warning("it has no active account", "gcloud auth login")
+
+
+def gcloud_account() -> str | None:
+    """Who is logged in to gcloud; empty: nobody; None: there is no gcloud."""
+    if (program := shutil.which("gcloud")) is None:
+        return None
     words = [program, "auth", "list", "--filter=status:ACTIVE", "--format=value(account)"]
     process = subprocess.run(words, capture_output=True, text=True)  # noqa: S603 - the user's own
-    if process.returncode or not (account := process.stdout.strip()):
-        return warning("it has no active account", "gcloud auth login")
-    return ok(account)
+    return "" if process.returncode else process.stdout.strip()
 
 
 @check("credentials")
@@ -99,15 +107,20 @@ def billing(cloud: Cloud) -> Verdict:
 @check("APIs")
 def apis(cloud: Cloud) -> Verdict:
     """Those that any command here calls."""
-    name = cloud.where.project
-    required = [f"{api}.googleapis.com" for api in APIS]
-    names = [f"projects/{name}/services/{api}" for api in required]
-    content = cloud.get("serviceusage", f"v1/projects/{name}/services:batchGet", names=names) or {}
-    services = content.get("services", [])
-    on = {service["name"].rpartition("/")[2] for service in services if service.get("state") == "ENABLED"}
-    if off := [api for api in required if api not in on]:
-        return wrong(f"off: {', '.join(off)}", f"gcloud services enable {' '.join(off)} --project={name}")
+    on = enabled_apis(cloud)
+    if off := [f"{api}.googleapis.com" for api in APIS if api not in on]:
+        fix = f"gcloud services enable {' '.join(off)} --project={cloud.where.project}"
+        return wrong(f"off: {', '.join(off)}", fix)
     return ok(f"{len(APIS)} are on")
+
+
+def enabled_apis(cloud: Cloud) -> set[str]:
+    """Those of APIS that are on."""
+    project = f"projects/{cloud.where.project}"
+    names = [f"{project}/services/{api}.googleapis.com" for api in APIS]
+    services = (cloud.get("serviceusage", f"v1/{project}/services:batchGet", names=names) or {}).get("services", [])
+    on = {service["name"].rpartition("/")[2] for service in services if service.get("state") == "ENABLED"}
+    return {api for api in APIS if f"{api}.googleapis.com" in on}
 
 
 @check("your roles")
@@ -139,7 +152,7 @@ def _judge_account(role: Role, cloud: Cloud) -> Verdict:
         except ApiError as error:
             if error.status != 403:
                 raise
-            fix = access.account(where, role).grant("roles/iam.serviceAccountTokenCreator", cloud.caller)
+            fix = access.grant_command([access.inspection_grant(where, role)], cloud.caller)
             return warning("its roles are not known: you may not impersonate it", fix)
         grants = access.service_account_grants(cloud.config, where, role)
         missing = access.missing_grants(Cloud(cloud.config, where, session), grants)

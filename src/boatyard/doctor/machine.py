@@ -148,11 +148,11 @@ def model(config: "Config") -> Verdict:
     from boatyard.registry.settings import ModelSettings
     from boatyard.storage import open_storage
 
-    storage = open_storage(config.paths.storage)
     try:
         settings = ModelSettings.from_environment()
     except UserError as error:
         return wrong(str(error), "unset BOATYARD_MODEL")
+    storage = open_storage(settings.apart or config.paths.storage)
     try:
         return ok(f"{settings.model} is {resolve(storage, settings.model)}")
     except UnknownModel as error:

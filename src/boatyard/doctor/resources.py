@@ -1,6 +1,6 @@
 """The checks of what the commands use on Google Cloud: storage, images, quota and secrets; nothing is changed.
 
-Each fix is a complete command that corrects what its check reports. docs/google-cloud.md has the same ones.
+Each fix is a complete command that corrects what its check reports; `invoke cloud.setup` does most of them at once.
 """
 
 import re
@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from boatyard.cloud import access
-from boatyard.cloud.access import API_KEYS_SECRET, Cloud
+from boatyard.cloud.access import Cloud
 from boatyard.cloud.checkout import read_checkout
 from boatyard.cloud.place import Place
 from boatyard.doctor.checks import Check, Undecided, Verdict, check, ok, warning, wrong
@@ -148,9 +148,6 @@ def _judge_secret(name: str, required: bool, cloud: Cloud) -> Verdict:
         state = str(newest.get("state")).lower()
         return wrong(f"its newest version is {state}", f"gcloud secrets versions add {words}")
     return ok("enabled")
-
-
-API_KEYS = secret(API_KEYS_SECRET, required=False)
 
 
 def create_bucket(where: Place, name: str) -> str:

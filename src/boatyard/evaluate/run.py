@@ -27,6 +27,7 @@ from boatyard.train.trained import Trained
 log = logging.getLogger(__name__)
 
 SPLIT = "test"
+_TELLS = 0.01  # of rows have relatives: with fewer, a split by chance would hardly be another
 
 
 @dataclass(frozen=True)
@@ -117,8 +118,8 @@ def _evaluate(config: Config, prepared: Prepared, encoded: Encoded, trained: Tra
 
 
 def _apart(prepared: Prepared) -> str | None:
-    """What the test split is apart from the others by, where it is not by chance: a sentence."""
-    if prepared.related:
+    """What the test split is apart from the others by, where it is not as if by chance: a sentence."""
+    if (prepared.related or 0) >= _TELLS:
         return "Rows that resemble each other stay on one side of the split."
     if (column := prepared.data.split_by_date) is not None:
         return f"The newest rows, by {column!r}, are the test split: a model is asked of what came after it learnt."

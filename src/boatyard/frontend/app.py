@@ -7,6 +7,7 @@ import streamlit as st
 
 from boatyard.config.errors import UserError
 from boatyard.frontend import about, drift, models, predict, traffic
+from boatyard.frontend.idle import leave_when_idle
 from boatyard.frontend.mark import MARK, wordmark
 from boatyard.frontend.services import Service, Trouble, addresses
 from boatyard.frontend.showing import explain, literal
@@ -45,3 +46,4 @@ with st.sidebar.expander("Keys", icon=":material/key:"):
     st.text_input("API key", type="password", key="api-key", help="Where the api asks for one.")
     st.text_input("Admin key", type="password", key="admin-key", help="To promote and to roll back.")
 chosen.run()
+leave_when_idle()

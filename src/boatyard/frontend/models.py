@@ -98,7 +98,7 @@ def _compare(cards: dict[str, Card], aliases: dict[str, str]) -> None:
     if rows:
         st.table(rows)
     primary = {version: scores[0] for version, scores in served.items() if scores}
-    for title in dict.fromkeys(score.title for score in primary.values()):
+    for title, heading in {score.title: score.heading for score in primary.values()}.items():
         points = [
             {
                 "name": _short(aliases, version),
@@ -112,7 +112,7 @@ def _compare(cards: dict[str, Card], aliases: dict[str, str]) -> None:
         ]
         if points:
             chart = charts.intervals(points, f"{title}, with its 95% interval")
-            charts.draw(chart, f"{title.capitalize()} of the chosen versions")
+            charts.draw(chart, f"{heading} of the chosen versions")
             st.caption("In colour: what an alias points at. Where intervals overlap, the difference may be chance.")
 
 

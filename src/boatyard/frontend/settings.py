@@ -5,7 +5,7 @@ from typing import Annotated
 import httpx
 from pydantic import AfterValidator, Field
 
-from boatyard.config.environment import Flag, Listening, Port
+from boatyard.config.environment import Flag, Listening, Port, written
 
 
 def _check(address: str) -> str:
@@ -33,6 +33,10 @@ class Settings(Listening):
         validation_alias="BOATYARD_MONITOR",
         description="an address such as http://localhost:8001",
     )
+    idle_minutes: Annotated[float, written(r"[0-9]{1,5}(\.[0-9]{1,3})?")] = Field(
+        0, validation_alias="BOATYARD_IDLE_MINUTES", description="a number of minutes"
+    )
+    """After so many without use a tab leaves the page; 0: never."""
     google_identity: Flag = Field(False, validation_alias="BOATYARD_GOOGLE_IDENTITY")
     """Whether the services are sent an identity token of the account that the page runs as."""
     metadata_server: str = Field("metadata.google.internal", validation_alias="GCE_METADATA_HOST")

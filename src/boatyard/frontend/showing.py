@@ -82,8 +82,7 @@ def judged(quality: dict[str, Any]) -> str:
     score = Score(**quality["score"])
     sentence = f"Answers with feedback: {quality['feedback']:,}."
     if score.low is not None and score.high is not None:
-        title = literal(score.title.capitalize())
-        sentence += f" {title} is between {shown(score.low)} and {shown(score.high)}"
+        sentence += f" {literal(score.heading)} is between {shown(score.low)} and {shown(score.high)}"
         if quality["accepted"]:
             sentence += f"; the model was accepted at {Score(**quality['accepted']).shown}"
         sentence += "."

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from boatyard.inputs.protocol import Feeds, InvalidInput, OpenInput, Parts
+from boatyard.inputs.protocol import Encoded, Feeds, InvalidInput, OpenInput, Parts
 from boatyard.inputs.training_protocol import TARGET, Features, Problem, RowFormat
 
 if TYPE_CHECKING:
@@ -24,9 +24,21 @@ if TYPE_CHECKING:
 Schema = Mapping[str, Any]
 
 
+class ArrayRow(Encoded, Protocol):
+    """A row whose arrays are of a fixed shape."""
+
+    @property
+    def arrays(self) -> Feeds:
+        """As a graph reads them, by the names of its inputs."""
+
+    @property
+    def measured(self) -> Mapping[str, Any]:
+        """A value for each of the input's columns."""
+
+
 @dataclass(frozen=True, slots=True)
 class EncodedArrays:
-    """A row as a graph reads it, by the names of its inputs. `measured`: a value for each of the input's columns."""
+    """An ArrayRow that is at hand."""
 
     arrays: Feeds
     measured: Mapping[str, Any] = field(default_factory=dict)
@@ -40,26 +52,27 @@ class ArrayInput:
     measured: Sequence[Column] = ()
     described: Sequence[Column] = ()
 
-    def encode_row(self, row: Any) -> EncodedArrays:
+    def encode_row(self, row: Any) -> ArrayRow:
         """One row; arrays of the same name are of one shape."""
         raise NotImplementedError
 
-    def encode(self, rows: Sequence[Any]) -> list[EncodedArrays]:
+    def encode(self, rows: Sequence[Any]) -> list[ArrayRow]:
         """One after another."""
         return [self.encode_row(row) for row in rows]
 
-    def collate(self, encoded: Sequence[EncodedArrays]) -> Feeds:
+    def collate(self, encoded: Sequence[ArrayRow]) -> Feeds:
         """[rows, ...] each."""
-        return {name: np.stack([row.arrays[name] for row in encoded]) for name in encoded[0].arrays}
+        rows = [row.arrays for row in encoded]
+        return {name: np.stack([arrays[name] for arrays in rows]) for name in rows[0]}
 
     def name_of(self, row: Any) -> None:
         """None."""
 
-    def measure(self, encoded: EncodedArrays) -> dict[str, Any]:
+    def measure(self, encoded: ArrayRow) -> dict[str, Any]:
         """As the row was encoded."""
         return dict(encoded.measured)
 
-    def describe(self, rows: Sequence[Any], encoded: Sequence[EncodedArrays]) -> dict[str, list[Any]]:  # noqa: ARG002
+    def describe(self, rows: Sequence[Any], encoded: Sequence[ArrayRow]) -> dict[str, list[Any]]:  # noqa: ARG002
         """Nothing."""
         return {}
 

@@ -133,7 +133,8 @@ class Backbone(Protocol):
     `origin` and `step`, each float[batch, 2], with which the place x, y in the row is `origin + step * (column, row)`.
     In training, rows that are `turned`, bool[batch], lie on their side: their column and row change places. Instead of
     `maps` there may be `queries`, float[batch, queries, width], each of which may be a thing, with its `boxes`,
-    float[batch, queries, 4], left, top, right, bottom as columns and rows.
+    float[batch, queries, 4], left, top, right, bottom as columns and rows; in training perhaps also what the layers
+    before the last have, `earlier_queries` and `earlier_boxes`, float[batch, layers, queries, ...].
     """
 
     width: int

@@ -51,7 +51,7 @@ class Monitor:
     def __init__(self, settings: Settings, *, days: float) -> None:
         """`days`: how much of the journal is read."""
         self.settings = settings
-        self._storage = open_storage(settings.storage)
+        self._storage, self._registry = open_storage(settings.storage), open_storage(settings.registry)
         self._home = f"{ROOT}{settings.model.name}/"
         self._days = days
         self._reading = threading.Lock()
@@ -142,7 +142,7 @@ class Monitor:
 
     def model(self) -> tuple[str, str]:
         """The name and the current version of the watched model. Raises UserError."""
-        return self.settings.model.name, registry.resolve(self._storage, self.settings.model)
+        return self.settings.model.name, registry.resolve(self._registry, self.settings.model)
 
     def why_incomparable(self) -> str | None:
         """Why the version's reference is too small to compare anything with; None if it is not."""
@@ -163,7 +163,7 @@ class Monitor:
             _, version = self.model()
             if self._watched is None or self._watched.predictor.manifest.version != version:
                 with TemporaryDirectory(prefix="boatyard-monitor-") as folder:
-                    bundle = registry.fetch(self._storage, self.settings.model, Path(folder), _needed)
+                    bundle = registry.fetch(self._registry, self.settings.model, Path(folder), _needed)
                     predictor = Predictor(bundle)
                     reference = read_reference(bundle.folder, compared_columns(predictor))
                     self._watched = _Watched(predictor, reference, self._traffic_for(predictor))

@@ -22,15 +22,16 @@ from boatyard.tasks.protocol import Answer
 from boatyard.tasks.score import shown
 from boatyard.train.fit import train
 from boatyard.train.tracking import tracked
+from boatyard.train.trained import run_folder
 
 
 def run_pipeline(config: Config) -> Published:
     """Rows to a published model that has answered one question."""
     started = time.monotonic()
-    with tracked(config, "pipeline"):
-        prepared = prepare(config)
-        require_given_rows(config, prepared)
-        encoded = encode(config, prepared)
+    prepared = prepare(config)
+    require_given_rows(config, prepared)
+    encoded = encode(config, prepared)
+    with tracked(config, "pipeline", run_folder(config, encoded)):
         trained = train(config, prepared, encoded)
         evaluation = evaluate(config, prepared, encoded, trained)
         bundle = export(config, prepared, trained, evaluation)

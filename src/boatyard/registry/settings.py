@@ -32,7 +32,7 @@ def _parse(model: object) -> object:
 
 
 class StorageSettings(EnvironmentSettings):
-    """Where models, the journal and jobs are stored."""
+    """Where the journal, jobs and, unless something else is said, models are stored."""
 
     storage: Annotated[str, BeforeValidator(_check_root)] = Field(".", validation_alias=_STORAGE)
 
@@ -40,12 +40,20 @@ class StorageSettings(EnvironmentSettings):
 class ModelSettings(StorageSettings):
     """Which model, and where it is stored.
 
-    BOATYARD_MODEL may include the storage, as in `gs://BUCKET/PREFIX/models/inbox@production`.
+    BOATYARD_MODEL may include the storage, as in `gs://BUCKET/PREFIX/models/inbox@production`. With another in
+    BOATYARD_STORAGE, models come from the first, and all else goes to the second: so two environments share models.
     """
 
     model: Annotated[Reference, BeforeValidator(_parse)] = Field(
         Reference("inbox", DEFAULT_ALIAS), validation_alias=_MODEL
     )
+    apart: str | None = None
+    """The storage of the models, where BOATYARD_MODEL names it."""
+
+    @property
+    def registry(self) -> str:
+        """The storage of the models."""
+        return self.apart or self.storage
 
     @model_validator(mode="before")
     @classmethod
@@ -53,14 +61,10 @@ class ModelSettings(StorageSettings):
         root, separator, reference = str(values.get(_MODEL, "")).rpartition(f"/{ROOT}")
         if not separator or "/" in reference:
             return values
-        root = root.rstrip("/")
-        storage = values.get(_STORAGE) or root
-        if not root:
+        if not (root := root.rstrip("/")):
             return {**values, _MODEL: reference}
-        if storage.rstrip("/") != root:
-            raise UserError(f"{_MODEL}: it is in {root}, but {_STORAGE} is {storage}: set one of the two")
         try:
-            open_storage(storage)
+            open_storage(root)
         except UserError as error:
             raise UserError(f"{_MODEL}: {error}") from None
-        return {**values, _MODEL: reference, _STORAGE: storage}
+        return {**values, _MODEL: reference, "apart": root, _STORAGE: values.get(_STORAGE) or root}

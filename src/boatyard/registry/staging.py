@@ -77,7 +77,7 @@ def stage(config: Config, name: str, version: str) -> Verdict:
     prepared = prepare(config)
     if why := mismatch(candidate.manifest, config, prepared):
         raise UserError(f"{name}@{version} {why}: data=... names other rows")
-    current = aliases(storage, name).get(config.publish.alias or DEFAULT_ALIAS)
+    current = aliases(storage, name).get(DEFAULT_ALIAS)
     production = None if current is None else Predictor(fetch(storage, Reference(name, current), cache))
     foreign = production and difference(candidate.manifest, production.manifest)
     compared = [candidate, *([production] if production and not foreign else [])]

@@ -8,10 +8,15 @@ from boatyard.pipeline.__main__ import WRITES
 
 
 def main(config: Config) -> None:
-    """One round."""
-    from boatyard.retrain.run import retrain
+    """One round, here or by a job on Vertex AI."""
+    if config.retrain.on == "vertex":
+        from boatyard.cloud import vertex
 
-    retrain(config)
+        vertex.retrain(config, sys.argv[1:])
+    else:
+        from boatyard.retrain.run import retrain
+
+        retrain(config)
 
 
 if __name__ == "__main__":

@@ -7,10 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from boatyard import inputs, tasks
 from boatyard.config.errors import UserError
+from boatyard.config.schema import Data
 from boatyard.data.ledger import content_hash
+from boatyard.data.stored import as_stored
 from boatyard.inputs.protocol import OpenInput
-from boatyard.inputs.training_protocol import Problem, TrainingInput
+from boatyard.inputs.training_protocol import EXTENT, TARGET, Problem, TrainingInput
+from boatyard.journal import JournalError
 from boatyard.journal.corrections import canonical, latest_feedback
 from boatyard.tasks.protocol import OpenTask, Truth
 
@@ -33,8 +37,8 @@ class Feedback:
 class Reader:
     """Turns a request and a truth from the journal into a training row.
 
-    `read`: parses stored cells; `cell`: what a source would hold for a truth, if that says what is right; `whole`: puts
-    into a request what lies beside the journal.
+    `read`: parses stored cells; `cell`: what a source would hold for a truth, if that says what is right; `target`:
+    what training makes of that cell beside that row; `whole`: puts into a request what lies beside the journal.
     """
 
     served: OpenInput[Any, Any]
@@ -43,17 +47,20 @@ class Reader:
     fields: Sequence[str]
     read: Callable[[Mapping[str, Any]], tuple[Any, ...] | Problem]
     cell: Callable[[Truth], Any] = lambda truth: truth
+    target: Callable[[Row, Any], object | Problem] = lambda _, cell: cell
     whole: Callable[[object], object] = lambda request: request
 
     def row(self, request: object) -> Row | str:
         """The row, or why it cannot be used."""
         try:
-            row: Row = self.served.parse(self.whole(request))
+            sent = self.whole(request)
+        except JournalError:
+            return "whose input is no longer kept"
+        try:
+            row = self.read(self.training.request(self.fields, self.served.parse(sent)))
         except UserError:
             return "whose input the model no longer takes"
-        if isinstance(self.read(self.training.request(self.fields, row)), Problem):
-            return "whose input training does not take"
-        return row
+        return "whose input training does not take" if isinstance(row, Problem) else row
 
     def truth(self, written: str) -> str | None:
         """The canonical form of what feedback says, in canonical JSON; None where the model does not know it."""
@@ -63,14 +70,33 @@ class Reader:
             return None
 
 
-def collect(lines: Lines, name: str, reader: Reader, known: Mapping[bytes, str], holdout: float) -> Feedback:
+def open_reader(
+    data: Data,
+    fields: Sequence[str],
+    served: OpenInput[Any, Any],
+    task: OpenTask,
+    whole: Callable[[object], object] = lambda request: request,
+) -> Reader:
+    """Of rows as they will be stored beside those of `data`, which have these fields."""
+    data, training = as_stored(data, ""), inputs.training(data.input)
+    format_, targets = training.row_format(data), tasks.training(data.task).open_targets(data)
+
+    def read_target(row: Row, cell: Any) -> object:
+        extent = {} if format_.extent is None else {EXTENT: format_.extent(tuple(row))}
+        return targets.read({TARGET: cell, **extent})
+
+    cell = tasks.training(data.task).cell
+    return Reader(served, training, task, fields, format_.read, cell, read_target, whole)
+
+
+def collect(lines: Lines, name: str, reader: Reader, known: Mapping[int, str], holdout: float) -> Feedback:
     """What feedback says of model `name`.
 
     The journal is read twice, feedback first, so that only judged predictions are held in memory, in whatever order the
     lines are.
 
     Of several truths for one answer the latest counts. A row that says the same as another (by its group key) counts
-    once; where their truths differ, neither counts. Rows of `known` (the split by group key) are not taken again: what
+    once; where their truths differ, neither counts. Rows of `known` (`splits_by_key`) are not taken again: what
     is in a test set must not be learned. A row is held out by a hash of its group key, so it always is.
 
     Raises:
@@ -89,9 +115,9 @@ def collect(lines: Lines, name: str, reader: Reader, known: Mapping[bytes, str],
     return _split(groups.truths_of_rows(), known, holdout, set_aside)
 
 
-def split_by_key(training: TrainingInput, splits: Mapping[str, Sequence[Row]]) -> dict[bytes, str]:
-    """The split in which rows of each group key are; of several the last."""
-    return {training.group_key(row): split for split, rows in splits.items() for row in rows}
+def splits_by_key(training: TrainingInput, splits: Mapping[str, Iterable[Row]]) -> dict[int, str]:
+    """The split in which rows of each group key are, by its hash; of several the last."""
+    return {content_hash(training.group_key(row)): split for split, rows in splits.items() for row in rows}
 
 
 def _truths(lines: Iterable[Mapping[str, Any]]) -> dict[str, str]:
@@ -136,10 +162,12 @@ class _Groups:
         """Adds the row, or counts why it cannot be used."""
         if (truth := self._reader.truth(written)) is None:
             self._set_aside["with a truth that the model does not know"] += 1
-        elif self._reader.cell(json.loads(truth)) is None:
+        elif (cell := self._reader.cell(json.loads(truth))) is None:
             self._set_aside["with feedback that does not say what would be right"] += 1
         elif isinstance(row := self._reader.row(request), str):
             self._set_aside[row] += 1
+        elif isinstance(self._reader.target(row, cell), Problem):
+            self._set_aside["with a truth that cannot be one of its input"] += 1
         else:
             key = self._reader.training.group_key(row)
             if key in self._rows:
@@ -153,15 +181,16 @@ class _Groups:
 
 
 def _split(
-    rows: Iterable[tuple[bytes, Row, set[str]]], known: Mapping[bytes, str], holdout: float, set_aside: Counter[str]
+    rows: Iterable[tuple[bytes, Row, set[str]]], known: Mapping[int, str], holdout: float, set_aside: Counter[str]
 ) -> Feedback:
     feedback = Feedback([], [], set_aside)
     for key, row, truths in rows:
-        if key in known:
-            set_aside[f"in the {known[key]} split already"] += 1
+        number = content_hash(key)
+        if number in known:
+            set_aside[f"in the {known[number]} split already"] += 1
         elif len(truths) > 1:
             set_aside["with several truths"] += 1
         else:
-            chosen = feedback.held_out if content_hash(key) / 2.0**64 < holdout else feedback.train
+            chosen = feedback.held_out if number / 2.0**64 < holdout else feedback.train
             chosen.append((row, json.loads(next(iter(truths)))))
     return feedback

@@ -5,6 +5,7 @@ import json
 import logging
 import shutil
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -27,7 +28,7 @@ from boatyard.inputs.sources import SPLITS
 from boatyard.pipeline.run import run_pipeline
 from boatyard.registry import DEFAULT_ALIAS, AliasMoved, Reference, fetch, promote, resolve
 from boatyard.retrain.compare import compare, refusal
-from boatyard.retrain.feedback import Feedback, Judged, Reader, collect, split_by_key
+from boatyard.retrain.feedback import Feedback, Judged, collect, open_reader, splits_by_key
 from boatyard.storage import Storage, open_storage
 from boatyard.tasks.score import Comparison, shown
 
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 VERSIONS = "data/versions/"
 _VERSION = "version.json"
 _HELD_OUT = "held-out.jsonl"
+_PIECE = 2**20
 
 
 @dataclass(frozen=True)
@@ -89,20 +91,13 @@ def _feedback(config: Config, storage: Storage, production: Predictor, prepared:
     objects = journal.shipped(storage)  # the same whenever they are read: a server may ship more meanwhile
     # truths are those of the data, which may have changed since production learned from it
     target = {**production.manifest.target, **prepared.target}
-    reader = Reader(
-        served=production.input,
-        training=training,
-        task=tasks.serving(config.data.task).open_task(production.manifest.model_copy(update={"target": target}), None),
-        fields=prepared.fields,
-        read=training.row_format(as_stored(prepared.data, "")).read,
-        cell=tasks.training(config.data.task).cell,
-        whole=partial(journal.whole, storage=storage),
-    )
+    task = tasks.serving(config.data.task).open_task(production.manifest.model_copy(update={"target": target}), None)
+    whole = partial(journal.whole, storage=storage)
     feedback = collect(
         lambda: chain.from_iterable(journal.read_object(storage, key) for key in objects),
         config.data.name,
-        reader,
-        known=split_by_key(training, {split: prepared.rows(split) for split in SPLITS}),
+        open_reader(prepared.data, prepared.fields, production.input, task, whole),
+        known=splits_by_key(training, {split: prepared.each_row(split) for split in SPLITS}),
         holdout=config.retrain.holdout,
     )
     learned, held_out = _sizes(feedback)
@@ -127,21 +122,18 @@ def _write_version(config: Config, storage: Storage, prepared: Prepared, feedbac
     """
     cell = tasks.training(config.data.task).cell
 
-    def write(file: Path, judged: list[Judged]) -> None:
+    def write(file: Path, judged: Iterable[Judged]) -> None:
         write_rows(file, config.data, prepared.fields, ((row, cell(truth)) for row, truth in judged))
 
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for split in SPLITS:
-            judged = list(zip(prepared.rows(split), truths_of(config, prepared, split), strict=True))
-            write(folder / f"{split}.jsonl", judged + (feedback.train if split == "train" else []))
+            judged = zip(prepared.each_row(split), truths_of(config, prepared, split), strict=True)
+            write(folder / f"{split}.jsonl", chain(judged, feedback.train if split == "train" else []))
         write(folder / _HELD_OUT, feedback.held_out)
-        if prepared.related:  # so that what resembles a test row is not learnt
+        if prepared.related is not None:  # so that what resembles a test row is not learnt
             shutil.copy(prepared.folder / "report" / KEPT_SPLITS, folder)
-        digest = hashlib.sha256()
-        for file in sorted(folder.iterdir()):
-            digest.update(file.read_bytes())
-        key = f"{VERSIONS}{config.data.name}/{digest.hexdigest()[:16]}"
+        key = f"{VERSIONS}{config.data.name}/{_digest(sorted(folder.iterdir()))[:16]}"
         if storage.read_versioned(f"{key}/{_VERSION}") is None:
             storage.upload(folder, key)
             facts = {
@@ -156,11 +148,21 @@ def _write_version(config: Config, storage: Storage, prepared: Prepared, feedbac
     return key
 
 
+def _digest(files: Iterable[Path]) -> str:
+    """Of their contents, one after another."""
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            while piece := file.read(_PIECE):
+                digest.update(piece)
+    return digest.hexdigest()
+
+
 def _on_version(config: Config, prepared: Prepared, folder: Path) -> Config:
     """The same, on the rows of the version; nothing is promoted yet."""
     reference = str(folder / _HELD_OUT)  # recent requests that were not learned from
     data = as_stored(prepared.data, str(folder))
-    if prepared.related:
+    if prepared.related is not None:
         data = data.model_copy(update={"earlier_splits": str(folder / KEPT_SPLITS)})
     return config.model_copy(
         update={

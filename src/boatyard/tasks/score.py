@@ -19,24 +19,30 @@ _FEW = 64  # different values
 
 @dataclass(frozen=True)
 class Score:
-    """A measure of a model on some rows. `low` and `high`: a 95% interval, where one is known."""
+    """A measure of a model on some rows. `low` and `high`: a 95% interval, where one is known.
+
+    `title`: as people read it, by default the name in words.
+    """
 
     name: str
     value: float
     low: float | None = None
     high: float | None = None
     higher_is_better: bool = True
+    title: str = ""
 
-    @property
-    def title(self) -> str:
-        """The name as people read it: top-3; a symbol of one letter and a digit, such as F1, has a capital."""
-        title = re.sub(r"\b([a-z]{2,})(\d+)\b", r"\1-\2", self.name.replace("_", " "))
-        return re.sub(r"\b[a-z]\d\b", lambda symbol: symbol[0].upper(), title)
+    def __post_init__(self) -> None:
+        if not self.title:
+            object.__setattr__(self, "title", _spelt_out(self.name))
 
     @property
     def heading(self) -> str:
-        """The title of a row or a column of a table."""
-        return self.title[:1].upper() + self.title[1:]
+        """The title of a row or a column of a table: with a capital, unless its first word is written in its own way.
+
+        Such a word is mAP50.
+        """
+        first = self.title.partition(" ")[0]
+        return self.title[:1].upper() + self.title[1:] if first.islower() else self.title
 
     @property
     def shown(self) -> str:
@@ -57,6 +63,12 @@ class Score:
     def shortfall(self, other: "Score") -> float:
         """By how much this is worse than `other`, in the score's unit; negative where it is better."""
         return other.value - self.value if self.higher_is_better else self.value - other.value
+
+
+def _spelt_out(name: str) -> str:
+    """top-3; a symbol of one letter and a digit, such as F1, has a capital."""
+    title = re.sub(r"\b([a-z]{2,})(\d+)\b", r"\1-\2", name.replace("_", " "))
+    return re.sub(r"\b[a-z]\d\b", lambda symbol: symbol[0].upper(), title)
 
 
 def mean_score(name: str, losses: Losses) -> Score:

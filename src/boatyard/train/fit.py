@@ -93,7 +93,7 @@ def _recording(config: Config, prepared: Prepared, run: Path) -> Iterator[None]:
     if not is_main():
         yield
         return
-    with _locked(run), tracked(config, "train"):
+    with _locked(run), tracked(config, "train", run):
         record({"data_fingerprint": prepared.fingerprint, "run": run.name})
         yield
 

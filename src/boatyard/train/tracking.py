@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from boatyard.config.errors import UserError
@@ -27,8 +28,10 @@ _GIT_VARIABLES = {
 
 
 @contextmanager
-def tracked(config: Config, job: str) -> Iterator[None]:
+def tracked(config: Config, job: str, training: Path | None = None) -> Iterator[None]:
     """Record the block as one run, or as part of the enclosing `tracked` block's run.
+
+    `training`: a training run's folder: where its training was cut off, the run that recorded it goes on.
 
     Raises:
         UserError: `tracking=wandb` without a login.
@@ -48,8 +51,12 @@ def tracked(config: Config, job: str) -> Iterator[None]:
         from boatyard.cloud.secrets import load_secret
 
         load_secret("WANDB_API_KEY")
+    known = None if training is None else _known_id(config, training)
     try:
         run = wandb.init(
+            id=known,
+            resume="allow" if known else None,
+            allow_val_change=True,  # when it goes on: what does not change the training may differ, such as paths
             project=config.tracking.project,
             entity=config.tracking.entity,
             mode=config.tracking.mode,
@@ -67,6 +74,20 @@ def tracked(config: Config, job: str) -> Iterator[None]:
         raise
     run.finish()
     log.info("tracking: recorded in %s", Path(run.dir).parent)
+
+
+def _known_id(config: Config, training: Path) -> str:
+    """W&B's name for the run, kept beside the checkpoints, and a new one unless these are gone on from."""
+    from boatyard.storage import open_storage
+
+    kept = open_storage(config.paths.checkpoints or config.paths.runs)
+    key = f"{config.data.name}/{training.name}/wandb-run"
+    stored = kept.read_versioned(key)
+    if stored and config.train.resume == "auto" and not (training / "network").exists():
+        return stored[0].decode()
+    new = token_hex(4)
+    kept.write(key, new.encode())
+    return new
 
 
 def record(facts: Mapping[str, Any]) -> None:

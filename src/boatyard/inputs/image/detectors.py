@@ -45,15 +45,24 @@ class Detector(nn.Module):
         """The queries and their boxes, of which the whole square is one cell."""
         picture, view = look_at(pixels, self.flips if self.training else None, self.zoom)
         seen = self.model(pixel_values=((picture + 2) / 4 - self.mean) / self.spread)
-        queries = seen.last_hidden_state
-        middle, half = seen.pred_boxes[..., :2], seen.pred_boxes[..., 2:] / 2
-        boxes = torch.cat([middle - half, middle + half], -1)
         return {
-            "features": queries.mean(1),
-            "queries": queries,
-            "boxes": boxes,
+            "features": seen.last_hidden_state.mean(1),
+            "queries": seen.last_hidden_state,
+            "boxes": _edges(seen.pred_boxes),
+            **(self._earlier(seen) if self.training else {}),
             **frame_of(extent, self.side, 1, view),
         }
+
+    def _earlier(self, seen: Any) -> dict[str, Tensor]:
+        """What its layers before the last have; DETR's have no boxes."""
+        layers = seen.get("intermediate_hidden_states")
+        if layers is None:
+            return {}
+        if self.config.model_type == "d_fine":  # layers first, and boxes that the first of them has yet to refine
+            layers = layers.transpose(0, 1)
+            layers = torch.cat([layers[:, :1], layers], 1)
+        boxes = _edges(seen.intermediate_reference_points)
+        return {"earlier_queries": layers[:, :-1], "earlier_boxes": boxes[:, :-1]}
 
 
 def detector_shape(name: str) -> dict[str, Any]:
@@ -75,6 +84,12 @@ def build_detector(shape: Mapping[str, Any], start: str | None) -> Detector:
         model = loaded(start, lambda: AutoModelForObjectDetection.from_pretrained(located(start)), _FILES)
     _untie(model)
     return Detector(model.float(), model.config, shape["side"], shape["flips"], shape["zoom"])
+
+
+def _edges(boxes: Tensor) -> Tensor:
+    """Middles and sizes to left, top, right and bottom."""
+    middle, half = boxes[..., :2], boxes[..., 2:] / 2
+    return torch.cat([middle - half, middle + half], -1)
 
 
 def _untie(model: nn.Module) -> None:

@@ -48,10 +48,11 @@ class ImageEncoder:
     def encode(self, rows: Sequence[Any]) -> dict[str, pa.Array]:
         """`cost`, PIXELS as binary and EXTENT as a list."""
         encoded = self._served.encode(rows)
+        arrays = [(each[PIXELS].tobytes(), each[EXTENT].tolist()) for each in (row.arrays for row in encoded)]
         return {
             "cost": pa.array([row.cost for row in encoded], pa.int32()),
-            PIXELS: pa.array([row.arrays[PIXELS].tobytes() for row in encoded], pa.binary()),
-            EXTENT: pa.array([row.arrays[EXTENT].tolist() for row in encoded], pa.list_(pa.int64())),
+            PIXELS: pa.array([pixels for pixels, _ in arrays], pa.binary()),
+            EXTENT: pa.array([extent for _, extent in arrays], pa.list_(pa.int64())),
         }
 
     def collate(self, items: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:

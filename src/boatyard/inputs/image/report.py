@@ -1,12 +1,13 @@
 """The data report's part on pictures: formats, sizes and looks."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 
 from boatyard.config.schema import Data
 from boatyard.evaluate.markdown import table
@@ -30,15 +31,15 @@ def report_rows(
     folder: Path,  # noqa: ARG001
 ) -> RowReport:
     """Warns of `surplus` pictures, of which nothing is said."""
-    contents = [value.as_buffer().to_pybytes() for value in rows.column(FIELD)]
-    headers = [read_header(content) for content in contents]
-    looks = _looks(contents[:: max(1, len(contents) // _LOOKED_AT)])
+    column = rows.column(FIELD)
+    headers = [read_header(value.as_py()) for value in column]
+    looks = _looks(column[place].as_py() for place in range(0, len(column), max(1, len(column) // _LOOKED_AT)))
     formats = Counter(header.format for header in headers)
     numbers: dict[str, list[float]] = {
         "width": [header.width for header in headers],
         "height": [header.height for header in headers],
         "width / height": [header.width / header.height for header in headers],
-        "bytes": [len(content) for content in contents],
+        "bytes": pa.compute.binary_length(column).to_pylist(),
         **looks,
     }
     facts = {name: _percentiles(values) for name, values in numbers.items() if len(values)}
@@ -52,7 +53,7 @@ def report_rows(
     )
 
 
-def _looks(contents: list[bytes]) -> dict[str, list[float]]:
+def _looks(contents: Iterable[bytes]) -> dict[str, list[float]]:
     looks: dict[str, list[float]] = {}
     for content in contents:
         picture = read_picture(content, _SIDE)

@@ -4,6 +4,7 @@ import json
 from base64 import b64decode, b64encode
 from binascii import Error
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,10 @@ import numpy as np
 
 from boatyard.bundle.manifest import BundleError, Manifest
 from boatyard.inputs import archives
-from boatyard.inputs.arrays import ArrayInput, EncodedArrays
+from boatyard.inputs.arrays import ArrayInput, ArrayRow, EncodedArrays
 from boatyard.inputs.image import overlay, pictures
-from boatyard.inputs.image.pictures import WrongPicture, letterbox, read_header, read_picture
-from boatyard.inputs.protocol import InvalidInput, Mark, pointer_to
+from boatyard.inputs.image.pictures import Header, WrongPicture, letterbox, read_header, read_picture
+from boatyard.inputs.protocol import Feeds, InvalidInput, Mark, pointer_to
 from boatyard.inputs.records import Record
 from boatyard.journal.columns import Column
 
@@ -82,6 +83,26 @@ class SentPicture(bytes):
     encoded: EncodedArrays
 
 
+@dataclass(frozen=True, slots=True)
+class KeptPicture:
+    """A picture's file that is decoded whenever it is read: of thousands of rows, few squares are in memory at once."""
+
+    content: bytes
+    decode: Callable[[bytes], EncodedArrays]
+    truncated: bool = False
+    cost: int = 1
+
+    @property
+    def arrays(self) -> Feeds:
+        """PIXELS and EXTENT."""
+        return self.decode(self.content).arrays
+
+    @property
+    def measured(self) -> Mapping[str, Any]:
+        """By its header."""
+        return _measured(read_header(self.content))
+
+
 class ImageInput(ArrayInput):
     """Pictures as squares of `side` pixels."""
 
@@ -115,24 +136,28 @@ class ImageInput(ArrayInput):
             raise InvalidInput(f"the picture {wrong}", pointer_to(FIELD)) from None
         return (content,)
 
-    def encode_row(self, row: Row) -> EncodedArrays:
+    def encode_row(self, row: Row) -> ArrayRow:
         """PIXELS and EXTENT."""
-        return row[0].encoded if isinstance(row[0], SentPicture) else self._decode(row[0])
+        return row[0].encoded if isinstance(row[0], SentPicture) else KeptPicture(row[0], self._decode)
 
     def _decode(self, content: bytes) -> EncodedArrays:
         header = read_header(content)
         extent = np.array([header.width, header.height])
         arrays = {PIXELS: letterbox(read_picture(content, self.side), self.side), EXTENT: extent}
-        return EncodedArrays(arrays, {"width": header.width, "height": header.height, "format": header.format})
+        return EncodedArrays(arrays, _measured(header))
 
-    def describe(self, rows: Sequence[Row], encoded: Sequence[EncodedArrays]) -> dict[str, list[Any]]:  # noqa: ARG002
+    def describe(self, rows: Sequence[Row], encoded: Sequence[ArrayRow]) -> dict[str, list[Any]]:  # noqa: ARG002
         """Of the letterbox, less its margins, so that a picture's size does not matter."""
         looks = [
-            {"aspect": float(width / height), **look_of(_within(row.arrays[PIXELS], (width, height)))}
-            for row in encoded
-            for width, height in [row.arrays[EXTENT]]
+            {"aspect": float(width / height), **look_of(_within(arrays[PIXELS], (width, height)))}
+            for arrays in (row.arrays for row in encoded)
+            for width, height in [arrays[EXTENT]]
         ]
         return {column.name: [look[column.name] for look in looks] for column in self.described}
+
+
+def _measured(header: Header) -> dict[str, Any]:
+    return {"width": header.width, "height": header.height, "format": header.format}
 
 
 def look_of(pixels: pictures.Pixels) -> dict[str, float]:

@@ -16,21 +16,24 @@ from boatyard.config.errors import UserError
 from boatyard.inputs.image.layout import Layout, digest, pictures_in, surplus
 from boatyard.inputs.image.rows import FILE
 from boatyard.inputs.image.serving import FIELD
-from boatyard.inputs.sources import TABLE_SUFFIXES, open_tables
+from boatyard.inputs.sources import SPLIT_NAMES, TABLE_SUFFIXES, open_tables
 from boatyard.inputs.texts import normal_form
 from boatyard.inputs.training_protocol import Source, SourceRow
 
 _CORNERS = (("x0", "y0", "x1", "y1"), ("xmin", "ymin", "xmax", "ymax"))
 _LABELS = ("label", "class", "name")
 _KEYS = "data.file_column and data.target"
+_LISTED = 5
 
 
 def layout(path: Path, data: Any, columns: Sequence[str]) -> Layout | None:
     """None where there is no table."""
     if path.is_dir():
-        there = [each for each in path.iterdir() if each.suffix.lower() in TABLE_SUFFIXES]
+        there = sorted(each for each in path.iterdir() if each.suffix.lower() in TABLE_SUFFIXES)
         if not there:
             return None
+        if len(there) > 1 and not any(SPLIT_NAMES.get(each.stem.lower()) == "train" for each in there):
+            raise UserError(_undecided(path, [each.name for each in there]))
         path = there[0] if len(there) == 1 else path
     root = path if path.is_dir() else path.parent
     target, file = normal_form(data.target), normal_form(data.file_column)
@@ -48,6 +51,14 @@ def layout(path: Path, data: Any, columns: Sequence[str]) -> Layout | None:
         said_of.update(files)
         sources.append(replace(source, digest=digest(root, dict.fromkeys(files), source.digest), rows=read))
     return Layout(sources, surplus(root, pictures_in(root), said_of))
+
+
+def _undecided(folder: Path, names: Sequence[str]) -> str:
+    listed = ", ".join(names[:_LISTED]) + (" and others" if len(names) > _LISTED else "")
+    return (
+        f"{folder}: has several tables, {listed}; say which one names the pictures, as in "
+        f"data.path={folder / names[0]}, or call them train, validation and test, one for each split"
+    )
 
 
 def _one_each(source: Source, root: Path, file: str) -> Iterator[SourceRow]:

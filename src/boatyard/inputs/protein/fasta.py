@@ -17,6 +17,7 @@ MOST_EXPANDED = 2**30
 """Bytes that a compressed file may expand to."""
 LONGEST_ID = 200
 
+_MOST_PASSED_OVER = 1_000_000  # lines without a sequence: packed, millions of them are a few bytes
 _MOST_CHARACTERS = 2 * MOST_RESIDUES  # spaces and numbers of positions included
 _GZIP = b"\x1f\x8b"
 _PIECE = 2**16  # bytes expanded at once
@@ -31,11 +32,12 @@ def read_fasta(pieces: Iterable[bytes], most_bytes: int = MOST_EXPANDED) -> Iter
     passed over.
 
     Raises:
-        Unreadable: this is neither text in UTF-8 nor such text compressed, or it expands to more than `most_bytes`.
+        Unreadable: this is neither text in UTF-8 nor such text compressed, it expands to more than `most_bytes`, or
+            millions of its lines are blank.
     """
     file = _File(iter(pieces), most_bytes)
     record: _Open | None = None
-    strays = 0
+    strays = passed_over = 0
     for line in split_lines(file.expanded()):
         text = without_end(line.text).lstrip(_BOM)
         if text.startswith(">"):
@@ -48,6 +50,8 @@ def read_fasta(pieces: Iterable[bytes], most_bytes: int = MOST_EXPANDED) -> Iter
             elif not strays:  # once for all of them
                 strays = line.number
                 yield Record(line.number, file.end(line.end), text, {}, "comes before the first header, a line with >")
+        elif (passed_over := passed_over + 1) > _MOST_PASSED_OVER:
+            raise Unreadable(f"has more than {_MOST_PASSED_OVER:,} lines that are blank or comments")
     if record is not None:
         yield record.closed(file)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from boatyard.bundle.manifest import BundleError, Manifest
 from boatyard.inputs.lines import Unreadable
 from boatyard.inputs.protein.descriptors import DESCRIBED, describe
-from boatyard.inputs.protein.fasta import LONGEST_ID, MEDIA_TYPE, read_fasta
+from boatyard.inputs.protein.fasta import LONGEST_ID, MEDIA_TYPE, named, read_fasta
 from boatyard.inputs.protein.parts import take_apart
 from boatyard.inputs.protein.sequences import MOST_RESIDUES, WrongSequence, numbers, read_sequence
 from boatyard.inputs.protein.words import WORDS, Known
@@ -33,7 +34,7 @@ NAMED = True
 LEAST_LENGTH = 4
 """Of a batch: longer words of residues than this no graph has."""
 
-_MOST_EXPANDED = 2**24  # bytes, of a request
+_MOST_EXPANDED, _MOST_OF_A_JOB = 2**24, 2**28  # bytes
 _MOST_RECORDS = 1_000
 _ECHOED_CHARACTERS = 40
 
@@ -54,7 +55,9 @@ def read_request(body: bytes) -> list[dict[str, Any]]:
 
 
 MEDIA_TYPES: Mapping[str, Callable[[bytes], object]] = {MEDIA_TYPE: read_request}
-FILE_FORMATS: Mapping[str, Callable[[Iterable[bytes]], Iterator[Record]]] = {MEDIA_TYPE: read_fasta}
+FILE_FORMATS: Mapping[str, Callable[[Iterable[bytes]], Iterator[Record]]] = {
+    MEDIA_TYPE: partial(read_fasta, most_bytes=_MOST_OF_A_JOB)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,8 @@ class ProteinInput:
                 raise InvalidInput(f"unknown field {str(field)[:_ECHOED_CHARACTERS]!r}: {has}")
         if SEQUENCE not in payload:
             raise InvalidInput(f'"{SEQUENCE}" is missing', pointer_to(SEQUENCE))
-        return _sequence(payload[SEQUENCE]), _id(payload.get(ID))
+        id_ = _id(payload.get(ID))
+        return _sequence(payload[SEQUENCE], id_), id_
 
     def encode(self, rows: Sequence[Row]) -> list[EncodedProtein]:
         """What is beyond the limit is cut off."""
@@ -161,13 +165,14 @@ def _read_words(path: Path) -> Known:
     return known
 
 
-def _sequence(sent: object) -> str:
+def _sequence(sent: object, id_: str) -> str:
     if not isinstance(sent, str):
         raise InvalidInput(f'"{SEQUENCE}" must be a string', pointer_to(SEQUENCE))
     try:
         return read_sequence(sent)
     except WrongSequence as wrong:
-        raise InvalidInput(f'"{SEQUENCE}" {wrong}', pointer_to(SEQUENCE)) from None
+        of = f" of {named(id_)}" if id_ else ""
+        raise InvalidInput(f'"{SEQUENCE}"{of} {wrong}', pointer_to(SEQUENCE)) from None
 
 
 def _id(sent: object) -> str:

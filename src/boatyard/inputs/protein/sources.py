@@ -1,5 +1,6 @@
 """Sequences from where they lie: FASTA, in one file or a folder, or a table with a column of sequences."""
 
+import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from boatyard.config.errors import UserError
 from boatyard.inputs.lines import Unreadable
 from boatyard.inputs.protein.fasta import SUFFIXES, named, read_fasta
 from boatyard.inputs.protein.rows import column_names
+from boatyard.inputs.protein.sequences import WrongSequence, read_sequence
 from boatyard.inputs.records import Record
 from boatyard.inputs.sources import SPLIT_NAMES, TABLE_SUFFIXES, on_this_disk, open_tables
 from boatyard.inputs.texts import normal_form
@@ -21,6 +23,10 @@ _PIECE = 2**20  # bytes read at once
 _KEYS = "data.sequence_column and data.target"
 
 Label = Callable[[Record], str | None]
+Seen = dict[str, tuple[int, str, int]]
+"""By id: a hash of the sequence, the file and the line of its first record."""
+
+log = logging.getLogger(__name__)
 
 
 def open_sources(data: Any, columns: Sequence[str], cache: Path) -> list[Source]:
@@ -56,15 +62,16 @@ def _fasta_sources(data: Any, wanted: Sequence[str], cache: Path) -> list[Source
             f"{path}: each file's name is a label, so data.label_pattern and data.labels have no say; "
             "files for splits are named train, validation and test"
         )
+    if by_split and (others := [file.name for stem, file in files if stem.lower() not in SPLIT_NAMES]):
+        log.warning("%s: left out, since the files beside them are splits: %s", path, ", ".join(others))
+        files = [(stem, file) for stem, file in files if file.name not in others]
     shared = None if by_label else _labels(data, path, cache)
-    sources = []
+    sources, seen = [], Seen()
     for stem, file in files:
-        if by_split and stem.lower() not in SPLIT_NAMES:
-            continue
         labels = shared or _label_of_file(stem)
         digest = fingerprint([file_digest(file), labels.digest])
         split = SPLIT_NAMES[stem.lower()] if by_split else None
-        sources.append(Source(file.name, split, digest, partial(_rows, file, (sequences, ids, target), labels)))
+        sources.append(Source(file.name, split, digest, partial(_rows, file, (sequences, ids, target), labels, seen)))
     return sources
 
 
@@ -133,14 +140,13 @@ def _text(cell: object) -> str:
     return "" if cell is None else str(cell).strip()
 
 
-def _rows(file: Path, names: tuple[str, str, str], labels: _Labels) -> Iterator[SourceRow]:
+def _rows(file: Path, names: tuple[str, str, str], labels: _Labels, seen: Seen) -> Iterator[SourceRow]:
     """Records as rows, each with its sequence, its id and its label, numbered by the lines of their headers."""
-    seen: dict[str, tuple[int, int]] = {}
     record = None
     with file.open("rb") as opened:
         try:
             for record in read_fasta(iter(partial(opened.read, _PIECE), b"")):
-                wrong = record.wrong or _repeated(record, seen)
+                wrong = record.wrong or _repeated(record, file.name, seen)
                 if wrong is not None:
                     yield SourceRow(record.line, {}, wrong, record.text)
                     continue
@@ -155,13 +161,19 @@ def _rows(file: Path, names: tuple[str, str, str], labels: _Labels) -> Iterator[
         raise UserError(f"{file.name} holds no record: a line that starts with > and a sequence below")
 
 
-def _repeated(record: Record, seen: dict[str, tuple[int, int]]) -> str | None:
-    """Why the id cannot be this record's: another sequence has it. `seen`: by id, a hash of the sequence and a line."""
-    id_, content = record.fields["id"], hash(record.fields["sequence"])
+def _repeated(record: Record, file: str, seen: Seen) -> str | None:
+    """Why the id cannot be this record's: another sequence has it."""
+    id_ = record.fields["id"]
     if not id_:
         return None
-    before, line = seen.setdefault(id_, (content, record.line))
-    return None if before == content else f"{named(id_)} has the id of another sequence, in line {line:,}"
+    try:
+        content = hash(read_sequence(record.fields["sequence"]))
+    except WrongSequence:  # which is said elsewhere
+        return None
+    before, first, line = seen.setdefault(id_, (content, file, record.line))
+    if before == content:
+        return None
+    return f"{named(id_)} has the id of another sequence, in line {line:,}" + (f" of {first}" if first != file else "")
 
 
 def _binary(source: Source, data: Any) -> Source:

@@ -6,7 +6,7 @@ from typing import Any
 
 from boatyard.bundle.manifest import BundleError, Manifest
 from boatyard.config.errors import suggestion
-from boatyard.inputs.arrays import ArrayInput, EncodedArrays
+from boatyard.inputs.arrays import ArrayInput, ArrayRow, EncodedArrays
 from boatyard.inputs.protocol import InvalidInput, Parts, pointer_to
 from boatyard.inputs.records import Record
 from boatyard.inputs.table import columns as of_table
@@ -73,7 +73,7 @@ class TableInput(ArrayInput):
         """`numbers` and `categories`."""
         return EncodedArrays(self.columns.arrays(row), {"missing": sum(value is None for value in row)})
 
-    def describe(self, rows: Sequence[Row], encoded: Sequence[EncodedArrays]) -> dict[str, list[Any]]:  # noqa: ARG002
+    def describe(self, rows: Sequence[Row], encoded: Sequence[ArrayRow]) -> dict[str, list[Any]]:  # noqa: ARG002
         """Each column but the dates; a category that is missing is "", a number NaN."""
         return {
             _described(column): [_description(column, value) for value in values]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib import colormaps
@@ -12,9 +12,12 @@ from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
 from boatyard.evaluate.markdown import shorten
-from boatyard.evaluate.pictures import save_picture
+from boatyard.evaluate.pictures import save_picture, side_by_side
 from boatyard.tasks.classification.metrics import CalibrationBin, most_confused
 from boatyard.tasks.classification.ranking import Ranked
+
+if TYPE_CHECKING:
+    from boatyard.tasks.classification.report import Mistake
 
 MOST_CLASSES = 100  # more make a picture that no screen shows
 LONGEST_LABEL = 48
@@ -113,6 +116,15 @@ def curves_png(path: Path, ranked: Sequence[Ranked]) -> None:
         for text in axes.legend(loc=place, frameon=False, fontsize=8).get_texts():
             text.set_parse_math(False)  # a label is data: a dollar sign in it is not the start of a formula
         axes.spines[["top", "right"]].set_visible(False)
+    save_picture(figure, path)
+
+
+def mistakes_png(path: Path, drawn: Sequence[tuple["Mistake", NDArray[np.uint8]]]) -> None:
+    """Draw rows that were answered wrongly, each with what was said and what is true."""
+    figure, all_axes = side_by_side([canvas for _, canvas in drawn])
+    for axes, (mistake, _) in zip(all_axes, drawn, strict=True):
+        said, true = (shorten(label, LONGEST_LABEL) for label in (mistake.predicted, mistake.truth))
+        axes.set_title(f"{said} {mistake.confidence:.2f}\nit is {true}", parse_math=False, fontsize=8)
     save_picture(figure, path)
 
 

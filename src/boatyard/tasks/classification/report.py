@@ -28,20 +28,22 @@ from boatyard.tasks.classification.ranking import CURVES, ranking, ranking_secti
 from boatyard.tasks.protocol import Outputs, Section, ShownRows, Target
 from boatyard.tasks.score import Scores
 
-DOCUMENTS = ("calibration.png", "confusion.png", CURVES)
+DOCUMENTS = ("calibration.png", "confusion.png", CURVES, "mistakes.png")
 LONGEST_ROW = 300
+_DRAWN = 12  # mistakes
 _ABSENT = "n/a"
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """A row that the model got wrong; `shown` is the row as a person reads it."""
+    """A row that the model got wrong; `shown` is the row as a person reads it, and `row` its number."""
 
     source: str
     shown: str
     truth: str
     predicted: str
     confidence: float
+    row: int
 
 
 def report(
@@ -87,7 +89,7 @@ def report(
             "Confusion",
             [_pairs(counts, labels), "![Confusion matrix: truth by row, prediction by column](confusion.png)"],
         ),
-        Section("The most confident mistakes", [_mistakes(mistakes)]),
+        Section("The most confident mistakes", [*_draw(folder / "mistakes.png", mistakes, rows), _mistakes(mistakes)]),
     ]
 
 
@@ -126,6 +128,7 @@ def confident_mistakes(
             labels[targets[row]],
             labels[predictions[row]],
             float(confidence[row]),
+            int(row),
         )
         for row in worst
     ]
@@ -188,6 +191,17 @@ def _pairs(counts: Integers, labels: Sequence[str]) -> str:
         return "No label was taken for another."
     rows = [(pair.truth, pair.predicted, f"{pair.rows:,}", f"{pair.share:.1%}") for pair in pairs]
     return table(("Truth", "Taken for", "Rows", "Share of the label"), rows, align="llrr")
+
+
+def _draw(path: Path, mistakes: Sequence[Mistake], rows: ShownRows) -> list[str]:
+    """Nothing where rows are not drawn."""
+    from boatyard.tasks.classification.plots import mistakes_png
+
+    drawn = [(each, canvas) for each in mistakes[:_DRAWN] if (canvas := rows.canvas(each.row)) is not None]
+    if not drawn:
+        return []
+    mistakes_png(path, drawn)
+    return ["![The most confident mistakes](mistakes.png)"]
 
 
 def _mistakes(mistakes: Sequence[Mistake]) -> str:

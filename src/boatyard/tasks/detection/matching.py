@@ -23,6 +23,11 @@ class Found:
     classes: NDArray[np.int64]
     scores: NDArray[np.float64]
 
+    def at_least(self, threshold: float) -> "Found":
+        """What is so certain."""
+        sure = self.scores >= threshold
+        return Found(self.boxes[sure], self.classes[sure], self.scores[sure])
+
 
 @dataclass(frozen=True)
 class There:

@@ -17,6 +17,8 @@ from boatyard.tasks.score import Losses, Score, Scores
 BY_GROUP = ("map50",)
 EVEN = 0.5
 """The threshold of what has no other, as a baseline."""
+_TITLES = {"map50": "mAP50", "map": "mAP50:95"}
+"""Of the scores, as COCO's papers have them."""
 _THRESHOLDS = np.arange(5, 96, 5) / 100
 
 
@@ -51,11 +53,13 @@ def map50(raw: NDArray[Any], targets: NDArray[Any]) -> float:
 
 def losses_at(found: Sequence[Found], there: Sequence[There], threshold: float) -> Losses:
     """1 less each picture's F1, of what is at least so certain."""
-    losses = []
-    for answer, truth in zip(found, there, strict=True):
-        sure = answer.scores >= threshold
-        losses.append(1 - f1(answer.boxes[sure], answer.classes[sure].tolist(), truth.boxes, truth.classes.tolist()))
-    return np.array(losses)
+    sure = (each.at_least(threshold) for each in found)
+    return np.array(
+        [
+            1 - f1(answer.boxes, answer.classes.tolist(), truth.boxes, truth.classes.tolist())
+            for answer, truth in zip(sure, there, strict=True)
+        ]
+    )
 
 
 def losses_of(outputs: Outputs, targets: NDArray[Any], target: Target) -> Losses:
@@ -80,8 +84,9 @@ def score(outputs: Outputs, targets: NDArray[Any], target: Target, config: Confi
     of_classes = matches(found, there, len(classes))
     table = average_precisions(of_classes)
     scores = [mean_f1(losses_of(outputs, targets, target))]
-    for name, value, ends in zip(("map50", "map"), mean_precisions(table), bootstrap(of_classes), strict=True):
-        scores.append(Score(name, value, *ends.tolist()))
+    means, ends = mean_precisions(table), bootstrap(of_classes).tolist()
+    for (name, title), value, (low, high) in zip(_TITLES.items(), means, ends, strict=True):
+        scores.append(Score(name, value, low, high, title=title))
     by_class = {
         name: _precisions(row[None], int(each.there.sum()))
         for name, row, each in zip(classes, table, of_classes, strict=True)

@@ -85,7 +85,9 @@ def mistakes(metrics: Mapping[str, Any]) -> None:
     st.markdown("**How well each class is found**")
     st.caption(f"{metrics['rows']:,} pictures of the {literal(metrics['split'])} split, as trained.")
     rows = metrics["detail"]["by_class"].items()
-    st.table([{"class": literal(name), "mAP50": _score(of, "map50"), "mAP": _score(of, "map")} for name, of in rows])
+    st.table(
+        [{"class": literal(name), "mAP50": _score(of, "map50"), "mAP50:95": _score(of, "map")} for name, of in rows]
+    )
 
 
 def data(facts: Mapping[str, Any]) -> None:

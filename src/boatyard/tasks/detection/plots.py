@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,13 +11,12 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from boatyard.data.plots import COLOURS
-from boatyard.evaluate.pictures import save_picture
-from boatyard.tasks.detection.data_plots import colour_of
+from boatyard.evaluate.pictures import save_picture, side_by_side
+from boatyard.tasks.detection.data_plots import colour_of, draw_boxes
 from boatyard.tasks.detection.matching import Found, There
 from boatyard.tasks.detection.mistakes import Mistake
 from boatyard.tasks.detection.precision import Curve
 
-_COLUMNS = 4
 _WRONG, _TRUE = "#d62728", "white"
 
 
@@ -36,22 +36,38 @@ def curves_png(path: Path, curves: Mapping[str, Curve], threshold: float) -> Non
     save_picture(figure, path)
 
 
+class Canvas(NamedTuple):
+    """A row that is drawn, by its number. `extent`: how far places in it go."""
+
+    row: int
+    pixels: NDArray[np.uint8]
+    extent: Sequence[float]
+
+
+def answers_png(
+    path: Path, classes: Sequence[str], drawn: Sequence[Canvas], found: Sequence[Found], there: Sequence[There]
+) -> None:
+    """Draw what is found in the class's colour and with its name, and what is there in white."""
+    figure, all_axes = side_by_side([each.pixels for each in drawn], [each.extent for each in drawn])
+    for axes, (row, *_) in zip(all_axes, drawn, strict=True):
+        for box in there[row].boxes:
+            _outline(axes, box, _TRUE, 2.4)
+        draw_boxes(axes, classes, np.column_stack([found[row].classes, found[row].boxes]))
+    save_picture(figure, path)
+
+
 def mistakes_png(
     path: Path,
     classes: Sequence[str],
-    drawn: Sequence[tuple[Mistake, NDArray[np.uint8], Sequence[float]]],
+    mistakes: Sequence[Mistake],
+    drawn: Sequence[Canvas],
     found: Sequence[Found],
     there: Sequence[There],
 ) -> None:
-    """Draw the wrong boxes in red, with what is there in white. `drawn`: each with a canvas, and how far places go."""
-    rows = -(-len(drawn) // _COLUMNS)
-    figure = Figure(figsize=(12, 3.2 * rows), layout="constrained")
-    all_axes = np.atleast_1d(figure.subplots(rows, _COLUMNS)).ravel()
-    for axes in all_axes:
-        axes.set_axis_off()
-    for axes, (mistake, canvas, (width, height)) in zip(all_axes, drawn, strict=False):
+    """Draw the wrong boxes in red, with what is there in white. `drawn`: the mistakes' rows."""
+    figure, all_axes = side_by_side([each.pixels for each in drawn], [each.extent for each in drawn])
+    for axes, mistake in zip(all_axes, mistakes, strict=True):
         answer = found[mistake.picture]
-        axes.imshow(canvas, extent=(0, width, height, 0))
         for box in there[mistake.picture].boxes:
             _outline(axes, box, _TRUE, 1.0)
         _outline(axes, answer.boxes[mistake.place], _WRONG, 1.8)

@@ -1,5 +1,7 @@
 """Objects from a backbone's queries, each with a box, matched one to one with what is there (Carion et al. 2020).
 
+The layers before the last learn by the same loss, each with matches of its own, where a backbone shows them.
+
 As in Deformable DETR (Zhu et al. 2021) each class is scored by itself, so that a query may be nothing.
 """
 
@@ -41,21 +43,20 @@ class QueryHead(nn.Module):
             query, number = pairs // scores.shape[2], pairs % scores.shape[2]
             of_best = in_row.gather(1, query.unsqueeze(-1).expand(-1, -1, 4))
             found = torch.cat([number.unsqueeze(-1).to(best.dtype), best.unsqueeze(-1), of_best], -1)
-        return {"found": found, "logits": logits, "boxes": boxes, **frame}
+        raw = {"found": found, "logits": logits, "boxes": boxes, **frame}
+        if "earlier_queries" in places:
+            raw["earlier_logits"] = self.classes(places["earlier_queries"]).float()
+            raw["earlier_boxes"] = places["earlier_boxes"].float()
+        return raw
 
     def loss(self, raw: Mapping[str, Tensor], targets: Tensor) -> Tensor:
-        """The focal loss of the classes, and of matched queries the distance of sides and GIoU, by object."""
-        logits, boxes = raw["logits"], raw["boxes"]
-        is_there, there = targets[..., 0] >= 0, to_maps(targets[..., 1:], raw)
-        wanted, sides, overlap = torch.zeros_like(logits), logits.new_zeros(()), logits.new_zeros(())
-        for row, known in enumerate(is_there):
-            numbers, true_boxes = targets[row, known, 0].long(), there[row, known]
-            query, place = _matched(logits[row], boxes[row], numbers, true_boxes)
-            wanted[row, query, numbers[place]] = 1
-            sides = sides + (boxes[row, query] - true_boxes[place]).abs().sum()
-            overlap = overlap + (1 - giou(boxes[row, query], true_boxes[place])).sum()
-        total = _OF_CLASS * _focal(logits, wanted).sum() + _OF_SIDES * sides + _OF_GIOU * overlap
-        return total / is_there.sum().clamp(min=1)
+        """Of each layer: the focal loss of the classes, and of matched queries the distance of sides and GIoU."""
+        there = to_maps(targets[..., 1:], raw)
+        total = _loss(raw["logits"], raw["boxes"], targets, there)
+        if "earlier_logits" in raw:
+            for layer in zip(raw["earlier_logits"].unbind(1), raw["earlier_boxes"].unbind(1), strict=True):
+                total = total + _loss(*layer, targets, there)
+        return total
 
     def served(self, raw: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         """Boxes of the most certain queries, a score for each class, and the extent."""
@@ -73,6 +74,20 @@ class QueryHead(nn.Module):
 
     def read_estimates(self) -> None:
         """Nothing: the task fits none."""
+
+
+def _loss(logits: Tensor, boxes: Tensor, targets: Tensor, there: Tensor) -> Tensor:
+    """By object. `there`: the targets' boxes in the backbone's frame."""
+    is_there = targets[..., 0] >= 0
+    wanted, sides, overlap = torch.zeros_like(logits), logits.new_zeros(()), logits.new_zeros(())
+    for row, known in enumerate(is_there):
+        numbers, true_boxes = targets[row, known, 0].long(), there[row, known]
+        query, place = _matched(logits[row], boxes[row], numbers, true_boxes)
+        wanted[row, query, numbers[place]] = 1
+        sides = sides + (boxes[row, query] - true_boxes[place]).abs().sum()
+        overlap = overlap + (1 - giou(boxes[row, query], true_boxes[place])).sum()
+    total = _OF_CLASS * _focal(logits, wanted).sum() + _OF_SIDES * sides + _OF_GIOU * overlap
+    return total / is_there.sum().clamp(min=1)
 
 
 @torch.no_grad()

@@ -1,8 +1,8 @@
 """A detector's part of the evaluation report and of the model card."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,13 @@ from boatyard.tasks.detection.precision import LARGE, SMALL, matches
 from boatyard.tasks.protocol import Outputs, Section, ShownRows, Target
 from boatyard.tasks.score import Scores, shown
 
-DOCUMENTS = ("curves.png", "mistakes.png")
+if TYPE_CHECKING:
+    from boatyard.tasks.detection.plots import Canvas
+
+DOCUMENTS = ("curves.png", "answers.png", "mistakes.png")
 _LONGEST_ROW = 200
-_DRAWN = 12
+_DRAWN = 12  # mistakes
+_SAMPLES = 8
 _SPANS = {
     "small": f"up to {SMALL} x {SMALL}",
     "medium": f"up to {LARGE} x {LARGE}",
@@ -44,8 +48,11 @@ def report(
     curves = {name: each.curve() for name, each in zip(classes, of_classes, strict=True)}
     curves_png(folder / "curves.png", curves, target["threshold"])
     mistakes = confident_mistakes(found, there, classes, config.evaluate.mistakes)
-    drawn = _draw(folder / "mistakes.png", mistakes[:_DRAWN], outputs, target, rows, found, there)
+    answered = [each.at_least(target["threshold"]) for each in found]
+    samples = _draw_answers(folder / "answers.png", outputs, target, rows, answered, there)
+    drawn = _draw_mistakes(folder / "mistakes.png", mistakes[:_DRAWN], outputs, target, rows, found, there)
     return [
+        *([Section("Answers", samples)] if samples else []),
         Section("By class", [_by_class(scores)]),
         Section("By size", [_by_size(scores)]),
         Section(
@@ -75,7 +82,21 @@ def card_parts(target: Target, scores: Scores) -> list[Section]:
     ]
 
 
-def _draw(
+def _draw_answers(
+    path: Path, outputs: Outputs, target: Target, rows: ShownRows, answered: list[Found], there: list[There]
+) -> list[str]:
+    """Rows from one end to the other; nothing where rows are not drawn."""
+    from boatyard.tasks.detection.plots import answers_png
+
+    drawn = _canvases(np.linspace(0, len(there) - 1, min(len(there), _SAMPLES)).astype(int).tolist(), outputs, rows)
+    if not drawn:
+        return []
+    answers_png(path, target["classes"], drawn, answered, there)
+    said = "In the colour of its class is what is answered, in white what is there."
+    return [said, "![Rows with what is answered and what is there](answers.png)"]
+
+
+def _draw_mistakes(
     path: Path,
     mistakes: list[Mistake],
     outputs: Outputs,
@@ -87,12 +108,19 @@ def _draw(
     """Nothing where rows are not drawn."""
     from boatyard.tasks.detection.plots import mistakes_png
 
-    canvases = [(each, rows.canvas(each.picture), outputs["size"][each.picture].tolist()) for each in mistakes]
-    drawn = [(each, canvas, extent) for each, canvas, extent in canvases if canvas is not None]
+    drawn = _canvases([each.picture for each in mistakes], outputs, rows)
     if not drawn:
         return []
-    mistakes_png(path, target["classes"], drawn, found, there)
+    mistakes_png(path, target["classes"], mistakes, drawn, found, there)
     return ["Red is wrong; what is there is white.", "![The most confident mistakes](mistakes.png)"]
+
+
+def _canvases(numbers: Sequence[int], outputs: Outputs, rows: ShownRows) -> list["Canvas"]:
+    """Of an input that draws its rows, of each."""
+    from boatyard.tasks.detection.plots import Canvas
+
+    drawn = [(number, rows.canvas(number), outputs["size"][number].tolist()) for number in numbers]
+    return [Canvas(number, pixels, extent) for number, pixels, extent in drawn if pixels is not None]
 
 
 def _mistakes(mistakes: list[Mistake], classes: list[str], rows: ShownRows, found: list[Found]) -> str:
@@ -116,7 +144,7 @@ def _worst(rows: ShownRows, threshold: float, found: list[Found], there: list[Th
             escape(rows.sources[place]),
             shorten(rows.texts[place], _LONGEST_ROW),
             shown(1 - losses[place], 2),
-            str(int((found[place].scores >= threshold).sum())),
+            str(len(found[place].at_least(threshold).boxes)),
             str(len(there[place].boxes)),
         )
         for place in np.argsort(-losses, kind="stable")[:most].tolist()
@@ -143,4 +171,4 @@ def _precisions(heading: str, groups: Mapping[str, Mapping[str, Any]]) -> str:
         )
         for name, each in groups.items()
     ]
-    return table((heading, "Boxes", "mAP50", "mAP"), lines, align="lrrr")
+    return table((heading, "Boxes", "mAP50", "mAP50:95"), lines, align="lrrr")

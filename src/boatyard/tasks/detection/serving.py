@@ -143,7 +143,8 @@ class Detection:
         for label in read.labels:
             if normal_form(label) not in self._by_normal_form:
                 raise InvalidInput(f"the model has no class {label[:60]!r}", f"/{OBJECTS}")
-        pairs = zip(read.labels, read.boxes.tolist(), strict=True)
+        boxes = [[round(edge, 2) for edge in box] for box in read.boxes.tolist()]
+        pairs = zip(read.labels, boxes, strict=True)
         return {OBJECTS: [{LABEL: self._by_normal_form[normal_form(label)], BOX: box} for label, box in pairs]}
 
     def loss(self, answer: Mapping[str, Any], truth: Truth) -> float:
