@@ -15,7 +15,7 @@ from boatyard.inputs.image.pictures import place_in_square
 from boatyard.inputs.protocol import InvalidInput
 from boatyard.model import look
 from boatyard.tasks.detection import serving
-from boatyard.tasks.detection.geometry import to_maps
+from boatyard.tasks.detection.geometry import seen, to_maps
 from boatyard.tasks.detection.head import DetectionHead, _at_cells, _found, tensor
 
 pytestmark = pytest.mark.unit
@@ -87,6 +87,12 @@ def test_a_picture_that_is_larger_or_smaller_in_training_has_its_boxes_where_the
             assert torch.cat(edges).tolist() == pytest.approx(box.tolist(), abs=1.01)
     assert sizes.min() < 16 * 32 / 2
     assert sizes.max() > 16 * 32 * 2
+
+
+def test_a_box_that_training_cuts_is_learnt_as_far_as_it_is_seen_and_not_at_all_where_little_is() -> None:
+    frame = {"extent": torch.tensor([[100, 100]]), "origin": torch.tensor([[50.0, 0.0]]), "step": torch.full((1, 2), 5)}
+    targets = tensor([[0, 60, 10, 70, 20, 1, 40, 10, 70, 20, 2, 0, 10, 55, 20]])  # whole, cut by a third, nearly gone
+    assert seen(targets, frame, 10, 10)[0, :3].tolist() == [[0, 2, 2, 4, 4], [1, 0, 2, 4, 4], [-1, 0, 2, 1, 4]]
 
 
 def perfect(places: dict[str, torch.Tensor], targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

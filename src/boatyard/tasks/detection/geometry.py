@@ -8,6 +8,9 @@ from torch import Tensor
 Frame = Mapping[str, Tensor]
 """`origin`, `step`, `extent` and perhaps `turned`, as a backbone's `places` has them."""
 
+_LEFT = 0.25
+"""Of a box that an edge cuts, what must be left of it."""
+
 
 def frame_in(places: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The Frame among them."""
@@ -20,6 +23,17 @@ def to_maps(boxes: Tensor, frame: Frame) -> Tensor:
     if "turned" in frame:
         ends = torch.where(frame["turned"][:, None, None, None], ends.flip(-1), ends)
     return torch.cat([ends.amin(2), ends.amax(2)], -1).float()
+
+
+def seen(targets: Tensor, frame: Frame, width: int, height: int) -> Tensor:
+    """Targets in a frame of so many places, [batch, objects, 5]: cut at its edges, as training may cut a picture.
+
+    The class of an object of which too little is left is -1, as where there is none.
+    """
+    whole = to_maps(targets[..., 1:], frame)
+    boxes = torch.minimum(whole.clamp(min=0), whole.new_tensor([width, height, width, height]))
+    number = torch.where(_area(boxes) > _LEFT * _area(whole), targets[..., 0], -1)
+    return torch.cat([number.unsqueeze(-1), boxes], -1)
 
 
 def to_row(boxes: Tensor, frame: Frame) -> Tensor:
@@ -49,3 +63,7 @@ def giou(first: Tensor, other: Tensor) -> Tensor:
     shared = both.prod(-1)
     union = (first[..., 2:] - first[..., :2]).prod(-1) + (other[..., 2:] - other[..., :2]).prod(-1) - shared
     return shared / union.clamp(min=1e-9) - (around - union) / around.clamp(min=1e-9)
+
+
+def _area(boxes: Tensor) -> Tensor:
+    return (boxes[..., 2:] - boxes[..., :2]).clamp(min=0).prod(-1)

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from boatyard.config.schema import Model
 from boatyard.tasks.defaults import SMOOTHED, fit_estimates, fit_linear  # noqa: F401 - for `training`
-from boatyard.tasks.detection.geometry import frame_in, giou, iou, to_maps, to_row
+from boatyard.tasks.detection.geometry import frame_in, giou, iou, seen, to_row
 from boatyard.tasks.detection.metrics import map50
 from boatyard.tasks.detection.queries import MOST, QueryHead
 from boatyard.tasks.detection.settings import detection_model
@@ -29,8 +29,6 @@ _SPREAD = 0.18
 _NEAR = 0.3
 """The height of a peak above which places learn its box."""
 _GIOU_WEIGHT = 2.0
-_SEEN = 0.25
-"""Of a box that the square cuts, what must be left of it."""
 
 
 class DetectionHead(nn.Module):
@@ -59,11 +57,10 @@ class DetectionHead(nn.Module):
     def loss(self, raw: Mapping[str, Tensor], targets: Tensor) -> Tensor:
         """The focal loss of the heat maps, and GIoU (Rezatofighi et al. 2019) near the peaks."""
         heat, (rows, columns) = raw["heat"], raw["heat"].shape[2:]
-        size = torch.tensor([columns, rows], device=heat.device)
-        whole = to_maps(targets[..., 1:], raw)
-        boxes = torch.minimum(whole.clamp(min=0), size.repeat(2))
+        targets = seen(targets, raw, columns, rows)
+        is_there, boxes = targets[..., 0] >= 0, targets[..., 1:]
         low, high = boxes[..., :2], boxes[..., 2:]
-        is_there = (targets[..., 0] >= 0) & (_area(boxes) > _SEEN * _area(whole))
+        size = torch.tensor([columns, rows], device=heat.device)
         cell = torch.minimum(((low + high) / 2).floor().clamp(min=0), size - 1)  # the one that holds the middle
         spread = (_SPREAD * (high - low)).clamp(min=0.35)
         grid = _cells(rows, columns, heat.device)
@@ -136,10 +133,6 @@ def _found(heat: Tensor, sides: Tensor, frame: Mapping[str, Tensor]) -> Tensor:
     covered = (iou(boxes.unsqueeze(2), boxes.unsqueeze(1)) * same * better).amax(2) > _COVERED
     kept = best * ~covered * (boxes[..., 2:] > boxes[..., :2]).all(-1)
     return torch.cat([number.unsqueeze(-1).to(best.dtype), kept.unsqueeze(-1), boxes], -1)
-
-
-def _area(boxes: Tensor) -> Tensor:
-    return (boxes[..., 2:] - boxes[..., :2]).clamp(min=0).prod(-1)
 
 
 def _cells(rows: int, columns: int, device: torch.device) -> Tensor:

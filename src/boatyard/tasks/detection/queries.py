@@ -12,7 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 from torch.nn import functional
 
-from boatyard.tasks.detection.geometry import frame_in, giou, to_maps, to_row
+from boatyard.tasks.detection.geometry import frame_in, giou, seen, to_row
 
 MOST = 100
 """Objects that a picture's answer has."""
@@ -51,11 +51,11 @@ class QueryHead(nn.Module):
 
     def loss(self, raw: Mapping[str, Tensor], targets: Tensor) -> Tensor:
         """Of each layer: the focal loss of the classes, and of matched queries the distance of sides and GIoU."""
-        there = to_maps(targets[..., 1:], raw)
-        total = _loss(raw["logits"], raw["boxes"], targets, there)
+        targets = seen(targets, raw, 1, 1)
+        total = _loss(raw["logits"], raw["boxes"], targets)
         if "earlier_logits" in raw:
             for layer in zip(raw["earlier_logits"].unbind(1), raw["earlier_boxes"].unbind(1), strict=True):
-                total = total + _loss(*layer, targets, there)
+                total = total + _loss(*layer, targets)
         return total
 
     def served(self, raw: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
@@ -76,12 +76,12 @@ class QueryHead(nn.Module):
         """Nothing: the task fits none."""
 
 
-def _loss(logits: Tensor, boxes: Tensor, targets: Tensor, there: Tensor) -> Tensor:
-    """By object. `there`: the targets' boxes in the backbone's frame."""
+def _loss(logits: Tensor, boxes: Tensor, targets: Tensor) -> Tensor:
+    """By object; targets are in the backbone's frame."""
     is_there = targets[..., 0] >= 0
     wanted, sides, overlap = torch.zeros_like(logits), logits.new_zeros(()), logits.new_zeros(())
     for row, known in enumerate(is_there):
-        numbers, true_boxes = targets[row, known, 0].long(), there[row, known]
+        numbers, true_boxes = targets[row, known, 0].long(), targets[row, known, 1:]
         query, place = _matched(logits[row], boxes[row], numbers, true_boxes)
         wanted[row, query, numbers[place]] = 1
         sides = sides + (boxes[row, query] - true_boxes[place]).abs().sum()
