@@ -108,6 +108,12 @@ def test_all_labels_but_one_may_be_one() -> None:
     ]
 
 
+def test_a_negative_that_no_row_has_is_named_with_the_labels_there_are() -> None:
+    fasta(ROWS)
+    with pytest.raises(UserError, match="no row has data.negative=none for a label; there are 'other', 'kinase'"):
+        prepared(PATTERN, "data.binary=true")
+
+
 def test_all_numbers_but_one_may_be_one() -> None:
     rows = [json.dumps({"sequence": row, "label": index % 3}) for index, (_, _, row) in enumerate(ROWS)]
     Path("own.jsonl").write_text("\n".join(rows))

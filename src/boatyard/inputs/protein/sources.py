@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from boatyard.inputs.training_protocol import Source, SourceRow
 from boatyard.storage.fingerprint import file_digest, fingerprint
 
 _PIECE = 2**20  # bytes read at once
+_LISTED = 10  # labels
 _KEYS = "data.sequence_column and data.target"
 
 Label = Callable[[Record], str | None]
@@ -36,7 +38,7 @@ def open_sources(data: Any, columns: Sequence[str], cache: Path) -> list[Source]
         required = [name for name in columns if name != normal_form(data.id_column)]
         sources = open_tables(data, required, cache, _KEYS, others=True)
     if data.binary:
-        sources = [_binary(source, data) for source in sources]
+        sources = _binary(sources, data)
     return sources
 
 
@@ -176,17 +178,28 @@ def _repeated(record: Record, file: str, seen: Seen) -> str | None:
     return f"{named(id_)} has the id of another sequence, in line {line:,}" + (f" of {first}" if first != file else "")
 
 
-def _binary(source: Source, data: Any) -> Source:
+def _binary(sources: Sequence[Source], data: Any) -> list[Source]:
     """With two labels: `data.negative`, and `data.positive` for all others."""
     target = normal_form(data.target)
+    labels: dict[str, None] = {}
 
     def cells(row: SourceRow) -> Mapping[str, Any]:
         label = row.cells.get(target)
         if not isinstance(label, str | int) or not str(label).strip():
             return row.cells
-        return {**row.cells, target: data.negative if normal_form(str(label)) == data.negative else data.positive}
+        labels[written := normal_form(str(label))] = None
+        return {**row.cells, target: data.negative if written == data.negative else data.positive}
 
-    return replace(source, rows=lambda: (row._replace(cells=cells(row)) for row in source.rows()))
+    def rows(source: Source) -> Iterator[SourceRow]:
+        for row in source.rows():
+            yield row._replace(cells=cells(row))
+        if source is sources[-1] and labels and data.negative not in labels:
+            shown = ", ".join(islice(map(repr, labels), _LISTED))
+            raise UserError(
+                f"data.binary=true: no row has data.negative={data.negative} for a label; there are {shown}"
+            )
+
+    return [replace(source, rows=partial(rows, source)) for source in sources]
 
 
 def _stem(file: Path) -> str:
