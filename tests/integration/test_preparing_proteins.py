@@ -110,7 +110,7 @@ def test_all_labels_but_one_may_be_one() -> None:
 
 def test_a_negative_that_no_row_has_is_named_with_the_labels_there_are() -> None:
     fasta(ROWS)
-    with pytest.raises(UserError, match=r"no row has data.negative=none for a label, but 'other', 'kinase'"):
+    with pytest.raises(UserError, match=r"no row has data.negative=none for a label; there are 'other', 'kinase'"):
         prepared(PATTERN, "data.binary=true")
 
 
