@@ -90,8 +90,22 @@ def test_a_report_of_the_version_before_is_read_by_the_names_of_today() -> None:
     assert [one.name for one in findings.verdicts] == ["label", "missing_score", "quality"]
     assert json.loads(findings.as_json())["quality"] == {
         "feedback": 60,
-        "score": {"name": "accuracy", "value": 0.7, "low": 0.58, "high": 0.8, "higher_is_better": True},
-        "accepted": {"name": "accuracy", "value": 0.9, "low": None, "high": None, "higher_is_better": True},
+        "score": {
+            "name": "accuracy",
+            "value": 0.7,
+            "low": 0.58,
+            "high": 0.8,
+            "higher_is_better": True,
+            "title": "accuracy",
+        },
+        "accepted": {
+            "name": "accuracy",
+            "value": 0.9,
+            "low": None,
+            "high": None,
+            "higher_is_better": True,
+            "title": "accuracy",
+        },
         "unknown": 2,
     }
     assert Findings.model_validate_json(findings.as_json()) == findings
