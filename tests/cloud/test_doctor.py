@@ -35,6 +35,7 @@ from boatyard.doctor.google import APIS
 
 pytestmark = pytest.mark.cloud
 
+ROOT = Path(__file__).parents[2]
 PROJECT, BUCKET = "my-project", "my-bucket"
 PLACE = (f"cloud.project={PROJECT}", f"paths.storage=gs://{BUCKET}/boatyard")
 
@@ -283,6 +284,35 @@ def test_what_is_kept_for_good_is_warned_of(google: Google) -> None:
     )
     assert "keeps boatyard/checkpoints/ for good" in results["bucket"].sentence
     assert "--policy=deploy/cloudbuild/cleanup.json" in (results["repository"].fix or "")
+
+
+@pytest.mark.parametrize(("below", "prefix"), [("/boatyard", "boatyard/"), ("/teams/ours/", "teams/ours/"), ("", "")])
+def test_the_mend_deletes_what_is_old_below_the_prefix_that_is_used(
+    below: str, prefix: str, google: Google, gcloud: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    google.state.kept_for_good = True
+    overrides = [f"cloud.project={PROJECT}", f"paths.storage=gs://{BUCKET}{below}"]
+    [fix] = [each.fix for each in doctor.examine(load_config(overrides)) if each.name == "bucket"]
+    assert fix is not None
+    *before, command = fix.split(" && ")
+    assert f"try {command}" in script(load_config(overrides)), "the script does the same"
+    assert [line for line in before if line not in script(load_config(overrides)).splitlines()] == []
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    gcloud.write_text('#!/bin/sh\nfor word; do case $word in --lifecycle-file=*) cat "${word#*=}" ;; esac; done\n')
+    shown = subprocess.run(["sh", "-c", fix], capture_output=True, text=True, check=True)
+    asked = [each for rule in json.loads(shown.stdout)["rule"] for each in rule["condition"]["matchesPrefix"]]
+    assert len(asked) == 5
+    assert {f"{prefix}checkpoints/", f"{prefix}journal/"} <= set(asked)
+    assert all(each.startswith(prefix) and each.count("/") == prefix.count("/") + 1 for each in asked)
+
+
+@pytest.mark.parametrize(
+    "storage", ["gs://", "gs:///x", "gs://B", 'gs://bucket/a"b', "gs://bucket/$(id)", "gs://bucket/../x"]
+)
+def test_a_storage_that_no_command_could_name_is_refused(storage: str) -> None:
+    with pytest.raises(UserError, match="is not gs://BUCKET/PREFIX"):
+        place(config().model_copy(update={"paths": config().paths.model_copy(update={"storage": storage})}))
 
 
 def test_a_caller_who_may_not_act_as_an_account_is_warned(google: Google) -> None:

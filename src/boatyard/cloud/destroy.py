@@ -131,11 +131,10 @@ class _Destruction:
 
 def _objects(cloud: Cloud, where: Place, everything: bool) -> tuple[list[Object], list[Object]]:
     """Those below the storage's prefix, in all their versions, and others; if not `everything`, one is enough."""
-    prefix = f"{where.storage}/".removeprefix(f"gs://{where.bucket}/")
     ours: list[Object] = []
     others: list[Object] = []
     for each in _listed(cloud, where):
-        (ours if each["name"].startswith(prefix) else others).append(each)
+        (ours if each["name"].startswith(where.prefix) else others).append(each)
         if ours and not everything:
             break
     return ours, others

@@ -72,7 +72,7 @@ def federation(where: Place, repository: str) -> Iterator[Item]:
         kept=("attributeCondition", "attributeMapping"),
     )
     folder = access.folder(where, "monitor")
-    body = {"name": f"{_prefix(where)}{folder.key}/"}
+    body = {"name": f"{where.prefix}{folder.key}/"}
     collection = f"b/{where.bucket}/managedFolders"
     yield Item(
         f"the managed folder {folder.name}",
@@ -139,7 +139,7 @@ def _bucket(where: Place) -> Item:
     for rule in lifecycle["rule"]:
         condition = rule["condition"]
         written = condition["matchesPrefix"]  # below boatyard/, which is the prefix only by default
-        condition["matchesPrefix"] = [_prefix(where) + prefix.partition("/")[2] for prefix in written]
+        condition["matchesPrefix"] = [where.prefix + prefix.partition("/")[2] for prefix in written]
     body = {
         "name": where.bucket,
         "location": where.region,
@@ -152,11 +152,6 @@ def _bucket(where: Place) -> Item:
     }
     kept = ("lifecycle", "softDeletePolicy")
     return Item(f"the bucket {on.name}", on.api, "b", body, on.path, parameters={"project": where.project}, kept=kept)
-
-
-def _prefix(where: Place) -> str:
-    below = where.storage.removeprefix(f"gs://{where.bucket}").strip("/")
-    return f"{below}/" if below else ""
 
 
 def _cleanup() -> Object:

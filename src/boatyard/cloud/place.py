@@ -1,5 +1,6 @@
 """The project, region and resource names on Google Cloud, shared by training, serving and checks."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -14,6 +15,9 @@ ACCOUNTS: tuple[Account, ...] = (*ROLES, "check", "release")
 SERVICES = ("api", "monitor", "frontend")
 """The services on Cloud Run, in the order of deployment: each has a file in deploy/run/ and an image of its name."""
 ENVIRONMENTS: tuple[Environment, ...] = get_args(Environment)
+
+# what the storage may be called: it is part of commands that are printed for a shell
+_STORAGE = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,11 @@ class Place:
     def bucket(self) -> str:
         """The bucket's name."""
         return self.storage.removeprefix("gs://").partition("/")[0]
+
+    @property
+    def prefix(self) -> str:
+        """What the names of the storage's objects begin with: PREFIX/, or nothing."""
+        return f"{self.storage}/".removeprefix(f"gs://{self.bucket}/")
 
     @property
     def served_storage(self) -> str:
@@ -56,10 +65,13 @@ class Place:
 
 
 def place(config: Config) -> Place:
-    """Raises UserError: the project or the bucket is not set."""
+    """Raises UserError: the project or the bucket is not set, or that is no name of a bucket."""
     cloud = config.cloud
     if cloud.project is None:
         raise UserError("no project is named: set GOOGLE_CLOUD_PROJECT or cloud.project=PROJECT")
     if not config.paths.storage.startswith("gs://"):
         raise UserError("no bucket is named: set BOATYARD_STORAGE=gs://BUCKET/PREFIX or paths.storage=...")
-    return Place(cloud.project, cloud.region, cloud.repository, config.paths.storage.rstrip("/"), cloud.environment)
+    storage = config.paths.storage.rstrip("/")
+    if not _STORAGE.fullmatch(storage):
+        raise UserError(f"storage {storage!r} is not gs://BUCKET/PREFIX, of letters, digits, '.', '_' and '-'")
+    return Place(cloud.project, cloud.region, cloud.repository, storage, cloud.environment)

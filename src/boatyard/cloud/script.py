@@ -34,7 +34,9 @@ def _commands(config: Config, where: Place) -> Iterator[str]:
     project = f"--project={where.project}"
     yield f"try gcloud services enable {' '.join(f'{api}.googleapis.com' for api in APIS)} {project}"
     yield _unless(f"gcloud storage buckets describe gs://{where.bucket}", create_bucket(where, where.bucket))
-    yield f"try {configure_bucket(where)}"
+    *before, configure = configure_bucket(where).split(" && ")
+    yield from before
+    yield f"try {configure}"
     there = f"gcloud artifacts repositories describe {where.repository} --location={where.region} {project}"
     yield _unless(there, create_repository(where, where.repository))
     yield f"try {configure_repository(where)}"

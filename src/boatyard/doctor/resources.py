@@ -15,6 +15,7 @@ from boatyard.cloud.place import Place
 from boatyard.doctor.checks import Check, Undecided, Verdict, check, ok, warning, wrong
 
 LIFECYCLE = "deploy/storage/lifecycle.json"
+_WRITTEN_PREFIX = "boatyard/"  # in that file
 CLEANUP = "deploy/cloudbuild/cleanup.json"
 _REGION_PREFIXES = {"as": "asia-", "eu": "europe-", "na": "us-", "us": "us-"}  # by the start of a multi-region's name
 
@@ -39,8 +40,7 @@ def bucket(cloud: Cloud) -> Verdict:
 
 def _judge_what_is_kept(where: Place, content: dict[str, Any]) -> Verdict:
     """Checkpoints and build sources are deleted after a while, and what is deleted or overwritten is not charged on."""
-    name, below = where.bucket, where.storage.removeprefix(f"gs://{where.bucket}").lstrip("/")
-    checkpoints = f"{below}/checkpoints/".lstrip("/")
+    name, checkpoints = where.bucket, f"{where.prefix}checkpoints/"
     rules = content.get("lifecycle", {}).get("rule", [])
     deleted = [prefix for rule in rules for prefix in rule.get("condition", {}).get("matchesPrefix", [])]
     fix = configure_bucket(where)
@@ -160,7 +160,11 @@ def create_bucket(where: Place, name: str) -> str:
 
 def configure_bucket(where: Place) -> str:
     """The command that has old checkpoints deleted, and charges nothing for them afterwards."""
-    return f"gcloud storage buckets update gs://{where.bucket} --lifecycle-file={LIFECYCLE} --clear-soft-delete"
+    file, write = LIFECYCLE, ""
+    if where.prefix != _WRITTEN_PREFIX:
+        file = '"${TMPDIR:-/tmp}/lifecycle.json"'
+        write = f"sed 's#\"{_WRITTEN_PREFIX}#\"{where.prefix}#g' {LIFECYCLE} > {file} && "
+    return f"{write}gcloud storage buckets update gs://{where.bucket} --lifecycle-file={file} --clear-soft-delete"
 
 
 def create_repository(where: Place, name: str) -> str:
