@@ -407,16 +407,16 @@ def cloud_train(context, override, machine="", gpu="", spot=False, workers=0, de
     _on_cloud(context, "train", *flags, *keys, *override)
 
 
-@_cloud()
-def cloud_jobs(context):
+@_cloud(iterable=["override"], help=_OVERRIDES)
+def cloud_jobs(context, override):
     """List the training jobs."""
-    _on_cloud(context, "jobs")
+    _on_cloud(context, "jobs", *override)
 
 
-@_cloud()
-def cloud_cancel(context, job):
+@_cloud(iterable=["override"], help=_OVERRIDES)
+def cloud_cancel(context, job, override):
     """Cancel a training job."""
-    _on_cloud(context, "cancel", job)
+    _on_cloud(context, "cancel", job, *override)
 
 
 @_cloud(
@@ -452,10 +452,13 @@ def cloud_rollback(context, override, service="api"):
     _on_cloud(context, "rollback", f"--service={service}", *override)
 
 
-@_cloud(help={"yes": "do not ask", "data": "what the bucket holds too: models, rows, the journal"})
-def cloud_destroy(context, yes=False, data=False):
+@_cloud(
+    iterable=["override"],
+    help={"yes": "do not ask", "data": "what the bucket holds too: models, rows, the journal", **_OVERRIDES},
+)
+def cloud_destroy(context, override, yes=False, data=False):
     """Show what set-up and deployments made in the project, and delete it."""
-    _on_cloud(context, "destroy", *(["--yes"] if yes else []), *(["--data"] if data else []))
+    _on_cloud(context, "destroy", *(["--yes"] if yes else []), *(["--data"] if data else []), *override)
 
 
 @_cloud(
@@ -465,13 +468,13 @@ def cloud_destroy(context, yes=False, data=False):
         "print_": "a script for gcloud instead",
         "user": "who types the commands, by default gcloud's account",
         "billing": "the number of the billing account that is to pay",
-        "budget": "a month, in its currency; 0: none",
+        "budget": "a month, in its currency; 0: none; by default as it is, or 50",
         "github": "the number of the repository on GitHub whose workflows get in",
         "email": "who gets the alerts",
         **_OVERRIDES,
     },
 )
-def cloud_setup(context, override, yes=False, print_=False, user="", billing="", budget=50, github="", email=""):
+def cloud_setup(context, override, yes=False, print_=False, user="", billing="", budget="", github="", email=""):
     """Show what is missing of all that the cloud commands need, and make it; it may run again."""
     flags = [flag for flag, is_set in (("--yes", yes), ("--print", print_)) if is_set]
     values = {"user": user, "billing": billing, "github": github, "email": email, "budget": budget}

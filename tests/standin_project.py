@@ -419,7 +419,7 @@ def _check_member(project: Project, member: str) -> None:
         rf"//iam.googleapis.com/projects/{NUMBER}/locations/global/workloadIdentityPools/\w+/attribute\.\w+/.+", name
     ):
         raise Refused(400, f"Invalid principalSet member ({member}).")
-    if kind == "user" and "@" not in name:
+    if kind == "user" and name.endswith("@nowhere"):
         raise Refused(400, f"User {name} does not exist.")
 
 
@@ -452,6 +452,7 @@ _METHODS: dict[tuple[str, str], Any] = {
     ("billingbudgets", f"{_BUDGETS}.create"): _numbered("budgets"),
     ("billingbudgets", f"{_BUDGETS}.delete"): _drop,
     ("billingbudgets", f"{_BUDGETS}.list"): _list("budgets"),
+    ("billingbudgets", f"{_BUDGETS}.patch"): _patch,
     ("cloudbilling", "cloudbilling.billingAccounts.list"): _payers,
     ("cloudbilling", "cloudbilling.projects.updateBillingInfo"): _link,
     ("cloudresourcemanager", "cloudresourcemanager.projects.get"): _project,

@@ -302,8 +302,55 @@ def test_what_google_refuses_is_said_in_one_sentence(refused: Refused, project: 
 @pytest.mark.usefixtures("project")
 def test_an_account_that_google_never_knows_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "_PATIENCE", 0.0)
-    with pytest.raises(UserError, match="User ann does not exist"):
-        set_up(user="ann")
+    with pytest.raises(UserError, match="User ann@nowhere does not exist"):
+        set_up(user="ann@nowhere")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--github=owner/repository"], "--github=owner/repository: must be the repository's number"),
+        (["--github=1' || true"], "must be the repository's number"),
+        (["--email=ann"], "--email=ann: must be an address"),
+        (["--user=ann"], "--user=ann: must be an address"),
+        (["--user=user:ann"], "--user=user:ann: must be an address"),
+        (["--user=ann@example.org,bob@example.org"], "must be an address"),
+        (["--budget=-5"], "--budget=-5: must be 0, for none, or more"),
+        (["--print", "--github=77"], "--print takes --user alone"),
+        (["--print", "--budget=5"], "--print takes --user alone"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_is_asked(
+    words: list[str], said: str, project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["setup", "--yes", *words, *PLACE]) == 2
+    assert said in capsys.readouterr().err
+    assert project.requests == []
+
+
+def test_the_script_is_for_the_one_who_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["setup", "--print", "--user=group:o'neill@example.org", *PLACE]) == 0
+    written = [line for line in capsys.readouterr().out.splitlines() if line.startswith("you=")]
+    shown = subprocess.run(["sh", "-c", f'{written[0]}; echo "$you"'], capture_output=True, text=True, check=True)
+    assert (len(written), shown.stdout) == (1, "group:o'neill@example.org\n")
+
+
+def test_a_budget_is_changed_where_that_is_said_and_else_stays(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def shown(budget: int | None) -> list[str]:
+        lines(capsys)
+        set_up(budget=budget)
+        return [line for line in lines(capsys) if "the budget" in line]
+
+    def units() -> list[str]:
+        return [
+            each["amount"]["specifiedAmount"]["units"] for name, each in project.contents.items() if "/budgets/" in name
+        ]
+
+    assert (shown(None), units()) == (["make the budget, 50 a month"], ["50"])
+    assert (shown(20), units()) == (["change the budget, 20 a month: amount"], ["20"])
+    assert (shown(None), units()) == (["there: the budget, as it is"], ["20"])
 
 
 def test_somebody_must_be_named_where_gcloud_knows_nobody(

@@ -81,6 +81,12 @@ def test_any_other_command_would_be_found(line: str) -> None:
     assert refusal(line) is not None
 
 
+def test_each_command_of_the_cloud_takes_overrides() -> None:
+    commands = [context for context in TASKS.to_contexts() if str(context.name).startswith("cloud.")]
+    assert len(commands) > 8
+    assert [context.name for context in commands if "--override" not in context.flags] == []
+
+
 def test_what_builds_the_images_leaves_the_disk_to_them_and_installs_no_torch() -> None:
     lines = [line for name, line in commands() if name.startswith("images.yml")]
     assert len(lines) == 2

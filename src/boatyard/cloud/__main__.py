@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     setup.add_argument("--billing", default="", metavar="NUMBER", help="of the billing account that is to pay")
     setup.add_argument(
-        "--budget", type=int, default=50, help="a month, in its currency; 0: none (default: %(default)s)"
+        "--budget", type=int, metavar="AMOUNT", help="a month, in its currency; 0: none (default: as it is, or 50)"
     )
     setup.add_argument("--github", default="", metavar="NUMBER", help="of the repository whose workflows get in")
     setup.add_argument("--email", default="", metavar="ADDRESS", help="of who gets the alerts")

@@ -93,7 +93,7 @@ def budget(where: Place, billing: str, amount: int) -> Item:
         "thresholdRules": [{"thresholdPercent": 0.5}, {"thresholdPercent": 1.0}],
     }
     name = f"the budget, {amount} a month" if amount else "the budget"
-    return Item(name, "billingbudgets", f"v1/{billing}/budgets", body, listed="budgets")
+    return Item(name, "billingbudgets", f"v1/{billing}/budgets", body, listed="budgets", kept=("amount",))
 
 
 def alerts(where: Place, email: str) -> Iterator[Item]:

@@ -1,6 +1,7 @@
 """A shell script that makes all that the commands need in a project, from the table of roles that the doctor checks."""
 
 from collections.abc import Iterator
+from shlex import quote
 
 from boatyard.cloud.place import ROLES, Place, place
 from boatyard.cloud.table import YOU, bindings
@@ -11,7 +12,6 @@ from boatyard.doctor.resources import configure_bucket, configure_repository, cr
 _HEAD = """#!/bin/sh
 # Safe to run again: what exists is left as it is. An account or an API needs a minute until all of Google knows of it.
 set -eu
-you="user:$(gcloud config get account)"
 try() {
   tries=12
   until "$@" >/dev/null; do
@@ -23,11 +23,16 @@ try() {
 unless() { $1 >/dev/null 2>&1 || try $2; }
 """
 _YOU = '"$you"'
+_GCLOUDS_ACCOUNT = '"user:$(gcloud config get account)"'
 
 
-def script(config: Config) -> str:
-    """The whole of it. Raises UserError: no project or bucket is named."""
-    return "\n".join([_HEAD, *_commands(config, place(config))])
+def script(config: Config, you: str = "") -> str:
+    """The whole of it. `you`: who types the commands, as IAM's member; empty: gcloud's account.
+
+    Raises UserError: no project or bucket is named.
+    """
+    who = f"you={quote(you) if you else _GCLOUDS_ACCOUNT}"
+    return "\n".join([_HEAD, who, *_commands(config, place(config))])
 
 
 def _commands(config: Config, where: Place) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Make in a project all that the commands need: what is missing is shown first, and a second run makes nothing."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -20,6 +21,7 @@ from boatyard.config.schema import Config
 from boatyard.doctor.checks import Undecided
 from boatyard.doctor.google import APIS, enabled_apis, gcloud_account
 
+_BUDGET = 50
 _FIRST = ("cloudbilling", "cloudresourcemanager")  # free of charge: without billing the others cannot be turned on
 
 
@@ -29,8 +31,8 @@ class Wish:
 
     billing: str
     """The number of the account that pays."""
-    budget: int
-    """A month, in that account's currency."""
+    budget: int | None
+    """A month, in that account's currency; None: as it is, or else 50."""
     github: str
     """The number of the repository whose workflows get in."""
     email: str
@@ -38,7 +40,7 @@ class Wish:
 
 
 def setup(
-    config: Config, script: bool, yes: bool, user: str, billing: str, budget: int, github: str, email: str
+    config: Config, script: bool, yes: bool, user: str, billing: str, budget: int | None, github: str, email: str
 ) -> None:
     """Show what exists and what is missing, and make it once that is agreed to; or print a script for gcloud.
 
@@ -46,13 +48,17 @@ def setup(
         UserError: something must be decided first, or nobody agreed; nothing was changed.
         ApiError: Google refused something; what was made before stays, and the same command goes on from there.
     """
+    wish = Wish(billing.removeprefix("billingAccounts/"), budget, github, email)
+    named = _named(user)
+    _refuse_nonsense(wish)
     if script:
-        say(gcloud_script(config))
+        if wish != Wish("", None, "", ""):
+            raise UserError("--print takes --user alone: the script makes no budget, no alerts, no access for GitHub")
+        say(gcloud_script(config, named))
         return
     where = place(config)
     cloud = Cloud(config, where, open_session())
-    wish = Wish(billing.removeprefix("billingAccounts/"), budget, github, email)
-    plan = _Setup(cloud, wish, _member(cloud, user)).plan()
+    plan = _Setup(cloud, wish, named or _caller(cloud)).plan()
     plan.show()
     if plan.steps:
         agree(f"Do this in {where.project}?", "yes", yes)
@@ -60,10 +66,26 @@ def setup(
     say("all of it is there; `invoke cloud.doctor` says what else is missing, such as images and the values of secrets")
 
 
-def _member(cloud: Cloud, user: str) -> str:
+def _refuse_nonsense(wish: Wish) -> None:
+    """Raises UserError: Google would refuse it in the middle of the work, or accept it and let nobody in."""
+    if wish.github and not re.fullmatch("[1-9][0-9]*", wish.github):
+        number = "the repository's number, which `gh api repos/OWNER/REPOSITORY --jq .id` prints"
+        raise UserError(f"--github={wish.github}: must be {number}")
+    if wish.email and not re.fullmatch(r"[^@\s]+@[^@\s]+", wish.email):
+        raise UserError(f"--email={wish.email}: must be an address, such as ann@example.org")
+    if wish.budget is not None and wish.budget < 0:
+        raise UserError(f"--budget={wish.budget}: must be 0, for none, or more")
+
+
+def _named(user: str) -> str:
+    """The option's value as IAM's member. Raises UserError: it is none."""
+    if user and not re.fullmatch(r"(\w+:)?[^@:\s]+@[^@:\s]+|(domain:|principal://|principalSet://)\S+", user):
+        raise UserError(f"--user={user}: must be an address, such as ann@example.org or group:team@example.org")
+    return user if not user or ":" in user else f"user:{user}"
+
+
+def _caller(cloud: Cloud) -> str:
     """Who types the commands, as IAM's member. Raises UserError: nobody knows."""
-    if user:
-        return user if ":" in user else f"user:{user}"
     if cloud.caller.startswith("serviceAccount:"):
         return cloud.caller
     if known := gcloud_account():
@@ -96,8 +118,8 @@ class _Setup:
         for each in inventory.federation(where, wish.github) if wish.github else ():
             self._make(each)
         self._grant()
-        if wish.budget:
-            self._budget(inventory.budget(where, payer, wish.budget))
+        if wish.budget != 0:
+            self._budget(inventory.budget(where, payer, wish.budget or _BUDGET))
         if wish.email:
             self._alert(list(inventory.alerts(where, wish.email)))
         self._ask_for_reports()
@@ -209,7 +231,10 @@ class _Setup:
 
     def _budget(self, one: Item) -> None:
         try:
-            self._make(one)
+            if self._wish.budget is None and self._find(one) is not None:
+                self._plan.stays.append("there: the budget, as it is")
+            else:
+                self._make(one)
         except ApiError as error:
             if error.status != 403:
                 raise
