@@ -18,6 +18,11 @@ variable "prefix" {
   description = "The prefix below the bucket, without slashes at its ends."
   type        = string
   default     = "boatyard"
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$", var.prefix))
+    error_message = "The prefix is one name or several, with slashes between them only."
+  }
 }
 
 variable "repository" {
@@ -32,13 +37,13 @@ variable "users" {
 }
 
 variable "secrets" {
-  description = "Those to create, empty: wandb-api-key for tracking=wandb, hf-token for cloud.train.hub_login, boatyard-api-keys for a public service."
+  description = "Those to create, empty: wandb-api-key for tracking=wandb, hf-token for cloud.train.hub_login, boatyard-api-keys and boatyard-staging-api-keys for public services."
   type        = set(string)
   default     = []
 
   validation {
-    condition     = length(setsubtract(var.secrets, ["wandb-api-key", "hf-token", "boatyard-api-keys"])) == 0
-    error_message = "A secret is wandb-api-key, hf-token or boatyard-api-keys."
+    condition     = length(setsubtract(var.secrets, ["wandb-api-key", "hf-token", "boatyard-api-keys", "boatyard-staging-api-keys"])) == 0
+    error_message = "A secret is wandb-api-key, hf-token, boatyard-api-keys or boatyard-staging-api-keys."
   }
 }
 
@@ -46,6 +51,11 @@ variable "github_repository_id" {
   description = "The number of the repository on GitHub, as `gh api repos/OWNER/REPOSITORY --jq .id` prints it. Empty: its workflows get no access."
   type        = string
   default     = ""
+
+  validation {
+    condition     = can(regex("^[0-9]*$", var.github_repository_id))
+    error_message = "The repository's number, not its name."
+  }
 }
 
 variable "billing_account" {

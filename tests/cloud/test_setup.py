@@ -180,6 +180,16 @@ def test_what_is_granted_is_the_table_and_no_more(project: Project) -> None:
     assert granted == wanted
 
 
+def test_the_keys_of_both_environments_may_be_read_where_they_are(project: Project) -> None:
+    set_up()
+    project.state.secrets |= {"boatyard-api-keys": ["ENABLED"], "boatyard-staging-api-keys": ["ENABLED"]}
+    set_up()
+    for name in ("boatyard-api-keys", "boatyard-staging-api-keys"):
+        [binding] = project.policies[f"projects/{NAME}/secrets/{name}"]["bindings"]
+        assert binding["role"] == "roles/secretmanager.secretAccessor"
+        assert binding["members"] == [f"serviceAccount:{place(config()).account('run')}"]
+
+
 def test_nothing_is_made_before_somebody_agrees(
     project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

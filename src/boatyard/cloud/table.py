@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -37,9 +37,11 @@ class Binding:
 
 
 def bindings(config: Config, where: Place) -> Iterator[Binding]:
-    """All of them, in the order of the holders."""
+    """All of them, in the order of the holders; those of both environments, which the same accounts work for."""
+    environments = [replace(where, environment=each) for each in ENVIRONMENTS]
     for role in ROLES:
-        yield from (Binding(role, grant) for grant in access.service_account_grants(config, where, role))
+        grants = [grant for each in environments for grant in access.service_account_grants(config, each, role)]
+        yield from (Binding(role, grant) for grant in dict.fromkeys(grants))
     yield from (Binding(YOU, grant) for grant in access.caller_grants(where))
     for role in ROLES:
         yield from (Binding(YOU, grant) for grant in access.impersonation_grants(where, role))
