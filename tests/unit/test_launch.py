@@ -10,6 +10,7 @@ import pytest
 
 from boatyard.config.compose import load_config
 from boatyard.config.errors import UserError
+from boatyard.retrain.__main__ import main as retrain
 from boatyard.train.launch import overrides, team, torchrun_arguments
 
 pytestmark = pytest.mark.unit
@@ -22,9 +23,11 @@ def spec(pool: str, index: int, cluster: dict[str, list[str]] = CLUSTER) -> dict
     return {"CLUSTER_SPEC": json.dumps({"cluster": cluster, "task": {"type": pool, "index": index}})}
 
 
-def launch(folder: Path, *words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+def launch(
+    folder: Path, *words: str, module: str = "train.launch", **environment: str
+) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "boatyard.train.launch", *words],
+        [sys.executable, "-m", f"boatyard.{module}", *words],
         cwd=folder,
         env=os.environ | environment,
         capture_output=True,
@@ -80,6 +83,17 @@ def test_the_configuration_is_printed_with_what_vertex_says_unless_the_command_s
     for line in ("seed: 7", "checkpoints: gs://bucket/all/checkpoints", "storage: gs://bucket/all"):
         assert line in said.stdout
     assert "checkpoints: here" in launch(tmp_path, "--cfg", "paths.checkpoints=here", **NAMED).stdout
+
+
+def test_retraining_keeps_its_checkpoints_where_a_job_of_training_does(tmp_path: Path) -> None:
+    named = {**NAMED, "BOATYARD_STORAGE": "gs://bucket/all"}
+    assert "checkpoints: gs://bucket/all/checkpoints" in launch(tmp_path, "--cfg", module="retrain", **named).stdout
+
+
+def test_retraining_stops_without_the_gpu_that_it_was_given_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BOATYARD_GPUS", "64")
+    with pytest.raises(UserError, match="this worker was given 64 GPU"):
+        retrain(load_config([]))
 
 
 def test_a_wrong_key_ends_it_as_it_ends_the_pipeline(tmp_path: Path) -> None:

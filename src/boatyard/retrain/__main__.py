@@ -1,10 +1,12 @@
 """python -m boatyard.retrain: learn from feedback, and promote what is better by more than chance."""
 
+import os
 import sys
 
 from boatyard.config.cli import run
 from boatyard.config.schema import Config
 from boatyard.pipeline.__main__ import WRITES
+from boatyard.train.launch import overrides, prepare_worker
 
 
 def main(config: Config) -> None:
@@ -14,6 +16,7 @@ def main(config: Config) -> None:
 
         vertex.retrain(config, sys.argv[1:])
     else:
+        prepare_worker()
         from boatyard.retrain.run import retrain
 
         retrain(config)
@@ -21,4 +24,4 @@ def main(config: Config) -> None:
 
 if __name__ == "__main__":
     purpose = "Learn from feedback in the journal; promote if better by more than chance."
-    sys.exit(run("retrain", purpose, main, writes=WRITES))
+    sys.exit(run("retrain", purpose, main, [*overrides(os.environ), *sys.argv[1:]], WRITES))

@@ -33,12 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command_line = [*overrides(os.environ), *(sys.argv[1:] if arguments is None else arguments)]
 
     def start(config: Config) -> None:
-        from boatyard.cloud.secrets import load_secret
-        from boatyard.train.devices import log_devices, require_gpus  # which load torch
-
-        load_secret("HF_TOKEN")  # torchrun's processes inherit it
-        log_devices()
-        torchrun = torchrun_arguments(team(os.environ), require_gpus(os.environ) or 1)
+        torchrun = torchrun_arguments(team(os.environ), prepare_worker() or 1)
         if not torchrun:
             pipeline(config)
             return
@@ -47,6 +42,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.execv(sys.executable, launcher)  # noqa: S606 - so that signals and the exit status are this worker's own
 
     return run("pipeline", PURPOSE, start, command_line, WRITES)
+
+
+def prepare_worker() -> int:
+    """Fetch the Hub's token and log what is trained on, as a job's first step; returns the number of GPUs.
+
+    Raises UserError: there are fewer than this worker was given.
+    """
+    from boatyard.cloud.secrets import load_secret
+    from boatyard.train.devices import log_devices, require_gpus  # which load torch
+
+    load_secret("HF_TOKEN")  # torchrun's processes inherit it
+    log_devices()
+    return require_gpus(os.environ)
 
 
 def overrides(environment: Mapping[str, str]) -> list[str]:
