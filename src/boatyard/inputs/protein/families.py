@@ -23,7 +23,7 @@ MOST_EXACT = 20_000
 
 _READ_AT_ONCE = 10_000  # sequences
 _COMPARED_AT_ONCE = 100_000  # pairs
-_PRODUCTS_AT_ONCE = 20_000_000
+_PRODUCTS_AT_ONCE = 4_000_000
 _PARTS = 8
 _MANY = 500  # members of a family that is compared with all others, but not within
 _SAMPLED, _ENOUGH_SAMPLED = 8, 2
