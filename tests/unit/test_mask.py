@@ -30,6 +30,10 @@ def left(text: str, *patterns: str) -> str:
         ("a.b axb", "a.b", "axb"),
         ("路透社报道", "路透社", "报道"),
         ("by\nstaff", "by * staff", "by staff"),
+        ("by Jo of the staff", "by * * staff", ""),
+        ("El Pai\u0301s dice", "el país", "dice"),
+        ("El País dice", "el pai\u0301s", "dice"),
+        ("café, cafés", "cafe\u0301", ", cafés"),
     ],
 )
 def test_a_pattern_is_whole_words_whatever_their_capitals(text: str, pattern: str, remains: str) -> None:
