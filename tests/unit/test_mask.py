@@ -33,6 +33,8 @@ def left(text: str, *patterns: str) -> str:
         ("by Jo of the staff", "by * * staff", ""),
         ("El Pai\u0301s dice", "el país", "dice"),
         ("El País dice", "el pai\u0301s", "dice"),
+        ("İSTANBUL (AA), İstanbul'da", "istanbul", "(AA), 'da"),
+        ("istanbul (AA)", "İstanbul", "(AA)"),
         ("café, cafés", "cafe\u0301", ", cafés"),
     ],
 )

@@ -75,9 +75,10 @@ def _words(piece: str) -> str:
 
 
 def _literal(token: str) -> str:
-    """However its accents are typed."""
+    """However its accents are typed, and whether or not a Turkish I has its dot, which no (?i) knows for a capital."""
     ways = dict.fromkeys(re.escape(unicodedata.normalize(form, token)) for form in ("NFC", "NFD"))
-    return f"(?:{'|'.join(ways)})" if len(ways) > 1 else next(iter(ways))
+    written = f"(?:{'|'.join(ways)})" if len(ways) > 1 else next(iter(ways))
+    return re.sub("I\u0307|[i\u0130]", "(?:i\u0307?|\u0130)", written)
 
 
 def _is_of_word(letter: str) -> bool:
