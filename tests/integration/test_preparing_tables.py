@@ -197,6 +197,20 @@ def test_rows_of_a_day_are_never_parted() -> None:
     assert not (days[0] & days[1] | days[1] & days[2] | days[0] & days[2])
 
 
+@pytest.mark.parametrize(
+    ("key", "column", "value", "says"),
+    [
+        ("group_column", "owner", "EFE", "no row is left for validation; more values of 'owner' are needed"),
+        ("split_by_date", "launched", "2001-01-01", "no row with a number is left to train on"),
+    ],
+)
+def test_one_group_or_day_is_nothing_to_split_by(key: str, column: str, value: str, says: str) -> None:
+    write([{**row, column: value} for row in boats()])
+    with pytest.raises(UserError, match=says):
+        prepared(f"data.{key}={column}")
+    assert column in [issue["column"] for issue in report()["issues"] if issue["kind"] == "small_split"]
+
+
 def test_a_header_alone_is_no_table() -> None:
     Path("boats.csv").write_text("length,price\n")
     with pytest.raises(UserError, match=r"^boats\.csv: there is no row to learn from$"):

@@ -75,7 +75,28 @@ def test_a_length_alone_may_tell() -> None:
     assert [cue.what for cue in found(texts, targets).cues if cue.label is None] == ["has a length"]
 
 
+def test_marks_are_cues() -> None:
+    texts, targets = articles()
+    whats = {cue.what for cue in found(marked(texts, targets, "{0}", "“{0}” 🎉"), targets).cues}
+    assert {"has '“'", "has '”'", "has '🎉'"} <= whats
+
+
+def test_a_date_line_is_a_cue_though_no_date_is_there_often() -> None:
+    texts, targets = articles()
+    texts = [
+        f"{1 + row % 28:02}.{1 + row % 12:02}.{1900 + row % 100} {text}" if target else text
+        for row, (text, target) in enumerate(zip(texts, targets, strict=True))
+    ]
+    (cue,) = (each for each in found(texts, targets).cues if each.what in ("has a number", "begins with a number"))
+    assert (cue.label, cue.rows, cue.accuracy) == ("fake", int(targets.sum()), 1)
+
+
+def test_where_words_say_nothing_no_word_is_a_cue_by_chance() -> None:
+    texts, _ = articles()
+    assert not found(texts, np.random.default_rng(0).integers(0, 2, len(texts))).cues
+
+
 def test_too_few_rows_say_nothing() -> None:
     texts, targets = articles(50)
     assert find_cues({"text": texts}, targets, LABELS) is None
-    assert find_cues({"text": ["?"] * 200}, np.arange(200) % 2, LABELS) is None
+    assert find_cues({"text": [f"berth{row}" for row in range(200)]}, np.arange(200) % 2, LABELS) is None

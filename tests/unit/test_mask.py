@@ -1,7 +1,9 @@
 """`data.mask`: patterns that a model never sees of any text."""
 
 import time
+from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from bundles import VOCABULARY, tokenizer
 
@@ -9,7 +11,9 @@ from boatyard.config.compose import load_config
 from boatyard.config.errors import UserError
 from boatyard.inputs.text.features import TextFeatures
 from boatyard.inputs.text.mask import masked, masking
+from boatyard.inputs.text.report import report_rows
 from boatyard.inputs.text.serving import MOST_CHARACTERS, TextInput
+from boatyard.inputs.training_protocol import TARGET
 
 pytestmark = pytest.mark.unit
 
@@ -30,6 +34,12 @@ def left(text: str, *patterns: str) -> str:
         ("a.b axb", "a.b", "axb"),
         ("路透社报道", "路透社", "报道"),
         ("by\nstaff", "by * staff", "by staff"),
+        ("by Jo of the staff", "by * * staff", ""),
+        ("El Pai\u0301s dice", "el país", "dice"),
+        ("El País dice", "el pai\u0301s", "dice"),
+        ("İSTANBUL (AA), İstanbul'da", "istanbul", "(AA), 'da"),
+        ("istanbul (AA)", "İstanbul", "(AA)"),
+        ("café, cafés", "cafe\u0301", ", cafés"),
     ],
 )
 def test_a_pattern_is_whole_words_whatever_their_capitals(text: str, pattern: str, remains: str) -> None:
@@ -55,6 +65,19 @@ def test_the_baseline_reads_what_the_network_reads() -> None:
     one, other = features.fit_transform([("card lost now",), ("now",)])
     assert (one != other).nnz == 0
     assert VOCABULARY["card"] in tokenizer().encode("card").ids
+
+
+def warned_of(tmp_path: Path, *texts: str) -> list[str]:
+    rows = pa.table({"text": texts, TARGET: [0] * len(texts)})
+    report = report_rows(load_config(["data.mask=[card, fee]"]).data, {}, rows, {"labels": ["lost"]}, tmp_path)
+    return [warning.message for warning in report.warnings]
+
+
+def test_rows_that_a_mask_empties_are_counted_and_not_all_may_be(tmp_path: Path) -> None:
+    assert warned_of(tmp_path, "card", "fee card", "lost card") == ["data.mask leaves nothing of 2 of 3 rows"]
+    assert not warned_of(tmp_path, "lost card")
+    with pytest.raises(UserError, match=r"data\.mask leaves nothing of any row"):
+        warned_of(tmp_path, "card", "Card fee")
 
 
 @pytest.mark.parametrize("text", ["a" * MOST_CHARACTERS, "a " * (MOST_CHARACTERS // 2), "a1" * (MOST_CHARACTERS // 2)])

@@ -116,6 +116,11 @@ def test_the_branch_adds_up_what_the_linear_model_reads(counted: CountedWords, n
     np.testing.assert_allclose(sums @ mixing, expected, rtol=1e-5, atol=1e-5)
 
 
+def test_a_branch_that_says_nothing_is_one_all_the_same(counted: CountedWords) -> None:
+    added, mixing = counted.join(build_backbone(SHAPE, None), np.zeros_like(weights(counted)))
+    assert added["wide"]["width"] == len(mixing) == len(LABELS)
+
+
 def test_the_graph_answers_as_the_network_does(network: Network, graphs: dict[str, ort.InferenceSession]) -> None:
     with torch.no_grad():
         expected = network(**{name: torch.from_numpy(array) for name, array in feeds(TEXTS).items()})["logits"]

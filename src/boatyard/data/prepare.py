@@ -173,13 +173,16 @@ class _Checked:
 def _check(data: Data, reading: Reading, rows: Path, earlier: Earlier) -> _Checked:
     """Split the rows, which lie in `rows`, and compare them with each other."""
     ledger, targets, findings = reading.ledger, reading.targets, reading.findings
+    given = set(np.unique(ledger.split).tolist())
     related, unusable = _split(data, reading, rows, earlier)
     unusable |= check_quotes(ledger, targets, findings, reading.embedded)
     unusable |= compare_rows(ledger, targets, findings, reading.input.REPEATS)
+    if (column := data.group_column or data.split_by_date) is not None:
+        shares = {"validation": data.validation_share, "test": data.test_share}
+        made = {split: share for split, share in shares.items() if SPLITS.index(split) not in given}
+        _warn_of_uneven_splits(made, column, ledger, _without(ledger, unusable), findings)
     unusable |= targets.check(ledger, findings, _without(ledger, unusable))
     usable = _without(ledger, unusable)
-    if data.group_column is not None:
-        _warn_of_uneven_splits(data, ledger, usable, findings)
     target = targets.facts(ledger, usable)
     if data.max_train_rows is not None:
         usable = _fewer(ledger, targets, usable, data.max_train_rows)
@@ -210,9 +213,11 @@ def _split(data: Data, reading: Reading, rows: Path, earlier: Earlier) -> tuple[
     return Relatives(groups, related.exact), bridges
 
 
-def _warn_of_uneven_splits(data: Data, ledger: Ledger, usable: NDArray[np.bool_], findings: Findings) -> None:
-    """Where groups are few, or unequal, chance may leave a split less than half of its share, or more than twice."""
-    for split, share in (("validation", data.validation_share), ("test", data.test_share)):
+def _warn_of_uneven_splits(
+    shares: Mapping[str, float], column: str, ledger: Ledger, usable: NDArray[np.bool_], findings: Findings
+) -> None:
+    """Where groups or days are few, or unequal, a split may have less than half of its share, or more than twice."""
+    for split, share in shares.items():
         rows, wanted = int((usable & (ledger.split == SPLITS.index(split))).sum()), share * usable.sum()
         if wanted / 2 <= rows <= 2 * wanted:
             continue
@@ -220,8 +225,8 @@ def _warn_of_uneven_splits(data: Data, ledger: Ledger, usable: NDArray[np.bool_]
             ("small_split", "it says little") if rows < wanted else ("large_split", "so much less is learnt from")
         )
         message = f"leaves {split} {rows:,} rows of the {wanted:,.0f} that its share would be: {so}"
-        log.warning("data: column %r %s", data.group_column, message)
-        findings.add(ledger.issue(0, "warning", kind, data.group_column, message))
+        log.warning("data: column %r %s", column, message)
+        findings.add(ledger.issue(0, "warning", kind, column, message))
 
 
 def _without(ledger: Ledger, unusable: Collection[int]) -> NDArray[np.bool_]:
@@ -312,7 +317,9 @@ def _stop_if_unusable(
     for split, rows in summary.split_rows.items():
         if not rows:
             kept = ", as relatives stay on one side" if related else ""
-            raise UserError(f"{sources}: no row is left for {split}{kept}; more rows are needed{aside}")
+            by = data.group_column or data.split_by_date
+            needed = "rows" if by is None else f"values of {by!r}"
+            raise UserError(f"{sources}: no row is left for {split}{kept}; more {needed} are needed{aside}")
 
 
 def _stop_if_unservable(input_: TrainingInput, prepared: Prepared, sources: Sequence[str]) -> None:

@@ -64,7 +64,7 @@ class CountedWords:
         """
         assert isinstance(backbone, TextBackbone)
         strength, directions = np.linalg.eigh(weights.T @ weights)  # in ascending order
-        basis = directions[:, strength > _NEGLIGIBLE * strength.max()][:, -_MOST_SUMS:]
+        basis = directions[:, strength >= _NEGLIGIBLE * strength.max()][:, -_MOST_SUMS:]  # of zeros, all
         of_sums = weights @ basis
         branch = WideBranch(self._vocabulary, basis.shape[1])
         end = self._pieces.shape[1]

@@ -1,9 +1,10 @@
-"""Single cues that give a label away: a word, what a text begins or ends with, its length.
+"""Single cues that give a label away: a word, a mark, a number, what a text begins or ends with, its length.
 
 A data set that was put together from several sources is full of them: an agency's name in every true article, texts of
 one kind that are all short. A model that learns them is right in the test split and wrong in the world.
 """
 
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,11 +22,12 @@ MOST_CUES = 20
 _FEWEST_ROWS = 100  # below them chance tells as much
 _LEAST_SHARE, _LEAST_ODDS = 0.05, 10  # a cue of that many rows, whose label's odds are that many times the others'
 _NEARLY = 0.9  # of what all words together reach
+_BY_CHANCE = 4  # standard errors above the most frequent label, which the luckiest of thousands of cues may be
 _BINS = 8  # of lengths, of as many rows each
 _MOST_COUNTED = 30_000  # cues
 
 _Named = tuple[str, str, str]
-"""Of a cue: field, what it has to do with the word, and the word."""
+"""Of a cue: field, what it has to do with the word, and the word as it is shown."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,10 @@ def find_cues(fields: Mapping[str, Sequence[str]], targets: NDArray[Any], labels
     if len(targets) < _FEWEST_ROWS or len(labels) < 2:
         return None
     words = {field: [texts.words(text) for text in column] for field, column in fields.items()}
-    rows = [_cues(dict(zip(words, row, strict=True))) for row in zip(*words.values(), strict=True)]
+    rows = [
+        set().union(*(_cues(field, fields[field][row], words[field][row]) for field in fields))
+        for row in range(len(targets))
+    ]
     counts = Counter(cue for row in rows for cue in row)
     named = [cue for cue, count in counts.most_common(_MOST_COUNTED) if count > 1]
     if not named:
@@ -69,20 +74,24 @@ def find_cues(fields: Mapping[str, Sequence[str]], targets: NDArray[Any], labels
     of_label[targets, np.arange(len(targets))] = 1
     together = _held_out_accuracy(having, of_label)
     most_frequent = float(of_label.sum(1).max() / len(targets))
-    bar = max(_NEARLY * together, (most_frequent + together) / 2)
+    error = np.sqrt(most_frequent * (1 - most_frequent) / len(targets))
+    bar = max(_NEARLY * together, (most_frequent + together) / 2, most_frequent + _BY_CHANCE * error)
     cues = [*_of_words(having, named, of_label, labels, bar), *_of_lengths(words, of_label, bar)]
     cues.sort(key=lambda cue: cue.what, reverse=True)  # what is there, before where it is
     strongest = sorted(cues, key=lambda cue: -cue.accuracy)
     return Found(_without_repeats(strongest)[:MOST_CUES], together, len(targets))
 
 
-def _cues(row: Mapping[str, Sequence[str]]) -> set[_Named]:
-    """Of the words of each field."""
-    found: set[_Named] = set()
-    for field, words in row.items():
-        found.update((field, "has", word) for word in words)
-        if words:
-            found |= {(field, "begins with", words[0]), (field, "ends with", words[-1])}
+def _cues(field: str, text: str, words: Sequence[str]) -> set[_Named]:
+    """Of a text and its words. Any number is one cue, or no date line would be one."""
+    found = {(field, "has", repr(mark)) for mark in set(text) if unicodedata.category(mark)[0] in "PS"}
+    places = [("has", word) for word in set(words)]
+    if words:
+        places += [("begins with", words[0]), ("ends with", words[-1])]
+    for how, word in places:
+        found.add((field, how, repr(word)))
+        if word.isdecimal():
+            found.add((field, how, "a number"))
     return found
 
 
@@ -126,7 +135,7 @@ def _of_words(
     return [
         Cue(
             named[many[cue]][0],
-            f"{named[many[cue]][1]} {named[many[cue]][2]!r}",
+            f"{named[many[cue]][1]} {named[many[cue]][2]}",
             int(counts[cue]),
             labels[best[cue]],
             int(hits[cue]),

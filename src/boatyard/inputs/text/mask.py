@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from boatyard.inputs.texts import words
+from boatyard.inputs.texts import composed, words
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -61,16 +62,23 @@ def _is_mask(step: dict[str, Any]) -> bool:
 
 def _regex(pattern: str) -> str:
     """Each `*` ends at the nearest of what follows it: an atomic group, which is not tried again."""
-    first, *others = (piece.strip() for piece in re.split(r"\*+", pattern.strip()))
+    first, *others = re.split(r"\s*\*[*\s]*", composed(pattern).strip())
     groups = "".join(f"(?>{_STANDS_FOR['*']}{_words(piece)})" for piece in others)
     return f"{_OWN}(?i){_words(first)}{groups}"
 
 
 def _words(piece: str) -> str:
     tokens = re.findall(r"\s+|#|[^\s#]+", piece)
-    written = "".join(_STANDS_FOR.get(token[0] if not token.isspace() else " ", re.escape(token)) for token in tokens)
+    written = "".join(_STANDS_FOR.get(token[0] if not token.isspace() else " ", _literal(token)) for token in tokens)
     starts, ends = (_is_of_word(letter) for letter in (piece[0], piece[-1]))
     return ("(?<!\\w)" if starts else "") + written + ("(?!\\w)" if ends else "")
+
+
+def _literal(token: str) -> str:
+    """However its accents are typed, and whether or not a Turkish I has its dot, which no (?i) knows for a capital."""
+    ways = dict.fromkeys(re.escape(unicodedata.normalize(form, token)) for form in ("NFC", "NFD"))
+    written = f"(?:{'|'.join(ways)})" if len(ways) > 1 else next(iter(ways))
+    return re.sub("I\u0307|[i\u0130]", "(?:i\u0307?|\u0130)", written)
 
 
 def _is_of_word(letter: str) -> bool:

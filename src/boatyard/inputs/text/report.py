@@ -1,6 +1,6 @@
 """The data report's part on texts: single cues that give a label away."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from boatyard.config.errors import UserError
 from boatyard.config.schema import Data
 from boatyard.evaluate.markdown import escape, shorten, table
 from boatyard.inputs.text.cues import MOST_ROWS, Cue, Found, find_cues
 from boatyard.inputs.text.mask import masked
 from boatyard.inputs.text.rows import row_format
 from boatyard.inputs.text.settings import text_data
+from boatyard.inputs.texts import is_blank
 from boatyard.inputs.training_protocol import TARGET, Problem, RowReport
 from boatyard.tasks.protocol import Section, Target
 
@@ -27,16 +29,30 @@ def report_rows(
     target: Target,
     folder: Path,  # noqa: ARG001
 ) -> RowReport:
-    """Of some training rows, as a model sees them."""
+    """Of some training rows, as a model sees them.
+
+    Raises UserError where `data.mask` leaves it nothing to see.
+    """
     few = rows.take(np.unique(np.linspace(0, max(len(rows) - 1, 0), MOST_ROWS).astype(int))) if len(rows) else rows
     mask = text_data(data).mask
     fields = {field: masked(few.column(field).to_pylist(), mask) for field in row_format(data).fields}
+    emptied = _emptied(fields)
     told = find_cues(fields, few.column(TARGET).to_numpy(), target.get("labels", []))
     if told is None:
-        return RowReport()
+        return RowReport(warnings=emptied)
     warnings = [Problem("leak", cue.field, _sentence(cue, told)) for cue in told.cues[:_MOST_WARNINGS]]
     facts = {"cues": [asdict(cue) for cue in told.cues], "accuracy_of_all_words": told.accuracy}
-    return RowReport([_section(told)], facts, warnings)
+    return RowReport([_section(told)], facts, [*emptied, *warnings])
+
+
+def _emptied(fields: Mapping[str, Sequence[str]]) -> list[Problem]:
+    """What to say of rows that are blank: those a mask has emptied, as others are refused before."""
+    blank = [all(map(is_blank, row)) for row in zip(*fields.values(), strict=True)]
+    if not any(blank):
+        return []
+    if all(blank):
+        raise UserError("data.mask leaves nothing of any row: a model would have nothing to learn from")
+    return [Problem("masked", None, f"data.mask leaves nothing of {sum(blank):,} of {len(blank):,} rows")]
 
 
 def _sentence(cue: Cue, told: Found) -> str:
