@@ -65,7 +65,7 @@ variable "billing_account" {
 }
 
 variable "budget" {
-  description = "Of a month, in the billing account's currency. Half of it, and all of it, sends mail; it stops nothing."
+  description = "Of a month, in the billing account's currency. Half of it, and all of it, sends an email; it stops nothing."
   type        = number
   default     = 50
 }

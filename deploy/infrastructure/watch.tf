@@ -5,7 +5,7 @@ locals {
   }
 }
 
-resource "google_monitoring_notification_channel" "mail" {
+resource "google_monitoring_notification_channel" "email" {
   count        = var.alert_email == "" ? 0 : 1
   display_name = "Boatyard"
   type         = "email"
@@ -19,7 +19,7 @@ resource "google_monitoring_alert_policy" "alert" {
   combiner              = each.value.combiner
   severity              = each.value.severity
   user_labels           = each.value.userLabels
-  notification_channels = google_monitoring_notification_channel.mail[*].name
+  notification_channels = google_monitoring_notification_channel.email[*].name
 
   documentation {
     content   = each.value.documentation.content

@@ -218,4 +218,4 @@ def test_the_trainer_image_holds_the_samples_and_no_other_data(images: Docker) -
         "run", "--rm", "--network=host", "--entrypoint=python", "boatyard-trainer", "-c",
         "import json, os; print(json.dumps([sorted(os.listdir('/app')), sorted(os.listdir('/work/data/raw'))]))",
     ).stdout  # fmt: skip
-    assert json.loads(listed) == [["encoders", "src"], ["houses.csv", "inbox.csv"]]
+    assert json.loads(listed) == [["encoders", "src"], ["articles.csv", "houses.csv", "inbox.csv"]]

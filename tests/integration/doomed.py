@@ -43,6 +43,7 @@ def _train(overrides: list[str], notes: Path, die_at: int, die_writing: int) -> 
             if self.state.global_step == die_writing:
                 os.kill(os.getpid(), signal.SIGKILL)
 
+    os.environ.pop("WANDB_SERVICE", None)  # W&B's, of the tests before: it would hold the run of one that was killed
     assembly.SteadyTrainer = Doomed  # type: ignore[misc]
     config = load_config(overrides)
     prepared = prepare(config)

@@ -41,7 +41,7 @@ def test_the_share_of_a_colour_is_learnt_by_both() -> None:
     assert np.abs(baseline.outputs(rows[32:])["value"] - shares[32:]).mean() < 0.05
 
     torch.manual_seed(0)
-    backbone = input_.build_backbone({"side": 32, "width": 4, "flips": "both"}, None)
+    backbone = input_.build_backbone({"side": 32, "width": 4, "flips": "both", "zoom": 1}, None)
     network = Network(backbone, task.build_head(backbone.width, task.head_shape(TARGET, config.model)), {})
     served = ImageInput(32)
     batch = {name: torch.from_numpy(array) for name, array in served.collate(served.encode(rows)).items()}
