@@ -133,23 +133,24 @@ def test_an_archive_gets_a_line_for_each_file_and_pictures_with_what_was_found(p
         ("summer/b.webp", plain(BLUE, form="WEBP")),
         ("summer/notes.txt", b"Nice weather."),
         ("../c.png", plain(RED)),
+        ("a.png.jpg", plain(RED)),
     )
     job = submit(pictures, sent, ZIP)
     state = finished(pictures, job)
     assert (state["bad"], state["overlays"]) == (2, True)
     lines = result(pictures, job)
     assert [(line["row"], line["file"]) for line in lines] == [
-        *((1, "a.png"), (2, "summer/b.webp"), (3, "summer/notes.txt"), (4, "../c.png"))
+        *((1, "a.png"), (2, "summer/b.webp"), (3, "summer/notes.txt"), (4, "../c.png"), (5, "a.png.jpg"))
     ]
     assert [found(line) for line in lines[:2]] == [[("red", [10, 5, 30, 15])], [("blue", [10, 5, 30, 15])]]
-    assert [line["error"] for line in lines[2:]] == [
+    assert [line["error"] for line in lines[2:4]] == [
         "the picture is no JPEG, PNG or WebP picture",
         "the file has a name that leads out of the archive, or that no file can have",
     ]
     header, *_ = pictures.get(f"/jobs/{job}/result", headers={"accept": "text/csv"}).text.splitlines()
     assert header.startswith("row,id,file,objects,")
     with zipfile.ZipFile(io.BytesIO(pictures.get(f"/jobs/{job}/overlays.zip").content)) as drawn:
-        assert drawn.namelist() == ["a.png.jpg", "summer/b.webp.jpg"]
+        assert drawn.namelist() == ["a.png.jpg", "summer/b.webp.jpg", "a.png.jpg.jpg"], "a name for each"
         shown = Image.open(drawn.open("a.png.jpg"))
     assert shown.size == (640, 320)
 

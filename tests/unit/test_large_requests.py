@@ -47,3 +47,7 @@ def test_a_part_that_is_gone_is_named(tmp_path: Path) -> None:
     storage.remove(storage.list(large.ROOT))
     with pytest.raises(JournalError, match=r"requests/[0-9a-f]{64} is missing"):
         whole(json.loads(lines)["request"], storage)
+
+
+def test_what_is_put_aside_is_kept_out_of_git() -> None:
+    assert f"/{large.ROOT}" in Path(".gitignore").read_text(encoding="utf-8").splitlines()

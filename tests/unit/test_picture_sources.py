@@ -12,6 +12,7 @@ from PIL import Image
 from boatyard import inputs, tasks
 from boatyard.config.compose import load_config
 from boatyard.config.errors import UserError
+from boatyard.data.prepare import prepare
 from boatyard.inputs.training_protocol import EXTENT, TARGET, Problem, Source
 
 pytestmark = pytest.mark.unit
@@ -145,6 +146,69 @@ def test_an_annotation_of_another_picture_or_that_is_no_xml_is_wrong(tmp_path: P
     assert wrong[0] == "says that it is of other.jpg, but is called a.xml"
     assert wrong[1].startswith("is no XML that can be read")
     assert wrong[2] == "is missing: c.jpg has no annotation"
+
+
+def test_an_annotation_may_name_its_picture_by_a_whole_path(tmp_path: Path) -> None:
+    voc(tmp_path, named="C:\\photos\\a")
+    first, other, _ = (row.wrong for source in sources(data(tmp_path)) for row in source.rows())
+    assert (first, other) == (None, "says that it is of a.jpg, but is called b.xml")
+
+
+def test_annotations_may_lie_beside_their_pictures(tmp_path: Path) -> None:
+    voc(tmp_path / "voc")
+    for split, names in (("train", "ab"), ("test", "c")):
+        for name in names:
+            for file in (f"Annotations/{name}.xml", f"JPEGImages/{name}.jpg"):
+                (tmp_path / split).mkdir(exist_ok=True)
+                (tmp_path / "voc" / file).rename(tmp_path / split / Path(file).name)
+    found = {source.split: [row.file for row in source.rows()] for source in sources(data(tmp_path))}
+    assert found == {"train": ["train/a.xml", "train/b.xml"], "test": ["test/c.xml"]}
+    assert targets_of(data(tmp_path / "train"))["a.jpg"].labels == ["cat", "dog"]
+
+
+@pytest.mark.parametrize(
+    ("of", "change", "wrong"),
+    [
+        ("annotations", {"iscrowd": 1}, None),
+        ("annotations", {"image_id": 9}, "annotation 0 is of image 9: there is none"),
+        ("annotations", {"image_id": [0]}, "annotation 0 is of image [0]: there is none"),
+        ("annotations", {"category_id": [1]}, "annotation 0 is of category [1]: there is none"),
+    ],
+)
+def test_a_box_that_coco_says_of_nothing_is_not_learnt(
+    of: str, change: dict[str, Any], wrong: str | None, tmp_path: Path
+) -> None:
+    coco(tmp_path)
+    file = tmp_path / "train/_annotations.coco.json"
+    content = json.loads(file.read_text())
+    content[of][0] |= change
+    file.write_text(json.dumps(content))
+    rows = [row for source in sources(data(tmp_path)) for row in source.rows()]
+    assert [row.wrong.rpartition("coco.json, ")[2] for row in rows if row.wrong] == ([wrong] if wrong else [])
+    assert CAT not in [each for row in rows for each in row.cells.get("objects", ())]
+
+
+@pytest.mark.parametrize("part", ["images", "categories"])
+def test_what_annotations_name_has_an_id_of_its_own(part: str, tmp_path: Path) -> None:
+    coco(tmp_path)
+    file = tmp_path / "train/_annotations.coco.json"
+    content = json.loads(file.read_text())
+    content[part][1]["id"] = content[part][0]["id"]
+    file.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=f"of its '{part}', several have the id"):
+        sources(data(tmp_path))
+
+
+def test_where_no_picture_is_there_the_first_is_named(tmp_path: Path) -> None:
+    (tmp_path / "boxes.csv").write_text("file,label,x0,y0,x1,y1\na.jpg,cat,1,2,3,4\nb.jpg,cat,1,2,3,4\n")
+    places = [f"paths.{each}={tmp_path / each}" for each in ("processed", "reports")]
+    with pytest.raises(UserError, match=r"boxes.csv, row 2, column 'image': names a.jpg: there is no such file"):
+        prepare(load_config(["data=detect", f"data.path={tmp_path}", "data.name=x", *places]))
+
+
+def test_a_name_that_no_file_can_have_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "boxes.csv").write_text("file,label,x0,y0,x1,y1\na\0b.jpg,cat,1,2,3,4\n")
+    assert targets_of(data(tmp_path))["a\0b.jpg"].message.endswith("it cannot be read (embedded null byte)")
 
 
 def test_a_label_that_is_not_among_the_given_classes_is_a_problem(tmp_path: Path) -> None:

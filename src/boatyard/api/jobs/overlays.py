@@ -38,10 +38,14 @@ class Overlays:
 
     def archive(self, storage: Storage, job: Job) -> Iterator[bytes]:
         """A JPEG for each row that was answered, by the name of its file or its number."""
-        written = _Written()
+        written, names = _Written(), set[str]()
         with ZipFile(written, "w", ZIP_STORED) as archive:  # of JPEG, nothing can be compressed
             for row, answer in self._answered(storage, job):
-                archive.writestr(_name(row), self.draw(row.fields, self.marks(answer)))
+                name = _name(row)
+                while name in names:  # as for a.png beside a.png.jpg
+                    name += _SUFFIX
+                names.add(name)
+                archive.writestr(name, self.draw(row.fields, self.marks(answer)))
                 yield written.taken()
         yield written.taken()
 

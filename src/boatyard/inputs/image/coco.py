@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ def layout(path: Path, data: Any, columns: Sequence[str]) -> Layout | None:  # n
         folder = _folder_of_pictures(file, content["images"])
         pictures = [folder / str(each["file_name"]) for each in content["images"]]
         said_of += pictures
-        read = _reader(file.name, content, pictures)
+        read = _reader(file, content, pictures)
         sources.append(annotated_source(file.name, split, [file, *pictures], read, root, normal_form(data.target)))
     return Layout(sources, surplus(root, pictures_in(root), said_of))
 
@@ -50,8 +50,12 @@ def _read(file: Path) -> Mapping[str, Any]:
     for part in _PARTS:
         if not (isinstance(content, dict) and isinstance(content.get(part), list)):
             raise UserError(f"{file}: is not COCO: it has no list of {part!r}")
-        if not all(isinstance(each, dict) and "id" in each for each in content[part]):
-            raise UserError(f"{file}: is not COCO: not each of its {part!r} has an id")
+        if not all(isinstance(each, dict) and isinstance(each.get("id"), int | str) for each in content[part]):
+            raise UserError(f"{file}: is not COCO: not each of its {part!r} has an id, a number or a text")
+    for part in ("images", "categories"):  # annotations name them
+        twice = [given for given, count in Counter(each["id"] for each in content[part]).items() if count > 1]
+        if twice:
+            raise UserError(f"{file}: is not COCO: of its {part!r}, several have the id {twice[0]!r}")
     if not all(isinstance(each.get("file_name"), str) for each in content["images"]):
         raise UserError(f"{file}: is not COCO: not each of its images has a file_name")
     return content
@@ -66,11 +70,12 @@ def _folder_of_pictures(file: Path, images: Sequence[Mapping[str, Any]]) -> Path
     return next((folder for folder in places if (folder / first).is_file()), beside)
 
 
-def _reader(name: str, content: Mapping[str, Any], pictures: Sequence[Path]) -> Any:
-    names = {each["id"]: str(each.get("name", "")) for each in content["categories"]}
+def _reader(file: Path, content: Mapping[str, Any], pictures: Sequence[Path]) -> Any:
+    name, names = file.name, {each["id"]: str(each.get("name") or "") for each in content["categories"]}
     objects = defaultdict[Any, list[Mapping[str, Any]]](list)
     for each in content["annotations"]:
-        objects[each.get("image_id")].append(each)
+        if not each.get("iscrowd"):  # which frames a crowd of objects, and no single one
+            objects[_id(each.get("image_id"))].append(each)
 
     def read() -> Iterator[Annotated]:
         for image, picture in zip(content["images"], pictures, strict=True):
@@ -80,7 +85,7 @@ def _reader(name: str, content: Mapping[str, Any], pictures: Sequence[Path]) -> 
                 if not (isinstance(box, list) and len(box) == 4 and all(isinstance(x, int | float) for x in box)):
                     wrong = f"in {name}, annotation {each['id']} has no bbox of four numbers"
                     break
-                if each.get("category_id") not in names:
+                if _id(each.get("category_id")) not in names:
                     wrong = (
                         f"in {name}, annotation {each['id']} is of category {each.get('category_id')!r}: there is none"
                     )
@@ -90,5 +95,14 @@ def _reader(name: str, content: Mapping[str, Any], pictures: Sequence[Path]) -> 
             size = image.get("width"), image.get("height")
             stated = size if all(isinstance(side, int) and side > 0 for side in size) else None
             yield Annotated(picture, found, stated, wrong)
+        known = {image["id"] for image in content["images"]}
+        for first in (of_image[0] for given, of_image in objects.items() if given not in known):
+            yield Annotated(
+                file, wrong=f"annotation {first['id']} is of image {first.get('image_id')!r}: there is none"
+            )
 
     return read
+
+
+def _id(given: object) -> int | str | None:
+    return given if isinstance(given, int | str) else None

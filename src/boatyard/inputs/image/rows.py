@@ -80,9 +80,9 @@ def _read(cells: Mapping[str, Any]) -> tuple[bytes] | Problem:
         read_picture(content)
     except (WrongPicture, InvalidInput) as wrong:
         return Problem("picture", FIELD, f"{name} {wrong}" if name else str(wrong))
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: no file can have such a name
         missing = isinstance(error, FileNotFoundError)
-        what = "there is no such file" if missing else f"it cannot be read ({error.strerror})"
+        what = "there is no such file" if missing else f"it cannot be read ({getattr(error, 'strerror', error)})"
         return Problem("missing_file", FIELD, f"names {name}: {what}")
     stated = cells.get(STATED_SIZE)
     if stated is not None and tuple(stated) != (header.width, header.height):

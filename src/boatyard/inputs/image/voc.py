@@ -1,5 +1,7 @@
 """PASCAL VOC: `Annotations/NAME.xml` for `JPEGImages/NAME.jpg`, and the names of each split in `ImageSets/Main`.
 
+Or `NAME.xml` beside `NAME.jpg`, perhaps in a folder for each split.
+
 Corners are taken as labelling tools write them: the edges of the box, counted from 0.
 """
 
@@ -7,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 from xml.etree import ElementTree
 
 from boatyard.config.errors import UserError
-from boatyard.inputs.image.layout import Annotated, Layout, annotated_source, pictures_in, surplus
+from boatyard.inputs.image.layout import Annotated, Layout, annotated_source, pictures_in, split_named, surplus
+from boatyard.inputs.image.pictures import SUFFIXES
 from boatyard.inputs.texts import normal_form
 from boatyard.inputs.training_protocol import Source
 
@@ -21,12 +24,11 @@ _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
 def layout(path: Path, data: Any, columns: Sequence[str]) -> Layout | None:  # noqa: ARG001 - every layout's signature
-    """None where there is no folder of annotations."""
-    annotations = path / "Annotations"
+    """None where there are no annotations."""
+    column, annotations = normal_form(data.target), path / "Annotations"
     if not annotations.is_dir():
-        return None
+        return _beside_pictures(path, column) if path.is_dir() else None
     there = {file.stem: file for file in pictures_in(path / "JPEGImages")}
-    column = normal_form(data.target)
     sets = {split: path / "ImageSets" / "Main" / f"{name}.txt" for name, split in _SETS.items()}
     sets = {split: file for split, file in sets.items() if file.is_file()}
     if "train" not in sets:
@@ -44,6 +46,19 @@ def layout(path: Path, data: Any, columns: Sequence[str]) -> Layout | None:  # n
     return Layout(sources, surplus(path, list(there.values()), said_of))
 
 
+def _beside_pictures(path: Path, column: str) -> Layout | None:
+    sources, said_of = list[Source](), list[Path]()
+    for folder in (path, *sorted(each for each in path.iterdir() if each.is_dir() and split_named(each.name))):
+        there = {file.stem: file for file in sorted(folder.iterdir()) if file.suffix.lower() in SUFFIXES}
+        names = sorted(file.stem for file in folder.glob("*.xml"))
+        if there.keys() & names:
+            split = None if folder == path else split_named(folder.name)
+            source, files = _source(path, folder.name, split, names, there, column, (folder, folder))
+            sources.append(source)
+            said_of += files
+    return Layout(sources, surplus(path, pictures_in(path), said_of)) if sources else None
+
+
 def _names(file: Path) -> list[str]:
     """The first word of each line; some sets say in a second one whether the class is there."""
     try:
@@ -54,15 +69,22 @@ def _names(file: Path) -> list[str]:
 
 
 def _source(
-    root: Path, name: str, split: str | None, names: Sequence[str], there: dict[str, Path], column: str
+    root: Path,
+    name: str,
+    split: str | None,
+    names: Sequence[str],
+    there: dict[str, Path],
+    column: str,
+    folders: tuple[Path, Path] | None = None,
 ) -> tuple[Source, list[Path]]:
-    """And the pictures that it names."""
-    pictures = [there.get(each, root / "JPEGImages" / f"{each}.jpg") for each in names]
-    annotations = [root / "Annotations" / f"{each}.xml" for each in names]
+    """And the pictures that it names. `folders`: of annotations and of pictures, if not those of VOC."""
+    of_annotations, of_pictures = folders or (root / "Annotations", root / "JPEGImages")
+    pictures = [there.get(each, of_pictures / f"{each}.jpg") for each in names]
+    annotations = [of_annotations / f"{each}.xml" for each in names]
 
     def read() -> Iterator[Annotated]:
         for annotation, picture in zip(annotations, pictures, strict=True):
-            yield _annotated(annotation, picture, f"Annotations/{annotation.name}")
+            yield _annotated(annotation, picture, annotation.relative_to(root).as_posix())
 
     return annotated_source(name, split, [*annotations, *pictures], read, root, column), pictures
 
@@ -75,9 +97,9 @@ def _annotated(annotation: Path, picture: Path, place: str) -> Annotated:
         return wrong(wrong=f"is missing: {picture.name} has no annotation")
     except (ElementTree.ParseError, OSError, LookupError, ValueError) as error:
         return wrong(wrong=f"is no XML that can be read ({error})")
-    named = (whole.findtext("filename") or "").strip()
-    if named and Path(named).stem not in (annotation.stem, annotation.name):
-        return wrong(wrong=f"says that it is of {named}, but is called {annotation.name}")
+    named = PureWindowsPath((whole.findtext("filename") or "").strip())  # some tools write a whole path
+    if named.name and annotation.stem not in (named.stem, named.name):
+        return wrong(wrong=f"says that it is of {named.name}, but is called {annotation.name}")
     objects = []
     for number, each in enumerate(whole.findall("object"), 1):
         corners = [_number(each.findtext(f"bndbox/{name}")) for name in _CORNERS]

@@ -96,7 +96,7 @@ def _read(each: Any, extent: tuple[float, float]) -> tuple[str, list[float]]:
             raise WrongBox(f"{shown} reaches {out:g} pixels out of the picture, which has {width:g} x {height:g}")
     clipped = _clipped(corners, extent)
     if clipped[0] >= clipped[2] or clipped[1] >= clipped[3]:
-        raise WrongBox(f"{shown} lies beside the picture, which has {width:g} x {height:g}")
+        raise WrongBox(f"{shown} lies beside the picture")
     return label.strip(), corners
 
 

@@ -37,11 +37,12 @@ def data_section(summary: DataSummary, folder: Path) -> list[Section]:
     from boatyard.tasks.detection import data_plots  # most stages draw nothing
 
     classes, per_row = summary.target["classes"], [len(boxes_of(stored)) for stored in summary.targets["train"]]
-    boxes, extents = _all_boxes(summary, "train"), _extents_of_boxes(summary, "train")
+    boxes = _all_boxes(summary, "train")
     parts = [_table(summary), *_sentences(boxes, per_row)]
     if len(boxes):
         data_plots.boxes_png(folder / "boxes.png", classes, boxes, per_row)
-        data_plots.positions_png(folder / "positions.png", classes, boxes[:, 1:] / np.tile(extents, 2), boxes[:, 0])
+        places = boxes[:, 1:] / np.tile(_extents_of_boxes(summary, "train"), 2)
+        data_plots.positions_png(folder / "positions.png", classes, places, boxes[:, 0])
         parts += ["![Boxes per picture, their sizes and shapes](boxes.png)", "![Where boxes are](positions.png)"]
     sections = [Section("Boxes", parts)]
     if summary.drawn:
