@@ -23,6 +23,7 @@ def objects(*boxes: Any, label: str = "cat") -> list[dict[str, Any]]:
     ("box", "message"),
     [
         ([10, 10, 10, 30], "has no area"),
+        ([10, 10, 10.003, 30], "has no area"),
         ([30, 10, 10, 30], "corners swapped"),
         ([10, 10, 120, 30], "reaches 20 pixels out"),
         ([200, 10, 205, 20], "reaches 105 pixels out"),

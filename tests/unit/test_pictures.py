@@ -2,7 +2,7 @@
 
 import io
 import tracemalloc
-from base64 import b64encode
+from base64 import b64encode, encodebytes
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +13,7 @@ from PIL import Image
 from boatyard.inputs.image import pictures
 from boatyard.inputs.image.alike import NEAR, look, near_groups
 from boatyard.inputs.image.pictures import WrongPicture, letterbox, place_in_square, read_header, read_picture
-from boatyard.inputs.image.serving import ImageInput
+from boatyard.inputs.image.serving import ImageInput, decode_base64
 from boatyard.inputs.protocol import InvalidInput
 
 pytestmark = pytest.mark.unit
@@ -136,6 +136,11 @@ def test_what_is_near_to_either_of_a_group_belongs_to_it() -> None:
 def test_a_request_without_a_picture_is_refused(request_: Any) -> None:
     with pytest.raises(InvalidInput):
         ImageInput(32).parse(request_)
+
+
+def test_base64_may_be_in_lines() -> None:
+    content = file_of(scene())
+    assert decode_base64(encodebytes(content).decode()) == content
 
 
 def test_drift_sees_what_a_picture_looks_like_whatever_its_size() -> None:

@@ -85,7 +85,7 @@ def federation(where: Place, repository: str) -> Iterator[Item]:
 
 
 def budget(where: Place, billing: str, amount: int) -> Item:
-    """`billing`: billingAccounts/NUMBER; `amount`: of its currency. Half of it, and all of it, sends mail."""
+    """`billing`: billingAccounts/NUMBER; `amount`: of its currency. Half of it, and all of it, sends an email."""
     body = {
         "displayName": f"boatyard in {where.project}",
         "budgetFilter": {"projects": [f"projects/{where.project}"]},

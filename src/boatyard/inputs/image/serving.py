@@ -34,6 +34,8 @@ MOST_RAW_BYTES = pictures.MOST_BYTES
 MOST_BYTES = 7 * 1024 * 1024  # of a request in JSON: base64 takes a third more than the picture itself
 SLOW_PARSE = True
 
+_LINE_ENDS = str.maketrans("", "", "\r\n")  # many write base64 in lines
+
 
 def _as_json(body: bytes) -> object:
     return {FIELD: b64encode(body).decode()}
@@ -72,7 +74,7 @@ def decode_base64(text: str) -> bytes:
     if text.startswith("data:"):
         text = text.partition(",")[2]
     try:
-        return b64decode(text, validate=True)
+        return b64decode(text.translate(_LINE_ENDS), validate=True)
     except (Error, ValueError):
         raise InvalidInput(f'"{FIELD}" must be a picture as base64', pointer_to(FIELD)) from None
 

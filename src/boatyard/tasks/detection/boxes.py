@@ -17,6 +17,7 @@ MOST_OUTSIDE = 0.1
 """Of a side of the picture: a box further out is of another picture."""
 TWICE = 0.9
 """Above this overlap, two boxes of one label are one thing marked twice."""
+_LEAST = 0.01  # pixels wide and high: places are rounded to as much
 
 
 class WrongBox(ValueError):  # noqa: N818 - says what it is
@@ -88,7 +89,7 @@ def _read(each: Any, extent: tuple[float, float]) -> tuple[str, list[float]]:
     shown = f"({label}, {', '.join(f'{edge:g}' for edge in corners)})"
     if left > right or top > bottom:
         raise WrongBox(f"{shown} has its corners swapped: left and top must come before right and bottom")
-    if left == right or top == bottom:
+    if right - left < _LEAST or bottom - top < _LEAST:
         raise WrongBox(f"{shown} has no area")
     width, height = extent
     for out, side in ((max(-left, right - width), width), (max(-top, bottom - height), height)):
