@@ -22,6 +22,7 @@ from timed import make
 from boatyard import inputs, tasks
 from boatyard.bundle.predict import Predictor
 from boatyard.evaluate.markdown import table
+from boatyard.inputs.arrays import EncodedArrays
 from boatyard.tasks.detection.metrics import losses_of
 from boatyard.tasks.score import paired_interval
 
@@ -64,7 +65,7 @@ def measure(options: Sequence[str], folder: Path) -> dict[str, Any]:
     before = losses_of(baseline.outputs(rows), targets, prepared.target)
     after = losses_of(predictor.outputs(rows), targets, bundle.manifest.target)
     metrics = bundle.manifest.metrics
-    encoded_rows = predictor.input.encode(rows[:TIMES])
+    decoded = [EncodedArrays(row.arrays, {}) for row in predictor.input.encode(rows[:TIMES])]
     return {
         "command": f"python -m boatyard.pipeline {' '.join(options)}",
         "rows": {split: len(prepared.rows(split)) for split in ("train", "validation", "test")},
@@ -77,8 +78,8 @@ def measure(options: Sequence[str], folder: Path) -> dict[str, Any]:
         "precision": metrics.precision,
         "graph_bytes": metrics.graph_bytes,
         "parameters": metrics.parameters,
-        "encode_ms": milliseconds([lambda row=row: predictor.input.encode([row]) for row in rows[:TIMES]]),
-        "graph_ms": milliseconds([lambda row=row: predictor.run([row]) for row in encoded_rows]),
+        "encode_ms": milliseconds([lambda row=row: predictor.input.encode([row])[0].arrays for row in rows[:TIMES]]),
+        "graph_ms": milliseconds([lambda row=row: predictor.run([row]) for row in decoded]),
         **made.took,
     }
 
