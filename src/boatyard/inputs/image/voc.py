@@ -28,7 +28,8 @@ def layout(path: Path, data: Any, columns: Sequence[str]) -> Layout | None:  # n
     column, annotations = normal_form(data.target), path / "Annotations"
     if not annotations.is_dir():
         return _beside_pictures(path, column) if path.is_dir() else None
-    there = {file.stem: file for file in pictures_in(path / "JPEGImages")}
+    folders = annotations, path / "JPEGImages"
+    there = {file.stem: file for file in pictures_in(folders[1])}
     sets = {split: path / "ImageSets" / "Main" / f"{name}.txt" for name, split in _SETS.items()}
     sets = {split: file for split, file in sets.items() if file.is_file()}
     if "train" not in sets:
@@ -36,11 +37,11 @@ def layout(path: Path, data: Any, columns: Sequence[str]) -> Layout | None:  # n
             sets["train"] = trained
         else:
             names = sorted(file.stem for file in annotations.glob("*.xml"))
-            source, files = _source(path, "Annotations", None, names, there, column)
+            source, files = _source(path, "Annotations", None, names, there, column, folders)
             return Layout([source], surplus(path, list(there.values()), files))
     sources, said_of = list[Source](), list[Path]()
     for split, file in sets.items():
-        source, files = _source(path, file.name, split, _names(file), there, column)
+        source, files = _source(path, file.name, split, _names(file), there, column, folders)
         sources.append(source)
         said_of += files
     return Layout(sources, surplus(path, list(there.values()), said_of))
@@ -75,10 +76,10 @@ def _source(
     names: Sequence[str],
     there: dict[str, Path],
     column: str,
-    folders: tuple[Path, Path] | None = None,
+    folders: tuple[Path, Path],
 ) -> tuple[Source, list[Path]]:
-    """And the pictures that it names. `folders`: of annotations and of pictures, if not those of VOC."""
-    of_annotations, of_pictures = folders or (root / "Annotations", root / "JPEGImages")
+    """And the pictures that it names. `folders`: of annotations and of pictures."""
+    of_annotations, of_pictures = folders
     pictures = [there.get(each, of_pictures / f"{each}.jpg") for each in names]
     annotations = [of_annotations / f"{each}.xml" for each in names]
 

@@ -51,9 +51,8 @@ def iou(first: Tensor, other: Tensor) -> Tensor:
         (torch.minimum(first[..., 2 + axis], other[..., 2 + axis]) - torch.maximum(first[..., axis], other[..., axis]))
         for axis in (0, 1)
     )
-    areas = [(each[..., 2:] - each[..., :2]).clamp(min=0).prod(-1) for each in (first, other)]
     shared = across.clamp(min=0) * down.clamp(min=0)
-    return shared / (areas[0] + areas[1] - shared).clamp(min=1e-9)
+    return shared / (_area(first) + _area(other) - shared).clamp(min=1e-9)
 
 
 def giou(first: Tensor, other: Tensor) -> Tensor:
