@@ -4,6 +4,7 @@ import asyncio
 from time import perf_counter
 from typing import Annotated, TypeVar
 
+from anyio import to_thread
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import to_json
 from starlette.datastructures import Headers, QueryParams, State
@@ -85,8 +86,15 @@ async def predict(state: State, scope: Scope, receive: Receive, send: Send) -> N
     manifest = predictor.manifest
     model = Reference(manifest.name, manifest.version)
     answered = answers(manifest, [new_id(model) for _ in predictions], predictions, started)
-    keep = state.settings.journal_input
-    append(state.journal, prediction_lines(manifest, question.inputs, predictions, answered, keep))
+
+    def journal() -> None:
+        keep = state.settings.journal_input
+        append(state.journal, prediction_lines(manifest, question.inputs, predictions, answered, keep))
+
+    if predictor.slow_parse:  # what is long to parse is long to write
+        await to_thread.run_sync(journal)
+    else:
+        journal()
     for answer, explanation in zip(answered, explanations, strict=False):  # there may be none
         answer["explanation"] = explanation.model_dump(exclude_none=True)
     content = to_json({"predictions": answered} if question.listed else answered[0])

@@ -64,9 +64,7 @@ async def read_question(
     raw = predictor.media_types
     sent = media_type(headers, [JSON, *raw, *([FORM] if raw else [])])
     body = await _read_in_time(headers, receive, most_bytes(sent, predictor, mib))
-    if sent == FORM:
-        body, sent = read_file(body, headers["content-type"], list(raw))
-    parse = partial(_question, body, sent, predictor)
+    parse = partial(_question, body, sent, headers.get("content-type", ""), predictor)
     if not predictor.slow_parse:
         return parse()
     if parsing.statistics().tasks_waiting >= MOST_UNPARSED:
@@ -117,7 +115,9 @@ def parse_question(payload: object, model_input: OpenInput[Any, Any]) -> Questio
     return _parse_list(inputs, model_input)
 
 
-def _question(body: bytes, sent: str, predictor: Predictor) -> Question:
+def _question(body: bytes, sent: str, content_type: str, predictor: Predictor) -> Question:
+    if sent == FORM:
+        body, sent = read_file(body, content_type, list(predictor.media_types))
     if sent == JSON:
         return parse_question(_decode(body), predictor.input)
     return parse_raw(body, predictor.media_types[sent], predictor.input)
