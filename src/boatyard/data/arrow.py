@@ -2,6 +2,7 @@
 
 import codecs
 import csv
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from boatyard.data.ledger import TRAIN, Ledger
@@ -25,6 +27,35 @@ class Writer(Protocol):
 
     def writerow(self, row: Iterable[object], /) -> object:
         """Append one row."""
+
+
+def read_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """What `path` holds, read and not mapped: of a file, all that was mapped counts as this process's memory."""
+    with pa.OSFile(str(path)) as file, pa.ipc.open_stream(file) as batches:
+        for batch in batches:
+            yield batch if columns is None else batch.select(columns)
+
+
+def in_batches(pieces: Iterable[pa.RecordBatch], rows: int, binary: int = sys.maxsize) -> Iterator[pa.RecordBatch]:
+    """The same rows in batches of so many, or of few more bytes of binary columns, wherever the pieces begin."""
+    waiting: pa.Table | None = None
+    for piece in pieces:
+        table = pa.Table.from_batches([piece])
+        waiting = table if waiting is None else pa.concat_tables([waiting, table])
+        while (end := _first_batch(waiting, rows, binary)) is not None:
+            yield waiting.slice(0, end).combine_chunks().to_batches()[0]
+            waiting = waiting.slice(end)
+    if waiting is not None and len(waiting):
+        yield waiting.combine_chunks().to_batches()[0]
+
+
+def _first_batch(table: pa.Table, rows: int, binary: int) -> int | None:
+    """How many rows it has; None where they may be more than are there."""
+    sizes = [pc.binary_length(column).to_numpy() for column in table.columns if pa.types.is_binary(column.type)]
+    if sizes:
+        held = np.cumsum(np.sum(sizes, axis=0))
+        rows = min(rows, int(np.searchsorted(held, binary, side="right")) + 1)
+    return rows if rows <= len(table) else None
 
 
 @contextmanager
@@ -48,9 +79,7 @@ def write_splits(
     with ExitStack() as stack:
         streams = [stack.enter_context(pa.ipc.new_stream(folder / f"{split}.arrow", schema)) for split in SPLITS]
         start = 0
-        for batch in stack.enter_context(
-            pa.ipc.open_stream(stack.enter_context(pa.memory_map(str(folder / "rows.arrow"))))
-        ):
+        for batch in read_batches(folder / "rows.arrow"):
             here = slice(start, start := start + batch.num_rows)
             whole = pa.record_batch(
                 [
@@ -76,13 +105,12 @@ def set_aside_unusable(
 ) -> None:
     """Write the `unusable` rows, by their line in the ledger, with the reason."""
     start = 0
-    with pa.memory_map(str(rows)) as file, pa.ipc.open_stream(file) as batches:
-        for batch in batches:
-            for index in (i for i in range(start, start + batch.num_rows) if i in unusable):
-                values = [_readable(column[index - start].as_py()) for column in batch.columns]
-                place = ledger.file(index), ledger.row[index]
-                set_aside.writerow([*place, unusable[index], *values, targets.cell(index)])
-            start += batch.num_rows
+    for batch in read_batches(rows):
+        for index in (i for i in range(start, start + batch.num_rows) if i in unusable):
+            values = [_readable(column[index - start].as_py()) for column in batch.columns]
+            place = ledger.file(index), ledger.row[index]
+            set_aside.writerow([*place, unusable[index], *values, targets.cell(index)])
+        start += batch.num_rows
 
 
 def _readable(value: Any) -> Any:
