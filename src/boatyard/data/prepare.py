@@ -21,8 +21,8 @@ from boatyard.data.reading import Reading
 from boatyard.data.relatives import KEPT_SPLITS, Earlier, keep_splits, read_earlier, share_related
 from boatyard.data.report import write_data_report
 from boatyard.data.sources import open_sources, other_columns
-from boatyard.data.summary import DataSummary
 from boatyard.data.summarise import QUARANTINE, report_rows, summarise
+from boatyard.data.summary import DataSummary
 from boatyard.data.together import check_together
 from boatyard.inputs.sources import SPLITS
 from boatyard.inputs.training_protocol import TARGET, Source, TrainingInput
