@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from boatyard.data import workers
-from boatyard.data.arrow import in_batches
+from boatyard.data.batches import in_batches
 from boatyard.data.workers import in_order
 
 pytestmark = pytest.mark.unit

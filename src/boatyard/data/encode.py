@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from boatyard import inputs
 from boatyard.config.schema import Config
-from boatyard.data.arrow import in_batches, read_batches
+from boatyard.data.batches import in_batches, read_batches
 from boatyard.data.encoding import Batch, batch_encoder
 from boatyard.data.prepare import Prepared
 from boatyard.data.workers import in_order

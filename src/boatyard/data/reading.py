@@ -11,7 +11,8 @@ from tqdm import tqdm
 
 from boatyard import inputs, tasks
 from boatyard.config.schema import Data
-from boatyard.data.arrow import Writer, in_batches
+from boatyard.data.arrow import Writer
+from boatyard.data.batches import in_batches
 from boatyard.data.ledger import Findings, Ledger
 from boatyard.data.pieces import Rows, reader
 from boatyard.data.workers import in_order
