@@ -59,7 +59,7 @@ def measure(source: Path, rows: int, processes: int) -> dict[str, Any]:
         with subprocess.Popen(
             [*COMMAND, f"data.path={source}", f"data.name=rows{rows}", *paths], env=environment
         ) as process:
-            memory, worked = _watch(psutil.Process(process.pid))
+            memory, worked, first = _watch(psutil.Process(process.pid))
         seconds = time.monotonic() - started
         if process.returncode:
             sys.exit(f"preparing {rows} rows failed")
@@ -69,6 +69,7 @@ def measure(source: Path, rows: int, processes: int) -> dict[str, Any]:
             "processes": processes,
             "seconds": seconds,
             "processor_seconds": worked,
+            "first_process_seconds": first,
             "rows_per_second": rows / seconds,
             "peak_megabytes": memory / 1e6,
             "source_megabytes": source.stat().st_size / 1e6,
@@ -77,8 +78,8 @@ def measure(source: Path, rows: int, processes: int) -> dict[str, Any]:
         }
 
 
-def _watch(process: psutil.Process) -> tuple[int, float]:
-    """The most resident bytes of the process and its workers together, and their processor seconds, until it ends."""
+def _watch(process: psutil.Process) -> tuple[int, float, float]:
+    """The most resident bytes of the process and its workers together, their processor seconds, and its own of them."""
     most, worked = 0, dict[int, float]()
     while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
         resident = 0
@@ -91,7 +92,7 @@ def _watch(process: psutil.Process) -> tuple[int, float]:
                 continue
         most = max(most, resident)
         time.sleep(0.1)
-    return most, sum(worked.values())
+    return most, sum(worked.values()), worked[process.pid]
 
 
 def write(runs: list[dict[str, Any]], command: str) -> list[str]:
@@ -107,6 +108,7 @@ def write(runs: list[dict[str, Any]], command: str) -> list[str]:
                 f"{processes}",
                 f"{middle['seconds']:,.0f}",
                 f"{middle['processor_seconds']:,.0f}",
+                f"{middle['first_process_seconds']:,.0f}",
                 f"{middle['rows_per_second']:,.0f}",
                 f"{max(run['peak_megabytes'] for run in same):,.0f} MB",
                 f"{middle['source_megabytes']:,.0f} MB",
@@ -124,13 +126,24 @@ def write(runs: list[dict[str, Any]], command: str) -> list[str]:
         missed.append("what is stored depends on the number of processes")
     if any(run["peak_megabytes"] > LIMIT for run in runs):
         missed.append(f"{LIMIT:,} MB")
-    header = ["Rows", "Processes", "Seconds", "Of a processor", "Rows a second", "Peak memory", "CSV", "Stored"]
+    header = [
+        "Rows",
+        "Processes",
+        "Seconds",
+        "Of a processor",
+        "By the first",
+        "Rows a second",
+        "Peak memory",
+        "CSV",
+        "Stored",
+    ]
     text = [
         "# Preparing rows",
         "Reading, checking, splitting, the data report and tokenising, from the command's start, which alone takes "
         "some seconds. OMP_NUM_THREADS says how many processes may work; others start once one has worked for a "
         f"second. In turns, {ROUNDS} rounds; medians, and the most memory, which is the resident one of all processes "
-        "added up, so that what they share counts several times.",
+        "added up, so that what they share counts several times. What the first process does by itself, of the "
+        "processor's seconds, is what more cores cannot make quicker.",
         table(header, shown, align="r" * len(header)),
         f"Times as fast on {cores} cores as on one, the median of the rounds' ratios: {sentence}. "
         + ("What is stored is the same to the byte." if same_content else "What is stored differs."),
@@ -168,7 +181,7 @@ def main() -> None:
                 # every other round in reverse, because a machine's speed drifts
                 swapped = processes if number // 2 % 2 == 0 else 1 + cores - processes
                 runs.append(measure(source, rows, swapped))
-                print({key: value for key, value in runs[-1].items()}, flush=True)  # noqa: T201
+                print(runs[-1], flush=True)  # noqa: T201
     changed = [f"--most={options.most}"] * (options.most != SIZES[-1])
     changed += [f"--rounds={options.rounds}"] * (options.rounds != ROUNDS)
     if missed := write(runs, " ".join(["python benchmarks/prepare.py", *changed])):
