@@ -1,6 +1,6 @@
 """How training's batches are loaded: by worker processes, and by several ranks:  python benchmarks/loading.py
 
-For the bundled data sets, with `train.dataloader_num_workers` of 0, 1 and 2: how long a step waits for data, and what
+For the bundled data sets, with `train.dataloader_num_workers` of 0 and 2: how long a step waits for data, and what
 the profile says. Then the loader alone, in one process and in two under torchrun (gloo), as the Trainer shards it: rows
 a second, and whether all ranks together see every row once an epoch. Writes reports/benchmarks/loading.md and .json.
 """
@@ -32,7 +32,7 @@ from boatyard.train.profile.report import bottleneck
 from boatyard.train.trainer import POSITION
 
 DATA_SETS = ["inbox", "harbour", "resistance"]
-WORKERS = [0, 1, 2]
+WORKERS = [0, 2]
 SECONDS = 5.0  # for which a loader is read over and over
 
 
