@@ -25,7 +25,7 @@ from boatyard.config.processes import allowed_cores
 from boatyard.evaluate.markdown import table
 from boatyard.storage.fingerprint import file_digest, fingerprint
 
-SIZES = [10_000, 100_000, 1_000_000, 3_000_000]
+SIZES = {10_000: "ten_thousand", 100_000: "hundred_thousand", 1_000_000: "million", 3_000_000: "three_million"}
 ROUNDS = 3  # of the sizes up to a million, in turns; the largest is for its memory, and run once, on all cores
 LIMIT = 1_500  # megabytes, whatever the number of rows
 GOAL = 2.0  # times as fast on two cores
@@ -95,13 +95,15 @@ def _watch(process: psutil.Process) -> tuple[int, float, float]:
     return most, sum(worked.values()), worked[process.pid]
 
 
-def write(runs: list[dict[str, Any]], command: str) -> list[str]:
+def write(runs: list[dict[str, Any]], rounds: int, command: str) -> list[str]:
     """Write the figures as Markdown and JSON. Returns the goals that were missed."""
-    shown, facts, missed = [], [], []
+    shown, missed = [], list[str]()
+    results: dict[str, dict[str, Any]] = {"one_process": {}, "all_cores": {}}
+    cores = allowed_cores()
     for rows, processes in dict.fromkeys((run["rows"], run["processes"]) for run in runs):
         same = [run for run in runs if (run["rows"], run["processes"]) == (rows, processes)]
-        middle = {key: statistics.median(run[key] for run in same) for key in same[0] if key not in ("content",)}
-        facts.append({**middle, "rounds": same})
+        middle = {key: statistics.median(run[key] for run in same) for key in same[0] if key != "content"}
+        results["all_cores" if processes == cores else "one_process"][SIZES[rows]] = {**middle, "rounds": same}
         shown.append(
             [
                 f"{rows:,}",
@@ -115,7 +117,6 @@ def write(runs: list[dict[str, Any]], command: str) -> list[str]:
                 f"{middle['stored_megabytes']:,.0f} MB",
             ]
         )
-    cores = allowed_cores()
     ratios = {rows: ratio for rows in SIZES if (ratio := _ratio(runs, rows, cores)) is not None}
     largest = max(ratios, default=None)
     sentence = "; ".join(f"{ratio:.2f} of {rows:,} rows" for rows, ratio in ratios.items())
@@ -141,7 +142,7 @@ def write(runs: list[dict[str, Any]], command: str) -> list[str]:
         "# Preparing rows",
         "Reading, checking, splitting, the data report and tokenising, from the command's start, which alone takes "
         "some seconds. OMP_NUM_THREADS says how many processes may work; others start once one has worked for a "
-        f"second. In turns, {ROUNDS} rounds; medians, and the most memory, which is the resident one of all processes "
+        f"second of the processor. In turns, {rounds} round{'s' * (rounds > 1)}; medians, and the most memory, which is the resident one of all processes "
         "added up, so that what they share counts several times. What the first process does by itself, of the "
         "processor's seconds, is what more cores cannot make quicker.",
         table(header, shown, align="r" * len(header)),
@@ -151,7 +152,7 @@ def write(runs: list[dict[str, Any]], command: str) -> list[str]:
         f"    {command}\n    python -m boatyard.data data=csv model=tiny data.path=ROWS.csv data.name=NAME",
         f"Distinct messages of {WORDS} words on average, {LABELS} labels, model=tiny.",
     ]
-    everything = {"command": command, "limit_megabytes": LIMIT, "goal": GOAL, "ratios": ratios, "results": facts}
+    everything = {"command": command, "limit_megabytes": LIMIT, "goal": GOAL, "ratios": ratios, **results}
     write_report("preparing", text, everything, ["datasets", "pyarrow", "tokenizers", "torch", "transformers"])
     return missed
 
@@ -168,7 +169,7 @@ def _ratio(runs: list[dict[str, Any]], rows: int, cores: int) -> float | None:
 def main() -> None:
     """Measure each size and write the report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--most", type=int, default=SIZES[-1], help=f"the largest size; {SIZES[-1]:,} by default")
+    parser.add_argument("--most", type=int, default=max(SIZES), help=f"the largest size; {max(SIZES):,} by default")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"{ROUNDS} by default")
     options = parser.parse_args()
     runs, cores = [], allowed_cores()
@@ -176,15 +177,15 @@ def main() -> None:
         for rows in (size for size in SIZES if size <= options.most):
             source = Path(folder, "rows.csv")
             write_rows(source, rows)
-            turns = [1, cores] * options.rounds if rows <= SIZES[2] and cores > 1 else [cores]
+            turns = [1, cores] * options.rounds if rows < max(SIZES) and cores > 1 else [cores]
             for number, processes in enumerate(turns):
                 # every other round in reverse, because a machine's speed drifts
                 swapped = processes if number // 2 % 2 == 0 else 1 + cores - processes
                 runs.append(measure(source, rows, swapped))
                 print(runs[-1], flush=True)  # noqa: T201
-    changed = [f"--most={options.most}"] * (options.most != SIZES[-1])
+    changed = [f"--most={options.most}"] * (options.most != max(SIZES))
     changed += [f"--rounds={options.rounds}"] * (options.rounds != ROUNDS)
-    if missed := write(runs, " ".join(["python benchmarks/prepare.py", *changed])):
+    if missed := write(runs, options.rounds, " ".join(["python benchmarks/prepare.py", *changed])):
         sys.exit(f"missed: {'; '.join(missed)}")
 
 

@@ -20,7 +20,7 @@ from boatyard.config.processes import allowed_cores
 Thing = TypeVar("Thing")
 Result = TypeVar("Result")
 
-_ALONE = 1.0  # seconds in which this process works by itself: others take as long to start
+_ALONE = 1.0  # seconds of the processor for which this process works by itself: others take as long to start
 
 _work: Callable[[Any], Any]  # a worker's own
 
@@ -35,10 +35,10 @@ def in_order(
     Raises:
         Failed: a worker was killed.
     """
-    things, work, end = iter(things), make(*arguments), time.monotonic() + _ALONE
+    things, work, end = iter(things), make(*arguments), time.process_time() + _ALONE
     for thing in things:
         yield work(thing)
-        if time.monotonic() > end and (workers := _workers()) > 1:
+        if time.process_time() > end and (workers := _workers()) > 1:
             yield from _elsewhere(workers, make, arguments, things)
             return
 
