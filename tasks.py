@@ -314,7 +314,7 @@ def format_(context):
 
 @task(
     help={
-        "name": "banking77, drift, inbox, jobs, journal, objects, prepare, proteins, serve, start, tables or train",
+        "name": "a file in benchmarks/ that says how it is called, such as serve, train or inbox",
         "arguments": "for that file",
     }
 )

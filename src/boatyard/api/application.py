@@ -29,7 +29,7 @@ from boatyard.api.problems import ErrorsAsProblems, handle_problems
 from boatyard.api.routes import AsgiRoute, HeadRequests, Shortcut
 from boatyard.api.settings import Settings
 from boatyard.api.shedding import Shedding
-from boatyard.bundle.predict import allowed_cores
+from boatyard.config.processes import allowed_cores
 from boatyard.journal import Journal
 from boatyard.storage import Storage, open_storage
 
