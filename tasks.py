@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from invoke import Collection, Context, Exit, task
+from invoke import Collection, Context, Exit, Program, task
 
 from boatyard.config.processes import ending_signals
 
@@ -490,3 +490,28 @@ def cloud_doctor(context, override):
 
 namespace = Collection.from_module(sys.modules[__name__])
 namespace.add_collection(cloud)
+
+_GROUPS = {
+    "work": "pipeline data train evaluate export sweep profile retrain bench",
+    "serve": "models stage promote rollback serve load-test",
+    "watch": "stack monitor drift frontend alerts",
+    "cloud": " ".join(f"cloud.{name}" for name in cloud.task_names),
+}
+
+
+def grouped():
+    """The tasks' names by what a person wants to do; those that are in no other group maintain the repository."""
+    groups = {
+        group: [name for name in names.split() if name in namespace.task_names] for group, names in _GROUPS.items()
+    }
+    chosen = {name for names in groups.values() for name in names}
+    return groups | {"maintain": sorted(set(namespace.task_names) - chosen)}
+
+
+def _list_in_groups(program):
+    for group, names in grouped().items():
+        print(f"{group}\n")
+        program.print_columns([(name, namespace[name].__doc__.strip().partition("\n")[0]) for name in names])
+
+
+Program.list_flat = _list_in_groups  # invoke has no groups without other names for the tasks

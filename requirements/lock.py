@@ -22,7 +22,7 @@ EXTRAS = {  # image: beside the core install
 }
 UNUSED = {  # image: of the core install, what it never loads
     "api": ["huggingface-hub"],  # which tokenizers would download with
-    "frontend": ["fastapi", "onnxruntime", "tokenizers"],
+    "frontend": ["fastapi", "fastapi-offline", "onnxruntime", "tokenizers"],
 }
 BUILD = "build"  # the dependency group that builds them
 
