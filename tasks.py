@@ -489,4 +489,4 @@ def cloud_doctor(context, override):
 
 
 namespace = Collection.from_module(sys.modules[__name__])
-namespace.add_collection(cloud)
+namespace.add_collection(cloud)  # part: cloud

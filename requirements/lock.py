@@ -16,14 +16,23 @@ from typing import Any
 FOLDER = Path(__file__).parent
 PROJECT = FOLDER.parent / "pyproject.toml"
 EXTRAS = {  # image: beside the core install
-    "api": ["cloud", "image"],
-    "frontend": ["frontend"],
-    "monitor": ["cloud", "image", "monitor"],
+    "api": [
+        "cloud",
+        "image",  # part: image
+    ],
+    "frontend": ["frontend"],  # part: frontend
+    # part: monitor
+    "monitor": [
+        "cloud",
+        "image",  # part: image
+        "monitor",
+    ],
+    # part end
     "trainer": ["cloud", "train"],
 }
 UNUSED = {  # image: of the core install, what it never loads
     "api": ["huggingface-hub"],  # which tokenizers would download with
-    "frontend": ["fastapi", "onnxruntime", "tokenizers"],
+    "frontend": ["fastapi", "onnxruntime", "tokenizers"],  # part: frontend
 }
 BUILD = "build"  # the dependency group that builds them
 

@@ -110,8 +110,10 @@ def files(deploy: Path = DEPLOY) -> dict[Path, str]:
     """The generated files and their contents. Raises UserError."""
     alerts = read_alerts(deploy / "alerts" / "alerts.yaml")
     generated = {deploy / "prometheus" / "alerts.yml": rules(alerts)}
+    # part: cloud
     for alert in (alert for alert in alerts if alert.on_cloud_run):
         generated[deploy / "alerts" / f"{_kebab_case(alert.name)}.json"] = json.dumps(policy(alert), indent=2) + "\n"
+    # part end
     return generated
 
 

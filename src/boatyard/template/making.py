@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from boatyard.config.errors import Failed
@@ -48,7 +48,7 @@ def finish(copy: Path, spelling: Spelling) -> None:
     run(copy, sys.executable, "requirements/lock.py", "--relabel")
 
 
-def leave_out(copy: Path, manifest: Manifest, without: tuple[str, ...]) -> None:
+def leave_out(copy: Path, manifest: Manifest, without: Sequence[str]) -> None:
     """Remove the parts, the template's own story, and all that refers to them."""
     parts = manifest.left_out(without)
     before = files(copy)
@@ -59,11 +59,12 @@ def leave_out(copy: Path, manifest: Manifest, without: tuple[str, ...]) -> None:
         for section in part.sections:
             _drop_section(copy, *section.split("::"))
     for path, content in texts(copy):
-        kept = drop_marked(content, without)
+        kept = drop_marked(content, (*without, "story"))
         if kept != content:
             (copy / path).write_bytes(kept.encode(errors="surrogateescape"))
+    _sub_nav(copy / "mkdocs.yml", gone)
     _drop_empty(copy)
-    words = mentions(parts, gone)
+    words = mentions(parts, gone, files(copy))
     prune_tests(copy, Gone(words, _modules(gone)))
     for path, content in texts(copy):
         if path.endswith(".md") and path != "README.md":
@@ -72,10 +73,24 @@ def leave_out(copy: Path, manifest: Manifest, without: tuple[str, ...]) -> None:
     _drop_empty(copy)
 
 
-def mentions(parts: list[Part], gone: set[str]) -> re.Pattern[str]:
+def _sub_nav(file: Path, gone: set[str]) -> None:
+    """The navigation less pages that are gone, and less groups that have none left."""
+    pages = "|".join(re.escape(path.removeprefix("docs/")) for path in sorted(gone) if path.endswith(".md"))
+    text = re.sub(rf"^ +- (.+: )?({pages})\n", "", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    file.write_text(re.sub(r"^( +)- [^:\n]+:\n(?!\1 )", "", text, flags=re.MULTILINE), encoding="utf-8")
+
+
+def _folder_of(path: str, kept: set[str]) -> str:
+    """The outermost folder of a file that is gone in which nothing is left, or the file."""
+    above = [folder.as_posix() for folder in PurePosixPath(path).parents][-2::-1]
+    return next((folder for folder in above if folder not in kept), path)
+
+
+def mentions(parts: list[Part], gone: set[str], left: Iterable[str]) -> re.Pattern[str]:
     """Matches what names something of the parts: their words, files, options and commands."""
     patterns = [word for part in parts for word in part.words]
-    for path in sorted(gone):
+    kept = {folder.as_posix() for path in left for folder in PurePosixPath(path).parents}
+    for path in sorted({_folder_of(path, kept) for path in gone}):
         if match := re.fullmatch(r"configs/(\w+)/(\w+)\.yaml", path):
             patterns.append(rf"\b{match[1]}={match[2]}\b")
         elif not path.endswith("__init__.py"):

@@ -51,7 +51,7 @@ def drop_key(text: str, name: str) -> str:
         if depth >= 0 and (not line.strip() or indent > depth or (indent == depth and line.lstrip().startswith("- "))):
             continue
         depth = -1
-        if match := re.match(r"( *)([\w.-]+):", line):
+        if match := re.match(r"( *)[\"']?([\w.-]+)[\"']?:", line):
             inside = [*inside[: indent // 2], match[2]]
             if inside == wanted:
                 depth = indent

@@ -162,7 +162,7 @@ def _cut_cases(node: ast.expr, gone: Gone, dead: set[str], at: Callable[[int, in
         lost = [pair for pair in pairs if any(each is not None and _uses(each, gone, dead) for each in pair)]
         if len(lost) == len(pairs):
             return None
-        ranges = [(key or value, value) for key, value in pairs]
+        ranges: list[tuple[Located, Located]] = [(key or value, value) for key, value in pairs]
         return _ranges(ranges, [pair in lost for pair in pairs], at)
     if isinstance(node, _CONTAINERS):
         dying = [each for each in node.elts if _uses(each, gone, dead)]
