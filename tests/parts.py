@@ -17,7 +17,7 @@ from checkout import ROOT, copy_repository
 
 from boatyard.template.answers import Answers
 from boatyard.template.making import make_project
-from boatyard.template.parts import Manifest, read_manifest
+from boatyard.template.parts import MANIFEST, Manifest, read_manifest
 
 NAME = "fraud-watch"
 COMBINATIONS = (
@@ -30,7 +30,9 @@ COMBINATIONS = (
 def make(folder: Path, without: Sequence[str]) -> Path:
     """A project of what is here, with what an installer would write beside it; returns its folder."""
     project = copy_repository(folder / "project")
-    make_project(project, read_manifest(project), Answers(NAME, author="Ada", year=2026, without=tuple(without)))
+    make_project(
+        project, read_manifest(project / MANIFEST), Answers(NAME, author="Ada", year=2026, without=tuple(without))
+    )
     told = importlib.metadata.distribution("boatyard").read_text("METADATA")
     assert told
     installed = folder / "installed" / "fraud_watch-0.dist-info"
@@ -60,7 +62,7 @@ def choices(manifest: Manifest) -> list[str]:
 
 
 def main(chosen: Sequence[str]) -> int:
-    manifest = read_manifest(ROOT)
+    manifest = read_manifest(ROOT / MANIFEST)
     failed = []
     for choice in chosen or choices(manifest):
         with TemporaryDirectory(prefix="parts-") as folder:

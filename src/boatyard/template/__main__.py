@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             message = project.update(_root(Path.cwd()), source, options.ref, look=look)
         elif options.command == "adopt":
             root = _root(Path.cwd())
-            message = project.adopt(root, _answers(options, root))
+            message = project.adopt(root, _answers(options))
         else:
             message = _new(options)
         say(message)
@@ -82,9 +82,7 @@ def _new(options: argparse.Namespace) -> str:
     source, commit = (options.template, options.ref) if options.template else _origin()
     if Path(source).exists():
         source = str(Path(source).resolve())
-    answers = _answers(
-        options, Path(__file__).parents[2] if not _REPOSITORY.joinpath(MANIFEST).exists() else _REPOSITORY
-    )
+    answers = _answers(options)
     if options.into is None:
         return project.new(Path.cwd() / answers.name, answers, source, options.ref or commit)
     return project.add_to(_root(options.into), answers, source, options.ref or commit)
@@ -100,9 +98,9 @@ def _origin() -> tuple[str, str | None]:
     raise UserError("this was not installed from a git repository: name the template's with --template URL")
 
 
-def _answers(options: argparse.Namespace, root: Path) -> Answers:
+def _answers(options: argparse.Namespace) -> Answers:
     """From the flags; what they leave open is asked at a terminal."""
-    manifest = read_manifest(root)
+    manifest = read_manifest(Path(__file__).with_name(MANIFEST.name))
     told = {
         key: value
         for key in ("description", "author", "license", "python", "torch")

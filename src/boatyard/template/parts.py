@@ -72,9 +72,8 @@ class Manifest:
         return [*(self.parts[name] for name in without), *([self.story] if project else [])]
 
 
-def read_manifest(root: Path) -> Manifest:
+def read_manifest(file: Path) -> Manifest:
     """That of a copy of the template. Raises UserError: the copy is older than manifests."""
-    file = root / MANIFEST
     if not file.exists():
         raise UserError("this state of the template knows no parts: choose a newer one")
     told: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))

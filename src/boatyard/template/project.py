@@ -16,7 +16,7 @@ from boatyard.template.answers import Answers, read_kept
 from boatyard.template.git import COMMITTER, blobs, fetch, git, move, write_tree
 from boatyard.template.making import finish, make_project
 from boatyard.template.names import PACKAGE, TEMPLATE, Spelling
-from boatyard.template.parts import read_manifest
+from boatyard.template.parts import MANIFEST, read_manifest
 
 BRANCH = "template"
 _OWN = re.compile(  # what a repository keeps of its own where both have it: nothing that runs needs the template's
@@ -157,7 +157,7 @@ def _snapshot(root: Path, answers: Answers | None, source: str, ref: str | None,
     with TemporaryDirectory(prefix="template-") as folder:
         copy = Path(folder, "copy")
         state, date = fetch(copy, source, ref)
-        manifest = read_manifest(copy)
+        manifest = read_manifest(copy / MANIFEST)
         if answers:
             make_project(copy, manifest, answers)
         else:
