@@ -28,6 +28,7 @@ def tell(copy: Path, manifest: Manifest, answers: Answers) -> None:
     _default_system(copy, manifest, answers)
     if answers.torch == "cpu":
         _torch_cpu(copy)
+    (copy / "CHANGELOG.md").rename(copy / "TEMPLATE-CHANGES.md")
     for file in (copy / _TEXTS).iterdir():
         file.unlink()
     (copy / _TEXTS).rmdir()
