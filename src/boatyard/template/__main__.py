@@ -118,7 +118,7 @@ def _answers(options: argparse.Namespace) -> Answers:
             given = ask(given, {"without": f"Parts to leave out, of {parts}"})
     answers = project.this_year(given).check()
     manifest.check(answers.without)
-    check_name(answers.name, ())
+    check_name(answers.name)
     return answers
 
 

@@ -13,6 +13,7 @@ TEMPLATE = "boat" + "yard"  # split, so that renaming leaves it alone
 PACKAGE = __name__.partition(".")[0]  # this project's
 _OLD = re.compile(TEMPLATE, re.IGNORECASE)
 _FOLDER = re.compile(r"""(src/|src", "|/ "|src\\|\[")$""")  # what stands before the name of the package's folder
+_PROSE = ("LICENSE", "data/", "docs/", "encoders/", "reports/", "tests/integration/test_template.py")
 _LONGEST = 20  # so that a service account of Google Cloud, such as NAME-release, stays below 30
 
 
@@ -60,15 +61,23 @@ def _is_identifier(before: str, after: str) -> bool:
     )
 
 
-def check_name(name: str, taken: Iterable[str]) -> Spelling:
-    """Raises UserError: the name cannot be a package's, or is one of those that are `taken`."""
+def check_name(name: str) -> None:
+    """Raises UserError: the name cannot be a package's."""
     if not re.fullmatch(r"[a-z](-?[a-z0-9])+", name) or len(name) > _LONGEST:
         raise UserError(
             f"{name!r}: a name is 2 to {_LONGEST} lower-case letters, digits and single hyphens, the first a letter: a "
             "package, images and services are named after it"
         )
-    spelling = Spelling(name)
-    package = spelling.package
-    if keyword.iskeyword(package) or package in {*sys.stdlib_module_names, *taken} or find_spec(package):
+    package = Spelling(name).package
+    if keyword.iskeyword(package) or package in sys.stdlib_module_names or find_spec(package):
         raise UserError(f"{name}: Python imports another module of this name: choose another")
-    return spelling
+
+
+def check_free(name: str, contents: Iterable[tuple[str, str]]) -> None:
+    """Raises UserError: one of these files of the template has the name as a word; prose and rows may."""
+    word = re.compile(rf"(?<![a-z0-9]){'[-_]'.join(name.split('-'))}(?![a-z0-9])", re.IGNORECASE)
+    for path, content in contents:
+        if not path.startswith(_PROSE) and not path.endswith(".md") and (word.search(path) or word.search(content)):
+            raise UserError(
+                f"{name}: {path} already has this word, so the two could not be distinguished: choose another"
+            )

@@ -133,9 +133,10 @@ def _cut(node: ast.stmt, gone: Gone, dead: set[str], at: Callable[[int, int], in
         lost = [each for each, _ in gone.imports(node)]
         return None if len(lost) == len(node.names) else _members(node.names, lost, at)
     if isinstance(node, _DEFINITIONS):
-        if any(
-            _uses(each, gone, dead) for each in [*node.body, *([] if isinstance(node, ast.ClassDef) else [node.args])]
-        ):
+        signature = (
+            node.bases if isinstance(node, ast.ClassDef) else [node.args, *([node.returns] if node.returns else [])]
+        )
+        if any(_uses(each, gone, dead) for each in [*node.body, *signature]):
             return None
         return _cut_all(node.decorator_list, gone, dead, at)
     if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
@@ -201,7 +202,7 @@ def _uses(node: ast.AST, gone: Gone, dead: set[str]) -> bool:
         match each:
             case ast.Name(id=name) | ast.arg(arg=name) if name in dead:
                 return True
-            case ast.Constant(value=str(text)) if text in dead or gone.words.search(text):
+            case ast.Constant(value=str(text)) if gone.words.search(text):
                 return True
             case ast.Import() | ast.ImportFrom() if any(gone.imports(each)):
                 return True
