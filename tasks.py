@@ -344,21 +344,31 @@ def load_test(context, host="http://localhost:8000", users=50, seconds=60, rows=
     _module(context, "locust", *words)
 
 
-@task(help={"name": "one word of lower-case letters and digits"})
-def adopt(context, name):
+@task(help={"name": "as in fraud-watch", "flags": "as `new` has them, such as '--without=cloud,monitor'"})
+def adopt(context, name, flags=""):
     """Make this clone of the template a project of your own, called NAME everywhere (docs/how-to/adopt.md)."""
-    _module(context, "boatyard.template", "adopt", name)
+    _module(context, "boatyard.template", "adopt", name, *shlex.split(flags))
+
+
+@task(help={"choices": "what is left out, such as 'cloud monitor+frontend'; by default all parts in turn"})
+def parts(context, choices=""):
+    """Make projects less a part, and check their style, types, unit tests and pipeline."""
+    _run(context, sys.executable, str(Path("tests", "parts.py")), *choices.split())
 
 
 @task(
     help={
         "source": "the template's repository; by default that of the last update",
         "ref": "a branch or tag of it",
+        "check": "change nothing; fail if there is something new",
+        "dry_run": "change nothing; list the files that would change",
     }
 )
-def update_template(context, source="", ref=""):
+def update_template(context, source="", ref="", check=False, dry_run=False):
     """Merge the template's changes into your project, under its name."""
-    _module(context, "boatyard.template", "update", *([source] if source else []), *([f"--ref={ref}"] if ref else []))
+    words = [*([source] if source else []), *([f"--ref={ref}"] if ref else [])]
+    words += [flag for flag, is_set in (("--check", check), ("--dry-run", dry_run)) if is_set]
+    _module(context, "boatyard.template", "update", *words)
 
 
 @task
@@ -489,13 +499,13 @@ def cloud_doctor(context, override):
 
 
 namespace = Collection.from_module(sys.modules[__name__])
-namespace.add_collection(cloud)
+namespace.add_collection(cloud)  # part: cloud
 
 _GROUPS = {
     "work": "pipeline data train evaluate export sweep profile retrain bench",
     "serve": "models stage promote rollback serve load-test",
     "watch": "stack monitor drift frontend alerts",
-    "cloud": " ".join(f"cloud.{name}" for name in cloud.task_names),
+    "cloud": " ".join(f"cloud.{name}" for name in cloud.task_names),  # part: cloud
 }
 
 
