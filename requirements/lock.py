@@ -18,7 +18,7 @@ EXTRAS = {  # image: beside the core install
     "api": ["cloud", "image"],
     "frontend": ["frontend"],
     "monitor": ["cloud", "image", "monitor"],
-    "trainer": ["cloud", "train"],
+    "trainer": ["cloud", "scale", "train"],
 }
 UNUSED = {  # image: of the core install, what it never loads
     "api": ["huggingface-hub"],  # which tokenizers would download with

@@ -52,10 +52,12 @@ class Record:
 
 
 class Header(NamedTuple):
-    """Of a table: its columns in normal form, and what separates them."""
+    """Of a table: its columns in normal form, what separates them, and the number and the end of its last line."""
 
     names: list[str]
     delimiter: str
+    line: int
+    end: int
 
 
 def read_records(pieces: Iterable[bytes], form: Format) -> tuple[list[str], Iterator[Record]]:
@@ -86,7 +88,7 @@ def read_on(pieces: Iterable[bytes], header: Header | None, line: int, end: int)
 def _records(lines: Lines, header: Header | None) -> Iterator[Record]:
     if header is None:
         return (_json_record(line) for line in lines if line.too_long or not is_blank(line.text))
-    names, delimiter = header
+    names, delimiter = header.names, header.delimiter
     return (_row(line, lines, names, delimiter) for line in lines if not is_blank_row(line, delimiter))
 
 
@@ -149,7 +151,7 @@ def _header(lines: Lines, delimiter: str) -> Header:
     unquoted = _QUOTED.sub("", first.text)
     delimiter = next((each for each in (delimiter, *_DELIMITER_NAMES) if each in unquoted), delimiter)
     try:
-        cells = _cells([first], lines, delimiter)
+        cells = _cells(taken := [first], lines, delimiter)
     except Malformed as wrong:
         raise Unreadable(f"has no header that can be read: line {first.number} {wrong}") from None
     if any(map(UNDECODABLE.search, cells)):
@@ -158,7 +160,7 @@ def _header(lines: Lines, delimiter: str) -> Header:
         raise Unreadable("names its columns with control characters: it is no text in UTF-8, or damaged")
     header = [normal_form(cell) for cell in cells]
     check_columns(header)
-    return Header(header, delimiter)
+    return Header(header, delimiter, taken[-1].number, taken[-1].end)
 
 
 def _first(lines: Lines) -> Line | None:

@@ -13,6 +13,9 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 # or under `uv run` each worker would be started by another `uv run`, in a copy of the whole folder
 os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
 
+# one line of alarm for each actor that may be started again, which all of Ray Data's may
+os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+
 import ray
 import ray.data
 
@@ -32,10 +35,12 @@ _AHEAD = 2  # slices that an actor is given at once, so that none waits for the 
 @contextmanager
 def joined() -> Iterator[None]:
     """While it lasts, there is Ray. Raises UserError: RAY_ADDRESS leads nowhere, or a worker's own."""
+    for chatty in ("ray", "ray.data"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
     address = os.environ.get("RAY_ADDRESS")
     own: dict[str, Any] = {} if address else {"num_cpus": allowed_cores(), "object_store_memory": _OBJECTS}
     try:
-        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.WARNING, **own)
+        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
     except (ConnectionError, RuntimeError, ValueError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise UserError(f"RAY_ADDRESS={address}: no Ray cluster can be joined there ({reason})") from error
@@ -72,7 +77,7 @@ def work(plan: Plan, places: Places, numbers: Sequence[int], actors: int | None)
         return
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
-    size = min(actors or int(ray.cluster_resources()["CPU"]), len(numbers))
+    size = min(actors or _cores(), len(numbers))
     slices = ray.data.from_items([{"number": number} for number in numbers], override_num_blocks=len(numbers))
     written = slices.map_batches(
         _Actor,
@@ -95,6 +100,10 @@ class _Actor:
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         done = [self._worker.work(number) for number in batch["number"].tolist()]
         return {"rows": np.array([each.rows for each in done]), "bad": np.array([each.bad for each in done])}
+
+
+def _cores() -> int:
+    return int(ray.cluster_resources()["CPU"])  # type: ignore[no-untyped-call]
 
 
 def _known(error: BaseException | None) -> Exception | None:

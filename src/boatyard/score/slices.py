@@ -66,13 +66,14 @@ def cut(storage: Storage, file: File, index: int, forms: Forms, most: int, requi
             if file.form not in TABLES:
                 names = dict[str, None]()
                 records = _naming(forms.streams[file.form](pieces(opened)), names)
-                slices = _cut_records(records, index, most, own_format=True)
+                slices = _cut_records(records, Slice(index, 0), most, own_format=True)
                 return Cut(file, slices, dict.fromkeys(names, pa.string()))
             header, records = open_records(pieces(opened), cast(Format, file.form))
             names = dict.fromkeys(header.names if header else ())
             if header:
                 _require(header.names, required)
-            slices = _cut_records(records if header else _naming(records, names), index, most)
+            begin = Slice(index, 0, start=header.end, line=header.line) if header else Slice(index, 0)
+            slices = _cut_records(records if header else _naming(records, names), begin, most)
             columns = {name: pa.string() for name in names if name}
             return Cut(file._replace(header=header), slices, columns)
     except Unreadable as why:
@@ -114,10 +115,10 @@ def read(
         yield from rows_of(islice(records, piece.rows), piece.first)
 
 
-def _cut_records(records: Iterator[Record], index: int, most: int, *, own_format: bool = False) -> list[Slice]:
+def _cut_records(records: Iterator[Record], at: Slice, most: int, *, own_format: bool = False) -> list[Slice]:
     """A slice for all of them where one cannot be told from the next by its end."""
     slices: list[Slice] = []
-    at, rows, end, line, whole = Slice(index, 0), 0, 0, 0, False
+    index, rows, end, line, whole = at.file, 0, 0, 0, False
     for record in records:
         whole |= record.file is not None or (rows > 0 and record.end == end)
         if at.rows and (at.rows == most or record.end - at.start > MOST_BYTES):
