@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
@@ -51,6 +52,18 @@ class Cluster:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+
+    def await_nodes(self, number: int) -> None:
+        """Until so many have joined."""
+        count = "import ray; ray.init(logging_level='ERROR'); print(sum(node['Alive'] for node in ray.nodes()))"
+        for _ in range(60):
+            asked = subprocess.run(
+                [sys.executable, "-c", count], env=self.environment, capture_output=True, text=True, check=False
+            )
+            if asked.stdout.strip() == str(number):
+                return
+            time.sleep(1)
+        raise TimeoutError(f"{number} nodes did not join:\n{asked.stderr[-2000:]}")
 
     def kill(self, number: int) -> None:
         """With all of its processes, as if its machine were taken away."""
