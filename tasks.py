@@ -115,6 +115,19 @@ def retrain(context, override):
     _module(context, "boatyard.retrain", *override)
 
 
+@task(
+    iterable=["override"],
+    help={"rows": "a file or a folder of them", "out": "a folder of its own for the answers", **_OVERRIDES},
+)
+def score(context, override, rows="", out=""):
+    """Answer files of any size with a model, on all cores or the Ray cluster at RAY_ADDRESS, into Parquet."""
+    _module(context, "boatyard.score", *_scored(rows, out), *override)
+
+
+def _scored(rows: str, out: str) -> list[str]:
+    return [f"score.{key}={path}" for key, path in (("rows", rows), ("out", out)) if path]
+
+
 @task(iterable=["override"], help=_OVERRIDES)
 def repro(context, override):
     """Rerun the DVC stages whose inputs changed."""
@@ -417,6 +430,24 @@ def cloud_train(context, override, machine="", gpu="", spot=False, workers=0, de
     _on_cloud(context, "train", *flags, *keys, *override)
 
 
+@_cloud(
+    iterable=["override"],
+    help={
+        "rows": "in a bucket: a file or a folder of them",
+        "out": "a folder of its own in a bucket for the answers",
+        **{name: purpose for name, purpose in _JOB.items() if name != "gpu"},
+        "workers": "machines that score together",
+        **_OVERRIDES,
+    },
+)
+def cloud_score(context, override, rows="", out="", machine="", spot=False, workers=0, detach=False, dry_run=False):
+    """Answer files of any size on Vertex AI, by machines that form a Ray cluster."""
+    settings = {"machine": machine, "spot": "true" if spot else "", "workers": workers or ""}
+    keys = [f"cloud.score.{key}={value}" for key, value in settings.items() if value]
+    flags = [flag for flag, is_set in (("--detach", detach), ("--dry-run", dry_run)) if is_set]
+    _on_cloud(context, "score", *flags, *keys, *_scored(rows, out), *override)
+
+
 @_cloud(iterable=["override"], help=_OVERRIDES)
 def cloud_jobs(context, override):
     """List the training jobs."""
@@ -502,7 +533,7 @@ namespace = Collection.from_module(sys.modules[__name__])
 namespace.add_collection(cloud)  # part: cloud
 
 _GROUPS = {
-    "work": "pipeline data train evaluate export sweep profile retrain bench",
+    "work": "pipeline data train evaluate export score sweep profile retrain bench",
     "serve": "models stage promote rollback serve load-test",
     "watch": "stack monitor drift frontend alerts",
     "cloud": " ".join(f"cloud.{name}" for name in cloud.task_names),  # part: cloud

@@ -28,7 +28,7 @@ EXTRAS = {  # image: beside the core install
         "monitor",
     ],
     # part end
-    "trainer": ["cloud", "train"],
+    "trainer": ["cloud", "scale", "train"],
 }
 UNUSED = {  # image: of the core install, what it never loads
     "api": ["huggingface-hub"],  # which tokenizers would download with

@@ -125,6 +125,7 @@ EXEMPT = (
     Exempt("labels|labelSelector|resource.labels.*", "Google Cloud", ("deploy/run/*", "deploy/vertex/*", _CLOUD)),
     Exempt("textPayload", "Cloud Logging", (_CLOUD,)),
     Exempt("(next)?pageToken", "Google Cloud: where a list goes on", (_CLOUD,)),
+    Exempt("RAY_AUTH_TOKEN", "Ray: the key of a cluster", (f"{_SRC}/cloud/replica.py",)),
     Exempt(
         "_?token|(access|oidc)Token|iam.*(access|OpenId)Token",
         "Google Cloud: who is asking",
