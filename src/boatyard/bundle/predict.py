@@ -226,7 +226,8 @@ def _of_like_cost(costs: Sequence[int], most: int) -> Sequence[Sequence[int]]:
 def _open_session(path: Path, threads: int) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
-    # what ONNX Runtime would remember of each shape of batch costs more than it saves: few batches are alike
+    # what ONNX Runtime would remember of each shape of batch costs more than it saves: few batches are alike. Its arena
+    # stays small, as batches do: benchmarks/engine.py
     options.enable_mem_pattern = False
     options.log_severity_level = 4  # what fails raises, and need not be said in lines that are no JSON
     try:
