@@ -75,7 +75,7 @@ def _start(make: Callable[..., Callable[[Any], Any]], arguments: tuple[Any, ...]
     global _work
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all: the parent ends the workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the other cores have workers of their own
+    os.environ["RAYON_NUM_THREADS"] = "1"  # of what is written in Rust: the other cores have workers of their own
     _work = make(*arguments)
 
 
