@@ -5,13 +5,16 @@ What comes out is the same in both cases.
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import connection, get_context, parent_process
+from types import ModuleType
 from typing import Any, TypeVar
 
 from boatyard.config.errors import Failed
@@ -50,7 +53,8 @@ def _elsewhere(
     waiting: deque[Future[Result]] = deque()
     try:
         for thing in things:
-            waiting.append(pool.submit(_do, thing))
+            with _no_main_module():
+                waiting.append(pool.submit(_do, thing))
             if len(waiting) > 2 * workers:  # so that none is idle while results are taken
                 yield waiting.popleft().result()
         while waiting:
@@ -62,6 +66,17 @@ def _elsewhere(
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _no_main_module() -> Iterator[None]:
+    """A worker runs the script of the process that starts it, which would prepare again if nothing guards it there."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _workers() -> int:
