@@ -222,7 +222,7 @@ def _open_session(path: Path, threads: int) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     # what ONNX Runtime would remember of each shape of batch costs more than it saves: few batches are alike
-    options.enable_mem_pattern = options.enable_cpu_mem_arena = False
+    options.enable_mem_pattern = False
     options.log_severity_level = 4  # what fails raises, and need not be said in lines that are no JSON
     try:
         return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
