@@ -150,8 +150,10 @@ class Publish(Section):
 class Retrain(Section):
     """Where it trains, when feedback is enough to learn from, and when the outcome is better."""
 
+    # part: cloud
     on: Literal["here", "vertex"]
     """On this machine, or by a job on Vertex AI with the settings of `cloud.train`."""
+    # part end
     min_rows: int = Field(ge=2)
     holdout: float = Field(gt=0, lt=1)
     confidence: float = Field(gt=0.5, lt=1)
@@ -285,7 +287,7 @@ class Config(Section):
     score: Score
     paths: Paths
     sweep: Sweep | None
-    cloud: Cloud
+    cloud: Cloud  # part: cloud
 
 
 def keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -35,10 +35,10 @@ def prepare_worker() -> int:
 
     Raises UserError: there are fewer than this worker was given.
     """
-    from boatyard.cloud.secrets import load_secret
+    from boatyard.cloud.secrets import load_secret  # part: cloud
     from boatyard.train.devices import log_devices, require_gpus  # which load torch
 
-    load_secret("HF_TOKEN")  # torchrun's processes inherit it
+    load_secret("HF_TOKEN")  # torchrun's processes inherit it  # part: cloud
     log_devices()
     return require_gpus(os.environ)
 

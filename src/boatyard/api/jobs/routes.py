@@ -59,7 +59,7 @@ class JobState(BaseModel):
 
 async def submit(request: Request, storage: Storage, predictor: Predictor) -> Job:
     """Stores a file while it is uploaded. Raises Problem."""
-    sent = media_type(request, [*FORMATS, *predictor.file_formats])
+    sent = media_type(request.headers, [*FORMATS, *predictor.file_formats])
     if len(await to_thread.run_sync(store.open_ids, storage)) >= MOST_OPEN:
         raise Problem(429, f"{MOST_OPEN} jobs are open already", headers={"retry-after": "60"})
     manifest = predictor.manifest
