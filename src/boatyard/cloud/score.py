@@ -20,7 +20,7 @@ def score(config: Config, overrides: Sequence[str], dry_run: bool, detach: bool)
         path = getattr(config.score, key)
         if path is None or not path.startswith("gs://"):
             raise UserError(f"score.{key}={path}: a job can only reach a bucket: name gs://BUCKET/PATH")
-    reference = parse_reference(config.score.model)
+    reference = parse_reference(config.score.model or config.data.name)
     version = reference.selector if dry_run else resolve(open_storage(where.storage), reference)
     there = [*without_places(overrides), f"score.model={reference.name}@{version}"]
     machines = Job(**config.cloud.score.model_dump(), gpu=None, gpus=1, hub_login=False)
