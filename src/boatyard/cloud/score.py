@@ -25,9 +25,7 @@ def score(config: Config, overrides: Sequence[str], dry_run: bool, detach: bool)
     there = [*without_places(overrides), f"score.model={reference.name}@{version}"]
     machines = Job(**config.cloud.score.model_dump(), gpu=None, gpus=1, hub_login=False)
     tracking = config.tracking.model_copy(update={"mode": "disabled"})
-    cloud, data = (
-        config.cloud.model_copy(update={"train": machines}),
-        config.data.model_copy(update={"name": reference.name}),
-    )
+    cloud = config.cloud.model_copy(update={"train": machines})
+    data = config.data.model_copy(update={"name": reference.name})
     job = config.model_copy(update={"cloud": cloud, "data": data, "tracking": tracking})
     vertex.start(job, where, there, f"score-{reference.name}", dry_run, detach, COMMAND)
