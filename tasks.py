@@ -495,7 +495,7 @@ _GROUPS = {
     "work": "pipeline data train evaluate export sweep profile retrain bench",
     "serve": "models stage promote rollback serve load-test",
     "watch": "stack monitor drift frontend alerts",
-    "cloud": " ".join(f"cloud.{name}" for name in cloud.task_names),
+    "cloud": " ".join(f"cloud.{name}" for name in cloud.task_names),  # part: cloud
 }
 
 
