@@ -21,7 +21,8 @@ from starlette.testclient import TestClient
 from boatyard import registry
 from boatyard.api import batching, models
 from boatyard.bundle.manifest import seal
-from boatyard.bundle.predict import Prediction, Predictor, allowed_cores
+from boatyard.bundle.predict import Prediction, Predictor
+from boatyard.config.processes import allowed_cores
 from boatyard.inputs.text.serving import request_schema
 from boatyard.registry import Reference
 from boatyard.storage import LocalStorage, Storage
