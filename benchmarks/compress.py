@@ -112,10 +112,7 @@ def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:
 
 VARIANTS = [
     Variant("as trained", lambda network: None),  # noqa: ARG005
-    *(
-        Variant(f"{share:.0%} of neurons out", lambda n, share=share: take_neurons(n, share))
-        for share in (0.5, 0.75)
-    ),
+    *(Variant(f"{share:.0%} of neurons out", lambda n, share=share: take_neurons(n, share)) for share in (0.5, 0.75)),
     Variant("half of the heads out", lambda network: take_heads(network, 1)),
     Variant("half of the heads and of the neurons out", lambda n: (take_heads(n, 1), take_neurons(n, 0.5))),
     *(Variant(f"{share:.0%} of weights 0", lambda n, share=share: zero_weights(n, share)) for share in (0.5, 0.9)),

@@ -20,8 +20,8 @@ import ray
 import ray.data
 
 from boatyard.bundle.manifest import Manifest
-from boatyard.bundle.predict import allowed_cores
 from boatyard.config.errors import UserError
+from boatyard.config.processes import allowed_cores
 from boatyard.score.files import Forms
 from boatyard.score.plan import Plan, Task
 from boatyard.score.slices import Cut, cut

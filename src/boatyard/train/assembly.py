@@ -65,7 +65,7 @@ class Batches:
     def __init__(
         self, encoder: Encoder, tensor: Callable[[Sequence[Any]], torch.Tensor], vary: Vary | None, seed: int
     ) -> None:
-        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # with workers that outlive an epoch
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]  # with workers that outlive an epoch
         self._encoder = encoder
         self._tensor = tensor
         self._vary = vary
