@@ -1,14 +1,17 @@
 """Tests of single inputs, on real bundles: what a file may say, and which models it refuses."""
 
+import csv
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from bundles import write_bundle, write_regression_bundle
 from pictures import BLUE, RED, plain, publish_pictures
 
-from boatyard import registry
-from boatyard.bundle.manifest import open_bundle
+from boatyard import registry, tasks
+from boatyard.bundle.manifest import Card, open_bundle
 from boatyard.bundle.predict import Predictor
 from boatyard.config.errors import UserError
 from boatyard.registry.behaviour import Outcome, ask_behaviours, render
@@ -42,6 +45,11 @@ def ask(tmp_path: Path) -> Ask:
         return outcome
 
     return one
+
+
+def rows_of(file: str) -> list[dict[str, str]]:
+    with (ROOT / "data/raw" / file).open(encoding="utf-8", newline="") as rows:
+        return list(csv.DictReader(rows))
 
 
 def write(folder: Path, *lines: str, model: str = "inbox") -> Path:
@@ -147,6 +155,25 @@ def test_a_file_of_no_model_is_refused_by_name(tmp_path: Path, labels: Predictor
     (tmp_path / "file.yaml").write_text(content)
     with pytest.raises(UserError, match=r"file\.yaml (must begin with `model:`|is no YAML)"):
         read_behaviours(tmp_path, labels.manifest)
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "target"),
+    [
+        ("fakenews", "classification", {"labels": ["fake", "real"]}),
+        ("harbour", "detection", {"classes": ["boat", "buoy", "lighthouse"]}),
+        ("houses", "regression", {}),
+        ("inbox", "classification", {"labels": sorted({row["label"] for row in rows_of("inbox.csv")})}),
+        ("resistance", "classification", {"labels": ["A", "B", "C", "D", "non"]}),
+    ],
+)
+def test_the_bundled_files_ask_what_their_models_can_answer(name: str, task: str, target: dict[str, Any]) -> None:
+    card = SimpleNamespace(name=name, answer_schema=tasks.serving(task).answer_schema(target))
+    behaviours = [behaviour for _, behaviour in read_behaviours(ROOT / "tests/behaviour", cast(Card, card))]
+    assert {behaviour.then for behaviour in behaviours} > {"same"}
+    asked = [each for behaviour in behaviours for each in (behaviour.input, behaviour.change)]
+    files = [each for some in asked for each in (some if isinstance(some, list) else [some]) if isinstance(each, str)]
+    assert all((ROOT / file).is_file() for file in files)
 
 
 def test_files_of_other_models_and_a_folder_that_is_not_there_ask_nothing(tmp_path: Path, labels: Predictor) -> None:
