@@ -15,6 +15,7 @@ from boatyard.bundle.predict import Explaining, Predictor
 from boatyard.config.errors import UserError, refusal
 from boatyard.evaluate.markdown import table
 from boatyard.inputs.protocol import InvalidInput
+from boatyard.journal.columns import Column
 from boatyard.registry.expected import Asked, Behaviour, read_behaviours, shown, unmet
 from boatyard.tasks.protocol import Answer
 
@@ -90,15 +91,7 @@ def _unmoved(predictor: Predictor, behaviour: Behaviour) -> tuple[int, list[str]
     main = [column for column in predictor.task.columns if column.group == "prediction"]
 
     def fault(before: Answer, after: Answer) -> str | None:
-        moved = [
-            column.name
-            for column in main
-            if (
-                before[column.name] != after[column.name]
-                if column.category
-                else abs(before[column.name] - after[column.name]) > behaviour.by
-            )
-        ]
+        moved = [column.name for column in main if _differ(column, before, after, behaviour.by)]
         if not moved:
             return None
         first, second = ({name: answer[name] for name in moved} for answer in (before, after))
@@ -106,6 +99,11 @@ def _unmoved(predictor: Predictor, behaviour: Behaviour) -> tuple[int, list[str]
         return f"it answers {shown(first)} and {shown(second)}, which must be the same{within}"
 
     return _compared(predictor, behaviour, lambda _, answers: answers, fault)
+
+
+def _differ(column: Column, before: Answer, after: Answer, by: float) -> bool:
+    first, second = before[column.name], after[column.name]
+    return bool(first != second if column.category else abs(first - second) > by)
 
 
 def _moved(predictor: Predictor, behaviour: Behaviour) -> tuple[int, list[str]]:
@@ -139,7 +137,7 @@ def _compared(
         before, *after = read(requests, _answers(predictor, requests))
         for change, one in zip(changes, after, strict=True):
             if (why := fault(before, one)) is not None:
-                failures.append(f"asked {shown(each)} and with {shown(change)} {why}")
+                failures.append(f"asked {shown(each)}, and then with {shown(change)}, {why}")
     return len(inputs) * len(changes), failures
 
 

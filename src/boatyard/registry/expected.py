@@ -199,7 +199,9 @@ def _unknown(key: str, properties: Mapping[str, Any]) -> str:
 
 
 def _is_met(wanted: Any, value: Any) -> bool:
-    return Condition.model_validate(wanted).met_by(value) if isinstance(wanted, dict) else bool(value == wanted)
+    if not isinstance(wanted, dict):
+        return bool(value == wanted)
+    return value is not None and Condition.model_validate(wanted).met_by(value)
 
 
 def _holds(entries: Sequence[Mapping[str, Any]], values: Mapping[str, Any]) -> bool:
