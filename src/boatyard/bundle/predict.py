@@ -1,6 +1,5 @@
 """Answers rows with an opened bundle: the input encodes, the graph runs, the task decodes."""
 
-import os
 import timeit
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from boatyard import inputs, tasks
 from boatyard.bundle.manifest import Bundle, BundleError, Manifest
 from boatyard.bundle.map import MAP, Map, Point
+from boatyard.config.processes import allowed_cores
 from boatyard.inputs.protocol import Encoded, OpenInput
 from boatyard.journal.columns import Column
 from boatyard.tasks.protocol import Answer, OpenTask, Outputs
@@ -218,21 +218,11 @@ def _of_like_cost(costs: Sequence[int], most: int) -> list[list[int]]:
     return batches
 
 
-def allowed_cores() -> int:
-    """The cores that this process may use: its affinity and its cgroup's quota, which a container sets."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return max(1, min(cores, int(quota) // int(period)))
-    except (OSError, ValueError):  # no cgroup v2 here, or the quota is "max"
-        return cores
-
-
 def _open_session(path: Path, threads: int) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     # what ONNX Runtime would remember of each shape of batch costs more than it saves: few batches are alike
-    options.enable_mem_pattern = options.enable_cpu_mem_arena = False
+    options.enable_mem_pattern = False
     options.log_severity_level = 4  # what fails raises, and need not be said in lines that are no JSON
     try:
         return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])

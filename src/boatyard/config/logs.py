@@ -24,17 +24,26 @@ class JsonLines(logging.Formatter):
     """Formats records as JSON, with the field names that Cloud Logging reads."""
 
     def format(self, record: logging.LogRecord) -> str:  # noqa: D102 - logging's own
-        line = {
+        line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "severity": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
-            "request_id": request_id.get(),
-            **getattr(record, "fields", {}),
         }
+        if (request := request_id.get()) is not None:
+            line["request_id"] = request
+        line |= getattr(record, "fields", {})
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return to_json({name: value for name, value in line.items() if value is not None}).decode()
+        return to_json(line).decode()
+
+
+def log_fields(logger: logging.Logger, message: str, fields: Mapping[str, Any]) -> None:
+    """Logs at the level INFO, with further fields. Cheaper than `logger.info`, which looks for its caller."""
+    if logger.isEnabledFor(logging.INFO):
+        record = logging.LogRecord(logger.name, logging.INFO, "", 0, message, None, None)
+        record.fields = fields
+        logger.handle(record)
 
 
 def log_as_json() -> None:
