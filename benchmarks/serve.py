@@ -1,48 +1,61 @@
-"""Throughput over HTTP, beside other ways to serve the same weights:  python benchmarks/serve.py MODEL MESSAGES
+"""Throughput over HTTP, beside other ways to serve the same weights:
+
+    python benchmarks/serve.py MODEL MESSAGES [--before COMMIT] [--before-model MODEL]
 
 MODEL is published here, such as banking77 after `uv run invoke pipeline -o data=banking77 -o data.path=FOLDER -o
 model=minilm`; MESSAGES is a CSV file with a column text. The servers take turns, in rounds, under load from wrk (apt
-install wrk), which itself uses part of a core; `uv run --with` fetches LitServe and BentoML. Writes
-reports/benchmarks/serving.md and .json; fails if a goal is missed.
+install wrk), which itself uses part of a core; `uv run --with` fetches LitServe and BentoML. With --before, the server
+of that commit takes its turns too, on the same packages, and if --before-model is given with what that commit exported.
+Writes reports/benchmarks/serving.md and .json; fails if a goal is missed.
 """
 
+import argparse
 import csv
 import os
 import random
 import statistics
 import subprocess
 import sys
+import tarfile
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
+from limit import Limit
 from load import BOATYARD, SERVERS, Server, write_bodies, write_body, wrk
 from open_loop import ask_at_rate
 from report import write_report
 
 from boatyard.bundle.manifest import Bundle
-from boatyard.bundle.predict import GRAPH, allowed_cores
 from boatyard.config.errors import UserError
+from boatyard.config.processes import allowed_cores
 from boatyard.evaluate.markdown import table
-from boatyard.inputs.text.serving import EncodedText, open_input
 from boatyard.registry import Reference, fetch, parse_reference, resolve
 from boatyard.storage import open_storage
 
 LITSERVE, BENTOML = "litserve==0.2.19", "bentoml==1.4.39"
+BEFORE = "before"
 CONNECTIONS = (1, 8, 32, 128)
 ROUNDS = 3
 OVERLOAD, OVERLOAD_SECONDS = 3, 60
 SECONDS = 6
-BATCHES = (1, 4, 8, 16, 32, 64)
-GOALS = {"limit": 0.85, "plain": 15.0, "lit_onnx": 2.5, "lit_torch": 2.5, "bento": 1.0}
+GOALS = {
+    "limit": 0.75,
+    "limit_before": 0.85,
+    "plain": 15.0,
+    "lit_onnx": 3.0,
+    "lit_torch": 2.5,
+    "bento": 3.0,
+    "tei": 1.0,
+}
+"""Ratios at 32 connections."""
+GAINS = {1: 1.2, 8: 1.35, 32: 1.35, 128: 1.4}
+"""Of the commit before, by connections."""
 LEAST_GOODPUT = 0.9  # of capacity, when overloaded
 MOST_SINGLE = 1.5  # p50 at one connection, relative to the bare session
 
@@ -54,6 +67,7 @@ class Contender:
     title: str
     command: Sequence[str]
     body: str = "text"
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def _with(package: str) -> list[str]:
@@ -72,70 +86,10 @@ CONTENDERS = {
         [*_with(BENTOML), "bentoml", "serve", "bento:Classifier", f"--working-dir={SERVERS}", "--port={port}"],
         body="texts",
     ),
+    "tei": Contender(
+        "text-embeddings-inference's batching, rebuilt, the same graph", [sys.executable, str(SERVERS / "tei.py")]
+    ),
 }
-
-
-@dataclass
-class Limit:
-    """An upper bound: bare sessions, without HTTP and tokenising, on messages that are sorted by length in advance."""
-
-    bundle: Bundle
-    texts: list[str]
-    best: tuple[int, int, int] = (0, 0, 0)
-    """Concurrent sessions, threads of each, rows per batch."""
-    _sessions: dict[int, ort.InferenceSession] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        cores = allowed_cores()
-        model = open_input(self.bundle.folder, self.bundle.manifest)
-        rows = model.encode([model.parse({model.fields[0]: text}) for text in self.texts])
-        self._arriving = [model.collate([row]) for row in rows]
-        ordered = sorted(rows, key=lambda row: row.cost)
-        self._batches = {size: _batches(model.collate, ordered, size) for size in BATCHES}
-        for threads in {1, cores}:
-            options = ort.SessionOptions()
-            options.intra_op_num_threads = threads
-            self._sessions[threads] = ort.InferenceSession(
-                self.bundle.folder / GRAPH, options, providers=["CPUExecutionProvider"]
-            )
-        self._inputs = [node.name for node in self._sessions[1].get_inputs()]
-        layouts = {(cores, 1), (1, cores)}
-        speeds = {(*layout, size): self.speed(*layout, size) for layout in layouts for size in BATCHES}
-        self.best = max(speeds, key=speeds.__getitem__)
-
-    def speed(self, sessions: int, threads: int, size: int, seconds: float = 0) -> float:
-        """Messages per second, over as many passes as take this long."""
-        batches = list(self._batches[size])
-        random.Random(0).shuffle(batches)  # noqa: S311
-        session = self._sessions[threads]
-
-        def run(share: Sequence[Any]) -> None:
-            for feeds in share:
-                self._run(session, feeds)
-
-        run(batches[:2])
-        passes, start = 0, time.perf_counter()
-        with ThreadPoolExecutor(sessions) as pool:
-            while passes == 0 or time.perf_counter() - start < seconds:
-                list(pool.map(run, [batches[first::sessions] for first in range(sessions)]))
-                passes += 1
-        return passes * len(self.texts) / (time.perf_counter() - start)
-
-    def single_ms(self, threads: int) -> float:
-        """The median time of a single message, with this many threads."""
-        session, times = self._sessions[threads], []
-        for feeds in self._arriving[:500]:
-            start = time.perf_counter()
-            self._run(session, feeds)
-            times.append(time.perf_counter() - start)
-        return 1000 * statistics.median(times)
-
-    def _run(self, session: ort.InferenceSession, feeds: Mapping[str, Any]) -> None:
-        session.run(["probabilities"], {name: feeds[name] for name in self._inputs})
-
-
-def _batches(collate: Any, rows: Sequence[EncodedText], size: int) -> list[Any]:
-    return [collate(rows[first : first + size]) for first in range(0, len(rows), size)]
 
 
 def fetch_model(model: str, folder: Path) -> tuple[Bundle, str]:
@@ -145,42 +99,70 @@ def fetch_model(model: str, folder: Path) -> tuple[Bundle, str]:
     return fetch(storage, Reference(reference.name, resolve(storage, reference)), folder / "models"), root
 
 
+def before(commit: str, bundle: Bundle, folder: Path) -> Contender:
+    """The server as it was at a commit of this repository, for a bundle."""
+    packed = folder / "before.tar"
+    subprocess.run(["git", "archive", f"--output={packed}", commit, "src"], check=True)
+    with tarfile.open(packed) as archive:
+        archive.extractall(folder / "before", filter="data")
+    environment = {"PYTHONPATH": str(folder / "before" / "src"), "BOATYARD_MODEL": _exact(bundle)}
+    return Contender(f"Boatyard at {commit}", BOATYARD, environment=environment)
+
+
 def environment(bundle: Bundle, root: str, folder: Path) -> dict[str, str]:
     """The environment of every contender."""
     return {
         "BUNDLE": str(bundle.folder.absolute()),
         "BOATYARD_STORAGE": root,
-        "BOATYARD_MODEL": f"{bundle.manifest.name}@{bundle.manifest.version}",
+        "BOATYARD_MODEL": _exact(bundle),
         "BOATYARD_SPOOL": str(folder / "spool"),
     }
 
 
-def measure(bundle: Bundle, settings: Mapping[str, str], texts: list[str], folder: Path) -> dict[str, Any]:
-    """All contenders in turn, `ROUNDS` times; each round measures the upper bound too."""
+def _exact(bundle: Bundle) -> str:
+    return f"{bundle.manifest.name}@{bundle.manifest.version}"
+
+
+def measure(
+    contenders: Mapping[str, Contender],
+    limits: Mapping[str, Limit],
+    settings: Mapping[str, str],
+    texts: list[str],
+    folder: Path,
+) -> list[dict[str, Any]]:
+    """All contenders in turn, `ROUNDS` times; each round measures the upper bounds too."""
     bodies = {body: write_bodies(folder / f"{body}.jsonl", texts, body) for body in ("text", "texts")}
-    limit = Limit(bundle, texts)
     rounds: list[dict[str, Any]] = []
     for number in range(ROUNDS):
-        one: dict[str, Any] = {"limit": limit.speed(*limit.best, SECONDS), "servers": {}}
+        one: dict[str, Any] = {"servers": {}}
+        for name, limit in limits.items():
+            speeds = limit.speeds(SECONDS)
+            one[name] = max(speeds.values())
+            one[f"{name}_layouts"] = {str(layout): speed for layout, speed in speeds.items()}
+        limit = limits["limit"]
         one |= {"single_ms": limit.single_ms(allowed_cores()), "single_thread_ms": limit.single_ms(1)}
-        for name, contender in CONTENDERS.items():
+        for name, contender in contenders.items():
             one["servers"][name] = ask(contender, settings, bodies[contender.body], CONNECTIONS, folder)
             loads = one["servers"][name]["loads"]
             speeds = ", ".join(f"{count}: {load['per_second']:.0f}/s" for count, load in loads.items())
             print(f"round {number + 1}: {name}: {speeds} (limit {one['limit']:.0f}/s)", flush=True)  # noqa: T201
         rounds.append(one)
-    return {"best": limit.best, "rounds": rounds}
+    return rounds
 
 
 def ask(
     contender: Contender, settings: Mapping[str, str], requests: Path, connections: Sequence[int], folder: Path
 ) -> dict[str, Any]:
     """Start it and send it the requests of a file over so many connections, one number after another."""
-    with Server(contender.command, folder / "server.log", **settings) as server:
+    with Server(contender.command, folder / "server.log", **{**settings, **contender.environment}) as server:
         with requests.open(encoding="utf-8") as bodies:
             server.wait_for_answer(next(bodies).rstrip())
         wrk(server, requests, 8, 2)
-        loads = {count: wrk(server, requests, count, SECONDS) for count in connections}
+        loads = {}
+        for count in connections:
+            spent = server.cpu_seconds
+            loads[count] = wrk(server, requests, count, SECONDS)
+            loads[count]["cpu_ms"] = 1000 * (server.cpu_seconds - spent) / loads[count]["answered"]
         memory = server.megabytes("VmHWM")
         with suppress(subprocess.TimeoutExpired):
             server.stop()
@@ -225,38 +207,54 @@ def overload(settings: Mapping[str, str], texts: list[str], folder: Path) -> dic
     }
 
 
-def report(measured: Mapping[str, Any], overloaded: Mapping[str, Any], arguments: Sequence[str]) -> list[str]:
-    """Write the report; returns the goals that are missed."""
-    rounds = measured["rounds"]
+@dataclass(frozen=True)
+class Rounds:
+    """What was measured, as medians over the rounds; ratios are of neighbours in a round."""
 
-    def median(pick: Callable[[Any], float]) -> float:
-        return statistics.median(pick(one) for one in rounds)
+    rounds: Sequence[Any]
 
-    def loads(name: str, connections: int, figure: str) -> float:
-        return median(lambda one: one["servers"][name]["loads"][connections][figure])
+    def median(self, pick: Callable[[Any], float]) -> float:
+        """Of what is picked in each round."""
+        return statistics.median(pick(one) for one in self.rounds)
 
-    def share(name: str) -> float:
-        """Relative to the upper bound on the cores that wrk leaves."""
-        cores = allowed_cores()
+    def load(self, name: str, connections: int, figure: str) -> float:
+        """A figure of one contender."""
+        return self.median(lambda one: one["servers"][name]["loads"][connections][figure])
+
+    def gain(self, rival: str, connections: int, figure: str = "per_second") -> float:
+        """Boatyard's figure relative to the rival's."""
+
+        def of(one: Any) -> float:
+            ours, other = (one["servers"][name]["loads"][connections][figure] for name in ("boatyard", rival))
+            return float(ours / other)
+
+        return self.median(of)
+
+    def share(self, name: str, limit: str) -> float:
+        """At 32 connections, relative to the upper bound on the cores that wrk leaves."""
 
         def of(one: Any) -> float:
             load = one["servers"][name]["loads"][32]
-            return float(load["per_second"] / (one["limit"] * (1 - load["asker_cores"] / cores)))
+            return float(load["per_second"] / (one[limit] * (1 - load["asker_cores"] / allowed_cores())))
 
-        return median(of)
+        return self.median(of)
 
-    ratios = {
-        rival: median(
-            lambda one, rival=rival: (
-                one["servers"]["boatyard"]["loads"][32]["per_second"] / one["servers"][rival]["loads"][32]["per_second"]
-            )
-        )
-        for rival in CONTENDERS
-        if rival != "boatyard"
-    }
-    ratios["limit"] = share("boatyard")
-    single = median(lambda one: one["servers"]["boatyard"]["loads"][1]["p50_ms"] / one["single_ms"])
-    missed = [f"{rival}: {ratios[rival]:.2f} of {goal:g}" for rival, goal in GOALS.items() if ratios[rival] < goal]
+
+def report(
+    contenders: Mapping[str, Contender],
+    limits: Mapping[str, Limit],
+    rounds: Sequence[Any],
+    overloaded: Mapping[str, Any],
+    command: str,
+) -> list[str]:
+    """Write the report; returns the goals that are missed."""
+    measured = Rounds(rounds)
+    ratios = {rival: measured.gain(rival, 32) for rival in contenders if rival in GOALS}
+    ratios |= {limit: measured.share("boatyard", limit) for limit in limits}
+    missed = [f"{rival}: {ratio:.2f} of {GOALS[rival]:g}" for rival, ratio in ratios.items() if ratio < GOALS[rival]]
+    gains = {count: measured.gain(BEFORE, count) for count in CONNECTIONS} if BEFORE in contenders else {}
+    missed += [f"{gain:.2f} of {GAINS[count]:g} at {count}" for count, gain in gains.items() if gain < GAINS[count]]
+    single = measured.median(lambda one: one["servers"]["boatyard"]["loads"][1]["p50_ms"] / one["single_ms"])
     if single > MOST_SINGLE:
         missed.append(f"alone: {single:.2f} of {MOST_SINGLE:g}")
     kept = overloaded["goodput"] / (overloaded["capacity"] * (1 - overloaded["asker_cores"] / allowed_cores()))
@@ -264,30 +262,33 @@ def report(measured: Mapping[str, Any], overloaded: Mapping[str, Any], arguments
         missed.append(f"overload: {kept:.2f} of {LEAST_GOODPUT:g}, {overloaded['by_status']}")
 
     speeds, latencies = [], []
-    for name, contender in CONTENDERS.items():
-        memory = median(lambda one, name=name: one["servers"][name]["memory_mb"])
-        perseconds = [f"{loads(name, count, 'per_second'):.0f}" for count in CONNECTIONS]
-        speeds.append([contender.title, *perseconds, f"{memory:.0f}", f"{share(name):.2f}"])
-        parts = [[f"{loads(name, count, f'p{part}_ms'):.1f}" for part in (50, 95, 99)] for count in CONNECTIONS]
+    for name, contender in contenders.items():
+        memory = measured.median(lambda one, name=name: one["servers"][name]["memory_mb"])
+        perseconds = [f"{measured.load(name, count, 'per_second'):.0f}" for count in CONNECTIONS]
+        speeds.append([contender.title, *perseconds, f"{memory:.0f}", f"{measured.share(name, 'limit'):.2f}"])
+        parts = [[f"{measured.load(name, count, f'p{part}_ms'):.1f}" for part in (50, 95, 99)] for count in CONNECTIONS]
         latencies.append([contender.title, *map(" / ".join, parts)])
-    sessions, threads, size = measured["best"]
-    limit, alone = median(lambda one: one["limit"]), median(lambda one: one["single_ms"])
-    on_one = median(lambda one: one["single_thread_ms"])
+    layouts = []
+    for layout, size in limits["limit"].sizes.items():
+        speed = measured.median(lambda one, layout=layout: one["limit_layouts"][str(layout)])
+        layouts.append(f"{speed:.0f} by {layout}, {size} in a batch")
+    alone, on_one = (measured.median(lambda one, name=name: one[name]) for name in ("single_ms", "single_thread_ms"))
     heads = [f"at {count}" for count in CONNECTIONS]
-    command = f"python benchmarks/serve.py {' '.join(arguments)}"
     statuses = ", ".join(f"{count:,} times {status}" for status, count in sorted(overloaded["by_status"].items()))
     text = [
         "# Serving",
         "The same weights and the same messages, requested over HTTP by wrk in a closed loop. Answers a second at 1 to "
-        "128 connections, the peak memory of all processes in MB, and at 32 connections the share of what a bare ONNX "
-        "Runtime session does with the cores that wrk leaves.",
+        "128 connections, the peak memory of all processes in MB, and at 32 connections the share of what bare ONNX "
+        "Runtime sessions do with the cores that wrk leaves.",
         table(["", *heads, "memory", "of the limit"], speeds, align="l" + "r" * (len(heads) + 2)),
-        f"The limit: {limit:.0f} a second, all messages known beforehand, encoded and sorted by length: {sessions} "
-        f"sessions of {threads} thread(s), {size} in a batch. At 32 connections Boatyard answers "
-        f"{ratios['lit_onnx']:.1f} times as much as LitServe and {ratios['bento']:.1f} times as much as BentoML on the "
-        f"same graph, and {ratios['lit_torch']:.1f} times as much as LitServe on torch. Both may batch 32, pad to a "
-        "batch's longest text and use all cores. The plain way, which pads every text to 128 tokens, is for scale: "
-        "what batches and little padding are worth.",
+        "The limit: messages a second that are all known beforehand, encoded and sorted by length: "
+        f"{'; '.join(layouts)}; in each round the best counts. At 32 connections Boatyard answers "
+        f"{ratios['lit_onnx']:.1f} times as much as LitServe, {ratios['bento']:.1f} times as much as BentoML and "
+        f"{ratios['tei']:.2f} times as much as the reconstruction on the same graph, and {ratios['lit_torch']:.1f} "
+        "times as much as LitServe on torch. LitServe and BentoML may batch 32, pad to a batch's longest text and use "
+        "all cores. The plain way, which pads every text to 128 tokens, is for scale: what batches and little padding "
+        "are worth.",
+        *_against_before(contenders, measured, ratios),
         "Latency in ms at so many connections, p50 / p95 / p99:",
         table(["", *heads], latencies, align="l" + "r" * len(heads)),
         f"A message alone takes a bare session {alone:.1f} ms on all cores, {on_one:.1f} on one, as in Boatyard; "
@@ -304,31 +305,63 @@ def report(measured: Mapping[str, Any], overloaded: Mapping[str, Any], arguments
     ]
     if missed:
         text.append(f"Goals missed: {'; '.join(missed)}.")
-    facts = {"command": command, "ratios": ratios, "single": single, "measured": measured, "overload": overloaded}
+    facts = {
+        "command": command,
+        "ratios": ratios,
+        "gains": gains,
+        "single": single,
+        "rounds": rounds,
+        "overload": overloaded,
+    }
     packages = ["boatyard", "onnxruntime", "tokenizers", "fastapi", "uvicorn", "torch", "transformers"]
     write_report("serving", text, facts, packages)
     return missed
 
 
+def _against_before(contenders: Mapping[str, Contender], measured: Rounds, ratios: Mapping[str, float]) -> list[str]:
+    if BEFORE not in contenders:
+        return []
+    title = contenders[BEFORE].title
+    figures = ("per_second", "p50_ms", "cpu_ms")
+    gains = [
+        [str(count), *(f"{measured.gain(BEFORE, count, figure):.2f}" for figure in figures)] for count in CONNECTIONS
+    ]
+    bound = f" Of the bare sessions on what that commit exported, it reaches {ratios['limit_before']:.2f}."
+    return [
+        f"Relative to {title}, in the same rounds:{bound if 'limit_before' in ratios else ''}",
+        table(["connections", "answers a second", "p50", "processor time an answer"], gains, align="rrrr"),
+    ]
+
+
 def main() -> int:
     """Measure and write the report; returns 1 if a goal is missed, 2 if the model or the messages cannot be read."""
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
-    arguments = sys.argv[1:]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("messages", type=Path)
+    parser.add_argument("--before", metavar="COMMIT", help="compared with the server of this commit")
+    parser.add_argument("--before-model", metavar="MODEL", help="what that server serves, if not the same")
+    asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         try:
-            bundle, root = fetch_model(arguments[0], folder)
-            with Path(arguments[1]).open(encoding="utf-8", newline="") as file:
+            bundle, root = fetch_model(asked.model, folder)
+            older = fetch_model(asked.before_model, folder)[0] if asked.before_model else bundle
+            with asked.messages.open(encoding="utf-8", newline="") as file:
                 texts = [row["text"] for row in csv.DictReader(file)]
         except (UserError, OSError, KeyError) as error:
             print(f"serve: {error}", file=sys.stderr)  # noqa: T201
             return 2
         random.Random(0).shuffle(texts)  # noqa: S311
+        contenders, limits = CONTENDERS, {"limit": Limit(bundle, texts)}
+        if asked.before:
+            contenders = {**CONTENDERS, BEFORE: before(asked.before, older, folder)}
+        if asked.before_model:
+            limits["limit_before"] = Limit(older, texts)
         settings = environment(bundle, root, folder)
-        measured = measure(bundle, settings, texts, folder)
+        rounds = measure(contenders, limits, settings, texts, folder)
         overloaded = overload(settings, texts, folder)
-    if missed := report(measured, overloaded, arguments):
+    command = f"python benchmarks/serve.py {' '.join(sys.argv[1:])}"
+    if missed := report(contenders, limits, rounds, overloaded, command):
         print("missed: " + "; ".join(missed), file=sys.stderr)  # noqa: T201
     return bool(missed)
 

@@ -28,11 +28,11 @@ EXTRAS = {  # image: beside the core install
         "monitor",
     ],
     # part end
-    "trainer": ["cloud", "train"],
+    "trainer": ["cloud", "scale", "train"],
 }
 UNUSED = {  # image: of the core install, what it never loads
     "api": ["huggingface-hub"],  # which tokenizers would download with
-    "frontend": ["fastapi", "onnxruntime", "tokenizers"],  # part: frontend
+    "frontend": ["fastapi", "fastapi-offline", "onnxruntime", "tokenizers"],  # part: frontend
 }
 BUILD = "build"  # the dependency group that builds them
 

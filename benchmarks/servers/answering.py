@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,29 +10,48 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from boatyard.bundle.manifest import open_bundle
-from boatyard.bundle.predict import GRAPH, allowed_cores
+from boatyard.bundle.predict import GRAPH
+from boatyard.config.processes import allowed_cores
 from boatyard.inputs.protocol import Feeds
-from boatyard.inputs.text.serving import open_input
+from boatyard.inputs.text.serving import EncodedText, TextInput, open_input
 
 Probabilities = npt.NDArray[np.float32]
 Request = dict[str, str]
 Answer = dict[str, object]
 
 
-def answerer(engine: str) -> Callable[[Sequence[Request]], list[Answer]]:
-    """`engine`: torch or onnx. A batch is padded to its longest text, as both frameworks' examples do."""
-    bundle = open_bundle(Path(os.environ["BUNDLE"]))
-    texts = open_input(bundle.folder, bundle.manifest)
-    run = _torch(bundle.folder) if engine == "torch" else _onnx(bundle.folder)
+@dataclass(frozen=True)
+class Model:
+    """A bundle's texts, its network in one engine, and its labels."""
 
-    def answer(requests: Sequence[Request]) -> list[Answer]:
-        probabilities = run(texts.collate(texts.encode([texts.parse(request) for request in requests])))
+    texts: TextInput
+    run: Callable[[Feeds], Probabilities]
+    labels: Sequence[str]
+
+    def encode(self, requests: Sequence[Request]) -> list[EncodedText]:
+        """Tokens, as they are before they are padded."""
+        return self.texts.encode([self.texts.parse(request) for request in requests])
+
+    def answer(self, encoded: Sequence[EncodedText]) -> list[Answer]:
+        """In one batch, padded to its longest text."""
+        probabilities = self.run(self.texts.collate(encoded))
         return [
-            {"label": bundle.manifest.target["labels"][best], "score": float(row[best])}
+            {"label": self.labels[best], "score": float(row[best])}
             for row, best in zip(probabilities, probabilities.argmax(1), strict=True)
         ]
 
-    return answer
+
+def open_model(engine: str) -> Model:
+    """`engine`: torch or onnx."""
+    bundle = open_bundle(Path(os.environ["BUNDLE"]))
+    run = _torch(bundle.folder) if engine == "torch" else _onnx(bundle.folder)
+    return Model(open_input(bundle.folder, bundle.manifest), run, bundle.manifest.target["labels"])
+
+
+def answerer(engine: str) -> Callable[[Sequence[Request]], list[Answer]]:
+    """What answers a batch as it comes, which is padded to its longest text, as both frameworks' examples do."""
+    model = open_model(engine)
+    return lambda requests: model.answer(model.encode(requests))
 
 
 def _onnx(folder: Path) -> Callable[[Feeds], Probabilities]:

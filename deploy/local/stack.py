@@ -1,7 +1,7 @@
 """Run all services on this machine until Ctrl-C or another ending signal: `uv run invoke stack`.
 
-These are the api, those of the others that there are and, if installed, Prometheus. Each line of their output is prefixed with
-the name; if one of them exits, the others are stopped too.
+These are the api, those of the others that there are and, if installed, Prometheus. Each line of their output begins
+with a name; if one of them exits, the others are stopped too.
 """
 
 import os

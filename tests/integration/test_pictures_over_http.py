@@ -4,6 +4,7 @@ import io
 import threading
 import time
 import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from test_jobs import finished, kill_in_job, result, submit
 
 from boatyard.inputs.image import serving
 from boatyard.inputs.image.pictures import read_picture
-from boatyard.journal import read
+from boatyard.journal import Journal, read
 from boatyard.storage import open_storage
 
 pytestmark = pytest.mark.integration
@@ -47,17 +48,25 @@ def test_a_picture_is_answered_alike_however_it_is_sent(pictures: TestClient) ->
     assert [found(answer.json()) for answer in answers] == [[("red", [10, 5, 30, 15])]] * 3
 
 
-def test_a_picture_is_decoded_once_and_not_by_the_event_loop(
+def test_a_picture_is_decoded_once_and_neither_that_nor_journalling_it_is_done_by_the_event_loop(
     pictures: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoding: list[str] = []
+    journalling: list[str] = []
+    append = Journal.append
+
+    def noting(journal: Journal, lines: Sequence[Mapping[str, Any]]) -> None:
+        journalling.append(threading.current_thread().name)
+        append(journal, lines)
 
     def decode(content: bytes, enough: int | None = None) -> Image.Image:
         decoding.append(threading.current_thread().name)
         return read_picture(content, enough)
 
     monkeypatch.setattr(serving, "read_picture", decode)
+    monkeypatch.setattr(Journal, "append", noting)
     pictures.post("/predict", content=plain(RED), headers=PNG).raise_for_status()
+    assert [name.partition(" worker")[0] for name in journalling] == ["AnyIO"]
     job = submit(pictures, archive(("a.png", plain(RED))), ZIP)
     finished(pictures, job)
     assert [name.partition(" worker")[0] for name in decoding] == ["AnyIO", "AnyIO"]

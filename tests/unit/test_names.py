@@ -84,7 +84,7 @@ _STR = (
     *(f"{_SRC}/evaluate/{name}.py" for name in ("markdown", "run")),
     *(f"{_SRC}/inputs/{name}.py" for name in ("lines", "quotes", "records", "sources", "training_protocol")),
     *(f"{_SRC}/tasks/{name}.py" for name in ("defaults", "protocol")),
-    *(f"{_SRC}/{name}.py" for name in ("data/reading", "registry/reference", "template/*")),
+    *(f"{_SRC}/{name}.py" for name in ("data/pieces", "registry/reference", "template/*")),
 )
 _COMMANDS = (
     "tasks.py",
@@ -125,6 +125,7 @@ EXEMPT = (
     Exempt("labels|labelSelector|resource.labels.*", "Google Cloud", ("deploy/run/*", "deploy/vertex/*", _CLOUD)),
     Exempt("textPayload", "Cloud Logging", (_CLOUD,)),
     Exempt("(next)?pageToken", "Google Cloud: where a list goes on", (_CLOUD,)),
+    Exempt("RAY_AUTH_TOKEN", "Ray: the key of a cluster", (f"{_SRC}/cloud/replica.py",)),
     Exempt(
         "_?token|(access|oidc)Token|iam.*(access|OpenId)Token",
         "Google Cloud: who is asking",

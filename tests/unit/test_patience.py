@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 from servers import run_as_served
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 
 from boatyard.api import requests
 from boatyard.api.problems import Problem
@@ -28,7 +28,7 @@ class Client:
 
 def wait(client: Client, seconds: float, answer: "asyncio.Future[str] | None" = None) -> Awaitable[str]:
     never: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    return with_deadline(cast(Request, client), answer or never, seconds)
+    return with_deadline(client.receive, answer or never, seconds)
 
 
 def test_past_its_time_each_of_many_requests_gets_504_although_timers_fire_early() -> None:

@@ -1,20 +1,21 @@
-"""Assembles the app: its state, routes and middleware."""
+"""Assembles the app: its state, its routes, and what is done for all of them."""
 
 import asyncio
 import gc
 import logging
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI
-from starlette.routing import Match, Route
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
 
 from boatyard import __version__
 from boatyard.api.batching import Batcher
+from boatyard.api.documentation import add_documentation
 from boatyard.api.endpoints import administered, guarded, router
 from boatyard.api.explaining import Explainer
 from boatyard.api.feedback import Truths
@@ -25,11 +26,11 @@ from boatyard.api.models import Models
 from boatyard.api.observing import ObservedRequests
 from boatyard.api.openapi import describe
 from boatyard.api.predicting import predict
-from boatyard.api.problems import handle_problems
-from boatyard.api.routes import HeadRequests
+from boatyard.api.problems import ErrorsAsProblems, handle_problems
+from boatyard.api.routes import AsgiRoute, HeadRequests, Shortcut
 from boatyard.api.settings import Settings
 from boatyard.api.shedding import Shedding
-from boatyard.bundle.predict import allowed_cores
+from boatyard.config.processes import allowed_cores
 from boatyard.journal import Journal
 from boatyard.storage import Storage, open_storage
 
@@ -39,43 +40,49 @@ SHIPPING_SECONDS = 3  # for the journal's last segments; the rest is shipped aft
 logger = logging.getLogger(__name__)
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+class Application:
+    """The ASGI application. FastAPI has the routes; the one that is asked most goes past it, which costs less."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        routes = FastAPI(
+            title="Boatyard",
+            version=__version__,
+            description="Predictions of a published model.",
+            lifespan=lambda app: _running(app, settings or Settings.from_environment()),
+            docs_url=None,
+            redoc_url=None,
+            redirect_slashes=False,
+            generate_unique_id_function=lambda route: route.name,
+        )
+        self.state = state = routes.state
+        state.metrics = Metrics()
+        state.draining = False
+        first = AsgiRoute(PREDICT, ErrorsAsProblems(partial(predict, state)), "POST")
+        _add_routes(routes, first)
+        handle_problems(routes)
+        app = Shortcut(HeadRequests(routes), first)
+        self._app = Shedding(ObservedRequests(app, state), state, PREDICT)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI's own
+        await self._app(scope, receive, send)
+
+
+def create_app(settings: Settings | None = None) -> Application:
     """The app. It reads its settings (the environment's by default) and loads the model when it starts."""
-    app = FastAPI(
-        title="Boatyard",
-        version=__version__,
-        description="Predictions of a published model.",
-        lifespan=lambda app: _running(app, settings or Settings.from_environment()),
-        redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
-        redirect_slashes=False,
-        generate_unique_id_function=lambda route: route.name,
-    )
-    app.state.metrics = Metrics()
-    app.state.draining = False
-    _add_routes(app)
-    _add_middleware(app)
-    return app
+    return Application(settings)
 
 
-def _add_routes(app: FastAPI) -> None:
-    app.router.routes.append(_Route(PREDICT, predict, methods=["POST"]))
+def _add_routes(app: FastAPI, first: AsgiRoute) -> None:
+    app.router.routes.append(first)
     for routes in (router, guarded, administered):
         app.include_router(routes)
+    add_documentation(app)
 
     def openapi() -> dict[str, Any]:
         models: Models | None = getattr(app.state, "models", None)
         return describe(app, models.default if models else None)
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to override it
-
-
-def _add_middleware(app: FastAPI) -> None:
-    """From the innermost to the outermost."""
-    handle_problems(app)
-    app.add_middleware(HeadRequests)
-    app.add_middleware(ObservedRequests, metrics=app.state.metrics)
-    app.add_middleware(Shedding, state=app.state, path=PREDICT)
 
 
 @asynccontextmanager
@@ -120,14 +127,6 @@ async def _in_background(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-class _Route(Route):
-    """Starlette's, which records the matched route for the middleware, as FastAPI's do."""
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        match, child_scope = super().matches(scope)
-        return match, {**child_scope, "route": self} if child_scope else child_scope
 
 
 app = create_app()

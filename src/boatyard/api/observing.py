@@ -5,38 +5,42 @@ import re
 from random import getrandbits
 from time import perf_counter
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders, State
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from boatyard.api.metrics import Metrics
-from boatyard.config.logs import endpoint, request_id
+from boatyard.config.logs import endpoint, log_fields, request_id
 
-REQUEST_ID = "X-Request-Id"
+_REQUEST_ID = b"x-request-id"
 
-_W3C = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
-_GOOGLE = re.compile(r"([0-9a-f]{32})(/.*)?")
+_W3C = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+_GOOGLE = re.compile(rb"([0-9a-f]{32})(/.*)?")
 
 access = logging.getLogger("boatyard.access")
 
 
 class ObservedRequests:
-    """The id is the caller's trace id, if there is one. The route is counted and logged, never client-chosen values."""
+    """The id is the caller's trace id, if there is one. The route is counted and logged, never client-chosen values.
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    While the server drains, connections are closed, so clients open their next one elsewhere.
+    """
+
+    def __init__(self, app: ASGIApp, state: State) -> None:
         self._app = app
-        self._metrics = metrics
+        self._state = state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI's own
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        name = _trace(Headers(scope=scope)) or _new_name()
+        name = _trace(scope) or _new_name()
         previous, started, status = request_id.set(name), perf_counter(), 500
 
         async def watched(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[REQUEST_ID] = name
+                message["headers"].append((_REQUEST_ID, name.encode()))
+                if self._state.draining:
+                    MutableHeaders(scope=message)["connection"] = "close"
             await send(message)
 
         try:
@@ -44,14 +48,10 @@ class ObservedRequests:
         finally:
             seconds = perf_counter() - started
             method, route = endpoint(scope)
-            self._metrics.answered(route, status, seconds)
-            fields = {
-                "method": method,
-                "route": route,
-                "status": status,
-                "duration_ms": round(1000 * seconds, 3),
-            }
-            access.info("%s %s %s", method, route, status, extra={"fields": fields})
+            self._state.metrics.answered(route, status, seconds)
+            duration_ms = round(1000 * seconds, 3)
+            fields = {"method": method, "route": route, "status": status, "duration_ms": duration_ms}
+            log_fields(access, f"{method} {route} {status}", fields)
             request_id.reset(previous)
 
 
@@ -60,9 +60,10 @@ def _new_name() -> str:
     return f"{getrandbits(128):032x}"
 
 
-def _trace(headers: Headers) -> str | None:
-    if match := _W3C.fullmatch(headers.get("traceparent", "")):
-        return match[1]
-    if match := _GOOGLE.fullmatch(headers.get("x-cloud-trace-context", "")):
-        return match[1]
+def _trace(scope: Scope) -> str | None:
+    headers = dict(scope["headers"])
+    if match := _W3C.fullmatch(headers.get(b"traceparent", b"")):
+        return match[1].decode()
+    if match := _GOOGLE.fullmatch(headers.get(b"x-cloud-trace-context", b"")):
+        return match[1].decode()
     return None

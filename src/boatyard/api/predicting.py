@@ -1,13 +1,14 @@
-"""POST /predict: a plain Starlette endpoint. FastAPI's overhead would exceed all the work done here."""
+"""POST /predict: a bare ASGI application. A framework's overhead would exceed all the work done here."""
 
 import asyncio
 from time import perf_counter
 from typing import Annotated, TypeVar
 
+from anyio import to_thread
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import to_json
-from starlette.requests import Request
-from starlette.responses import Response
+from starlette.datastructures import Headers, QueryParams, State
+from starlette.types import Receive, Scope, Send
 
 from boatyard.api.answers import Explanation, answers
 from boatyard.api.batching import Batcher, QueueFull, Unanswerable
@@ -57,45 +58,55 @@ class Extras(BaseModel):
 
 
 _NO_EXTRAS = Extras()
+_NO_QUERY = QueryParams()
 
 
-async def predict(request: Request) -> Response:
+async def predict(state: State, scope: Scope, receive: Receive, send: Send) -> None:
     """Answers one input, or a list of them under `inputs`. Further parameters depend on the model's task."""
-    started, state = perf_counter(), request.app.state
+    started, headers = perf_counter(), Headers(scope=scope)
     if state.keys:
-        state.keys.check(request.headers.get(HEADER))
+        state.keys.check(headers.get(HEADER))
     batcher: Batcher = state.batcher
-    patience = _read_patience(request)
-    predictor = await _named_model(request)
-    options, extras = _read_query(request, predictor)
-    deadline = started + patience / 1000
+    deadline = started + _read_patience(headers) / 1000
+    query = QueryParams(scope["query_string"]) if scope["query_string"] else _NO_QUERY
+    predictor = await named_model(state.models, single_parameter(query, MODEL))
+    options, extras = _read_query(query, predictor)
     explanations: list[Explanation] = []
     try:
-        question = await read_question(request, predictor, state.parsing, deadline)
+        question = await read_question(headers, receive, predictor, state.settings.request_mib, state.parsing, deadline)
         if extras.explain:
             explaining = asyncio.ensure_future(state.explainer.explained(predictor, question.rows, options))
-            predictions, explanations = await _answered(request, question, explaining, deadline)
+            predictions, explanations = await _answered(receive, question, explaining, deadline)
         else:
             answering = batcher.submit(predictor, question.rows, options)
-            predictions = await _answered(request, question, answering, deadline)
+            predictions = await _answered(receive, question, answering, deadline)
     except QueueFull as full:
         raise refusal(full) from None
     state.metrics.count(predictor, predictions)
     manifest = predictor.manifest
     model = Reference(manifest.name, manifest.version)
     answered = answers(manifest, [new_id(model) for _ in predictions], predictions, started)
-    keep = state.settings.journal_input
-    append(state.journal, prediction_lines(manifest, question.inputs, predictions, answered, keep))
+
+    def journal() -> None:
+        keep = state.settings.journal_input
+        append(state.journal, prediction_lines(manifest, question.inputs, predictions, answered, keep))
+
+    if predictor.slow_parse:  # what is long to parse is long to write
+        await to_thread.run_sync(journal)
+    else:
+        journal()
     for answer, explanation in zip(answered, explanations, strict=False):  # there may be none
         answer["explanation"] = explanation.model_dump(exclude_none=True)
     content = to_json({"predictions": answered} if question.listed else answered[0])
-    return Response(content, media_type="application/json")
+    framing = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
+    await send({"type": "http.response.start", "status": 200, "headers": framing})
+    await send({"type": "http.response.body", "body": content})
 
 
-async def _answered(request: Request, question: Question, answer: asyncio.Future[_Answer], deadline: float) -> _Answer:
+async def _answered(receive: Receive, question: Question, answer: asyncio.Future[_Answer], deadline: float) -> _Answer:
     """Raises a Problem that points at the rows on which the model fails."""
     try:
-        return await with_deadline(request, answer, deadline - perf_counter())
+        return await with_deadline(receive, answer, deadline - perf_counter())
     except Unanswerable as failed:
         failing = [index for index, one in enumerate(failed.predictions) if one is None]
         pointers = [f"#/inputs/{index}" if question.listed else "#" for index in failing]
@@ -116,14 +127,9 @@ async def named_model(models: Models, model: str | None) -> Predictor:
         raise Problem(422, f"model: {wrong}", [Fault(detail=str(wrong), parameter=MODEL)]) from None
 
 
-async def _named_model(request: Request) -> Predictor:
-    name = single_parameter(request, MODEL) if request.scope["query_string"] else None
-    return await named_model(request.app.state.models, name)
-
-
-def _read_patience(request: Request) -> int:
+def _read_patience(headers: Headers) -> int:
     """In milliseconds."""
-    if (patience := request.headers.get(TIMEOUT)) is None:
+    if (patience := headers.get(TIMEOUT)) is None:
         return _DEFAULT_PATIENCE.milliseconds
     try:
         return Patience.model_validate({TIMEOUT: patience}).milliseconds
@@ -131,12 +137,12 @@ def _read_patience(request: Request) -> int:
         raise invalid(wrong.errors()) from None
 
 
-def _read_query(request: Request, predictor: Predictor) -> tuple[BaseModel, Extras]:
+def _read_query(query: QueryParams, predictor: Predictor) -> tuple[BaseModel, Extras]:
     """The query parameters besides the model's name: the task's options, and what any model may be asked for."""
-    if not request.scope["query_string"]:
+    if not query:
         return predictor.default_options, _NO_EXTRAS
-    check_query(request, {MODEL, *Extras.model_fields, *predictor.options_type.model_fields})
-    sent = dict(request.query_params)
+    check_query(query, {MODEL, *Extras.model_fields, *predictor.options_type.model_fields})
+    sent = dict(query)
     extras = {name: sent.pop(name) for name in Extras.model_fields if name in sent}
     sent.pop(MODEL, None)
     try:

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from boatyard.config.errors import UserError
 from boatyard.config.logs import endpoint
-from boatyard.storage import Refused, Unavailable
+from boatyard.storage import Refused
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -94,50 +94,50 @@ def storage_problem(raised: OSError) -> Problem:
     return Problem(503, "the storage does not answer", headers={"retry-after": "10"})
 
 
+HANDLED = (Problem, HTTPException, RequestValidationError, ClientDisconnect, OSError, UserError)
+"""What `as_problem` has a problem for; anything else is unexpected."""
+
+
+def as_problem(raised: Exception, scope: Scope) -> Problem:
+    """What the client of this request is told. `raised`: one of HANDLED; what the operator must know of is logged."""
+    match raised:
+        case Problem():
+            return raised
+        case HTTPException():
+            return _refusal(raised, scope)
+        case RequestValidationError():
+            return invalid(raised.errors())
+        case ClientDisconnect():
+            return Problem(400, "the request ended before its body did")
+        case OSError():  # the storage's are UserErrors too
+            # without the path in the system's errors, which a client may have chosen
+            why = raised if isinstance(raised, UserError) else raised.strerror or type(raised).__name__
+            logger.error("%s %s: %s", *endpoint(scope), why)
+            return storage_problem(raised)
+        case _:  # a UserError, for errors in a request are Problems
+            logger.error("%s %s: %s", *endpoint(scope), raised)
+            return Problem(503, "what the storage holds cannot be used; the server's log says why")
+
+
 def handle_problems(app: FastAPI) -> None:
     """Turns the framework's own errors, the storage's and unexpected ones into problem documents too."""
 
-    async def problem(_: Request, raised: Problem) -> Response:
-        return raised.response()
+    async def answer(request: Request, raised: Exception) -> Response:
+        return as_problem(raised, request.scope).response()
 
-    async def refused(request: Request, raised: HTTPException) -> Response:
-        explained = {
-            404: f"there is nothing at {request.url.path}",
-            405: f"{request.url.path} does not support {request.method}",
-        }
-        detail = explained.get(raised.status_code, str(raised.detail))
-        headers = raised.headers
-        if headers and headers.get("Allow") == "GET":
-            headers = {"allow": "GET, HEAD"}
-        return Problem(raised.status_code, detail, headers=headers).response()
+    for handled in HANDLED:
+        app.add_exception_handler(handled, answer)
+    app.add_middleware(ErrorsAsProblems)
 
-    async def unprocessable(_: Request, raised: RequestValidationError) -> Response:
-        return invalid(raised.errors()).response()
 
-    async def gone(_: Request, __: ClientDisconnect) -> Response:
-        return Problem(400, "the request ended before its body did").response()
-
-    async def unavailable(request: Request, raised: OSError) -> Response:
-        # without the path in the system's errors, which a client may have chosen
-        why = raised if isinstance(raised, UserError) else raised.strerror or type(raised).__name__
-        logger.error("%s %s: %s", *endpoint(request.scope), why)
-        return storage_problem(raised).response()
-
-    async def unusable(request: Request, raised: UserError) -> Response:  # errors in a request are Problems
-        logger.error("%s %s: %s", *endpoint(request.scope), raised)
-        return Problem(503, "what the storage holds cannot be used; the server's log says why").response()
-
-    handlers: dict[type[Exception], Any] = {
-        Problem: problem,
-        HTTPException: refused,
-        RequestValidationError: unprocessable,
-        ClientDisconnect: gone,
-        **dict.fromkeys((OSError, Refused, Unavailable), unavailable),  # these are UserErrors too
-        UserError: unusable,
-    }
-    for raised, handler in handlers.items():
-        app.add_exception_handler(raised, handler)
-    app.add_middleware(_UnexpectedErrors)
+def _refusal(raised: HTTPException, scope: Scope) -> Problem:
+    """The framework's own, for a path or a method that it does not know."""
+    path = scope["path"]
+    explained = {404: f"there is nothing at {path}", 405: f"{path} does not support {scope['method']}"}
+    headers = raised.headers
+    if headers and headers.get("Allow") == "GET":
+        headers = {"allow": "GET, HEAD"}
+    return Problem(raised.status_code, explained.get(raised.status_code, str(raised.detail)), headers=headers)
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -149,8 +149,8 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-class _UnexpectedErrors:
-    """Logs unexpected errors and gives the client only their id.
+class ErrorsAsProblems:
+    """Answers whatever `app` raises. Unexpected errors are logged, and the client gets only their id.
 
     Requests that are unanswered when the server stops get 503.
     """
@@ -158,7 +158,7 @@ class _UnexpectedErrors:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI's own
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         started = False
@@ -177,6 +177,10 @@ class _UnexpectedErrors:
             await Problem(503, "the server stopped before it had an answer", headers=headers).response()(
                 scope, receive, send
             )
+        except HANDLED as raised:
+            if started:
+                raise
+            await as_problem(raised, scope).response()(scope, receive, send)
         except Exception:
             instance = f"urn:uuid:{uuid4()}"
             logger.exception("%s %s failed unexpectedly: %s", *endpoint(scope), instance)

@@ -12,7 +12,9 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
 from boatyard.api.batching import QueueFull
 from boatyard.api.forms import FORM, read_file
@@ -42,28 +44,33 @@ class Question:
 
 async def read_json(request: Request) -> object:
     """The decoded body. NaN, and nesting of more than 200 levels, are not accepted as JSON."""
-    media_type(request, [JSON])
-    return _decode(await _read_in_time(request, MOST_BYTES))
+    media_type(request.headers, [JSON])
+    return _decode(await _read_in_time(request.headers, request.receive, MOST_BYTES))
 
 
-async def read_question(request: Request, predictor: Predictor, parsing: CapacityLimiter, deadline: float) -> Question:
+async def read_question(
+    headers: Headers,
+    receive: Receive,
+    predictor: Predictor,
+    mib: int | None,
+    parsing: CapacityLimiter,
+    deadline: float,
+) -> Question:
     """The body as inputs: JSON, or a raw media type that the model's input accepts, by itself or as the file of a form.
 
-    `parsing`: how many threads parse at once what takes long; `deadline`: the `perf_counter` by which they must have.
-    Raises Problem, and QueueFull if too much waits for them.
+    `mib`: the largest body, as in `most_bytes`; `parsing`: how many threads parse at once what takes long; `deadline`:
+    the `perf_counter` by which they must have. Raises Problem, and QueueFull if too much waits for them.
     """
     raw = predictor.media_types
-    sent = media_type(request, [JSON, *raw, *([FORM] if raw else [])])
-    body = await _read_in_time(request, most_bytes(sent, predictor, request.app.state.settings.request_mib))
-    if sent == FORM:
-        body, sent = read_file(body, request.headers["content-type"], list(raw))
-    parse = partial(_question, body, sent, predictor)
+    sent = media_type(headers, [JSON, *raw, *([FORM] if raw else [])])
+    body = await _read_in_time(headers, receive, most_bytes(sent, predictor, mib))
+    parse = partial(_question, body, sent, headers.get("content-type", ""), predictor)
     if not predictor.slow_parse:
         return parse()
     if parsing.statistics().tasks_waiting >= MOST_UNPARSED:
         raise QueueFull(1)
     parsed = asyncio.ensure_future(to_thread.run_sync(parse, limiter=parsing))
-    return await with_deadline(request, parsed, deadline - perf_counter())
+    return await with_deadline(receive, parsed, deadline - perf_counter())
 
 
 def most_bytes(sent: str, predictor: Predictor, mib: int | None) -> int:
@@ -72,12 +79,12 @@ def most_bytes(sent: str, predictor: Predictor, mib: int | None) -> int:
     return most if mib is None else most * mib * 2**20 // predictor.most_raw_bytes
 
 
-def media_type(request: Request, accepted: Collection[str]) -> str:
+def media_type(headers: Headers, accepted: Collection[str]) -> str:
     """The body's media type, which must be one of `accepted`. Raises Problem, also if the body is compressed."""
-    header = request.headers.get("content-type", "")
+    header = headers.get("content-type", "")
     if (sent := header.partition(";")[0].strip().lower()) not in accepted:
         raise Problem(415, f"the body must be {', '.join(accepted)}, not {header[:100] or 'untyped'}")
-    for encoding in request.headers.getlist("content-encoding"):
+    for encoding in headers.getlist("content-encoding"):
         if encoding.strip().lower() not in ("", "identity"):
             raise Problem(415, f"the body must not be encoded, but its content-encoding is {encoding[:100]}")
     return sent
@@ -108,7 +115,9 @@ def parse_question(payload: object, model_input: OpenInput[Any, Any]) -> Questio
     return _parse_list(inputs, model_input)
 
 
-def _question(body: bytes, sent: str, predictor: Predictor) -> Question:
+def _question(body: bytes, sent: str, content_type: str, predictor: Predictor) -> Question:
+    if sent == FORM:
+        body, sent = read_file(body, content_type, list(predictor.media_types))
     if sent == JSON:
         return parse_question(_decode(body), predictor.input)
     return parse_raw(body, predictor.media_types[sent], predictor.input)
@@ -150,40 +159,46 @@ def parse(payload: object, model: type[_Model]) -> _Model:
         ) from None
 
 
-async def with_deadline(request: Request, answer: "asyncio.Future[_Answer]", seconds: float) -> _Answer:
+async def with_deadline(receive: Receive, answer: "asyncio.Future[_Answer]", seconds: float) -> _Answer:
     """Awaits the answer, which is cancelled when the client disconnects or, with 504, after the deadline.
 
     The request's body must have been read.
     """
     loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
     causes: list[Callable[[], Exception]] = []
-    listening: list[asyncio.Task[None]] = []
+    listening: asyncio.Task[None] | None = None
+    timer: asyncio.TimerHandle
 
     def give_up(cause: Callable[[], Exception]) -> None:
         if answer.cancel():  # False if it is done or was cancelled before
             causes.append(cause)
 
     def listen() -> None:
-        listening.append(task := loop.create_task(_disconnected(request)))
-        task.add_done_callback(lambda _: give_up(ClientDisconnect))
+        nonlocal listening, timer
+        listening = loop.create_task(_disconnected(receive))
+        listening.add_done_callback(lambda _: give_up(ClientDisconnect))
+        timer = loop.call_later(max(deadline - loop.time(), 0), give_up, _too_late)
 
-    # the clock alone does not tell why it was cancelled: uvloop's timers may fire a little early
-    timers = [loop.call_later(max(seconds, 0), give_up, _too_late), loop.call_later(LISTEN_AFTER_SECONDS, listen)]
+    if seconds > LISTEN_AFTER_SECONDS:
+        timer = loop.call_later(LISTEN_AFTER_SECONDS, listen)
+    else:
+        timer = loop.call_later(max(seconds, 0), give_up, _too_late)
     try:
         return await answer
     except asyncio.CancelledError:
+        # the clock alone does not tell why it was cancelled: uvloop's timers may fire a little early
         if causes:
             raise causes[0]() from None
         raise
     finally:
-        for timer in timers:
-            timer.cancel()
-        for task in listening:
-            task.cancel()
+        timer.cancel()
+        if listening is not None:
+            listening.cancel()
 
 
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
         pass
 
 
@@ -229,21 +244,25 @@ def _too_late() -> Problem:
     return Problem(504, "the answer was not ready within the time that the request allows")
 
 
-async def _read_in_time(request: Request, most: int) -> bytes:
+async def _read_in_time(headers: Headers, receive: Receive, most: int) -> bytes:
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            return await _read_body(request, most)
+            return await _read_body(headers, receive, most)
     except TimeoutError:
         raise _too_slow(f"the body was not complete within {BODY_SECONDS:g} seconds") from None
 
 
-async def _read_body(request: Request, most: int) -> bytes:
-    declared = request.headers.get("content-length", "")
+async def _read_body(headers: Headers, receive: Receive, most: int) -> bytes:
+    declared = headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and int(declared[:20]) > most:
         raise _too_large(most)
-    body = bytearray()
-    async for chunk in request.stream():  # a chunked body declares no length, and a declared length may be wrong
-        body += chunk
-        if len(body) > most:
+    body, more = bytearray(), True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
+        if len(body) > most:  # a chunked body declares no length, and a declared length may be wrong
             raise _too_large(most)
+        more = message.get("more_body", False)
     return bytes(body)

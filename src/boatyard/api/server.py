@@ -4,10 +4,9 @@ from time import monotonic
 from types import FrameType
 
 import uvicorn
-from fastapi import FastAPI
-from starlette.datastructures import MutableHeaders, State
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.datastructures import State
 
+from boatyard.api.application import Application
 from boatyard.api.protocol import BoundedProtocol
 from boatyard.api.settings import Settings
 from boatyard.config.processes import REPEAT_SECONDS
@@ -40,25 +39,8 @@ class DrainingServer(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-class ClosingConnections:
-    """Middleware that closes connections while the server drains, so clients open their next one elsewhere."""
-
-    def __init__(self, app: ASGIApp, state: State) -> None:
-        self._app = app
-        self._state = state
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI's own
-        async def closing(message: Message) -> None:
-            if message["type"] == "http.response.start" and self._state.draining:
-                MutableHeaders(scope=message)["connection"] = "close"
-            await send(message)
-
-        await self._app(scope, receive, closing)
-
-
-def make_server(app: FastAPI, settings: Settings) -> DrainingServer:
+def make_server(app: Application, settings: Settings) -> DrainingServer:
     """The app's server, which listens once `run` is called."""
-    app.add_middleware(ClosingConnections, state=app.state)
     config = uvicorn.Config(
         app,
         settings.host,
@@ -67,12 +49,13 @@ def make_server(app: FastAPI, settings: Settings) -> DrainingServer:
         ws="none",  # there are no WebSocket routes, and uvicorn's protocol for them has no limits
         log_config=None,  # configured by boatyard.config.logs
         access_log=False,
+        proxy_headers=False,  # neither the client's address nor the scheme is used
         timeout_graceful_shutdown=FINISH_SECONDS,
     )
     return DrainingServer(config, app.state, settings.drain_seconds)
 
 
-def serve(app: FastAPI, settings: Settings) -> int:
+def serve(app: Application, settings: Settings) -> int:
     """Listens until it is stopped. Returns the exit status."""
     server = make_server(app, settings)
     server.run()

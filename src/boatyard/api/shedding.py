@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from boatyard.api.batching import QueueFull
 from boatyard.api.problems import Problem
+from boatyard.api.routes import is_at
 
 
 class Shedding:
@@ -19,19 +20,22 @@ class Shedding:
         self._path = path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI's own
-        if scope["type"] == "http" and scope["path"] == self._path:
+        if scope["type"] == "http" and is_at(scope, self._path):
             try:
                 self._state.batcher.admit()
             except QueueFull as full:
                 self._state.metrics.answered(self._path, 503, 0.0)
-                await _refused(full.retry_after)(scope, receive, send)
+                await _refused(full.retry_after, self._state.draining)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
 
 @cache
-def _refused(retry_after: int) -> Response:
-    return refusal(QueueFull(retry_after)).response()
+def _refused(retry_after: int, draining: bool) -> Response:
+    response = refusal(QueueFull(retry_after)).response()
+    if draining:
+        response.headers["connection"] = "close"
+    return response
 
 
 def refusal(full: QueueFull) -> Problem:

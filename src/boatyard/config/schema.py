@@ -225,15 +225,35 @@ class Paths(Section):
     outputs: str | None
 
 
-class Job(Section):
-    """What a training job on Vertex AI runs on."""
+class Score(Section):
+    """Files whose rows are answered by a published model."""
+
+    model: str
+    """NAME, NAME@ALIAS or NAME@VERSION."""
+    rows: str | None
+    """A file or a folder of them, which may lie in a bucket."""
+    out: str | None
+    """A folder of its own, which may lie in a bucket."""
+    columns: list[str] | None
+    """Those that are carried along."""
+    block: int = Field(ge=1)
+    actors: int | None = Field(ge=1)
+
+
+class Machines(Section):
+    """What a job on Vertex AI runs on."""
 
     machine: str = Field(pattern=r"^[a-z][a-z0-9]+(-[a-z0-9]+)+$")
-    gpu: Literal["t4", "l4", "a100", "a100-80gb", "h100"] | None
-    gpus: int = Field(ge=1, le=8)
     workers: int = Field(ge=1)
     spot: bool
     hours: float = Field(gt=0)
+
+
+class Job(Machines):
+    """What a training job runs on besides."""
+
+    gpu: Literal["t4", "l4", "a100", "a100-80gb", "h100"] | None
+    gpus: int = Field(ge=1, le=8)
     hub_login: bool
 
 
@@ -241,7 +261,7 @@ Environment = Literal["production", "staging"]
 
 
 class Cloud(Section):
-    """Google Cloud: where, and what trains there."""
+    """Google Cloud: where, and what trains and scores there."""
 
     project: str | None = Field(pattern=r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$")
     region: str = Field(pattern=r"^[a-z]+-[a-z]+[0-9]+$")
@@ -249,6 +269,7 @@ class Cloud(Section):
     environment: Environment
     """Which of the two sets of services, and the alias that they serve."""
     train: Job
+    score: Machines
 
 
 class Config(Section):
@@ -263,6 +284,7 @@ class Config(Section):
     publish: Publish
     retrain: Retrain
     staging: Staging
+    score: Score
     paths: Paths
     sweep: Sweep | None
     cloud: Cloud  # part: cloud

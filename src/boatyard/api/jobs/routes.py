@@ -59,7 +59,7 @@ class JobState(BaseModel):
 
 async def submit(request: Request, storage: Storage, predictor: Predictor) -> Job:
     """Stores a file while it is uploaded. Raises Problem."""
-    sent = media_type(request, [*FORMATS, *predictor.file_formats])
+    sent = media_type(request.headers, [*FORMATS, *predictor.file_formats])
     if len(await to_thread.run_sync(store.open_ids, storage)) >= MOST_OPEN:
         raise Problem(429, f"{MOST_OPEN} jobs are open already", headers={"retry-after": "60"})
     manifest = predictor.manifest
@@ -70,7 +70,8 @@ async def submit(request: Request, storage: Storage, predictor: Predictor) -> Jo
             if (why := submission.unreadable) is not None:
                 raise Problem(415, f"the file {why}", headers={"connection": "close"})
             if submission.too_large:
-                raise Problem(413, f"a job may have {store.MOST_BYTES:,} bytes", headers={"connection": "close"})
+                most = f"a job may have {store.MOST_BYTES:,} bytes; {store.BEYOND}"
+                raise Problem(413, most, headers={"connection": "close"})
             if submission.too_slow:
                 seconds = f"{store.UPLOAD_SECONDS:,.0f}"
                 raise Problem(408, f"a job must be sent within {seconds} seconds", headers={"connection": "close"})
