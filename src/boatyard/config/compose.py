@@ -218,5 +218,6 @@ def _sentence(error: Exception) -> str:
     if key and "issing mandatory value" in message[0]:
         return f"{key} must be given: add {key}=..."
     if isinstance(error, InterpolationKeyError):
-        return f"{key} refers to {message[0].split("'")[1]}, which must be given"
+        _, referred, _ = message[0].split("'")
+        return f"{key} refers to {referred}, which must be given"
     return message[0]

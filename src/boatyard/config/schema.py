@@ -228,8 +228,8 @@ class Paths(Section):
 class Score(Section):
     """Files whose rows are answered by a published model."""
 
-    model: str
-    """NAME, NAME@ALIAS or NAME@VERSION."""
+    model: str | None
+    """NAME, NAME@ALIAS or NAME@VERSION; None: what `data.name` has in production."""
     rows: str | None
     """A file or a folder of them, which may lie in a bucket."""
     out: str | None
