@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from invoke import Collection, Context, Exit, task
+from invoke import Collection, Context, Exit, Program, task
 
 from boatyard.config.processes import ending_signals
 
@@ -113,6 +113,19 @@ def export(context, override):
 def retrain(context, override):
     """Train on feedback from the journal too, and promote the new model if it is better by more than chance."""
     _module(context, "boatyard.retrain", *override)
+
+
+@task(
+    iterable=["override"],
+    help={"rows": "a file or a folder of them", "out": "a folder of its own for the answers", **_OVERRIDES},
+)
+def score(context, override, rows="", out=""):
+    """Answer files of any size with a model, on all cores or the Ray cluster at RAY_ADDRESS, into Parquet."""
+    _module(context, "boatyard.score", *_scored(rows, out), *override)
+
+
+def _scored(rows: str, out: str) -> list[str]:
+    return [f"score.{key}={path}" for key, path in (("rows", rows), ("out", out)) if path]
 
 
 @task(iterable=["override"], help=_OVERRIDES)
@@ -314,7 +327,7 @@ def format_(context):
 
 @task(
     help={
-        "name": "banking77, drift, inbox, jobs, journal, objects, prepare, proteins, serve, start, tables or train",
+        "name": "a file in benchmarks/ that says how it is called, such as serve, train or inbox",
         "arguments": "for that file",
     }
 )
@@ -344,21 +357,31 @@ def load_test(context, host="http://localhost:8000", users=50, seconds=60, rows=
     _module(context, "locust", *words)
 
 
-@task(help={"name": "one word of lower-case letters and digits"})
-def adopt(context, name):
+@task(help={"name": "as in fraud-watch", "flags": "as `new` has them, such as '--without=cloud,monitor'"})
+def adopt(context, name, flags=""):
     """Make this clone of the template a project of your own, called NAME everywhere (docs/how-to/adopt.md)."""
-    _module(context, "boatyard.template", "adopt", name)
+    _module(context, "boatyard.template", "adopt", name, *shlex.split(flags))
+
+
+@task(help={"choices": "what is left out, such as 'cloud monitor+frontend'; by default all parts in turn"})
+def parts(context, choices=""):
+    """Make projects less a part, and check their style, types, unit tests and pipeline."""
+    _run(context, sys.executable, str(Path("tests", "parts.py")), *choices.split())
 
 
 @task(
     help={
         "source": "the template's repository; by default that of the last update",
         "ref": "a branch or tag of it",
+        "check": "change nothing; fail if there is something new",
+        "dry_run": "change nothing; list the files that would change",
     }
 )
-def update_template(context, source="", ref=""):
+def update_template(context, source="", ref="", check=False, dry_run=False):
     """Merge the template's changes into your project, under its name."""
-    _module(context, "boatyard.template", "update", *([source] if source else []), *([f"--ref={ref}"] if ref else []))
+    words = [*([source] if source else []), *([f"--ref={ref}"] if ref else [])]
+    words += [flag for flag, is_set in (("--check", check), ("--dry-run", dry_run)) if is_set]
+    _module(context, "boatyard.template", "update", *words)
 
 
 @task
@@ -405,6 +428,24 @@ def cloud_train(context, override, machine="", gpu="", spot=False, workers=0, de
     keys = [f"cloud.train.{key}={value}" for key, value in settings.items() if value]
     flags = [flag for flag, is_set in (("--detach", detach), ("--dry-run", dry_run)) if is_set]
     _on_cloud(context, "train", *flags, *keys, *override)
+
+
+@_cloud(
+    iterable=["override"],
+    help={
+        "rows": "in a bucket: a file or a folder of them",
+        "out": "a folder of its own in a bucket for the answers",
+        **{name: purpose for name, purpose in _JOB.items() if name != "gpu"},
+        "workers": "machines that score together",
+        **_OVERRIDES,
+    },
+)
+def cloud_score(context, override, rows="", out="", machine="", spot=False, workers=0, detach=False, dry_run=False):
+    """Answer files of any size on Vertex AI, by machines that form a Ray cluster."""
+    settings = {"machine": machine, "spot": "true" if spot else "", "workers": workers or ""}
+    keys = [f"cloud.score.{key}={value}" for key, value in settings.items() if value]
+    flags = [flag for flag, is_set in (("--detach", detach), ("--dry-run", dry_run)) if is_set]
+    _on_cloud(context, "score", *flags, *keys, *_scored(rows, out), *override)
 
 
 @_cloud(iterable=["override"], help=_OVERRIDES)
@@ -489,4 +530,29 @@ def cloud_doctor(context, override):
 
 
 namespace = Collection.from_module(sys.modules[__name__])
-namespace.add_collection(cloud)
+namespace.add_collection(cloud)  # part: cloud
+
+_GROUPS = {
+    "work": "pipeline data train evaluate export score sweep profile retrain bench",
+    "serve": "models stage promote rollback serve load-test",
+    "watch": "stack monitor drift frontend alerts",
+    "cloud": " ".join(f"cloud.{name}" for name in cloud.task_names),  # part: cloud
+}
+
+
+def grouped():
+    """The tasks' names by what a person wants to do; those that are in no other group maintain the repository."""
+    groups = {
+        group: [name for name in names.split() if name in namespace.task_names] for group, names in _GROUPS.items()
+    }
+    chosen = {name for names in groups.values() for name in names}
+    return groups | {"maintain": sorted(set(namespace.task_names) - chosen)}
+
+
+def _list_in_groups(program):
+    for group, names in grouped().items():
+        print(f"{group}\n")
+        program.print_columns([(name, namespace[name].__doc__.strip().partition("\n")[0]) for name in names])
+
+
+Program.list_flat = _list_in_groups  # invoke has no groups without other names for the tasks

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import onnxruntime as ort
 
 from boatyard.bundle.manifest import Bundle
-from boatyard.bundle.predict import GRAPH, allowed_cores
+from boatyard.bundle.predict import GRAPH
+from boatyard.config.processes import allowed_cores
 from boatyard.inputs.text.serving import open_input
 
 BATCHES = (1, 4, 8, 16, 32, 64)

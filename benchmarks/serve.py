@@ -32,8 +32,8 @@ from open_loop import ask_at_rate
 from report import write_report
 
 from boatyard.bundle.manifest import Bundle
-from boatyard.bundle.predict import allowed_cores
 from boatyard.config.errors import UserError
+from boatyard.config.processes import allowed_cores
 from boatyard.evaluate.markdown import table
 from boatyard.registry import Reference, fetch, parse_reference, resolve
 from boatyard.storage import open_storage

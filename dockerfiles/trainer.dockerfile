@@ -29,7 +29,9 @@ COPY --from=dependencies /opt/boatyard /opt/boatyard
 FROM ${INSTALLED}
 COPY --from=package /app /app
 # as in the repository: encoders/ beside src/, and the bundled rows where data=inbox and data=houses look for them
+# part: text
 COPY encoders /app/encoders
+# part end
 COPY --chown=10001:10001 data /work/data
 # a machine with GPUs has its driver mounted there, where only NVIDIA's own base images look
 ENV PATH=/opt/boatyard/bin:/usr/local/nvidia/bin:$PATH LD_LIBRARY_PATH=/usr/local/nvidia/lib64:/usr/local/nvidia/lib

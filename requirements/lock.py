@@ -1,7 +1,8 @@
-"""python requirements/lock.py [--check]: what each image installs, every file pinned by its hash.
+"""python requirements/lock.py [--check | --relabel]: what each image installs, every file pinned by its hash.
 
 Each file names on its first line what it was made for, so that --check needs neither a network nor uv.lock, and fails
-by what pyproject.toml says alone: what a registry has withdrawn since makes nothing stale.
+by what pyproject.toml says alone: what a registry has withdrawn since makes nothing stale. --relabel keeps the pins and
+writes only that line anew: for a project that needs less than they hold.
 """
 
 import hashlib
@@ -15,14 +16,23 @@ from typing import Any
 FOLDER = Path(__file__).parent
 PROJECT = FOLDER.parent / "pyproject.toml"
 EXTRAS = {  # image: beside the core install
-    "api": ["cloud", "image"],
-    "frontend": ["frontend"],
-    "monitor": ["cloud", "image", "monitor"],
-    "trainer": ["cloud", "train"],
+    "api": [
+        "cloud",
+        "image",  # part: image
+    ],
+    "frontend": ["frontend"],  # part: frontend
+    # part: monitor
+    "monitor": [
+        "cloud",
+        "image",  # part: image
+        "monitor",
+    ],
+    # part end
+    "trainer": ["cloud", "scale", "train"],
 }
 UNUSED = {  # image: of the core install, what it never loads
     "api": ["huggingface-hub"],  # which tokenizers would download with
-    "frontend": ["fastapi", "onnxruntime", "tokenizers"],
+    "frontend": ["fastapi", "fastapi-offline", "onnxruntime", "tokenizers"],  # part: frontend
 }
 BUILD = "build"  # the dependency group that builds them
 
@@ -36,6 +46,11 @@ def main(arguments: list[str]) -> int:
             named = ", ".join(f"requirements/{name}.txt" for name in stale)
             print(f"{named}: pyproject.toml says otherwise by now: run `uv run invoke lock`", file=sys.stderr)
         return 1 if stale else 0
+    if "--relabel" in arguments:
+        for file in [file for name in (*EXTRAS, BUILD) if (file := FOLDER / f"{name}.txt").exists()]:
+            _, _, pins = file.read_text(encoding="utf-8").partition("\n")
+            file.write_text(first_line(project, file.stem) + pins, encoding="utf-8")
+        return 0
     # from nothing, so that what this machine's uv.lock happens to keep back decides nothing
     subprocess.run(["uv", "lock", "--upgrade", "--quiet", "--project", PROJECT.parent], check=True)
     for name in (*EXTRAS, BUILD):

@@ -10,7 +10,8 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from boatyard.bundle.manifest import open_bundle
-from boatyard.bundle.predict import GRAPH, allowed_cores
+from boatyard.bundle.predict import GRAPH
+from boatyard.config.processes import allowed_cores
 from boatyard.inputs.protocol import Feeds
 from boatyard.inputs.text.serving import EncodedText, TextInput, open_input
 

@@ -1,7 +1,7 @@
 """Run all services on this machine until Ctrl-C or another ending signal: `uv run invoke stack`.
 
-These are the api, the monitor, the web page and, if installed, Prometheus. Each line of their output is prefixed with
-the name; if one of them exits, the others are stopped too.
+These are the api, those of the others that there are and, if installed, Prometheus. Each line of their output begins
+with a name; if one of them exits, the others are stopped too.
 """
 
 import os
@@ -42,8 +42,8 @@ class Ports(EnvironmentSettings):
     """Where each server listens."""
 
     api: Port = Field(8000, validation_alias="API_PORT")
-    monitor: Port = Field(8001, validation_alias="MONITOR_PORT")
-    frontend: Port = Field(8501, validation_alias="FRONTEND_PORT")
+    monitor: Port = Field(8001, validation_alias="MONITOR_PORT")  # part: monitor
+    frontend: Port = Field(8501, validation_alias="FRONTEND_PORT")  # part: frontend
     prometheus: Port = Field(9090, validation_alias="PROMETHEUS_PORT")
 
 
@@ -54,25 +54,23 @@ def parts() -> list[Part]:
     def module(name: str, port: int, *words: str) -> Part:
         return Part(name, (sys.executable, "-m", f"boatyard.{name}", *words), port)
 
-    api, frontend = module("api", ports.api), module("frontend", ports.frontend)
-    monitor = module("monitor", ports.monitor, "serve")
+    servers = [module("api", ports.api)]
+    servers.append(module("monitor", ports.monitor, "serve"))  # part: monitor
+    servers.append(module("frontend", ports.frontend))  # part: frontend
     if binary := shutil.which("prometheus"):
-        options = (f"--config.file={_configure(api, monitor)}", "--storage.tsdb.path=runs/prometheus/data")
+        options = (f"--config.file={_configure(servers)}", "--storage.tsdb.path=runs/prometheus/data")
         command = (binary, *options, f"--web.listen-address=127.0.0.1:{ports.prometheus}")
-        return [api, monitor, frontend, Part("prometheus", command, ports.prometheus)]
-    return [api, monitor, frontend]
+        servers.append(Part("prometheus", command, ports.prometheus))
+    return servers
 
 
-def _configure(api: Part, monitor: Part) -> Path:
+def _configure(servers: list[Part]) -> Path:
     """Write Prometheus' configuration with the ports of this stack; returns the file."""
     source = ROOT / "deploy" / "prometheus"
     settings = (source / "prometheus.yml").read_text(encoding="utf-8")
-    for old, new in (
-        ("localhost:8000", f"localhost:{api.port}"),
-        ("localhost:8001", f"localhost:{monitor.port}"),
-        ("alerts.yml", str(source / "alerts.yml")),
-    ):
-        settings = settings.replace(old, new)
+    settings = settings.replace("alerts.yml", str(source / "alerts.yml"))
+    for server in servers:
+        settings = settings.replace(f"localhost:{Ports.model_fields[server.name].default}", f"localhost:{server.port}")
     file = ROOT / "runs" / "prometheus" / "prometheus.yml"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(settings, encoding="utf-8")

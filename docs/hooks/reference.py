@@ -82,7 +82,7 @@ def http() -> str:
         "see the page `/docs` of its server. [The same as OpenAPI](openapi.json). [Serving](../serving.md) describes "
         "the server's behaviour.",
     ]
-    parts += _routes(dict(sorted(document["paths"].items(), key=lambda route: route[0] != "/predict")), "##")
+    parts += _routes(document["paths"], "##")
     parts += ["## The monitor", "A separate server, described in [Monitoring](../monitoring.md)."]
     parts += _routes(watching["paths"], "###")
     parts.append("## Shapes")
@@ -129,7 +129,8 @@ def openapi() -> str:
 
 def commands() -> str:
     """Each task with its arguments."""
-    namespace = runpy.run_path(str(ROOT / "tasks.py"))["namespace"]
+    repository = runpy.run_path(str(ROOT / "tasks.py"))
+    namespace = repository["namespace"]
     parts = [
         "# Commands",
         "`uv run invoke --list` lists them, `uv run invoke --help NAME` shows one. The exit status is 0: done; 1: it "
@@ -137,24 +138,27 @@ def commands() -> str:
         "terminated, and the same command resumes where it stopped.",
         "Each stage is a module too, with the same overrides and no `-o`: `python -m boatyard.train model=minilm`.",
     ]
-    for name in sorted(namespace.task_names, key=lambda name: "." in name):
-        task = namespace[name]
-        arguments = task.get_arguments()
-        positional = [argument for argument in arguments if argument.positional and argument.kind is not list]
-        usage = " ".join([name, *(argument.name.upper() for argument in positional)])
-        parts += [f"## {name}", _text(task.__doc__), f"    uv run invoke {usage}"]
-        rows = [
-            (
-                f"`{_flags(argument.names)}`",
-                argument.help or "",
-                _shown(argument.default) if argument.kind in (str, int) else "",
-            )
-            for argument in arguments
-            if argument not in positional
-        ]
-        if rows:
-            parts.append(_table(("option", "description", "default"), rows))
+    for group, names in repository["grouped"]().items():
+        parts.append(f"## {group.capitalize()}")
+        parts += [part for name in names for part in _command(name, namespace[name])]
     return "\n\n".join(parts) + "\n"
+
+
+def _command(name: str, task: Any) -> list[str]:
+    arguments = task.get_arguments()
+    positional = [argument for argument in arguments if argument.positional and argument.kind is not list]
+    usage = " ".join([name, *(argument.name.upper() for argument in positional)])
+    rows = [
+        (
+            f"`{_flags(argument.names)}`",
+            argument.help or "",
+            _shown(argument.default) if argument.kind in (str, int) else "",
+        )
+        for argument in arguments
+        if argument not in positional
+    ]
+    options = [_table(("option", "description", "default"), rows)] if rows else []
+    return [f"### {name}", _text(task.__doc__), f"    uv run invoke {usage}", *options]
 
 
 def package() -> dict[str, str]:

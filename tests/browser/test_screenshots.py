@@ -26,10 +26,12 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
-MOST_BYTES = 200_000
+MOST_BYTES, MOST_BYTES_MOVING = 200_000, 1_000_000
 MOST_PIXELS = 2_200
 DAYS = 3  # over which the traffic is spread
 WIDE, NARROW = {"width": 1200, "height": 900}, {"width": 390, "height": 844}
+SMALL = {"width": 1120, "height": 700}  # of the animation
+QUESTION = "somebody took my card on the bus this morning"
 PICTURES = [
     ("predict", "", "light", WIDE),
     ("models", "models", "dark", WIDE),
@@ -106,6 +108,7 @@ def test_pictures_of_every_page_are_taken(
             if name == "models":
                 page.get_by_role("tab", name="Mistakes").click()
                 _take(page, size, folder / "mistakes.png", page.get_by_role("tabpanel", name="Mistakes"))
+        _tour(visit(frontend.url, viewport=SMALL), folder / "tour.webp")
 
 
 def test_pictures_of_what_is_found_in_a_harbour_are_taken(
@@ -129,6 +132,39 @@ def test_pictures_of_what_is_found_in_a_harbour_are_taken(
             _take(page, size, folder / f"{name}.webp", part)
 
 
+def _tour(page: "Page", path: Path) -> None:
+    """An animation: a question is typed and its answer explained, then the pages on drift and traffic."""
+    frames: list[Image.Image] = []
+    seconds: list[float] = []
+
+    def shot(shown: float) -> None:
+        frames.append(Image.open(io.BytesIO(page.screenshot())).convert("RGB"))
+        seconds.append(shown)
+
+    page.get_by_role("heading", level=1).first.wait_for()
+    page.get_by_text("Explain").click()
+    _settle(page)
+    text = page.locator("textarea")
+    text.scroll_into_view_if_needed()
+    for end in range(0, len(QUESTION), 5):
+        text.press_sequentially(QUESTION[end : end + 5])
+        shot(0.25)
+    page.get_by_role("button", name="Predict", exact=True).click()
+    page.get_by_text("Was this right?").wait_for()
+    _settle(page)
+    page.get_by_role("button", name="Yes", exact=True).evaluate("e => e.scrollIntoView({block: 'end'})")
+    page.wait_for_timeout(300)
+    shot(4)
+    for name in ("Drift", "Traffic"):
+        page.get_by_role("link", name=name, exact=True).click()
+        page.get_by_role("heading", level=1, name=name).wait_for()
+        _settle(page)
+        shot(3)
+    first, *rest = frames
+    first.save(path, save_all=True, append_images=rest, duration=[round(1000 * shown) for shown in seconds], loop=0)
+    assert path.stat().st_size < MOST_BYTES_MOVING
+
+
 def _draw_last_anew(page: "Page") -> None:
     """Of what was found, the frame of which the model was least sure, a little larger."""
     frame = page.locator(".marking svg rect").last
@@ -146,11 +182,15 @@ def _draw_last_anew(page: "Page") -> None:
 def _take(page: "Page", size: "ViewportSize", path: Path, part: "Locator | None" = None) -> None:
     """As high as it is, when all is drawn; or a part of it."""
     for _ in range(2):  # a chart may be drawn anew where there is more room
-        page.wait_for_function("!document.querySelector('[data-testid=stSkeleton], [data-testid=stStatusWidget]')")
-        page.wait_for_timeout(2_000)
+        _settle(page)
         height = page.get_by_test_id("stMainBlockContainer").evaluate("e => e.scrollHeight")
         page.set_viewport_size({**size, "height": height if part else min(height - 60, MOST_PIXELS)})
     _keep((part or page).screenshot(), path)
+
+
+def _settle(page: "Page") -> None:
+    page.wait_for_function("!document.querySelector('[data-testid=stSkeleton], [data-testid=stStatusWidget]')")
+    page.wait_for_timeout(2_000)
 
 
 def _ask(url: str, rows: list[tuple[str, str]], draw: random.Random) -> None:

@@ -8,8 +8,9 @@ from bundles import Publish
 
 from boatyard import journal, registry
 from boatyard.api.jobs import leases, store
-from boatyard.api.jobs.store import CHUNK, End, Progress, Submission
+from boatyard.api.jobs.store import End, Progress, Submission
 from boatyard.bundle.manifest import open_bundle
+from boatyard.bundle.rows import CHUNK
 from boatyard.config.errors import UserError
 from boatyard.journal import Journal
 from boatyard.registry import Reference

@@ -178,6 +178,16 @@ def test_every_block_says_what_it_is_and_every_remark_is_understood() -> None:
         assert not block.note or block.reason or block.status or block.file or block.language != "bash", block.where
 
 
+def test_notebooks_are_kept_without_outputs_and_named_in_a_command() -> None:
+    commands = " ".join(block.body for block in ALL if block.language == "bash" and not block.reason)
+    notebooks = list((DOCS.parent / "notebooks").glob("*.ipynb"))
+    assert notebooks
+    for notebook in notebooks:
+        assert f"jupyter execute notebooks/{notebook.name}" in commands
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        assert not [cell for cell in cells if cell.get("outputs") or cell.get("execution_count")]
+
+
 def test_the_page_on_inputs_and_tasks_shows_those_that_the_tests_add() -> None:
     shown = {block.file: block.body for block in blocks(DOCS / "how-to" / "add-an-input-or-a-task.md") if block.file}
     added = [file for file in TOYS.rglob("*") if file.suffix in {".py", ".yaml"}]

@@ -138,6 +138,17 @@ def test_a_page_loads_nothing_from_elsewhere(site: Path) -> None:
         assert not [address for address in parser.addresses if "//" in address], path
 
 
+def test_a_diagram_is_drawn_when_the_site_is_built(site: Path, checkout: Path) -> None:
+    source = (checkout / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
+    text = page(site, "explanation/architecture")
+    assert "mermaid" not in re.sub(r"--md-mermaid|<script.*?</script>", "", text, flags=re.DOTALL)
+    drawn = re.findall(r'<figure class="diagram"><svg id="([\w-]+)"', text)
+    assert len(set(drawn)) == source.count("```mermaid") >= 3
+    assert "beside a baseline" in text
+    colours = re.findall(r"#[0-9a-f]{6}\b", "".join(re.findall(r"<style>.*?</style>", text, re.DOTALL)), re.IGNORECASE)
+    assert not {"#ececff", "#9370db"} & {colour.lower() for colour in colours}  # those that only suit a light page
+
+
 def test_only_what_is_meant_for_the_pages_is_taken_from_the_environment(
     site: Path, build: Build, tmp_path: Path
 ) -> None:

@@ -21,7 +21,8 @@ from starlette.testclient import TestClient
 from boatyard import registry
 from boatyard.api import batching, models
 from boatyard.bundle.manifest import seal
-from boatyard.bundle.predict import Prediction, Predictor, allowed_cores
+from boatyard.bundle.predict import Prediction, Predictor
+from boatyard.config.processes import allowed_cores
 from boatyard.inputs.text.serving import request_schema
 from boatyard.registry import Reference
 from boatyard.storage import LocalStorage, Storage
@@ -403,5 +404,11 @@ def test_openapi_documents_every_problem_as_one(client: TestClient) -> None:
                 assert ("application/problem+json" in response["content"]) == (int(status) >= 400)
 
 
-def test_the_docs_page_is_there(client: TestClient) -> None:
-    assert "swagger" in client.get("/docs").text
+def test_the_docs_page_loads_only_what_this_server_sends(client: TestClient) -> None:
+    page = client.get("/docs").text
+    addresses = re.findall(r'(?:href|src)="([^"]+)"', page)
+    assert len(addresses) == 3
+    assert not [address for address in addresses if "//" in address]
+    for address in [*addresses, "openapi.json"]:
+        assert address in page
+        assert client.get(f"/{address}").status_code == 200

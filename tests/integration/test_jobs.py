@@ -22,6 +22,7 @@ from starlette.testclient import TestClient
 from boatyard import registry
 from boatyard.api.jobs import leases, routes, store, worker
 from boatyard.api.jobs.store import Submission
+from boatyard.bundle import rows as rows_of_files
 from boatyard.journal import Journal, JournalFull, read, read_object, shipped
 from boatyard.storage import Storage, Unavailable
 
@@ -241,7 +242,7 @@ def test_json_lines_are_taken_too(client: TestClient) -> None:
 def test_the_result_is_csv_where_the_client_asks_for_it_with_the_same_values(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "CHUNK", 2)
+    monkeypatch.setattr(rows_of_files, "CHUNK", 2)
     job = submit(client, 'text\n""\ncard\n"=1+1"\nfee\n"é, ""fee"""\n')  # the first row has no answer
     finished(client, job)
     sent = client.get(f"/jobs/{job}/result", headers={"accept": "text/csv"})
@@ -290,7 +291,7 @@ def test_a_file_of_many_parts_and_chunks_is_answered_whole(
     client: TestClient, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "PART_BYTES", 1000)
-    monkeypatch.setattr(store, "CHUNK", 100)
+    monkeypatch.setattr(rows_of_files, "CHUNK", 100)
     texts = [("card", "fee, please", 'a "transfer"', "two\nlines")[n % 4] + f" {n}" for n in range(1234)]
     written = io.StringIO()
     csv.writer(written).writerows([["text"], *([text] for text in texts)])
@@ -453,4 +454,4 @@ def test_a_job_survives_kill_9_and_goes_on_where_it_was(tmp_path: Path, storage:
         assert server.stop() == 0
     assert [line["row"] for line in lines] == list(range(1, rows + 1))
     assert sorted(line["id"] for line in read(storage)) == sorted(line["id"] for line in lines)
-    assert len(storage.list(f"jobs/{job}/result/")) == -(-rows // store.CHUNK)
+    assert len(storage.list(f"jobs/{job}/result/")) == -(-rows // rows_of_files.CHUNK)

@@ -198,11 +198,12 @@ def test_training_goes_on_from_a_published_encoder(finished: Finished) -> None:
 @pytest.mark.parametrize(
     ("key", "content", "why"),
     [
-        ("reference", None, "cannot be read: .*no such file"),
+        ("reference", None, "cannot be read: there is no such file"),
         ("examples", "text\n", "has no rows"),
         ("reference", "other\nx\n", "cannot be read: .*column 'text' is missing"),
         ("examples", 'text,n\nx,1\n"y,2\nz,3\n', "row 3: opens a quote"),
         ("reference", "text,n\nx,1\n,2\n", "row 3: column 'text' is empty"),
+        ("examples", f"text\n{'fern ' * 5_000}\n", "every row is too large; the first has 25,000 characters"),
     ],
 )
 def test_given_rows_that_cannot_be_used_are_one_sentence_before_the_training(

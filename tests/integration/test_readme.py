@@ -82,8 +82,18 @@ def test_every_task_that_is_named_exists() -> None:
     listed = subprocess.run(
         [sys.executable, "-m", "invoke", "--list"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
-    tasks = {line.split()[0] for line in listed.splitlines() if line.startswith("  ")}
-    assert set(re.findall(r"invoke ([a-z][\w.-]*\w)", TEXT)) <= tasks
+    tasks = re.findall(r"^  (\S+)", listed, re.MULTILINE)
+    assert len(tasks) == len(set(tasks))
+    assert set(re.findall(r"invoke ([a-z][\w.-]*\w)", TEXT)) <= set(tasks)
+    groups = [line for line in listed.splitlines() if line and not line.startswith(" ")]
+    assert groups == ["work", "serve", "watch", "cloud", "maintain"]
+
+
+def test_every_selection_of_tests_selects_some() -> None:
+    names = " ".join(f"{file.stem} {file.read_text(encoding='utf-8')}" for file in ROOT.glob("tests/*/test_*.py"))
+    chosen = re.findall(r"invoke test --select (\w+)", TEXT)
+    assert len(chosen) >= 4
+    assert not [words for words in chosen if not re.search(rf"\btest_\w*{words}", names)]
 
 
 def test_every_folder_on_the_map_exists_and_the_page_stays_short() -> None:

@@ -250,8 +250,11 @@ def test_a_limit_past_what_the_encoder_reads_is_refused(
     )
     AutoModel.from_config(shape).save_pretrained(folder)
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]").save_pretrained(folder)  # noqa: S106
-    with pytest.raises(UserError, match=rf"model\.text\.max_tokens=128: .* at most {longest} tokens"):
+    refusal = rf"model\.text\.max_tokens=128: .* at most {longest} tokens"
+    with pytest.raises(UserError, match=f"{refusal}; with model.text.long=windows"):
         fit(plants_config(tmp_path, plants, f"model.name={folder}"))
+    with pytest.raises(UserError, match=f"{refusal}$"):
+        fit(plants_config(tmp_path, plants, f"model.name={folder}", "model.text.long=windows"))
 
 
 def test_what_joins_the_network_after_training_is_in_no_average_of_it(tmp_path: Path, plants: Path) -> None:

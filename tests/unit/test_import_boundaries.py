@@ -84,12 +84,19 @@ def test_what_an_input_or_a_task_shows_loads_nothing_that_learns_or_serves() -> 
     assert not {name for name in loaded if name.endswith((".serving", ".training"))}
 
 
+def test_what_scores_files_loads_nothing_that_learns_and_nothing_of_the_api() -> None:
+    loaded = loaded_by("boatyard.score.work")
+    assert {"torch", "transformers", "datasets", "sklearn", "ray"}.isdisjoint(packages(loaded))
+    assert SERVING_ONLY.isdisjoint(packages(loaded))
+    assert not {name for name in loaded if name.startswith("boatyard.api")}
+
+
 def test_what_watches_loads_nothing_that_learns_and_nothing_of_the_api() -> None:
     loaded = loaded_by("boatyard.monitor.__main__", "boatyard.monitor.service")
     assert "boatyard.monitor.run" in loaded
     assert {"torch", "transformers", "datasets", "hydra", "omegaconf"}.isdisjoint(loaded)
     assert "boatyard.config.compose" not in loaded
-    shared = {"boatyard.api", "boatyard.api.problems", "boatyard.api.routes"}
+    shared = {"boatyard.api", *(f"boatyard.api.{name}" for name in ("documentation", "problems", "routes"))}
     assert not {name for name in loaded if name.startswith(("boatyard.api", "boatyard.export"))} - shared
 
 

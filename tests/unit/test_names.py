@@ -84,14 +84,14 @@ _STR = (
     *(f"{_SRC}/evaluate/{name}.py" for name in ("markdown", "run")),
     *(f"{_SRC}/inputs/{name}.py" for name in ("lines", "quotes", "records", "sources", "training_protocol")),
     *(f"{_SRC}/tasks/{name}.py" for name in ("defaults", "protocol")),
-    *(f"{_SRC}/{name}.py" for name in ("data/reading", "registry/reference", "template/project")),
+    *(f"{_SRC}/{name}.py" for name in ("data/pieces", "registry/reference", "score/slices", "template/*")),
 )
 _COMMANDS = (
     "tasks.py",
     "deploy/local/stack.py",
     *(f"{_SRC}/cloud/{name}.py" for name in ("rows", "run")),
     *(f"{_SRC}/config/{name}.py" for name in ("cli", "compose", "overrides", "params")),
-    *(f"{_SRC}/{name}.py" for name in ("doctor/google", "doctor/resources", "registry/staging", "template/project")),
+    *(f"{_SRC}/{name}.py" for name in ("doctor/google", "doctor/resources", "registry/staging", "template/*")),
 )
 EXEMPT = (
     Exempt(".*", "of bundles in format 1, in which every model classified texts", (f"{_SRC}/bundle/format_1.py",)),
@@ -100,6 +100,7 @@ EXEMPT = (
     Exempt("read_text|write_text", "pathlib: the content of a file"),
     Exempt("token_hex|token_urlsafe", "secrets: random digits"),
     Exempt("ClassVar", "typing", (f"{_SRC}/config/schema.py",)),
+    Exempt("ClassDef", "ast", (f"{_SRC}/template/*",)),
     Exempt("TextIOWrapper", "io", (f"{_SRC}/config/console.py",)),
     Exempt("response_class", "FastAPI: the class of a response", (f"{_SRC}/api/*", f"{_SRC}/monitor/*")),
     Exempt("formatter_class", "argparse", (f"{_SRC}/monitor/__main__.py",)),
@@ -124,6 +125,7 @@ EXEMPT = (
     Exempt("labels|labelSelector|resource.labels.*", "Google Cloud", ("deploy/run/*", "deploy/vertex/*", _CLOUD)),
     Exempt("textPayload", "Cloud Logging", (_CLOUD,)),
     Exempt("(next)?pageToken", "Google Cloud: where a list goes on", (_CLOUD,)),
+    Exempt("RAY_AUTH_TOKEN", "Ray: the key of a cluster", (f"{_SRC}/cloud/replica.py",)),
     Exempt(
         "_?token|(access|oidc)Token|iam.*(access|OpenId)Token",
         "Google Cloud: who is asking",

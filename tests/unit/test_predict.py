@@ -13,8 +13,9 @@ from pydantic import BaseModel
 
 from boatyard.bundle import predict
 from boatyard.bundle.manifest import BundleError, open_bundle, seal
-from boatyard.bundle.predict import Predictor, allowed_cores, open_predictor
+from boatyard.bundle.predict import Predictor, open_predictor
 from boatyard.config.errors import UserError
+from boatyard.config.processes import allowed_cores
 from boatyard.export.reference import reference
 from boatyard.inputs.protocol import Encoded
 from boatyard.tasks.classification.serving import Options

@@ -1,7 +1,11 @@
 """Batches that an input varies: new in each epoch, the same again when a run is resumed."""
 
+import sys
+
 import numpy as np
+import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from boatyard.inputs.training_protocol import TARGET
 from boatyard.train.assembly import Batches
@@ -43,3 +47,16 @@ def test_rows_that_are_validated_stay_as_they_are() -> None:
     batch = batches()([{key: value for key, value in row.items() if key != POSITION} for row in ROWS])
     assert np.array_equal(batch["x"], [1.0, 2.0])
     assert POSITION not in batch
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks")
+def test_workers_that_outlive_an_epoch_are_told_of_the_next() -> None:
+    collate = batches()
+    kept = {"num_workers": 1, "persistent_workers": True, "multiprocessing_context": "fork"}
+    loader = DataLoader(ROWS, batch_size=2, collate_fn=collate, **kept)
+    for epoch in (0, 1):
+        collate.epoch = epoch
+        (batch,) = loader
+        here = batches()
+        here.epoch = epoch
+        assert torch.equal(batch["x"], here(ROWS)["x"])

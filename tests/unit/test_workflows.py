@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import tomllib
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def refusal(line: str) -> str | None:
     if "${{" in line:
         return "what is put into a command's text is run: give it by env"
     words = shlex.split(line, comments=True)
-    chosen = [word for word in words if re.fullmatch(r"--no-default-groups|--group=\w+", word)]
+    chosen = [word for word in words if re.fullmatch(r"--no-default-groups|--group=\w+|--with=torch==[\d.]+", word)]
     words = [word for word in words if word not in chosen]
     if words[:3] != ["uv", "run", "invoke"]:
         return "not `uv run invoke ...`"
@@ -101,7 +102,10 @@ def test_what_builds_the_images_leaves_the_disk_to_them_and_installs_no_torch() 
 def test_the_parts_of_ci_are_there() -> None:
     found = {line.removeprefix("uv run ") for _, line in commands()}
     assert found >= {f"invoke {task}" for task in ("test", "test --unit", "lint", "types", "data", "docs")}
-    names = {"tests", "lint", "images", "data", "model", "drift", "deploy", "codeql", "docs"}
+    names = {"tests", "lint", "images", "data", "codeql", "docs", "template"}
+    names |= {"model", "deploy"}  # part: cloud
+    names |= {"drift"}  # part: cloud, monitor
+    names |= {"parts"}  # part: story
     assert {file.stem for file in FILES} == names
 
 
@@ -109,7 +113,7 @@ def test_ci_begins_with_the_readmes_commands_where_nothing_is_that_a_test_may_be
     script = (ROOT / ".ci" / "run").read_text()
     (hidden,) = re.findall(r"^optional='(.+)'$", script, re.MULTILINE)
     named = re.findall(r'@needs\("([\w-]+)"\)', "".join(file.read_text() for file in ROOT.glob("tests/*/test_*.py")))
-    assert {"curl", "node", "promtool"} <= set(named)
+    assert {"curl", "node", "promtool"} <= set(named)  # part: text, classification
     assert [name for name in (*named, "chromium", "gcloud", "prometheus") if not re.fullmatch(hidden, name)] == []
     (begin,) = re.findall(r"grep '\^(.+?) ?' README\.md", script)
     lines = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith(begin)]
@@ -122,6 +126,28 @@ def test_tests_run_on_three_systems_and_every_python_that_the_package_allows() -
     assert [system.partition("-")[0] for system in matrix["system"]] == ["ubuntu", "macos", "windows"]
     assert matrix["python"] == ["3.11", "3.12", "3.13"]
     assert 'requires-python = ">=3.11,<3.14"' in (ROOT / "pyproject.toml").read_text()
+
+
+def test_the_oldest_torch_that_the_package_allows_is_tried_and_the_newest() -> None:
+    oldest, newest = WORKFLOWS["tests.yml"]["jobs"]["torch"]["strategy"]["matrix"]["torch"]
+    assert newest == "newest"
+    assert f'"torch>={oldest.removesuffix(".0")}"' in (ROOT / "pyproject.toml").read_text()
+    tried = [line for name, line in commands() if name == "tests.yml: torch"]
+    assert tried == [f"uv run --with=torch=={oldest} invoke test --unit", "uv run invoke test --unit"]
+
+
+def test_what_a_merge_waits_for_are_jobs_of_workflows() -> None:
+    ruleset = json.loads((ROOT / ".github" / "ruleset.json").read_text())
+    (required,) = [rule["parameters"] for rule in ruleset["rules"] if rule["type"] == "required_status_checks"]
+    names = set()
+    for _, job in jobs():
+        matrix = job.get("strategy", {}).get("matrix", {})
+        for values in product(*matrix.values()):
+            name = job["name"]
+            for key, value in zip(matrix, values, strict=True):
+                name = name.replace(f"${{{{ matrix.{key} }}}}", value)
+            names.add(name)
+    assert {check["context"] for check in required["required_status_checks"]} <= names
 
 
 def test_one_action_has_one_commit_and_one_version_everywhere() -> None:
@@ -189,8 +215,10 @@ def test_the_guide_lists_each_workflow_variable_and_event() -> None:
     assert set(re.findall(r"^\| `([A-Z0-9_]+)` \|", GUIDE, re.MULTILINE)) == variables
     listed = set(re.findall(r"^\| `([^`]*[a-z][^`]*)` \|", GUIDE, re.MULTILINE))
     assert listed == {workflow["name"] for workflow in WORKFLOWS.values()}
+    # part: cloud
     assert WORKFLOWS["model.yml"]["on"]["repository_dispatch"]["types"] == ["model-published"]
     assert "event_type=model-published" in GUIDE
+    # part end
 
 
 def script(workflow: str) -> str:

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from boatyard import __version__
 from boatyard.api.batching import Batcher
+from boatyard.api.documentation import add_documentation
 from boatyard.api.endpoints import administered, guarded, router
 from boatyard.api.explaining import Explainer
 from boatyard.api.feedback import Truths
@@ -29,7 +30,7 @@ from boatyard.api.problems import ErrorsAsProblems, handle_problems
 from boatyard.api.routes import AsgiRoute, HeadRequests, Shortcut
 from boatyard.api.settings import Settings
 from boatyard.api.shedding import Shedding
-from boatyard.bundle.predict import allowed_cores
+from boatyard.config.processes import allowed_cores
 from boatyard.journal import Journal
 from boatyard.storage import Storage, open_storage
 
@@ -48,8 +49,8 @@ class Application:
             version=__version__,
             description="Predictions of a published model.",
             lifespan=lambda app: _running(app, settings or Settings.from_environment()),
+            docs_url=None,
             redoc_url=None,
-            swagger_ui_oauth2_redirect_url=None,
             redirect_slashes=False,
             generate_unique_id_function=lambda route: route.name,
         )
@@ -75,6 +76,7 @@ def _add_routes(app: FastAPI, first: AsgiRoute) -> None:
     app.router.routes.append(first)
     for routes in (router, guarded, administered):
         app.include_router(routes)
+    add_documentation(app)
 
     def openapi() -> dict[str, Any]:
         models: Models | None = getattr(app.state, "models", None)

@@ -1,7 +1,6 @@
 """Dynamic batching: requests that wait at the same time run together; no request waits for a batch to fill."""
 
 import asyncio
-import logging
 import math
 import threading
 from collections import deque
@@ -15,11 +14,9 @@ from pydantic import BaseModel
 
 from boatyard.api.metrics import Metrics
 from boatyard.bundle.predict import Prediction, Predictor
-
-logger = logging.getLogger(__name__)
+from boatyard.bundle.rows import UNANSWERABLE, answer_others
 
 MOST_WAITING = 1024  # inputs
-UNANSWERABLE = "the model cannot answer this input"
 MOST_TOGETHER = 64  # inputs that a worker takes at once; the predictor groups them by cost
 FEW = 8  # inputs of one request that the event loop may run itself
 
@@ -125,7 +122,7 @@ class Batcher:
         started = perf_counter()
         try:
             rows = [row for one in batch for row in one.rows]
-            outcome = _run(batch[0].predictor, rows, [one.options for one in batch for _ in one.rows])
+            outcome = answer_others(batch[0].predictor, rows, [one.options for one in batch for _ in one.rows])
         except Exception as failure:  # passed on to the requests
             return failure
         seconds = perf_counter() - started
@@ -165,24 +162,6 @@ class Batcher:
         self._waiting = others
         self._count(-inputs)
         return batch
-
-
-def _run(predictor: Predictor, rows: Sequence[Any], options: Sequence[BaseModel]) -> list[Prediction | None]:
-    """A row on which the model fails must not fail the others: a failed batch is bisected down to that row.
-
-    Raises the model's exception if it cannot answer anything at all.
-    """
-    try:
-        return [*predictor.answer_each(rows, options)]
-    except Exception as failure:
-        if len(rows) > 1:
-            half = len(rows) // 2
-            return _run(predictor, rows[:half], options[:half]) + _run(predictor, rows[half:], options[half:])
-        if not predictor.works():
-            raise
-        # only the type: the message may quote the row
-        logger.warning("%s fails on a row: %s", predictor.manifest.version, type(failure).__name__)
-        return [None]
 
 
 def _deliver(batch: list[_Waiting], outcome: list[Prediction | None] | Exception) -> None:

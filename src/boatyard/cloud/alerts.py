@@ -109,10 +109,16 @@ def policy(alert: Alert) -> dict[str, object]:
 def files(deploy: Path = DEPLOY) -> dict[Path, str]:
     """The generated files and their contents. Raises UserError."""
     alerts = read_alerts(deploy / "alerts" / "alerts.yaml")
-    generated = {deploy / "prometheus" / "alerts.yml": rules(alerts)}
-    for alert in (alert for alert in alerts if alert.on_cloud_run):
-        generated[deploy / "alerts" / f"{_kebab_case(alert.name)}.json"] = json.dumps(policy(alert), indent=2) + "\n"
-    return generated
+    return {
+        deploy / "prometheus" / "alerts.yml": rules(alerts),
+        **policies(alerts, deploy / "alerts"),  # part: cloud
+    }
+
+
+def policies(alerts: Sequence[Alert], folder: Path) -> dict[Path, str]:
+    """The files for Cloud Monitoring."""
+    served = (alert for alert in alerts if alert.on_cloud_run)
+    return {folder / f"{_kebab_case(alert.name)}.json": json.dumps(policy(alert), indent=2) + "\n" for alert in served}
 
 
 def _kebab_case(name: str) -> str:

@@ -12,7 +12,11 @@ Account = Literal["train", "run", "build", "check", "release"]
 """With those that the workflows on GitHub run as (docs/automation.md)."""
 ROLES: tuple[Role, ...] = ("train", "run", "build")
 ACCOUNTS: tuple[Account, ...] = (*ROLES, "check", "release")
-SERVICES = ("api", "monitor", "frontend")
+SERVICES = (
+    "api",
+    "monitor",  # part: monitor
+    "frontend",  # part: frontend
+)
 """The services on Cloud Run, in the order of deployment: each has a file in deploy/run/ and an image of its name."""
 ENVIRONMENTS: tuple[Environment, ...] = get_args(Environment)
 

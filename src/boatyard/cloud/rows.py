@@ -49,7 +49,12 @@ class Rows:
 
     def override(self, overrides: Sequence[str]) -> list[str]:
         """The job's overrides: without those that concern this machine or the job itself, and with the new address."""
-        kept = [word for word in overrides if not word.lstrip("+").startswith(("cloud.", "paths."))]
+        kept = without_places(overrides)
         if self.address is None:
             return kept
         return [word for word in kept if not word.lstrip("+").startswith("data.path=")] + [f"data.path={self.address}"]
+
+
+def without_places(overrides: Sequence[str]) -> list[str]:
+    """Those that concern neither this machine nor the job itself."""
+    return [word for word in overrides if not word.lstrip("+").startswith(("cloud.", "paths."))]

@@ -5,7 +5,7 @@ import logging
 import re
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from secrets import token_hex
 from typing import Any
@@ -56,16 +56,33 @@ def train(
         Stopped: by Ctrl-C while following; the job continues.
     """
     where = place(config)
-    checkout = require_checkout()
     rows = Rows(config, where)
-    job = render(config, where, checkout.commit, rows.override(overrides), _new_name(config), command)
+    start(config, where, rows.override(overrides), config.data.name, dry_run, detach, command, rows.upload)
+
+
+def start(
+    config: Config,
+    where: Place,
+    overrides: Sequence[str],
+    what: str,
+    dry_run: bool,
+    detach: bool,
+    command: Sequence[str] | None,
+    prepare: Callable[[], None] = lambda: None,
+) -> None:
+    """Submit a job on the machines of `cloud.train`, which is given these overrides, and follow it.
+
+    `what`: the job's name begins with it; `prepare`: what it needs, once nothing speaks against it.
+    """
+    checkout = require_checkout()
+    job = render(config, where, checkout.commit, overrides, _new_name(what), command)
     vertex = _Vertex(where, Session() if dry_run else open_session())
     if dry_run:
         say(json.dumps({"method": "POST", "url": vertex.url, "body": job}, indent=2))
         return
     checkout.refuse_changes()
     check_before_training(config)
-    rows.upload()
+    prepare()
     name = vertex.submit(job)
     log.info("submitted %s as job %s: %s", job["displayName"], _id(name), vertex.page(name))
     if detach:
@@ -95,8 +112,8 @@ def cancel(config: Config, job: str) -> None:
     log.info("job %s is being cancelled", job)
 
 
-def _new_name(config: Config) -> str:
-    return f"{config.data.name}-{datetime.now(UTC):%Y%m%dt%H%M%Sz}-{token_hex(2)}"
+def _new_name(what: str) -> str:
+    return f"{what}-{datetime.now(UTC):%Y%m%dt%H%M%Sz}-{token_hex(2)}"
 
 
 class _Vertex:

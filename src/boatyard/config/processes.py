@@ -1,7 +1,8 @@
-"""The roles of processes under torchrun, and the signals that end them."""
+"""The roles of processes under torchrun, the signals that end them, and the cores that they may use."""
 
 import os
 import signal
+from pathlib import Path
 
 REPEAT_SECONDS = 0.5
 """Signals within this time count as one: a process group may receive it, and each parent may pass it on."""
@@ -26,3 +27,13 @@ def is_first_here() -> bool:
 def several() -> bool:
     """Whether torchrun started more than one process."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def allowed_cores() -> int:
+    """The cores that this process may use: its affinity and its cgroup's quota, which a container sets."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return max(1, min(cores, int(quota) // int(period)))
+    except (OSError, ValueError):  # no cgroup v2 here, or the quota is "max"
+        return cores

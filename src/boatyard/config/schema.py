@@ -150,8 +150,10 @@ class Publish(Section):
 class Retrain(Section):
     """Where it trains, when feedback is enough to learn from, and when the outcome is better."""
 
+    # part: cloud
     on: Literal["here", "vertex"]
     """On this machine, or by a job on Vertex AI with the settings of `cloud.train`."""
+    # part end
     min_rows: int = Field(ge=2)
     holdout: float = Field(gt=0, lt=1)
     confidence: float = Field(gt=0.5, lt=1)
@@ -164,6 +166,8 @@ class Staging(Section):
     max_slowdown: float = Field(ge=1)
     max_score_loss: float = Field(ge=0)
     """In the unit of the task's primary score."""
+    behaviour: str
+    """A folder of files that say what single inputs must be answered."""
 
 
 class Range(Section):
@@ -223,15 +227,35 @@ class Paths(Section):
     outputs: str | None
 
 
-class Job(Section):
-    """What a training job on Vertex AI runs on."""
+class Score(Section):
+    """Files whose rows are answered by a published model."""
+
+    model: str | None
+    """NAME, NAME@ALIAS or NAME@VERSION; None: what `data.name` has in production."""
+    rows: str | None
+    """A file or a folder of them, which may lie in a bucket."""
+    out: str | None
+    """A folder of its own, which may lie in a bucket."""
+    columns: list[str] | None
+    """Those that are carried along."""
+    block: int = Field(ge=1)
+    actors: int | None = Field(ge=1)
+
+
+class Machines(Section):
+    """What a job on Vertex AI runs on."""
 
     machine: str = Field(pattern=r"^[a-z][a-z0-9]+(-[a-z0-9]+)+$")
-    gpu: Literal["t4", "l4", "a100", "a100-80gb", "h100"] | None
-    gpus: int = Field(ge=1, le=8)
     workers: int = Field(ge=1)
     spot: bool
     hours: float = Field(gt=0)
+
+
+class Job(Machines):
+    """What a training job runs on besides."""
+
+    gpu: Literal["t4", "l4", "a100", "a100-80gb", "h100"] | None
+    gpus: int = Field(ge=1, le=8)
     hub_login: bool
 
 
@@ -239,7 +263,7 @@ Environment = Literal["production", "staging"]
 
 
 class Cloud(Section):
-    """Google Cloud: where, and what trains there."""
+    """Google Cloud: where, and what trains and scores there."""
 
     project: str | None = Field(pattern=r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$")
     region: str = Field(pattern=r"^[a-z]+-[a-z]+[0-9]+$")
@@ -247,6 +271,7 @@ class Cloud(Section):
     environment: Environment
     """Which of the two sets of services, and the alias that they serve."""
     train: Job
+    score: Machines
 
 
 class Config(Section):
@@ -261,9 +286,10 @@ class Config(Section):
     publish: Publish
     retrain: Retrain
     staging: Staging
+    score: Score
     paths: Paths
     sweep: Sweep | None
-    cloud: Cloud
+    cloud: Cloud  # part: cloud
 
 
 def keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from boatyard.data.batches import read_batches
 from boatyard.data.ledger import TRAIN, Ledger
 from boatyard.inputs.sources import SPLITS
 from boatyard.inputs.training_protocol import ROW, SOURCE, TARGET
@@ -48,9 +49,7 @@ def write_splits(
     with ExitStack() as stack:
         streams = [stack.enter_context(pa.ipc.new_stream(folder / f"{split}.arrow", schema)) for split in SPLITS]
         start = 0
-        for batch in stack.enter_context(
-            pa.ipc.open_stream(stack.enter_context(pa.memory_map(str(folder / "rows.arrow"))))
-        ):
+        for batch in read_batches(folder / "rows.arrow"):
             here = slice(start, start := start + batch.num_rows)
             whole = pa.record_batch(
                 [
@@ -76,13 +75,12 @@ def set_aside_unusable(
 ) -> None:
     """Write the `unusable` rows, by their line in the ledger, with the reason."""
     start = 0
-    with pa.memory_map(str(rows)) as file, pa.ipc.open_stream(file) as batches:
-        for batch in batches:
-            for index in (i for i in range(start, start + batch.num_rows) if i in unusable):
-                values = [_readable(column[index - start].as_py()) for column in batch.columns]
-                place = ledger.file(index), ledger.row[index]
-                set_aside.writerow([*place, unusable[index], *values, targets.cell(index)])
-            start += batch.num_rows
+    for batch in read_batches(rows):
+        for index in (i for i in range(start, start + batch.num_rows) if i in unusable):
+            values = [_readable(column[index - start].as_py()) for column in batch.columns]
+            place = ledger.file(index), ledger.row[index]
+            set_aside.writerow([*place, unusable[index], *values, targets.cell(index)])
+        start += batch.num_rows
 
 
 def _readable(value: Any) -> Any:

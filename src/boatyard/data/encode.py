@@ -1,25 +1,27 @@
 """Checked rows to network inputs, as Arrow files that are read by memory map."""
 
-import logging
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 from datasets import Dataset
+from tqdm import tqdm
 
 from boatyard import inputs
 from boatyard.config.schema import Config
+from boatyard.data.batches import in_batches, read_batches
+from boatyard.data.encoding import Batch, batch_encoder
 from boatyard.data.prepare import Prepared
+from boatyard.data.workers import in_order
 from boatyard.inputs.sources import SPLITS
 from boatyard.inputs.training_protocol import TARGET
 from boatyard.storage.fingerprint import code_of, file_digest, fingerprint
 from boatyard.storage.folders import locked, replacing
 
-log = logging.getLogger(__name__)
-
 _BATCH = 2_000  # rows encoded at once: enough for threads, little memory
-_BATCH_BYTES = 2**27  # that they may have, as far as the first row tells
+_BATCH_BYTES = 2**25  # that they may have, as far as the first row tells
 _FINGERPRINT = "fingerprint"
 _LEARNT_FROM = 200_000  # rows are plenty
 
@@ -59,32 +61,39 @@ def _encode(config: Config, prepared: Prepared, folder: Path) -> None:
     input_ = inputs.training(config.data.input)
     with replacing(folder) as staging:
         input_.make_inputs(config.model, prepared.data, _some_rows(prepared), staging)
-        encoder = input_.open_encoder(staging)
-
-        def encode_batch(table: pa.Table) -> pa.Table:
-            rows = list(zip(*(table.column(field).to_pylist() for field in prepared.fields), strict=True))
-            return pa.table({**encoder.encode(rows), TARGET: table.column(TARGET)})
-
-        first = prepared.splits["train"].with_format("arrow")[:1]
-        at_once = max(1, min(_BATCH, _BATCH_BYTES // (first.nbytes + encode_batch(first).nbytes)))
-        for split in SPLITS:
-            prepared.splits[split].with_format("arrow").map(
-                encode_batch,
-                batched=True,
-                batch_size=at_once,
-                writer_batch_size=at_once,
-                remove_columns=prepared.splits[split].column_names,
-                cache_file_name=str(staging / f"{split}.arrow"),
-                new_fingerprint=f"{prepared.fingerprint}{split}",
-                desc=f"encoding {split}",
-            )
+        arguments = config.data.input, staging, prepared.fields
+        first = next(_batches(prepared, 1))
+        _, encoded = batch_encoder(*arguments)(first)
+        at_once = max(1, min(_BATCH, _BATCH_BYTES // (first[1].nbytes + encoded.nbytes)))
+        bar = tqdm(
+            desc="encoding", total=sum(map(len, prepared.splits.values())), unit=" rows", leave=False, disable=None
+        )
+        with bar, ExitStack() as stack:
+            streams = {
+                split: stack.enter_context(pa.ipc.new_stream(staging / f"{split}.arrow", encoded.schema))
+                for split in SPLITS
+            }
+            for split, batch in in_order(batch_encoder, arguments, _batches(prepared, at_once)):
+                streams[split].write_batch(batch)
+                bar.update(batch.num_rows)
         content = {file.name: file_digest(file) for file in sorted(staging.iterdir())}
         origin = {"inputs": content, "start": input_.digest_of_start(config.model)}
         (staging / _FINGERPRINT).write_text(fingerprint(origin), encoding="utf-8")
 
 
+def _batches(prepared: Prepared, rows: int) -> Iterator[Batch]:
+    """What is encoded of each split, so many rows at once."""
+    for split in SPLITS:
+        stored = read_batches(prepared.folder / f"{split}.arrow", [*prepared.fields, TARGET])
+        for batch in in_batches(stored, rows):
+            yield split, batch
+
+
 def _some_rows(prepared: Prepared) -> Iterator[tuple[str, ...]]:
-    rows = prepared.splits["train"].select_columns(prepared.fields)
-    step = -(-len(rows) // _LEARNT_FROM)  # spread over all of them, because a file may be sorted
-    for batch in rows.select(range(0, len(rows), step)).iter(batch_size=_BATCH):
-        yield from zip(*(batch[field] for field in prepared.fields), strict=True)
+    """Training rows to learn from, spread over all of them, because a file may be sorted."""
+    step = -(-len(prepared.splits["train"]) // _LEARNT_FROM)
+    start = 0
+    for batch in read_batches(prepared.folder / "train.arrow", prepared.fields):
+        some = batch.take(pa.array(range(-start % step, batch.num_rows, step), pa.int64()))
+        yield from zip(*(column.to_pylist() for column in some.columns), strict=True)
+        start += batch.num_rows

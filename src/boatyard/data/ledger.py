@@ -81,6 +81,13 @@ class Ledger:
         self._group.append(group)
         self._draw.append(group if draw is None else draw)
 
+    def extend(self, others: "Ledger") -> None:
+        """Append the lines of another one of the same sources."""
+        self._files |= {len(self) + index: file for index, file in others._files.items()}
+        for name, column in vars(self).items():
+            if isinstance(column, array):
+                column.extend(getattr(others, name))
+
     def __len__(self) -> int:
         return len(self._row)
 

@@ -1,7 +1,8 @@
 """Rows from their sources into one Arrow file and the ledger; those that cannot be read are set aside."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,16 @@ from tqdm import tqdm
 from boatyard import inputs, tasks
 from boatyard.config.schema import Data
 from boatyard.data.arrow import Writer
-from boatyard.data.ledger import Findings, Ledger, content_hash
-from boatyard.data.summary import Issue
-from boatyard.data.validate import check_date, check_split
+from boatyard.data.batches import in_batches
+from boatyard.data.ledger import Findings, Ledger
+from boatyard.data.pieces import Rows, reader
+from boatyard.data.workers import in_order
 from boatyard.inputs.sources import SPLITS
-from boatyard.inputs.texts import normal_form
-from boatyard.inputs.training_protocol import EXTENT, Problem, Source, SourceRow
+from boatyard.inputs.training_protocol import Source
 from boatyard.tasks.protocol import Targets
 
 _BATCH, _BATCH_BYTES = 10_000, 2**26  # rows, and what of them is binary, held in memory at once
+_PIECE, _LARGE_PIECE = 1_000, 20  # rows that are read together; of files few, as each takes milliseconds
 
 
 @dataclass
@@ -41,84 +43,35 @@ class Reading:
         self.fields: list[str] = self.schema.names
         self.ledger = Ledger(self.sources)
         self.targets: Targets = tasks.training(self.data.task).open_targets(self.data)
-        self._split_column = normal_form(self.data.split_column) if self.data.split_column else None
 
     def read(self, sources: Sequence[Source], file: Path, set_aside: Writer) -> None:
         """Stream every source: readable rows go to `file` and the ledger, the others are set aside."""
-        batch: list[tuple[Any, ...]] = []
-        held = 0
         with pa.ipc.new_stream(file, self.schema) as stream:
-
-            def flush() -> None:
-                columns = zip(self.schema, zip(*batch, strict=True), strict=True)
-                stream.write_batch(
-                    pa.record_batch([pa.array(values, column.type) for column, values in columns], self.schema)
-                )
-                batch.clear()
-
-            for number, source in enumerate(sources):
-                split = -1 if source.split is None else SPLITS.index(source.split)
-                for row in tqdm(source.rows(), f"reading {source.name}", unit=" rows", leave=False, disable=None):
-                    values = self._keep(number, split, row)
-                    if isinstance(values, Problem):
-                        self._set_aside(row.file or source.name, row, values, set_aside)
-                        continue
-                    batch.append(values)
-                    held += sum(len(value) for value in values if isinstance(value, bytes))
-                    if len(batch) == _BATCH or held > _BATCH_BYTES:
-                        flush()
-                        held = 0
-            if batch:
-                flush()
+            for batch in in_batches(self._values(sources, set_aside), _BATCH, _BATCH_BYTES):
+                stream.write_batch(batch)
         self.ledger.close()
         self.targets.close()
 
-    def _keep(self, source: int, split: int, row: SourceRow) -> tuple[Any, ...] | Problem:
-        """The row's values, once it is in the ledger; or why it cannot be."""
-        if row.wrong is not None:
-            return Problem("malformed", None, row.wrong)
-        values = self.format.read(row.cells)
-        if isinstance(values, Problem):
-            return values
-        extent = self.format.extent(values) if self.format.extent else None
-        target = self.targets.read(row.cells if extent is None else {**row.cells, EXTENT: extent})
-        if isinstance(target, Problem):
-            return target
-        if self._split_column is not None:
-            named = check_split(row.cells.get(self._split_column), self._split_column)
-            if isinstance(named, Problem):
-                return named
-            split = named
-        if reason := self.input.unservable(values):
-            message = f"{reason}: it is trained on, and could not be asked"
-            place = row.file or self.sources[source], row.number
-            self.findings.add(Issue("warning", "unservable", message, *place, None))
-        if row.embedded:
-            self.embedded[len(self.ledger)] = row.embedded
-        exact, group = content_hash(self.input.content_key(values)), content_hash(self.input.group_key(values))
-        draw = self._draw(row.cells)
-        if isinstance(draw, Problem):
-            return draw
-        self.ledger.add(source, row.number, split, self.input.size(values), exact, group, draw, row.file)
-        self.targets.append(target)
-        if extent is not None:
-            self.extents.append(extent)
-        return values
+    def _values(self, sources: Sequence[Source], set_aside: Writer) -> Iterator[pa.RecordBatch]:
+        """Those of the readable rows, which are in the ledger then."""
+        for piece in in_order(reader, (self.data.model_dump(), self.sources), self._pieces(sources)):
+            for issue in piece.issues:
+                self.findings.add(issue)
+            for cells in piece.set_aside:
+                set_aside.writerow(cells)
+            self.findings.unreadable += len(piece.set_aside)
+            self.embedded |= {len(self.ledger) + index: rows for index, rows in piece.embedded.items()}
+            self.ledger.extend(piece.ledger)
+            for target in piece.targets:
+                self.targets.append(target)
+            self.extents += piece.extents
+            if piece.values is not None:
+                yield piece.values
 
-    def _draw(self, cells: Mapping[str, Any]) -> int | Problem | None:
-        """See `Ledger`. None where the row itself decides."""
-        if self.data.split_by_date is not None:
-            column = normal_form(self.data.split_by_date)
-            return check_date(cells.get(column), column)
-        if self.data.group_column is not None:
-            shared = str(cells.get(normal_form(self.data.group_column)) or "")
-            return content_hash(shared.encode("utf-8", "surrogatepass")) if shared else None
-        return None
-
-    def _set_aside(self, source: str, row: SourceRow, problem: Problem, set_aside: Writer) -> None:
-        self.findings.add(Issue("error", problem.kind, problem.message, source, row.number, problem.column))
-        self.findings.unreadable += 1
-        why = f"{problem.column} {problem.message}" if problem.column else problem.message
-        columns = [*self.format.columns, self.targets.column]
-        cells = [row.cells.get(column, "") for column in columns] if row.wrong is None else [row.text]
-        set_aside.writerow([source, row.number, why, *cells, *[""] * (len(columns) - len(cells))])
+    def _pieces(self, sources: Sequence[Source]) -> Iterator[Rows]:
+        most = _LARGE_PIECE if any(map(pa.types.is_binary, self.schema.types)) else _PIECE
+        for number, source in enumerate(sources):
+            split = -1 if source.split is None else SPLITS.index(source.split)
+            rows = iter(tqdm(source.rows(), f"reading {source.name}", unit=" rows", leave=False, disable=None))
+            while piece := list(islice(rows, most)):
+                yield number, split, piece

@@ -137,7 +137,9 @@ def storage(config: "Config") -> Verdict:
     """Where models, the journal and jobs are stored: BOATYARD_STORAGE."""
     root = config.paths.storage
     if reason := _unusable(root):
-        return wrong(reason, "uv run invoke cloud.doctor" if root.startswith("gs://") else "unset BOATYARD_STORAGE")
+        if root.startswith("gs://"):  # part: cloud
+            return wrong(reason, "uv run invoke cloud.doctor")  # part: cloud
+        return wrong(reason, "unset BOATYARD_STORAGE")
     return ok(root)
 
 

@@ -11,7 +11,8 @@ def main(config: Config) -> None:
     from boatyard.data.encode import encode
     from boatyard.data.prepare import prepare
     from boatyard.evaluate.run import evaluate
-    from boatyard.export.run import export, require_given_rows
+    from boatyard.export.given import require_given_rows
+    from boatyard.export.run import export
     from boatyard.storage.outputs import keep_output, restore_outputs
     from boatyard.tasks.score import Scores
     from boatyard.train.trained import open_trained

@@ -29,7 +29,8 @@ def read_given_rows(config: Config, prepared: Prepared, key: str) -> list[Any] |
         sources = input_.open_sources(data, format_.columns, Path(config.paths.processed, "fetched"))
         source_rows = [row for source in sources for row in source.rows()]
     except (OSError, UserError) as wrong:
-        raise UserError(f"export.{key}={file} cannot be read: {refusal(wrong)}") from None
+        why = refusal(wrong).removeprefix(f"data.path={file}: ")
+        raise UserError(f"export.{key}={file} cannot be read: {why}") from None
     rows = []
     for source_row in source_rows:
         read = source_row.wrong or format_.read(source_row.cells)
@@ -41,3 +42,16 @@ def read_given_rows(config: Config, prepared: Prepared, key: str) -> list[Any] |
     if not rows:
         raise UserError(f"export.{key}={file} has no rows")
     return rows
+
+
+def require_given_rows(config: Config, prepared: Prepared) -> None:
+    """Before the network is trained, not after.
+
+    Raises:
+        UserError: a file that `export` names cannot be used, or a server takes none of its examples.
+    """
+    unservable = inputs.training(config.data.input).unservable
+    for key in KEYS:
+        rows = read_given_rows(config, prepared, key)
+        if key == "examples" and rows is not None and all(reasons := [unservable(row) for row in rows]):
+            raise UserError(f"export.examples={config.export.examples}: every row is too large; the first {reasons[0]}")

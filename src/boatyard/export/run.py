@@ -66,12 +66,6 @@ def export(config: Config, prepared: Prepared, trained: Trained, evaluation: Eva
     return open_bundle(folder)
 
 
-def require_given_rows(config: Config, prepared: Prepared) -> None:
-    """Raises UserError if a file that `export` names cannot be used: before the network is trained, not after."""
-    for key in KEYS:
-        read_given_rows(config, prepared, key)
-
-
 def _export(config: Config, prepared: Prepared, trained: Trained, evaluation: Evaluation, folder: Path) -> None:
     task = tasks.training(config.data.task)
     for source in (trained.folder, evaluation.folder):

@@ -36,8 +36,8 @@ chosen = st.navigation(
     [
         _page(predict.show, "Predict", "chat", default=True),
         _page(models.show, "Models", "deployed_code"),
-        _page(drift.show, "Drift", "waves"),
-        _page(traffic.show, "Traffic", "monitoring"),
+        _page(drift.show, "Drift", "waves"),  # part: monitor
+        _page(traffic.show, "Traffic", "monitoring"),  # part: monitor
         _page(about.show, "About", "info"),
     ]
 )

@@ -21,6 +21,7 @@ from onnx import helper
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 from torch import Tensor, nn
 
+from boatyard.inputs.fusion import fuse_products
 from boatyard.inputs.protocol import Feeds
 
 _BATCH = {0: "batch"}
@@ -91,11 +92,11 @@ def quantize(model: onnx.ModelProto, int8: Path, calibration: Iterable[Feeds], e
     for name in sorted({tensor for node in layers for tensor in (node.input[0], node.output[0])} - typed):
         model.graph.value_info.append(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
     with tempfile.TemporaryDirectory() as folder, quiet():
-        prepared = Path(folder, "prepared.onnx")
+        prepared, quantised = Path(folder, "prepared.onnx"), Path(folder, "quantised.onnx")
         onnx.save(model, prepared)
         quantize_static(
             prepared,
-            int8,
+            quantised,
             Batches(calibration, prepared),
             nodes_to_quantize=[node.name for node in layers],
             per_channel=True,
@@ -104,6 +105,9 @@ def quantize(model: onnx.ModelProto, int8: Path, calibration: Iterable[Feeds], e
             # each product comes out in float: more exact, and one kernel instead of three
             extra_options={"OpTypesToExcludeOutputQuantization": ["MatMul", "Gemm"]},
         )
+        fused = onnx.load(quantised)
+    fuse_products(fused)
+    onnx.save(fused, int8)
 
 
 @contextmanager

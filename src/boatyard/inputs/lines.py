@@ -75,21 +75,24 @@ def check_start(start: bytes | bytearray) -> None:
         raise Unreadable("is UTF-16 or UTF-32 text; save it as UTF-8")
 
 
-def split_lines(pieces: Iterable[bytes]) -> Lines:
+def split_lines(pieces: Iterable[bytes], number: int = 0, end: int = 0) -> Lines:
     """Each LF, CR LF or CR ends a line, as does the end of the file. Invalid UTF-8 is decoded with surrogateescape.
+
+    `number`, `end`: of the line before the first, where reading begins within a file.
 
     Raises:
         Unreadable: this is not UTF-8 text.
     """
     pieces = iter(pieces)
     start = next((piece for piece in pieces if piece), b"")
-    check_start(start)
-    return Lines(_split(chain([start], pieces)))
+    if not end:
+        check_start(start)
+    return Lines(_split(chain([start], pieces), number, end))
 
 
-def _split(pieces: Iterable[bytes]) -> Iterator[Line]:
+def _split(pieces: Iterable[bytes], number: int, end: int) -> Iterator[Line]:
     """The text of a line that is too long is dropped, never buffered."""
-    number = end = dropped = 0
+    dropped = 0
     rest = b""
     small = (piece[at : at + _SPLIT_BYTES] for piece in pieces for at in range(0, len(piece), _SPLIT_BYTES))
     for piece in chain(small, (None,)):

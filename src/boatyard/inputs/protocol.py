@@ -138,6 +138,8 @@ class ServingInput(Protocol):
     MEDIA_TYPES.
     Where `parse` takes long, as it does for what is compressed, it says `SLOW_PARSE = True`: threads do it then, a few
     at a time.
+    Where files are known by their names, `SUFFIXES: Mapping[str, str]` says of which media type they are: FILE_FORMATS
+    has those that hold rows, MEDIA_TYPES those that each are one.
     Where people can look at a request, `draw(request, marks) -> bytes` makes a JPEG of it, with its answer's marks.
     """
 

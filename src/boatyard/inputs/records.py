@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from boatyard.inputs.lines import MOST_BYTES, Line, Lines, Unreadable, split_lines, without_end
 from boatyard.inputs.quotes import DOUBLED, Malformed, embedded_rows, is_blank_row
@@ -19,6 +19,7 @@ from boatyard.inputs.texts import UNDECODABLE, is_blank, normal_form
 MOST_LINES = 10_000  # of a record: after each stray quote so many lines are read, and read again
 
 Format = Literal["csv", "tsv", "jsonl"]
+SUFFIXES: Mapping[str, Format] = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 _DELIMITERS: Mapping[str, str] = {"csv": ",", "tsv": "\t"}
 _DELIMITER_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
@@ -35,7 +36,8 @@ _BOM = "\ufeff"  # at the start, and inside concatenated files
 class Record:
     """One record; if it cannot be read, `wrong` continues a sentence that starts with its place: "row 7 *is not JSON*".
 
-    `line`: where it starts, from 1, as editors count. `end`: the offset of its end in the file. `text`: unparsed;
+    `line`: where it starts, from 1, as editors count. `end`: the offset of its end in the file, from where on the next
+    can be read by itself unless it has the same `end`, or a `file`. `text`: unparsed;
     invalid UTF-8 is decoded with surrogateescape. `embedded`: its lines that would also be rows by themselves, if there
     are two or more: a stray quote may have swallowed them. `file`: its own, of an archive.
     """
@@ -49,6 +51,15 @@ class Record:
     file: str | None = None
 
 
+class Header(NamedTuple):
+    """Of a table: its columns in normal form, what separates them, and the number and the end of its last line."""
+
+    names: list[str]
+    delimiter: str
+    line: int
+    end: int
+
+
 def read_records(pieces: Iterable[bytes], form: Format) -> tuple[list[str], Iterator[Record]]:
     """The column names in the header (none for JSON Lines), and an iterator over the records. Blank lines are skipped.
 
@@ -58,11 +69,27 @@ def read_records(pieces: Iterable[bytes], form: Format) -> tuple[list[str], Iter
     Raises:
         Unreadable: this is not UTF-8 text, or its header cannot be used.
     """
+    header, records = open_records(pieces, form)
+    return [] if header is None else header.names, records
+
+
+def open_records(pieces: Iterable[bytes], form: Format) -> tuple[Header | None, Iterator[Record]]:
+    """The same, with all that `read_on` needs to know of the header."""
     lines = split_lines(pieces)
-    if form == "jsonl":
-        return [], (_json_record(line) for line in lines if line.too_long or not is_blank(line.text))
-    header, delimiter = _header(lines, _DELIMITERS[form])
-    return header, (_row(line, lines, header, delimiter) for line in lines if not is_blank_row(line, delimiter))
+    header = None if form == "jsonl" else _header(lines, _DELIMITERS[form])
+    return header, _records(lines, header)
+
+
+def read_on(pieces: Iterable[bytes], header: Header | None, line: int, end: int) -> Iterator[Record]:
+    """The records of a file from the `end` of one on; `line`: how many lines lie before that."""
+    return _records(split_lines(pieces, line, end), header)
+
+
+def _records(lines: Lines, header: Header | None) -> Iterator[Record]:
+    if header is None:
+        return (_json_record(line) for line in lines if line.too_long or not is_blank(line.text))
+    names, delimiter = header.names, header.delimiter
+    return (_row(line, lines, names, delimiter) for line in lines if not is_blank_row(line, delimiter))
 
 
 def read_lines(pieces: Iterable[bytes], fields: Callable[[str], dict[str, Any]]) -> Iterator[Record]:
@@ -113,8 +140,7 @@ def _no_number(constant: str) -> None:
     raise ValueError(f"it has no {constant}")
 
 
-def _header(lines: Lines, delimiter: str) -> tuple[list[str], str]:
-    """The column names, and what separates them."""
+def _header(lines: Lines, delimiter: str) -> Header:
     first = _first(lines)
     if first is not None and (said := _SEP.fullmatch(first.text.removeprefix(_BOM))):
         delimiter, first = said[1], _first(lines)
@@ -125,7 +151,7 @@ def _header(lines: Lines, delimiter: str) -> tuple[list[str], str]:
     unquoted = _QUOTED.sub("", first.text)
     delimiter = next((each for each in (delimiter, *_DELIMITER_NAMES) if each in unquoted), delimiter)
     try:
-        cells = _cells([first], lines, delimiter)
+        cells = _cells(taken := [first], lines, delimiter)
     except Malformed as wrong:
         raise Unreadable(f"has no header that can be read: line {first.number} {wrong}") from None
     if any(map(UNDECODABLE.search, cells)):
@@ -134,7 +160,7 @@ def _header(lines: Lines, delimiter: str) -> tuple[list[str], str]:
         raise Unreadable("names its columns with control characters: it is no text in UTF-8, or damaged")
     header = [normal_form(cell) for cell in cells]
     check_columns(header)
-    return header, delimiter
+    return Header(header, delimiter, taken[-1].number, taken[-1].end)
 
 
 def _first(lines: Lines) -> Line | None:

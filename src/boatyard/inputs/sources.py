@@ -15,7 +15,7 @@ from typing import Any
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Data, Hub
 from boatyard.inputs.lines import Unreadable
-from boatyard.inputs.records import Format, Record, check_columns, read_records
+from boatyard.inputs.records import SUFFIXES, Format, Record, check_columns, read_records
 from boatyard.inputs.texts import normal_form
 from boatyard.inputs.training_protocol import Source, SourceRow
 from boatyard.storage import open_storage
@@ -171,10 +171,7 @@ def _values(column: Any) -> list[Any]:
 
 
 _READERS: dict[str, Callable[[Path, _Table], Iterator[SourceRow]]] = {
-    ".csv": partial(_record_rows, form="csv"),
-    ".tsv": partial(_record_rows, form="tsv"),
-    ".jsonl": partial(_record_rows, form="jsonl"),
-    ".ndjson": partial(_record_rows, form="jsonl"),
+    **{suffix: partial(_record_rows, form=form) for suffix, form in SUFFIXES.items()},
     ".parquet": _parquet_rows,
 }
 TABLE_SUFFIXES = tuple(_READERS)

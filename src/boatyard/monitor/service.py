@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from starlette.responses import Response
 
 from boatyard import __version__
+from boatyard.api.documentation import add_documentation
 from boatyard.api.problems import Problem, documented, handle_problems
 from boatyard.api.routes import HeadRequests, refuse_unknown_query
 from boatyard.config.errors import UserError
@@ -116,10 +117,12 @@ def create_app(settings: Settings) -> FastAPI:
         version=__version__,
         description="Whether a model's traffic is still like its test data, and its answers are still as good.",
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )
     app.include_router(router)
+    add_documentation(app)
     handle_problems(app)
     app.add_middleware(HeadRequests)
 

@@ -15,7 +15,8 @@ from boatyard.config.schema import Config
 from boatyard.data.encode import encode
 from boatyard.data.prepare import prepare
 from boatyard.evaluate.run import evaluate
-from boatyard.export.run import export, require_given_rows
+from boatyard.export.given import require_given_rows
+from boatyard.export.run import export
 from boatyard.journal.columns import Column
 from boatyard.pipeline.publish import Published, publish_bundle
 from boatyard.tasks.protocol import Answer

@@ -10,16 +10,18 @@ from boatyard.train.launch import overrides, prepare_worker
 
 
 def main(config: Config) -> None:
-    """One round, here or by a job on Vertex AI."""
+    """One round, where `retrain.on` says."""
+    # part: cloud
     if config.retrain.on == "vertex":
         from boatyard.cloud import vertex
 
         vertex.retrain(config, sys.argv[1:])
-    else:
-        prepare_worker()
-        from boatyard.retrain.run import retrain
+        return
+    # part end
+    prepare_worker()
+    from boatyard.retrain.run import retrain
 
-        retrain(config)
+    retrain(config)
 
 
 if __name__ == "__main__":

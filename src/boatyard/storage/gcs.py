@@ -5,6 +5,7 @@
 import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 from google.api_core import exceptions as api
 from google.cloud.storage import Blob
@@ -12,7 +13,7 @@ from google.cloud.storage import Blob
 from boatyard.config.errors import UserError
 from boatyard.storage.bucket import Bucket, Overtaken, checksum
 from boatyard.storage.folders import locked, replacing
-from boatyard.storage.interface import KEY_PART, AlreadyExists, Conflict, Keys, NotFound, Storage, check_key
+from boatyard.storage.interface import KEY_PART, AlreadyExists, Conflict, Keys, NotFound, Storage, Stored, check_key
 from boatyard.storage.local import LocalStorage
 
 _ROOT = re.compile(r"gs://([a-z0-9][a-z0-9._-]{1,220}[a-z0-9])(?:/(.*?))?/?")
@@ -55,6 +56,17 @@ class BucketStorage(Storage):
                 except api.NotFound:  # it has been removed or replaced
                     raise missing from None
                 partial_file.replace(path)
+
+    def open(self, key: str) -> BinaryIO:
+        blob = self._bucket.get(self._name(key))
+        if blob is None:
+            raise NotFound(f"nothing is stored under {key!r} in {self.root}")
+        return self._bucket.open(blob)
+
+    def describe(self, key: str) -> dict[str, Stored]:
+        below = f"{key}/"
+        blobs = {each: blob for each, blob in self._blobs(key).items() if each == key or each.startswith(below)}
+        return {each: Stored(blobs[each].size, blobs[each].crc32c) for each in sorted(blobs)}
 
     def write(self, key: str, data: bytes) -> None:
         self._bucket.upload(self._name(key), data)

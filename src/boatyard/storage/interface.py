@@ -11,7 +11,7 @@ import re
 from abc import abstractmethod
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from boatyard.config.errors import UserError
 
@@ -44,6 +44,13 @@ class Refused(UserError, OSError):
     """The storage refused for a reason that somebody must fix: credentials, permissions, no such bucket."""
 
 
+class Stored(NamedTuple):
+    """An object without its content: its size in bytes, and a `mark` that changes with the content."""
+
+    size: int
+    mark: str
+
+
 class Storage(Protocol):
     """Objects under keys. Writes are atomic: no reader ever sees part of an object."""
 
@@ -64,6 +71,14 @@ class Storage(Protocol):
     @abstractmethod
     def download(self, key: str, path: Path) -> None:
         """Copies an object of any size to a file, atomically. Raises NotFound."""
+
+    @abstractmethod
+    def open(self, key: str) -> BinaryIO:
+        """To read from any place in it, of an object of any size. Raises NotFound."""
+
+    @abstractmethod
+    def describe(self, key: str) -> dict[str, Stored]:
+        """By its key the object, or those of the folder, with this key. In order; empty if there are none."""
 
     @abstractmethod
     def write(self, key: str, data: bytes) -> None:

@@ -17,7 +17,7 @@ from uuid import uuid4
 from filelock import FileLock, Timeout
 
 from boatyard.storage.folders import sync_folder
-from boatyard.storage.interface import KEY_PART, AlreadyExists, Conflict, Keys, NotFound, Storage, check_key
+from boatyard.storage.interface import KEY_PART, AlreadyExists, Conflict, Keys, NotFound, Storage, Stored, check_key
 
 _LOCK_SECONDS = 30
 # how FAT, some network folders and some systems refuse a hard link
@@ -51,6 +51,18 @@ class LocalStorage(Storage):
                 shutil.copyfileobj(source, copy)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             raise NotFound(f"nothing is stored under {key!r} in {self.root}") from None
+
+    def open(self, key: str) -> BinaryIO:
+        try:
+            return self._path(key).open("rb")
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            raise NotFound(f"nothing is stored under {key!r} in {self.root}") from None
+
+    def describe(self, key: str) -> dict[str, Stored]:
+        path = self._path(key)
+        files = [path] if path.is_file() else _files_below(path)
+        stats = {file.relative_to(self.root).as_posix(): file.stat() for file in files}
+        return {key: Stored(stats[key].st_size, str(stats[key].st_mtime_ns)) for key in sorted(stats)}
 
     def write(self, key: str, data: bytes) -> None:
         write_atomically(self._path(key), data)

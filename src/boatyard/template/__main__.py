@@ -1,38 +1,148 @@
-"""python -m boatyard.template adopt NAME | update [SOURCE]."""
+"""boatyard new NAME | python -m boatyard.template new NAME | adopt NAME | update [SOURCE]."""
 
 import argparse
+import json
+import subprocess
 import sys
 from collections.abc import Sequence
+from importlib.metadata import distribution
 from pathlib import Path
 
 from boatyard.config.console import refuse, say
 from boatyard.config.errors import Failed, UserError
 from boatyard.template import project
+from boatyard.template.answers import LICENSES, PYTHONS, TORCH, Answers, ask
+from boatyard.template.git import git
+from boatyard.template.names import PACKAGE, check_name
+from boatyard.template.parts import MANIFEST, Manifest, read_manifest
+
+_REPOSITORY = Path(__file__).parents[3]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command on the repository of the working directory."""
-    parser = argparse.ArgumentParser(prog="python -m boatyard.template", description=project.__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    adopting = commands.add_parser("adopt", help="make this clone of the template a project of your own")
-    adopting.add_argument("name")
-    updating = commands.add_parser("update", help="merge the template's changes")
-    updating.add_argument("source", nargs="?", help="its repository; by default that of the last update")
-    updating.add_argument("--ref", help="a branch or tag of it")
-    options = parser.parse_args(arguments)
+    """Returns the exit status."""
+    options = _parser().parse_args(arguments)
     try:
-        root = Path(project.git(Path.cwd(), "rev-parse", "--show-toplevel"))
-        if options.command == "adopt":
-            message = project.adopt(root, options.name)
+        if options.command == "update":
+            look = "check" if options.check else "dry-run" if options.dry_run else None
+            source = options.source
+            if source and Path(source).exists():
+                source = str(Path(source).resolve())
+            message = project.update(_root(Path.cwd()), source, options.ref, look=look)
+        elif options.command == "adopt":
+            root = _root(Path.cwd())
+            message = project.adopt(root, _answers(options))
         else:
-            local = options.source and Path(options.source).exists()
-            message = project.update(
-                root, str(Path(options.source).resolve()) if local else options.source, options.ref
-            )
+            message = _new(options)
         say(message)
     except (Failed, OSError, UserError) as error:
         return refuse(options.command, error)
+    except (EOFError, KeyboardInterrupt):
+        return refuse(options.command, UserError("nothing was made"))
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=PACKAGE, description=project.__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    making = commands.add_parser("new", help="make a project, in a repository of its own")
+    adopting = commands.add_parser("adopt", help="make this clone of the template a project of your own")
+    making.add_argument("--into", type=Path, help="add it to this repository instead, and change none of its files")
+    making.add_argument(
+        "--template", help="the template's repository; by default where this command was installed from"
+    )
+    making.add_argument("--ref", help="a commit, branch or tag of it")
+    for each in (making, adopting):
+        each.add_argument("name", nargs="?" if each is making else None, help="as in fraud-watch")
+        each.add_argument("--description", help="one sentence")
+        each.add_argument("--author", help="who holds the copyright; by default git's user.name")
+        each.add_argument("--license", choices=LICENSES)
+        each.add_argument("--python", choices=PYTHONS)
+        each.add_argument("--torch", choices=TORCH, help="cpu: from PyTorch's own index, without CUDA")
+        each.add_argument("--inputs", type=_names, help="those to keep, such as text,table; all by default")
+        each.add_argument("--tasks", type=_names, help="those to keep, such as classification; all by default")
+        each.add_argument(
+            "--without", type=_names, help="parts to leave out, such as cloud,monitor,frontend,benchmarks"
+        )
+    updating = commands.add_parser("update", help="merge the template's changes")
+    updating.add_argument("source", nargs="?", help="its repository; by default that of the last update")
+    updating.add_argument("--ref", help="a branch or tag of it")
+    updating.add_argument(
+        "--check", action="store_true", help="change nothing; exit status 1 if there is something new"
+    )
+    updating.add_argument("--dry-run", action="store_true", help="change nothing; list what would change")
+    return parser
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.replace(",", " ").split())
+
+
+def _new(options: argparse.Namespace) -> str:
+    source, commit = (options.template, options.ref) if options.template else _origin()
+    if Path(source).exists():
+        source = str(Path(source).resolve())
+    answers = _answers(options)
+    if options.into is None:
+        return project.new(Path.cwd() / answers.name, answers, source, options.ref or commit)
+    return project.add_to(_root(options.into), answers, source, options.ref or commit)
+
+
+def _origin() -> tuple[str, str | None]:
+    """The repository that this package was installed from, and the commit. Raises UserError."""
+    installed = json.loads(distribution(PACKAGE).read_text("direct_url.json") or "{}")
+    if "vcs_info" in installed:
+        return installed["url"], installed["vcs_info"]["commit_id"]
+    if (_REPOSITORY / ".git").exists():
+        return str(_REPOSITORY), None
+    raise UserError("this was not installed from a git repository: name the template's with --template URL")
+
+
+def _answers(options: argparse.Namespace) -> Answers:
+    """From the flags; what they leave open is asked at a terminal."""
+    manifest = read_manifest(Path(__file__).with_name(MANIFEST.name))
+    told = {
+        key: value
+        for key in ("description", "author", "license", "python", "torch")
+        if (value := getattr(options, key))
+    }
+    author = subprocess.run(["git", "config", "user.name"], capture_output=True, text=True).stdout.strip()
+    given = Answers(options.name or "", **{"author": author, **told}, without=_left_out(options, manifest))
+    if options.name is None:
+        if not sys.stdin.isatty():
+            raise UserError("there is no terminal to ask at: name the project, as in `new fraud-watch`")
+        given = ask(given, {"name": "Name, as in fraud-watch"})
+        given = ask(given, {key: text for key, text in _QUESTIONS.items() if key not in told})
+        if not given.without:
+            parts = ", ".join(manifest.parts)
+            given = ask(given, {"without": f"Parts to leave out, of {parts}"})
+    answers = project.this_year(given).check()
+    manifest.check(answers.without)
+    check_name(answers.name)
+    return answers
+
+
+_QUESTIONS = {
+    "description": "What it does, in one sentence",
+    "author": "Who holds the copyright",
+    "license": f"Licence, of {', '.join(LICENSES)}",
+    "python": f"Python, of {', '.join(PYTHONS)}",
+    "torch": f"torch, of {', '.join(TORCH)} (cpu: on Linux 4 GB less)",
+}
+
+
+def _left_out(options: argparse.Namespace, manifest: Manifest) -> tuple[str, ...]:
+    out = {*(options.without or ())}
+    for kept, there in ((options.inputs, manifest.inputs), (options.tasks, manifest.tasks)):
+        if kept:
+            if unknown := {*kept} - {*there}:
+                raise UserError(f"{sorted(unknown)[0]} is none of {', '.join(there)}")
+            out |= {*there} - {*kept}
+    return tuple(sorted(out))
+
+
+def _root(folder: Path) -> Path:
+    return Path(git(folder, "rev-parse", "--show-toplevel"))
 
 
 if __name__ == "__main__":

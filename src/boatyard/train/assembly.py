@@ -65,11 +65,20 @@ class Batches:
     def __init__(
         self, encoder: Encoder, tensor: Callable[[Sequence[Any]], torch.Tensor], vary: Vary | None, seed: int
     ) -> None:
-        self.epoch = 0
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]  # with workers that outlive an epoch
         self._encoder = encoder
         self._tensor = tensor
         self._vary = vary
         self._seed = seed
+
+    @property
+    def epoch(self) -> int:
+        """The one that the batches are of, in whatever process they are made."""
+        return int(self._epoch)
+
+    @epoch.setter
+    def epoch(self, epoch: int) -> None:
+        self._epoch.fill_(epoch)
 
     def __call__(self, items: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
         """One batch."""

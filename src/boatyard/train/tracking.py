@@ -47,10 +47,12 @@ def tracked(config: Config, job: str, training: Path | None = None) -> Iterator[
     runs = Path(config.paths.runs)
     runs.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("WANDB_SILENT", "true")
+    # part: cloud
     if config.tracking.mode == "online":
         from boatyard.cloud.secrets import load_secret
 
         load_secret("WANDB_API_KEY")
+    # part end
     known = None if training is None else _known_id(config, training)
     try:
         run = wandb.init(

@@ -10,8 +10,9 @@ from pydantic_core import from_json
 
 from boatyard import inputs, registry, tasks
 from boatyard.api.jobs import store
-from boatyard.api.jobs.store import InputRow, Job
+from boatyard.api.jobs.store import Job
 from boatyard.bundle.manifest import BundleError
+from boatyard.bundle.rows import InputRow
 from boatyard.inputs.protocol import Mark
 from boatyard.registry import UnknownModel
 from boatyard.storage import Storage

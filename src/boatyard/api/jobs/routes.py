@@ -70,7 +70,8 @@ async def submit(request: Request, storage: Storage, predictor: Predictor) -> Jo
             if (why := submission.unreadable) is not None:
                 raise Problem(415, f"the file {why}", headers={"connection": "close"})
             if submission.too_large:
-                raise Problem(413, f"a job may have {store.MOST_BYTES:,} bytes", headers={"connection": "close"})
+                most = f"a job may have {store.MOST_BYTES:,} bytes; {store.BEYOND}"
+                raise Problem(413, most, headers={"connection": "close"})
             if submission.too_slow:
                 seconds = f"{store.UPLOAD_SECONDS:,.0f}"
                 raise Problem(408, f"a job must be sent within {seconds} seconds", headers={"connection": "close"})

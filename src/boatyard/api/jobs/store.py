@@ -13,16 +13,16 @@ from typing import Any, Literal, cast, get_args
 
 from pydantic_core import to_json
 
+from boatyard.bundle.rows import InputRow, chunks_of, rows_of
 from boatyard.config.errors import UserError
 from boatyard.inputs.lines import Unreadable, check_start
 from boatyard.inputs.records import Format, Record, read_records
 from boatyard.storage import AlreadyExists, NotFound, Storage
 
-CHUNK = 1024  # rows, at most
-CHUNK_BYTES = 2**20  # of the file: once parsed, they may take many times the memory
 PART_BYTES = 4 * 2**20
 MOST_BYTES = 100 * 2**20
 MOST_ROWS = 1_000_000
+BEYOND = "`invoke score` takes any number of rows"
 UPLOAD_SECONDS = 3600.0
 ID = r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{16}"
 
@@ -72,20 +72,6 @@ class End:
 
     state: Literal["finished", "failed"]
     reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class InputRow:
-    """A row of the file, counted from 1: an object with its fields, or what is wrong with it.
-
-    `end`: its offset. `file`: its own, where the job's file is an archive.
-    """
-
-    number: int
-    end: int
-    fields: Any = None
-    wrong: str | None = None
-    file: str | None = None
 
 
 @dataclass
@@ -232,20 +218,17 @@ def chunks(
     Raises:
         JobFailed: the rest cannot be read.
     """
-    chunk: list[InputRow] = []
-    begun = 0
     try:
-        for row in _rows(_records(storage, job, required, others)):
-            if row.number > MOST_ROWS:
-                raise JobFailed(f"the file has more than {MOST_ROWS:,} rows")
-            chunk.append(row)
-            if len(chunk) == CHUNK or row.end - begun >= CHUNK_BYTES:
-                yield chunk
-                chunk, begun = [], row.end
+        yield from chunks_of(_at_most(MOST_ROWS, rows_of(_records(storage, job, required, others))))
     except Unreadable as why:
         raise JobFailed(f"the file {why}") from None
-    if chunk:
-        yield chunk
+
+
+def _at_most(most: int, rows: Iterator[InputRow]) -> Iterator[InputRow]:
+    for row in rows:
+        if row.number > most:
+            raise JobFailed(f"the file has more than {most:,} rows; {BEYOND}")
+        yield row
 
 
 def _records(storage: Storage, job: Job, required: Collection[str], others: Mapping[str, Reader]) -> Iterator[Record]:
@@ -258,15 +241,6 @@ def _records(storage: Storage, job: Job, required: Collection[str], others: Mapp
     if job.format != "jsonl" and (missing := [name for name in required if name not in header]):
         raise JobFailed(f"the header names no column {' and no column '.join(map(repr, missing))}")
     return records
-
-
-def _rows(records: Iterator[Record]) -> Iterator[InputRow]:
-    for number, record in enumerate(records, 1):
-        if record.wrong is None:
-            yield InputRow(number, record.end, record.fields, file=record.file)
-        else:
-            place = "the file" if record.file else f"line {record.line}"
-            yield InputRow(number, record.end, wrong=f"{place} {record.wrong}", file=record.file)
 
 
 def _open_key(job: str) -> str:

@@ -12,19 +12,19 @@ from typing import Any
 from anyio import to_thread
 
 from boatyard.api.answers import answers, named
-from boatyard.api.batching import MOST_TOGETHER, UNANSWERABLE, Batcher, QueueFull, Unanswerable
+from boatyard.api.batching import MOST_TOGETHER, Batcher, QueueFull, Unanswerable
 from boatyard.api.ids import row_id
 from boatyard.api.jobs import leases, store
 from boatyard.api.jobs.leases import Lease
 from boatyard.api.jobs.map import placed
-from boatyard.api.jobs.store import End, InputRow, Job, JobFailed, Progress
+from boatyard.api.jobs.store import End, Job, JobFailed, Progress
 from boatyard.api.journalled import Keep, prediction_lines
 from boatyard.api.metrics import Metrics
 from boatyard.api.models import Models
 from boatyard.api.problems import storage_problem
 from boatyard.bundle.predict import Prediction, Predictor
+from boatyard.bundle.rows import UNANSWERABLE, InputRow, Parsed, parse
 from boatyard.config.errors import UserError, refusal
-from boatyard.inputs.protocol import InvalidInput
 from boatyard.journal import Journal, JournalError
 from boatyard.registry import Reference, UnknownModel
 from boatyard.storage import Storage
@@ -184,30 +184,8 @@ class Worker:
         return await to_thread.run_sync(leases.renew, self._storage, job, self._holder)
 
 
-@dataclass(frozen=True, slots=True)
-class _Parsed:
-    """A row of a file as a request and as the model's input row, or what is wrong with it."""
-
-    request: Any = None
-    row: Any = None
-    wrong: str | None = None
-
-
-def _parse_all(predictor: Predictor, rows: Sequence[InputRow]) -> list[_Parsed]:
-    return [_parse(predictor, row) for row in rows]
-
-
-def _parse(predictor: Predictor, row: InputRow) -> _Parsed:
-    if row.wrong is not None:
-        return _Parsed(wrong=row.wrong)
-    request = row.fields
-    if isinstance(request, dict):  # a file may have more columns than the model reads
-        known = predictor.manifest.request_schema.get("properties", {})
-        request = {name: value for name, value in request.items() if name in known}
-    try:
-        return _Parsed(request, predictor.input.parse(request))
-    except InvalidInput as refused:
-        return _Parsed(wrong=refused.detail)
+def _parse_all(predictor: Predictor, rows: Sequence[InputRow]) -> list[Parsed]:
+    return [parse(predictor, row) for row in rows]
 
 
 def _result_line(row: InputRow, id_: str, prediction: Prediction) -> dict[str, Any]:

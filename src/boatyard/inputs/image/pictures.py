@@ -19,7 +19,8 @@ Pixels = NDArray[np.uint8]
 
 MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
 """By Pillow's name of the format."""
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+MEDIA_TYPE_OF = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
+SUFFIXES = tuple(MEDIA_TYPE_OF)
 MOST_BYTES = 5 * 1024 * 1024
 MOST_PIXELS = 25_000_000
 MOST_ASPECT = 50

@@ -45,6 +45,7 @@ MEDIA_TYPES: Mapping[str, Callable[[bytes], object]] = dict.fromkeys(pictures.ME
 FILE_FORMATS: Mapping[str, Callable[[Iterable[bytes]], Iterator[Record]]] = {
     archives.MEDIA_TYPE: partial(archives.read_archive, most_bytes=pictures.MOST_BYTES, read=_as_json)
 }
+SUFFIXES = {**pictures.MEDIA_TYPE_OF, ".zip": archives.MEDIA_TYPE}
 
 
 def draw(request: Mapping[str, Any], marks: Sequence[Mark]) -> bytes:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from boatyard.bundle.manifest import BundleError, Manifest
 from boatyard.inputs.lines import Unreadable
+from boatyard.inputs.protein import fasta
 from boatyard.inputs.protein.descriptors import DESCRIBED, describe
 from boatyard.inputs.protein.fasta import LONGEST_ID, MEDIA_TYPE, named, read_fasta
 from boatyard.inputs.protein.parts import take_apart
@@ -58,6 +59,7 @@ MEDIA_TYPES: Mapping[str, Callable[[bytes], object]] = {MEDIA_TYPE: read_request
 FILE_FORMATS: Mapping[str, Callable[[Iterable[bytes]], Iterator[Record]]] = {
     MEDIA_TYPE: partial(read_fasta, most_bytes=_MOST_OF_A_JOB)
 }
+SUFFIXES = dict.fromkeys(fasta.SUFFIXES, MEDIA_TYPE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,10 +124,8 @@ def backbone_shape(model: Model, folder: Path) -> dict[str, Any]:
     else:
         config = _pretrained_config(model.name)
     if text.max_tokens > (longest := _most_tokens(config)):
-        raise UserError(
-            f"model.text.max_tokens={text.max_tokens}: {model.name} reads at most {longest} tokens; "
-            "with model.text.long=windows it reads so many at a time"
-        )
+        hint = "" if text.long == "windows" else "; with model.text.long=windows it reads so many at a time"
+        raise UserError(f"model.text.max_tokens={text.max_tokens}: {model.name} reads at most {longest} tokens{hint}")
     hidden_id = tokenizer.hidden_id(tokens)
     in_windows = {"in_windows": True} if text.long == "windows" else {}
     return {"encoder": config.to_dict(), "word_dropout": text.word_dropout, "hidden_id": hidden_id, **in_windows}

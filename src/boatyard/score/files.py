@@ -1,0 +1,83 @@
+"""The files that hold the rows: what lies at a path, and how each is read, by its name."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, get_args
+
+from boatyard import inputs
+from boatyard.bundle.manifest import Card
+from boatyard.config.errors import UserError
+from boatyard.inputs import records
+from boatyard.inputs.records import Format, Header, Record
+from boatyard.storage import Storage, open_storage
+
+PARQUET = "parquet"
+TABLES = get_args(Format)
+
+_SUFFIXES: Mapping[str, str] = {**records.SUFFIXES, ".parquet": PARQUET}
+_PIECE = 2**20  # bytes read at once
+
+
+class File(NamedTuple):
+    """`form`: a Format, PARQUET or a media type of the input; `name`: as people see it; `mark`: of its content."""
+
+    key: str
+    name: str
+    form: str
+    size: int
+    mark: str
+    header: Header | None = None
+    """Of a table, once it was cut."""
+
+
+class Forms:
+    """How an input reads files that are no tables."""
+
+    def __init__(self, card: Card) -> None:
+        input_ = inputs.serving(card.input)
+        self.streams: Mapping[str, Callable[[Iterable[bytes]], Iterator[Record]]] = input_.FILE_FORMATS
+        """Files of rows."""
+        self.singles: Mapping[str, Callable[[bytes], object]] = input_.MEDIA_TYPES
+        """Files that each are one."""
+        self.most_bytes: int | None = getattr(input_, "MOST_RAW_BYTES", None)
+        """Of a single one."""
+        self.by_suffix: dict[str, str] = {**_SUFFIXES, **getattr(input_, "SUFFIXES", {})}
+
+    def of(self, name: str) -> str | None:
+        """By the longest suffix that the name has."""
+        fitting = [suffix for suffix in self.by_suffix if name.lower().endswith(suffix)]
+        return self.by_suffix[max(fitting, key=len)] if fitting else None
+
+    def is_single(self, file: File) -> bool:
+        """Whether the file is a row."""
+        return file.form in self.singles and file.form not in self.streams
+
+
+def find_files(path: str, forms: Forms) -> tuple[Storage, list[File]]:
+    """The files at the path, a file or a folder with others inside, and the storage in which they lie.
+
+    Raises:
+        UserError: there is none that can be read.
+    """
+    place = path if path.startswith("gs://") else Path(path).expanduser().absolute().as_posix()
+    root, _, name = place.rstrip("/").rpartition("/")
+    if root in ("gs:/", "gs:"):
+        raise UserError(f"score.rows={path}: name a file or a folder in the bucket")
+    storage = open_storage(root or "/")
+    there = storage.describe(name)
+    files = [
+        File(key, key.removeprefix(f"{name}/"), form, stored.size, stored.mark)
+        for key, stored in there.items()
+        if (form := forms.of(key)) is not None
+    ]
+    if not there:
+        raise UserError(f"score.rows={path}: there is no such file or folder")
+    if not files:
+        raise UserError(f"score.rows={path}: no file there can be read; expected {', '.join(forms.by_suffix)}")
+    return storage, files
+
+
+def pieces(file: BinaryIO) -> Iterator[bytes]:
+    """The bytes from where it is on."""
+    return iter(partial(file.read, _PIECE), b"")

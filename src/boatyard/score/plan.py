@@ -1,0 +1,153 @@
+"""What a run is to do, written down before it starts: the same command goes on by it, and another one is refused."""
+
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from boatyard.bundle.manifest import Card
+from boatyard.config.errors import UserError, suggestion
+from boatyard.registry import Reference
+from boatyard.score.files import File
+from boatyard.score.slices import Cut, Slice
+from boatyard.score.table import answer_schema, columns_read, free_names
+from boatyard.storage import AlreadyExists, Storage
+
+PLAN, SUMMARY = "_plan.json", "_summary.json"
+"""Names that whoever reads a folder of Parquet passes over, since they start with _."""
+SOURCE, ROW = "source", "row"
+"""Of a block, its first columns: the file of a row, and the row's number in it, from 1."""
+_MOST_COLUMNS = 1000
+
+
+class Task(BaseModel):
+    """What is asked for: rows of files, and the version that answers them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    version: str
+    files: list[File]
+    block: int
+    """Rows of a block, at most."""
+    columns: list[str] | None
+    """Carried along; None: all that the model does not read."""
+
+    @property
+    def reference(self) -> Reference:
+        """The version."""
+        return Reference(self.model, self.version)
+
+
+class Plan(BaseModel):
+    """A task cut into slices; each becomes one block."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: Task
+    files: list[File]
+    """The task's, with what is known of them once they are cut."""
+    slices: list[Slice]
+    carried: list[str]
+    """Columns of the files."""
+    arrow: str
+    """The schema of a block: source and row, the carried columns, the answer's."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Of a block."""
+        return pa.ipc.read_schema(pa.BufferReader(b64decode(self.arrow)))
+
+    @property
+    def rows(self) -> int:
+        """Of all slices."""
+        return sum(piece.rows for piece in self.slices)
+
+
+def block_name(number: int) -> str:
+    """Of the slice with this number: always the same, so that a block which is written twice is one."""
+    return f"part-{number:06}.parquet"
+
+
+def draw_up(task: Task, card: Card, cuts: Iterable[Cut], singles: Sequence[Slice]) -> Plan:
+    """Raises UserError: the columns are not in the files, or of several types."""
+    cuts = list(cuts)
+    files = list(task.files)
+    types: dict[str, pa.DataType] = {}
+    seen: dict[str, str] = {}
+    for each in cuts:
+        files[each.number] = each.file
+        for name, kind in each.columns.items():
+            if types.setdefault(name, kind) != kind:
+                raise UserError(
+                    f"column {name!r} is {types[name]} in {seen[name]} and {kind} in {each.file.name}: score such "
+                    "files apart, into folders of their own"
+                )
+            seen.setdefault(name, each.file.name)
+    carried = _carried(task, card, types)
+    answered = answer_schema(card)
+    first = [(SOURCE, pa.string()), (ROW, pa.int64())]
+    names = free_names(carried, [SOURCE, ROW, *answered.names])
+    schema = pa.schema([*first, *((new, types[name]) for new, name in zip(names, carried, strict=True)), *answered])
+    slices = sorted([*singles, *(piece for each in cuts for piece in each.slices)])
+    arrow = b64encode(schema.serialize().to_pybytes()).decode()
+    return Plan(task=task, files=files, slices=slices, carried=carried, arrow=arrow)
+
+
+def _carried(task: Task, card: Card, types: dict[str, Any]) -> list[str]:
+    if task.columns is None:
+        found = [name for name in types if name not in columns_read(card)]
+        if len(found) > _MOST_COLUMNS:
+            raise UserError(f"the rows have {len(found):,} columns: name those to carry along in score.columns")
+        return found
+    for name in task.columns:
+        if name not in types:
+            raise UserError(f"score.columns: the rows have no column {name!r}; {suggestion(name, list(types))}")
+    return list(dict.fromkeys(task.columns))
+
+
+def begun(out: Storage, task: Task) -> Plan | None:
+    """The plan by which the folder was begun; None where it is empty.
+
+    Raises:
+        UserError: it was begun for another task, or by something else.
+    """
+    versioned = out.read_versioned(PLAN)
+    if versioned is None:
+        if out.list():
+            raise UserError(f"score.out={out.root} has files in it that no scoring began: name an empty folder")
+        return None
+    try:
+        plan = Plan.model_validate_json(versioned[0])
+    except ValidationError as wrong:
+        raise UserError(f"{PLAN} in {out.root} is not a plan: {wrong.errors()[0]['msg']}") from None
+    if why := _difference(plan.task, task):
+        raise UserError(f"score.out={out.root} was begun {why}; name another folder for these")
+    return plan
+
+
+def begin(out: Storage, plan: Plan) -> Plan:
+    """Write it down, unless the same was begun meanwhile."""
+    try:
+        out.write_once(PLAN, plan.model_dump_json().encode())
+    except AlreadyExists:
+        return begun(out, plan.task) or plan
+    return plan
+
+
+def _difference(before: Task, now: Task) -> str | None:
+    if before.reference != now.reference:
+        return f"with {before.reference}, and {now.reference} was asked for"
+    if before.block != now.block:
+        return f"with score.block={before.block}"
+    if before.columns != now.columns:
+        return f"with score.columns={'null' if before.columns is None else before.columns}"
+    was, is_ = ({file.key: file for file in task.files} for task in (before, now))
+    for key in sorted({*was, *is_}):
+        if was.get(key) != is_.get(key):
+            file = is_.get(key) or was[key]
+            how = "is new" if key not in was else "is gone" if key not in is_ else "has changed"
+            return f"for other rows: {file.name} {how}"
+    return None

@@ -1,0 +1,221 @@
+"""Files cut into slices of some thousand rows, each of which can be read by itself.
+
+A file of rows is passed over once, by the reader that reads it later, and each slice's place in it noted: so a cell
+with line ends, or a stray quote, is the same wherever a slice ends. Of Parquet only the footer is read. What cannot be
+entered in its midst, such as a compressed file, is one slice.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from itertools import islice
+from typing import Any, BinaryIO, NamedTuple, cast
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from boatyard.bundle.rows import CHUNK, InputRow, rows_of
+from boatyard.config.errors import UserError
+from boatyard.inputs.lines import Unreadable
+from boatyard.inputs.protocol import InvalidInput
+from boatyard.inputs.records import Format, Record, check_columns, open_records, read_on
+from boatyard.inputs.texts import normal_form
+from boatyard.score.files import PARQUET, TABLES, File, Forms, pieces
+from boatyard.storage import Storage
+
+MOST_BYTES = 64 * 2**20
+"""Of a slice, as its file has them."""
+
+_MOST_NAMES = 1000  # of columns, where each record may name others
+_LINE_END = re.compile("\r\n|\r|\n")
+
+
+class Slice(NamedTuple):
+    """Rows of a file, or some files that are a row each. `first`: the number of its first row in its file.
+
+    `start`: its offset in the file; `line`: how many lines lie before that, or, of the input's own formats, the first
+    record's.
+    """
+
+    file: int
+    rows: int
+    first: int = 1
+    start: int = 0
+    line: int = 0
+
+
+class Cut(NamedTuple):
+    """A file, with its header if it has one, and its number; its slices; its columns with their Arrow types."""
+
+    file: File
+    number: int
+    slices: list[Slice]
+    columns: dict[str, pa.DataType]
+
+
+def cut(storage: Storage, file: File, index: int, forms: Forms, most: int, required: Sequence[str]) -> Cut:
+    """Slices of at most so many rows. `index`: the file's; `required`: the columns that a header must name.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    try:
+        with closing(storage.open(file.key)) as opened:
+            if file.form == PARQUET:
+                return _cut_parquet(file, opened, index, most, required)
+            if file.form not in TABLES:
+                names = dict[str, None]()
+                records = _naming(forms.streams[file.form](pieces(opened)), names)
+                slices = _cut_records(records, Slice(index, 0), most, own_format=True)
+                return Cut(file, index, slices, dict.fromkeys(names, pa.string()))
+            header, records = open_records(pieces(opened), cast(Format, file.form))
+            names = dict.fromkeys(header.names if header else ())
+            if header:
+                _require(header.names, required)
+            begin = Slice(index, 0, start=header.end, line=header.line) if header else Slice(index, 0)
+            slices = _cut_records(records if header else _naming(records, names), begin, most)
+            columns = {name: pa.string() for name in names if name}
+            return Cut(file._replace(header=header), index, slices, columns)
+    except Unreadable as why:
+        raise UserError(f"{file.name} {why}") from None
+
+
+def cut_singles(files: Sequence[File], index: int, most: int) -> Iterator[Slice]:
+    """Of files that are a row each, the first of which has this index."""
+    first = size = 0
+    for number, file in enumerate(files):
+        if number > first and (number - first == most or size + file.size > MOST_BYTES):
+            yield Slice(index + first, number - first)
+            first, size = number, 0
+        size += file.size
+    if files:
+        yield Slice(index + first, len(files) - first)
+
+
+def read(
+    storage: Storage, files: Sequence[File], piece: Slice, forms: Forms, wanted: Collection[str]
+) -> Iterator[InputRow]:
+    """The rows of a slice. `wanted`: the columns that Parquet is asked for."""
+    file = files[piece.file]
+    if forms.is_single(file):
+        end = 0
+        for each in files[piece.file : piece.file + piece.rows]:
+            end += each.size
+            yield _single(storage, each, forms, end)
+        return
+    with closing(storage.open(file.key)) as opened:
+        if file.form == PARQUET:
+            with _damage_told(file):
+                yield from islice(_parquet_rows(file, opened, piece, wanted), piece.rows)
+            return
+        opened.seek(piece.start)
+        if file.form in TABLES:
+            records = read_on(pieces(opened), file.header, piece.line, piece.start)
+        else:
+            records = _from_line(forms.streams[file.form](pieces(opened)), piece)
+        yield from rows_of(islice(records, piece.rows), piece.first)
+
+
+def _cut_records(records: Iterator[Record], at: Slice, most: int, *, own_format: bool = False) -> list[Slice]:
+    """A slice for all of them where one cannot be told from the next by its end."""
+    slices: list[Slice] = []
+    index, rows, end, line, whole = at.file, 0, 0, 0, False
+    for record in records:
+        whole |= record.file is not None or (rows > 0 and record.end == end)
+        if at.rows and (at.rows == most or record.end - at.start > MOST_BYTES):
+            slices.append(at)
+            at = Slice(index, 0, rows + 1, end, record.line if own_format else line)
+        elif own_format and not rows:
+            at = at._replace(line=record.line)
+        at, rows, end = at._replace(rows=at.rows + 1), rows + 1, record.end
+        line = record.line + len(_LINE_END.findall(record.text))
+    if whole:
+        return [Slice(index, rows, line=slices[0].line if slices else at.line)]
+    return [*slices, at] if at.rows else slices
+
+
+def _from_line(records: Iterator[Record], piece: Slice) -> Iterator[Record]:
+    """With the lines and offsets that they have in the file."""
+    lines = None
+    for record in records:
+        lines = piece.line - record.line if lines is None else lines
+        yield replace(record, line=record.line + lines, end=record.end + piece.start)
+
+
+def _naming(records: Iterator[Record], names: dict[str, None]) -> Iterator[Record]:
+    """Collects the names of their fields."""
+    for record in records:
+        names |= dict.fromkeys(record.fields)
+        if len(names) > _MOST_NAMES:
+            raise Unreadable(f"has more than {_MOST_NAMES:,} columns")
+        yield record
+
+
+def _require(names: Iterable[str], required: Iterable[str]) -> None:
+    present = {*names}
+    if missing := [name for name in required if name not in present]:
+        raise Unreadable(f"has no column {' and no column '.join(map(repr, missing))}, which the model reads")
+
+
+def _single(storage: Storage, file: File, forms: Forms, end: int) -> InputRow:
+    if forms.most_bytes is not None and file.size > forms.most_bytes:
+        return InputRow(
+            1, end, wrong=f"the file has {file.size:,} bytes, and may have {forms.most_bytes:,}", file=file.name
+        )
+    with closing(storage.open(file.key)) as opened:
+        content = opened.read()
+    try:
+        return InputRow(1, end, forms.singles[file.form](content), file=file.name)
+    except InvalidInput as wrong:
+        return InputRow(1, end, wrong=wrong.detail, file=file.name)
+
+
+@contextmanager
+def _damage_told(file: File) -> Iterator[None]:
+    try:
+        yield
+    except UserError:  # of the storage
+        raise
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise UserError(f"{file.name}: not a Parquet file, or damaged ({reason})") from None
+
+
+def _open_parquet(file: File, opened: BinaryIO) -> tuple[pq.ParquetFile, dict[str, str]]:
+    """And by the normal form of their names the columns as the file names them."""
+    with _damage_told(file):
+        parquet = pq.ParquetFile(opened)
+    names = parquet.schema_arrow.names
+    header = [normal_form(name) for name in names]
+    check_columns(header)
+    return parquet, dict(zip(header, names, strict=True))
+
+
+def _cut_parquet(file: File, opened: BinaryIO, index: int, most: int, required: Sequence[str]) -> Cut:
+    parquet, names = _open_parquet(file, opened)
+    _require(names, required)
+    rows = parquet.metadata.num_rows
+    slices = [Slice(index, min(most, rows - before), before + 1) for before in range(0, rows, most)]
+    return Cut(file, index, slices, {name: parquet.schema_arrow.field(stored).type for name, stored in names.items()})
+
+
+def _parquet_rows(file: File, opened: BinaryIO, piece: Slice, wanted: Collection[str]) -> Iterator[InputRow]:
+    """From the slice's first row on: what lies before it in its row group is decoded and passed over."""
+    parquet, names = _open_parquet(file, opened)
+    chosen = [name for name in names if name in wanted]
+    before, group = piece.first - 1, 0
+    while before >= (rows := parquet.metadata.row_group(group).num_rows):
+        before, group = before - rows, group + 1
+    groups = range(group, parquet.metadata.num_row_groups)
+    number = piece.first
+    for batch in parquet.iter_batches(
+        row_groups=groups, columns=[names[name] for name in chosen], batch_size=CHUNK, use_threads=False
+    ):
+        skipped, before = min(before, batch.num_rows), max(0, before - batch.num_rows)
+        columns: list[list[Any]] = [batch.column(names[name]).slice(skipped).to_pylist() for name in chosen]
+        size = batch.nbytes // max(batch.num_rows, 1)
+        for offset in range(batch.num_rows - skipped):
+            fields = {name: column[offset] for name, column in zip(chosen, columns, strict=True)}
+            yield InputRow(number, (number - piece.first + 1) * size, fields)
+            number += 1

@@ -1,0 +1,83 @@
+"""What a project was made with: asked, or taken from flags, and kept in the project for later updates."""
+
+import json
+import sys
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from boatyard.config.errors import UserError
+
+FILE = ".template.toml"
+LICENSES = ("Apache-2.0", "MIT", "BSD-3-Clause", "proprietary")
+PYTHONS = ("3.11", "3.12", "3.13")
+TORCH = ("default", "cpu")
+_HEAD = "# What this project was made with: `uv run invoke update-template` leaves out the same parts again.\n"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What `new` asks."""
+
+    name: str
+    description: str = "Rows of data to a model in production that is watched."
+    author: str = ""
+    license: str = "Apache-2.0"
+    python: str = "3.12"
+    torch: str = "default"
+    """`cpu` adds PyTorch's index of builds without CUDA; `default` takes what the package registry has."""
+    without: Sequence[str] = field(default_factory=tuple)
+    """The parts that are left out."""
+    year: int = 0
+    """Of the copyright."""
+
+    def check(self) -> "Answers":
+        """Raises UserError: an answer is none of those that there are."""
+        for key, known in (("license", LICENSES), ("python", PYTHONS), ("torch", TORCH)):
+            if getattr(self, key) not in known:
+                raise UserError(f"{key}: {getattr(self, key)!r} is none of {', '.join(known)}")
+        for key in ("description", "author"):
+            if not getattr(self, key).isprintable():
+                raise UserError(f"{key}: must be one line")
+        return self
+
+
+def read_answers(text: str) -> Answers:
+    """Those of a project. Raises UserError."""
+    try:
+        told = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{FILE}: {error}") from None
+    if unknown := told.keys() - {each.name for each in fields(Answers)}:
+        raise UserError(f"{FILE}: unknown key {sorted(unknown)[0]}")
+    if not isinstance(told.get("name"), str):
+        raise UserError(f"{FILE}: name must be given")
+    return Answers(**told).check()
+
+
+def write_answers(answers: Answers) -> str:
+    """As TOML, whose strings and lists of strings are JSON's."""
+    return _HEAD + "".join(
+        f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in asdict(answers).items()
+    )
+
+
+def ask(given: Answers, open_questions: Mapping[str, str]) -> Answers:
+    """Ask at the terminal for what no flag told; without a terminal the defaults stand."""
+    if not sys.stdin.isatty():
+        return given
+    told: dict[str, Any] = {}
+    for key, question in open_questions.items():
+        default = getattr(given, key)
+        shown = " ".join(default) if isinstance(default, tuple) else default
+        if answer := input(f"{question} [{shown}]: ").strip():
+            told[key] = tuple(answer.replace(",", " ").split()) if isinstance(default, tuple) else answer
+    return replace(given, **told)
+
+
+def read_kept(root: Path) -> Answers | None:
+    """Those that lie in the repository, if it was made by `new` or `adopt`."""
+    file = root / FILE
+    return read_answers(file.read_text(encoding="utf-8")) if file.exists() else None

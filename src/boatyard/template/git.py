@@ -1,0 +1,60 @@
+"""Snapshots in git: fetched, written and moved without touching a working tree."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from boatyard.config.errors import Failed
+from boatyard.template.making import run
+
+COMMITTER = {"NAME": "template", "EMAIL": "template@localhost"}
+
+
+def git(folder: Path, *words: str, **environment: str) -> str:
+    """The output of a git command. Raises Failed."""
+    return run(folder, "git", *words, **environment)
+
+
+def fetch(copy: Path, source: str, ref: str | None) -> tuple[str, str]:
+    """Check out a commit, branch or tag of the source, its newest state by default; returns the commit and its date."""
+    copy.mkdir()
+    git(copy, "init", "--quiet")
+    try:
+        git(copy, "fetch", "--quiet", "--depth=1", "--", source, ref or "HEAD")
+    except Failed:
+        if not ref or len(ref) != 40:
+            raise
+        git(copy, "fetch", "--quiet", "--", source, "+refs/*:refs/source/*")  # it hands out no single commit
+        git(copy, "checkout", "--quiet", "--detach", ref)
+    else:
+        git(copy, "checkout", "--quiet", "--detach", "FETCH_HEAD")
+    commit, date = git(copy, "log", "--max-count=1", "--format=%H %cI").split()
+    return commit, date
+
+
+def blobs(root: Path, commit: str) -> dict[str, str]:
+    """By path, mode and object of each file of a commit, as `git update-index --index-info` takes them."""
+    lines = git(root, "ls-tree", "-r", "-z", commit).split("\0")
+    return {path: info for line in lines if line for info, path in [line.split("\t", 1)]}
+
+
+def write_tree(root: Path, content: Path | dict[str, str]) -> str:
+    """Store a folder, or files that are stored already, as a tree in the repository; returns the tree."""
+    with TemporaryDirectory(prefix="template-") as folder:
+        index = {"GIT_INDEX_FILE": str(Path(folder, "index"))}
+        if isinstance(content, Path):
+            repository = ("--git-dir", git(root, "rev-parse", "--absolute-git-dir"), "--work-tree", str(content))
+            git(content, *repository, "add", "--all", "--force", **index)
+            return git(content, *repository, "write-tree", **index)
+        listed = "".join(f"{info}\t{path}\0" for path, info in content.items())
+        run(root, "git", "update-index", "-z", "--add", "--index-info", given=listed, **index)
+        return git(root, "write-tree", **index)
+
+
+def move(root: Path, commit: str, moves: dict[str, str], date: str) -> str:
+    """A commit after this one in which files have other names and nothing else differs, so that git follows them."""
+    content = {moves.get(path, path): info for path, info in blobs(root, commit).items()}
+    identity = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in COMMITTER.items()}
+    dates = {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
+    recorded = git(root, "log", "--max-count=1", "--format=%(trailers:unfold=true)", commit)
+    words = ["-p", commit, "-m", "What the template renamed", "-m", recorded]
+    return git(root, "commit-tree", write_tree(root, content), *words, **identity, **dates)

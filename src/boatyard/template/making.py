@@ -1,0 +1,166 @@
+"""From a copy of the template to a project: parts left out, the story told anew, everything renamed."""
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from boatyard.config.errors import Failed
+from boatyard.template.answers import FILE, Answers, write_answers
+from boatyard.template.names import TEMPLATE, Spelling
+from boatyard.template.parts import Manifest, Part, drop_marked, owns
+from boatyard.template.prose import drop_heading, drop_key, prune_markdown
+from boatyard.template.pruning import Gone, drop_definitions, prune_tests
+from boatyard.template.telling import tell
+
+_LICENSES = ("LICENSE", "LICENSE.template")  # require that their notices are kept
+_NEVER = re.compile(r"(?!)")
+
+
+def make_project(copy: Path, manifest: Manifest, answers: Answers) -> None:
+    """Make the copy, a clone, the project that the answers describe. Raises UserError."""
+    manifest.check(answers.without)
+    leave_out(copy, manifest, answers.without)
+    tell(copy, manifest, answers)
+    (copy / FILE).write_text(write_answers(answers), encoding="utf-8")
+    finish(copy, Spelling(answers.name))
+
+
+def finish(copy: Path, spelling: Spelling) -> None:
+    """Rename everything; then fix the style, since imports were lost and line lengths and their order change."""
+    for path, content in texts(copy):
+        if path not in _LICENSES:
+            text = spelling.replace_in(drop_marked(content, ()))
+            (copy / path).write_bytes(text.encode(errors="surrogateescape"))
+    for path in files(copy):
+        if (renamed := spelling.replace_in(path)) != path:
+            (copy / renamed).parent.mkdir(parents=True, exist_ok=True)
+            (copy / path).rename(copy / renamed)
+    shutil.rmtree(copy / "src" / TEMPLATE, ignore_errors=True)
+    ignored = copy / ".gitignore"
+    ignored.write_text(re.sub(r"\n+(#.*\n)?uv\.lock\n*$", "\n", ignored.read_text()))
+    for words in (["check", "--select=F401,I", "--fix-only"], ["format"], ["check", "--select=E501", "--add-noqa"]):
+        run(copy, *ruff(copy), *words, "--no-cache")
+    run(copy, sys.executable, "requirements/lock.py", "--relabel")
+
+
+def leave_out(copy: Path, manifest: Manifest, without: Sequence[str]) -> None:
+    """Remove the parts, the template's own story, and all that refers to them."""
+    parts = manifest.left_out(without)
+    before = files(copy)
+    gone = {path for path in before if any(owns(part, path) for part in parts)}
+    for path in gone:
+        (copy / path).unlink()
+    for part in parts:
+        for section in part.sections:
+            _drop_section(copy, *section.split("::"))
+    for path, content in texts(copy):
+        kept = drop_marked(content, (*without, "story"))
+        if kept != content:
+            (copy / path).write_bytes(kept.encode(errors="surrogateescape"))
+    _sub_nav(copy / "mkdocs.yml", gone)
+    _drop_empty(copy)
+    words = mentions(parts, gone, files(copy))
+    prune_tests(copy, Gone(words, _modules(gone)))
+    for path, content in texts(copy):
+        if path.endswith(".md") and path != "README.md":
+            pruned = prune_markdown(content, PurePosixPath(path).parent, words, gone)
+            (copy / path).write_text(pruned, encoding="utf-8")
+    _drop_empty(copy)
+
+
+def _sub_nav(file: Path, gone: set[str]) -> None:
+    """The navigation less pages that are gone, and less groups that have none left."""
+    pages = "|".join(re.escape(path.removeprefix("docs/")) for path in sorted(gone) if path.endswith(".md"))
+    text = re.sub(rf"^ +- (.+: )?({pages})\n", "", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    file.write_text(re.sub(r"^( +)- [^:\n]+:\n(?!\1 )", "", text, flags=re.MULTILINE), encoding="utf-8")
+
+
+def _folder_of(path: str, kept: set[str]) -> str:
+    """The outermost folder of a file that is gone in which nothing is left, or the file."""
+    above = [folder.as_posix() for folder in PurePosixPath(path).parents][-2::-1]
+    return next((folder for folder in above if folder not in kept), path)
+
+
+def mentions(parts: list[Part], gone: set[str], left: Iterable[str]) -> re.Pattern[str]:
+    """Matches what names something of the parts: their words, files, options and commands."""
+    patterns = [word for part in parts for word in part.words]
+    kept = {folder.as_posix() for path in left for folder in PurePosixPath(path).parents}
+    for path in sorted({_folder_of(path, kept) for path in gone}):
+        if match := re.fullmatch(r"configs/(\w+)/(\w+)\.yaml", path):
+            patterns.append(rf"\b{match[1]}={match[2]}\b")
+        elif not path.endswith("__init__.py"):
+            patterns.append(rf"(?<![\w/-]){re.escape(path)}(?![\w-])")
+    for part in parts:
+        for section in part.sections:
+            file, name = section.split("::")
+            if file == "tasks.py":
+                patterns.append(rf"\binvoke {re.escape(name.replace('cloud_', 'cloud.').replace('_', '-'))}(?![\w-])")
+    return re.compile("|".join(patterns)) if patterns else _NEVER
+
+
+def _modules(gone: set[str]) -> set[str]:
+    modules = set()
+    for path in gone:
+        if path.endswith(".py"):
+            dotted = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+            modules.add(dotted.removeprefix("src.") if path.startswith("src/") else dotted.rpartition(".")[2])
+    return modules
+
+
+def _drop_section(copy: Path, path: str, name: str) -> None:
+    file = copy / path
+    if not file.exists():
+        return
+    text = file.read_text(encoding="utf-8")
+    if path.endswith(".py"):
+        text = drop_definitions(text, {name})
+    elif path.endswith(".md"):
+        text = drop_heading(text, name)
+    else:
+        text = drop_key(text, name)
+    file.write_text(text, encoding="utf-8")
+
+
+def _drop_empty(copy: Path) -> None:
+    """Remove folders in which nothing but empty packages is left."""
+    for folder, _, _ in os.walk(copy, topdown=False):
+        if ".git" not in Path(folder).relative_to(copy).parts and not any(Path(folder).iterdir()):
+            Path(folder).rmdir()
+
+
+def ruff(copy: Path) -> list[str]:
+    """The command: as installed beside this Python, or as uv installs it, no newer than the project allows."""
+    if importlib.util.find_spec("ruff"):
+        return [sys.executable, "-m", "ruff"]
+    until = re.search(r'^exclude-newer = "(.*)"', (copy / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert until
+    return [os.environ.get("UV", "uv"), "tool", "run", "--quiet", f"--exclude-newer={until[1]}", "ruff"]
+
+
+def files(root: Path) -> list[str]:
+    """All but git's own, relative to `root`."""
+    found = (Path(folder, name) for folder, _, names in os.walk(root) for name in names)
+    paths = sorted(path.relative_to(root).as_posix() for path in found)
+    return [path for path in paths if not path.startswith(".git/")]
+
+
+def texts(root: Path) -> Iterator[tuple[str, str]]:
+    """Each file that is text, with its content."""
+    for path in files(root):
+        file = root / path
+        if not file.is_symlink() and b"\0" not in (content := file.read_bytes()):
+            yield path, content.decode(errors="surrogateescape")
+
+
+def run(folder: Path, *words: str, given: str | None = None, **environment: str) -> str:
+    """The output of a command; `given` is its input. Raises Failed."""
+    settings = os.environ | environment
+    process = subprocess.run(words, cwd=folder, env=settings, input=given, capture_output=True, text=True)  # noqa: S603
+    if process.returncode:
+        raise Failed(f"{' '.join(words[:3])}: {(process.stderr or process.stdout).strip()}")
+    return process.stdout.rstrip("\n")

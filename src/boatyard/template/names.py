@@ -1,0 +1,83 @@
+"""A project's name in all its spellings, and the template's name replaced by it."""
+
+import keyword
+import re
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from boatyard.config.errors import UserError
+
+TEMPLATE = "boat" + "yard"  # split, so that renaming leaves it alone
+PACKAGE = __name__.partition(".")[0]  # this project's
+_OLD = re.compile(TEMPLATE, re.IGNORECASE)
+_FOLDER = re.compile(r"""(src/|src", "|/ "|src\\|\[")$""")  # what stands before the name of the package's folder
+_PROSE = ("LICENSE", "data/", "docs/", "encoders/", "reports/", "tests/integration/test_template.py")
+_LONGEST = 20  # so that a service account of Google Cloud, such as NAME-release, stays below 30
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """`fraud-watch` for distributions, images and services; the package is `fraud_watch`."""
+
+    name: str
+
+    @property
+    def package(self) -> str:
+        """As Python has it."""
+        return self.name.replace("-", "_")
+
+    @property
+    def title(self) -> str:
+        """As prose has it: Fraud Watch."""
+        return " ".join(word.capitalize() for word in self.name.split("-"))
+
+    def replace_in(self, text: str) -> str:
+        """`text` with this name in place of the template's, each time spelt as its place needs it."""
+        return _OLD.sub(self._replacement, text)
+
+    def _replacement(self, old: re.Match[str]) -> str:
+        before, after = old.string[max(0, old.start() - 12) : old.start()], old.string[old.end() : old.end() + 10]
+        if old[0] == TEMPLATE.upper():
+            return self.package.upper()
+        if old[0] == TEMPLATE.capitalize():
+            joined = before[-1:].isalpha() or after[:1].isalpha()
+            return self.title.replace(" ", "") if joined else self.title
+        if old[0] != TEMPLATE:
+            return old[0]
+        return self.package if _is_identifier(before, after) else self.name
+
+
+def _is_identifier(before: str, after: str) -> bool:
+    """Whether Python reads the name between the two, as in `import NAME`, `NAME.api` and src/NAME."""
+    if before.endswith("-") or after.startswith("-"):
+        return False
+    return bool(
+        re.match(r"\w|\.[a-z_{*'\"]|\(|/configs| import\b", after)
+        or re.search(r"[\w(]$|\w\.$|\bimport $|getLogger\(\"$", before)
+        or (before.endswith(", ") and after.startswith(","))
+        or _FOLDER.search(before)
+    )
+
+
+def check_name(name: str) -> None:
+    """Raises UserError: the name cannot be a package's."""
+    if not re.fullmatch(r"[a-z](-?[a-z0-9])+", name) or len(name) > _LONGEST:
+        raise UserError(
+            f"{name!r}: a name is 2 to {_LONGEST} lower-case letters, digits and single hyphens, the first a letter: a "
+            "package, images and services are named after it"
+        )
+    package = Spelling(name).package
+    if keyword.iskeyword(package) or package in sys.stdlib_module_names or find_spec(package):
+        raise UserError(f"{name}: Python imports another module of this name: choose another")
+
+
+def check_free(name: str, contents: Iterable[tuple[str, str]]) -> None:
+    """Raises UserError: one of these files of the template has the name as a word; prose and rows may."""
+    word = re.compile(rf"(?<![a-z0-9]){'[-_]'.join(name.split('-'))}(?![a-z0-9])", re.IGNORECASE)
+    for path, content in contents:
+        if not path.startswith(_PROSE) and not path.endswith(".md") and (word.search(path) or word.search(content)):
+            raise UserError(
+                f"{name}: {path} already has this word, so the two could not be distinguished: choose another"
+            )

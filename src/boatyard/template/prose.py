@@ -1,0 +1,71 @@
+"""Documents and configuration less what speaks of something that was left out."""
+
+import re
+from pathlib import PurePosixPath
+
+_LINK = re.compile(r"(?<!!)\[(?P<text>[^\]]*)\]\((?P<to>[^)\s#]+)(?:#[^)\s]*)?\)")
+_FENCED = re.compile(r"(?:^<!--[^>]*-->\n)?^```(?P<kind>\w*)\n(?P<body>.*?)^```\n", re.DOTALL | re.MULTILINE)
+_ITEM = re.compile(r"^(?:\|.*\|\n|[ ]*- .*\n(?:[ ]{2,}(?!- ).*\n)*)", re.MULTILINE)
+
+
+def prune_markdown(text: str, folder: PurePosixPath, words: re.Pattern[str], gone: set[str]) -> str:
+    """The page of `folder` less commands, rows and items that name what is gone; links to it become plain text."""
+
+    def is_gone(to: str) -> bool:
+        return "://" not in to and _normal(folder, to) in gone
+
+    def fence(match: re.Match[str]) -> str:
+        if match["kind"] not in ("bash", "") or not words.search(match["body"]):
+            return match[0]
+        lines = [line for line in match["body"].splitlines(keepends=True) if not words.search(line)]
+        kept = match[0].replace(match["body"], "".join(lines))
+        return kept if any(line.strip() and not line.startswith("#") for line in lines) else ""
+
+    def item(match: re.Match[str]) -> str:
+        links = [is_gone(each["to"]) for each in _LINK.finditer(match[0])]
+        return "" if words.search(match[0]) or (links and all(links)) else match[0]
+
+    parts = re.split(r"(^```.*?^```\n)", _FENCED.sub(fence, text), flags=re.DOTALL | re.MULTILINE)
+    for number in range(0, len(parts), 2):
+        prose = _ITEM.sub(item, parts[number])
+        parts[number] = _LINK.sub(lambda match: match["text"] if is_gone(match["to"]) else match[0], prose)
+    return re.sub(r"\n{3,}", "\n\n", "".join(parts))
+
+
+def _normal(folder: PurePosixPath, to: str) -> str:
+    path: list[str] = []
+    for each in (folder / to).parts:
+        if each == ".." and path:
+            path.pop()
+        elif each != ".":
+            path.append(each)
+    return "/".join(path)
+
+
+def drop_key(text: str, name: str) -> str:
+    """YAML less a key and all below it; a dotted name is a key below another."""
+    lines, kept, depth, inside = text.splitlines(keepends=True), [], -1, [""]
+    wanted = name.split(".")
+    for line in lines:
+        indent = len(line) - len(line.lstrip())
+        if depth >= 0 and (not line.strip() or indent > depth or (indent == depth and line.lstrip().startswith("- "))):
+            continue
+        depth = -1
+        if match := re.match(r"( *)[\"']?([\w.-]+)[\"']?:", line):
+            inside = [*inside[: indent // 2], match[2]]
+            if inside == wanted:
+                depth = indent
+                continue
+        kept.append(line)
+    return "".join(kept)
+
+
+def drop_heading(text: str, name: str) -> str:
+    """Markdown less a section: from its heading to the next of the same level or above."""
+    pattern = rf"^(#+) {re.escape(name)}\n.*?(?=^#{{1,6}} |\Z)"
+    match = re.search(pattern, text, re.DOTALL | re.MULTILINE)
+    if not match:
+        return text
+    level = len(match[1])
+    following = re.compile(rf"^#{{1,{level}}} ", re.MULTILINE).search(text, match.start() + level)
+    return text[: match.start()] + (text[following.start() :] if following else "")

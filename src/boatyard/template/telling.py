@@ -1,0 +1,129 @@
+"""What a project says of itself: its README, licence, description and default system."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from boatyard.template.answers import Answers
+from boatyard.template.names import Spelling
+from boatyard.template.parts import MANIFEST, Manifest
+
+_TEXTS = MANIFEST.parent / "texts"  # README.md, and the licences that one can choose besides the template's
+_TEMPLATES_LICENSE = "LICENSE.template"
+_TORCH_CPU = """
+[[tool.uv.index]] # torch without CUDA, which on Linux is most of what the other one weighs
+name = "pytorch-cpu"
+url = "https://download.pytorch.org/whl/cpu"
+explicit = true
+"""
+
+
+def tell(copy: Path, manifest: Manifest, answers: Answers) -> None:
+    """Write what the answers decide."""
+    _readme(copy, manifest, answers)
+    _license(copy, answers)
+    _description(copy, answers)
+    _python(copy, answers.python)
+    _default_system(copy, manifest, answers)
+    if answers.torch == "cpu":
+        _torch_cpu(copy)
+    (copy / "CHANGELOG.md").rename(copy / "TEMPLATE-CHANGES.md")
+    for file in (copy / _TEXTS).iterdir():
+        file.unlink()
+    (copy / _TEXTS).rmdir()
+    (copy / MANIFEST).unlink()  # an update reads the template's own
+
+
+def _readme(copy: Path, manifest: Manifest, answers: Answers) -> None:
+    kept = [name for name, each in manifest.systems.items() if not {each.input, each.task} & {*answers.without}]
+    rows = [
+        f"| `{name}` | {each.input} | {each.task} | {each.about} | `uv run invoke pipeline -o data={name}` |"
+        for name, each in manifest.systems.items()
+        if name in kept
+    ]
+    pairs = {
+        "title": Spelling(answers.name).title,
+        "description": answers.description,
+        "systems": "\n".join(rows),
+        "default": manifest.default_system(answers.without),
+        "variable": Spelling(answers.name).package.upper(),
+        "license": _license_sentence(answers),
+    }
+    text = (copy / _TEXTS / "README.md").read_text(encoding="utf-8")
+    (copy / "README.md").write_text(re.sub(r"\$(\w+)\$", lambda match: pairs[match[1]], text), encoding="utf-8")
+
+
+def _license_sentence(answers: Answers) -> str:
+    if answers.license == "Apache-2.0":
+        return "[Apache-2.0](LICENSE)."
+    own = "Proprietary" if answers.license == "proprietary" else answers.license
+    return (
+        f"{own} ([LICENSE](LICENSE)). It began as a template under Apache-2.0 ([{_TEMPLATES_LICENSE}]"
+        f"({_TEMPLATES_LICENSE})), and was changed since."
+    )
+
+
+def _license(copy: Path, answers: Answers) -> None:
+    file, holder = copy / "LICENSE", answers.author or f"The {Spelling(answers.name).title} authors"
+    if answers.license == "Apache-2.0":  # whose notice stays, and has the project's beside it
+        notice = re.compile(r"^( *Copyright \d{4} .*\n)", re.MULTILINE)
+        text = notice.sub(lambda match: f"{match[1]}   Copyright {answers.year} {holder}\n", file.read_text(), count=1)
+    else:
+        file.rename(copy / _TEMPLATES_LICENSE)
+        text = (copy / _TEXTS / f"{answers.license}.txt").read_text(encoding="utf-8")
+        text = text.replace("$year$", str(answers.year)).replace("$holder$", holder)
+    file.write_text(text, encoding="utf-8")
+
+
+def _description(copy: Path, answers: Answers) -> None:
+    said = json.dumps(answers.description, ensure_ascii=False)
+    spdx = "LicenseRef-Proprietary" if answers.license == "proprietary" else answers.license
+    authors = f"authors = [{{ name = {json.dumps(answers.author, ensure_ascii=False)} }}]\n" if answers.author else ""
+    _sub(copy / "pyproject.toml", r'^description = ".*"$', f"description = {said}")
+    _sub(
+        copy / "pyproject.toml",
+        r'^license = ".*"\nlicense-files = .*\n',
+        f'license = "{spdx}"\nlicense-files = ["LICENSE*"]\n{authors}',
+    )
+    _sub(copy / "mkdocs.yml", r"^site_description: .*$", f"site_description: {said}")
+
+
+def _python(copy: Path, version: str) -> None:
+    (copy / ".python-version").write_text(f"{version}\n", encoding="utf-8")
+    for workflow in (copy / ".github" / "workflows").glob("*.yml"):
+        _sub(workflow, r'python-version: "3\.\d+"', f'python-version: "{version}"')
+
+
+def _default_system(copy: Path, manifest: Manifest, answers: Answers) -> None:
+    first, default = next(iter(manifest.systems)), manifest.default_system(answers.without)
+    if default == first:
+        return
+    old, new = manifest.systems[first], manifest.systems[default]
+    for place in manifest.defaults:
+        if (file := copy / place["path"]).exists():
+            text = place["text"].replace(first, default).replace(old.model, new.model)
+            file.write_text(file.read_text(encoding="utf-8").replace(place["text"], text), encoding="utf-8")
+    _sub(copy / "configs" / "config.yaml", rf"^  input: {old.input}\b", f"  input: {new.input}")
+    _sub(copy / "configs" / "config.yaml", rf"^  task: {old.task}\b", f"  task: {new.task}")
+    (copy / "params.yaml").unlink(missing_ok=True)  # `invoke repro` composes it
+
+
+def _torch_cpu(copy: Path) -> None:
+    """As uv's guide to PyTorch has it; macOS has no other build, and the index gives no dates that uv could go by."""
+    project = copy / "pyproject.toml"
+    _sub(project, r"^exclude-newer = .*$", lambda line: f"{line}\nexclude-newer-package = {{ torch = false }}")
+    linux = "sys_platform == 'linux' or sys_platform == 'win32'"
+    _sub(
+        project,
+        r"^\[tool\.uv\.sources\]$",
+        lambda line: f'{line}\ntorch = [{{ index = "pytorch-cpu", marker = "{linux}" }}]',
+    )
+    _sub(project, r"^\[tool\.uv\.workspace\]$", lambda line: f"{_TORCH_CPU.lstrip()}\n{line}")
+
+
+def _sub(file: Path, pattern: str, new: "str | Callable[[str], str]") -> None:
+    if file.exists():
+        text = file.read_text(encoding="utf-8")
+        made = re.sub(pattern, lambda match: new if isinstance(new, str) else new(match[0]), text, flags=re.MULTILINE)
+        file.write_text(made, encoding="utf-8")

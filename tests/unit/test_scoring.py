@@ -1,0 +1,245 @@
+"""Scoring files: a bundle as a function of tables, files cut into slices, and the plan that a run goes on by."""
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from bundles import LABELS, write_bundle
+
+from boatyard.bundle.manifest import open_bundle
+from boatyard.bundle.predict import Predictor
+from boatyard.bundle.rows import InputRow, rows_of
+from boatyard.config.cli import run
+from boatyard.config.errors import UserError
+from boatyard.inputs.protein.fasta import read_fasta
+from boatyard.inputs.records import read_records
+from boatyard.score import __main__ as command
+from boatyard.score.files import Forms, find_files
+from boatyard.score.plan import Task, begin, begun, draw_up
+from boatyard.score.slices import Slice, cut, cut_singles, read
+from boatyard.score.table import Scorer, arrow_type, free_names
+from boatyard.storage import open_storage
+
+pytestmark = pytest.mark.unit
+
+ROWS = ["my card was stolen", "", "send it by iban", "what does it cost"]
+
+
+@pytest.fixture
+def predictor(tmp_path: Path) -> Predictor:
+    write_bundle(tmp_path / "bundle", poison=["poison"])
+    return Predictor(open_bundle(tmp_path / "bundle"), threads=1)
+
+
+def forms(predictor: Predictor) -> Forms:
+    return Forms(predictor.manifest)
+
+
+def test_a_table_becomes_a_table_with_its_answers_and_a_bad_row_costs_no_other(predictor: Predictor) -> None:
+    rows = pa.table({"id": [7, 8, 9, 10], "text": [*ROWS[:3], "poison"], "label": list("abcd")})
+    answered = Scorer(predictor)(rows)
+    assert answered.column_names[:2] == ["id", "row_label"]
+    assert answered["id"].type == pa.int64()
+    assert answered["label"].to_pylist() == ["card_lost", None, "transfer", None]
+    assert answered["error"].to_pylist() == [None, '"text" is blank', None, "the model cannot answer this input"]
+    assert set(answered["version"].to_pylist()) == {predictor.manifest.version}
+    assert answered["top"][0].as_py()[0] == {"label": "card_lost", "score": answered["score"][0].as_py()}
+    assert answered.schema == Scorer(predictor)(rows.slice(0, 1)).schema
+    alone = pa.concat_tables([Scorer(predictor)(rows.slice(index, 1)) for index in range(4)])
+    assert alone["label"].to_pylist() == answered["label"].to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        ({"type": "number", "minimum": 0}, pa.float64()),
+        ({"enum": LABELS}, pa.string()),
+        ({"type": ["string", "null"]}, pa.string()),
+        ({"type": "array", "items": {"type": "array", "items": {"type": "number"}}}, pa.list_(pa.list_(pa.float64()))),
+        ({"type": "object", "properties": {"x": {"type": "integer"}}}, pa.struct([("x", pa.int64())])),
+        ({"type": "object"}, None),
+        ({"anyOf": []}, None),
+    ],
+)
+def test_a_json_schema_has_an_arrow_type_or_only_json_can_hold_it(schema: dict, expected: pa.DataType | None) -> None:
+    assert arrow_type(schema) == expected
+
+
+def test_names_that_are_taken_get_one_of_their_own() -> None:
+    assert free_names(["id", "label", "row_label"], ["label"]) == ["id", "row_label", "row_row_label"]
+
+
+def hostile_csv(chance: random.Random) -> str:
+    """Cells with line ends, stray quotes, blank lines, CR LF and rows with too much or too little."""
+    lines = ["id,text\n"]
+    for number in range(300):
+        cell = chance.choice(
+            ["plain", '"a, b"', '"two\nlines"', '"three\r\n\r\nlines"', '"stray', 'in "side', "", "<html>", "x,y,z"]
+        )
+        lines.append(f"{number},{cell}{chance.choice([chr(10), chr(13) + chr(10)])}{chr(10) * chance.randrange(2)}")
+    return "".join(lines)
+
+
+def described(rows: Iterator[InputRow]) -> list[tuple]:
+    return [(row.number, row.fields, row.wrong) for row in rows]
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("most", [1, 7, 1000])
+def test_slices_of_a_table_are_what_its_one_reader_reads(
+    tmp_path: Path, predictor: Predictor, seed: int, most: int
+) -> None:
+    content = hostile_csv(random.Random(seed)).encode()
+    (tmp_path / "rows.csv").write_bytes(content)
+    storage, files = find_files(str(tmp_path / "rows.csv"), forms(predictor))
+    made = cut(storage, files[0], 0, forms(predictor), most, ["text"])
+    assert all(0 < piece.rows <= most for piece in made.slices)
+    parts = [described(read(storage, [made.file], piece, forms(predictor), ())) for piece in made.slices]
+    whole = described(rows_of(read_records([content], "csv")[1]))
+    assert [row for part in parts for row in part] == whole
+    assert any("line" in (wrong or "") for _, _, wrong in whole)
+
+
+def write_fasta(folder: Path) -> bytes:
+    content = b"; a comment\n" + b"".join(b">p%d of it\n%s\n\nMKV\n" % (n, b"ACDEFGH" * (n % 4)) for n in range(50))
+    (folder / "proteins.fasta").write_bytes(content + b">\xff\n")
+    return content + b">\xff\n"
+
+
+def test_formats_of_an_input_are_sliced_too_unless_they_cannot_be_entered(tmp_path: Path) -> None:
+    import gzip
+
+    of_proteins = Forms(write_bundle(tmp_path / "b", input="protein"))
+    content = write_fasta(tmp_path)
+    whole = described(rows_of(read_fasta([content])))
+    storage, (file,) = find_files(str(tmp_path / "proteins.fasta"), of_proteins)
+    made = cut(storage, file, 0, of_proteins, 8, [])
+    assert len(made.slices) == 7
+    assert [*made.columns] == ["id", "sequence", "header"]
+    parts = [described(read(storage, [file], piece, of_proteins, ())) for piece in made.slices]
+    assert [row for part in parts for row in part] == whole
+    (tmp_path / "packed.fa.gz").write_bytes(gzip.compress(content))
+    storage, (packed,) = find_files(str(tmp_path / "packed.fa.gz"), of_proteins)
+    (piece,) = cut(storage, packed, 0, of_proteins, 8, []).slices
+    assert described(read(storage, [packed], piece, of_proteins, ())) == whole
+
+
+def test_slices_of_parquet_cross_its_row_groups(tmp_path: Path, predictor: Predictor) -> None:
+    rows = pa.table({"id": range(25), "text": [f"card {number}" for number in range(25)], "unread": [b""] * 25})
+    pq.write_table(rows, tmp_path / "rows.parquet", row_group_size=10)
+    storage, files = find_files(str(tmp_path / "rows.parquet"), forms(predictor))
+    made = cut(storage, files[0], 0, forms(predictor), 7, ["text"])
+    assert [piece.rows for piece in made.slices] == [7, 7, 7, 4]
+    rows_read = [row for piece in made.slices for row in read(storage, files, piece, forms(predictor), {"id", "text"})]
+    assert [row.number for row in rows_read] == [*range(1, 26)]
+    assert [row.fields for row in rows_read] == rows.select(["id", "text"]).to_pylist()
+
+
+def test_files_that_are_a_row_each_share_a_slice_with_their_neighbours(tmp_path: Path) -> None:
+    of_pictures = Forms(write_bundle(tmp_path / "b", input="image"))
+    for name in ("a/1.png", "a/2.JPEG", "b.jpg", "notes.md", ".hidden.png"):
+        path = tmp_path / "pictures" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+    storage, files = find_files(str(tmp_path / "pictures"), of_pictures)
+    assert [file.name for file in files] == ["a/1.png", "a/2.JPEG", "b.jpg"]
+    slices = [*cut_singles(files, 0, 2)]
+    assert slices == [Slice(0, 2), Slice(2, 1)]
+    rows = [row for piece in slices for row in read(storage, files, piece, of_pictures, ())]
+    assert [(row.file, row.number) for row in rows] == [("a/1.png", 1), ("a/2.JPEG", 1), ("b.jpg", 1)]
+    assert rows[0].fields == of_pictures.singles["image/png"](b"a/1.png")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("topic\nx\n", "rows.csv has no column 'text', which the model reads"),
+        ("PAR1", "rows.csv is Parquet; name it .parquet"),
+        ("", "rows.csv has no header line"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused_before_anything_is_scored(
+    tmp_path: Path, predictor: Predictor, content: str, message: str
+) -> None:
+    (tmp_path / "rows.csv").write_text(content)
+    storage, (file,) = find_files(str(tmp_path / "rows.csv"), forms(predictor))
+    with pytest.raises(UserError, match=message):
+        cut(storage, file, 0, forms(predictor), 10, ["text"])
+
+
+def test_where_nothing_lies_a_sentence_says_so(tmp_path: Path, predictor: Predictor) -> None:
+    with pytest.raises(UserError, match="there is no such file or folder"):
+        find_files(str(tmp_path / "gone.csv"), forms(predictor))
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "rows" / "notes.md").touch()
+    with pytest.raises(UserError, match=r"no file there can be read; expected .csv, .tsv"):
+        find_files(str(tmp_path / "rows"), forms(predictor))
+
+
+def task_of(predictor: Predictor, folder: Path, **changes: object) -> Task:
+    _, files = find_files(str(folder), forms(predictor))
+    manifest = predictor.manifest
+    given = {"model": manifest.name, "version": manifest.version, "files": files, "block": 10, "columns": None}
+    return Task(**(given | changes))
+
+
+def test_a_run_goes_on_by_the_plan_that_it_began_with_and_by_no_other(tmp_path: Path, predictor: Predictor) -> None:
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    (folder / "a.csv").write_text("id,text\n1,card\n")
+    (folder / "b.jsonl").write_text(json.dumps({"id": 2, "text": "iban"}))
+    (folder / "empty.csv").write_text("id,text\n")
+    storage, files = find_files(str(folder), forms(predictor))
+    task = task_of(predictor, folder)
+    cuts = [cut(storage, file, index, forms(predictor), 10, ["text"]) for index, file in enumerate(files)]
+    out = open_storage(str(tmp_path / "out"))
+    assert begun(out, task) is None
+    plan = begin(out, draw_up(task, predictor.manifest, cuts, []))
+    assert begun(out, task) == plan
+    assert plan.carried == ["id"]
+    assert plan.schema.names[:3] == ["source", "row", "id"]
+    for changes, why in (
+        ({"version": "20260101T000000Z-00000000"}, f"with inbox@{task.version}, and inbox@20260101T000000Z-00000000"),
+        ({"block": 5}, "with score.block=10"),
+        ({"columns": ["id"]}, "with score.columns=null"),
+    ):
+        with pytest.raises(UserError, match=why):
+            begun(out, task.model_copy(update=changes))
+    (folder / "a.csv").write_text("id,text\n1,card\n2,fee\n")
+    with pytest.raises(UserError, match=r"for other rows: a.csv has changed"):
+        begun(out, task_of(predictor, folder))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "some.parquet").touch()
+    with pytest.raises(UserError, match="has files in it that no scoring began"):
+        begun(open_storage(str(tmp_path / "other")), task)
+
+
+def test_columns_that_are_not_there_or_of_two_types_are_named(tmp_path: Path, predictor: Predictor) -> None:
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    for name, ids in (("a", [1]), ("b", ["x"])):
+        pq.write_table(pa.table({"id": ids, "text": ["card"]}), folder / f"{name}.parquet")
+    storage, files = find_files(str(folder), forms(predictor))
+    cuts = [cut(storage, file, index, forms(predictor), 10, ["text"]) for index, file in enumerate(files)]
+    with pytest.raises(UserError, match=r"column 'id' is int64 in a.parquet and string in b.parquet"):
+        draw_up(task_of(predictor, folder), predictor.manifest, cuts, [])
+    with pytest.raises(UserError, match="the rows have no column 'key'"):
+        draw_up(task_of(predictor, folder, columns=["key"]), predictor.manifest, cuts[:1], [])
+
+
+def test_without_ray_one_sentence_names_the_extra(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "boatyard.score.cluster", raising=False)
+    monkeypatch.delitem(sys.modules, "boatyard.score.run", raising=False)
+    assert run("score", command.PURPOSE, command.main, ["score.rows=a.csv", "score.out=b"]) == 2
+    assert capsys.readouterr().err == (
+        "score: scoring files takes ray, which is not installed: `uv sync --extra scale`\n"
+    )
