@@ -25,7 +25,7 @@ from boatyard.bundle.predict import EMBEDDING, GRAPH, Predictor
 from boatyard.evaluate.markdown import table
 from boatyard.inputs.protocol import Encoded
 
-ROUNDS, ROWS, MEMORY_RUNS = 7, 128, 80
+ROUNDS, ROWS, MEMORY_RUNS = 5, 128, 40
 WAYS = ("windows of 16, grouped", "sorted, 8 together", "alone")
 
 
