@@ -1,7 +1,8 @@
 """Scoring files on Ray Data, against the bare engine:  python benchmarks/score.py [ROWS]
 
 Scores a CSV of bundled messages with inbox@production on one core and on two, kills the run and a node of a cluster
-with kill -9, and looks for each row afterwards. Writes reports/benchmarks/score.md and .json; fails if a row is missing.
+with kill -9, and looks for each row afterwards. Writes reports/benchmarks/score.md and .json; fails if
+a row is missing.
 """
 
 import argparse
@@ -35,7 +36,6 @@ ROWS = 200_000
 BLOCK = 5_000
 FEW = 2 * BLOCK  # rows of the run that shows what Ray's start takes
 BARE_ROWS = 20 * CHUNK
-ROUNDS = 3
 MACHINES = (1, 4, 16, 64)
 CORES = 8  # of each
 GOAL = 0.9
@@ -207,7 +207,8 @@ def write(facts: dict[str, Any]) -> None:
         ),
         "Times are what a longer run adds to one of "
         f"{FEW:,} rows, so that Ray's start is not in them. The bare engine answers rows that are in memory, "
-        f"parsed, {CHUNK:,} at a time, in one thread: it reads and writes nothing. It ran before, between and after, at "
+        f"parsed, {CHUNK:,} at a time, in one thread: it reads and writes nothing. It ran before, between and after, "
+        "at "
         f"{', '.join(f'{each:.3f}' for each in facts['bare_processor_ms_a_row'])} processor ms a row. The goal, "
         f"{GOAL}, is {'reached' if reached else 'missed'}.",
         table(

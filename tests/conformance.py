@@ -142,6 +142,29 @@ class StorageConformance:
         assert storage.folders("b/") == ["c", "ü #?"]
         assert storage.folders("b/c/d/") == storage.folders("nothing/") == []
 
+    def test_an_object_is_read_from_any_place_in_it(self, storage: Storage) -> None:
+        content = Random(1).randbytes(5 * 2**20)  # more than is fetched at once
+        storage.write("a/b.bin", content)
+        with storage.open("a/b.bin") as opened:
+            for place in (0, 4 * 2**20 - 5, 17, len(content) - 3, len(content)):
+                opened.seek(place)
+                assert opened.read(10) == content[place : place + 10]
+            assert opened.seek(-4, 2) == len(content) - 4
+            assert opened.read() == content[-4:]
+        with pytest.raises(NotFound, match=r"a/c\.bin"):
+            storage.open("a/c.bin")
+
+    def test_what_lies_at_a_key_is_described_without_its_neighbours(self, storage: Storage) -> None:
+        for key in ("a/b", "a/c/d", "ab", "e"):
+            storage.write(key, key.encode())
+        assert {key: stored.size for key, stored in storage.describe("a").items()} == {"a/b": 3, "a/c/d": 5}
+        assert [*storage.describe("e")] == ["e"]
+        assert storage.describe("nothing") == {}
+        before = storage.describe("e")["e"].mark
+        assert storage.describe("e")["e"].mark == before
+        storage.write("e", b"f")
+        assert storage.describe("e")["e"].mark != before
+
     def test_removing_passes_over_what_is_not_there(self, storage: Storage) -> None:
         for key in ("a/1", "a/2", "b"):
             storage.write(key, b"")

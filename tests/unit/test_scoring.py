@@ -190,8 +190,9 @@ def task_of(predictor: Predictor, folder: Path, **changes: object) -> Task:
 def test_a_run_goes_on_by_the_plan_that_it_began_with_and_by_no_other(tmp_path: Path, predictor: Predictor) -> None:
     folder = tmp_path / "rows"
     folder.mkdir()
-    for name in ("a.csv", "b.jsonl"):
-        (folder / name).write_text("id,text\n1,card\n" if name == "a.csv" else json.dumps({"id": 2, "text": "iban"}))
+    (folder / "a.csv").write_text("id,text\n1,card\n")
+    (folder / "b.jsonl").write_text(json.dumps({"id": 2, "text": "iban"}))
+    (folder / "empty.csv").write_text("id,text\n")
     storage, files = find_files(str(folder), forms(predictor))
     task = task_of(predictor, folder)
     cuts = [cut(storage, file, index, forms(predictor), 10, ["text"]) for index, file in enumerate(files)]

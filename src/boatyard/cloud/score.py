@@ -20,14 +20,12 @@ def score(config: Config, overrides: Sequence[str], dry_run: bool, detach: bool)
         path = getattr(config.score, key)
         if path is None or not path.startswith("gs://"):
             raise UserError(f"score.{key}={path}: a job can only reach a bucket: name gs://BUCKET/PATH")
-    reference = parse_reference(config.score.model)
+    reference = parse_reference(config.score.model or config.data.name)
     version = reference.selector if dry_run else resolve(open_storage(where.storage), reference)
     there = [*without_places(overrides), f"score.model={reference.name}@{version}"]
     machines = Job(**config.cloud.score.model_dump(), gpu=None, gpus=1, hub_login=False)
     tracking = config.tracking.model_copy(update={"mode": "disabled"})
-    cloud, data = (
-        config.cloud.model_copy(update={"train": machines}),
-        config.data.model_copy(update={"name": reference.name}),
-    )
+    cloud = config.cloud.model_copy(update={"train": machines})
+    data = config.data.model_copy(update={"name": reference.name})
     job = config.model_copy(update={"cloud": cloud, "data": data, "tracking": tracking})
     vertex.start(job, where, there, f"score-{reference.name}", dry_run, detach, COMMAND)

@@ -166,6 +166,8 @@ class Staging(Section):
     max_slowdown: float = Field(ge=1)
     max_score_loss: float = Field(ge=0)
     """In the unit of the task's primary score."""
+    behaviour: str
+    """A folder of files that say what single inputs must be answered."""
 
 
 class Range(Section):
@@ -228,8 +230,8 @@ class Paths(Section):
 class Score(Section):
     """Files whose rows are answered by a published model."""
 
-    model: str
-    """NAME, NAME@ALIAS or NAME@VERSION."""
+    model: str | None
+    """NAME, NAME@ALIAS or NAME@VERSION; None: what `data.name` has in production."""
     rows: str | None
     """A file or a folder of them, which may lie in a bucket."""
     out: str | None

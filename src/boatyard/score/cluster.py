@@ -34,7 +34,7 @@ _AHEAD = 2  # slices that an actor is given at once, so that none waits for the 
 
 @contextmanager
 def joined() -> Iterator[None]:
-    """While it lasts, there is Ray. Raises UserError: RAY_ADDRESS leads nowhere, or a worker's own."""
+    """While it lasts, there is Ray. Raises UserError: there is none at RAY_ADDRESS, or what a worker raises."""
     for chatty in ("ray", "ray.data"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
     address = os.environ.get("RAY_ADDRESS")
@@ -43,7 +43,12 @@ def joined() -> Iterator[None]:
         ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
     except (ConnectionError, RuntimeError, ValueError) as error:
         reason = str(error).strip().partition("\n")[0]
-        raise UserError(f"RAY_ADDRESS={address}: no Ray cluster can be joined there ({reason})") from error
+        if address is None:
+            raise UserError(f"Ray does not start on this machine ({reason})") from error
+        raise UserError(
+            f"RAY_ADDRESS={address}: no Ray cluster can be joined there ({reason}); if it runs, it may ask for its "
+            "key, as RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"
+        ) from error
     try:
         yield
     except ray.exceptions.RayError as error:

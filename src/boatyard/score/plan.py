@@ -78,7 +78,7 @@ def draw_up(task: Task, card: Card, cuts: Iterable[Cut], singles: Sequence[Slice
     types: dict[str, pa.DataType] = {}
     seen: dict[str, str] = {}
     for each in cuts:
-        files[each.slices[0].file if each.slices else task.files.index(each.file)] = each.file
+        files[each.number] = each.file
         for name, kind in each.columns.items():
             if types.setdefault(name, kind) != kind:
                 raise UserError(

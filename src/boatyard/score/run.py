@@ -42,7 +42,7 @@ def score(config: Config) -> None:
         missing = "rows" if settings.rows is None else "out"
         raise UserError(f"score.{missing} must be given: score.rows=FILE_OR_FOLDER score.out=FOLDER")
     models, out = open_storage(config.paths.storage), open_storage(settings.out)
-    reference = parse_reference(settings.model)
+    reference = parse_reference(settings.model or config.data.name)
     manifest = read_manifest(models, reference.name, resolve(models, reference))  # whatever is promoted meanwhile
     rows, files = find_files(settings.rows, Forms(manifest))
     task = Task(

@@ -7,7 +7,7 @@ entered in its midst, such as a compressed file, is one slice.
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import islice
 from typing import Any, BinaryIO, NamedTuple, cast
@@ -46,9 +46,10 @@ class Slice(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """A file, with its header if it has one; its slices; its columns with their Arrow types."""
+    """A file, with its header if it has one, and its number; its slices; its columns with their Arrow types."""
 
     file: File
+    number: int
     slices: list[Slice]
     columns: dict[str, pa.DataType]
 
@@ -67,7 +68,7 @@ def cut(storage: Storage, file: File, index: int, forms: Forms, most: int, requi
                 names = dict[str, None]()
                 records = _naming(forms.streams[file.form](pieces(opened)), names)
                 slices = _cut_records(records, Slice(index, 0), most, own_format=True)
-                return Cut(file, slices, dict.fromkeys(names, pa.string()))
+                return Cut(file, index, slices, dict.fromkeys(names, pa.string()))
             header, records = open_records(pieces(opened), cast(Format, file.form))
             names = dict.fromkeys(header.names if header else ())
             if header:
@@ -75,7 +76,7 @@ def cut(storage: Storage, file: File, index: int, forms: Forms, most: int, requi
             begin = Slice(index, 0, start=header.end, line=header.line) if header else Slice(index, 0)
             slices = _cut_records(records if header else _naming(records, names), begin, most)
             columns = {name: pa.string() for name in names if name}
-            return Cut(file._replace(header=header), slices, columns)
+            return Cut(file._replace(header=header), index, slices, columns)
     except Unreadable as why:
         raise UserError(f"{file.name} {why}") from None
 
@@ -105,7 +106,8 @@ def read(
         return
     with closing(storage.open(file.key)) as opened:
         if file.form == PARQUET:
-            yield from islice(_parquet_rows(file, opened, piece, wanted), piece.rows)
+            with _damage_told(file):
+                yield from islice(_parquet_rows(file, opened, piece, wanted), piece.rows)
             return
         opened.seek(piece.start)
         if file.form in TABLES:
@@ -169,13 +171,21 @@ def _single(storage: Storage, file: File, forms: Forms, end: int) -> InputRow:
         return InputRow(1, end, wrong=wrong.detail, file=file.name)
 
 
-def _open_parquet(file: File, opened: BinaryIO) -> tuple[pq.ParquetFile, dict[str, str]]:
-    """And by the normal form of their names the columns as the file names them."""
+@contextmanager
+def _damage_told(file: File) -> Iterator[None]:
     try:
-        parquet = pq.ParquetFile(opened)
+        yield
+    except UserError:  # of the storage
+        raise
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise UserError(f"{file.name}: not a Parquet file, or damaged ({reason})") from None
+
+
+def _open_parquet(file: File, opened: BinaryIO) -> tuple[pq.ParquetFile, dict[str, str]]:
+    """And by the normal form of their names the columns as the file names them."""
+    with _damage_told(file):
+        parquet = pq.ParquetFile(opened)
     names = parquet.schema_arrow.names
     header = [normal_form(name) for name in names]
     check_columns(header)
@@ -187,7 +197,7 @@ def _cut_parquet(file: File, opened: BinaryIO, index: int, most: int, required: 
     _require(names, required)
     rows = parquet.metadata.num_rows
     slices = [Slice(index, min(most, rows - before), before + 1) for before in range(0, rows, most)]
-    return Cut(file, slices, {name: parquet.schema_arrow.field(stored).type for name, stored in names.items()})
+    return Cut(file, index, slices, {name: parquet.schema_arrow.field(stored).type for name, stored in names.items()})
 
 
 def _parquet_rows(file: File, opened: BinaryIO, piece: Slice, wanted: Collection[str]) -> Iterator[InputRow]:

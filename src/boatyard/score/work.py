@@ -67,7 +67,7 @@ class Worker:
     def _table(self, rows: Sequence[InputRow], file: int) -> pa.Table:
         answered = self._scorer.answer(rows)
         form = self._plan.files[file].form
-        cells = [[_cell(row, name, as_text=form != PARQUET) for row in rows] for name in self._plan.carried]
+        cells = [[_cell(row, name, as_json=form != PARQUET) for row in rows] for name in self._plan.carried]
         first = [[self._source(row, file) for row in rows], [row.number for row in rows], *cells]
         columns = [pa.array(column, field.type) for column, field in zip(first, self._schema, strict=False)]
         return pa.Table.from_arrays([*columns, *answered.columns], schema=self._schema)
@@ -79,7 +79,7 @@ class Worker:
         return row.file if self._forms.is_single(self._plan.files[file]) else f"{name}/{row.file}"
 
 
-def _cell(row: InputRow, name: str, *, as_text: bool) -> Any:
+def _cell(row: InputRow, name: str, *, as_json: bool) -> Any:
     """As Parquet has it; of other files a string as it is, and anything else as JSON."""
     value = row.fields.get(name) if isinstance(row.fields, dict) else None
-    return value if value is None or isinstance(value, str) or not as_text else to_json(value).decode()
+    return value if value is None or isinstance(value, str) or not as_json else to_json(value).decode()
