@@ -243,7 +243,7 @@ def _document() -> Schema:
         manifest=manifest, options_type=classification.ThresholdOptions, media_types={}, file_formats={}
     )
     with TemporaryDirectory() as folder:
-        return describe(create_app(Settings(storage=folder, spool=folder)), cast(Predictor, served))
+        return describe(create_app(Settings(storage=folder, spool=folder)).routes, cast(Predictor, served))
 
 
 def _monitor_document() -> Schema:
