@@ -74,7 +74,7 @@ def measure(source: Path, rows: int, processes: int) -> dict[str, Any]:
             "peak_megabytes": memory / 1e6,
             "source_megabytes": source.stat().st_size / 1e6,
             "stored_megabytes": sum(file.stat().st_size for file in files) / 1e6,
-            "content": fingerprint([(str(file.relative_to(stored)), file_digest(file)) for file in files]),
+            "content": fingerprint(sorted((file.name, file_digest(file)) for file in files)),
         }
 
 
@@ -85,14 +85,20 @@ def _watch(process: psutil.Process) -> tuple[int, float, float]:
         resident = 0
         for each in [process, *process.children(recursive=True)]:
             try:
-                resident += each.memory_info().rss
+                resident += _own(each)
                 times = each.cpu_times()
                 worked[each.pid] = times.user + times.system
             except psutil.NoSuchProcess:
                 continue
         most = max(most, resident)
-        time.sleep(0.1)
+        time.sleep(0.3)
     return most, sum(worked.values()), worked[process.pid]
+
+
+def _own(process: psutil.Process) -> int:
+    """Its resident bytes, of what it shares with others a part, where the system tells."""
+    told = process.memory_full_info()
+    return int(getattr(told, "pss", told.rss))
 
 
 def write(runs: list[dict[str, Any]], rounds: int, command: str) -> list[str]:
@@ -142,9 +148,9 @@ def write(runs: list[dict[str, Any]], rounds: int, command: str) -> list[str]:
         "# Preparing rows",
         "Reading, checking, splitting, the data report and tokenising, from the command's start, which alone takes "
         "some seconds. OMP_NUM_THREADS says how many processes may work; others start once one has worked for a "
-        f"second of the processor. In turns, {rounds} round{'s' * (rounds > 1)}; medians, and the most memory, which is the resident one of all processes "
-        "added up, so that what they share counts several times. What the first process does by itself, of the "
-        "processor's seconds, is what more cores cannot make quicker.",
+        f"second of the processor. Rounds, in turns: {rounds}; medians. Memory is the most that was resident "
+        "of all processes together, what they share counted once. What the first process does by itself, of "
+        "the processor's seconds, is what more cores cannot make quicker.",
         table(header, shown, align="r" * len(header)),
         f"Times as fast on {cores} cores as on one, the median of the rounds' ratios: {sentence}. "
         + ("What is stored is the same to the byte." if same_content else "What is stored differs."),
@@ -169,12 +175,12 @@ def _ratio(runs: list[dict[str, Any]], rows: int, cores: int) -> float | None:
 def main() -> None:
     """Measure each size and write the report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--most", type=int, default=max(SIZES), help=f"the largest size; {max(SIZES):,} by default")
+    parser.add_argument("sizes", type=int, nargs="*", choices=[[], *SIZES], default=[], help="all of them by default")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"{ROUNDS} by default")
     options = parser.parse_args()
     runs, cores = [], allowed_cores()
     with tempfile.TemporaryDirectory() as folder:
-        for rows in (size for size in SIZES if size <= options.most):
+        for rows in options.sizes or SIZES:
             source = Path(folder, "rows.csv")
             write_rows(source, rows)
             turns = [1, cores] * options.rounds if rows < max(SIZES) and cores > 1 else [cores]
@@ -183,7 +189,7 @@ def main() -> None:
                 swapped = processes if number // 2 % 2 == 0 else 1 + cores - processes
                 runs.append(measure(source, rows, swapped))
                 print(runs[-1], flush=True)  # noqa: T201
-    changed = [f"--most={options.most}"] * (options.most != max(SIZES))
+    changed = list(map(str, options.sizes))
     changed += [f"--rounds={options.rounds}"] * (options.rounds != ROUNDS)
     if missed := write(runs, options.rounds, " ".join(["python benchmarks/prepare.py", *changed])):
         sys.exit(f"missed: {'; '.join(missed)}")

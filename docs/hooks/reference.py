@@ -82,7 +82,7 @@ def http() -> str:
         "see the page `/docs` of its server. [The same as OpenAPI](openapi.json). [Serving](../serving.md) describes "
         "the server's behaviour.",
     ]
-    parts += _routes(dict(sorted(document["paths"].items(), key=lambda route: route[0] != "/predict")), "##")
+    parts += _routes(document["paths"], "##")
     parts += ["## The monitor", "A separate server, described in [Monitoring](../monitoring.md)."]
     parts += _routes(watching["paths"], "###")
     parts.append("## Shapes")

@@ -21,22 +21,24 @@ from boatyard.data.workers import in_order
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 _BAD = b'caf\xe9 light,light\n,pests\ntiny flies sit on my fern,pests\n"never closed,light\nsome, too, many\n'
-_LASTS = """
+_WORK = """
 import os, time
-from boatyard.data import workers
 def make():
     def work(thing):
         print(os.getpid(), flush=True)
         time.sleep(0.1)
         return thing
     return work
-if __name__ == "__main__":
-    workers._ALONE, workers._workers = 0, lambda: 2
-    try:
-        for _ in workers.in_order(make, (), range(1_000)): pass
-    except KeyboardInterrupt:
-        raise SystemExit(130)
 """
+_SCRIPT = """
+from boatyard.data import workers
+from work import make
+workers._ALONE, workers._workers = 0, lambda: 2
+try:
+    for _ in workers.in_order(make, (), range(1_000)): pass
+except KeyboardInterrupt:
+    raise SystemExit(130)
+"""  # without a guard: workers do not run it
 
 
 @pytest.fixture
@@ -95,8 +97,8 @@ def test_a_killed_worker_is_told_in_one_sentence(at_once: Callable[[int], None])
 @pytest.mark.skipif(os.name == "nt", reason="other signals")
 @pytest.mark.parametrize(("ending", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
 def test_workers_end_with_their_parent(tmp_path: Path, ending: signal.Signals, status: int) -> None:
-    script = tmp_path / "lasts.py"
-    script.write_text(_LASTS)
+    (tmp_path / "work.py").write_text(_WORK)
+    (script := tmp_path / "script.py").write_text(_SCRIPT)
     with subprocess.Popen(
         [sys.executable, script], stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as parent:

@@ -93,7 +93,9 @@ def test_in_int8_an_answer_is_nearly_the_same_and_its_own_in_any_batch(folder: P
     quantize_graph(fp32, int8, ({"residues": batch(*rows[at : at + 8]).numpy()} for at in range(0, 32, 8)))
     exact, session = (ort.InferenceSession(graph) for graph in (fp32, int8))
     operators = [node.op_type for node in onnx.load(int8).graph.node]
-    assert operators.count("DequantizeLinear") > 2 * 6  # of each layer: three projections, one back, two around GELU
+    assert (
+        operators.count("MatMulIntegerToFloat") == 2 * 6
+    )  # of each layer: three projections, one back, two around GELU
 
     def embedded(session: ort.InferenceSession, *sequences: str) -> np.ndarray:
         return session.run(["embedding"], {"residues": batch(*sequences).numpy()})[0]

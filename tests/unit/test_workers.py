@@ -2,12 +2,14 @@
 
 import os
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from boatyard.data import workers
 from boatyard.data.batches import in_batches
 from boatyard.data.workers import in_order
+from boatyard.inputs.samples import spread, take_rows
 
 pytestmark = pytest.mark.unit
 
@@ -42,3 +44,12 @@ def test_batches_are_the_same_wherever_pieces_begin(pieces: list[int]) -> None:
     by_size = list(in_batches(cut, 10, 12))  # of more than 12 bytes with the last row, never before it
     assert [batch.num_rows for batch in by_size] == [6, 6, 5, 4, 2]
     assert pa.Table.from_batches(by_size).equals(pa.Table.from_batches([numbers]))
+
+
+def test_few_rows_are_taken_in_any_order_from_many_batches() -> None:
+    rows = pa.Table.from_batches([pa.record_batch({"n": range(start, start + 5)}) for start in (0, 5, 10)])
+    places = np.array([12, 3, 4, 5, 0])
+    assert take_rows(rows, places)["n"].to_pylist() == places.tolist()
+    assert spread(rows, 4)["n"].to_pylist() == [0, 4, 9, 14]
+    assert spread(rows, 20) is rows
+    assert len(spread(rows.slice(0, 0), 4)) == 0

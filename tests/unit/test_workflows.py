@@ -113,7 +113,7 @@ def test_ci_begins_with_the_readmes_commands_where_nothing_is_that_a_test_may_be
     script = (ROOT / ".ci" / "run").read_text()
     (hidden,) = re.findall(r"^optional='(.+)'$", script, re.MULTILINE)
     named = re.findall(r'@needs\("([\w-]+)"\)', "".join(file.read_text() for file in ROOT.glob("tests/*/test_*.py")))
-    assert {"curl", "node", "promtool"} <= set(named)
+    assert {"curl", "node", "promtool"} <= set(named)  # part: text, classification
     assert [name for name in (*named, "chromium", "gcloud", "prometheus") if not re.fullmatch(hidden, name)] == []
     (begin,) = re.findall(r"grep '\^(.+?) ?' README\.md", script)
     lines = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith(begin)]

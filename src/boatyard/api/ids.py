@@ -4,7 +4,7 @@ So any server can tell from an id alone which model gave the answer, or that non
 """
 
 from hashlib import sha256
-from random import getrandbits
+from secrets import token_hex
 
 from boatyard.registry import Reference
 
@@ -13,8 +13,8 @@ _TAG = 8
 
 
 def new_id(model: Reference) -> str:
-    """A random id, which is no secret. `model`: the exact version that answered."""
-    return _tagged(f"{getrandbits(4 * _RANDOM):0{_RANDOM}x}", model)
+    """A random id. `model`: the exact version that answered."""
+    return _tagged(token_hex(_RANDOM // 2), model)
 
 
 def row_id(job: str, row: int, model: Reference) -> str:

@@ -75,7 +75,7 @@ class Metrics:
             ["name", "version", "input", "task"],
             registry=self.registry,
         )
-        self._labelled = cache(_labelled)  # looking one up takes longer than counting
+        self._series = cache(_series)  # looking one up takes longer than counting
         self.default_failed = Gauge(
             "boatyard_default_model_failed",
             "1 while what the default model's alias means cannot be loaded, and an older version serves or none.",
@@ -89,21 +89,21 @@ class Metrics:
     def count(self, predictor: Predictor, predictions: Sequence[Prediction]) -> None:
         """Counts the answers to one request."""
         model = predictor.manifest.name
-        self._labelled(self.predictions, model).inc(len(predictions))
+        self._series(self.predictions, model).inc(len(predictions))
         if truncated := sum(prediction.truncated for prediction in predictions):
-            self._labelled(self.truncated, model).inc(truncated)
+            self._series(self.truncated, model).inc(truncated)
         for column in predictor.task.columns:
             values = [prediction.answer[column.name] for prediction in predictions]
             if column.category:
                 for category in values:
-                    self._labelled(self.answers, model, column.name, category).inc()
+                    self._series(self.answers, model, column.name, category).inc()
             elif column.buckets:
                 self.numbers.observe(model, column, values)
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """Counts a finished request. `route`: the template of its path, or `other`."""
-        self._labelled(self.requests, route, status).inc()
-        self._labelled(self.seconds, route).observe(seconds)
+        self._series(self.requests, route, status).inc()
+        self._series(self.seconds, route).observe(seconds)
 
     def ran(self, inputs: int, seconds: float) -> None:
         """Counts a batch."""
@@ -123,7 +123,7 @@ class Metrics:
         return generate_latest(self.registry)
 
 
-def _labelled(metric: Any, *values: str | int) -> Any:
+def _series(metric: Any, *values: str | int) -> Any:
     """The series of these labels."""
     return metric.labels(*values)
 

@@ -165,30 +165,36 @@ async def with_deadline(receive: Receive, answer: "asyncio.Future[_Answer]", sec
     The request's body must have been read.
     """
     loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
     causes: list[Callable[[], Exception]] = []
-    listening: list[asyncio.Task[None]] = []
+    listening: asyncio.Task[None] | None = None
+    timer: asyncio.TimerHandle
 
     def give_up(cause: Callable[[], Exception]) -> None:
         if answer.cancel():  # False if it is done or was cancelled before
             causes.append(cause)
 
     def listen() -> None:
-        listening.append(task := loop.create_task(_disconnected(receive)))
-        task.add_done_callback(lambda _: give_up(ClientDisconnect))
+        nonlocal listening, timer
+        listening = loop.create_task(_disconnected(receive))
+        listening.add_done_callback(lambda _: give_up(ClientDisconnect))
+        timer = loop.call_later(max(deadline - loop.time(), 0), give_up, _too_late)
 
-    # the clock alone does not tell why it was cancelled: uvloop's timers may fire a little early
-    timers = [loop.call_later(max(seconds, 0), give_up, _too_late), loop.call_later(LISTEN_AFTER_SECONDS, listen)]
+    if seconds > LISTEN_AFTER_SECONDS:
+        timer = loop.call_later(LISTEN_AFTER_SECONDS, listen)
+    else:
+        timer = loop.call_later(max(seconds, 0), give_up, _too_late)
     try:
         return await answer
     except asyncio.CancelledError:
+        # the clock alone does not tell why it was cancelled: uvloop's timers may fire a little early
         if causes:
             raise causes[0]() from None
         raise
     finally:
-        for timer in timers:
-            timer.cancel()
-        for task in listening:
-            task.cancel()
+        timer.cancel()
+        if listening is not None:
+            listening.cancel()
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -155,10 +155,12 @@ class Predictor:
         """The same of rows that `input.encode` has seen."""
         batches = _of_like_cost([row.cost for row in encoded], batch_size)
         ran = [self.run_batch([encoded[index] for index in batch]) for batch in batches]
-        if len(batches) == 1 and batches[0] == list(range(len(encoded))):
-            return ran[0]
-        back = np.argsort([index for batch in batches for index in batch])
-        return {name: np.concatenate([part[name] for part in ran])[back] for name in self._outputs}
+        together = ran[0] if len(ran) == 1 else {n: np.concatenate([part[n] for part in ran]) for n in self._outputs}
+        order = [index for batch in batches for index in batch]
+        if order == sorted(order):
+            return together
+        back = np.argsort(order)
+        return {name: array[back] for name, array in together.items()}
 
     def run_batch(self, encoded: Sequence[Encoded]) -> dict[str, NDArray[Any]]:
         """One run: the same of rows that are all collated together."""
@@ -204,8 +206,11 @@ def _is_quick(predictor: Predictor) -> bool:
     return any(timeit.timeit(predictor.answer_example, number=1) < QUICK_SECONDS for _ in range(_TIMES))
 
 
-def _of_like_cost(costs: Sequence[int], most: int) -> list[list[int]]:
+def _of_like_cost(costs: Sequence[int], most: int) -> Sequence[Sequence[int]]:
     """Indices in batches of at most `most` or MOST_COST, each with less padding than another run would cost."""
+    if len(set(costs)) == 1:  # as they come: there is nothing to sort by
+        room = max(1, min(most, MOST_COST // max(costs[0], 1)))
+        return [range(start, min(start + room, len(costs))) for start in range(0, len(costs), room)]
     batches: list[list[int]] = []
     for index in sorted(range(len(costs)), key=costs.__getitem__):
         batch = batches[-1] if batches else []
@@ -221,7 +226,8 @@ def _of_like_cost(costs: Sequence[int], most: int) -> list[list[int]]:
 def _open_session(path: Path, threads: int) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
-    # what ONNX Runtime would remember of each shape of batch costs more than it saves: few batches are alike
+    # what ONNX Runtime would remember of each shape of batch costs more than it saves: few batches are alike. Its arena
+    # stays small, as batches do: benchmarks/engine.py
     options.enable_mem_pattern = False
     options.log_severity_level = 4  # what fails raises, and need not be said in lines that are no JSON
     try:

@@ -10,7 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 from yaml import MarkedYAMLError, YAMLError
 
@@ -217,4 +217,7 @@ def _sentence(error: Exception) -> str:
     key = getattr(error, "full_key", None)
     if key and "issing mandatory value" in message[0]:
         return f"{key} must be given: add {key}=..."
+    if isinstance(error, InterpolationKeyError):
+        _, referred, _ = message[0].split("'")
+        return f"{key} refers to {referred}, which must be given"
     return message[0]

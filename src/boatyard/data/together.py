@@ -15,6 +15,7 @@ from boatyard.data.ledger import TRAIN, Findings, Ledger
 from boatyard.data.reading import Reading
 from boatyard.data.relatives import Earlier, Groups, deal_out, find_bridges, warn_of_relatives
 from boatyard.data.validate import assign_splits, check_quotes, compare_rows
+from boatyard.inputs.samples import take_rows
 from boatyard.inputs.sources import SPLITS
 from boatyard.inputs.training_protocol import Relatives
 from boatyard.tasks.protocol import Target, Targets
@@ -72,7 +73,7 @@ def _split(data: Data, reading: Reading, rows: Path, earlier: Earlier) -> tuple[
         return None, {}
 
     def relate(some: NDArray[np.int64]) -> Groups:
-        again = reading.input.relatives(table.take(some))
+        again = reading.input.relatives(take_rows(table, some))
         assert again is not None
         return again.groups
 

@@ -95,10 +95,11 @@ def compare_rows(
 def _equal(hashes: NDArray[np.uint64]) -> Iterator[NDArray[np.int64]]:
     """The groups of two or more rows with equal hashes, in the rows' order."""
     order = np.argsort(hashes, kind="stable")
-    starts = np.flatnonzero(np.r_[True, hashes[order][1:] != hashes[order][:-1]]) if len(order) else _nobody
-    sizes = np.diff(np.r_[starts, len(order)])
-    for start, size in zip(starts[sizes > 1], sizes[sizes > 1], strict=True):
-        yield order[start : start + size]
+    ascending = hashes[order]
+    as_the_next = np.flatnonzero(ascending[1:] == ascending[:-1])  # few, where an array of all would be large
+    for run in np.split(as_the_next, np.flatnonzero(np.diff(as_the_next) > 1) + 1):
+        if len(run):
+            yield order[run[0] : run[-1] + 2]
 
 
 def _compare_exact(ledger: Ledger, targets: Targets, findings: Findings, rows: NDArray[np.int64]) -> dict[int, str]:

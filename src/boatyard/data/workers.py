@@ -5,13 +5,16 @@ What comes out is the same in both cases.
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import connection, get_context, parent_process
+from types import ModuleType
 from typing import Any, TypeVar
 
 from boatyard.config.errors import Failed
@@ -50,7 +53,8 @@ def _elsewhere(
     waiting: deque[Future[Result]] = deque()
     try:
         for thing in things:
-            waiting.append(pool.submit(_do, thing))
+            with _no_main_module():
+                waiting.append(pool.submit(_do, thing))
             if len(waiting) > 2 * workers:  # so that none is idle while results are taken
                 yield waiting.popleft().result()
         while waiting:
@@ -64,6 +68,17 @@ def _elsewhere(
         pool.shutdown(cancel_futures=True)
 
 
+@contextmanager
+def _no_main_module() -> Iterator[None]:
+    """A worker runs the script of the process that starts it, which would prepare again if nothing guards it there."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
 def _workers() -> int:
     """One for each core, unless OMP_NUM_THREADS, by which other libraries go too, says fewer."""
     said = os.environ.get("OMP_NUM_THREADS", "")
@@ -75,7 +90,7 @@ def _start(make: Callable[..., Callable[[Any], Any]], arguments: tuple[Any, ...]
     global _work
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all: the parent ends the workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the other cores have workers of their own
+    os.environ["RAYON_NUM_THREADS"] = "1"  # of what is written in Rust: the other cores have workers of their own
     _work = make(*arguments)
 
 

@@ -67,7 +67,7 @@ class Source:
 
 @dataclass(frozen=True)
 class RowFormat:
-    """What a row is made of, and how it is taken out of a source."""
+    """What a row is made of, and how it is taken out of a source: each by itself, as several processes share them."""
 
     fields: Mapping[str, pa.DataType]
     """In order, as Arrow holds them."""
@@ -105,7 +105,7 @@ class Relatives:
 
 
 class Encoder(Protocol):
-    """Turns rows into a network's inputs."""
+    """Turns rows into a network's inputs: each row by itself, as several processes share them out."""
 
     def encode(self, rows: Sequence[Any]) -> dict[str, pa.Array]:
         """Arrow columns with an entry for each row; int32 `cost` is what batches are grouped by."""

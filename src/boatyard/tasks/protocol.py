@@ -122,7 +122,10 @@ class Targets(Protocol):
     """What it is if rows of one content contradict each other; of an error, none of them can be trusted."""
 
     def read(self, cells: Mapping[str, Any]) -> Any | Problem:
-        """The target in a source's cells, or what is wrong with it."""
+        """The target in a source's cells, or what is wrong with it: of these cells alone, as others read other rows.
+
+        It is asked in several processes; what it returns goes from one to another by pickle.
+        """
 
     def append(self, target: Any, /) -> None:
         """Keep it for the row that is next."""

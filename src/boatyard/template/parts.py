@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from boatyard.config.errors import UserError, suggestion
+from boatyard.template.names import TEMPLATE
 
-MANIFEST = Path("src", __name__.partition(".")[0], "template", "parts.toml")
+MANIFEST = Path("src", TEMPLATE, "template", "parts.toml")
 
 
 @dataclass(frozen=True)

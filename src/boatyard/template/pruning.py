@@ -166,8 +166,11 @@ def _cut_cases(node: ast.expr, gone: Gone, dead: set[str], at: Callable[[int, in
         ranges: list[tuple[Located, Located]] = [(key or value, value) for key, value in pairs]
         return _ranges(ranges, [pair in lost for pair in pairs], at)
     if isinstance(node, _CONTAINERS):
-        dying = [each for each in node.elts if _uses(each, gone, dead)]
-        return None if len(dying) == len(node.elts) else _members(node.elts, dying, at)
+        inside = {each: _cut_cases(each, gone, dead, at) for each in node.elts if _is_made(each)}
+        dying = [each for each in node.elts if _uses(each, gone, dead) and not inside.get(each)]
+        if len(dying) == len(node.elts):
+            return None
+        return [*_members(node.elts, dying, at), *(span for spans in inside.values() for span in spans or ())]
     if isinstance(node, ast.Call):
         return (
             None
@@ -175,6 +178,11 @@ def _cut_cases(node: ast.expr, gone: Gone, dead: set[str], at: Callable[[int, in
             else _cut_all([*node.args, *(each.value for each in node.keywords)], gone, dead, at)
         )
     return None
+
+
+def _is_made(node: ast.expr) -> bool:
+    """Whether the member is something that a call makes, which can do with less, and no case of a test."""
+    return isinstance(node, ast.Call) and not (isinstance(node.func, ast.Attribute) and node.func.attr == "param")
 
 
 def _members(nodes: Sequence[Located], lost: Sequence[Located], at: Callable[[int, int], int]) -> list[Span]:
@@ -200,7 +208,7 @@ def _ranges(ranges: list[tuple[Located, Located]], lost: list[bool], at: Callabl
 def _uses(node: ast.AST, gone: Gone, dead: set[str]) -> bool:
     for each in ast.walk(node):
         match each:
-            case ast.Name(id=name) | ast.arg(arg=name) if name in dead:
+            case ast.Name(id=name) | ast.arg(arg=name) | ast.arg(annotation=ast.Constant(value=name)) if name in dead:
                 return True
             case ast.Constant(value=str(text)) if gone.words.search(text):
                 return True
@@ -217,9 +225,11 @@ def _bound(node: ast.stmt) -> set[str]:
         case ast.Import(names=names) | ast.ImportFrom(names=names):
             return {each.asname or each.name.partition(".")[0] for each in names}
         case _:
-            return {
+            inside = [each for each in ast.walk(node) if isinstance(each, ast.Import | ast.ImportFrom)]
+            stored = {
                 each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
             }
+            return stored.union(*map(_bound, inside))
 
 
 def drop_definitions(source: str, names: set[str]) -> str:

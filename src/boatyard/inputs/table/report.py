@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from boatyard.config.schema import Data
 from boatyard.evaluate.markdown import escape, shorten, table
+from boatyard.inputs.samples import spread
 from boatyard.inputs.table.cells import Kind
 from boatyard.inputs.table.correlations import correlations_section, strongest_pairs
 from boatyard.inputs.table.facts import learn_columns
@@ -38,7 +39,7 @@ class _Facts:
 def report_rows(data: Data, found: Mapping[str, Any], rows: pa.Table, target: Target, folder: Path) -> RowReport:
     """Draws `columns.png`. Missing values and outliers are those of all training rows, all else is of some of them."""
     kinds = kinds_of(data)
-    few = rows.take(np.unique(np.linspace(0, max(len(rows) - 1, 0), MOST_ROWS).astype(int))) if len(rows) else rows
+    few = spread(rows, MOST_ROWS)
     columns = {name: few.column(name).to_pylist() for name in kinds}
     targets = few.column(TARGET).to_numpy()
     told = strengths(columns, kinds, targets)

@@ -5,12 +5,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Data
 from boatyard.evaluate.markdown import escape, shorten, table
+from boatyard.inputs.samples import spread
 from boatyard.inputs.text.cues import MOST_ROWS, Cue, Found, find_cues
 from boatyard.inputs.text.mask import masked
 from boatyard.inputs.text.rows import row_format
@@ -33,7 +33,7 @@ def report_rows(
 
     Raises UserError where `data.mask` leaves it nothing to see.
     """
-    few = rows.take(np.unique(np.linspace(0, max(len(rows) - 1, 0), MOST_ROWS).astype(int))) if len(rows) else rows
+    few = spread(rows, MOST_ROWS)
     mask = text_data(data).mask
     fields = {field: masked(few.column(field).to_pylist(), mask) for field in row_format(data).fields}
     emptied = _emptied(fields)

@@ -1,0 +1,163 @@
+"""What belongs to which part of the template, and how a project is made without it."""
+
+import re
+import subprocess
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from boatyard.config.errors import UserError
+from boatyard.template.answers import Answers, read_answers, write_answers
+from boatyard.template.names import Spelling, check_name
+from boatyard.template.parts import MANIFEST, drop_marked, owns, read_manifest
+from boatyard.template.prose import drop_heading, drop_key, prune_markdown
+from boatyard.template.pruning import Gone, drop_definitions, prune_python
+
+pytestmark = pytest.mark.unit
+
+ROOT = Path(__file__).parents[2]
+LISTED = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+FILES = [path for path in LISTED.split("\0") if path]
+TEMPLATE = read_manifest(ROOT / MANIFEST)
+PARTS = [*TEMPLATE.parts.values(), TEMPLATE.story]
+
+
+def test_every_pattern_of_a_part_matches_a_file() -> None:
+    patterns = {pattern for part in PARTS for pattern in (*part.paths, *part.keep)}
+    assert [each for each in sorted(patterns) if not any(fnmatchcase(path, each) for path in FILES)] == []
+
+
+def test_every_section_of_a_part_is_there_to_be_dropped() -> None:
+    for file, name in {(*section.split("::"),) for part in PARTS for section in part.sections}:
+        text = (ROOT / file).read_text(encoding="utf-8")
+        drop = {".py": lambda text, name: drop_definitions(text, {name}), ".md": drop_heading}.get(
+            Path(file).suffix, drop_key
+        )
+        assert drop(text, name) != text, f"{file}::{name}"
+
+
+def test_every_mark_names_parts() -> None:
+    marks = re.compile(r"(?:#|<!--) part: ([a-z, ]+?)(?: -->)?$", re.MULTILINE)
+    own = ("src/boatyard/template/", "tests/unit/test_parts.py", "docs/how-to/")
+    found = [
+        (path, name.strip())
+        for path in FILES
+        if path.endswith((".py", ".toml", ".yml", ".yaml", ".md", ".dockerfile", ".dockerignore"))
+        and not path.startswith(own)
+        for names in marks.findall((ROOT / path).read_text(encoding="utf-8"))
+        for name in names.split(",")
+    ]
+    assert len(found) > 20
+    assert [each for each in found if each[1] not in {*TEMPLATE.parts, "story"}] == []
+
+
+@pytest.mark.parametrize(
+    "area",
+    ["src/boatyard/inputs/*/*", "src/boatyard/tasks/*/*", "src/boatyard/monitor/*", "src/boatyard/frontend/*"]
+    + ["configs/data/*", "configs/model/*", "data/raw/*.*", "benchmarks/*", "deploy/run/*", "tests/browser/*"],
+)
+def test_every_file_of_what_can_be_left_out_belongs_to_a_part(area: str) -> None:
+    files = [path for path in FILES if fnmatchcase(path, area) and path != "data/raw/README.md"]
+    assert files
+    assert [path for path in files if not any(owns(part, path) for part in PARTS)] == []
+
+
+def test_every_input_and_task_is_a_part_and_the_defaults_are_where_they_are_said_to_be() -> None:
+    assert {*TEMPLATE.inputs, *TEMPLATE.tasks} <= TEMPLATE.parts.keys()
+    assert {path.parent.name for path in ROOT.glob("src/boatyard/inputs/*/__init__.py")} == {*TEMPLATE.inputs}
+    assert {path.parent.name for path in ROOT.glob("src/boatyard/tasks/*/__init__.py")} == {*TEMPLATE.tasks}
+    assert all(place["text"] in (ROOT / place["path"]).read_text(encoding="utf-8") for place in TEMPLATE.defaults)
+
+
+@pytest.mark.parametrize(
+    ("without", "default"),
+    [
+        (["cloud"], "inbox"),
+        (["text"], "houses"),
+        (["text", "table"], "resistance"),
+        (["text", "table", "protein"], "harbour"),
+    ],
+)
+def test_the_pipeline_runs_on_the_first_bundled_rows_that_are_left(without: list[str], default: str) -> None:
+    assert TEMPLATE.default_system(without) == default
+
+
+def test_a_project_without_bundled_rows_or_without_what_is_no_part_is_refused() -> None:
+    with pytest.raises(UserError, match="no bundled rows are left"):
+        TEMPLATE.check(["classification", "regression", "detection"])
+    with pytest.raises(UserError, match="no part 'clouds': did you mean cloud"):
+        TEMPLATE.check(["clouds"])
+
+
+def test_each_place_has_the_spelling_that_it_needs() -> None:
+    old = "boat" + "yard"
+    text = (
+        f"from {old} import x; {old}.api(); src/{old}; {old}-api; {old.capitalize()}'s {old.upper()}_MODEL; {old}_total"
+    )
+    assert Spelling("fraud-watch").replace_in(text) == (
+        "from fraud_watch import x; fraud_watch.api(); src/fraud_watch; fraud-watch-api; Fraud Watch's "
+        "FRAUD_WATCH_MODEL; fraud_watch_total"
+    )
+    assert Spelling(f"my-{old}").replace_in(f"{old}.api of {old}") == f"my_{old}.api of my-{old}"
+
+
+@pytest.mark.parametrize(
+    "name", ["Fraud", "fraud--watch", "../fraud", "9lives", "import", "test", "schäre", "x" * 21, "-a"]
+)
+def test_a_name_that_cannot_be_a_packages_is_refused(name: str) -> None:
+    with pytest.raises(UserError, match=r"choose another|a name is"):
+        check_name(name)
+
+
+@pytest.mark.parametrize("name", ["fraud-watch", "class-action", "x" * 20, "my-" + "boat" + "yard", "a1"])
+def test_other_names_are_taken(name: str) -> None:
+    check_name(name)
+
+
+def test_marked_lines_go_with_their_part_and_marks_go_always() -> None:
+    text = "a\nb # part: cloud\n# part: monitor, frontend\nc\nd # part: cloud\n# part end\ne\n"
+    assert drop_marked(text, []) == "a\nb\nc\nd\ne\n"
+    assert drop_marked(text, ["cloud"]) == "a\nc\ne\n"
+    assert drop_marked(text, ["frontend"]) == "a\nb\ne\n"
+
+
+def test_a_test_goes_with_what_it_uses_and_a_case_goes_alone() -> None:
+    source = """
+from helpers import left, lost
+from project import gone
+
+CASES = {"kept": 1, "data=houses": 2}
+
+
+@pytest.mark.parametrize("option", ["data=houses", "data=inbox"])
+def test_a_case(option): ...
+
+
+def test_it(): lost()
+
+
+def test_it_too(built): left()
+
+
+def built(): gone()
+"""
+    pruned, dead = prune_python(source, Gone(re.compile("data=houses"), {"project"}, {"helpers": {"lost"}}))
+    assert dead == {"lost", "gone", "test_it", "built", "test_it_too"}
+    assert "houses" not in pruned
+    assert '"kept": 1' in pruned
+    assert 'parametrize("option", ["data=inbox"])' in pruned
+    assert re.findall(r"def (\w+)", pruned) == ["test_a_case"]
+
+
+def test_a_page_loses_rows_commands_and_links_of_what_is_gone() -> None:
+    page = "See [there](b.md).\n\n- [b](b.md)\n- [c](c.md)\n\n```bash\ninvoke keep\ninvoke lose\n```\n"
+    pruned = prune_markdown(page, PurePosixPath("docs"), re.compile("invoke lose"), {"docs/b.md"})
+    assert pruned == "See there.\n\n- [c](c.md)\n\n```bash\ninvoke keep\n```\n"
+
+
+def test_answers_are_read_as_they_were_written() -> None:
+    answers = Answers("fraud-watch", 'Says "no"', "Zoë", "MIT", "3.13", "cpu", ["cloud"], 2026)
+    assert read_answers(write_answers(answers)) == answers
+    with pytest.raises(UserError, match=r"license: 'GPL' is none of Apache-2\.0"):
+        read_answers('name = "x"\nlicense = "GPL"')
