@@ -242,7 +242,7 @@ def write(facts: dict[str, Any]) -> None:
         f"{', '.join(f'{each:.3f}' for each in facts['bare_processor_ms_a_row'])} processor ms a row. The goal, "
         f"{GOAL}, is {'reached' if reached else 'missed'}.",
         f"A block of {BLOCK:,} rows read, answered and written in one process without Ray, in turns with the bare "
-        f"engine, reaches {statistics.median(facts['without_ray']):.2f} of it by processor time, the median of {ROUNDS} "
+        f"engine, reaches {statistics.median(facts['without_ray']):.2f} of it by processor time, median of {ROUNDS} "
         f"rounds from {min(facts['without_ray']):.2f} to {max(facts['without_ray']):.2f}.",
         table(
             ["Killed with kill -9", "blocks before", "missing, doubled or wrong afterwards"],
