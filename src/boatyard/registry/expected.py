@@ -140,7 +140,7 @@ def _parse(file: Path, content: dict[str, Any]) -> _File:
     except ValidationError as wrong:
         error = wrong.errors()[0]
     where, (key, *rest) = str(file), error["loc"]
-    known, of = list(_File.model_fields), content
+    known = list(_File.model_fields)
     if rest and isinstance(rest[0], int):
         of = content["behaviour"][rest[0]]
         name = of.get("name") if isinstance(of, dict) else None
