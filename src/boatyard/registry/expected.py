@@ -140,7 +140,7 @@ def _parse(file: Path, content: dict[str, Any]) -> _File:
     except ValidationError as wrong:
         error = wrong.errors()[0]
     where, (key, *rest) = str(file), error["loc"]
-    known, of = list(_File.model_fields), content
+    known = list(_File.model_fields)
     if rest and isinstance(rest[0], int):
         of = content["behaviour"][rest[0]]
         name = of.get("name") if isinstance(of, dict) else None
@@ -153,7 +153,7 @@ def _parse(file: Path, content: dict[str, Any]) -> _File:
     if key in ("input", "change"):
         raise UserError(f"{where}: {key} must be a request's fields, the path of a file, or a list of such")
     said = error["msg"].removeprefix("Value error, ")
-    raise UserError(f"{where}: {said}" if not key else f"{where}: {key} is {shown(of[key])}; {said.lower()}")
+    raise UserError(f"{where}: {said}" if not key else f"{where}: {key} is {shown(error['input'])}; {said.lower()}")
 
 
 def _require_possible(where: str, behaviour: Behaviour, card: Card) -> None:
