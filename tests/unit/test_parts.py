@@ -54,8 +54,10 @@ def test_every_mark_names_parts() -> None:
 
 @pytest.mark.parametrize(
     "area",
-    ["src/boatyard/inputs/*/*", "src/boatyard/tasks/*/*", "src/boatyard/monitor/*", "src/boatyard/frontend/*"]
-    + ["configs/data/*", "configs/model/*", "data/raw/*.*", "benchmarks/*", "deploy/run/*", "tests/browser/*"],
+    [
+        *("src/boatyard/inputs/*/*", "src/boatyard/tasks/*/*", "src/boatyard/monitor/*", "src/boatyard/frontend/*"),
+        *("configs/data/*", "configs/model/*", "data/raw/*.*", "benchmarks/*", "deploy/run/*", "tests/browser/*"),
+    ],
 )
 def test_every_file_of_what_can_be_left_out_belongs_to_a_part(area: str) -> None:
     files = [path for path in FILES if fnmatchcase(path, area) and path != "data/raw/README.md"]

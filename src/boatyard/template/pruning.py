@@ -208,7 +208,9 @@ def _ranges(ranges: list[tuple[Located, Located]], lost: list[bool], at: Callabl
 def _uses(node: ast.AST, gone: Gone, dead: set[str]) -> bool:
     for each in ast.walk(node):
         match each:
-            case ast.Name(id=name) | ast.arg(arg=name) | ast.arg(annotation=ast.Constant(value=name)) if name in dead:
+            case ast.Name(id=name) | ast.arg(arg=name) if name in dead:
+                return True
+            case ast.arg(annotation=ast.Constant(value=name)) if name in dead:
                 return True
             case ast.Constant(value=str(text)) if gone.words.search(text):
                 return True
