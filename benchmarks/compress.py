@@ -374,7 +374,7 @@ def write(facts: dict[str, Any], command: str) -> None:
             "The network as it is trained, its lengths dynamic (`torch.compile(network, dynamic=True)`), AdamW not "
             f"compiled. Compiled, probabilities differ by {compiled['largest_difference']:.1e} at most, and "
             f"{compiled['same_answers']:.1%} of the test rows are answered alike. What is served is an ONNX graph, "
-            "which this does not touch; `train.torch_compile=true` is how the Trainer is told.",
+            "which this does not touch.",
         ]
     text.append(f"    {command}")
     packages = ["boatyard", "torch", "transformers", "onnxruntime"]

@@ -6,7 +6,6 @@ it is served. Both take turns in one process and thread. Writes reports/benchmar
 """
 
 import json
-import resource
 import statistics
 import sys
 import time
@@ -25,7 +24,7 @@ from boatyard.bundle.predict import EMBEDDING, GRAPH, Predictor
 from boatyard.evaluate.markdown import table
 from boatyard.inputs.protocol import Encoded
 
-ROUNDS, ROWS, MEMORY_RUNS = 7, 128, 120
+ROUNDS, ROWS, MEMORY_RUNS = 5, 128, 40
 WAYS = ("windows of 16, grouped", "sorted, 8 together", "alone")
 
 
@@ -91,7 +90,8 @@ def peak_megabytes(folder: Path, rows_file: Path, arena: bool) -> list[int]:
         batches = [[rows[place] for place in chance.permutation(len(rows))[:size]] for size in sizes]
         with ThreadPoolExecutor(2) as threads:
             list(threads.map(predictor.run, batches))
-        peaks.append(round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000))
+        status = Path("/proc/self/status").read_text()  # getrusage's peak is that of the process which started it
+        peaks.append(round(int(status.partition("VmHWM:")[2].split()[0]) / 1000))
     return peaks
 
 

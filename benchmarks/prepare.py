@@ -175,7 +175,7 @@ def _ratio(runs: list[dict[str, Any]], rows: int, cores: int) -> float | None:
 def main() -> None:
     """Measure each size and write the report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sizes", type=int, nargs="*", choices=[[], *SIZES], default=[], help="all of them by default")
+    parser.add_argument("sizes", type=int, nargs="*", help=f"of {list(SIZES)}; all by default")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"{ROUNDS} by default")
     options = parser.parse_args()
     runs, cores = [], allowed_cores()

@@ -9,6 +9,7 @@ import argparse
 import csv
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -30,12 +31,16 @@ from boatyard.bundle.predict import open_predictor
 from boatyard.bundle.rows import CHUNK, InputRow, parse
 from boatyard.evaluate.markdown import table
 from boatyard.registry import Reference, fetch
+from boatyard.score.files import Forms, find_files
+from boatyard.score.plan import Task, draw_up
+from boatyard.score.slices import cut
+from boatyard.score.work import Places, Worker
 from boatyard.storage import open_storage
 
 ROWS = 200_000
 BLOCK = 5_000
 FEW = 2 * BLOCK  # rows of the run that shows what Ray's start takes
-BARE_ROWS = 20 * CHUNK
+ROUNDS = 5
 MACHINES = (1, 4, 16, 64)
 CORES = 8  # of each
 GOAL = 0.9
@@ -95,18 +100,41 @@ class Run:
         return time.monotonic() - started, sum(self.processor.values())
 
 
-def bare(storage: Path, rows: Path, folder: Path) -> float:
-    """Processor seconds of a row where the engine answers rows that are parsed already, sorted by cost as they are."""
-    predictor = open_predictor(fetch(open_storage(str(storage)), Reference("inbox"), folder), threads=1)
-    with rows.open(newline="", encoding="utf-8") as file:
-        requests = [InputRow(1, 0, {"text": row["text"]}) for row in islice(csv.DictReader(file), BARE_ROWS)]
-    parsed = [each.row for each in (parse(predictor, row) for row in requests) if each.wrong is None]
-    lists = [parsed[start : start + CHUNK] for start in range(0, len(parsed), CHUNK)]
-    predictor.answer(lists[0])
-    started = time.process_time()
-    for each in lists:
-        predictor.answer(each)
-    return (time.process_time() - started) / len(parsed)
+class Engine:
+    """The bare engine: rows that are in memory and parsed, answered in one thread; nothing is read or written."""
+
+    def __init__(self, storage: Path, rows: Path, folder: Path) -> None:
+        bundle = fetch(open_storage(str(storage)), Reference("inbox"), folder)
+        self.manifest = bundle.manifest
+        self._predictor = predictor = open_predictor(bundle, threads=1)
+        with rows.open(newline="", encoding="utf-8") as file:
+            requests = [InputRow(1, 0, {"text": row["text"]}) for row in islice(csv.DictReader(file), BLOCK)]
+        parsed = [each.row for each in (parse(predictor, row) for row in requests) if each.wrong is None]
+        self._lists = [parsed[start : start + CHUNK] for start in range(0, len(parsed), CHUNK)]
+
+    def seconds(self) -> float:
+        """Of the processor, for a row."""
+        started = time.process_time()
+        for each in self._lists:
+            self._predictor.answer(each)
+        return (time.process_time() - started) / sum(map(len, self._lists))
+
+
+def paired(engine: Engine, storage: Path, rows: Path, folder: Path) -> list[float]:
+    """A block read, answered and written without Ray, in turns with the engine: the shares of it, one of each round."""
+    forms, manifest = Forms(engine.manifest), engine.manifest
+    place, files = find_files(str(rows), forms)
+    task = Task(model=manifest.name, version=manifest.version, files=files, block=BLOCK, columns=None)
+    plan = draw_up(task, manifest, [cut(place, files[0], 0, forms, BLOCK, ["text"])], [])
+    worker = Worker(plan, Places(str(storage), str(place.root), str(folder / "paired")))
+    shares = []
+    for _ in range(ROUNDS):
+        before = engine.seconds()
+        started = time.process_time()
+        done = worker.work(0)
+        own = (time.process_time() - started) / done.rows
+        shares.append((before + engine.seconds()) / 2 / own)
+    return shares
 
 
 def missing(out: Path, rows: int) -> int:
@@ -121,24 +149,26 @@ def rates(storage: Path, rows: Path, number: int, folder: Path) -> dict[str, Any
     """On one core and on two, between runs of the bare engine."""
     few = folder / "few.csv"
     write_rows(few, FEW)
-    engine, found = [bare(storage, rows, folder / "bundle")], {}
+    engine = Engine(storage, rows, folder / "bundle")
+    shares = paired(engine, storage, rows, folder)
+    bare, found = [engine.seconds()], {}
     for cores in (1, 2):
         start_s, start_cpu_s = Run(storage, few, folder / f"few-{cores}", cores).whole()
         run = Run(storage, rows, folder / f"out-{cores}", cores)
         seconds, processor = run.whole()
-        engine.append(bare(storage, rows, folder / "bundle"))
+        bare.append(engine.seconds())
         own = (processor - start_cpu_s) / (number - FEW)
         peaks = [megabytes for _, megabytes in run.memory]
         quarter = max(1, len(peaks) // 4)
         found[str(cores)] = {
             "rows_per_second": (number - FEW) / (seconds - start_s),
             "processor_ms_a_row": 1000 * own,
-            "of_the_bare_engine": (engine[-2] + engine[-1]) / 2 / own,
+            "of_the_bare_engine": (bare[-2] + bare[-1]) / 2 / own,
             "start_and_end_seconds": start_s,
             "actor_megabytes": {"first_quarter": max(peaks[:quarter]), "last_quarter": max(peaks[-quarter:])},
             "missing": missing(run.out, number),
         }
-    return {"cores": found, "bare_processor_ms_a_row": [1000 * each for each in engine]}
+    return {"cores": found, "without_ray": shares, "bare_processor_ms_a_row": [1000 * each for each in bare]}
 
 
 def killed_run(storage: Path, rows: Path, number: int, folder: Path) -> dict[str, Any]:
@@ -211,6 +241,9 @@ def write(facts: dict[str, Any]) -> None:
         "at "
         f"{', '.join(f'{each:.3f}' for each in facts['bare_processor_ms_a_row'])} processor ms a row. The goal, "
         f"{GOAL}, is {'reached' if reached else 'missed'}.",
+        f"A block of {BLOCK:,} rows read, answered and written in one process without Ray, in turns with the bare "
+        f"engine, reaches {statistics.median(facts['without_ray']):.2f} of it by processor time, median of {ROUNDS} "
+        f"rounds from {min(facts['without_ray']):.2f} to {max(facts['without_ray']):.2f}.",
         table(
             ["Killed with kill -9", "blocks before", "missing, doubled or wrong afterwards"],
             [

@@ -54,7 +54,7 @@ class Cluster:
         )
 
     def await_nodes(self, number: int) -> None:
-        """Until so many have joined."""
+        """Until so many have joined; one that has given up, as Ray does on a busy machine, is started again."""
         count = "import ray; ray.init(logging_level='ERROR'); print(sum(node['Alive'] for node in ray.nodes()))"
         for _ in range(60):
             asked = subprocess.run(
@@ -62,6 +62,9 @@ class Cluster:
             )
             if asked.stdout.strip() == str(number):
                 return
+            for each in [each for each, node in self._nodes.items() if node.poll() is not None]:
+                self.kill(each)
+                self.start(each)
             time.sleep(1)
         raise TimeoutError(f"{number} nodes did not join:\n{asked.stderr[-2000:]}")
 

@@ -82,7 +82,7 @@ def http() -> str:
         "see the page `/docs` of its server. [The same as OpenAPI](openapi.json). [Serving](../serving.md) describes "
         "the server's behaviour.",
     ]
-    parts += _routes(dict(sorted(document["paths"].items(), key=lambda route: route[0] != "/predict")), "##")
+    parts += _routes(document["paths"], "##")
     parts += ["## The monitor", "A separate server, described in [Monitoring](../monitoring.md)."]
     parts += _routes(watching["paths"], "###")
     parts.append("## Shapes")
@@ -243,7 +243,7 @@ def _document() -> Schema:
         manifest=manifest, options_type=classification.ThresholdOptions, media_types={}, file_formats={}
     )
     with TemporaryDirectory() as folder:
-        return describe(create_app(Settings(storage=folder, spool=folder)), cast(Predictor, served))
+        return describe(create_app(Settings(storage=folder, spool=folder)).routes, cast(Predictor, served))
 
 
 def _monitor_document() -> Schema:

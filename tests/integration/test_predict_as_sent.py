@@ -9,6 +9,7 @@ from servers import client_as_served, server_here
 from test_slow_clients import CHUNKS, LAST, QUESTION, connect, converse, post
 
 from boatyard.api import create_app
+from boatyard.api.batching import QueueFull
 from boatyard.api.settings import Settings
 from boatyard.journal import read
 from boatyard.storage import open_storage
@@ -70,3 +71,25 @@ def test_behind_a_proxy_that_has_a_path_of_its_own_it_is_the_same_route(tmp_path
     with client_as_served(app, root_path="/models") as client:
         assert client.post("/models/predict", json=json.loads(QUESTION)).json()["label"] == "card_lost"
         assert 'boatyard_requests_total{route="/predict",status="200"} 1.0' in client.get("/models/metrics").text
+
+
+@pytest.mark.usefixtures("promoted")
+def test_while_the_server_drains_each_answer_closes_its_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = create_app(Settings(storage=str(tmp_path / "storage"), spool=str(tmp_path / "spool")))
+    with client_as_served(app) as client:
+
+        def asked() -> list[tuple[int, str | None]]:
+            sent = [client.post("/predict", json=json.loads(QUESTION)), client.get("/models"), client.get("/nothing")]
+            return [(answer.status_code, answer.headers.get("connection")) for answer in sent]
+
+        assert asked() == [(200, None), (200, None), (404, None)]
+        app.state.draining = True
+        assert asked() == [(200, "close"), (200, "close"), (404, "close")]
+
+        def full(*_: object) -> None:
+            raise QueueFull(2)
+
+        monkeypatch.setattr(app.state.batcher, "admit", full)
+        assert asked()[0] == (503, "close")

@@ -19,7 +19,7 @@ from boatyard.tasks.score import Score
 
 pytestmark = pytest.mark.integration
 
-LIMITS = Staging(max_megabytes=100, max_slowdown=1.5, max_score_loss=0.01)
+LIMITS = Staging(max_megabytes=100, max_slowdown=1.5, max_score_loss=0.01, behaviour="none")
 PRODUCTION = Measured("before", 50, Speed(p95_ms=10, rows_per_second=900), Score("accuracy", 0.9))
 
 Stage = Callable[..., int]
@@ -37,7 +37,8 @@ def stage(tmp_path: Path, storage: Storage) -> Stage:  # noqa: ARG001 - made bef
 
     def ask(version: str, *overrides: str) -> int:
         data = "data=csv", "data.name=inbox", f"data.path={rows}", "data.label_column=label"
-        return staging.main(["inbox", version, *data, *places, "staging.max_slowdown=100", *overrides])
+        limits = "staging.max_slowdown=100", f"staging.behaviour={tmp_path / 'behaviour'}"
+        return staging.main(["inbox", version, *data, *places, *limits, *overrides])
 
     return ask
 
@@ -66,6 +67,23 @@ def test_a_less_accurate_version_is_refused_with_both_numbers(
     assert "its accuracy is 0." in refusal
     assert "production's 1.0000" in refusal
     assert stage(after, "staging.max_score_loss=0.9") == 0
+
+
+def test_a_version_that_fails_a_required_behaviour_is_refused_by_its_name(
+    stage: Stage, publish: Publish, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    version, file = publish().version, tmp_path / "behaviour" / "inbox.yaml"
+    file.parent.mkdir()
+    lines = "- {name: cards, input: {text: my card}, answer: {label: LABEL}}"
+    file.write_text(f"model: inbox\nbehaviour:\n  {lines.replace('LABEL', 'card_lost')}\n")
+    assert stage(version) == 0
+    assert "| cards | 1 of 1 | yes |" in capsys.readouterr().out
+    file.write_text(f"model: inbox\nbehaviour:\n  {lines.replace('LABEL', 'fees')}\n")
+    assert stage(version) == 1
+    assert f"- it fails the behaviour 'cards' of {file}: asked " in capsys.readouterr().out
+    file.write_text(f"model: inbox\nbehaviour:\n  {lines.replace('LABEL', 'fee')}\n")
+    assert stage(version) == 2
+    assert "the model never answers fee; did you mean fees?" in capsys.readouterr().err
 
 
 def test_a_version_that_is_too_big_is_refused_even_as_the_first(

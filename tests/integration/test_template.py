@@ -235,8 +235,9 @@ def test_adopting_is_done_once_and_the_template_itself_takes_no_updates(
 
 def test_later_changes_come_under_the_projects_name_beside_its_own(project: Path, later: Path, run: Run) -> None:
     replace(later / "docs" / "storage.md", "# Storage\n", "# Storage of Boatyard\n")
-    source = '"""Of BOATYARD."""\n\nfrom boatyard.config import errors\n\n__all__ = ["errors"]\n'
-    (later / "src" / "boatyard" / "sails.py").write_text(source)
+    (later / "src" / "boatyard" / "sails.py").write_text(
+        '"""Of BOATYARD."""\n\nfrom boatyard.config import errors\n\n__all__ = ["errors"]\n'
+    )
     git(later, "rm", "-q", "docs/vertex.md", "docs/frontend.md")
     git(later, "mv", "src/boatyard/evaluate/markdown.py", "src/boatyard/tables.py")
     newest = commit(later)

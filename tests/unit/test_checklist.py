@@ -27,7 +27,3 @@ def test_an_item_has_its_files_and_tasks(row: list[str]) -> None:
     assert set(re.findall(r"-o (\w+)=(\w+)", command)) <= {
         (file.parent.name, file.stem) for file in (ROOT / "configs").glob("*/*.yaml")
     }
-
-
-def test_there_are_items() -> None:
-    assert len(ROWS) >= 50

@@ -44,7 +44,7 @@ class Application:
     """The ASGI application. FastAPI has the routes; the one that is asked most goes past it, which costs less."""
 
     def __init__(self, settings: Settings | None = None) -> None:
-        routes = FastAPI(
+        self.routes = routes = FastAPI(
             title="Boatyard",
             version=__version__,
             description="Predictions of a published model.",

@@ -25,7 +25,8 @@ def describe(app: FastAPI, predictor: Predictor | None) -> dict[str, Any]:
     schemas, paths = document["components"]["schemas"], document["paths"]
     _add(schemas, ProblemDocument)
     manifest = predictor.manifest if predictor else None
-    paths["/predict"] = {"post": _predict(schemas, paths["/model"]["get"], predictor)}
+    # first on the page, as it is what people look for
+    document["paths"] = {"/predict": {"post": _predict(schemas, paths["/model"]["get"], predictor)}, **paths}
     schemas[Feedback.__name__] = _feedback(manifest)
     feedback = {JSON: {"schema": {"$ref": REFERENCES.format(model=Feedback.__name__)}}}
     paths["/feedback"]["post"]["requestBody"] = _required(feedback)

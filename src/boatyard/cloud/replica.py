@@ -15,6 +15,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from boatyard.cloud.team import Team, team
+from boatyard.config.addresses import answers
 from boatyard.config.cli import run
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
@@ -36,7 +37,7 @@ def replica(config: Config) -> None:
     os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": _key(storage, name)}
     address = f"{machines.leader}:{machines.port}"
     if machines.rank:
-        _follow(machines, address)
+        _follow(address)
         return
     own = ["--head", f"--port={machines.port}", f"--node-ip-address={socket.gethostbyname(machines.leader)}"]
     try:
@@ -48,11 +49,11 @@ def replica(config: Config) -> None:
         storage.remove([name])
 
 
-def _follow(machines: Team, address: str) -> None:
-    if not _waited(lambda: _answers(machines)):
+def _follow(address: str) -> None:
+    if not _waited(lambda: answers(address)):
         raise UserError(f"nothing answers at {address}, where the machine that leads should be")
     with _node(f"--address={address}"):
-        while _answers(machines):
+        while answers(address):
             time.sleep(_PAUSE)
 
 
@@ -72,7 +73,7 @@ def _await_all(machines: Team, address: str) -> None:
     """Or as many as there are in time: those that come later do not score."""
     import ray
 
-    if not _waited(lambda: _answers(machines)):
+    if not _waited(lambda: answers(address)):
         raise UserError(f"Ray does not start at {address}: its log is above")
     ray.init(address=address, log_to_driver=False)
     _waited(lambda: sum(node["Alive"] for node in ray.nodes()) == machines.workers)  # type: ignore[no-untyped-call]
@@ -85,12 +86,6 @@ def _waited(happened: Callable[[], bool]) -> bool:
     while not (there := happened()) and time.monotonic() < deadline:
         time.sleep(_PAUSE)
     return there
-
-
-def _answers(machines: Team) -> bool:
-    with suppress(OSError), socket.create_connection((machines.leader, int(machines.port)), timeout=5.0):
-        return True
-    return False
 
 
 def _key(storage: Storage, name: str) -> str:

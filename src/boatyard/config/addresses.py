@@ -1,6 +1,7 @@
 """The loopback, and direct access to services on it. Imports nothing heavy."""
 
 import os
+import socket
 from collections.abc import MutableMapping
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -16,3 +17,13 @@ def reach_this_machine_directly(environment: MutableMapping[str, str] = os.envir
     if "*" not in hosts:
         hosts += [host for host in LOOPBACK if host not in hosts]
     environment["no_proxy"] = environment["NO_PROXY"] = ",".join(hosts)
+
+
+def answers(address: str) -> bool:
+    """Whether something takes a connection at HOST:PORT."""
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=5.0):
+            return True
+    except (OSError, ValueError):
+        return False

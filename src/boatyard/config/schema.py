@@ -166,6 +166,8 @@ class Staging(Section):
     max_slowdown: float = Field(ge=1)
     max_score_loss: float = Field(ge=0)
     """In the unit of the task's primary score."""
+    behaviour: str
+    """A folder of files that say what single inputs must be answered."""
 
 
 class Range(Section):

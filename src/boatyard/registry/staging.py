@@ -1,4 +1,4 @@
-"""Whether a published version may be promoted: its size, speed and score, beside the version in production.
+"""Whether a published version may be promoted: how it behaves, and its size, speed and score beside production's.
 
 python -m boatyard.registry.staging NAME VERSION [KEY=VALUE ...]
 """
@@ -20,7 +20,7 @@ from boatyard.config.console import say
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Config, Staging
 from boatyard.evaluate.markdown import table
-from boatyard.registry import DEFAULT_ALIAS, Reference, aliases, fetch
+from boatyard.registry import DEFAULT_ALIAS, Reference, aliases, behaviour, fetch
 from boatyard.storage import open_storage
 from boatyard.tasks.score import Score
 
@@ -50,12 +50,13 @@ class Measured:
 class Verdict:
     """`current` is where the alias points, None where it is not set; `refusals` says why not to promote.
 
-    `production` is None where nothing there can be compared.
+    `production` is None where nothing there can be compared. `outcomes`: of what its behaviour must be.
     """
 
     candidate: Measured
     current: str | None
     production: Measured | None
+    outcomes: list[behaviour.Outcome]
     refusals: list[str]
 
 
@@ -63,7 +64,7 @@ def stage(config: Config, name: str, version: str) -> Verdict:
     """Measure both on the test rows of `config.data`, in turns.
 
     Raises:
-        UserError: there is no such version, or the rows are not its own.
+        UserError: there is no such version, the rows are not its own, or a file on its behaviour is wrong.
     """
     from boatyard.data.prepare import prepare
     from boatyard.evaluate.run import SPLIT
@@ -77,6 +78,7 @@ def stage(config: Config, name: str, version: str) -> Verdict:
     prepared = prepare(config)
     if why := mismatch(candidate.manifest, config, prepared):
         raise UserError(f"{name}@{version} {why}: data=... names other rows")
+    outcomes = behaviour.ask_behaviours(candidate, Path(config.staging.behaviour))
     current = aliases(storage, name).get(DEFAULT_ALIAS)
     production = None if current is None else Predictor(fetch(storage, Reference(name, current), cache))
     foreign = production and difference(candidate.manifest, production.manifest)
@@ -94,8 +96,9 @@ def stage(config: Config, name: str, version: str) -> Verdict:
     ]
     before = measured[1] if len(measured) > 1 else None
     refusals = [f"it {foreign} than production"] if foreign else []
+    refusals += [one.refusal for one in outcomes if one.refusal is not None]
     refusals += find_refusals(config.staging, measured[0], before)
-    return Verdict(measured[0], current, before, refusals)
+    return Verdict(measured[0], current, before, outcomes, refusals)
 
 
 def measure_speed(predictors: Sequence[Predictor], rows: Sequence[Any]) -> list[Speed]:
@@ -156,6 +159,8 @@ def render(name: str, verdict: Verdict) -> str:
     ]
     header = ("", "Candidate", "Production")[: 1 + len(versions)]
     parts = [f"# {name}: staging", table(header, rows, align="lrr"[: len(header)])]
+    if verdict.outcomes:
+        parts.append(behaviour.render(verdict.outcomes))
     if verdict.refusals:
         parts += ["Refused:", "\n".join(f"- {refusal}" for refusal in verdict.refusals)]
     else:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -20,6 +21,7 @@ import ray
 import ray.data
 
 from boatyard.bundle.manifest import Manifest
+from boatyard.config.addresses import answers
 from boatyard.config.errors import UserError
 from boatyard.config.processes import allowed_cores
 from boatyard.score.files import Forms
@@ -38,6 +40,8 @@ def joined() -> Iterator[None]:
     for chatty in ("ray", "ray.data"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
     address = os.environ.get("RAY_ADDRESS")
+    if address and re.fullmatch(r"[^/]+:[0-9]+", address) and not answers(address):  # Ray itself tries for minutes
+        raise UserError(f"RAY_ADDRESS={address}: nothing answers there")
     own: dict[str, Any] = {} if address else {"num_cpus": allowed_cores(), "object_store_memory": _OBJECTS}
     try:
         ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
