@@ -382,7 +382,7 @@ def test_limits_and_wrong_asks_are_problems(
 def test_wide_rows_are_answered_few_at_a_time(
     client: TestClient, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "CHUNK_BYTES", 1000)
+    monkeypatch.setattr(rows_of_files, "CHUNK_BYTES", 1000)
     content = "".join(f'{{"text": "card {n}", "more": {[0] * 100}}}\n' for n in range(50))
     job = submit(client, content, JSONL)
     assert finished(client, job)["bad"] == 0
