@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from starlette.types import ASGIApp
 from uvicorn import Config
 
-from boatyard.api import create_app
+from boatyard.api import Application
 from boatyard.api.server import make_server
 from boatyard.api.settings import Settings
 
@@ -50,7 +50,7 @@ def server_here(root: Path, **settings: Any) -> Iterator[str]:
     """The URL of a server on `root`/storage, on a real socket, in a thread of this process."""
     port = free_port()
     own = Settings(storage=str(root / "storage"), spool=str(root / "spool"), port=port, **settings)
-    server = make_server(create_app(own), own)
+    server = make_server(Application(own), own)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 
 import boatyard
 from boatyard import inputs, tasks
-from boatyard.api import create_app
+from boatyard.api import Application
 from boatyard.api.openapi import describe
 from boatyard.api.settings import Settings
 from boatyard.bundle.manifest import Manifest
@@ -243,7 +243,7 @@ def _document() -> Schema:
         manifest=manifest, options_type=classification.ThresholdOptions, media_types={}, file_formats={}
     )
     with TemporaryDirectory() as folder:
-        return describe(create_app(Settings(storage=folder, spool=folder)).routes, cast(Predictor, served))
+        return describe(Application(Settings(storage=folder, spool=folder)).routes, cast(Predictor, served))
 
 
 def _monitor_document() -> Schema:

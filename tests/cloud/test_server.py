@@ -12,7 +12,7 @@ from faults import FaultyProxy
 from servers import ServerProcess, client_as_served
 
 from boatyard import journal, registry
-from boatyard.api import create_app
+from boatyard.api import Application
 from boatyard.api.models import NAMED_MODELS
 from boatyard.api.settings import Settings
 from boatyard.storage import Storage
@@ -83,7 +83,7 @@ def test_models_that_requests_name_leave_nothing_on_the_disk_and_only_what_answe
     fetched.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(fetched))
     settings = Settings(storage=bucket_root, spool=str(tmp_path / "spool"))
-    with client_as_served(create_app(settings)) as client:
+    with client_as_served(Application(settings)) as client:
         for version in [*versions, *versions]:
             answer = client.post(f"/predict?model=inbox@{version}", json={"text": "card"}).json()
             assert answer["version"] == version

@@ -11,7 +11,7 @@ from servers import Serve, client_as_served
 from sharing import made_once
 from starlette.testclient import TestClient
 
-from boatyard.api import create_app
+from boatyard.api import Application
 from boatyard.api.settings import Settings
 
 
@@ -41,7 +41,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
             "watch_seconds": 0.02,
             **changes,
         }
-        app = create_app(Settings(**settings))
+        app = Application(Settings(**settings))
         client = client_as_served(app, raise_server_exceptions=False)
         started.append(client.__enter__())
         return client

@@ -49,7 +49,7 @@ def exposed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     storage = f"{home}/storage"
     texts = ["my card was stolen", "send a transfer", "the fee"] * 50
     publish_watchable(open_storage(storage), home, texts)
-    with TestClient(api.create_app(Settings(storage=storage, spool=f"{home}/spool"))) as client:
+    with TestClient(api.Application(Settings(storage=storage, spool=f"{home}/spool"))) as client:
         assert client.post("/predict", json={"text": "card " * 39}).json()["truncated"]
         asked = client.post("/predict", json={"inputs": [{"text": text} for text in texts]}).json()
         for answer in asked["predictions"][:30]:

@@ -13,7 +13,7 @@ import pytest
 from bundles import Publish
 from starlette.testclient import TestClient
 
-from boatyard.api import create_app
+from boatyard.api import Application
 from boatyard.api.jobs import store
 from boatyard.api.keys import Keys
 from boatyard.api.settings import Settings
@@ -52,7 +52,7 @@ def test_no_storage_is_called_on_the_event_loop(
     blocked: list[str] = []
     for name in CALLS:
         monkeypatch.setattr(LocalStorage, name, noted(getattr(LocalStorage, name), blocked))
-    app = create_app(Settings(storage=str(tmp_path / "storage"), spool=str(tmp_path / "spool"), watch_seconds=0.02))
+    app = Application(Settings(storage=str(tmp_path / "storage"), spool=str(tmp_path / "spool"), watch_seconds=0.02))
     with TestClient(app, backend_options={"use_uvloop": True}) as client:
         monkeypatch.setattr(Keys, "__bool__", lambda _: True)
         monkeypatch.setattr(Keys, "check", lambda *_: "ana")

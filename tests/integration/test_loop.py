@@ -9,7 +9,7 @@ from plants import PLANTS, QUESTIONS
 from stages import plants_config
 from starlette.testclient import TestClient
 
-from boatyard.api import create_app
+from boatyard.api import Application
 from boatyard.api.settings import Settings
 from boatyard.config.schema import Config
 from boatyard.monitor.results import Findings
@@ -56,7 +56,7 @@ def ask(config: Config, said: Said, *, judged: bool = False) -> None:
     """A server answers, is told what was right where `judged`, and ends: its journal is in the storage."""
     storage = config.paths.storage
     settings = Settings(storage=storage, model=parse_reference("plants"), spool=f"{storage}-spool")
-    with TestClient(create_app(settings)) as client:
+    with TestClient(Application(settings)) as client:
         for text, topic in said:
             answer = client.post("/predict", json={"text": text}).json()
             if judged:

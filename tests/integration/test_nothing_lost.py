@@ -16,7 +16,7 @@ from problems import assert_problem
 from servers import ServerProcess, client_as_served
 from starlette.testclient import TestClient
 
-from boatyard.api import create_app
+from boatyard.api import Application
 from boatyard.api.settings import Settings
 from boatyard.journal import Journal, JournalFull, read
 from boatyard.storage import Storage
@@ -29,7 +29,7 @@ CLIENTS, PREDICTIONS = 20, 2_000
 def served(tmp_path: Path, use: Callable[[TestClient], Any], **changes: Any) -> Any:
     """What `use` returns; the server has stopped by then."""
     settings = Settings(storage=str(tmp_path / "storage"), spool=str(tmp_path / "spool"), **changes)
-    with client_as_served(create_app(settings)) as client:
+    with client_as_served(Application(settings)) as client:
         return use(client)
 
 

@@ -15,7 +15,7 @@ from schemathesis import BaseSchema, Case, GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 from starlette.testclient import TestClient
 
-from boatyard.api import create_app
+from boatyard.api import Application
 from boatyard.api.jobs import routes
 from boatyard.api.settings import Settings
 
@@ -39,7 +39,7 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BaseSchema]:
         admin_keys=(f"tester:{hashlib.sha256(ADMIN_KEY.encode()).hexdigest()}",),
         requests_per_second=9_999,
     )
-    app = create_app(settings)
+    app = Application(settings)
     with pytest.MonkeyPatch.context() as patched, TestClient(app):
         patched.setattr(routes, "MOST_OPEN", 10**6)  # each is a case of its own here
         yield schemathesis.openapi.from_asgi("/openapi.json", app)

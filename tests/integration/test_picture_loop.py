@@ -16,7 +16,7 @@ from PIL import Image
 from stages import small_config
 from starlette.testclient import TestClient
 
-from boatyard.api import create_app
+from boatyard.api import Application
 from boatyard.api.settings import Settings
 from boatyard.config.schema import Config
 from boatyard.inputs.training_protocol import TARGET
@@ -107,7 +107,7 @@ def ask(config: Config, scenes: list[Scene]) -> None:
     """A server answers; most are told right, one that something is wrong, and one what lies beside the picture."""
     storage = config.paths.storage
     settings = Settings(storage=storage, model=parse_reference("harbour"), spool=f"{storage}-spool")
-    with TestClient(create_app(settings)) as client:
+    with TestClient(Application(settings)) as client:
 
         def judge(picture: bytes, truth: dict[str, Any]) -> None:
             answer = client.post("/predict", content=picture, headers={"content-type": "image/png"}).json()

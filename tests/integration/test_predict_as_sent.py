@@ -8,7 +8,7 @@ from problems import assert_problem
 from servers import client_as_served, server_here
 from test_slow_clients import CHUNKS, LAST, QUESTION, connect, converse, post
 
-from boatyard.api import create_app
+from boatyard.api import Application
 from boatyard.api.batching import QueueFull
 from boatyard.api.settings import Settings
 from boatyard.journal import read
@@ -67,7 +67,7 @@ def test_a_request_means_the_same_however_it_is_written(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("promoted")
 def test_behind_a_proxy_that_has_a_path_of_its_own_it_is_the_same_route(tmp_path: Path) -> None:
-    app = create_app(Settings(storage=str(tmp_path / "storage"), spool=str(tmp_path / "spool")))
+    app = Application(Settings(storage=str(tmp_path / "storage"), spool=str(tmp_path / "spool")))
     with client_as_served(app, root_path="/models") as client:
         assert client.post("/models/predict", json=json.loads(QUESTION)).json()["label"] == "card_lost"
         assert 'boatyard_requests_total{route="/predict",status="200"} 1.0' in client.get("/models/metrics").text
@@ -77,7 +77,7 @@ def test_behind_a_proxy_that_has_a_path_of_its_own_it_is_the_same_route(tmp_path
 def test_while_the_server_drains_each_answer_closes_its_connection(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = create_app(Settings(storage=str(tmp_path / "storage"), spool=str(tmp_path / "spool")))
+    app = Application(Settings(storage=str(tmp_path / "storage"), spool=str(tmp_path / "spool")))
     with client_as_served(app) as client:
 
         def asked() -> list[tuple[int, str | None]]:

@@ -9,7 +9,7 @@ from plants import PLANTS, write_plants
 from stages import plants_config
 from starlette.testclient import TestClient
 
-from boatyard.api import create_app
+from boatyard.api import Application
 from boatyard.api.settings import Settings
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
@@ -40,7 +40,7 @@ def give_feedback(config: Config, topics: list[str] | None = None) -> None:
     said += [(f"shelf {number}, pot 3\nshelf {number}, pot 4\nshelf 7", "light") for number in range(10, 30)]
     storage = config.paths.storage
     settings = Settings(storage=storage, model=parse_reference("plants"), spool=f"{storage}-spool")
-    with TestClient(create_app(settings)) as client:
+    with TestClient(Application(settings)) as client:
         for number, (text, topic) in enumerate(said):
             answer = client.post("/predict", json={"text": text}).json()
             label = topics[number % len(topics)] if topics else topic

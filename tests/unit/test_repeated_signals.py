@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from boatyard.api import create_app, server
+from boatyard.api import Application, server
 from boatyard.api.settings import Settings
 from boatyard.train import stopping
 
@@ -19,7 +19,7 @@ def test_a_server_drains_unless_it_is_told_again_later(
 ) -> None:
     monkeypatch.setattr(server, "REPEAT_SECONDS", together)
     settings = Settings(storage=str(tmp_path), drain_seconds=60)
-    draining = server.make_server(create_app(settings), settings)
+    draining = server.make_server(Application(settings), settings)
     for _ in range(3):
         draining.handle_exit(signal.SIGTERM, None)
     asyncio.run(draining.on_tick(1))

@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from boatyard.api.application import app, create_app
+    from boatyard.api.application import Application, app
 
-__all__ = ["app", "create_app"]
+__all__ = ["Application", "app"]
 
 
 def __getattr__(name: str) -> object:

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from boatyard.api.application import create_app
+from boatyard.api.application import Application
 from boatyard.api.server import serve
 from boatyard.api.settings import Settings
 from boatyard.config.addresses import reach_this_machine_directly
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = Settings.from_environment()
         log_as_json()
-        return serve(create_app(settings), settings)
+        return serve(Application(settings), settings)
     except (OSError, UserError) as wrong:
         return refuse("boatyard.api", wrong)
 

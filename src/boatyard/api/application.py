@@ -41,7 +41,10 @@ logger = logging.getLogger(__name__)
 
 
 class Application:
-    """The ASGI application. FastAPI has the routes; the one that is asked most goes past it, which costs less."""
+    """The ASGI application. FastAPI has the routes; the one that is asked most goes past it, which costs less.
+
+    It reads its settings (the environment's by default) and loads the model when it starts.
+    """
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.routes = routes = FastAPI(
@@ -65,11 +68,6 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI's own
         await self._app(scope, receive, send)
-
-
-def create_app(settings: Settings | None = None) -> Application:
-    """The app. It reads its settings (the environment's by default) and loads the model when it starts."""
-    return Application(settings)
 
 
 def _add_routes(app: FastAPI, first: AsgiRoute) -> None:
@@ -129,4 +127,4 @@ async def _in_background(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-app = create_app()
+app = Application()
