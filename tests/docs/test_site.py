@@ -103,6 +103,12 @@ def test_every_module_has_a_page_with_its_docstrings(site: Path, checkout: Path)
     assert "TrainingTask" in page(site, "reference/package/tasks")
 
 
+def test_a_page_is_listed_under_its_heading(site: Path, checkout: Path) -> None:
+    listed = set(re.findall(r'<span class="md-ellipsis">\s*(.*?)\s*<', page(site, ".")))
+    for name in ("serving", "how-to/score", "cloud-run"):  # a comment stands above the headings of the last two
+        assert re.findall(r"^# (.*)", (checkout / "docs" / f"{name}.md").read_text(encoding="utf-8"), re.M)[0] in listed
+
+
 def test_the_benchmarks_are_the_reports_themselves(site: Path, checkout: Path) -> None:
     reports = {path.stem for path in (checkout / "reports" / "benchmarks").glob("*.md")}
     assert {path.name for path in (site / "benchmarks").iterdir()} == reports
