@@ -97,6 +97,7 @@ def test_what_an_input_or_a_task_trains_with_loads_nothing_of_a_server(training:
     assert not {name for name in loaded if name.startswith(("boatyard.api", "boatyard.frontend", "streamlit"))}
 
 
+@pytest.mark.slow
 def test_what_an_input_or_a_task_shows_loads_nothing_that_learns_or_serves() -> None:
     pages = [f"{plugin}.page" for plugin in PLUGINS if "page" in modules_of(plugin)]
     loaded = loaded_by("boatyard.frontend.input_page", "boatyard.frontend.task_page", *pages)
