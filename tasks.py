@@ -91,7 +91,7 @@ def profile(context, override):
     _module(context, "boatyard.train.profile", *override)
 
 
-@task(iterable=["override"], help={"name": "a file in configs/sweep: quick, finetune", **_OVERRIDES})
+@task(iterable=["override"], help={"name": "a file in configs/sweep", **_OVERRIDES})
 def sweep(context, override, name="quick"):
     """Search for better settings on the validation split."""
     _module(context, "boatyard.pipeline.sweep", f"sweep={name}", *override)

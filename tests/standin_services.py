@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 from streamlit.testing.v1 import AppTest
 
+LIMIT = 60  # seconds, to draw a page: its imports take a few on a busy machine
+
 
 class Services:
     """By path, what is answered as JSON, or as it is where it is bytes. A path that is not there is unknown."""
@@ -66,7 +68,7 @@ def open_page(page: str) -> AppTest:
 
         import_module(f"boatyard.frontend.{page}").show(*addresses())
 
-    return drawn(AppTest.from_function(script, args=(page,)).run())
+    return drawn(AppTest.from_function(script, args=(page,), default_timeout=LIMIT).run())
 
 
 def drawn(page: AppTest) -> AppTest:

@@ -1,5 +1,6 @@
 """Pages from outside docs/: the generated reference, and Markdown files elsewhere in the repository."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,11 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
     for uri, path in copied.items():
         files.append(File.generated(config, uri, abs_src_path=str(ROOT / path)))
     config.nav = _expand(config.nav, sorted(page.src_uri for page in files.documentation_pages()))
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Drop a comment above the heading, without which MkDocs takes the page's title from there."""
+    return re.sub(r"\A(<!--.*?-->\s*)+", "", markdown, flags=re.DOTALL)
 
 
 def _benchmarks() -> Iterator[Path]:

@@ -30,6 +30,7 @@ from boatyard.tasks.classification.familiarity import UNFAMILIAR_SHARE
 
 ROOT = Path(__file__).parents[2]
 Schema = dict[str, Any]
+_LONGEST_PATTERN = 40  # characters; who wants to match a longer one takes it from the OpenAPI document
 
 
 def configuration() -> str:
@@ -226,7 +227,7 @@ def _takes(schema: Schema) -> str:
     bounds = [f"{sign} {schema[limit]:g}" for limit, sign in limits.items() if limit in schema]
     if "maxLength" in schema:
         bounds.append(f"{schema.get('minLength', 0)} to {schema['maxLength']} characters")
-    if "pattern" in schema:
+    if len(schema.get("pattern", "")) in range(1, _LONGEST_PATTERN):
         bounds.append(f"`{schema['pattern']}`")
     return ", ".join([words.get(kind, kind), *bounds])
 

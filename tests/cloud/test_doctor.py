@@ -551,6 +551,7 @@ def test_an_undecided_check_stops_nothing(google: Google) -> None:
     doctor.check_before_training(config("cloud.train.gpu=t4"))
 
 
+@pytest.mark.slow
 def test_the_doctor_of_this_machine_reaches_buckets_too(
     bucket_root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,6 +53,7 @@ def test_a_server_on_a_bucket_answers_journals_works_on_jobs_and_follows_its_ali
     assert "WARNING" not in log, log
 
 
+@pytest.mark.slow
 def test_a_server_may_be_told_of_its_bucket_by_the_model(
     storage: Storage, bucket_root: str, publish: Publish, tmp_path: Path
 ) -> None:

@@ -16,7 +16,7 @@ from boatyard.registry.staging import stage
 from boatyard.retrain.run import Round, retrain
 from boatyard.storage import open_storage
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "format-1"
 VERSION = "20261128T065304Z-bc836377"

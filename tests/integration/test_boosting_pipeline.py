@@ -18,7 +18,7 @@ from boatyard.model import open_network, predict
 from boatyard.train.fit import train
 from boatyard.train.profile.run import profile
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 SMALL = ("data=houses", "model=boosting", "model.table.boosting.learning_rate=0.2", "tracking=none")
 
@@ -48,7 +48,6 @@ def test_it_is_fitted_evaluated_and_served(config: Config) -> None:
     assert scores["scores"][0]["value"] < scores["baseline"]["scores"][0]["value"]
 
 
-@pytest.mark.slow
 def test_the_same_settings_fit_the_same(config: Config, tmp_path: Path) -> None:
     again = small_config(tmp_path, small=SMALL)
     weights = [

@@ -185,6 +185,7 @@ def test_a_worse_version_is_published_but_not_promoted(finished: Finished) -> No
     assert aliases(storage, "plants")["production"] == finished.published.bundle.manifest.version
 
 
+@pytest.mark.slow
 def test_training_goes_on_from_a_published_encoder(finished: Finished) -> None:
     folder = finished.published.bundle.folder
     still = "train.max_steps=1", "train.learning_rate=1e-9", "publish.alias=null"
@@ -229,6 +230,7 @@ def test_a_reference_too_small_to_notice_drift_with_is_a_warning(
     assert (f"the reference has {rows} of the 100 rows that the monitor needs" in caplog.text) == warned
 
 
+@pytest.mark.slow
 def test_two_text_columns_are_answered_as_a_pair_and_what_no_server_takes_is_no_example(tmp_path: Path) -> None:
     rows = tmp_path / "pairs.csv"
     with rows.open("w", newline="") as file:

@@ -222,6 +222,7 @@ def test_a_row_of_the_training_file_that_is_in_the_test_file_too_stops_the_run(t
     assert "is in train and in test (test.csv row 3)" in str(refusal.value)
 
 
+@pytest.mark.slow
 def test_the_bundled_inbox_has_no_bad_row(tmp_path: Path) -> None:
     inbox = Path(__file__).parents[2] / "data" / "raw" / "inbox.csv"
     prepared = prepare(small_config(tmp_path, f"data.path={inbox}"))

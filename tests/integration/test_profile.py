@@ -17,7 +17,7 @@ from boatyard.inputs.text.encoder import TextEncoder
 from boatyard.train.profile.measure import Profile
 from boatyard.train.profile.run import profile
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
 def profiled(config: Config) -> Profile:
@@ -103,7 +103,6 @@ def test_padding_is_told_and_grouping_by_length_lessens_it(tmp_path: Path, plant
     assert 0 < grouped.padding < shuffled.padding
 
 
-@pytest.mark.slow
 def test_a_training_whose_batches_come_slowly_is_told_to_fetch_them_in_other_processes(
     tmp_path: Path, plants: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

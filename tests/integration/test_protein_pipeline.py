@@ -16,7 +16,7 @@ from boatyard.export.run import export
 from boatyard.model import open_network, predict
 from boatyard.train.fit import train
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 SMALL = (
     "data=resistance",
@@ -27,7 +27,7 @@ SMALL = (
 )
 
 
-@pytest.fixture(params=["residues", pytest.param("esm2", marks=pytest.mark.slow)])
+@pytest.fixture(params=["residues", "esm2"])
 def chosen(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
     if request.param == "residues":
         return ["model.protein.word_width=8"]

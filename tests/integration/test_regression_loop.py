@@ -18,7 +18,7 @@ from boatyard.registry import aliases
 from boatyard.retrain.run import retrain
 from boatyard.storage import open_storage
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 WORTH = {"awful": 1.0, "poor": 2.0, "fine": 3.0, "good": 4.0, "great": 5.0}
 THINGS = ("boat", "dock", "rope", "sail", "quay", "pump")

@@ -56,7 +56,7 @@ def tokenizer(plants_in_production: Path) -> Tokenizer:
 def test_the_same_seed_gives_the_same_weights_to_the_last_bit_and_another_seed_others(
     tmp_path: Path, plants: Path
 ) -> None:
-    short = "train.max_steps=12", "model.text.word_dropout=0.2"
+    short = "train.max_steps=6", "model.text.word_dropout=0.2"
     first = fit(plants_config(tmp_path / "first", plants, *short))
     again = fit(plants_config(tmp_path / "again", plants, *short))
     other = fit(plants_config(tmp_path / "other", plants, *short, "train.seed=7"))
@@ -67,6 +67,7 @@ def test_the_same_seed_gives_the_same_weights_to_the_last_bit_and_another_seed_o
     assert not torch.equal(weights(first)["head.linear.weight"], weights(other)["head.linear.weight"])
 
 
+@pytest.mark.slow
 def test_another_process_learns_the_same_vocabulary_and_needs_no_torch(tmp_path: Path, plants: Path) -> None:
     config = plants_config(tmp_path / "here", plants)
     here = encode(config, prepare(config))
@@ -263,6 +264,7 @@ def test_what_joins_the_network_after_training_is_in_no_average_of_it(tmp_path: 
     assert "backbone.wide.pieces" in weights
 
 
+@pytest.mark.slow
 def test_an_offline_run_is_recorded_with_the_composed_configuration(tmp_path: Path, plants: Path) -> None:
     trained = fit(plants_config(tmp_path, plants, "tracking=offline", "train.max_steps=2"))
     wandb.teardown()  # the service that writes is another process, and may be a moment behind

@@ -81,6 +81,7 @@ def test_its_graph_answers_the_same_alone_and_in_any_batch(folder: Path, tmp_pat
         assert all(np.allclose(one[0], all_[row], atol=1e-5) for one, all_ in zip(alone, together, strict=True))
 
 
+@pytest.mark.slow
 def test_in_int8_an_answer_is_nearly_the_same_and_its_own_in_any_batch(folder: Path, tmp_path: Path) -> None:
     fp32, int8, random = tmp_path / "fp32.onnx", tmp_path / "int8.onnx", np.random.default_rng(0)
     rows = ["".join(random.choice(list(RESIDUES), length)) for length in range(20, 60)]

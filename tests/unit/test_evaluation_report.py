@@ -250,6 +250,7 @@ def test_the_report_says_what_was_fitted_on_validation_and_what_it_gives(tmp_pat
     assert "Threshold" not in write(tmp_path, ["a", "b"])
 
 
+@pytest.mark.slow
 def test_more_classes_make_a_larger_picture_with_room_for_every_label(tmp_path: Path) -> None:
     sizes = {}
     for classes in (2, 77):

@@ -39,14 +39,22 @@ SERVING = [
     *(f"{plugin}.serving" for plugin in PLUGINS),
 ]
 
+PREPARED_WITHOUT_TORCH = sorted({"table", "text"} & {*inputs.names()})  # a small input may be a module with all
+PREPARING = ("open_sources", "row_format", "report_rows", "digest_of_start", "make_inputs", "open_encoder")
+
 
 def loaded_by(*modules: str) -> set[str]:
     """All modules that a new process has once it has imported these."""
-    code = f"import sys, {', '.join(modules)}; print(*sys.modules)"
-    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    loaded = set(ran.stdout.split())
+    (loaded,) = loaded_after(f"import {', '.join(modules)}")
     assert loaded.issuperset(modules)
     return loaded
+
+
+def loaded_after(*steps: str) -> list[set[str]]:
+    """All modules that a new process has after each of these lines of Python."""
+    code = "import sys\n" + "".join(f"{step}\nprint(*sys.modules)\n" for step in steps)
+    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    return [set(line.split()) for line in ran.stdout.splitlines()]
 
 
 def packages(modules: set[str]) -> set[str]:
@@ -58,22 +66,38 @@ def modules_of(plugin: str) -> list[str]:
     return [module.name for module in iter_modules([f"{folder}/{plugin.rpartition('.')[2]}"])]
 
 
-@pytest.mark.parametrize("module", SERVING)
-def test_what_serves_loads_nothing_that_only_training_needs(module: str) -> None:
-    loaded = loaded_by(module)
+def test_what_serves_loads_nothing_that_only_training_needs() -> None:
+    loaded = loaded_by(*SERVING)
     assert TRAINING_ONLY.isdisjoint(packages(loaded))
     assert "google.cloud.storage" not in loaded, "only where a bucket is named"
 
 
-def test_what_an_input_or_a_task_trains_with_loads_nothing_of_a_server() -> None:
+@pytest.fixture(scope="module")
+def training() -> list[set[str]]:
+    """What a process has loaded that prepares rows, and once it has all that trains."""
     pages = {"page"}
     modules = [f"{plugin}.{name}" for plugin in PLUGINS for name in modules_of(plugin) if name not in pages]
-    loaded = loaded_by(*modules)
+    return loaded_after(
+        "from boatyard import inputs\n"
+        + "\n".join(f"inputs.training({name!r}).{each}" for name in PREPARED_WITHOUT_TORCH for each in PREPARING),
+        f"import {', '.join(modules)}",
+    )
+
+
+@pytest.mark.slow
+def test_whoever_prepares_rows_loads_no_torch(training: list[set[str]]) -> None:
+    assert "torch" not in training[0]
+
+
+@pytest.mark.slow
+def test_what_an_input_or_a_task_trains_with_loads_nothing_of_a_server(training: list[set[str]]) -> None:
+    loaded = training[1]
     assert "torch" in loaded
     assert SERVING_ONLY.isdisjoint(packages(loaded))
     assert not {name for name in loaded if name.startswith(("boatyard.api", "boatyard.frontend", "streamlit"))}
 
 
+@pytest.mark.slow
 def test_what_an_input_or_a_task_shows_loads_nothing_that_learns_or_serves() -> None:
     pages = [f"{plugin}.page" for plugin in PLUGINS if "page" in modules_of(plugin)]
     loaded = loaded_by("boatyard.frontend.input_page", "boatyard.frontend.task_page", *pages)
@@ -91,6 +115,7 @@ def test_what_scores_files_loads_nothing_that_learns_and_nothing_of_the_api() ->
     assert not {name for name in loaded if name.startswith("boatyard.api")}
 
 
+@pytest.mark.slow
 def test_what_watches_loads_nothing_that_learns_and_nothing_of_the_api() -> None:
     loaded = loaded_by("boatyard.monitor.__main__", "boatyard.monitor.service")
     assert "boatyard.monitor.run" in loaded
@@ -98,11 +123,3 @@ def test_what_watches_loads_nothing_that_learns_and_nothing_of_the_api() -> None
     assert "boatyard.config.compose" not in loaded
     shared = {"boatyard.api", *(f"boatyard.api.{name}" for name in ("documentation", "problems", "routes"))}
     assert not {name for name in loaded if name.startswith(("boatyard.api", "boatyard.export"))} - shared
-
-
-@pytest.mark.parametrize("name", sorted({"table", "text"} & {*inputs.names()}))  # small ones may be a module with all
-def test_whoever_prepares_rows_loads_no_torch(name: str) -> None:
-    needed = ("open_sources", "row_format", "report_rows", "digest_of_start", "make_inputs", "open_encoder")
-    code = f"import sys; from boatyard import inputs; part = inputs.training({name!r})"
-    code += "".join(f"; part.{each}" for each in needed) + "; assert 'torch' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)

@@ -77,6 +77,7 @@ def test_another_cluster_spec_is_refused_by_name(wrong: str) -> None:
         team({"CLUSTER_SPEC": wrong})
 
 
+@pytest.mark.slow
 def test_the_configuration_is_printed_with_what_vertex_says_unless_the_command_says_otherwise(tmp_path: Path) -> None:
     said = launch(tmp_path, "--cfg", "train.seed=7", **NAMED, BOATYARD_STORAGE="gs://bucket/all")
     assert said.returncode == 0, said.stderr

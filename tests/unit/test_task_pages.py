@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from standin_services import Services, content, drawn, open_page, running
+from standin_services import LIMIT, Services, content, drawn, open_page, running
 from streamlit.testing.v1 import AppTest
 
 from boatyard import inputs, tasks
@@ -294,7 +294,7 @@ def house_form() -> AppTest:
         st.button("Fill", on_click=fill, args=(example,))
         st.session_state["request"] = form({"request_schema": HOUSE})
 
-    return drawn(AppTest.from_function(page).run())
+    return drawn(AppTest.from_function(page, default_timeout=LIMIT).run())
 
 
 def test_a_form_by_a_schema_makes_a_request_of_its_types() -> None:

@@ -23,6 +23,7 @@ def _service_ends() -> object:
     wandb.teardown()
 
 
+@pytest.mark.slow
 def test_a_training_that_is_resumed_goes_on_in_its_run_offline_too(tmp_path: Path) -> None:
     training = tmp_path / "runs" / "inbox" / "0a1b"
 

@@ -116,6 +116,7 @@ def test_a_report_of_the_version_before_without_feedback_has_no_score() -> None:
     assert findings.quality.model_dump() == {"feedback": 0, "score": None, "accepted": None, "unknown": 0}
 
 
+@pytest.mark.slow
 def test_an_alarm_of_the_version_before_goes_on_while_its_verdict_is_suspicious(
     storage: Storage, tmp_path: Path
 ) -> None:

@@ -78,6 +78,7 @@ def suspicious(findings: Findings) -> set[str]:
     return {verdict.name for verdict in findings.verdicts if verdict.suspicious}
 
 
+@pytest.mark.slow
 def test_answers_like_the_reference_with_errors_as_accepted_are_quiet(watched: Watched) -> None:
     watched.answer(MORNING, messages(300, seed=1), mean_error=1.0)
     findings = watched.look(MORNING)
@@ -105,6 +106,7 @@ def test_higher_answers_raise_the_alarm_although_they_are_right(watched: Watched
     assert "quality" not in suspicious(findings)
 
 
+@pytest.mark.slow
 def test_a_version_that_answers_by_another_task_is_watched_from_its_own_lines(
     watched: Watched, storage: Storage, tmp_path: Path
 ) -> None:

@@ -167,7 +167,7 @@ class Staging(Section):
     max_score_loss: float = Field(ge=0)
     """In the unit of the task's primary score."""
     behaviour: str
-    """A folder of files that say what single inputs must be answered."""
+    """A folder of files with inputs and what they must be answered."""
 
 
 class Range(Section):
