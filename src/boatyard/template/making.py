@@ -65,7 +65,9 @@ def leave_out(copy: Path, manifest: Manifest, without: Sequence[str]) -> None:
     _sub_nav(copy / "mkdocs.yml", gone)
     _drop_empty(copy)
     words = mentions(parts, gone, files(copy))
-    prune_tests(copy, Gone(words, _modules(gone)))
+    kinds = {*without} & {*manifest.inputs, *manifest.tasks}
+    modules = {_module(path) for path in gone if path.endswith(".py")}
+    prune_tests(copy, Gone(words, kinds, modules, _definitions(parts)))
     for path, content in texts(copy):
         if path.endswith(".md") and path != "README.md":
             pruned = prune_markdown(content, PurePosixPath(path).parent, words, gone)
@@ -95,6 +97,8 @@ def mentions(parts: list[Part], gone: set[str], left: Iterable[str]) -> re.Patte
             patterns.append(rf"\b{match[1]}={match[2]}\b")
         elif not path.endswith("__init__.py"):
             patterns.append(rf"(?<![\w/-]){re.escape(path)}(?![\w-])")
+            if path.startswith("src/"):
+                patterns.append(rf"(?<![\w.]){re.escape(_module(path))}(?!\w)")
     for part in parts:
         for section in part.sections:
             file, name = section.split("::")
@@ -103,13 +107,21 @@ def mentions(parts: list[Part], gone: set[str], left: Iterable[str]) -> re.Patte
     return re.compile("|".join(patterns)) if patterns else _NEVER
 
 
-def _modules(gone: set[str]) -> set[str]:
-    modules = set()
-    for path in gone:
-        if path.endswith(".py"):
-            dotted = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-            modules.add(dotted.removeprefix("src.") if path.startswith("src/") else dotted.rpartition(".")[2])
-    return modules
+def _module(path: str) -> str:
+    """The dotted name of a file or folder; below tests/ only the last part, by which it is imported there."""
+    dotted = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    return dotted.removeprefix("src.") if path.startswith("src/") else dotted.rpartition(".")[2]
+
+
+def _definitions(parts: Iterable[Part]) -> dict[str, set[str]]:
+    """By module, what its sections define."""
+    found: dict[str, set[str]] = {}
+    for part in parts:
+        for section in part.sections:
+            path, name = section.split("::")
+            if path.endswith(".py"):
+                found.setdefault(_module(path), set()).add(name)
+    return found
 
 
 def _drop_section(copy: Path, path: str, name: str) -> None:
