@@ -257,8 +257,8 @@ def test(context, select="", unit=False, images=False, rest=False, all_=False):
 
 @task(help={"check": "write nothing; fail if a file is out of date"})
 def alerts(context, check=False):
-    """Generate the alerts of Prometheus and Cloud Monitoring from deploy/alerts/alerts.yaml."""
-    _module(context, "boatyard.cloud.alerts", *(["--check"] if check else []))
+    """Generate the alerting rules from deploy/alerts/alerts.yaml."""
+    _module(context, "boatyard.monitor.alerts", *(["--check"] if check else []))
 
 
 @task(help={"check": "write nothing; fail if the file is out of date"})

@@ -1,6 +1,6 @@
 # Every stage from rows to a published model: docker build -f dockerfiles/trainer.dockerfile . (docs/images.md)
 ARG BASE_IMAGE=python:3.12-slim
-# or an image that the stage `installed` was pushed as (deploy/cloudbuild/image.sh)
+# or an image that the stage `installed` was pushed as
 ARG INSTALLED=installed
 
 FROM ${BASE_IMAGE} AS build

@@ -129,7 +129,7 @@ def test_the_lock_file_is_ignored_no_longer(template: Path, adopted: Path) -> No
 
 def test_the_project_passes_its_own_checks(adopted: Path, run: Run) -> None:
     style = [["ruff", "check", "--no-cache"], ["ruff", "format", "--check", "--no-cache"]]
-    for words in (*style, [f"{NAME}.cloud.alerts", "--check"]):
+    for words in (*style, [f"{NAME}.monitor.alerts", "--check"]):
         done = run(adopted, *words)
         assert done.returncode == 0, done.stdout + done.stderr
     chosen = [f"tests/unit/test_{name}.py" for name in ("bundle", "requirements", "workflows")]

@@ -244,6 +244,7 @@ class Score(Section):
 
 
 # part end
+# part: cloud
 class Machines(Section):
     """What a job on Vertex AI runs on."""
 
@@ -276,6 +277,7 @@ class Cloud(Section):
     score: Machines  # part: scale
 
 
+# part end
 class Config(Section):
     """All of it."""
 
