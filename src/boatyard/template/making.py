@@ -15,7 +15,7 @@ from boatyard.template.names import TEMPLATE, Spelling
 from boatyard.template.parts import Manifest, Part, drop_marked, owns
 from boatyard.template.prose import drop_heading, drop_key, prune_markdown
 from boatyard.template.pruning import Gone, drop_definitions, prune_tests
-from boatyard.template.telling import tell
+from boatyard.template.telling import tell, write_first_pages
 
 _LICENSES = ("LICENSE", "LICENSE.template")  # require that their notices are kept
 _NEVER = re.compile(r"(?!)")
@@ -24,6 +24,7 @@ _NEVER = re.compile(r"(?!)")
 def make_project(copy: Path, manifest: Manifest, answers: Answers) -> None:
     """Make the copy, a clone, the project that the answers describe. Raises UserError."""
     manifest.check(answers.without)
+    write_first_pages(copy, manifest, answers)
     leave_out(copy, manifest, answers.without)
     tell(copy, manifest, answers)
     (copy / FILE).write_text(write_answers(answers), encoding="utf-8")
@@ -69,8 +70,8 @@ def leave_out(copy: Path, manifest: Manifest, without: Sequence[str]) -> None:
     modules = {_module(path) for path in gone if path.endswith(".py")}
     prune_tests(copy, Gone(words, kinds, modules, _definitions(parts)))
     for path, content in texts(copy):
-        if path.endswith(".md") and path != "README.md":
-            pruned = prune_markdown(content, PurePosixPath(path).parent, words, gone)
+        if path.endswith(".md"):
+            pruned = prune_markdown(content, PurePosixPath(path).parent, words, gone, kinds)
             (copy / path).write_text(pruned, encoding="utf-8")
     _drop_empty(copy)
 

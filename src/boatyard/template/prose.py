@@ -1,15 +1,23 @@
 """Documents and configuration less what speaks of something that was left out."""
 
 import re
+from collections.abc import Collection
 from pathlib import PurePosixPath
 
 _LINK = re.compile(r"(?<!!)\[(?P<text>[^\]]*)\]\((?P<to>[^)\s#]+)(?:#[^)\s]*)?\)")
+_SAID = r"(?:\[[^\]]*\]\([^)\s]+\)|`\w+`)"  # a link or a word of code, one of several between commas
+_LISTED = re.compile(rf"{_SAID}(?:, {_SAID})+")
 _FENCED = re.compile(r"(?:^<!--[^>]*-->\n)?^```(?P<kind>\w*)\n(?P<body>.*?)^```\n", re.DOTALL | re.MULTILINE)
 _ITEM = re.compile(r"^(?:\|.*\|\n|[ ]*- .*\n(?:[ ]{2,}(?!- ).*\n)*)", re.MULTILINE)
 
 
-def prune_markdown(text: str, folder: PurePosixPath, words: re.Pattern[str], gone: set[str]) -> str:
-    """The page of `folder` less commands, rows and items that name what is gone; links to it become plain text."""
+def prune_markdown(
+    text: str, folder: PurePosixPath, words: re.Pattern[str], gone: set[str], kinds: Collection[str] = ()
+) -> str:
+    """The page of `folder` less commands, rows, items and members of lists that name what is gone.
+
+    Links to it become plain text. `kinds`: the inputs and tasks that are gone.
+    """
 
     def is_gone(to: str) -> bool:
         return "://" not in to and _normal(folder, to) in gone
@@ -21,13 +29,22 @@ def prune_markdown(text: str, folder: PurePosixPath, words: re.Pattern[str], gon
         kept = match[0].replace(match["body"], "".join(lines))
         return kept if any(line.strip() and not line.startswith("#") for line in lines) else ""
 
+    def listed(match: re.Match[str]) -> str:
+        members = re.findall(_SAID, match[0])
+        kept = [each for each in members if not is_left_out(each)]
+        return ", ".join(kept or members)
+
+    def is_left_out(member: str) -> bool:
+        link = _LINK.fullmatch(member)
+        return is_gone(link["to"]) if link else member.strip("`") in kinds
+
     def item(match: re.Match[str]) -> str:
         links = [is_gone(each["to"]) for each in _LINK.finditer(match[0])]
         return "" if words.search(match[0]) or (links and all(links)) else match[0]
 
     parts = re.split(r"(^```.*?^```\n)", _FENCED.sub(fence, text), flags=re.DOTALL | re.MULTILINE)
     for number in range(0, len(parts), 2):
-        prose = _ITEM.sub(item, parts[number])
+        prose = _LISTED.sub(listed, _ITEM.sub(item, parts[number]))
         parts[number] = _LINK.sub(lambda match: match["text"] if is_gone(match["to"]) else match[0], prose)
     return re.sub(r"\n{3,}", "\n\n", "".join(parts))
 

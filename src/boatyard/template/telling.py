@@ -9,7 +9,7 @@ from boatyard.template.answers import Answers
 from boatyard.template.names import Spelling
 from boatyard.template.parts import MANIFEST, Manifest
 
-_TEXTS = MANIFEST.parent / "texts"  # README.md, and the licences that one can choose besides the template's
+_TEXTS = MANIFEST.parent / "texts"  # README.md, docs/index.md, and the licences besides the template's
 _TEMPLATES_LICENSE = "LICENSE.template"
 _TORCH_CPU = """
 [[tool.uv.index]] # torch without CUDA, which on Linux is most of what the other one weighs
@@ -21,7 +21,6 @@ explicit = true
 
 def tell(copy: Path, manifest: Manifest, answers: Answers) -> None:
     """Write what the answers decide."""
-    _readme(copy, manifest, answers)
     _license(copy, answers)
     _description(copy, answers)
     _python(copy, answers.python)
@@ -35,7 +34,8 @@ def tell(copy: Path, manifest: Manifest, answers: Answers) -> None:
     (copy / MANIFEST).unlink()  # an update reads the template's own
 
 
-def _readme(copy: Path, manifest: Manifest, answers: Answers) -> None:
+def write_first_pages(copy: Path, manifest: Manifest, answers: Answers) -> None:
+    """What the project is: README.md and docs/index.md, in place of the template's."""
     kept = [name for name, each in manifest.systems.items() if not {each.input, each.task} & {*answers.without}]
     rows = [
         f"| `{name}` | {each.input} | {each.task} | {each.about} | `uv run invoke pipeline -o data={name}` |"
@@ -50,8 +50,9 @@ def _readme(copy: Path, manifest: Manifest, answers: Answers) -> None:
         "variable": Spelling(answers.name).package.upper(),
         "license": _license_sentence(answers),
     }
-    text = (copy / _TEXTS / "README.md").read_text(encoding="utf-8")
-    (copy / "README.md").write_text(re.sub(r"\$(\w+)\$", lambda match: pairs[match[1]], text), encoding="utf-8")
+    for source, page in (("README.md", "README.md"), ("index.md", "docs/index.md")):
+        text = (copy / _TEXTS / source).read_text(encoding="utf-8")
+        (copy / page).write_text(re.sub(r"\$(\w+)\$", lambda match: pairs[match[1]], text), encoding="utf-8")
 
 
 def _license_sentence(answers: Answers) -> str:
