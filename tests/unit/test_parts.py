@@ -206,7 +206,8 @@ def test_what_only_the_pruned_used_goes_too(tmp_path: Path) -> None:
     tests = tmp_path / "tests"
     tests.mkdir()
     files = {
-        "test_it.py": "from helper import make\n\nA = 1\nB = 2\nC = 3\n\n\ndef test_a(): make(A)\n\n\ndef test_b(): gone(B)\n",
+        "test_it.py": "from helper import make\n\nA = 1\nB = 2\nC = 3\n\n\n"
+        "def test_a(): make(A)\n\n\ndef test_b(): gone(B)\n",
         "helper.py": "def make(it): ...\n\n\ndef shared(it): ...\n",
         "lonely.py": "def gone_too(): ...\n",
         "test_gone.py": "from helper import shared\nfrom lonely import gone_too\n\n\ndef test_c(): shared('gone')\n",
