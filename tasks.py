@@ -220,7 +220,7 @@ def stack(context):
 
 @task
 def screenshots(context):
-    """Take the pictures of the web page that the documentation shows, of inbox and harbour as published here."""
+    """Take the pictures of the web page that the documentation shows, of the models that are published here."""
     _module(context, "pytest", "tests/browser/test_screenshots.py", "--screenshots=docs/images")
 
 

@@ -15,7 +15,7 @@ from boatyard.template.names import TEMPLATE, Spelling
 from boatyard.template.parts import Manifest, Part, drop_marked, owns
 from boatyard.template.prose import drop_heading, drop_key, prune_markdown
 from boatyard.template.pruning import Gone, drop_definitions, prune_tests
-from boatyard.template.telling import tell, write_first_pages
+from boatyard.template.telling import choose_default, tell, write_first_pages
 
 _LICENSES = ("LICENSE", "LICENSE.template")  # require that their notices are kept
 _NEVER = re.compile(r"(?!)")
@@ -25,8 +25,9 @@ def make_project(copy: Path, manifest: Manifest, answers: Answers) -> None:
     """Make the copy, a clone, the project that the answers describe. Raises UserError."""
     manifest.check(answers.without)
     write_first_pages(copy, manifest, answers)
+    choose_default(copy, manifest, answers.without)
     leave_out(copy, manifest, answers.without)
-    tell(copy, manifest, answers)
+    tell(copy, answers)
     (copy / FILE).write_text(write_answers(answers), encoding="utf-8")
     finish(copy, Spelling(answers.name))
 

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from pathlib import PurePosixPath
 
 _LINK = re.compile(r"(?<!!)\[(?P<text>[^\]]*)\]\((?P<to>[^)\s#]+)(?:#[^)\s]*)?\)")
+_ASIDE = re.compile(r"\s\(\[[^\]]*\]\((?P<to>[^)\s#]+)(?:#[^)\s]*)?\)\)")
 _SAID = r"(?:\[[^\]]*\]\([^)\s]+\)|`\w+`)"  # a link or a word of code, one of several between commas
 _LISTED = re.compile(rf"{_SAID}(?:, {_SAID})+")
 _FENCED = re.compile(r"(?:^<!--[^>]*-->\n)?^```(?P<kind>\w*)\n(?P<body>.*?)^```\n", re.DOTALL | re.MULTILINE)
@@ -16,7 +17,7 @@ def prune_markdown(
 ) -> str:
     """The page of `folder` less commands, rows, items and members of lists that name what is gone.
 
-    Links to it become plain text. `kinds`: the inputs and tasks that are gone.
+    A link to it in parentheses goes with them; others become plain text. `kinds`: the inputs and tasks that are gone.
     """
 
     def is_gone(to: str) -> bool:
@@ -45,6 +46,7 @@ def prune_markdown(
     parts = re.split(r"(^```.*?^```\n)", _FENCED.sub(fence, text), flags=re.DOTALL | re.MULTILINE)
     for number in range(0, len(parts), 2):
         prose = _LISTED.sub(listed, _ITEM.sub(item, parts[number]))
+        prose = _ASIDE.sub(lambda match: "" if is_gone(match["to"]) else match[0], prose)
         parts[number] = _LINK.sub(lambda match: match["text"] if is_gone(match["to"]) else match[0], prose)
     return re.sub(r"\n{3,}", "\n\n", "".join(parts))
 
@@ -60,7 +62,7 @@ def _normal(folder: PurePosixPath, to: str) -> str:
 
 
 def drop_key(text: str, name: str) -> str:
-    """YAML less a key and all below it; a dotted name is a key below another."""
+    """YAML less a key and all below it; a dotted name is a key below another. Of a list, the item that has the name."""
     lines, kept, depth, inside = text.splitlines(keepends=True), [], -1, [""]
     wanted = name.split(".")
     for line in lines:
@@ -68,6 +70,9 @@ def drop_key(text: str, name: str) -> str:
         if depth >= 0 and (not line.strip() or indent > depth or (indent == depth and line.lstrip().startswith("- "))):
             continue
         depth = -1
+        if re.match(rf" *- (name|alert): {re.escape(name)}$", line):
+            depth = indent + 1
+            continue
         if match := re.match(r"( *)[\"']?([\w.-]+)[\"']?:", line):
             inside = [*inside[: indent // 2], match[2]]
             if inside == wanted:

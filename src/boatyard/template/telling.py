@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from boatyard.template.answers import Answers
@@ -19,12 +19,11 @@ explicit = true
 """
 
 
-def tell(copy: Path, manifest: Manifest, answers: Answers) -> None:
+def tell(copy: Path, answers: Answers) -> None:
     """Write what the answers decide."""
     _license(copy, answers)
     _description(copy, answers)
     _python(copy, answers.python)
-    _default_system(copy, manifest, answers)
     if answers.torch == "cpu":
         _torch_cpu(copy)
     (copy / "CHANGELOG.md").rename(copy / "TEMPLATE-CHANGES.md")
@@ -96,14 +95,15 @@ def _python(copy: Path, version: str) -> None:
         _sub(workflow, r'python-version: "3\.\d+"', f'python-version: "{version}"')
 
 
-def _default_system(copy: Path, manifest: Manifest, answers: Answers) -> None:
-    first, default = next(iter(manifest.systems)), manifest.default_system(answers.without)
+def choose_default(copy: Path, manifest: Manifest, without: Sequence[str]) -> None:
+    """Name the first system that is left wherever the first of all is the default."""
+    first, default = next(iter(manifest.systems)), manifest.default_system(without)
     if default == first:
         return
     old, new = manifest.systems[first], manifest.systems[default]
     for place in manifest.defaults:
-        if (file := copy / place["path"]).exists():
-            text = place["text"].replace(first, default).replace(old.model, new.model)
+        text = place["text"].replace(first, default).replace(old.model, new.model)
+        for file in sorted(copy.glob(place["path"])):
             file.write_text(file.read_text(encoding="utf-8").replace(place["text"], text), encoding="utf-8")
     _sub(copy / "configs" / "config.yaml", rf"^  input: {old.input}\b", f"  input: {new.input}")
     _sub(copy / "configs" / "config.yaml", rf"^  task: {old.task}\b", f"  task: {new.task}")
