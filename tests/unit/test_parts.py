@@ -1,5 +1,6 @@
 """What belongs to which part of the template, and how a project is made without it."""
 
+import json
 import re
 import subprocess
 from fnmatch import fnmatchcase
@@ -71,6 +72,13 @@ def test_every_input_and_task_is_a_part_and_the_defaults_are_where_they_are_said
     assert {path.parent.name for path in ROOT.glob("src/boatyard/tasks/*/__init__.py")} == {*TEMPLATE.tasks}
     for place in TEMPLATE.defaults:
         assert any(place["text"] in file.read_text(encoding="utf-8") for file in ROOT.glob(place["path"])), place
+
+
+def test_each_part_is_named_where_one_is_asked_what_to_leave_out() -> None:
+    asked = json.loads((ROOT / "cookiecutter" / "cookiecutter.json").read_text())["__prompts__"]["without"]
+    assert asked == f"Parts to leave out, of {', '.join(TEMPLATE.parts)}"
+    page = (ROOT / "docs" / "how-to" / "adopt.md").read_text()
+    assert [name for name in TEMPLATE.parts if f"`{name}`" not in page and f" {name}" not in page] == []
 
 
 @pytest.mark.parametrize(
