@@ -8,6 +8,7 @@ _LINK = re.compile(r"(?<!!)\[(?P<text>[^\]]*)\]\((?P<to>[^)\s#]+)(?:#[^)\s]*)?\)
 _ASIDE = re.compile(r"\s\(\[[^\]]*\]\((?P<to>[^)\s#]+)(?:#[^)\s]*)?\)\)")
 _SAID = r"(?:\[[^\]]*\]\([^)\s]+\)|`\w+`)"  # a link or a word of code, one of several between commas
 _LISTED = re.compile(rf"{_SAID}(?:, {_SAID})+")
+_PICTURE = re.compile(r"^!\[[^\]]*\]\((?P<to>[^)\s]+)\)\n", re.MULTILINE)
 _FENCED = re.compile(r"(?:^<!--[^>]*-->\n)?^```(?P<kind>\w*)\n(?P<body>.*?)^```\n", re.DOTALL | re.MULTILINE)
 _ITEM = re.compile(r"^(?:\|.*\|\n|[ ]*- .*\n(?:[ ]{2,}(?!- ).*\n)*)", re.MULTILINE)
 
@@ -45,7 +46,8 @@ def prune_markdown(
 
     parts = re.split(r"(^```.*?^```\n)", _FENCED.sub(fence, text), flags=re.DOTALL | re.MULTILINE)
     for number in range(0, len(parts), 2):
-        prose = _LISTED.sub(listed, _ITEM.sub(item, parts[number]))
+        prose = _PICTURE.sub(lambda match: "" if is_gone(match["to"]) else match[0], parts[number])
+        prose = _LISTED.sub(listed, _ITEM.sub(item, prose))
         prose = _ASIDE.sub(lambda match: "" if is_gone(match["to"]) else match[0], prose)
         parts[number] = _LINK.sub(lambda match: match["text"] if is_gone(match["to"]) else match[0], prose)
     return re.sub(r"\n{3,}", "\n\n", "".join(parts))
