@@ -162,7 +162,8 @@ def built(): gone()
 
 
 def test_a_page_loses_rows_commands_and_links_of_what_is_gone() -> None:
-    page = "![A picture](b.md)\n\nSee [there](b.md).\n\n- [b](b.md)\n- [c](c.md)\n\n```bash\ninvoke keep\ninvoke lose\n```\n"
+    page = "![A picture](b.md)\n\nSee [there](b.md).\n\n- [b](b.md)\n- [c](c.md)\n\n"
+    page += "```bash\ninvoke keep\ninvoke lose\n```\n"
     pruned = prune_markdown(page, PurePosixPath("docs"), re.compile("invoke lose"), {"docs/b.md"})
     assert pruned == "\nSee there.\n\n- [c](c.md)\n\n```bash\ninvoke keep\n```\n"
 

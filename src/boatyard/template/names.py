@@ -5,7 +5,8 @@ import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.util import find_spec
+from importlib.machinery import PathFinder
+from pathlib import Path
 
 from boatyard.config.errors import UserError
 
@@ -69,7 +70,8 @@ def check_name(name: str) -> None:
             "package, images and services are named after it"
         )
     package = Spelling(name).package
-    if keyword.iskeyword(package) or package in sys.stdlib_module_names or find_spec(package):
+    installed = [place for place in sys.path if place and Path(place) != Path.cwd()]  # a folder that is here is none
+    if keyword.iskeyword(package) or package in sys.stdlib_module_names or PathFinder.find_spec(package, installed):
         raise UserError(f"{name}: Python imports another module of this name: choose another")
 
 

@@ -6,6 +6,7 @@ identified by their committer, because a squashed merge may have the same messag
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,18 +57,11 @@ def add_to(root: Path, answers: Answers, source: str, ref: str | None) -> str:
     refuse_changes(root)
     snapshot = _snapshot(root, answers, source, ref, source)
     own, added = blobs(root, "HEAD"), blobs(root, snapshot)
-    folders = {folder.as_posix() for path in own for folder in Path(path).parents}
-    clashes = [
-        path
-        for path in added
-        if (path in own and not _OWN.fullmatch(path) and own[path] != added[path])
-        or path in folders
-        or any(folder.as_posix() in own for folder in Path(path).parents)
-    ]
-    if clashes:
+    different = {path for path in added.keys() & own.keys() if own[path] != added[path] and not _OWN.fullmatch(path)}
+    if clashes := different | (_folders(own) & added.keys()) | (_folders(added) & own.keys()):
         raise UserError(
-            f"the repository has {_listed(clashes)} of its own, where the template would have another: rename or move "
-            "yours first, or make a project beside it"
+            f"the repository has {_listed(sorted(clashes))} of its own, where the template would have another: rename "
+            "or move yours first, or make a project beside it"
         )
     tree = write_tree(root, added | own)
     message = f"Add {Spelling(answers.name).title}, made from the template"
@@ -77,6 +71,10 @@ def add_to(root: Path, answers: Answers, source: str, ref: str | None) -> str:
     kept = sorted(added.keys() & {path for path in own if own[path] != added.get(path)})
     hint = f"; yours stay: {_listed(kept)} (`git show {BRANCH}:{kept[0]}` has the template's)" if kept else ""
     return f"{len(added) - len(added.keys() & own.keys())} files of {answers.name} were added in one commit{hint}"
+
+
+def _folders(paths: Iterable[str]) -> set[str]:
+    return {folder.as_posix() for path in paths for folder in Path(path).parents}
 
 
 def adopt(root: Path, answers: Answers) -> str:
