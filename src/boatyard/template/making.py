@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from boatyard.config.errors import Failed
 from boatyard.template.answers import FILE, Answers, write_answers
-from boatyard.template.names import TEMPLATE, Spelling
+from boatyard.template.names import TEMPLATE, Spelling, check_free
 from boatyard.template.parts import Manifest, Part, drop_marked, owns
 from boatyard.template.prose import drop_heading, drop_key, prune_markdown
 from boatyard.template.pruning import Gone, drop_definitions, prune_tests
@@ -21,12 +21,17 @@ _LICENSES = ("LICENSE", "LICENSE.template")  # require that their notices are ke
 _NEVER = re.compile(r"(?!)")
 
 
-def make_project(copy: Path, manifest: Manifest, answers: Answers) -> None:
-    """Make the copy, a clone, the project that the answers describe. Raises UserError."""
+def make_project(copy: Path, manifest: Manifest, answers: Answers, *, is_new: bool = True) -> None:
+    """Make the copy, a clone, the project that the answers describe.
+
+    Raises UserError: an answer is wrong, or the name of a new project is a word of the template.
+    """
     manifest.check(answers.without)
     write_first_pages(copy, manifest, answers)
     choose_default(copy, manifest, answers.without)
     leave_out(copy, manifest, answers.without)
+    if is_new:  # what the template says later is no reason to have another name
+        check_free(answers.name, texts(copy))
     tell(copy, answers)
     (copy / FILE).write_text(write_answers(answers), encoding="utf-8")
     finish(copy, Spelling(answers.name))

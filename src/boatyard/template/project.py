@@ -15,8 +15,8 @@ from tempfile import TemporaryDirectory
 from boatyard.config.errors import Failed, UserError
 from boatyard.template.answers import Answers, read_kept
 from boatyard.template.git import COMMITTER, blobs, fetch, git, move, write_tree
-from boatyard.template.making import finish, make_project, texts
-from boatyard.template.names import PACKAGE, TEMPLATE, Spelling, check_free
+from boatyard.template.making import finish, make_project
+from boatyard.template.names import PACKAGE, TEMPLATE, Spelling
 from boatyard.template.parts import MANIFEST, read_manifest
 
 BRANCH = "template"
@@ -156,10 +156,8 @@ def _snapshot(root: Path, answers: Answers | None, source: str, ref: str | None,
         copy = Path(folder, "copy")
         state, date = fetch(copy, source, ref)
         manifest = read_manifest(copy / MANIFEST)
-        if answers and not parents:  # what the template says later is no reason to have another name
-            check_free(answers.name, texts(copy))
         if answers:
-            make_project(copy, manifest, answers)
+            make_project(copy, manifest, answers, is_new=not parents)
         else:
             finish(copy, Spelling(PACKAGE))
         tree = write_tree(root, copy)
