@@ -223,8 +223,8 @@ def test_another_licence_keeps_the_templates_beside_it(template: Path, new: Path
     assert 'license = "LicenseRef-Proprietary"' in (new / "pyproject.toml").read_text()
 
 
-@pytest.mark.parametrize("name", ["class-room", "my-" + "boat" + "yard"])
-def test_a_name_with_a_keyword_or_the_templates_name_in_it_works_as_any(
+@pytest.mark.parametrize("name", ["fraud-watch", "class-room", "my-" + "boat" + "yard"])
+def test_the_example_and_a_name_with_a_keyword_or_the_templates_name_in_it_work_as_any(
     template: Path, run: Run, tmp_path: Path, name: str
 ) -> None:
     done = run(template, "boatyard.template", "new", name, *CHOSEN, at=tmp_path)
