@@ -220,7 +220,7 @@ def stack(context):
 
 @task
 def screenshots(context):
-    """Take the pictures of the web page that the documentation shows, of inbox and harbour as published here."""
+    """Take the pictures of the web page that the documentation shows, of the models that are published here."""
     _module(context, "pytest", "tests/browser/test_screenshots.py", "--screenshots=docs/images")
 
 
@@ -257,8 +257,8 @@ def test(context, select="", unit=False, images=False, rest=False, all_=False):
 
 @task(help={"check": "write nothing; fail if a file is out of date"})
 def alerts(context, check=False):
-    """Generate the alerts of Prometheus and Cloud Monitoring from deploy/alerts/alerts.yaml."""
-    _module(context, "boatyard.cloud.alerts", *(["--check"] if check else []))
+    """Generate the alerting rules from deploy/alerts/alerts.yaml."""
+    _module(context, "boatyard.monitor.alerts", *(["--check"] if check else []))
 
 
 @task(help={"check": "write nothing; fail if the file is out of date"})

@@ -31,7 +31,11 @@ from boatyard.train.profile.measure import DATA, measure
 from boatyard.train.profile.report import bottleneck
 from boatyard.train.trainer import POSITION
 
-DATA_SETS = ["inbox", "harbour", "resistance"]
+DATA_SETS = [
+    "inbox",
+    "harbour",  # part: image, detection
+    "resistance",  # part: protein
+]
 WORKERS = [0, 2]
 SECONDS = 5.0  # for which a loader is read over and over
 
@@ -144,7 +148,7 @@ def write(profiles: list[dict[str, Any]], loads: list[dict[str, Any]]) -> None:
         "The loader alone, of inbox, over and over. Under torchrun accelerate gives each process every second batch of "
         "one order, which follows from seed and epoch (`boatyard.train.sampling`). Where rows do not fill the last "
         "round of batches, it takes some of the first ones again, so that no process waits for another.",
-        f"    {command}\n    python -m boatyard.train.profile data=harbour train.dataloader_num_workers=0",
+        f"    {command}\n    python -m boatyard.train.profile data=inbox train.dataloader_num_workers=0",
     ]
     facts = {"command": command, "profiles": profiles, "loads": loads}
     write_report("loading", text, facts, ["boatyard", "torch", "transformers", "accelerate", "datasets"])

@@ -1,4 +1,4 @@
-"""Validate .github/, cloudbuild.yaml and deploy/ against the schemas of their readers: `invoke lint`.
+"""Validate workflows and deploy/ against the schemas of their readers: `invoke lint`.
 
 Templates are checked unrendered: a placeholder such as $image is valid as any single value.
 """
@@ -18,19 +18,25 @@ from jsonschema.validators import validator_for
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from boatyard.cloud.schemas import google_schema
+from boatyard.cloud.schemas import google_schema  # part: cloud
 
 ROOT = Path(__file__).parents[1]
-COVERED = (".github", "deploy", "cloudbuild.yaml")
+COVERED = (
+    ".github",
+    "deploy",
+    "cloudbuild.yaml",  # part: cloud
+)
 SUFFIXES = {".json", ".yaml", ".yml"}
 
-# the first matching pattern applies; a schema of two words is a message of a Google API
+# the first matching pattern applies
 RULES = {
     ".github/workflows/*": ["vendor.github-workflows", "custom.github-workflows-require-timeout"],
     ".github/dependabot.yml": ["vendor.dependabot"],
     ".github/ruleset.json": [],  # no schema available: tests/unit/test_workflows.py reads it
     ".github/ISSUE_TEMPLATE/config.yml": ["vendor.github-issue-config"],
     ".github/ISSUE_TEMPLATE/*": ["vendor.github-issue-forms"],
+    # part: cloud
+    # a schema of two words is a message of a Google API
     "cloudbuild.yaml": ["vendor.cloudbuild", "cloudbuild.v1 Build"],
     "deploy/cloudbuild/cleanup.json": [],  # gcloud's own form, and a part of a message: tests/cloud/test_doctor.py
     "deploy/storage/lifecycle.json": [],
@@ -38,8 +44,9 @@ RULES = {
     "deploy/run/*": ["run.v1 Service"],
     "deploy/infrastructure/*": [],  # tests/unit/test_infrastructure.py reads them
     "deploy/vertex/*": ["aiplatform.v1 GoogleCloudAiplatformV1CustomJob"],
-    "deploy/alerts/alerts.yaml": [],  # boatyard.cloud.alerts reads it
-    "deploy/alerts/*": ["monitoring.v3 AlertPolicy"],
+    # part end
+    "deploy/alerts/alerts.yaml": [],  # boatyard.monitor.alerts reads it
+    "deploy/alerts/*": ["monitoring.v3 AlertPolicy"],  # part: cloud
     "deploy/prometheus/*": [],  # promtool does: tests/integration/test_alerts.py
     "deploy/local/compose.yaml": ["vendor.compose-spec"],
     "deploy/grafana/*": [],  # no schema available: tests/integration/test_dashboard.py reads them
@@ -80,8 +87,12 @@ def _mistakes(content: Any, schema: str) -> Iterator[str]:
 
 @cache
 def _validator(schema: str) -> Validator:
-    api, _, message = schema.partition(" ")
-    definition = google_schema(api, message) if message else get_builtin_schema(schema)
+    # part: cloud
+    if " " in schema:
+        definition = google_schema(*schema.split())
+        return validator_for(definition)(definition)
+    # part end
+    definition = get_builtin_schema(schema)
     return validator_for(definition)(definition)
 
 

@@ -1,6 +1,6 @@
 # Every stage from rows to a published model: docker build -f dockerfiles/trainer.dockerfile . (docs/images.md)
 ARG BASE_IMAGE=python:3.12-slim
-# or an image that the stage `installed` was pushed as (deploy/cloudbuild/image.sh)
+# or an image that the stage `installed` was pushed as
 ARG INSTALLED=installed
 
 FROM ${BASE_IMAGE} AS build
@@ -28,7 +28,7 @@ COPY --from=dependencies /opt/boatyard /opt/boatyard
 
 FROM ${INSTALLED}
 COPY --from=package /app /app
-# as in the repository: encoders/ beside src/, and the bundled rows where data=inbox and data=houses look for them
+# as in the repository: encoders/ beside src/, and the bundled rows where `data` looks for them
 # part: text
 COPY encoders /app/encoders
 # part end

@@ -28,7 +28,11 @@ EXTRAS = {  # image: beside the core install
         "monitor",
     ],
     # part end
-    "trainer": ["cloud", "scale", "train"],
+    "trainer": [
+        "cloud",
+        "scale",  # part: scale
+        "train",
+    ],
 }
 UNUSED = {  # image: of the core install, what it never loads
     "api": ["huggingface-hub"],  # which tokenizers would download with

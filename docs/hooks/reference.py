@@ -75,19 +75,23 @@ def configuration() -> str:
 
 
 def http() -> str:
-    """Each route of the server and of the monitor, then the schemas of requests and answers."""
-    document, watching = _document(), _monitor_document()
+    """Each route, then the schemas of requests and answers."""
+    document = _document()
+    shapes = document["components"]["schemas"]
     parts = [
         "# HTTP",
-        "The server's routes, for a model that reads one text. A model with other fields has other names in requests: "
-        "see the page `/docs` of its server. [The same as OpenAPI](openapi.json). [Serving](../serving.md) describes "
-        "the server's behaviour.",
+        "The server's routes. A model has its own fields in requests and answers: see the page `/docs` of its server. "
+        "[The same as OpenAPI](openapi.json). [Serving](../serving.md) describes the server's behaviour.",
     ]
     parts += _routes(document["paths"], "##")
+    # part: monitor
+    watching = _monitor_document()
     parts += ["## The monitor", "A separate server, described in [Monitoring](../monitoring.md)."]
     parts += _routes(watching["paths"], "###")
+    shapes = watching["components"]["schemas"] | shapes
+    # part end
     parts.append("## Shapes")
-    for name, shape in (watching["components"]["schemas"] | document["components"]["schemas"]).items():
+    for name, shape in shapes.items():
         parts += [f"### {name}", _text(shape.get("description", ""))]
         fields = shape.get("properties", {}).items()
         parts.append(
@@ -233,6 +237,14 @@ def _takes(schema: Schema) -> str:
 
 
 def _document() -> Schema:
+    served = None
+    served = _served()  # part: text, classification
+    with TemporaryDirectory() as folder:
+        return describe(Application(Settings(storage=folder, spool=folder)).routes, cast("Predictor | None", served))
+
+
+def _served() -> SimpleNamespace:
+    """A model that reads one text."""
     target = {"labels": ["card_lost", "transfer", "fees"], UNFAMILIAR_SHARE: 0.02}
     manifest = Manifest.model_construct(
         request_schema=request_schema(["text"]),
@@ -240,11 +252,9 @@ def _document() -> Schema:
         truth_schema=classification.truth_schema(target),
         examples=[{"text": "my card was stolen on the bus"}],
     )
-    served = SimpleNamespace(
+    return SimpleNamespace(
         manifest=manifest, options_type=classification.ThresholdOptions, media_types={}, file_formats={}
     )
-    with TemporaryDirectory() as folder:
-        return describe(Application(Settings(storage=folder, spool=folder)).routes, cast(Predictor, served))
 
 
 def _monitor_document() -> Schema:

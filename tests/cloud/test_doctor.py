@@ -28,7 +28,6 @@ from boatyard.config.compose import load_config
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
 from boatyard.doctor import cloud as doctor
-from boatyard.doctor import machine as local_doctor
 from boatyard.doctor import resources
 from boatyard.doctor.checks import Result
 from boatyard.doctor.google import APIS
@@ -549,19 +548,6 @@ def test_a_service_is_stopped_by_what_it_needs_and_not_by_what_training_does(goo
 def test_an_undecided_check_stops_nothing(google: Google) -> None:
     google.state.refusing = {"cloudbilling", "serviceusage", "iam"}
     doctor.check_before_training(config("cloud.train.gpu=t4"))
-
-
-@pytest.mark.slow
-def test_the_doctor_of_this_machine_reaches_buckets_too(
-    bucket_root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / ".dvc").mkdir()
-    for root, state in ((bucket_root, "ok"), ("gs://no-such-bucket/prefix", "wrong")):
-        (tmp_path / ".dvc" / "config").write_text(f"[core]\n    remote = kept\n['remote \"kept\"']\n    url = {root}\n")
-        local = load_config([f"paths.storage={root}"])
-        assert [local_doctor.dvc_remote(local).state, local_doctor.storage(local).state] == [state, state]
-    assert "there is no bucket 'no-such-bucket'" in local_doctor.dvc_remote(local).sentence
 
 
 PAGE = Path(__file__).parents[2] / "docs" / "google-cloud.md"

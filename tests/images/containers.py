@@ -75,7 +75,7 @@ class Container:
             time.sleep(0.2)
 
     def stop(self) -> tuple[int, bool]:
-        """As Cloud Run does it: the exit status, and whether memory ran out."""
+        """As a platform does it: the exit status, and whether memory ran out."""
         self.docker.run("stop", "--time=10", self.id)
         state = self.state()
         return state["ExitCode"], state["OOMKilled"]

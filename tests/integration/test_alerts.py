@@ -13,8 +13,8 @@ from needs import needs
 from starlette.testclient import TestClient
 from test_dashboard import metric_names
 
-from boatyard.cloud.alerts import files, policy, read_alerts
 from boatyard.config.errors import UserError
+from boatyard.monitor.alerts import files, policy, read_alerts
 
 pytestmark = pytest.mark.integration
 
@@ -116,7 +116,7 @@ def test_a_policy_can_be_created_before_its_metrics_exist_and_none_is_about_sile
 
 
 def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "boatyard.cloud.alerts", *words]
+    command = [sys.executable, "-m", "boatyard.monitor.alerts", *words]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 

@@ -2,8 +2,10 @@
 
 import importlib.metadata
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,13 +46,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     assert told
     (home / f"{NAME}-0.dist-info" / "METADATA").write_text(told.replace("boatyard", NAME))
 
-    def python(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    def python(project: Path, *words: str, at: Path | None = None) -> subprocess.CompletedProcess[str]:
         environment = {
             "PYTHONPATH": f"{project / 'src'}{os.pathsep}{home}",
             "GIT_CONFIG_GLOBAL": str(home / "gitconfig"),
         }
         command = [sys.executable, "-m", *words]
-        return subprocess.run(command, cwd=project, env=os.environ | environment, capture_output=True, text=True)
+        return subprocess.run(command, cwd=at or project, env=os.environ | environment, capture_output=True, text=True)
 
     return python
 
@@ -72,6 +74,20 @@ def with_a_long_name(template: Path, run: Run, tmp_path_factory: pytest.TempPath
     done = run(folder, "boatyard.template", "adopt", "q" * 20)
     assert (done.returncode, done.stderr) == (0, "")
     return folder
+
+
+LEFT_OUT = ("cloud", "detection", "image", "monitor", "protein", "regression", "table")
+CHOSEN = ("--inputs=text", "--tasks=classification", "--without=cloud,monitor", "--license=proprietary", "--torch=cpu")
+
+
+@pytest.fixture(scope="module")
+def new(template: Path, run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of some parts. No test changes it."""
+    folder = tmp_path_factory.mktemp("new")
+    flags = ["--author=Ada Lovelace", "--python=3.13", "--description=Finds what is wrong."]
+    done = run(template, "boatyard.template", "new", NAME, *CHOSEN, *flags, at=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    return folder / NAME
 
 
 @pytest.fixture
@@ -129,7 +145,7 @@ def test_the_lock_file_is_ignored_no_longer(template: Path, adopted: Path) -> No
 
 def test_the_project_passes_its_own_checks(adopted: Path, run: Run) -> None:
     style = [["ruff", "check", "--no-cache"], ["ruff", "format", "--check", "--no-cache"]]
-    for words in (*style, [f"{NAME}.cloud.alerts", "--check"]):
+    for words in (*style, [f"{NAME}.monitor.alerts", "--check"]):
         done = run(adopted, *words)
         assert done.returncode == 0, done.stdout + done.stderr
     chosen = [f"tests/unit/test_{name}.py" for name in ("bundle", "requirements", "workflows")]
@@ -161,6 +177,187 @@ def test_a_long_name_leaves_no_line_that_is_too_long(with_a_long_name: Path, run
 
 def test_a_password_in_the_templates_address_is_not_recorded(with_a_long_name: Path) -> None:
     assert "Template-Source: https://example.org/template.git\n" in git(with_a_long_name, "log", "-1", "--format=%B")
+
+
+def test_a_new_project_is_a_repository_with_one_commit_that_speaks_of_itself(new: Path) -> None:
+    assert git(new, "rev-list", "--count", "HEAD") == "1\n"
+    assert git(new, "status", "--porcelain") == ""
+    readme = (new / "README.md").read_text()
+    assert readme.startswith(f"# {NAME.capitalize()}\n\nFinds what is wrong.\n")
+    assert "| `inbox` | text | classification |" in readme
+    assert not [word for word in ("houses", "Google Cloud", "monitor", "template of") if word in readme]
+    assert (new / ".python-version").read_text() == "3.13\n"
+    told = tomllib.loads((new / "pyproject.toml").read_text())
+    assert told["project"]["authors"] == [{"name": "Ada Lovelace"}]
+    assert told["tool"]["uv"]["sources"]["torch"][0]["index"] == told["tool"]["uv"]["index"][0]["name"] == "pytorch-cpu"
+    assert tomllib.loads((new / ".template.toml").read_text())["without"] == [*LEFT_OUT]
+
+
+def test_what_is_left_out_is_nowhere_left(new: Path) -> None:
+    paths = git(new, "ls-files", "-z").split("\0")[:-1]
+    words = re.compile(r"vertex|houses|harbour|resistance|tabm|cloud\.(?:train|deploy)", re.IGNORECASE)
+    found = {
+        path: words.findall(path) or words.findall((new / path).read_bytes().decode(errors="ignore"))
+        for path in paths
+        if not path.startswith(("requirements/", "data/raw/", "encoders/", "tests/fixtures/"))
+        and path != "TEMPLATE-CHANGES.md"
+    }
+    assert {path: sorted({*each}) for path, each in found.items() if each} == {}
+    code = re.compile(r"^```.*?^```|`[^`\n]*`", re.DOTALL | re.MULTILINE)
+    made = ("reference/", "../reference/", "figures/")  # with the site, or by the user
+    dangling = [
+        f"{path}: {to}"
+        for path in paths
+        if path.endswith(".md")
+        for to in re.findall(r"(?<!!)\[[^\]]*\]\(([^)\s#:]+)[^)]*\)", code.sub("", (new / path).read_text()))
+        if "//" not in to and not to.startswith(made) and not (new / path).parent.joinpath(to).exists()
+    ]
+    assert dangling == []
+
+
+def test_another_licence_keeps_the_templates_beside_it(template: Path, new: Path) -> None:
+    assert (new / "LICENSE").read_text().startswith("Copyright (c) ")
+    assert "Ada Lovelace. All rights reserved." in (new / "LICENSE").read_text()
+    assert (new / "LICENSE.template").read_text() == (template / "LICENSE").read_text()
+    assert "under Apache-2.0 ([LICENSE.template](LICENSE.template))" in (new / "README.md").read_text()
+    assert 'license = "LicenseRef-Proprietary"' in (new / "pyproject.toml").read_text()
+
+
+@pytest.mark.parametrize("name", ["fraud-watch", "class-room", "my-" + "boat" + "yard"])
+def test_the_example_and_a_name_with_a_keyword_or_the_templates_name_in_it_work_as_any(
+    template: Path, run: Run, tmp_path: Path, name: str
+) -> None:
+    done = run(template, "boatyard.template", "new", name, *CHOSEN, at=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    package, folder = name.replace("-", "_"), tmp_path / name
+    for words in (["check"], ["format", "--check"]):
+        assert run(folder, "ruff", *words, "--no-cache").returncode == 0
+    shown = run(folder, f"{package}.train", "--help")
+    assert shown.stdout.startswith(f"usage: python -m {package}.train "), shown.stderr
+    old = re.compile(rb"(?<!my[-_ ])boatyard", re.IGNORECASE)
+    paths = git(folder, "ls-files", "-z").split("\0")[:-1]
+    assert [path for path in paths if old.search((folder / path).read_bytes())] == ["LICENSE.template"]
+
+
+def test_a_folder_that_holds_something_is_no_place_for_a_new_project(template: Path, run: Run, tmp_path: Path) -> None:
+    (tmp_path / NAME).mkdir()
+    (tmp_path / NAME / "mine.txt").write_text("mine\n")
+    done = run(template, "boatyard.template", "new", NAME, at=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"new: {tmp_path / NAME} is there already: choose another name, or add to a repository with "
+        f"--into {tmp_path / NAME}\n"
+    )
+    assert [file.name for file in tmp_path.rglob("*")] == [NAME, "mine.txt"]
+
+
+def test_what_fails_leaves_no_folder_behind(template: Path, run: Run, tmp_path: Path) -> None:
+    done = run(template, "boatyard.template", "new", NAME, "--ref=no-such-branch", at=tmp_path)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert [*tmp_path.iterdir()] == []
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """Somebody's repository."""
+    folder = tmp_path / "own"
+    folder.mkdir()
+    git(folder, "init", "-q", "-b", "main")
+    (folder / "README.md").write_text("# Ours\n")
+    (folder / "ours.py").write_text('"""Ours."""\n')
+    commit(folder)
+    return folder
+
+
+def test_a_repository_gets_the_project_in_one_commit_and_keeps_its_files(
+    template: Path, run: Run, own: Path, new: Path
+) -> None:
+    first = git(own, "rev-parse", "HEAD").strip()
+    done = run(template, "boatyard.template", "new", NAME, *CHOSEN, "--into=.", at=own)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "yours stay: README.md (`git show template:README.md` has the template's)" in done.stdout
+    assert git(own, "rev-parse", "HEAD^").strip() == first
+    assert git(own, "status", "--porcelain") == ""
+    assert (own / "README.md").read_text() == "# Ours\n"
+    both = {*git(own, "ls-files", "-z").split("\0")}
+    assert both == {*git(new, "ls-files", "-z").split("\0"), "ours.py"}
+
+
+def test_a_file_of_ones_own_that_the_project_would_have_too_is_named_and_nothing_is_added(
+    template: Path, run: Run, own: Path
+) -> None:
+    (own / "tasks.py").write_text("mine = True\n")
+    (own / "src").write_text("a file where the project has a folder\n")
+    commit(own)
+    before = state(own)
+    done = run(template, "boatyard.template", "new", NAME, *CHOSEN, "--into=.", at=own)
+    assert done.returncode == 2
+    assert done.stderr.startswith(
+        "new: the repository has src, tasks.py of its own, where the template would have another"
+    )
+    assert state(own) == before
+
+
+def test_a_repository_that_was_added_to_is_updated_as_any(template: Path, run: Run, own: Path, later: Path) -> None:
+    assert run(template, "boatyard.template", "new", NAME, *CHOSEN, "--into=.", at=own).returncode == 0
+    replace(later / "docs" / "storage.md", "# Storage\n", "# Storage of Boatyard\n")
+    commit(later)
+    done = run(own, f"{NAME}.template", "update", str(later))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (own / "docs" / "storage.md").read_text().startswith(f"# Storage of {NAME.capitalize()}\n")
+    assert (own / "README.md").read_text() == "# Ours\n"
+
+
+def test_parts_that_were_left_out_and_files_that_were_deleted_do_not_come_back(
+    new: Path, run: Run, later: Path, tmp_path: Path
+) -> None:
+    folder = fresh(new, tmp_path / "project")
+    git(folder, "rm", "-q", "docs/storage.md")
+    commit(folder)
+    replace(later / "docs" / "storage.md", "# Storage\n", "# Storage of Boatyard\n")
+    replace(later / "docs" / "monitoring.md", "# ", "# Later: ")
+    (later / "src" / "boatyard" / "monitor" / "later.py").write_text('"""Later."""\n')
+    (later / "src" / "boatyard" / "later.py").write_text('"""Later."""\n')
+    commit(later)
+    done = run(folder, f"{NAME}.template", "update", str(later))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "still deleted: docs/storage.md" in done.stdout
+    assert (folder / "src" / NAME / "later.py").exists()
+    for gone in ("docs/storage.md", "docs/monitoring.md", f"src/{NAME}/monitor/later.py"):
+        assert not (folder / gone).exists()
+    assert git(folder, "status", "--porcelain") == ""
+    assert run(folder, f"{NAME}.template", "update").stdout == "nothing is new in the template\n"
+
+
+def test_one_can_look_before_updating(project: Path, later: Path, run: Run) -> None:
+    words = (project, f"{NAME}.template", "update", str(later))
+    before = state(project)
+    assert run(*words, "--check").returncode == 0
+    (later / "new.txt").write_text("new\n")
+    commit(later)
+    checked = run(*words, "--check")
+    assert (checked.returncode, checked.stdout) == (1, "")
+    assert checked.stderr.startswith("update: the template has something new")
+    listed = run(*words, "--dry-run")
+    assert listed.returncode == 0
+    assert listed.stdout.startswith(" new.txt | 1 +\n")
+    assert state(project) == before
+
+
+def test_a_path_that_the_template_renames_is_renamed_in_the_project_with_what_was_changed_there(
+    project: Path, later: Path, run: Run
+) -> None:
+    git(later, "mv", "docs/storage.md", "docs/where.md")
+    (later / "docs" / "where.md").write_text("# All written anew, in other words\n\nOnly one page remains.\n")
+    manifest = later / "src" / "boatyard" / "template" / "parts.toml"
+    manifest.write_text(f'{manifest.read_text()}\n[[renames]]\nbefore = "docs/storage.md"\nafter = "docs/where.md"\n')
+    commit(later)
+    done = run(project, f"{NAME}.template", "update", str(later))
+    assert done.returncode == 1, "both changed the page"
+    assert "docs/where.md" in done.stderr
+    assert "Ours is in Oslo." in (project / "docs" / "where.md").read_text()
+    assert not (project / "docs" / "storage.md").exists()
 
 
 @pytest.mark.parametrize(

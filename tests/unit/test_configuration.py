@@ -1,4 +1,4 @@
-"""`deploy/check.py`, which `invoke lint` runs over .github/, cloudbuild.yaml and deploy/."""
+"""`deploy/check.py`, which `invoke lint` runs over workflows and deploy/."""
 
 import runpy
 from collections.abc import Callable, Iterator

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from boatyard.cloud.team import overrides, team, together
 from boatyard.config.compose import load_config
 from boatyard.config.errors import UserError
 from boatyard.retrain.__main__ import main as retrain
-from boatyard.train.launch import overrides, team, torchrun_arguments
+from boatyard.train.launch import standalone
 
 pytestmark = pytest.mark.unit
 
@@ -40,7 +41,9 @@ def launch(
     ("pool", "index", "rank"), [("workerpool0", 0, 0), ("workerpool1", 0, 1), ("workerpool1", 1, 2)]
 )
 def test_workers_are_numbered_through_the_pools_and_meet_at_the_first(pool: str, index: int, rank: int) -> None:
-    assert torchrun_arguments(team(spec(pool, index)), processes=4) == [
+    workers = team(spec(pool, index))
+    assert workers
+    assert together(workers, processes=4) == [
         "--nnodes=3",
         f"--node-rank={rank}",
         "--master-addr=lead-0",
@@ -50,9 +53,13 @@ def test_workers_are_numbered_through_the_pools_and_meet_at_the_first(pool: str,
 
 
 @pytest.mark.parametrize("environment", [{}, spec("workerpool0", 0, {"workerpool0": ["lead-0:2222"]})])
-def test_one_worker_stands_alone_and_needs_torchrun_for_several_gpus_only(environment: dict[str, str]) -> None:
-    assert torchrun_arguments(team(environment), processes=2) == ["--standalone", "--nproc-per-node=2"]
-    assert torchrun_arguments(team(environment), processes=1) == []
+def test_one_worker_is_no_team(environment: dict[str, str]) -> None:
+    assert team(environment) is None
+
+
+def test_one_worker_needs_torchrun_for_several_gpus_only() -> None:
+    assert standalone(2) == ["--standalone", "--nproc-per-node=2"]
+    assert standalone(1) == []
 
 
 def test_the_folders_that_vertex_names_become_overrides() -> None:
@@ -97,8 +104,8 @@ def test_retraining_stops_without_the_gpu_that_it_was_given_too(monkeypatch: pyt
         retrain(load_config([]))
 
 
-def test_a_wrong_key_ends_it_as_it_ends_the_pipeline(tmp_path: Path) -> None:
-    for workers in ({}, spec("workerpool1", 1)):
-        said = launch(tmp_path, "data.nme=x", **workers)
-        assert said.returncode == 2
-        assert said.stderr == "pipeline: unknown key data.nme; did you mean data.name?\n"
+@pytest.mark.parametrize("workers", [{}, spec("workerpool1", 1)])
+def test_a_wrong_key_ends_it_as_it_ends_the_pipeline(workers: dict[str, str], tmp_path: Path) -> None:
+    said = launch(tmp_path, "data.nme=x", **workers)
+    assert said.returncode == 2
+    assert said.stderr == "pipeline: unknown key data.nme; did you mean data.name?\n"

@@ -1,5 +1,6 @@
 """What belongs to which part of the template, and how a project is made without it."""
 
+import json
 import re
 import subprocess
 from fnmatch import fnmatchcase
@@ -12,7 +13,7 @@ from boatyard.template.answers import Answers, read_answers, write_answers
 from boatyard.template.names import Spelling, check_name
 from boatyard.template.parts import MANIFEST, drop_marked, owns, read_manifest
 from boatyard.template.prose import drop_heading, drop_key, prune_markdown
-from boatyard.template.pruning import Gone, drop_definitions, prune_python
+from boatyard.template.pruning import Gone, drop_definitions, prune_python, prune_tests
 
 pytestmark = pytest.mark.unit
 
@@ -62,14 +63,22 @@ def test_every_mark_names_parts() -> None:
 def test_every_file_of_what_can_be_left_out_belongs_to_a_part(area: str) -> None:
     files = [path for path in FILES if fnmatchcase(path, area) and path != "data/raw/README.md"]
     assert files
-    assert [path for path in files if not any(owns(part, path) for part in PARTS)] == []
+    assert [path for path in files if not any(owns(part, path) or path in part.keep for part in PARTS)] == []
 
 
 def test_every_input_and_task_is_a_part_and_the_defaults_are_where_they_are_said_to_be() -> None:
     assert {*TEMPLATE.inputs, *TEMPLATE.tasks} <= TEMPLATE.parts.keys()
     assert {path.parent.name for path in ROOT.glob("src/boatyard/inputs/*/__init__.py")} == {*TEMPLATE.inputs}
     assert {path.parent.name for path in ROOT.glob("src/boatyard/tasks/*/__init__.py")} == {*TEMPLATE.tasks}
-    assert all(place["text"] in (ROOT / place["path"]).read_text(encoding="utf-8") for place in TEMPLATE.defaults)
+    for place in TEMPLATE.defaults:
+        assert any(place["text"] in file.read_text(encoding="utf-8") for file in ROOT.glob(place["path"])), place
+
+
+def test_each_part_is_named_where_one_is_asked_what_to_leave_out() -> None:
+    asked = json.loads((ROOT / "cookiecutter" / "cookiecutter.json").read_text())["__prompts__"]["without"]
+    assert asked == f"Parts to leave out, of {', '.join(TEMPLATE.parts)}"
+    page = (ROOT / "docs" / "how-to" / "adopt.md").read_text()
+    assert [name for name in TEMPLATE.parts if f"`{name}`" not in page and f" {name}" not in page] == []
 
 
 @pytest.mark.parametrize(
@@ -144,7 +153,7 @@ def test_it_too(built): left()
 
 def built(): gone()
 """
-    pruned, dead = prune_python(source, Gone(re.compile("data=houses"), {"project"}, {"helpers": {"lost"}}))
+    pruned, dead = prune_python(source, Gone(re.compile("data=houses"), set(), {"project"}, {"helpers": {"lost"}}))
     assert dead == {"lost", "gone", "test_it", "built", "test_it_too"}
     assert "houses" not in pruned
     assert '"kept": 1' in pruned
@@ -153,9 +162,77 @@ def built(): gone()
 
 
 def test_a_page_loses_rows_commands_and_links_of_what_is_gone() -> None:
-    page = "See [there](b.md).\n\n- [b](b.md)\n- [c](c.md)\n\n```bash\ninvoke keep\ninvoke lose\n```\n"
+    page = "![A picture](b.md)\n\nSee [there](b.md).\n\n- [b](b.md)\n- [c](c.md)\n\n"
+    page += "```bash\ninvoke keep\ninvoke lose\n```\n"
     pruned = prune_markdown(page, PurePosixPath("docs"), re.compile("invoke lose"), {"docs/b.md"})
-    assert pruned == "See there.\n\n- [c](c.md)\n\n```bash\ninvoke keep\n```\n"
+    assert pruned == "\nSee there.\n\n- [c](c.md)\n\n```bash\ninvoke keep\n```\n"
+
+
+@pytest.mark.parametrize(
+    ("page", "pruned"),
+    [
+        ("[a](a.md), [b](b.md), [c](c.md) and more", "[a](a.md), [c](c.md) and more"),
+        ("see [a](a.md), [b](b.md).", "see [a](a.md)."),
+        ("[b](b.md), [a](a.md)", "[a](a.md)"),
+        ("[b](b.md) alone", "b alone"),
+        ("an aside ([how](b.md#here)).", "an aside."),
+        ("`text`, `table`, `image`", "`text`, `image`"),
+        ("a column of the `table`", "a column of the `table`"),
+    ],
+)
+def test_a_list_in_a_sentence_loses_what_is_gone(page: str, pruned: str) -> None:
+    assert prune_markdown(page, PurePosixPath("docs"), re.compile("(?!)"), {"docs/b.md"}, {"table"}) == pruned
+
+
+def test_an_input_is_meant_where_it_is_a_case_or_an_argument_and_nowhere_else() -> None:
+    source = """
+@pytest.mark.parametrize("name", ["text", "table"])
+def test_a_case(name): ...
+
+
+def test_it(): inputs.serving("table")
+
+
+def test_it_too(): load(input="table")
+
+
+def test_a_payload(): post({"input": "table"})
+
+
+def test_a_node(): node(["table", "ids"], {"table": 1})
+"""
+    pruned, _ = prune_python(source, Gone(re.compile("(?!)"), {"table"}, set()))
+    assert re.findall(r"def (\w+)", pruned) == ["test_a_case", "test_a_node"]
+    assert '("name", ["text"])' in pruned
+
+
+def test_a_tuple_that_is_unpacked_goes_as_a_whole() -> None:
+    source = 'KEPT, LOST = "a", "b=1"\n\n\ndef test_it(): KEPT\n\n\ndef test_other(): ...\n'
+    pruned, _ = prune_python(source, Gone(re.compile("b=1"), set(), set()))
+    assert "KEPT" not in pruned
+    assert "test_other" in pruned
+
+
+def test_what_only_the_pruned_used_goes_too(tmp_path: Path) -> None:
+    tests = tmp_path / "tests"
+    tests.mkdir()
+    files = {
+        "test_it.py": "from helper import make\n\nA = 1\nB = 2\nC = 3\n\n\n"
+        "def test_a(): make(A)\n\n\ndef test_b(): gone(B)\n",
+        "helper.py": "def make(it): ...\n\n\ndef shared(it): ...\n",
+        "lonely.py": "def gone_too(): ...\n",
+        "test_gone.py": "from helper import shared\nfrom lonely import gone_too\n\n\ndef test_c(): shared('gone')\n",
+        "conftest.py": "def pytest_hook(): ...\n",
+    }
+    for name, source in files.items():
+        (tests / name).write_text(source)
+    prune_tests(tmp_path, Gone(re.compile("^gone$"), set(), set(), fixtures={"gone"}))
+    assert {file.name for file in tests.iterdir()} == {"test_it.py", "helper.py", "conftest.py"}
+    left = (tests / "test_it.py").read_text()
+    assert "A = 1" in left
+    assert "B = 2" not in left
+    assert "C = 3" in left, "nobody used it before either"
+    assert (tests / "helper.py").read_text().strip() == "def make(it): ..."
 
 
 def test_answers_are_read_as_they_were_written() -> None:

@@ -11,7 +11,7 @@ from boatyard.api.protocol import BoundedProtocol
 from boatyard.api.settings import Settings
 from boatyard.config.processes import REPEAT_SECONDS
 
-FINISH_SECONDS = 5  # for requests in flight; with the drain and the journal's last segment within Cloud Run's 10
+FINISH_SECONDS = 5  # for requests in flight; with the drain and the journal's last segment within the usual 10
 
 
 class DrainingServer(uvicorn.Server):

@@ -1,4 +1,4 @@
-"""python -m boatyard.cloud COMMAND [OPTIONS] [KEY=VALUE ...]: train, score and serve on Google Cloud."""
+"""python -m boatyard.cloud COMMAND [OPTIONS] [KEY=VALUE ...]: train and serve on Google Cloud."""
 
 import argparse
 import sys
@@ -11,7 +11,7 @@ from boatyard.config.schema import Config
 
 _MODULES = {
     "train": "cloud.vertex",
-    "score": "cloud.score",
+    "score": "cloud.score",  # part: scale
     "jobs": "cloud.vertex",
     "cancel": "cloud.vertex",
     "doctor": "doctor.cloud",
@@ -30,9 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         subparser.set_defaults(purpose=purpose)
         return subparser
 
-    train = command("train", "submit a training job to Vertex AI, and follow it until it ends")
-    score = command("score", "submit a job that answers files to Vertex AI, and follow it until it ends")
-    for subparser in (train, score):
+    command("train", "submit a training job to Vertex AI, and follow it until it ends")
+    command("score", "submit a job that answers files to Vertex AI, and follow it until it ends")  # part: scale
+    jobs = [*commands.choices]
+    for subparser in commands.choices.values():
         subparser.add_argument("--dry-run", action="store_true", help="print the request instead")
         subparser.add_argument("--detach", action="store_true", help="do not follow it")
     command("jobs", "list the training jobs")
@@ -71,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def job(config: Config) -> None:
         module = import_module(f"boatyard.{_MODULES.get(name, 'cloud.run')}")  # loaded only when needed
-        getattr(module, name)(config, **options, **({"overrides": overrides} if name in ("train", "score") else {}))
+        getattr(module, name)(config, **options, **({"overrides": overrides} if name in jobs else {}))
 
     return run(f"cloud {name}", purpose, job, overrides)
 

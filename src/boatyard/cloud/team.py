@@ -1,4 +1,4 @@
-"""The workers of a job on Vertex AI, as each of them is told of the others."""
+"""What Vertex AI tells a job's workers by their environment: of each other, and where checkpoints go."""
 
 import json
 from collections.abc import Mapping
@@ -40,3 +40,21 @@ def team(environment: Mapping[str, str]) -> Team | None:
     except (AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"CLUSTER_SPEC is not what Vertex AI writes ({type(error).__name__}: {error})") from None
     return Team(workers, before + index, leader, port or str(_PORT)) if workers > 1 else None
+
+
+def together(team: Team, processes: int) -> list[str]:
+    """torchrun's arguments for `processes` on each worker of a job."""
+    own, meeting = f"--nproc-per-node={processes}", [f"--master-addr={team.leader}", f"--master-port={team.port}"]
+    return [f"--nnodes={team.workers}", f"--node-rank={team.rank}", *meeting, own]
+
+
+def overrides(environment: Mapping[str, str]) -> list[str]:
+    """On Vertex AI, where checkpoints and the model go: in BOATYARD_STORAGE, or else where Vertex AI wants them.
+
+    In the storage, which all jobs share, a job goes on from the checkpoints of an earlier one with the same settings.
+    """
+    if not (own := environment.get("AIP_CHECKPOINT_DIR")):
+        return []
+    if storage := environment.get("BOATYARD_STORAGE"):
+        return [f"paths.checkpoints={storage.rstrip('/')}/checkpoints"]
+    return [f"paths.checkpoints={own.rstrip('/')}", f"paths.storage={environment['AIP_MODEL_DIR'].rstrip('/')}"]

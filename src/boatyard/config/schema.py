@@ -227,6 +227,7 @@ class Paths(Section):
     outputs: str | None
 
 
+# part: scale
 class Score(Section):
     """Files whose rows are answered by a published model."""
 
@@ -242,6 +243,8 @@ class Score(Section):
     actors: int | None = Field(ge=1)
 
 
+# part end
+# part: cloud
 class Machines(Section):
     """What a job on Vertex AI runs on."""
 
@@ -263,7 +266,7 @@ Environment = Literal["production", "staging"]
 
 
 class Cloud(Section):
-    """Google Cloud: where, and what trains and scores there."""
+    """Google Cloud: where, and what jobs run on there."""
 
     project: str | None = Field(pattern=r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$")
     region: str = Field(pattern=r"^[a-z]+-[a-z]+[0-9]+$")
@@ -271,9 +274,10 @@ class Cloud(Section):
     environment: Environment
     """Which of the two sets of services, and the alias that they serve."""
     train: Job
-    score: Machines
+    score: Machines  # part: scale
 
 
+# part end
 class Config(Section):
     """All of it."""
 
@@ -286,7 +290,7 @@ class Config(Section):
     publish: Publish
     retrain: Retrain
     staging: Staging
-    score: Score
+    score: Score  # part: scale
     paths: Paths
     sweep: Sweep | None
     cloud: Cloud  # part: cloud

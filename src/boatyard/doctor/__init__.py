@@ -1,1 +1,1 @@
-"""Checks of what this machine and Google Cloud must provide, made before the work; nothing is changed."""
+"""Checks of what must be there before the work begins; nothing is changed."""

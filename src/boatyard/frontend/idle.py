@@ -1,4 +1,4 @@
-"""A tab that nobody uses leaves the page: its WebSocket is a request, for which Cloud Run keeps an instance.
+"""A tab that nobody uses leaves the page: its WebSocket is a request, which may keep an instance running.
 
 Streamlit has no such limit, and a tab whose connection the server closes makes another. So the tab itself must go.
 """

@@ -3,10 +3,11 @@
 import os
 import sys
 
+from boatyard.cloud.team import overrides  # part: cloud
 from boatyard.config.cli import run
 from boatyard.config.schema import Config
 from boatyard.pipeline.__main__ import WRITES
-from boatyard.train.launch import overrides, prepare_worker
+from boatyard.train.launch import prepare_worker
 
 
 def main(config: Config) -> None:
@@ -26,4 +27,6 @@ def main(config: Config) -> None:
 
 if __name__ == "__main__":
     purpose = "Learn from feedback in the journal; promote if better by more than chance."
-    sys.exit(run("retrain", purpose, main, [*overrides(os.environ), *sys.argv[1:]], WRITES))
+    command_line = sys.argv[1:]
+    command_line = [*overrides(os.environ), *command_line]  # part: cloud
+    sys.exit(run("retrain", purpose, main, command_line, WRITES))

@@ -11,21 +11,28 @@ from pathlib import Path, PurePosixPath
 
 from boatyard.config.errors import Failed
 from boatyard.template.answers import FILE, Answers, write_answers
-from boatyard.template.names import TEMPLATE, Spelling
+from boatyard.template.names import TEMPLATE, Spelling, check_free
 from boatyard.template.parts import Manifest, Part, drop_marked, owns
 from boatyard.template.prose import drop_heading, drop_key, prune_markdown
 from boatyard.template.pruning import Gone, drop_definitions, prune_tests
-from boatyard.template.telling import tell
+from boatyard.template.telling import choose_default, tell, write_first_pages
 
 _LICENSES = ("LICENSE", "LICENSE.template")  # require that their notices are kept
 _NEVER = re.compile(r"(?!)")
 
 
-def make_project(copy: Path, manifest: Manifest, answers: Answers) -> None:
-    """Make the copy, a clone, the project that the answers describe. Raises UserError."""
+def make_project(copy: Path, manifest: Manifest, answers: Answers, *, is_new: bool = True) -> None:
+    """Make the copy, a clone, the project that the answers describe.
+
+    Raises UserError: an answer is wrong, or the name of a new project is a word of the template.
+    """
     manifest.check(answers.without)
+    write_first_pages(copy, manifest, answers)
+    choose_default(copy, manifest, answers.without)
     leave_out(copy, manifest, answers.without)
-    tell(copy, manifest, answers)
+    if is_new:  # what the template says later is no reason to have another name
+        check_free(answers.name, texts(copy))
+    tell(copy, answers)
     (copy / FILE).write_text(write_answers(answers), encoding="utf-8")
     finish(copy, Spelling(answers.name))
 
@@ -65,10 +72,12 @@ def leave_out(copy: Path, manifest: Manifest, without: Sequence[str]) -> None:
     _sub_nav(copy / "mkdocs.yml", gone)
     _drop_empty(copy)
     words = mentions(parts, gone, files(copy))
-    prune_tests(copy, Gone(words, _modules(gone)))
+    kinds = {*without} & {*manifest.inputs, *manifest.tasks}
+    modules = {_module(path) for path in gone if path.endswith(".py")}
+    prune_tests(copy, Gone(words, kinds, modules, _definitions(parts)))
     for path, content in texts(copy):
-        if path.endswith(".md") and path != "README.md":
-            pruned = prune_markdown(content, PurePosixPath(path).parent, words, gone)
+        if path.endswith(".md"):
+            pruned = prune_markdown(content, PurePosixPath(path).parent, words, gone, kinds)
             (copy / path).write_text(pruned, encoding="utf-8")
     _drop_empty(copy)
 
@@ -95,6 +104,8 @@ def mentions(parts: list[Part], gone: set[str], left: Iterable[str]) -> re.Patte
             patterns.append(rf"\b{match[1]}={match[2]}\b")
         elif not path.endswith("__init__.py"):
             patterns.append(rf"(?<![\w/-]){re.escape(path)}(?![\w-])")
+            if path.startswith("src/"):
+                patterns.append(rf"(?<![\w.]){re.escape(_module(path))}(?!\w)")
     for part in parts:
         for section in part.sections:
             file, name = section.split("::")
@@ -103,13 +114,21 @@ def mentions(parts: list[Part], gone: set[str], left: Iterable[str]) -> re.Patte
     return re.compile("|".join(patterns)) if patterns else _NEVER
 
 
-def _modules(gone: set[str]) -> set[str]:
-    modules = set()
-    for path in gone:
-        if path.endswith(".py"):
-            dotted = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-            modules.add(dotted.removeprefix("src.") if path.startswith("src/") else dotted.rpartition(".")[2])
-    return modules
+def _module(path: str) -> str:
+    """The dotted name of a file or folder; below tests/ only the last part, by which it is imported there."""
+    dotted = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    return dotted.removeprefix("src.") if path.startswith("src/") else dotted.rpartition(".")[2]
+
+
+def _definitions(parts: Iterable[Part]) -> dict[str, set[str]]:
+    """By module, what its sections define."""
+    found: dict[str, set[str]] = {}
+    for part in parts:
+        for section in part.sections:
+            path, name = section.split("::")
+            if path.endswith(".py"):
+                found.setdefault(_module(path), set()).add(name)
+    return found
 
 
 def _drop_section(copy: Path, path: str, name: str) -> None:

@@ -5,7 +5,8 @@ import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.util import find_spec
+from importlib.machinery import PathFinder
+from pathlib import Path
 
 from boatyard.config.errors import UserError
 
@@ -13,7 +14,7 @@ TEMPLATE = "boat" + "yard"  # split, so that renaming leaves it alone
 PACKAGE = __name__.partition(".")[0]  # this project's
 _OLD = re.compile(TEMPLATE, re.IGNORECASE)
 _FOLDER = re.compile(r"""(src/|src", "|/ "|src\\|\[")$""")  # what stands before the name of the package's folder
-_PROSE = ("LICENSE", "data/", "docs/", "encoders/", "reports/", "tests/integration/test_template.py")
+_PROSE = ("LICENSE", "data/", "docs/", "encoders/", "reports/", f"src/{TEMPLATE}/template/")
 _LONGEST = 20  # so that a service account of Google Cloud, such as NAME-release, stays below 30
 
 
@@ -69,12 +70,13 @@ def check_name(name: str) -> None:
             "package, images and services are named after it"
         )
     package = Spelling(name).package
-    if keyword.iskeyword(package) or package in sys.stdlib_module_names or find_spec(package):
+    installed = [place for place in sys.path if place and Path(place) != Path.cwd()]  # a folder that is here is none
+    if keyword.iskeyword(package) or package in sys.stdlib_module_names or PathFinder.find_spec(package, installed):
         raise UserError(f"{name}: Python imports another module of this name: choose another")
 
 
 def check_free(name: str, contents: Iterable[tuple[str, str]]) -> None:
-    """Raises UserError: one of these files of the template has the name as a word; prose and rows may."""
+    """Raises UserError: one of these files has the name as a word; prose, rows and what speaks of names may."""
     word = re.compile(rf"(?<![a-z0-9]){'[-_]'.join(name.split('-'))}(?![a-z0-9])", re.IGNORECASE)
     for path, content in contents:
         if not path.startswith(_PROSE) and not path.endswith(".md") and (word.search(path) or word.search(content)):

@@ -23,7 +23,7 @@ class Part:
     keep: Sequence[str] = ()
     """Exceptions from `paths`."""
     sections: Sequence[str] = ()
-    """FILE::NAME: a definition of Python, a key of YAML or a heading of Markdown."""
+    """FILE::NAME: a definition of Python, a key or a list's named item of YAML, or a heading of Markdown."""
     words: Sequence[str] = ()
     """Regular expressions: a test's definition, a command or a row of a table in docs/ that has one is about it."""
 
@@ -49,7 +49,7 @@ class Manifest:
     story: Part
     """The template's own: what no project has."""
     defaults: Sequence[dict[str, str]] = field(default_factory=tuple)
-    """Where the default system is named: `path` and a `pattern` whose placeholders are `system` and `model`."""
+    """Where the default system and its model are named: `path`, a glob, and the `text`."""
     renames: Sequence[dict[str, str]] = field(default_factory=tuple)
     """Paths that the template has given another name, `before` and `after`: an update moves them in projects too."""
 

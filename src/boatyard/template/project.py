@@ -6,6 +6,7 @@ identified by their committer, because a squashed merge may have the same messag
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +15,8 @@ from tempfile import TemporaryDirectory
 from boatyard.config.errors import Failed, UserError
 from boatyard.template.answers import Answers, read_kept
 from boatyard.template.git import COMMITTER, blobs, fetch, git, move, write_tree
-from boatyard.template.making import finish, make_project, texts
-from boatyard.template.names import PACKAGE, TEMPLATE, Spelling, check_free
+from boatyard.template.making import finish, make_project
+from boatyard.template.names import PACKAGE, TEMPLATE, Spelling
 from boatyard.template.parts import MANIFEST, read_manifest
 
 BRANCH = "template"
@@ -56,18 +57,11 @@ def add_to(root: Path, answers: Answers, source: str, ref: str | None) -> str:
     refuse_changes(root)
     snapshot = _snapshot(root, answers, source, ref, source)
     own, added = blobs(root, "HEAD"), blobs(root, snapshot)
-    folders = {folder.as_posix() for path in own for folder in Path(path).parents}
-    clashes = [
-        path
-        for path in added
-        if (path in own and not _OWN.fullmatch(path) and own[path] != added[path])
-        or path in folders
-        or any(folder.as_posix() in own for folder in Path(path).parents)
-    ]
-    if clashes:
+    different = {path for path in added.keys() & own.keys() if own[path] != added[path] and not _OWN.fullmatch(path)}
+    if clashes := different | (_folders(own) & added.keys()) | (_folders(added) & own.keys()):
         raise UserError(
-            f"the repository has {_listed(clashes)} of its own, where the template would have another: rename or move "
-            "yours first, or make a project beside it"
+            f"the repository has {_listed(sorted(clashes))} of its own, where the template would have another: rename "
+            "or move yours first, or make a project beside it"
         )
     tree = write_tree(root, added | own)
     message = f"Add {Spelling(answers.name).title}, made from the template"
@@ -77,6 +71,10 @@ def add_to(root: Path, answers: Answers, source: str, ref: str | None) -> str:
     kept = sorted(added.keys() & {path for path in own if own[path] != added.get(path)})
     hint = f"; yours stay: {_listed(kept)} (`git show {BRANCH}:{kept[0]}` has the template's)" if kept else ""
     return f"{len(added) - len(added.keys() & own.keys())} files of {answers.name} were added in one commit{hint}"
+
+
+def _folders(paths: Iterable[str]) -> set[str]:
+    return {folder.as_posix() for path in paths for folder in Path(path).parents}
 
 
 def adopt(root: Path, answers: Answers) -> str:
@@ -158,10 +156,8 @@ def _snapshot(root: Path, answers: Answers | None, source: str, ref: str | None,
         copy = Path(folder, "copy")
         state, date = fetch(copy, source, ref)
         manifest = read_manifest(copy / MANIFEST)
-        if answers and not parents:  # what the template says later is no reason to have another name
-            check_free(answers.name, texts(copy))
         if answers:
-            make_project(copy, manifest, answers)
+            make_project(copy, manifest, answers, is_new=not parents)
         else:
             finish(copy, Spelling(PACKAGE))
         tree = write_tree(root, copy)

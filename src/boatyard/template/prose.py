@@ -1,15 +1,25 @@
 """Documents and configuration less what speaks of something that was left out."""
 
 import re
+from collections.abc import Collection
 from pathlib import PurePosixPath
 
 _LINK = re.compile(r"(?<!!)\[(?P<text>[^\]]*)\]\((?P<to>[^)\s#]+)(?:#[^)\s]*)?\)")
+_ASIDE = re.compile(r"\s\(\[[^\]]*\]\((?P<to>[^)\s#]+)(?:#[^)\s]*)?\)\)")
+_SAID = r"(?:\[[^\]]*\]\([^)\s]+\)|`\w+`)"  # a link or a word of code, one of several between commas
+_LISTED = re.compile(rf"{_SAID}(?:, {_SAID})+")
+_PICTURE = re.compile(r"^!\[[^\]]*\]\((?P<to>[^)\s]+)\)\n", re.MULTILINE)
 _FENCED = re.compile(r"(?:^<!--[^>]*-->\n)?^```(?P<kind>\w*)\n(?P<body>.*?)^```\n", re.DOTALL | re.MULTILINE)
 _ITEM = re.compile(r"^(?:\|.*\|\n|[ ]*- .*\n(?:[ ]{2,}(?!- ).*\n)*)", re.MULTILINE)
 
 
-def prune_markdown(text: str, folder: PurePosixPath, words: re.Pattern[str], gone: set[str]) -> str:
-    """The page of `folder` less commands, rows and items that name what is gone; links to it become plain text."""
+def prune_markdown(
+    text: str, folder: PurePosixPath, words: re.Pattern[str], gone: set[str], kinds: Collection[str] = ()
+) -> str:
+    """The page of `folder` less commands, rows, items and members of lists that name what is gone.
+
+    A link to it in parentheses goes with them; others become plain text. `kinds`: the inputs and tasks that are gone.
+    """
 
     def is_gone(to: str) -> bool:
         return "://" not in to and _normal(folder, to) in gone
@@ -21,13 +31,24 @@ def prune_markdown(text: str, folder: PurePosixPath, words: re.Pattern[str], gon
         kept = match[0].replace(match["body"], "".join(lines))
         return kept if any(line.strip() and not line.startswith("#") for line in lines) else ""
 
+    def listed(match: re.Match[str]) -> str:
+        members = re.findall(_SAID, match[0])
+        kept = [each for each in members if not is_left_out(each)]
+        return ", ".join(kept or members)
+
+    def is_left_out(member: str) -> bool:
+        link = _LINK.fullmatch(member)
+        return is_gone(link["to"]) if link else member.strip("`") in kinds
+
     def item(match: re.Match[str]) -> str:
         links = [is_gone(each["to"]) for each in _LINK.finditer(match[0])]
         return "" if words.search(match[0]) or (links and all(links)) else match[0]
 
     parts = re.split(r"(^```.*?^```\n)", _FENCED.sub(fence, text), flags=re.DOTALL | re.MULTILINE)
     for number in range(0, len(parts), 2):
-        prose = _ITEM.sub(item, parts[number])
+        prose = _PICTURE.sub(lambda match: "" if is_gone(match["to"]) else match[0], parts[number])
+        prose = _LISTED.sub(listed, _ITEM.sub(item, prose))
+        prose = _ASIDE.sub(lambda match: "" if is_gone(match["to"]) else match[0], prose)
         parts[number] = _LINK.sub(lambda match: match["text"] if is_gone(match["to"]) else match[0], prose)
     return re.sub(r"\n{3,}", "\n\n", "".join(parts))
 
@@ -43,7 +64,7 @@ def _normal(folder: PurePosixPath, to: str) -> str:
 
 
 def drop_key(text: str, name: str) -> str:
-    """YAML less a key and all below it; a dotted name is a key below another."""
+    """YAML less a key and all below it; a dotted name is a key below another. Of a list, the item that has the name."""
     lines, kept, depth, inside = text.splitlines(keepends=True), [], -1, [""]
     wanted = name.split(".")
     for line in lines:
@@ -51,6 +72,9 @@ def drop_key(text: str, name: str) -> str:
         if depth >= 0 and (not line.strip() or indent > depth or (indent == depth and line.lstrip().startswith("- "))):
             continue
         depth = -1
+        if re.match(rf" *- (name|alert): {re.escape(name)}$", line):
+            depth = indent + 1
+            continue
         if match := re.match(r"( *)[\"']?([\w.-]+)[\"']?:", line):
             inside = [*inside[: indent // 2], match[2]]
             if inside == wanted:

@@ -2,13 +2,18 @@
 
 import ast
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+
+from boatyard.template.names import TEMPLATE
 
 Span = tuple[int, int]
 Located = ast.expr | ast.alias
 _CONTAINERS = (ast.List, ast.Tuple, ast.Set)
+_FOUND = ("__init__.py", "conftest.py")  # by Python and pytest, without being named
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -18,10 +23,12 @@ class Gone:
 
     words: re.Pattern[str]
     """In a string of a test, or in a command or a row of a table."""
+    kinds: set[str]
+    """Inputs and tasks: whole strings, among a test's cases or where an input or a task is meant."""
     modules: set[str]
     """By their dotted names; those below tests/ by their last."""
     names: dict[str, set[str]] = field(default_factory=dict)
-    """By module of tests/, what was taken out of it."""
+    """By module, as above, what was taken out of it."""
     fixtures: set[str] = field(default_factory=set)
 
     def imports(self, node: ast.AST) -> Iterator[tuple[ast.alias, str]]:
@@ -31,7 +38,8 @@ class Gone:
                 (each, each.asname or each.name.partition(".")[0]) for each in node.names if each.name in self.modules
             )
         elif isinstance(node, ast.ImportFrom) and node.module:
-            out = self.names.get(node.module.rpartition(".")[2], set())
+            module = node.module if node.module.startswith(TEMPLATE) else node.module.rpartition(".")[2]
+            out = self.names.get(module, set())
             for each in node.names:
                 if node.module in self.modules or f"{node.module}.{each.name}" in self.modules or each.name in out:
                     yield each, each.asname or each.name
@@ -57,28 +65,71 @@ def prune_python(source: str, gone: Gone) -> tuple[str, set[str]]:
 
 
 def prune_tests(root: Path, gone: Gone) -> None:
-    """Prune every file below tests/, until none changes; a file without any test left goes."""
-    files = {file: file.read_text(encoding="utf-8") for file in sorted((root / "tests").rglob("*.py"))}
+    """Prune all files below tests/, until none changes; what only the pruned used goes too, and files without tests."""
+    before = {file: file.read_text(encoding="utf-8") for file in sorted((root / "tests").rglob("*.py"))}
+    files, never_used = dict(before), {*_unused(before)}
     changed = True
     while changed:
-        changed = False
-        for file, source in list(files.items()):
-            pruned, dead = prune_python(source, gone)
-            is_test = file.name.startswith("test_")
-            if is_test and not re.search(r"^(async )?def test_|^class Test", pruned, re.MULTILINE):
-                del files[file]
-                file.unlink()
-                changed = True
-                continue
-            if pruned == source:
-                continue
+        changed = _prune_each(files, gone)
+        for file, name in {*_unused(files)} - never_used:
             changed = True
+            if name is None:
+                del files[file]
+            elif file in files:
+                files[file] = drop_definitions(files[file], {name})
+    for file, source in before.items():
+        if file not in files:
+            file.unlink()
+        elif files[file] != source:
+            file.write_text(files[file], encoding="utf-8")
+
+
+def _prune_each(files: dict[Path, str], gone: Gone) -> bool:
+    """Whether any changed."""
+    changed = False
+    for file, source in list(files.items()):
+        pruned, dead = prune_python(source, gone)
+        is_test = file.name.startswith("test_")
+        if is_test and not re.search(r"^(async )?def test_|^class Test", pruned, re.MULTILINE):
+            del files[file]
+            changed = True
+        elif pruned != source:
             files[file] = pruned
-            file.write_text(pruned, encoding="utf-8")
+            changed = True
             if file.name == "conftest.py":
                 gone.fixtures |= dead
             elif not is_test:
                 gone.names.setdefault(file.stem, set()).update(dead)
+    return changed
+
+
+def _unused(files: Mapping[Path, str]) -> Iterator[tuple[Path, str | None]]:
+    """Definitions that nothing else mentions: of a test's file nothing in it; None: a file that no other mentions."""
+    everywhere: Counter[str] = Counter()
+    for source in files.values():
+        everywhere.update(_words(source))
+    for file, source in files.items():
+        is_test = file.name.startswith("test_")
+        if not is_test and file.name not in _FOUND and everywhere[file.stem] == _words(source)[file.stem]:
+            yield file, None
+        known = _words(source) if is_test else everywhere
+        yield from ((file, name) for name, own in _definitions(source) if known[name] == own)
+
+
+@cache
+def _words(source: str) -> Counter[str]:
+    return Counter(re.findall(r"\w+", source))
+
+
+@cache
+def _definitions(source: str) -> list[tuple[str, int]]:
+    """What is defined at the top of a module and imported from nowhere, and how often the definition itself says it."""
+    at, found = _offsets(source), []
+    for node in ast.parse(source).body:
+        if isinstance(node, (*_DEFINITIONS, ast.Assign, ast.AnnAssign)) and len(names := _bound(node)) == 1:
+            start, end = _whole(node, source, at)
+            found += [(name, _words(source[start:end])[name]) for name in names]
+    return found
 
 
 def _without(source: str, spans: list[Span]) -> str:
@@ -139,7 +190,8 @@ def _cut(node: ast.stmt, gone: Gone, dead: set[str], at: Callable[[int, int], in
         if any(_uses(each, gone, dead) for each in [*node.body, *signature]):
             return None
         return _cut_all(node.decorator_list, gone, dead, at)
-    if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+    unpacks = isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple)  # as many as there are names
+    if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None and not unpacks:
         return _cut_all([node.value], gone, dead, at)
     return None if _uses(node, gone, dead) else []
 
@@ -156,25 +208,25 @@ def _cut_all(nodes: list[ast.expr], gone: Gone, dead: set[str], at: Callable[[in
 
 def _cut_cases(node: ast.expr, gone: Gone, dead: set[str], at: Callable[[int, int], int]) -> list[Span] | None:
     """What to cut from the outermost lists in the expression; None: it cannot do without what is gone."""
-    if not _uses(node, gone, dead):
+    if not _is_case_of(node, gone, dead):
         return []
     if isinstance(node, ast.Dict):
         pairs = list(zip(node.keys, node.values, strict=True))
-        lost = [pair for pair in pairs if any(each is not None and _uses(each, gone, dead) for each in pair)]
+        lost = [pair for pair in pairs if any(each is not None and _is_case_of(each, gone, dead) for each in pair)]
         if len(lost) == len(pairs):
             return None
         ranges: list[tuple[Located, Located]] = [(key or value, value) for key, value in pairs]
         return _ranges(ranges, [pair in lost for pair in pairs], at)
     if isinstance(node, _CONTAINERS):
         inside = {each: _cut_cases(each, gone, dead, at) for each in node.elts if _is_made(each)}
-        dying = [each for each in node.elts if _uses(each, gone, dead) and not inside.get(each)]
+        dying = [each for each in node.elts if _is_case_of(each, gone, dead) and not inside.get(each)]
         if len(dying) == len(node.elts):
             return None
         return [*_members(node.elts, dying, at), *(span for spans in inside.values() for span in spans or ())]
     if isinstance(node, ast.Call):
         return (
             None
-            if _uses(node.func, gone, dead)
+            if _is_case_of(node.func, gone, dead)
             else _cut_all([*node.args, *(each.value for each in node.keywords)], gone, dead, at)
         )
     return None
@@ -205,9 +257,28 @@ def _ranges(ranges: list[tuple[Located, Located]], lost: list[bool], at: Callabl
     return spans
 
 
+def _is_case_of(node: ast.expr, gone: Gone, dead: set[str]) -> bool:
+    return _uses(node, gone, dead) or any(_is_kind(each, gone) for each in ast.walk(node))
+
+
+def _is_kind(node: ast.AST | None, gone: Gone) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in gone.kinds
+
+
 def _uses(node: ast.AST, gone: Gone, dead: set[str]) -> bool:
     for each in ast.walk(node):
         match each:
+            case ast.keyword(arg="input" | "task", value=value) if _is_kind(value, gone):
+                return True
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="inputs" | "tasks")), args=[value, *_]) if _is_kind(
+                value, gone
+            ):
+                return True
+            case ast.Dict(keys=keys, values=values) if any(
+                isinstance(key, ast.Constant) and key.value in ("input", "task") and _is_kind(value, gone)
+                for key, value in zip(keys, values, strict=True)
+            ):
+                return True
             case ast.Name(id=name) | ast.arg(arg=name) if name in dead:
                 return True
             case ast.arg(annotation=ast.Constant(value=name)) if name in dead:

@@ -2,14 +2,14 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from boatyard.template.answers import Answers
 from boatyard.template.names import Spelling
 from boatyard.template.parts import MANIFEST, Manifest
 
-_TEXTS = MANIFEST.parent / "texts"  # README.md, and the licences that one can choose besides the template's
+_TEXTS = MANIFEST.parent / "texts"  # README.md, docs/index.md, and the licences besides the template's
 _TEMPLATES_LICENSE = "LICENSE.template"
 _TORCH_CPU = """
 [[tool.uv.index]] # torch without CUDA, which on Linux is most of what the other one weighs
@@ -19,13 +19,11 @@ explicit = true
 """
 
 
-def tell(copy: Path, manifest: Manifest, answers: Answers) -> None:
+def tell(copy: Path, answers: Answers) -> None:
     """Write what the answers decide."""
-    _readme(copy, manifest, answers)
     _license(copy, answers)
     _description(copy, answers)
     _python(copy, answers.python)
-    _default_system(copy, manifest, answers)
     if answers.torch == "cpu":
         _torch_cpu(copy)
     (copy / "CHANGELOG.md").rename(copy / "TEMPLATE-CHANGES.md")
@@ -35,7 +33,8 @@ def tell(copy: Path, manifest: Manifest, answers: Answers) -> None:
     (copy / MANIFEST).unlink()  # an update reads the template's own
 
 
-def _readme(copy: Path, manifest: Manifest, answers: Answers) -> None:
+def write_first_pages(copy: Path, manifest: Manifest, answers: Answers) -> None:
+    """What the project is: README.md and docs/index.md, in place of the template's."""
     kept = [name for name, each in manifest.systems.items() if not {each.input, each.task} & {*answers.without}]
     rows = [
         f"| `{name}` | {each.input} | {each.task} | {each.about} | `uv run invoke pipeline -o data={name}` |"
@@ -50,8 +49,9 @@ def _readme(copy: Path, manifest: Manifest, answers: Answers) -> None:
         "variable": Spelling(answers.name).package.upper(),
         "license": _license_sentence(answers),
     }
-    text = (copy / _TEXTS / "README.md").read_text(encoding="utf-8")
-    (copy / "README.md").write_text(re.sub(r"\$(\w+)\$", lambda match: pairs[match[1]], text), encoding="utf-8")
+    for source, page in (("README.md", "README.md"), ("index.md", "docs/index.md")):
+        text = (copy / _TEXTS / source).read_text(encoding="utf-8")
+        (copy / page).write_text(re.sub(r"\$(\w+)\$", lambda match: pairs[match[1]], text), encoding="utf-8")
 
 
 def _license_sentence(answers: Answers) -> str:
@@ -95,14 +95,15 @@ def _python(copy: Path, version: str) -> None:
         _sub(workflow, r'python-version: "3\.\d+"', f'python-version: "{version}"')
 
 
-def _default_system(copy: Path, manifest: Manifest, answers: Answers) -> None:
-    first, default = next(iter(manifest.systems)), manifest.default_system(answers.without)
+def choose_default(copy: Path, manifest: Manifest, without: Sequence[str]) -> None:
+    """Name the first system that is left wherever the first of all is the default."""
+    first, default = next(iter(manifest.systems)), manifest.default_system(without)
     if default == first:
         return
     old, new = manifest.systems[first], manifest.systems[default]
     for place in manifest.defaults:
-        if (file := copy / place["path"]).exists():
-            text = place["text"].replace(first, default).replace(old.model, new.model)
+        text = place["text"].replace(first, default).replace(old.model, new.model)
+        for file in sorted(copy.glob(place["path"])):
             file.write_text(file.read_text(encoding="utf-8").replace(place["text"], text), encoding="utf-8")
     _sub(copy / "configs" / "config.yaml", rf"^  input: {old.input}\b", f"  input: {new.input}")
     _sub(copy / "configs" / "config.yaml", rf"^  task: {old.task}\b", f"  task: {new.task}")

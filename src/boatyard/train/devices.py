@@ -10,7 +10,7 @@ import torch
 from boatyard.config.errors import UserError
 
 GIVEN = "BOATYARD_GPUS"
-"""The environment variable with the number of GPUs of this worker; deploy/vertex/job.yaml sets it."""
+"""The environment variable with the number of GPUs that this worker was given."""
 
 log = logging.getLogger(__name__)
 

@@ -1,13 +1,13 @@
-"""python -m boatyard.train.launch: the pipeline, as a worker on Vertex AI or in any container runs it.
+"""python -m boatyard.train.launch: the pipeline, as the trainer's image runs it.
 
 With one worker and at most one GPU it runs in this process; otherwise under torchrun, which replaces this process.
 """
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from boatyard.cloud.team import Team, team
+from boatyard.cloud.team import overrides, team, together  # part: cloud
 from boatyard.config.cli import run
 from boatyard.config.schema import Config
 from boatyard.pipeline.__main__ import PURPOSE, WRITES
@@ -16,10 +16,16 @@ from boatyard.pipeline.__main__ import main as pipeline
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The pipeline's exit status; does not return where torchrun replaces this process."""
-    command_line = [*overrides(os.environ), *(sys.argv[1:] if arguments is None else arguments)]
+    command_line = sys.argv[1:] if arguments is None else [*arguments]
+    command_line = [*overrides(os.environ), *command_line]  # part: cloud
 
     def start(config: Config) -> None:
-        torchrun = torchrun_arguments(team(os.environ), prepare_worker() or 1)
+        processes = prepare_worker() or 1
+        torchrun = standalone(processes)
+        # part: cloud
+        if workers := team(os.environ):
+            torchrun = together(workers, processes)
+        # part end
         if not torchrun:
             pipeline(config)
             return
@@ -43,25 +49,9 @@ def prepare_worker() -> int:
     return require_gpus(os.environ)
 
 
-def overrides(environment: Mapping[str, str]) -> list[str]:
-    """On Vertex AI, where checkpoints and the model go: in BOATYARD_STORAGE, or else where Vertex AI wants them.
-
-    In the storage, which all jobs share, a job goes on from the checkpoints of an earlier one with the same settings.
-    """
-    if not (own := environment.get("AIP_CHECKPOINT_DIR")):
-        return []
-    if storage := environment.get("BOATYARD_STORAGE"):
-        return [f"paths.checkpoints={storage.rstrip('/')}/checkpoints"]
-    return [f"paths.checkpoints={own.rstrip('/')}", f"paths.storage={environment['AIP_MODEL_DIR'].rstrip('/')}"]
-
-
-def torchrun_arguments(team: Team | None, processes: int) -> list[str]:
-    """For `processes` on this worker, one for each GPU; none where a single process is enough."""
-    own = f"--nproc-per-node={processes}"
-    if team is None:
-        return ["--standalone", own] if processes > 1 else []
-    meeting = [f"--master-addr={team.leader}", f"--master-port={team.port}"]
-    return [f"--nnodes={team.workers}", f"--node-rank={team.rank}", *meeting, own]
+def standalone(processes: int) -> list[str]:
+    """torchrun's arguments for `processes` on this machine, one for each GPU; none where a single one is enough."""
+    return ["--standalone", f"--nproc-per-node={processes}"] if processes > 1 else []
 
 
 if __name__ == "__main__":

@@ -22,7 +22,10 @@ from boatyard.storage import AlreadyExists, NotFound, Storage
 PART_BYTES = 4 * 2**20
 MOST_BYTES = 100 * 2**20
 MOST_ROWS = 1_000_000
-BEYOND = "`invoke score` takes any number of rows"
+BEYOND = (
+    "split the file"
+    ", or use `invoke score`, which takes any number of rows"  # part: scale
+)
 UPLOAD_SECONDS = 3600.0
 ID = r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{16}"
 

@@ -1,6 +1,6 @@
-"""Prometheus rules and Cloud Monitoring policies, generated from one source: deploy/alerts/alerts.yaml.
+"""Alerts for what collects the metrics, generated from one source: deploy/alerts/alerts.yaml.
 
-python -m boatyard.cloud.alerts [--check]
+python -m boatyard.monitor.alerts [--check]
 """
 
 import argparse
@@ -33,8 +33,10 @@ class Alert(BaseModel):
     summary: str = Field(min_length=1)
     action: str = Field(min_length=1)
     expression: str = Field(min_length=1)
+    # part: cloud
     on_cloud_run: bool = True
     """False for what is normal where a service without requests has no instance."""
+    # part end
 
     @field_validator("seconds", mode="before")
     @classmethod
@@ -134,7 +136,7 @@ def _stale(generated: Mapping[Path, str], deploy: Path) -> Iterator[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the generated files; with `--check` only compare them, with exit status 1 if any is out of date."""
-    parser = argparse.ArgumentParser(prog="python -m boatyard.cloud.alerts")
+    parser = argparse.ArgumentParser(prog="python -m boatyard.monitor.alerts")
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is out of date")
     options = parser.parse_args(arguments)
     try:
