@@ -3,8 +3,10 @@
 import logging
 import os
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +26,7 @@ from boatyard.bundle.manifest import Manifest
 from boatyard.config.addresses import answers
 from boatyard.config.errors import UserError
 from boatyard.config.processes import allowed_cores
-from boatyard.score.files import Forms
+from boatyard.score.files import File, Forms
 from boatyard.score.plan import Plan, Task
 from boatyard.score.slices import Cut, cut
 from boatyard.score.work import Done, Places, Worker
@@ -44,7 +46,8 @@ def joined() -> Iterator[None]:
         raise UserError(f"RAY_ADDRESS={address}: nothing answers there")
     own: dict[str, Any] = {} if address else {"num_cpus": allowed_cores(), "object_store_memory": _OBJECTS}
     try:
-        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
+        with _without_notes():
+            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
     except (ConnectionError, RuntimeError, ValueError) as error:
         reason = str(error).strip().partition("\n")[0]
         if address is None:
@@ -54,6 +57,8 @@ def joined() -> Iterator[None]:
             "key, as RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"
         ) from error
     try:
+        if not _cores():
+            raise UserError(f"RAY_ADDRESS={address}: that cluster has no cores")
         yield
     except ray.exceptions.RayError as error:
         if (known := _known(error)) is not None:
@@ -65,14 +70,13 @@ def joined() -> Iterator[None]:
 
 def cut_files(task: Task, manifest: Manifest, places: Places, indices: Sequence[int]) -> list[Cut]:
     """Of the files with these indices, one in each of Ray's tasks."""
-    required = manifest.request_schema.get("required", [])
+    block, required = task.block, manifest.request_schema.get("required", [])
 
     @ray.remote(num_cpus=1)
-    def one(index: int) -> Cut:
-        storage = open_storage(places.rows)
-        return cut(storage, task.files[index], index, Forms(manifest), task.block, required)
+    def one(index: int, file: File) -> Cut:
+        return cut(open_storage(places.rows), file, index, Forms(manifest), block, required)
 
-    cuts: list[Cut] = ray.get([one.remote(index) for index in indices])
+    cuts: list[Cut] = ray.get([one.remote(index, task.files[index]) for index in indices])
     return cuts
 
 
@@ -112,7 +116,21 @@ class _Actor:
 
 
 def _cores() -> int:
-    return int(ray.cluster_resources()["CPU"])  # type: ignore[no-untyped-call]
+    return int(ray.cluster_resources().get("CPU", 0))  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def _without_notes() -> Iterator[None]:
+    """Past Python, Ray writes that it has read the level of its log, which no level keeps it from."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _known(error: BaseException | None) -> Exception | None:
