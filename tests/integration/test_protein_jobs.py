@@ -11,12 +11,14 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from scoring import answers, assert_as_predicted, score_here
 from servers import Serve, ServerProcess
 from test_jobs import finished, kill_in_job, result, submit
 
 from boatyard import registry
-from boatyard.bundle.manifest import seal
+from boatyard.bundle.manifest import open_bundle, seal
 from boatyard.bundle.map import MAP, Map, Point
+from boatyard.bundle.predict import Predictor
 from boatyard.inputs.protein.serving import KNOWN_WORDS, request_schema
 from boatyard.inputs.protein.words import known_words
 from boatyard.journal import read
@@ -117,6 +119,22 @@ def test_records_go_by_their_ids_in_every_form_of_the_result(serve: Serve) -> No
         {"row": 3, "name": "short2", "x": 3.0, "y": 0.0, "kind": "short"},
     ]
     assert "<title>long1: long</title>" in client.get(f"/jobs/{job}/map.svg").text
+
+
+def test_a_scored_file_has_the_answers_of_requests_and_the_ids_of_all(tmp_path: Path) -> None:
+    sequences = {"long": "MKVLAWFAALMKV", "short": "MKV"}
+    rows = tmp_path / "rows"
+    rows.mkdir()
+    (rows / "a.fa").write_text("".join(f">{id_} of it\n{sequence}\n" for id_, sequence in sequences.items()))
+    (rows / "b.csv").write_text("id,sequence\nwrong,MK*V\n")
+    assert score_here(tmp_path / "storage", rows, tmp_path / "out") == 0
+    answered = answers(tmp_path / "out")
+    assert answered["name"].to_pylist() == ["long", "short", "wrong"]
+    assert answered["header"].to_pylist() == ["long of it", "short of it", None]
+    assert "stop (*) inside" in answered["error"][2].as_py()
+    predictor = Predictor(open_bundle(tmp_path / "lengths"), threads=1)
+    requests = [{"id": id_, "sequence": sequence} for id_, sequence in sequences.items()]
+    assert_as_predicted(answered.slice(0, 2), predictor, requests)
 
 
 @pytest.mark.slow

@@ -2,12 +2,13 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow.dataset as ds
@@ -36,6 +37,7 @@ class Scoring:
         return subprocess.Popen(
             [sys.executable, "-m", "boatyard.score", *options],
             env={**environment, "BOATYARD_STORAGE": str(self.storage)},
+            stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -104,3 +106,27 @@ def test_the_run_is_killed_and_goes_on_where_it_was(scoring: Scoring, tmp_path: 
     assert kept == {*first}, "blocks that were there were not written again"
     refused = scoring.start(tmp_path)
     assert refused.wait(120) == 0, "nothing is left to do"
+
+
+def test_a_signal_ends_it_and_the_terminal_has_nothing_of_rays(scoring: Scoring, tmp_path: Path) -> None:
+    stopped = scoring.start(tmp_path)
+    await_blocks(tmp_path, 2, stopped)
+    stopped.terminate()
+    told, said = stopped.communicate(timeout=120)
+    assert (stopped.returncode, told) == (143, "")
+    assert [line for line in said.splitlines() if "rows/s" not in line] == [
+        "finding where the rows of 1 file lie",
+        "score: stopped. The same command goes on with the blocks that are not there",
+    ]
+
+
+def test_what_a_worker_cannot_read_is_one_sentence(scoring: Scoring, tmp_path: Path) -> None:
+    changing = replace(scoring, rows=Path(shutil.copy(scoring.rows, tmp_path)))
+    process = changing.start(tmp_path / "out")
+    await_blocks(tmp_path / "out", 1, process)
+    with changing.rows.open("a") as rows:
+        rows.write("one,more\n")
+    told, said = process.communicate(timeout=120)
+    assert (process.returncode, told) == (2, "")
+    assert said.splitlines()[-1] == "score: rows.csv has changed since the run began"
+    assert "Traceback" not in said

@@ -12,13 +12,18 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
 import pytest
+from scoring import answers, assert_as_predicted, score_here
 from servers import Serve
 from stages import small_config
 from starlette.testclient import TestClient
 from test_jobs import finished, result, submit
 
 from boatyard import registry
+from boatyard.bundle.predict import Predictor
 from boatyard.config.schema import Config
 from boatyard.monitor import service
 from boatyard.monitor.settings import Settings as MonitorSettings
@@ -89,6 +94,26 @@ def test_a_house_is_answered_with_a_price_whether_its_numbers_are_numbers_or_tex
     assert client.post("/predict", json=as_cells).json()["value"] == answer["value"]
     unknown = client.post("/predict", json=house | {"district": "Atlantis", "land_m2": None, "lift": None})
     assert unknown.json()["value"] > 0
+
+
+def test_houses_in_files_have_the_prices_of_requests_whatever_the_types_of_their_columns(
+    world: World, tmp_path: Path
+) -> None:
+    houses = pacsv.read_csv(
+        world.config.data.path, convert_options=pacsv.ConvertOptions(strings_can_be_null=True)
+    ).slice(0, 300)
+    storage = Path(world.config.paths.storage)
+    pq.write_table(houses, tmp_path / "houses.parquet")
+    assert score_here(storage, tmp_path / "houses.parquet", tmp_path / "typed", "score.model=houses") == 0
+    typed = answers(tmp_path / "typed")
+    assert typed["price"] == houses["price"]
+    bundle = world.published.bundle
+    read = bundle.manifest.request_schema["properties"]
+    requests = houses.set_column(houses.column_names.index("sold"), "sold", houses["sold"].cast(pa.string()))
+    assert_as_predicted(typed, Predictor(bundle, threads=1), requests.select([*read]).to_pylist())
+    pacsv.write_csv(houses, tmp_path / "houses.csv")
+    assert score_here(storage, tmp_path / "houses.csv", tmp_path / "text", "score.model=houses") == 0
+    assert answers(tmp_path / "text")["value"] == typed["value"]
 
 
 def test_what_cannot_be_a_house_is_refused_by_its_column(client: TestClient, house: dict[str, Any]) -> None:

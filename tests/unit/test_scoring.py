@@ -2,13 +2,16 @@
 
 import json
 import random
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from bundles import LABELS, write_bundle
+from bundles import LABELS, publish_in_production, write_bundle
+from pictures import BLUE, RED, plain, publish_pictures
+from scoring import answers, assert_as_predicted, score_here
 
 from boatyard.bundle.manifest import open_bundle
 from boatyard.bundle.predict import Predictor
@@ -22,9 +25,12 @@ from boatyard.score.files import Forms, find_files
 from boatyard.score.plan import Task, begin, begun, draw_up
 from boatyard.score.slices import Slice, cut, cut_singles, read
 from boatyard.score.table import Scorer, arrow_type, free_names
-from boatyard.storage import open_storage
+from boatyard.storage import LocalStorage, open_storage
 
 pytestmark = pytest.mark.unit
+
+Score = Callable[..., int]
+"""Scores `rows`/ in the test's folder into `out`/."""
 
 ROWS = ["my card was stolen", "", "send it by iban", "what does it cost"]
 
@@ -98,7 +104,7 @@ def test_slices_of_a_table_are_what_its_one_reader_reads(
     storage, files = find_files(str(tmp_path / "rows.csv"), forms(predictor))
     made = cut(storage, files[0], 0, forms(predictor), most, ["text"])
     assert all(0 < piece.rows <= most for piece in made.slices)
-    parts = [described(read(storage, [made.file], piece, forms(predictor), ())) for piece in made.slices]
+    parts = [described(read(storage, files, piece, made.header, forms(predictor), ())) for piece in made.slices]
     whole = described(rows_of(read_records([content], "csv")[1]))
     assert [row for part in parts for row in part] == whole
     assert any("line" in (wrong or "") for _, _, wrong in whole)
@@ -120,12 +126,12 @@ def test_formats_of_an_input_are_sliced_too_unless_they_cannot_be_entered(tmp_pa
     made = cut(storage, file, 0, of_proteins, 8, [])
     assert len(made.slices) == 7
     assert [*made.columns] == ["id", "sequence", "header"]
-    parts = [described(read(storage, [file], piece, of_proteins, ())) for piece in made.slices]
+    parts = [described(read(storage, [file], piece, None, of_proteins, ())) for piece in made.slices]
     assert [row for part in parts for row in part] == whole
     (tmp_path / "packed.fa.gz").write_bytes(gzip.compress(content))
     storage, (packed,) = find_files(str(tmp_path / "packed.fa.gz"), of_proteins)
     (piece,) = cut(storage, packed, 0, of_proteins, 8, []).slices
-    assert described(read(storage, [packed], piece, of_proteins, ())) == whole
+    assert described(read(storage, [packed], piece, None, of_proteins, ())) == whole
 
 
 def test_slices_of_parquet_cross_its_row_groups(tmp_path: Path, predictor: Predictor) -> None:
@@ -134,7 +140,8 @@ def test_slices_of_parquet_cross_its_row_groups(tmp_path: Path, predictor: Predi
     storage, files = find_files(str(tmp_path / "rows.parquet"), forms(predictor))
     made = cut(storage, files[0], 0, forms(predictor), 7, ["text"])
     assert [piece.rows for piece in made.slices] == [7, 7, 7, 4]
-    rows_read = [row for piece in made.slices for row in read(storage, files, piece, forms(predictor), {"id", "text"})]
+    wanted = {"id", "text"}
+    rows_read = [row for piece in made.slices for row in read(storage, files, piece, None, forms(predictor), wanted)]
     assert [row.number for row in rows_read] == [*range(1, 26)]
     assert [row.fields for row in rows_read] == rows.select(["id", "text"]).to_pylist()
 
@@ -149,7 +156,7 @@ def test_files_that_are_a_row_each_share_a_slice_with_their_neighbours(tmp_path:
     assert [file.name for file in files] == ["a/1.png", "a/2.JPEG", "b.jpg"]
     slices = [*cut_singles(files, 0, 2)]
     assert slices == [Slice(0, 2), Slice(2, 1)]
-    rows = [row for piece in slices for row in read(storage, files, piece, of_pictures, ())]
+    rows = [row for piece in slices for row in read(storage, files, piece, None, of_pictures, ())]
     assert [(row.file, row.number) for row in rows] == [("a/1.png", 1), ("a/2.JPEG", 1), ("b.jpg", 1)]
     assert rows[0].fields == of_pictures.singles["image/png"](b"a/1.png")
 
@@ -203,7 +210,10 @@ def test_a_run_goes_on_by_the_plan_that_it_began_with_and_by_no_other(tmp_path: 
     assert plan.carried == ["id"]
     assert plan.schema.names[:3] == ["source", "row", "id"]
     for changes, why in (
-        ({"version": "20260101T000000Z-00000000"}, f"with inbox@{task.version}, and inbox@20260101T000000Z-00000000"),
+        (
+            {"version": "20260101T000000Z-00000000"},
+            f"with score.model=inbox@{task.version}, and 20260101T000000Z-00000000",
+        ),
         ({"block": 5}, "with score.block=10"),
         ({"columns": ["id"]}, "with score.columns=null"),
     ):
@@ -231,14 +241,151 @@ def test_columns_that_are_not_there_or_of_two_types_are_named(tmp_path: Path, pr
         draw_up(task_of(predictor, folder, columns=["key"]), predictor.manifest, cuts[:1], [])
 
 
+@pytest.fixture
+def score(tmp_path: Path) -> Score:
+    publish_in_production(tmp_path)
+    (tmp_path / "rows").mkdir()
+    return lambda *words: score_here(tmp_path / "storage", tmp_path / "rows", tmp_path / "out", *words)
+
+
+def test_texts_have_the_answers_that_requests_have(tmp_path: Path, score: Score) -> None:
+    texts = [
+        f"my card {chance.choice(['was stolen', 'costs a fee', 'iban'])}" for chance in map(random.Random, range(50))
+    ]
+    pq.write_table(pa.table({"id": range(50), "text": texts}), tmp_path / "rows" / "a.parquet")
+    assert score("score.block=20") == 0
+    answered = answers(tmp_path / "out")
+    assert answered["id"].to_pylist() == [*range(50)]
+    predictor = Predictor(open_bundle(tmp_path / "sealed"), threads=1)
+    assert_as_predicted(answered, predictor, [{"text": text} for text in texts])
+
+
+def test_pictures_have_the_answers_that_requests_have(tmp_path: Path) -> None:
+    publish_pictures(tmp_path)
+    rows = tmp_path / "rows"
+    (rows / "more").mkdir(parents=True)
+    pictures = {"a.png": plain(RED), "b.jpg": plain(BLUE, form="JPEG"), "more/c.png": plain(BLUE, (100, 10))}
+    for name, content in pictures.items():
+        (rows / name).write_bytes(content)
+    assert score_here(tmp_path / "storage", rows, tmp_path / "out", "score.model=colours") == 0
+    answered = answers(tmp_path / "out")
+    assert answered["source"].to_pylist() == [*pictures]
+    predictor = Predictor(open_bundle(tmp_path / "colours"), threads=1)
+    requests = [predictor.media_types["image/png"](content) for content in pictures.values()]
+    assert_as_predicted(answered, predictor, requests)
+
+
+def test_no_cell_that_is_carried_along_stops_a_run(tmp_path: Path, score: Score) -> None:
+    (tmp_path / "rows" / "a.csv").write_bytes(b"id,text,error\n1,card,caf\xe9\n2,caf\xe9,fine\n")
+    lines = ['{"id": {"a": "\\ud800"}, "text": "card", "\\ud800": 1}', '{"id": 7, "text": "\\ud800"}']
+    (tmp_path / "rows" / "b.jsonl").write_text("\n".join(lines))
+    assert score() == 0
+    answered = answers(tmp_path / "out")
+    assert answered["id"].to_pylist() == ["1", "2", '{"a":"\ufffd"}', "7"]
+    assert answered["row_error"].to_pylist() == ["caf\ufffd", "fine", None, None]
+    assert [error is None for error in answered["error"].to_pylist()] == [True, False, True, False]
+    assert answered.column_names[:5] == ["source", "row", "id", "row_error", "label"]
+
+
+def test_a_column_without_a_value_in_one_file_has_the_type_of_the_others(tmp_path: Path, score: Score) -> None:
+    for name, more in (("a", pa.nulls(1)), ("b", pa.array([5])), ("c", pa.nulls(1))):
+        pq.write_table(pa.table({"text": ["card"], "more": more}), tmp_path / "rows" / f"{name}.parquet")
+    assert score() == 0
+    assert answers(tmp_path / "out")["more"].to_pylist() == [None, 5, None]
+
+
+def test_blocks_are_in_the_order_of_the_rows(tmp_path: Path, score: Score) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "rows" / f"{name}.csv").write_text("id,text\n" + "".join(f"{n},card\n" for n in range(5)))
+    assert score("score.block=2") == 0
+    answered = answers(tmp_path / "out")
+    assert answered["row"].to_pylist() == [1, 2, 3, 4, 5] * 2
+    assert answered["source"].to_pylist() == ["a.csv"] * 5 + ["b.csv"] * 5
+
+
+def test_rows_that_change_meanwhile_are_no_answers(
+    tmp_path: Path, score: Score, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = tmp_path / "rows" / "a.csv"
+    rows.write_text("id,text\n1,card\n2,card\n3,card\n")
+    written = LocalStorage.write
+
+    def write(storage: LocalStorage, key: str, data: bytes) -> None:
+        written(storage, key, data)
+        rows.write_text("id,text\n1,card\n2,iban\n3,iban\n")
+
+    monkeypatch.setattr(LocalStorage, "write", write)
+    assert score("score.block=1") == 2
+    assert "score: a.csv has changed since the run began" in capsys.readouterr().err
+    assert [file.name for file in (tmp_path / "out").glob("part-*")] == ["part-000000.parquet"]
+
+
+@pytest.mark.parametrize("wrong", ["torn", "of other rows", "of no slice"])
+def test_a_block_that_is_not_the_runs_own_is_not_taken_for_one(
+    tmp_path: Path, score: Score, wrong: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "rows" / "a.csv").write_text("id,text\n1,card\n2,card\n3,card\n")
+    assert score("score.block=2") == 0
+    first, last = sorted((tmp_path / "out").glob("part-*"))
+    if wrong == "torn":
+        first.write_bytes(first.read_bytes()[:100])
+    else:
+        shutil.copy(last, first if wrong == "of other rows" else tmp_path / "out" / "part-000002.parquet")
+    assert score("score.block=2") == 2
+    assert "is damaged or not of this run: remove it, and repeat" in capsys.readouterr().err
+    (first if wrong != "of no slice" else tmp_path / "out" / "part-000002.parquet").unlink()
+    assert score("score.block=2") == 0
+    assert answers(tmp_path / "out")["row"].to_pylist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("rows", "out", "message"),
+    [
+        ("rows", "rows/answers", "lies in score.rows"),
+        ("rows", "rows", "lies in score.rows"),
+        ("rows/..", "other", "lies in score.rows"),
+        ("other/../rows", "rows/a/../b", "lies in score.rows"),
+        ("rows", ".", "has files in it that no scoring began"),
+        ("s3://bucket/rows", "out", "is neither a folder nor gs://BUCKET/PREFIX"),
+        ("gs://bucket", "out", "score.rows=gs://bucket: name a file or a folder in it"),
+    ],
+)
+@pytest.mark.usefixtures("score")
+def test_places_that_cannot_be_are_refused_before_anything_is_written(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    rows: str,
+    out: str,
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows" / "a.csv").write_text("text\ncard\n")
+    before = sorted(tmp_path.rglob("*"))
+    assert score_here(tmp_path / "storage", rows, Path(out)) == 2
+    assert message in capsys.readouterr().err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_files_that_hold_no_rows_are_passed_over_and_told(
+    tmp_path: Path, score: Score, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "rows" / "a.csv").write_text("text\ncard\n")
+    for name in ("b.csv.gz", "notes.md", ".hidden.csv"):
+        (tmp_path / "rows" / name).touch()
+    assert score() == 0
+    assert "passing over 2 of 3 files, which hold no rows by their names: b.csv.gz" in caplog.text
+
+
 def test_without_ray_one_sentence_names_the_extra(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import sys
 
     monkeypatch.setitem(sys.modules, "ray", None)
-    monkeypatch.delitem(sys.modules, "boatyard.score.cluster", raising=False)
-    monkeypatch.delitem(sys.modules, "boatyard.score.run", raising=False)
+    for module in ("cluster", "run"):
+        monkeypatch.delitem(sys.modules, f"boatyard.score.{module}", raising=False)
+        monkeypatch.delattr(f"boatyard.score.{module}", raising=False)
     assert run("score", command.PURPOSE, command.main, ["score.rows=a.csv", "score.out=b"]) == 2
     assert capsys.readouterr().err == (
         "score: scoring files takes ray, which is not installed: `uv sync --extra scale`\n"

@@ -37,6 +37,24 @@ def test_listing_hides_locks_and_temporary_files(storage: Storage, tmp_path: Pat
     assert storage.list() == ["b/1"]
 
 
+def test_of_a_folder_only_what_is_hidden_is_passed_over_in_silence(storage: Storage, tmp_path: Path) -> None:
+    storage.write("a/b", b"")
+    folder = tmp_path / "storage" / "a"
+    (folder / ".hidden").mkdir()
+    (folder / ".hidden" / "c").touch()
+    (folder / ".d").touch()
+    (tmp_path / "elsewhere").touch()
+    (folder / "linked").symlink_to(tmp_path / "elsewhere")
+    assert [*storage.describe("a")] == ["a/b", "a/linked"]
+    (folder / "around").symlink_to(folder)
+    with pytest.raises(UserError, match="around is a link to a folder, and none is followed"):
+        storage.describe("a")
+    (folder / "around").unlink()
+    (folder / "12:30").touch()
+    with pytest.raises(UserError, match="'a/12:30' is not a storage key"):
+        storage.describe("a")
+
+
 @given(st.text(max_size=20))
 def test_an_accepted_key_always_lies_below_the_root(key: str) -> None:
     try:

@@ -133,7 +133,7 @@ class OpenInput(Protocol[RowT, EncodedT]):
 class ServingInput(Protocol):
     """The module `boatyard.inputs.<input>.serving`: imports neither torch nor pandas.
 
-    Where clients may name rows, it says `NAMED = True`.
+    Where clients may name rows, `NAMED: str` is the field that does.
     Where requests are larger than most, it says `MOST_BYTES: int` of one, and `MOST_RAW_BYTES: int` of one in its
     MEDIA_TYPES.
     Where `parse` takes long, as it does for what is compressed, it says `SLOW_PARSE = True`: threads do it then, a few

@@ -16,6 +16,7 @@ UNDECODABLE = re.compile("[\udc80-\udcff]")
 """Finds what `surrogateescape` makes of bytes that are not UTF-8."""
 
 _visible = re.compile(VISIBLE)
+_halves = re.compile("[\ud800-\udfff]")
 _edges = re.compile(f"^[{_BLANK}]+|[{_BLANK}]+$")
 _invisible = re.compile(r"[\u00ad\u034f\u061c\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
 # what else leaves no mark within a label; in a text it parts words
@@ -50,6 +51,11 @@ def is_encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def readable(text: str) -> str:
+    """As UTF-8 has it: what it has not is U+FFFD."""
+    return text if is_encodable(text) else _halves.sub("\ufffd", text)
 
 
 def composed(text: str) -> str:

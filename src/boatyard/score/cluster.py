@@ -3,9 +3,14 @@
 import logging
 import os
 import re
+import signal
+import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import astuple
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, NoReturn, TextIO
 
 import numpy as np
 
@@ -22,9 +27,9 @@ import ray.data
 
 from boatyard.bundle.manifest import Manifest
 from boatyard.config.addresses import answers
-from boatyard.config.errors import UserError
-from boatyard.config.processes import allowed_cores
-from boatyard.score.files import Forms
+from boatyard.config.errors import Stopped, UserError, refusal
+from boatyard.config.processes import allowed_cores, ending_signals
+from boatyard.score.files import File, Forms
 from boatyard.score.plan import Plan, Task
 from boatyard.score.slices import Cut, cut
 from boatyard.score.work import Done, Places, Worker
@@ -36,9 +41,27 @@ _AHEAD = 2  # slices that an actor is given at once, so that none waits for the 
 
 @contextmanager
 def joined() -> Iterator[None]:
-    """While it lasts, there is Ray. Raises UserError: there is none at RAY_ADDRESS, or what a worker raises."""
+    """While it lasts, there is Ray.
+
+    Raises:
+        UserError: there is none at RAY_ADDRESS, or none that could work.
+        Stopped: a signal ended the work.
+    """
     for chatty in ("ray", "ray.data"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):  # for what becomes of Ray's own processes
+        with _stderr_to(nowhere):  # past Python it says that it has read the level of its log
+            _start()
+        try:
+            if not _cores():
+                raise UserError("the Ray cluster has no cores")
+            with _stopping():
+                yield
+        finally:
+            ray.shutdown()
+
+
+def _start() -> None:
     address = os.environ.get("RAY_ADDRESS")
     if address and re.fullmatch(r"[^/]+:[0-9]+", address) and not answers(address):  # Ray itself tries for minutes
         raise UserError(f"RAY_ADDRESS={address}: nothing answers there")
@@ -53,26 +76,24 @@ def joined() -> Iterator[None]:
             f"RAY_ADDRESS={address}: no Ray cluster can be joined there ({reason}); if it runs, it may ask for its "
             "key, as RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"
         ) from error
-    try:
-        yield
-    except ray.exceptions.RayError as error:
-        if (known := _known(error)) is not None:
-            raise known from None
-        raise
-    finally:
-        ray.shutdown()
 
 
 def cut_files(task: Task, manifest: Manifest, places: Places, indices: Sequence[int]) -> list[Cut]:
-    """Of the files with these indices, one in each of Ray's tasks."""
-    required = manifest.request_schema.get("required", [])
+    """Of the files with these indices, one in each of Ray's tasks. Raises UserError: one cannot be read."""
+    block, required = task.block, manifest.request_schema.get("required", [])
 
     @ray.remote(num_cpus=1)
-    def one(index: int) -> Cut:
-        storage = open_storage(places.rows)
-        return cut(storage, task.files[index], index, Forms(manifest), task.block, required)
+    def one(index: int, file: File) -> Cut | str:
+        try:
+            return cut(open_storage(places.rows), file, index, Forms(manifest), block, required)
+        except (OSError, UserError) as error:  # raised, it would come wrapped in Ray's own
+            return refusal(error)
 
-    cuts: list[Cut] = ray.get([one.remote(index) for index in indices])
+    cuts: list[Cut] = []
+    for made in ray.get([one.remote(index, task.files[index]) for index in indices]):
+        if isinstance(made, str):
+            raise UserError(made)
+        cuts.append(made)
     return cuts
 
 
@@ -81,6 +102,9 @@ def work(plan: Plan, places: Places, numbers: Sequence[int], actors: int | None)
 
     `actors`: as many as there are cores in the cluster, unless it says so. One whose machine died is started again
     where there is room, and its slices are given to others.
+
+    Raises:
+        UserError: a slice cannot be read, answered or written.
     """
     if not numbers:
         return
@@ -97,28 +121,63 @@ def work(plan: Plan, places: Places, numbers: Sequence[int], actors: int | None)
         num_cpus=1,
     )
     for batch in written.iter_batches(batch_size=None, prefetch_batches=0, batch_format="numpy"):
-        yield from (Done(rows, bad) for rows, bad in zip(batch["rows"].tolist(), batch["bad"].tolist(), strict=True))
+        for rows, bad, refused in zip(*(batch[name].tolist() for name in _Actor.COLUMNS), strict=True):
+            if refused:
+                raise UserError(refused)
+            yield Done(rows, bad)
 
 
 class _Actor:
-    """What Ray Data calls: numbers of slices in, what became of them out."""
+    """What Ray Data calls: the number of a slice in, what became of it out."""
+
+    COLUMNS = ("rows", "bad", "refused")
 
     def __init__(self, plan: Plan, places: Places) -> None:
-        self._worker = Worker(plan, places)
+        self._open = partial(Worker, plan, places)
+
+    @cached_property
+    def _worker(self) -> Worker:
+        return self._open()
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        done = [self._worker.work(number) for number in batch["number"].tolist()]
-        return {"rows": np.array([each.rows for each in done]), "bad": np.array([each.bad for each in done])}
+        (number,) = batch["number"].tolist()
+        done, refused = Done(0, 0), ""
+        try:
+            done = self._worker.work(number)
+        except (OSError, UserError) as error:
+            refused = refusal(error)
+        return {name: np.array([value]) for name, value in zip(self.COLUMNS, (*astuple(done), refused), strict=True)}
 
 
 def _cores() -> int:
-    return int(ray.cluster_resources()["CPU"])  # type: ignore[no-untyped-call]
+    return int(ray.cluster_resources().get("CPU", 0))  # type: ignore[no-untyped-call]
 
 
-def _known(error: BaseException | None) -> Exception | None:
-    """What was raised in the first place, if it is a sentence for the user."""
-    while error is not None:
-        if isinstance(error, UserError | OSError) and not isinstance(error, ray.exceptions.RayError):
-            return error
-        error = getattr(error, "cause", None) or error.__cause__
-    return None
+@contextmanager
+def _stderr_to(file: TextIO) -> Iterator[None]:
+    """Of C++ too."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+@contextmanager
+def _stopping() -> Iterator[None]:
+    """Signals end the work; Ray's own handler of SIGTERM would abort the process."""
+    received: list[int] = []
+
+    def stop(number: int, _: object) -> NoReturn:
+        received.append(number)
+        raise KeyboardInterrupt  # which no library takes for an error of its own
+
+    for number in ending_signals():
+        signal.signal(number, stop)
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Stopped(received[0], "The same command goes on with the blocks that are not there") from None

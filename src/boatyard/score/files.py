@@ -1,5 +1,7 @@
 """The files that hold the rows: what lies at a path, and how each is read, by its name."""
 
+import logging
+import os.path
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -9,7 +11,7 @@ from boatyard import inputs
 from boatyard.bundle.manifest import Card
 from boatyard.config.errors import UserError
 from boatyard.inputs import records
-from boatyard.inputs.records import Format, Header, Record
+from boatyard.inputs.records import Format, Record
 from boatyard.storage import Storage, open_storage
 
 PARQUET = "parquet"
@@ -17,6 +19,8 @@ TABLES = get_args(Format)
 
 _SUFFIXES: Mapping[str, str] = {**records.SUFFIXES, ".parquet": PARQUET}
 _PIECE = 2**20  # bytes read at once
+
+log = logging.getLogger(__name__)
 
 
 class File(NamedTuple):
@@ -27,8 +31,6 @@ class File(NamedTuple):
     form: str
     size: int
     mark: str
-    header: Header | None = None
-    """Of a table, once it was cut."""
 
 
 class Forms:
@@ -54,16 +56,23 @@ class Forms:
         return file.form in self.singles and file.form not in self.streams
 
 
+def place_of(path: str) -> str:
+    """The path from the root on, whatever it is called relative to: `..` too is gone from it."""
+    if "://" in path:
+        return path.rstrip("/")
+    absolute = os.path.abspath(Path(path).expanduser())  # noqa: PTH100 - Path's own leaves `..`, or follows links
+    return Path(absolute).as_posix()
+
+
 def find_files(path: str, forms: Forms) -> tuple[Storage, list[File]]:
     """The files at the path, a file or a folder with others inside, and the storage in which they lie.
 
     Raises:
         UserError: there is none that can be read.
     """
-    place = path if path.startswith("gs://") else Path(path).expanduser().absolute().as_posix()
-    root, _, name = place.rstrip("/").rpartition("/")
-    if root in ("gs:/", "gs:"):
-        raise UserError(f"score.rows={path}: name a file or a folder in the bucket")
+    root, _, name = place_of(path).rpartition("/")
+    if not name or root in ("gs:/", "gs:"):
+        raise UserError(f"score.rows={path}: name a file or a folder in it")
     storage = open_storage(root or "/")
     there = storage.describe(name)
     files = [
@@ -75,6 +84,11 @@ def find_files(path: str, forms: Forms) -> tuple[Storage, list[File]]:
         raise UserError(f"score.rows={path}: there is no such file or folder")
     if not files:
         raise UserError(f"score.rows={path}: no file there can be read; expected {', '.join(forms.by_suffix)}")
+    if others := there.keys() - {file.key for file in files}:
+        first = min(others).removeprefix(f"{name}/")
+        log.warning(
+            "passing over %d of %d files, which hold no rows by their names: %s", len(others), len(there), first
+        )
     return storage, files
 
 

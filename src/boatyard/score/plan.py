@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from boatyard.bundle.manifest import Card
 from boatyard.config.errors import UserError, suggestion
+from boatyard.inputs.records import Header
 from boatyard.registry import Reference
 from boatyard.score.files import File
 from boatyard.score.slices import Cut, Slice
@@ -47,8 +48,8 @@ class Plan(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     task: Task
-    files: list[File]
-    """The task's, with what is known of them once they are cut."""
+    headers: dict[int, Header]
+    """Of tables, by the numbers of their files."""
     slices: list[Slice]
     carried: list[str]
     """Columns of the files."""
@@ -74,26 +75,31 @@ def block_name(number: int) -> str:
 def draw_up(task: Task, card: Card, cuts: Iterable[Cut], singles: Sequence[Slice]) -> Plan:
     """Raises UserError: the columns are not in the files, or of several types."""
     cuts = list(cuts)
-    files = list(task.files)
     types: dict[str, pa.DataType] = {}
     seen: dict[str, str] = {}
     for each in cuts:
-        files[each.number] = each.file
+        file = task.files[each.number].name
         for name, kind in each.columns.items():
-            if types.setdefault(name, kind) != kind:
+            if pa.types.is_null(types.get(name, pa.null())):  # a column without a value says nothing about its type
+                types[name], seen[name] = kind, file
+            elif kind != types[name] and not pa.types.is_null(kind):
                 raise UserError(
-                    f"column {name!r} is {types[name]} in {seen[name]} and {kind} in {each.file.name}: score such "
-                    "files apart, into folders of their own"
+                    f"column {name!r} is {types[name]} in {seen[name]} and {kind} in {file}: score such files apart, "
+                    "into folders of their own, or name the columns to carry along in score.columns"
                 )
-            seen.setdefault(name, each.file.name)
     carried = _carried(task, card, types)
     answered = answer_schema(card)
     first = [(SOURCE, pa.string()), (ROW, pa.int64())]
     names = free_names(carried, [SOURCE, ROW, *answered.names])
     schema = pa.schema([*first, *((new, types[name]) for new, name in zip(names, carried, strict=True)), *answered])
-    slices = sorted([*singles, *(piece for each in cuts for piece in each.slices)])
+    slices = sorted((*singles, *(piece for each in cuts for piece in each.slices)), key=_place)
     arrow = b64encode(schema.serialize().to_pybytes()).decode()
-    return Plan(task=task, files=files, slices=slices, carried=carried, arrow=arrow)
+    headers = {each.number: each.header for each in cuts if each.header}
+    return Plan(task=task, headers=headers, slices=slices, carried=carried, arrow=arrow)
+
+
+def _place(piece: Slice) -> tuple[int, int]:
+    return piece.file, piece.first
 
 
 def _carried(task: Task, card: Card, types: dict[str, Any]) -> list[str]:
@@ -124,7 +130,7 @@ def begun(out: Storage, task: Task) -> Plan | None:
     except ValidationError as wrong:
         raise UserError(f"{PLAN} in {out.root} is not a plan: {wrong.errors()[0]['msg']}") from None
     if why := _difference(plan.task, task):
-        raise UserError(f"score.out={out.root} was begun {why}; name another folder for these")
+        raise UserError(f"score.out={out.root} was begun {why}; name another folder for this")
     return plan
 
 
@@ -139,7 +145,7 @@ def begin(out: Storage, plan: Plan) -> Plan:
 
 def _difference(before: Task, now: Task) -> str | None:
     if before.reference != now.reference:
-        return f"with {before.reference}, and {now.reference} was asked for"
+        return f"with score.model={before.reference}, and {now.version} was asked for"
     if before.block != now.block:
         return f"with score.block={before.block}"
     if before.columns != now.columns:

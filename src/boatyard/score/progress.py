@@ -18,15 +18,15 @@ class Progress:
     def __init__(self, rows: int, left: int) -> None:
         self._all, self._left = rows, left
         self._done = self.bad = 0
-        self._started = self._said = time.monotonic()
+        self._started = time.monotonic()
 
     def add(self, done: Done) -> None:
         """Another block is written."""
+        now = time.monotonic()
         if not self._done:  # starting Ray's actors, and the first block, are no measure of the rest
-            self._first = time.monotonic(), done.rows
+            self._first, self._said = (now, done.rows), now
         self._done += done.rows
         self.bad += done.bad
-        now = time.monotonic()
         if now - self._said >= SECONDS and self._done < self._left:
             self._said = now
             log.info("%s", self._line(now))
@@ -41,7 +41,7 @@ class Progress:
 
     def _line(self, now: float) -> str:
         since, before = self._first
-        rate = (self._done - before) / max(now - since, 1e-9) or self._done / (now - self._started)
+        rate = (self._done - before) / (now - since)
         to_do = self._left - self._done
         rows = self._all - to_do
         return (

@@ -6,11 +6,12 @@ blocks are there.
 """
 
 import logging
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from itertools import groupby
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic_core import to_json
 
@@ -19,11 +20,11 @@ from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
 from boatyard.registry import parse_reference, read_manifest, resolve
 from boatyard.score import cluster
-from boatyard.score.files import Forms, find_files
+from boatyard.score.files import Forms, find_files, place_of
 from boatyard.score.plan import SUMMARY, Plan, Task, begin, begun, block_name, draw_up
 from boatyard.score.progress import Progress
 from boatyard.score.slices import Slice, cut_singles
-from boatyard.score.work import Places
+from boatyard.score.work import Done, Places
 from boatyard.storage import Storage, open_storage
 
 _READERS = 16  # of footers, at once
@@ -41,6 +42,8 @@ def score(config: Config) -> None:
     if settings.rows is None or settings.out is None:
         missing = "rows" if settings.rows is None else "out"
         raise UserError(f"score.{missing} must be given: score.rows=FILE_OR_FOLDER score.out=FOLDER")
+    if f"{place_of(settings.out)}/".startswith(f"{place_of(settings.rows)}/"):
+        raise UserError(f"score.out={settings.out} lies in score.rows, where answers would become rows")
     models, out = open_storage(config.paths.storage), open_storage(settings.out)
     reference = parse_reference(settings.model or config.data.name)
     manifest = read_manifest(models, reference.name, resolve(models, reference))  # whatever is promoted meanwhile
@@ -52,16 +55,14 @@ def score(config: Config) -> None:
     plan = begun(out, task)
     with cluster.joined():
         plan = plan or begin(out, _draw_up(task, manifest, places))
-        there = {*out.list("part-")}
-        names = [block_name(number) for number in range(len(plan.slices))]
-        left = [number for number, name in enumerate(names) if name not in there]
-        before = [name for name in names if name in there]
+        before = _written(out, plan)
+        left = [number for number in range(len(plan.slices)) if number not in before]
         if before:
-            log.info("%d of %d blocks are there already", len(before), len(names))
+            log.info("%d of %d blocks are there already", len(before), len(plan.slices))
         progress = Progress(plan.rows, sum(plan.slices[number].rows for number in left))
         for done in cluster.work(plan, places, left, settings.actors):
             progress.add(done)
-    _finish(out, plan, progress.bad + _bad_rows(out, before))
+    _finish(out, plan, progress.bad + sum(done.bad for done in before.values()))
     progress.end(settings.out)
 
 
@@ -81,17 +82,32 @@ def _draw_up(task: Task, manifest: Manifest, places: Places) -> Plan:
     return draw_up(task, manifest, cluster.cut_files(task, manifest, places, others), singles)
 
 
-def _bad_rows(out: Storage, names: Sequence[str]) -> int:
-    """In blocks that an earlier run wrote, by their footers: the last column is the error."""
+def _written(out: Storage, plan: Plan) -> dict[int, Done]:
+    """Blocks of an earlier run, by the numbers of their slices.
 
-    def count(name: str) -> int:
+    Raises:
+        UserError: one is not whole, or not the plan's.
+    """
+    numbers = {block_name(number): number for number in range(len(plan.slices))}
+    names = out.list("part-")
+    with ThreadPoolExecutor(_READERS) as threads:
+        found = dict(zip(names, threads.map(partial(_footer, out), names), strict=True))
+    for name, done in found.items():
+        if done is None or name not in numbers or done.rows != plan.slices[numbers[name]].rows:
+            raise UserError(f"{name} in score.out={out.root} is damaged or not of this run: remove it, and repeat")
+    return {numbers[name]: done for name, done in found.items() if done}
+
+
+def _footer(out: Storage, name: str) -> Done | None:
+    """What a block says of itself: its last column is the error. None: it is none."""
+    try:
         with closing(out.open(name)) as file:
             footer = pq.read_metadata(file)
-        groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
-        return sum(group.num_rows - group.column(group.num_columns - 1).statistics.null_count for group in groups)
-
-    with ThreadPoolExecutor(_READERS) as threads:
-        return sum(threads.map(count, names))
+    except pa.ArrowException:
+        return None
+    groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
+    bad = sum(group.num_rows - group.column(group.num_columns - 1).statistics.null_count for group in groups)
+    return Done(footer.num_rows, bad)
 
 
 def _finish(out: Storage, plan: Plan, bad: int) -> None:

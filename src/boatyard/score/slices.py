@@ -19,8 +19,8 @@ from boatyard.bundle.rows import CHUNK, InputRow, rows_of
 from boatyard.config.errors import UserError
 from boatyard.inputs.lines import Unreadable
 from boatyard.inputs.protocol import InvalidInput
-from boatyard.inputs.records import Format, Record, check_columns, open_records, read_on
-from boatyard.inputs.texts import normal_form
+from boatyard.inputs.records import Format, Header, Record, check_columns, open_records, read_on
+from boatyard.inputs.texts import is_encodable, normal_form
 from boatyard.score.files import PARQUET, TABLES, File, Forms, pieces
 from boatyard.storage import Storage
 
@@ -46,10 +46,10 @@ class Slice(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """A file, with its header if it has one, and its number; its slices; its columns with their Arrow types."""
+    """Of the file with this number: its header, if it has one; its slices; its columns with their Arrow types."""
 
-    file: File
     number: int
+    header: Header | None
     slices: list[Slice]
     columns: dict[str, pa.DataType]
 
@@ -68,7 +68,7 @@ def cut(storage: Storage, file: File, index: int, forms: Forms, most: int, requi
                 names = dict[str, None]()
                 records = _naming(forms.streams[file.form](pieces(opened)), names)
                 slices = _cut_records(records, Slice(index, 0), most, own_format=True)
-                return Cut(file, index, slices, dict.fromkeys(names, pa.string()))
+                return Cut(index, None, slices, dict.fromkeys(names, pa.string()))
             header, records = open_records(pieces(opened), cast(Format, file.form))
             names = dict.fromkeys(header.names if header else ())
             if header:
@@ -76,7 +76,7 @@ def cut(storage: Storage, file: File, index: int, forms: Forms, most: int, requi
             begin = Slice(index, 0, start=header.end, line=header.line) if header else Slice(index, 0)
             slices = _cut_records(records if header else _naming(records, names), begin, most)
             columns = {name: pa.string() for name in names if name}
-            return Cut(file._replace(header=header), index, slices, columns)
+            return Cut(index, header, slices, columns)
     except Unreadable as why:
         raise UserError(f"{file.name} {why}") from None
 
@@ -94,9 +94,9 @@ def cut_singles(files: Sequence[File], index: int, most: int) -> Iterator[Slice]
 
 
 def read(
-    storage: Storage, files: Sequence[File], piece: Slice, forms: Forms, wanted: Collection[str]
+    storage: Storage, files: Sequence[File], piece: Slice, header: Header | None, forms: Forms, wanted: Collection[str]
 ) -> Iterator[InputRow]:
-    """The rows of a slice. `wanted`: the columns that Parquet is asked for."""
+    """The rows of a slice. `header`: its file's; `wanted`: the columns that Parquet is asked for."""
     file = files[piece.file]
     if forms.is_single(file):
         end = 0
@@ -111,7 +111,7 @@ def read(
             return
         opened.seek(piece.start)
         if file.form in TABLES:
-            records = read_on(pieces(opened), file.header, piece.line, piece.start)
+            records = read_on(pieces(opened), header, piece.line, piece.start)
         else:
             records = _from_line(forms.streams[file.form](pieces(opened)), piece)
         yield from rows_of(islice(records, piece.rows), piece.first)
@@ -144,9 +144,9 @@ def _from_line(records: Iterator[Record], piece: Slice) -> Iterator[Record]:
 
 
 def _naming(records: Iterator[Record], names: dict[str, None]) -> Iterator[Record]:
-    """Collects the names of their fields."""
+    """Collects the names of their fields, but for those that no column can have."""
     for record in records:
-        names |= dict.fromkeys(record.fields)
+        names |= dict.fromkeys(filter(is_encodable, record.fields))
         if len(names) > _MOST_NAMES:
             raise Unreadable(f"has more than {_MOST_NAMES:,} columns")
         yield record
@@ -197,7 +197,7 @@ def _cut_parquet(file: File, opened: BinaryIO, index: int, most: int, required: 
     _require(names, required)
     rows = parquet.metadata.num_rows
     slices = [Slice(index, min(most, rows - before), before + 1) for before in range(0, rows, most)]
-    return Cut(file, index, slices, {name: parquet.schema_arrow.field(stored).type for name, stored in names.items()})
+    return Cut(index, None, slices, {name: parquet.schema_arrow.field(stored).type for name, stored in names.items()})
 
 
 def _parquet_rows(file: File, opened: BinaryIO, piece: Slice, wanted: Collection[str]) -> Iterator[InputRow]:

@@ -15,6 +15,7 @@ from boatyard import inputs
 from boatyard.bundle.manifest import Card
 from boatyard.bundle.predict import Prediction, Predictor
 from boatyard.bundle.rows import UNANSWERABLE, InputRow, answer_others, parse
+from boatyard.inputs.texts import readable
 
 NAME, TRUNCATED, VERSION, ERROR = "name", "truncated", "version", "error"
 
@@ -29,6 +30,7 @@ class Scorer:
         self.reads = columns_read(predictor.manifest)
         self.schema = answer_schema(predictor.manifest)
         parts = predictor.manifest.answer_schema.get("properties", {})
+        self._naming = _naming_field(predictor.manifest)
         self._as_json = {name for name, part in parts.items() if arrow_type(part) is None}
 
     def __call__(self, table: pa.Table) -> pa.Table:
@@ -48,21 +50,26 @@ class Scorer:
         good = [each.row for each in parsed if each.wrong is None]
         answers = iter(answer_others(self._predictor, good, [self._predictor.default_options] * len(good)))
         cells = [
-            self._cells(None, each.wrong) if each.wrong is not None else self._cells(next(answers), UNANSWERABLE)
-            for each in parsed
+            self._cells(row, next(answers) if each.wrong is None else None, each.wrong or UNANSWERABLE)
+            for row, each in zip(rows, parsed, strict=True)
         ]
         columns = [pa.array([row.get(field.name) for row in cells], field.type) for field in self.schema]
         return pa.Table.from_arrays(columns, schema=self.schema)
 
-    def _cells(self, prediction: Prediction | None, wrong: str) -> dict[str, Any]:
+    def _cells(self, row: InputRow, prediction: Prediction | None, wrong: str) -> dict[str, Any]:
         version = self._predictor.manifest.version
         if prediction is None:
-            return {VERSION: version, ERROR: wrong}
+            return {NAME: self._sent_name(row), VERSION: version, ERROR: wrong}
         answer = {
             name: to_json(value).decode() if name in self._as_json else value
             for name, value in prediction.answer.items()
         }
         return {NAME: prediction.name, **answer, TRUNCATED: prediction.truncated, VERSION: version}
+
+    def _sent_name(self, row: InputRow) -> str | None:
+        """By which a row that has no answer is found again."""
+        name = row.fields.get(self._naming) if isinstance(row.fields, dict) else None
+        return readable(name) if isinstance(name, str) else None
 
 
 def columns_read(card: Card) -> frozenset[str]:
@@ -72,9 +79,13 @@ def columns_read(card: Card) -> frozenset[str]:
 
 def answer_schema(card: Card) -> pa.Schema:
     """The columns of an answer: those of its JSON Schema, between what every answer has."""
-    named = [(NAME, pa.string())] if getattr(inputs.serving(card.input), "NAMED", False) else []
+    named = [(NAME, pa.string())] if _naming_field(card) else []
     parts = {name: arrow_type(part) or pa.string() for name, part in card.answer_schema.get("properties", {}).items()}
     return pa.schema([*named, *parts.items(), (TRUNCATED, pa.bool_()), (VERSION, pa.string()), (ERROR, pa.string())])
+
+
+def _naming_field(card: Card) -> str | None:
+    return getattr(inputs.serving(card.input), "NAMED", None)
 
 
 def arrow_type(schema: Mapping[str, Any]) -> pa.DataType | None:
@@ -124,7 +135,7 @@ def _json_value(value: Any) -> Any:
     """A cell of Parquet as JSON has it, which is what an input reads: bytes as base64, dates as in ISO 8601."""
     match value:
         case float():
-            return value if math.isfinite(value) else None
+            return None if math.isnan(value) else value
         case bytes():
             return b64encode(value).decode()
         case date() | time():

@@ -1,5 +1,6 @@
 """One slice: read, answered, written as a block."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -9,14 +10,15 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic_core import to_json
 
 from boatyard.bundle.predict import open_predictor, served_files
 from boatyard.bundle.rows import InputRow, chunks_of
+from boatyard.config.errors import UserError
+from boatyard.inputs.texts import readable
 from boatyard.registry import fetch
 from boatyard.score.files import PARQUET, Forms
 from boatyard.score.plan import Plan, block_name
-from boatyard.score.slices import read
+from boatyard.score.slices import Slice, read
 from boatyard.score.table import Scorer
 from boatyard.storage import open_storage
 
@@ -51,35 +53,56 @@ class Worker:
         self._rows, self._out = open_storage(places.rows), open_storage(places.out)
 
     def work(self, number: int) -> Done:
-        """Writes the block of this slice; doing it again writes the same bytes under the same name."""
-        piece, bad = self._plan.slices[number], 0
+        """Writes the block of this slice; doing it again writes the same bytes under the same name.
+
+        Raises UserError: its file is not what it was when it was cut.
+        """
+        piece = self._plan.slices[number]
+        done = bad = 0
         wanted = {*self._scorer.reads, *self._plan.carried}
         content = BytesIO()
         with pq.ParquetWriter(content, self._schema, compression="zstd") as writer:
-            rows = read(self._rows, self._plan.files, piece, self._forms, wanted)
+            header = self._plan.headers.get(piece.file)
+            rows = read(self._rows, self._plan.task.files, piece, header, self._forms, wanted)
             for chunk in chunks_of(rows, piece.start):
                 table = self._table(chunk, piece.file)
+                done += len(chunk)
                 bad += len(chunk) - table["error"].null_count
                 writer.write_table(table)
+        if done != piece.rows or not self._is_unchanged(piece):
+            raise UserError(f"{self._plan.task.files[piece.file].name} has changed since the run began")
         self._out.write(block_name(number), content.getvalue())
         return Done(piece.rows, bad)
 
+    def _is_unchanged(self, piece: Slice) -> bool:
+        file = self._plan.task.files[piece.file]
+        if self._forms.is_single(file):  # nothing was noted of what is in it
+            return True
+        return self._rows.describe(file.key).get(file.key) == (file.size, file.mark)
+
     def _table(self, rows: Sequence[InputRow], file: int) -> pa.Table:
         answered = self._scorer.answer(rows)
-        form = self._plan.files[file].form
-        cells = [[_cell(row, name, as_json=form != PARQUET) for row in rows] for name in self._plan.carried]
+        cell = _typed_cell if self._plan.task.files[file].form == PARQUET else _cell
+        cells = [[cell(row, name) for row in rows] for name in self._plan.carried]
         first = [[self._source(row, file) for row in rows], [row.number for row in rows], *cells]
         columns = [pa.array(column, field.type) for column, field in zip(first, self._schema, strict=False)]
         return pa.Table.from_arrays([*columns, *answered.columns], schema=self._schema)
 
     def _source(self, row: InputRow, file: int) -> str:
-        name = self._plan.files[file].name
+        name = self._plan.task.files[file].name
         if row.file is None:
             return name
-        return row.file if self._forms.is_single(self._plan.files[file]) else f"{name}/{row.file}"
+        return row.file if self._forms.is_single(self._plan.task.files[file]) else f"{name}/{row.file}"
 
 
-def _cell(row: InputRow, name: str, *, as_json: bool) -> Any:
-    """As Parquet has it; of other files a string as it is, and anything else as JSON."""
-    value = row.fields.get(name) if isinstance(row.fields, dict) else None
-    return value if value is None or isinstance(value, str) or not as_json else to_json(value).decode()
+def _typed_cell(row: InputRow, name: str) -> Any:
+    """Of Parquet."""
+    return row.fields.get(name) if isinstance(row.fields, dict) else None
+
+
+def _cell(row: InputRow, name: str) -> str | None:
+    """Of other files: a string as it is, anything else as JSON."""
+    value = _typed_cell(row, name)
+    if value is None:
+        return None
+    return readable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":")))

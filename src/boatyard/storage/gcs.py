@@ -13,7 +13,17 @@ from google.cloud.storage import Blob
 from boatyard.config.errors import UserError
 from boatyard.storage.bucket import Bucket, Overtaken, checksum
 from boatyard.storage.folders import locked, replacing
-from boatyard.storage.interface import KEY_PART, AlreadyExists, Conflict, Keys, NotFound, Storage, Stored, check_key
+from boatyard.storage.interface import (
+    KEY_PART,
+    AlreadyExists,
+    Conflict,
+    Keys,
+    NotFound,
+    Storage,
+    Stored,
+    check_key,
+    is_hidden,
+)
 from boatyard.storage.local import LocalStorage
 
 _ROOT = re.compile(r"gs://([a-z0-9][a-z0-9._-]{1,220}[a-z0-9])(?:/(.*?))?/?")
@@ -64,9 +74,10 @@ class BucketStorage(Storage):
         return self._bucket.open(blob)
 
     def describe(self, key: str) -> dict[str, Stored]:
-        below = f"{key}/"
-        blobs = {each: blob for each, blob in self._blobs(key).items() if each == key or each.startswith(below)}
-        return {each: Stored(blobs[each].size, blobs[each].crc32c) for each in sorted(blobs)}
+        start = len(self._prefix)
+        named = {blob.name[start:]: blob for blob in self._bucket.list(self._name(key))}
+        there = sorted(name for name in named if name == key or (name.startswith(f"{key}/") and not is_hidden(name)))
+        return {check_key(name): Stored(named[name].size, named[name].crc32c) for name in there}
 
     def write(self, key: str, data: bytes) -> None:
         self._bucket.upload(self._name(key), data)

@@ -78,7 +78,13 @@ class Storage(Protocol):
 
     @abstractmethod
     def describe(self, key: str) -> dict[str, Stored]:
-        """By its key the object, or those of the folder, with this key. In order; empty if there are none."""
+        """By its key the object, or those of the folder, with this key. In order; empty if there are none.
+
+        What is hidden, with a part that starts with '.', is not among them.
+
+        Raises:
+            UserError: one has a name that is no key, or a folder is a link: it would be passed over in silence.
+        """
 
     @abstractmethod
     def write(self, key: str, data: bytes) -> None:
@@ -120,6 +126,11 @@ class Storage(Protocol):
 
         Raises NotFound if there are none.
         """
+
+
+def is_hidden(name: str) -> bool:
+    """Or is an empty folder's placeholder in a bucket."""
+    return any(part.startswith(".") or not part for part in name.split("/"))
 
 
 def check_key(key: str) -> str:

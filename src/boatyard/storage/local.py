@@ -11,13 +11,24 @@ from contextlib import contextmanager, suppress
 from itertools import takewhile
 from pathlib import Path
 from time import sleep
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
+from boatyard.config.errors import UserError
 from boatyard.storage.folders import sync_folder
-from boatyard.storage.interface import KEY_PART, AlreadyExists, Conflict, Keys, NotFound, Storage, Stored, check_key
+from boatyard.storage.interface import (
+    KEY_PART,
+    AlreadyExists,
+    Conflict,
+    Keys,
+    NotFound,
+    Storage,
+    Stored,
+    check_key,
+    is_hidden,
+)
 
 _LOCK_SECONDS = 30
 # how FAT, some network folders and some systems refuse a hard link
@@ -60,8 +71,8 @@ class LocalStorage(Storage):
 
     def describe(self, key: str) -> dict[str, Stored]:
         path = self._path(key)
-        files = [path] if path.is_file() else _files_below(path)
-        stats = {file.relative_to(self.root).as_posix(): file.stat() for file in files}
+        files = [path] if path.is_file() else _all_below(path) if path.is_dir() else []
+        stats = {check_key(file.relative_to(self.root).as_posix()): file.stat() for file in files}
         return {key: Stored(stats[key].st_size, str(stats[key].st_mtime_ns)) for key in sorted(stats)}
 
     def write(self, key: str, data: bytes) -> None:
@@ -142,6 +153,20 @@ def _files_below(folder: Path) -> Iterator[Path]:
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if KEY_PART.fullmatch(name)]
         yield from (Path(parent, name) for name in names if KEY_PART.fullmatch(name))
+
+
+def _all_below(folder: Path) -> Iterator[Path]:
+    """Unless they are hidden. Raises OSError or UserError where a folder cannot be entered."""
+
+    def stop(error: OSError) -> NoReturn:
+        raise error
+
+    for parent, folders, names in os.walk(folder, onerror=stop):
+        folders[:] = [name for name in folders if not is_hidden(name)]
+        for path in (Path(parent, name) for name in folders):
+            if path.is_symlink():  # perhaps to a folder around it
+                raise UserError(f"{path} is a link to a folder, and none is followed: move the folder here")
+        yield from (Path(parent, name) for name in names if not is_hidden(name))
 
 
 def _move_once(temporary: Path, path: Path) -> None:

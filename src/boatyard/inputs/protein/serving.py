@@ -31,7 +31,7 @@ Row = tuple[str, str]
 
 KNOWN_WORDS = "words.npy"
 FILES = (KNOWN_WORDS,)
-NAMED = True
+NAMED = ID
 LEAST_LENGTH = 4
 """Of a batch: longer words of residues than this no graph has."""
 
