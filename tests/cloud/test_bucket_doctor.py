@@ -10,6 +10,7 @@ from boatyard.doctor import machine
 pytestmark = pytest.mark.cloud
 
 
+@pytest.mark.slow
 def test_it_reaches_buckets_too(bucket_root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".dvc").mkdir()
