@@ -227,6 +227,34 @@ def test_rows_of_a_group_are_never_parted_and_the_group_is_no_column() -> None:
     assert not (owners[0] & owners[1] | owners[1] & owners[2] | owners[0] & owners[2])
 
 
+SPELT = {
+    "zero": [0, "0", " 0"],
+    "accents": ["José Núñez", "Jose\u0301 Nu\u0301n\u0303ez", "José Núñez ", "\u200bJosé Núñez\u00a0"],
+    "truth": [False],
+}
+
+
+@pytest.mark.parametrize("spellings", SPELT.values(), ids=SPELT)
+def test_a_group_is_one_however_its_name_is_spelt(spellings: list[object]) -> None:
+    rows = [
+        {**row, "owner": spellings[number % len(spellings)] if number < 60 else f"other {number}"}
+        for number, row in enumerate(boats())
+    ]
+    Path("boats.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    split = prepared("data.group_column=owner", file="boats.jsonl")
+    owners = [[rows[number - 1]["owner"] for number in part[ROW]] for part in split.splits.values()]
+    assert sum(any(owner in spellings for owner in part) for part in owners) == 1
+
+
+def test_a_row_of_no_group_is_warned_of() -> None:
+    nobody: list[object] = [None, "", " \u00a0"]
+    rows = [{**row, "owner": nobody[number] if number < len(nobody) else number} for number, row in enumerate(boats())]
+    Path("boats.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    prepared("data.group_column=owner", file="boats.jsonl")
+    told = [(issue["row"], issue["column"]) for issue in report()["issues"] if issue["kind"] == "no_group"]
+    assert told == [(number, "owner") for number in range(1, 1 + len(nobody))]
+
+
 def test_a_split_that_large_groups_leave_small_is_warned_of() -> None:
     write([{**row, "owner": min(number, 60)} for number, row in enumerate(boats())])
     prepared("data.group_column=owner")

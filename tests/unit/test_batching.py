@@ -225,6 +225,27 @@ def test_rows_at_which_the_model_fails_are_named_and_fail_nobody_elses(
     assert caplog.text.count("fails on a row: RuntimeError") == 2
 
 
+@pytest.mark.parametrize("is_quick", [True, False])
+def test_a_worker_survives_what_is_no_exception(model: Gated, is_quick: bool) -> None:
+    class PanicException(BaseException):
+        """As the Rust code of a library raises."""
+
+    class Panicking(Gated):
+        def answer_each(self, *_: object) -> list[Prediction]:
+            raise PanicException("it gives up")
+
+    async def use(batcher: Batcher) -> None:
+        model.gate.set()
+        other = Panicking()
+        other.is_quick = is_quick
+        for _ in range(3):
+            with pytest.raises(RuntimeError, match="PanicException: it gives up"):
+                await asyncio.wait_for(ask(batcher, other, "a"), 10)
+        assert (await asyncio.wait_for(ask(batcher, model, "b"), 10))[0].answer["row"] == "b"
+
+    serve(use)
+
+
 def test_a_model_that_fails_at_its_own_example_fails_the_run_and_blames_no_row(model: Gated) -> None:
     async def use(batcher: Batcher) -> None:
         model.gate.set()

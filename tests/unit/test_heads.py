@@ -6,6 +6,9 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from sklearn.svm import LinearSVC
 from torch import Tensor, nn
 
 from boatyard import tasks
@@ -85,6 +88,46 @@ def test_a_widened_head_follows_sums_that_tell_and_no_others(name: str) -> None:
     assert head.loss(head(read), targets).item() < before / 2
     head, read, targets, before = widened(name, noise=100.0)
     assert head.loss(head(read), targets).item() < 1.1 * before
+
+
+def counted_rows(rows: int = 300) -> tuple[csr_array, NDArray[np.int64]]:
+    """A feature for each label, and 4 that say nothing."""
+    chance, targets = np.random.default_rng(0), np.arange(rows) % 3
+    return csr_array(np.hstack([np.eye(3)[targets], chance.random((rows, 4))])), targets
+
+
+def right(weights: NDArray[np.float64], intercepts: NDArray[np.float64]) -> float:
+    rows, targets = counted_rows()
+    return float(((rows @ weights + intercepts).argmax(1) == targets).mean())
+
+
+@pytest.mark.parametrize("fits", [285, 90, 6])
+def test_many_rows_of_many_labels_are_weighed_by_some_of_each(
+    fits: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows, targets = counted_rows()
+    fitted_on: list[int] = []
+    fit = LinearSVC.fit
+    monkeypatch.setattr("boatyard.tasks.classification.head._MOST_FITTED", fits * 3 * rows.nnz // 300)
+    monkeypatch.setattr(LinearSVC, "fit", lambda own, some, of: fitted_on.append(len(of)) or fit(own, some, of))  # type: ignore[func-returns-value]
+    with caplog.at_level("INFO"):
+        linear = task("classification").fit_linear(rows, targets, TARGETS["classification"], seed=1)
+    assert linear is not None
+    assert right(*linear) == 1
+    assert fitted_on == [fits]
+    assert f"on {fits} of 300 rows" in caplog.text
+
+
+@pytest.mark.parametrize("kept", [{0, 2}, {1}])
+def test_a_label_without_a_row_is_said_no_to(kept: set[int]) -> None:
+    rows, targets = counted_rows()
+    some = np.isin(targets, [*kept])
+    linear = task("classification").fit_linear(rows[some], targets[some], TARGETS["classification"], seed=1)
+    assert linear is not None
+    answers = rows @ linear[0] + linear[1]
+    assert (answers[:, [label for label in range(3) if label not in kept]] == -1).all()
+    if len(kept) > 1:
+        assert (answers.argmax(1)[some] == targets[some]).all()
 
 
 @pytest.mark.parametrize("name", ["classification", "regression"])

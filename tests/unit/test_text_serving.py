@@ -9,12 +9,16 @@ import pytest
 from bundles import MAX_TOKENS, VOCABULARY, tokenizer, write_bundle
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from boatyard.bundle.manifest import BundleError, open_bundle
+from boatyard.bundle.predict import Predictor
+from boatyard.bundle.rows import answer_others
+from boatyard.config.errors import UserError
 from boatyard.config.schema import Model
 from boatyard.inputs.protocol import InvalidInput
-from boatyard.inputs.text.serving import TextInput, limits, open_input, request_schema
+from boatyard.inputs.text.encoder import TextEncoder
+from boatyard.inputs.text.serving import TextInput, TokenizerPanic, limits, open_input, request_schema
 from boatyard.inputs.text.settings import TextModel
 
 pytestmark = pytest.mark.unit
@@ -110,6 +114,31 @@ def test_the_padding_id_is_the_tokenizers_own() -> None:
     padding.enable_padding(pad_id=UNK, pad_token="[UNK]", length=50)  # noqa: S106
     feeds = (model := TextInput(padding, ["text"], MAX_TOKENS)).collate(model.encode([("card",), ("card lost",)]))
     assert feeds["input_ids"].tolist() == [[CLS, CARD, SEP, UNK], [CLS, CARD, LOST, SEP]]
+
+
+def panicking() -> Tokenizer:
+    """Its regular expression gives up on 30 spaces after `hard`."""
+    tokens = tokenizer()
+    tokens.normalizer = normalizers.Replace(Regex(r"hard(?:\s{1,80})+z"), " ")
+    return tokens
+
+
+def test_a_row_at_which_the_tokenizer_panics_fails_nobody_elses(tmp_path: Path) -> None:
+    write_bundle(tmp_path)
+    predictor = Predictor(open_bundle(tmp_path))
+    predictor.input = TextInput(panicking(), ["text"], MAX_TOKENS)
+    rows = [("card",), (f"hard{' ' * 30}x",), ("fee",)]
+    answers = answer_others(predictor, rows, [predictor.default_options] * 3)
+    assert [one is None for one in answers] == [False, True, False]
+    with pytest.raises(TokenizerPanic):
+        predictor.input.parts(rows[1])
+
+
+def test_training_names_the_row_at_which_the_tokenizer_panics() -> None:
+    tokens = panicking()
+    encoder = TextEncoder(tokens, TextInput(tokens, ["text"], MAX_TOKENS))
+    with pytest.raises(UserError, match=r"the tokenizer cannot read the row 'hard x': .*retry"):
+        encoder.encode([("card",), (f"hard{' ' * 30}x",), ("fee",)])
 
 
 def test_a_text_without_tokens_still_makes_a_batch() -> None:

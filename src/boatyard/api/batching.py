@@ -125,6 +125,8 @@ class Batcher:
             outcome = answer_others(batch[0].predictor, rows, [one.options for one in batch for _ in one.rows])
         except Exception as failure:  # passed on to the requests
             return failure
+        except BaseException as failure:  # it would end the thread, and all requests would wait for it
+            return RuntimeError(f"{type(failure).__name__}: {failure}")
         seconds = perf_counter() - started
         with self._changed:
             self._rate += 0.1 * (len(outcome) / seconds - self._rate)

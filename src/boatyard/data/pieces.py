@@ -3,8 +3,10 @@
 Nothing here depends on other rows, so that several processes can do it.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -94,9 +96,12 @@ class _Reader:
         draw = self._draw(row.cells)
         if isinstance(draw, Problem):
             return draw
+        place = row.file or self._sources[source], row.number
+        if draw is None and self._group_column is not None:
+            message = "has no value, so that this row is in no group and may be on either side of the split"
+            piece.issues.append(Issue("warning", "no_group", message, *place, self._group_column))
         if reason := self._input.unservable(values):
             message = f"{reason}: it is trained on, and could not be asked"
-            place = row.file or self._sources[source], row.number
             piece.issues.append(Issue("warning", "unservable", message, *place, None))
         if row.embedded:
             piece.embedded[len(piece.ledger)] = row.embedded
@@ -112,7 +117,7 @@ class _Reader:
         if self._date_column is not None:
             return check_date(cells.get(self._date_column), self._date_column)
         if self._group_column is not None:
-            shared = str(cells.get(self._group_column) or "")
+            shared = _group(cells.get(self._group_column))
             return content_hash(shared.encode("utf-8", "surrogatepass")) if shared else None
         return None
 
@@ -122,3 +127,10 @@ class _Reader:
         columns = [*self._format.columns, self._targets.column]
         cells = [row.cells.get(column, "") for column in columns] if row.wrong is None else [row.text]
         piece.set_aside.append([source, row.number, why, *cells, *[""] * (len(columns) - len(cells))])
+
+
+def _group(value: object) -> str:
+    """The name of the group, written out as a label is; empty where there is none."""
+    if value is None or (isinstance(value, float | Decimal) and math.isnan(value)):  # as data frames have it
+        return ""
+    return normal_form(str(value))

@@ -261,7 +261,7 @@ class TrainingTask(Protocol):
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
         """A linear model of the raw outputs, whatever their scale: weights, [features, outputs], and intercepts.
 
-        None where there is none, or where it would take too long. `features`: float64[rows, features].
+        None where there is none. Where all rows would take too long, of some. `features`: float64[rows, features].
         """
 
     def validation_scores(self, raw: NDArray[Any], targets: NDArray[Any]) -> dict[str, float]:

@@ -12,10 +12,12 @@ import numpy as np
 import pyarrow as pa
 from tokenizers import Tokenizer
 
+from boatyard.config.errors import UserError
 from boatyard.config.schema import Data, Model
+from boatyard.evaluate.markdown import shorten
 from boatyard.inputs.text import serving, tokenizer
 from boatyard.inputs.text.rows import row_format
-from boatyard.inputs.text.serving import FEWEST_WORDS, NO_WORD, TextInput, padding_id
+from boatyard.inputs.text.serving import FEWEST_WORDS, NO_WORD, EncodedText, TextInput, TokenizerPanic, padding_id
 from boatyard.inputs.text.settings import text_data
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ class TextEncoder:
     def encode(self, rows: Sequence[tuple[str, ...]]) -> dict[str, pa.Array]:
         """Arrow columns with an entry for each row: `input_ids`, `cost` in tokens and, where the model reads them,
         `token_type_ids` of pairs, how many tokens each of the `windows` has, and `words`."""  # fmt: skip
-        encoded = self._served.encode(rows)
+        encoded = self._encoded(rows)
         columns = {"input_ids": _lists([row.ids for row in encoded], np.int32)}
         if len(self._served.fields) > 1:
             columns["token_type_ids"] = _lists([row.type_ids for row in encoded], np.int8)
@@ -64,6 +66,15 @@ class TextEncoder:
         if self._served.max_words:
             columns["words"] = _lists([row.words for row in encoded], np.int32)
         return {**columns, "cost": pa.array([row.cost for row in encoded], pa.int32())}
+
+    def _encoded(self, rows: Sequence[tuple[str, ...]]) -> list[EncodedText]:
+        """Raises UserError, which names the row, where the tokenizer cannot read one."""
+        try:
+            return self._served.encode(rows)
+        except TokenizerPanic as panic:
+            if len(rows) > 1:
+                return [one for row in rows for one in self._encoded([row])]
+            raise UserError(f"the tokenizer cannot read the row {shorten(' '.join(rows[0]))!r}: {panic}") from None
 
     def collate(self, items: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
         """A batch, each array padded to its longest row: int64[windows, tokens] and [rows, words].

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 _MOST_CHARACTERS = 200
 _OWN = "(?#mask)"  # a comment, by which these steps are told from a tokenizer's own
-_STANDS_FOR = {"*": r"[^\n]{0,80}?", "#": r"\d{1,80}+", " ": r"\s{1,80}+"}
+# atomic groups: to Oniguruma, the + of \s{1,80}+ repeats what is repeated, which takes a time exponential in the text
+_STANDS_FOR = {"*": r"[^\n]{0,80}?", "#": r"(?>\d{1,80})", " ": r"(?>\s{1,80})"}
 
 
 def check_pattern(pattern: str) -> None:

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -38,6 +39,10 @@ Row = tuple[str, ...]
 
 _letter = re.compile(r"[^\W\d_]")
 _LAST_LATIN = "\u024f"
+
+
+class TokenizerPanic(Exception):  # noqa: N818 - what the Rust side calls it
+    """The tokenizer cannot read a text, as where one of its regular expressions gives up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +171,8 @@ class TextInput:
         characters take it 20 s and 5 GB.
         """
         flat = [text for row in rows for text in row]
-        ids = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(flat, add_special_tokens=False)]
+        with _raising_panics():
+            ids = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(flat, add_special_tokens=False)]
         width = len(self.fields)
         return [self._framed(ids[start : start + width]) for start in range(0, len(ids), width)]
 
@@ -231,7 +237,8 @@ class TextInput:
         """Of each text, the beginning that is not cut off; or all of it, where its end is read too."""
         if self._of_end:
             return list(row)
-        encoded = [self._tokenizer.encode(text, add_special_tokens=False) for text in row]
+        with _raising_panics():
+            encoded = [self._tokenizer.encode(text, add_special_tokens=False) for text in row]
         kept = shares([len(one) for one in encoded], max(self._most_read, self.max_words))
         return [
             text if len(one) <= most else text[: one.offsets[most - 1][1]]
@@ -281,6 +288,17 @@ def padding_id(tokenizer: Tokenizer) -> int:
     if tokenizer.padding is not None:
         return int(tokenizer.padding["pad_id"])
     return tokenizer.token_to_id("[PAD]") or 0
+
+
+@contextmanager
+def _raising_panics() -> Iterator[None]:
+    """By itself a panic is no Exception, and goes past all that answers for a row on which a model fails."""
+    try:
+        yield
+    except BaseException as panic:
+        if type(panic).__name__ != "PanicException":  # its module cannot be imported
+            raise
+        raise TokenizerPanic(str(panic)) from None
 
 
 def _share(flags: Iterable[bool]) -> float:
