@@ -74,6 +74,11 @@ def words(text: str) -> list[str]:
     return _pattern_of_words().findall(_folded(text))
 
 
+def written_words(text: str) -> list[str]:
+    """The same words with their capitals."""
+    return _pattern_of_words().findall(composed(text))
+
+
 def places_of_words(text: str) -> list[tuple[int, int]]:
     """Where the words begin and end, each with its punctuation: all that is no space is in one."""
     return [match.span() for match in _pattern_of_written_words().finditer(text)]
