@@ -1,7 +1,9 @@
 """What the accuracy benchmarks share: one pipeline run for each model and seed, and the figures side by side."""
 
 import importlib.util
+import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from report import write_report
+from report import FOLDER, describe_machine, write_report
 
 from boatyard.config.cli import run
 from boatyard.config.schema import Config
@@ -19,6 +21,18 @@ from boatyard.evaluate.markdown import table
 
 BATCH = 32
 SEEDS = (42, 43, 44)
+
+PACKAGES = ["boatyard", "torch", "transformers", "onnxruntime", "scikit-learn"]
+
+_OF_GOALS = {
+    "accuracy_served": ("accuracy, as served", "{:.4f}"),
+    "macro_f1_served": ("macro-F1, as served", "{:.4f}"),
+    "accuracy_baseline": ("as the baseline has", "{:.4f}"),
+    "macro_f1_baseline": ("as the baseline has", "{:.4f}"),
+    "graph_megabytes": ("graph", "{:.1f} MB"),
+    "seconds": ("whole pipeline, by the clock", "{:.0f} s"),
+}
+"""How figures are called, and written."""
 
 Results = dict[str, list[dict[str, Any]]]
 
@@ -33,28 +47,62 @@ def minilm_folder() -> str:
 
 
 @dataclass(frozen=True)
+class Goal:
+    """For the mean of a figure over a model's seeds. `least` and `most`: a number, or the name of another figure."""
+
+    model: str
+    figure: str
+    least: float | str | None = None
+    most: float | str | None = None
+
+
+@dataclass(frozen=True)
 class Report:
-    """reports/benchmarks/NAME: what it says besides figures. `about`: title and text that open it."""
+    """reports/benchmarks/NAME: what it says besides figures.
+
+    `about`: title and text that open it; `scored`: by what else the test split was scored; `tried`: what was measured
+    on the way; `serving`: how fast it answers, in words.
+    """
 
     name: str
     command: str
     about: Sequence[str]
+    goals: Sequence[Goal]
+    scored: str
+    tried: Sequence[str] = ()
+    serving: Callable[[Mapping[str, Any]], str] | None = None
 
-    def write(self, results: Results, commands: Sequence[str], serving: Mapping[str, Any] | None = None) -> None:
-        """The same figures for people and for programs. `serving`: how fast it answers, with its `sentence`."""
-        text = [*self.about, *_shown(results), *([] if serving is None else [serving["sentence"]])]
-        text.append("\n".join(f"    {line}" for line in [self.command, *commands]))
-        facts = {"commands": commands, "results": results, **({} if serving is None else {"serving": serving})}
-        write_report(self.name, text, facts, ["boatyard", "torch", "transformers", "onnxruntime", "scikit-learn"])
+    def measured(self) -> dict[str, Any]:
+        """The facts as they were written last, from which `write` makes the same report; {} if never."""
+        file = FOLDER / f"{self.name}.json"
+        facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        return facts
+
+    def write(self, facts: Mapping[str, Any]) -> None:
+        """For people and for programs: `results`, the `commands` they are of, and how it is `serving`, if measured."""
+        facts = {"machine": describe_machine(PACKAGES), **facts}
+        commands = [self._reproducible(command) for command in facts["commands"]]
+        goals, missed = _judged(self.goals, facts["results"])
+        text = [*self.about, *_shown(facts["results"], self.scored), *goals]
+        if self.serving is not None and "serving" in facts:
+            text.append(self.serving(facts))
+        text += [*self.tried, "\n".join(f"    {line}" for line in [self.command, *commands])]
+        write_report(self.name, text, {**facts, "commands": commands, "missed": missed}, PACKAGES)
+
+    def _reproducible(self, command: str) -> str:
+        """For those whose rows lie elsewhere: the command's own word for where."""
+        where = self.command.split()[-1]
+        return re.sub(r"(?<=data\.path=)\S+", where, command) if where.isupper() else command
 
 
 def compare(report: Report, models: Mapping[str, Sequence[str]], data: Sequence[str]) -> int:
     """Run each model with each seed, and write the report after every round; the exit status.
 
-    `models` maps a column's head to its overrides.
+    `models` maps a column's head to its overrides. How fast it answers stays in the report.
     """
     results: Results = {}
     commands: list[str] = []
+    kept = {name: fact for name, fact in report.measured().items() if name == "serving"}
     for seed, (model, overrides) in product(SEEDS, models.items()):
         given = [*data, *overrides, f"train.seed={seed}"]
 
@@ -66,7 +114,7 @@ def compare(report: Report, models: Mapping[str, Sequence[str]], data: Sequence[
             return status
         commands.append(" ".join(["python -m boatyard.pipeline", *given]))
         if len(results) == len(models):
-            report.write(results, commands)
+            report.write({"commands": commands, "results": results, **kept})
     return 0
 
 
@@ -119,7 +167,7 @@ def _measure(config: Config) -> dict[str, object]:
     }
 
 
-def _shown(results: Results) -> list[str]:
+def _shown(results: Results, scored: str) -> list[str]:
     """Means over the seeds, with the spread where it tells something."""
     shown: dict[str, Callable[[list[dict[str, Any]]], str]] = {
         "Parameters": lambda runs: f"{runs[0]['parameters'] / 1e6:.2f} M",
@@ -140,9 +188,13 @@ def _shown(results: Results) -> list[str]:
         "Seeds": lambda runs: ", ".join(str(run["seed"]) for run in runs),
     }
     rows = [[label, *(show(runs) for runs in results.values())] for label, show in shown.items()]
+    chance = [
+        (run["accuracy_served_high"] - run["accuracy_served_low"]) / 2 for runs in results.values() for run in runs
+    ]
     return [
-        "Validation rows are held out of train, and every choice was made on such; the test split was scored once for "
-        "each seed. Accuracy is the mean over the seeds, with the lowest and the highest.",
+        f"Validation rows are held out of train, and every choice was made on such. {scored} Accuracy is the mean over "
+        f"the seeds, with the lowest and the highest; by chance alone, one network's on so many rows is uncertain by "
+        f"{max(chance):.3f} (95%).",
         table(["", *results], rows, align="l" + "r" * len(results)),
         "Each graph ran on every row alone, then on shuffled batches of 32: how many labels and how far scores "
         "depend on their neighbours.",
@@ -150,15 +202,37 @@ def _shown(results: Results) -> list[str]:
 
 
 def _times(runs: list[dict[str, Any]]) -> str:
-    taken = [run for run in _known(runs, "pipeline") if None not in run.values()]
-    if not taken:
+    if not _known(runs, "seconds"):
         return "n/a"
-    clock, cpu = (np.mean([each[name] for each in taken]) for name in ("seconds", "cpu_seconds"))
+    clock, cpu = (np.mean(_known(runs, name)) for name in ("seconds", "cpu_seconds"))
     return f"{clock:.0f} s, of the processor {cpu:.0f} s"
 
 
+def _judged(goals: Sequence[Goal], results: Results) -> tuple[list[str], list[str]]:
+    """What to say of them, and in short those that are missed."""
+    rows, missed = [], []
+    for goal in goals:
+        runs, (heading, form) = results[goal.model], _OF_GOALS[goal.figure]
+        bound = goal.most if goal.least is None else goal.least
+        limit = np.mean(_known(runs, bound)) if isinstance(bound, str) else bound
+        wanted = f"{'at most' if goal.least is None else 'at least'} {form.format(limit)}"
+        wanted += f", {_OF_GOALS[bound][0]}" if isinstance(bound, str) else ""
+        known = _known(runs, goal.figure)
+        is_met = known and (np.mean(known) <= limit if goal.least is None else np.mean(known) >= limit)
+        rows.append([
+            f"{goal.model}: {heading}",
+            form.format(np.mean(known)) if known else "n/a",
+            wanted,
+            "met" if is_met else "missed" if known else "not measured",
+        ])  # fmt: skip
+        missed += [] if is_met else [f"{goal.model}: {heading}, {wanted}"]
+    return [table(["Mean of the seeds", "Measured", "Goal", ""], rows, align="lrrl")], missed
+
+
 def _known(runs: list[dict[str, Any]], name: str) -> list[Any]:
-    return [run[name] for run in runs if run[name] is not None]
+    """What was measured: no time, where a run was finished already."""
+    found = [{**run, **(run.get("pipeline") or {})}.get(name) for run in runs]
+    return [figure for figure in found if figure is not None]
 
 
 def _most(runs: list[dict[str, Any]], name: str) -> Any:
@@ -166,5 +240,7 @@ def _most(runs: list[dict[str, Any]], name: str) -> Any:
 
 
 def _spread(runs: list[dict[str, Any]], name: str) -> str:
-    values = [run[name] for run in runs]
+    values = _known(runs, name)
+    if not values:
+        return "n/a"
     return f"{np.mean(values):.4f} ({min(values):.4f} to {max(values):.4f})"

@@ -15,27 +15,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from accuracy import Report, compare
-from report import FOLDER
+from accuracy import PACKAGES, Goal, Report, compare
+from report import describe_machine, measured_on
 from serve import CONTENDERS, LITSERVE, ROUNDS, SECONDS, ask, environment, fetch_model
 
 from boatyard.config.errors import UserError
+from boatyard.evaluate.markdown import table
 
 WORDS, CONNECTIONS = 200, 32
 LEAST_RATIO = 3.0
 RIVAL = "lit_onnx"
-REPORT = Report(
-    "fakenews",
-    "python benchmarks/fakenews.py FILE",
-    [
-        "# Fake news",
-        "Claims with what fact-checkers wrote of them, the verdict's words left out, and some articles: real or "
-        "fake, half of the texts longer than 144 tokens and one of ten than 242. The encoder reads the first 64 "
-        "and the last 64, and the wide branch 4,096. "
-        "Goals: macro-F1 of 0.82 as served, where the baseline has 0.80; at most 180 s on 2 cores; a graph of at "
-        "most 8 MB.",
-    ],
-)
 
 
 def serving(file: str, model: str) -> dict[str, Any]:
@@ -48,20 +37,38 @@ def serving(file: str, model: str) -> dict[str, Any]:
             {name: ask(CONTENDERS[name], settings, requests, [CONNECTIONS], folder) for name in ("boatyard", RIVAL)}
             for _ in range(ROUNDS)
         ]
-    loads = [{name: asked["loads"][CONNECTIONS] for name, asked in one.items()} for one in rounds]
+    loads = [
+        {name: {"memory_mb": asked["memory_mb"], **asked["loads"][CONNECTIONS]} for name, asked in one.items()}
+        for one in rounds
+    ]
     ratio = statistics.median(one["boatyard"]["per_second"] / one[RIVAL]["per_second"] for one in loads)
+    return {"version": bundle.manifest.version, "machine": describe_machine(PACKAGES), "ratio": ratio, "rounds": loads}
+
+
+def serving_text(facts: Mapping[str, Any]) -> str:
+    """The figures of `serving` in words, and of which network they are."""
+    served = facts["serving"]
     ours, theirs = (
-        {figure: statistics.median(one[name][figure] for one in loads) for figure in ("per_second", "p50_ms", "p99_ms")}
+        {
+            figure: statistics.median(one[name][figure] for one in served["rounds"])
+            for figure in ("per_second", "p50_ms", "p99_ms")
+        }
         for name in ("boatyard", RIVAL)
     )
-    sentence = (
-        f"Asked over HTTP by {CONNECTIONS} connections for texts of {WORDS} words below a title, Boatyard answers "
-        f"{_shown(ours)}, LitServe on the same graph {_shown(theirs)}: {ratio:.1f} times as many, where the goal is "
-        f"{LEAST_RATIO:g}. Medians of {ROUNDS} rounds of {SECONDS} s each; the ratio is of neighbours in a round. "
-        f"{LITSERVE} may batch 32 and use all cores, and tokenises by the same code. `{REPORT.command} MODEL`, "
-        f"{bundle.manifest.version}."
+    reported = served["version"] in [run["version"] for runs in facts["results"].values() for run in runs]
+    missed = (
+        f"The goal of {LEAST_RATIO:g} is missed: on texts that fill the encoder's 128 tokens there is no padding to "
+        "save, and both servers spend their time in the same graph."
     )
-    return {"sentence": sentence, "ratio": ratio, "rounds": rounds}
+    return (
+        f"Asked over HTTP by {CONNECTIONS} connections for texts of {WORDS} words below a title, Boatyard answers "
+        f"{_shown(ours)}, LitServe on the same graph {_shown(theirs)}: {served['ratio']:.1f} times as many. "
+        f"{f'The goal of {LEAST_RATIO:g} is met.' if served['ratio'] >= LEAST_RATIO else missed} "
+        f"Medians of {len(served['rounds'])} rounds of {SECONDS} s each; the ratio is of neighbours in a round. "
+        f"{LITSERVE} may batch 32 and use all cores, and tokenises by the same code. `{REPORT.command} MODEL`, of "
+        f"{served['version']}, {'one' if reported else 'none'} of the networks above."
+        f"{'' if served['machine'] == facts['machine'] else ' ' + measured_on(served['machine'])}"
+    )
 
 
 def _shown(load: Mapping[str, float]) -> str:
@@ -79,15 +86,61 @@ def write_requests(file: str, requests: Path) -> Path:
     return requests
 
 
+LONG = {  # model.text.long: what one seed had
+    "head": (0.772, 0.804, 159, 1.2),
+    "tail": (0.785, 0.802, 173, 1.2),
+    "head_tail": (0.787, 0.806, 174, 1.2),
+    "windows": (0.778, 0.793, 281, 2.1),
+}
+REPORT = Report(
+    "fakenews",
+    "python benchmarks/fakenews.py FILE",
+    about=[
+        "# Fake news",
+        "Claims with what fact-checkers wrote of them, the verdict's words left out, and some articles: real or "
+        "fake, half of the texts longer than 144 tokens and one of ten than 242. The encoder reads the first 64 "
+        "and the last 64, and the wide branch 4,096.",
+    ],
+    goals=[
+        Goal("long", "macro_f1_served", least=0.82),
+        Goal("long", "macro_f1_served", least="macro_f1_baseline"),
+        Goal("long", "seconds", most=180),
+        Goal("long", "graph_megabytes", most=8),
+    ],
+    scored="On the way the test split was scored with other recipes too (the first 128 tokens; the last 128; the first "
+    "and the last 128; windows of 128; a linear model that is held back less), which decided nothing.",
+    tried=[
+        "## Tried before",
+        "What the encoder reads, one seed with each, by 475 validation rows, on which a difference of 0.02 may be "
+        "chance; the default is the cheap way that did best there (`python -m boatyard.pipeline data=fakenews "
+        "data.path=FILE model.text.long=WAY`; processor time):",
+        table(
+            ["WAY", "Macro-F1 on validation", "On test", "Pipeline", "An answer"],
+            [
+                [way, f"{validation:.3f}", f"{test:.3f}", f"{seconds} s", f"{ms} ms"]
+                for way, (validation, test, seconds, ms) in LONG.items()
+            ],
+            align="lrrrr",
+        ),
+        "By itself, before the wide branch is added, the encoder is right of a share of 0.686 of the validation rows "
+        "by the first 128 tokens, and of 0.760 by the first and the last 64.",
+        "By the seeds 42, 43 and 44, whose macro-F1 on validation was 0.786: another cost of the wide branch's linear "
+        "model (0.1: 0.777, 0.2: 0.783, 0.5: 0.786, 1: 0.789) and logistic regression in its place (C of 1, 5 and 20: "
+        "0.775, 0.782, 0.783). By itself the encoder had 0.756 and the linear model 0.781. [Inbox](inbox.md) favours "
+        "the opposite end, so nothing was changed.",
+    ],
+    serving=serving_text,
+)
+
+
 def main() -> int:
     """Run the model, or serve it, and write the report."""
     match sys.argv[1:]:
         case [file]:
             return compare(REPORT, {"long": []}, ["data=fakenews", f"data.path={file}"])
         case [file, model]:
-            measured = json.loads((FOLDER / "fakenews.json").read_text(encoding="utf-8"))
             try:
-                REPORT.write(measured["results"], measured["commands"], serving(file, model))
+                REPORT.write(REPORT.measured() | {"serving": serving(file, model)})
             except (UserError, OSError) as error:
                 sys.exit(f"fakenews: {error}")
             return 0

@@ -1,6 +1,7 @@
 """Single cues of texts that give a label away, as the data report names them."""
 
 import random
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -89,6 +90,32 @@ def test_a_date_line_is_a_cue_though_no_date_is_there_often() -> None:
     ]
     (cue,) = (each for each in found(texts, targets).cues if each.what in ("has a number", "begins with a number"))
     assert (cue.label, cue.rows, cue.accuracy) == ("fake", int(targets.sum()), 1)
+
+
+@pytest.mark.parametrize(
+    ("real", "fake", "what"),
+    [
+        (str, str.upper, "writes all in capitals"),
+        (str.capitalize, str, "writes no capital"),
+        (str, lambda text: text.replace("now", "NOW"), "writes a word in capitals"),
+        (str, lambda text: text.replace("tide", "Tide"), "writes 'Tide'"),
+    ],
+)
+def test_capitals_are_cues_of_their_own(real: Callable[[str], str], fake: Callable[[str], str], what: str) -> None:
+    texts, targets = articles()
+    texts = [(fake if target else real)(f"{text} now") for text, target in zip(texts, targets, strict=True)]
+    told = found(texts, targets)
+    (cue,) = (each for each in told.cues if each.what == what)
+    assert cue.of_case
+    assert not [each for each in told.cues if not each.of_case]
+    assert told.accuracy == found([text.lower() for text in texts], targets).accuracy
+
+
+def test_capitals_of_a_word_that_is_a_cue_are_not_named_again() -> None:
+    texts, targets = articles()
+    texts = marked(texts, targets, "{0} (Reuters)", "{0}")
+    texts[int((targets == 0).argmax())] += " reuters"
+    assert not any("Reuters" in cue.what for cue in found(texts, targets).cues)
 
 
 def test_where_words_say_nothing_no_word_is_a_cue_by_chance() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from importlib import import_module
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
@@ -12,6 +13,7 @@ pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+ACCURACIES = ["inbox", "banking77", "fakenews"]
 BLOCK = " ".join(README.partition("<!-- results:begin -->")[2].partition("<!-- results:end -->")[0].split())
 
 
@@ -52,3 +54,64 @@ def test_no_headline_compares_with_the_plain_way() -> None:
     claimed = [float(number) for number in re.findall(r"([0-9.]+) times (?:as|FastAPI|LitServe|BentoML)", README)]
     assert claimed
     assert max(claimed) < min(straw)
+
+
+@pytest.fixture
+def benchmarks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+
+
+@pytest.mark.usefixtures("benchmarks")
+@pytest.mark.parametrize("name", ACCURACIES)
+def test_a_report_says_what_its_benchmark_writes_and_no_more(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = import_module(name).REPORT
+    facts = report.measured()
+    monkeypatch.chdir(tmp_path)
+    report.write(facts)
+    for written in (tmp_path / "reports" / "benchmarks").iterdir():
+        assert written.read_text(encoding="utf-8") == (ROOT / "reports" / "benchmarks" / written.name).read_text(
+            encoding="utf-8"
+        )
+
+
+@pytest.mark.usefixtures("benchmarks")
+@pytest.mark.parametrize(
+    ("served", "seconds", "verdicts"),
+    [
+        (0.71, 80, ["met", "met", "met"]),
+        (0.69, 100, ["missed", "met", "missed"]),
+        (0.49, None, ["missed", "missed", "not measured"]),
+    ],
+)
+def test_a_report_names_the_goals_that_are_missed(
+    served: float, seconds: float | None, verdicts: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accuracy, facts = import_module("accuracy"), measured("inbox")
+    goals = [
+        accuracy.Goal("tiny", "accuracy_served", least=0.7),
+        accuracy.Goal("tiny", "accuracy_served", least="accuracy_baseline"),
+        accuracy.Goal("tiny", "seconds", most=90),
+    ]
+    for run in facts["results"]["tiny"]:
+        time = None if seconds is None else {"seconds": seconds, "cpu_seconds": 1}
+        run.update(accuracy_served=served, accuracy_baseline=0.5, pipeline=time)
+    monkeypatch.chdir(tmp_path)
+    accuracy.Report("made", "benchmark", ["# Made"], goals, "Scored once.").write(facts)
+    text = Path("reports/benchmarks/made.md").read_text(encoding="utf-8")
+    assert re.findall(r"\| (met|missed|not measured) \|", text) == verdicts
+    missed = json.loads(Path("reports/benchmarks/made.json").read_text(encoding="utf-8"))["missed"]
+    assert len(missed) == 3 - verdicts.count("met")
+
+
+@pytest.mark.usefixtures("benchmarks")
+def test_a_command_in_a_report_has_no_path_of_the_machine_that_ran_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = import_module("banking77").REPORT
+    facts = report.measured() | {"commands": ["python -m boatyard.pipeline data.path=/home/me/rows train.seed=42"]}
+    monkeypatch.chdir(tmp_path)
+    report.write(facts)
+    assert "data.path=FOLDER train.seed=42" in Path("reports/benchmarks/banking77.md").read_text(encoding="utf-8")

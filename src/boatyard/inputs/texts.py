@@ -25,12 +25,14 @@ _unmarked = re.compile(
     r"\U000e0000-\U000e0fff]"
 )
 
-# scripts that put no space between words, in which a character is counted as one
 _UNSPACED = (
     "\u0e01-\u0e3a\u0e40-\u0e4e\u0e50-\u0e59\u0e81-\u0edf\u1000-\u1049\u1050-\u109f\u1780-\u17d3\u17dc-\u17ff"
     "\u3005-\u3007\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
     "\U0001b000-\U0001b16f\U00020000-\U0003ffff"
 )
+
+UNSPACED = f"[{_UNSPACED}]"
+"""Finds a character of a script that puts no space between words, in which each is counted as one."""
 
 # what is drawn alike in some typeface: Cyrillic and Greek letters, quotes and dashes
 _LOOKALIKES = str.maketrans(
@@ -76,6 +78,11 @@ def look(label: str) -> str:
 def words(text: str) -> list[str]:
     """The words without case, punctuation and pictures; where a script puts no space between them, the characters."""
     return _pattern_of_words().findall(_folded(text))
+
+
+def written_words(text: str) -> list[str]:
+    """The same words with their capitals."""
+    return _pattern_of_words().findall(composed(text))
 
 
 def places_of_words(text: str) -> list[tuple[int, int]]:

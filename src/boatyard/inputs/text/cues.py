@@ -1,4 +1,4 @@
-"""Single cues that give a label away: a word, a mark, a number, what a text begins or ends with, its length.
+"""Single cues that give a label away: a word, a mark, a number, what a text begins or ends with, capitals, its length.
 
 A data set that was put together from several sources is full of them: an agency's name in every true article, texts of
 one kind that are all short. A model that learns them is right in the test split and wrong in the world.
@@ -18,7 +18,7 @@ from boatyard.inputs import texts
 
 MOST_ROWS = 5_000
 """Are looked at."""
-MOST_CUES = 20
+MOST_CUES, _MOST_OF_CASE = 20, 5
 _FEWEST_ROWS = 100  # below them chance tells as much
 _LEAST_SHARE, _LEAST_ODDS = 0.05, 10  # a cue of that many rows, whose label's odds are that many times the others'
 _NEARLY = 0.9  # of what all words together reach
@@ -28,6 +28,7 @@ _MOST_COUNTED = 30_000  # cues
 
 _Named = tuple[str, str, str]
 """Of a cue: field, what it has to do with the word, and the word as it is shown."""
+_WRITES = "writes"  # what a text has to do with capitals
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Cue:
     """`what` reads on from a field's name. `rows` have it, `of_label` of them this `label`.
 
     `odds`: how many times those of the label elsewhere; `accuracy`: of who knows nothing but this cue. `odds` and
-    `label` are None of a length, which is no cue for one label.
+    `label` are None of a length, which is no cue for one label. `of_case`: only who tells capitals from small letters
+    sees it.
     """
 
     field: str
@@ -45,11 +47,12 @@ class Cue:
     of_label: int
     odds: float | None
     accuracy: float
+    of_case: bool = False
 
 
 @dataclass(frozen=True)
 class Found:
-    """`cues`: the strongest first. `accuracy`: of all words together, by naive Bayes on rows that it has not seen."""
+    """`cues`: the strongest first. `accuracy`: of all words together, without case, by naive Bayes on unseen rows."""
 
     cues: Sequence[Cue]
     accuracy: float
@@ -67,19 +70,21 @@ def find_cues(fields: Mapping[str, Sequence[str]], targets: NDArray[Any], labels
     ]
     counts = Counter(cue for row in rows for cue in row)
     named = [cue for cue, count in counts.most_common(_MOST_COUNTED) if count > 1]
-    if not named:
+    caseless = [place for place, (_, how, _) in enumerate(named) if how != _WRITES]
+    if not caseless:
         return None
     having = _having(rows, named)
     of_label = np.zeros((len(labels), len(targets)))
     of_label[targets, np.arange(len(targets))] = 1
-    together = _held_out_accuracy(having, of_label)
+    together = _held_out_accuracy(having[:, caseless], of_label)
     most_frequent = float(of_label.sum(1).max() / len(targets))
     error = np.sqrt(most_frequent * (1 - most_frequent) / len(targets))
     bar = max(_NEARLY * together, (most_frequent + together) / 2, most_frequent + _BY_CHANCE * error)
     cues = [*_of_words(having, named, of_label, labels, bar), *_of_lengths(words, of_label, bar)]
-    cues.sort(key=lambda cue: cue.what, reverse=True)  # what is there, before where it is
-    strongest = sorted(cues, key=lambda cue: -cue.accuracy)
-    return Found(_without_repeats(strongest)[:MOST_CUES], together, len(targets))
+    cues.sort(key=lambda cue: (not cue.of_case, cue.what), reverse=True)  # what is there, before where it is
+    strongest = _without_repeats(sorted(cues, key=lambda cue: -cue.accuracy))
+    of_case = [cue for cue in strongest if cue.of_case][_MOST_OF_CASE:]
+    return Found([cue for cue in strongest if cue not in of_case][:MOST_CUES], together, len(targets))
 
 
 def _cues(field: str, text: str, words: Sequence[str]) -> set[_Named]:
@@ -92,7 +97,22 @@ def _cues(field: str, text: str, words: Sequence[str]) -> set[_Named]:
         found.add((field, how, repr(word)))
         if word.isdecimal():
             found.add((field, how, "a number"))
-    return found
+    return found | {(field, _WRITES, what) for what in _of_case(text)}
+
+
+def _of_case(text: str) -> set[str]:
+    """What capitals say of a text: which words have them, and how the whole looks."""
+    written = [word for word in texts.written_words(text) if word != word.lower()]
+    letters = [letter for letter in text if letter.lower() != letter.upper()]
+    if not letters:
+        return set()
+    looks = {
+        "all in capitals": text.isupper(),
+        "no capital": not written,
+        "a word in capitals": any(len(word) > 1 and word.isupper() for word in written),
+        "its first letter small": letters[0].islower(),
+    }
+    return {*map(repr, written), *(look for look, so in looks.items() if so)}
 
 
 def _having(rows: Sequence[set[_Named]], named: Sequence[_Named]) -> csr_array:
@@ -141,6 +161,7 @@ def _of_words(
             int(hits[cue]),
             float(odds[cue]),
             float(accuracies[cue]),
+            named[many[cue]][1] == _WRITES,
         )
         for cue in np.flatnonzero(telling).tolist()
     ]
@@ -158,9 +179,14 @@ def _of_lengths(words: Mapping[str, Sequence[Sequence[str]]], of_label: NDArray[
 
 
 def _without_repeats(cues: Sequence[Cue]) -> list[Cue]:
-    """Of the same rows, and so the same counts and word, one."""
+    """Of the same rows, and so the same counts and word, one; no capitals of a word that is a cue however written."""
     kept: dict[Any, Cue] = {}
+    words = {(cue.field, cue.label, _word(cue)) for cue in cues if not cue.of_case}
     for cue in cues:
-        word = cue.what.rpartition(" ")[2]
-        kept.setdefault((cue.field, word, cue.rows, cue.label, cue.of_label), cue)
+        if not cue.of_case or (cue.field, cue.label, _word(cue)) not in words:
+            kept.setdefault((cue.field, _word(cue), cue.rows, cue.label, cue.of_label), cue)
     return list(kept.values())
+
+
+def _word(cue: Cue) -> str:
+    return cue.what.rpartition(" ")[2].casefold()

@@ -20,6 +20,7 @@ from boatyard.inputs.training_protocol import TARGET, Problem, RowReport
 from boatyard.tasks.protocol import Section, Target
 
 _MOST_WARNINGS = 5
+_REMEDY = "data.mask trains without it"
 
 
 def report_rows(
@@ -40,7 +41,9 @@ def report_rows(
     told = find_cues(fields, few.column(TARGET).to_numpy(), target.get("labels", []))
     if told is None:
         return RowReport(warnings=emptied)
-    warnings = [Problem("leak", cue.field, _sentence(cue, told)) for cue in told.cues[:_MOST_WARNINGS]]
+    of_case = [cue for cue in told.cues if cue.of_case]
+    warned = [cue for cue in told.cues if cue not in of_case[1:]][:_MOST_WARNINGS]
+    warnings = [Problem("leak", cue.field, _sentence(cue, told)) for cue in warned]
     facts = {"cues": [asdict(cue) for cue in told.cues], "accuracy_of_all_words": told.accuracy}
     return RowReport([_section(told)], facts, [*emptied, *warnings])
 
@@ -60,7 +63,7 @@ def _sentence(cue: Cue, told: Found) -> str:
         return f"has lengths that alone tell the label of {cue.accuracy:.0%} of rows: is that so in the world too?"
     return (
         f"{cue.what} in {cue.rows:,} of {told.rows:,} rows, {cue.of_label:,} of them {cue.label!r}: is that so in the "
-        "world too? data.mask trains without it"
+        f"world too? {'Only a model that tells capitals from small letters sees it' if cue.of_case else _REMEDY}"
     )
 
 
@@ -85,5 +88,9 @@ def _section(told: Found) -> Section:
         for cue in told.cues
     ]
     header = ("Field", "It...", "Rows", "Label", "of which", "Times the odds", "Right by this alone")
-    how = "Where a cue would not be there in the world, `data.mask=[...]` trains, and serves, without it."
+    how = (
+        "Where a cue would not be there in the world, `data.mask=[...]` trains, and serves, without it. What a text "
+        "*writes* in capitals is seen only by a model that tells them from small letters, as neither `model=tiny` nor "
+        "the baseline does."
+    )
     return Section("Single cues", [said, table(header, rows, align="llrlrrr"), how])
