@@ -108,17 +108,19 @@ def _unused(files: Mapping[Path, str]) -> Iterator[tuple[Path, str | None]]:
     """Definitions that nothing else mentions: of a test's file nothing in it; None: a file that no other mentions."""
     everywhere: Counter[str] = Counter()
     for source in files.values():
-        everywhere.update(_words(source))
+        everywhere.update(_said_in(source))
     for file, source in files.items():
+        if "toys" in file.parts:  # found by the package without being named, file by file and name by name
+            continue
         is_test = file.name.startswith("test_")
-        if not is_test and file.name not in _FOUND and everywhere[file.stem] == _words(source)[file.stem]:
+        if not is_test and file.name not in _FOUND and everywhere[file.stem] == _said_in(source)[file.stem]:
             yield file, None
-        known = _words(source) if is_test else everywhere
+        known = _said_in(source) if is_test else everywhere
         yield from ((file, name) for name, own in _definitions(source) if known[name] == own)
 
 
 @cache
-def _words(source: str) -> Counter[str]:
+def _said_in(source: str) -> Counter[str]:
     return Counter(re.findall(r"\w+", source))
 
 
@@ -129,7 +131,7 @@ def _definitions(source: str) -> list[tuple[str, int]]:
     for node in ast.parse(source).body:
         if isinstance(node, (*_DEFINITIONS, ast.Assign, ast.AnnAssign)) and len(names := _bound(node)) == 1:
             start, end = _whole(node, source, at)
-            found += [(name, _words(source[start:end])[name]) for name in names]
+            found += [(name, _said_in(source[start:end])[name]) for name in names]
     return found
 
 
