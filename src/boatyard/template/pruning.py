@@ -112,10 +112,10 @@ def _unused(files: Mapping[Path, str]) -> Iterator[tuple[Path, str | None]]:
     for file, source in files.items():
         if "toys" in file.parts:  # found by the package without being named, file by file and name by name
             continue
-        is_test = file.name.startswith("test_")
-        if not is_test and file.name not in _FOUND and everywhere[file.stem] == _said_in(source)[file.stem]:
+        is_alone = everywhere[file.stem] == _said_in(source)[file.stem]
+        if is_alone and not file.name.startswith("test_") and file.name not in _FOUND:
             yield file, None
-        known = _said_in(source) if is_test else everywhere
+        known = _said_in(source) if is_alone and file.name.startswith("test_") else everywhere
         yield from ((file, name) for name, own in _definitions(source) if known[name] == own)
 
 
@@ -233,9 +233,15 @@ def _cut_cases(node: ast.expr, gone: Gone, dead: set[str], at: Callable[[int, in
         return (
             None
             if _is_case_of(node.func, gone, dead)
-            else _cut_all([*node.args, *(each.value for each in node.keywords)], gone, dead, at)
+            else _cut_all([*_values(node), *(each.value for each in node.keywords)], gone, dead, at)
         )
     return None
+
+
+def _values(call: ast.Call) -> list[ast.expr]:
+    """The arguments, less the names of a test's parameters."""
+    names = isinstance(call.func, ast.Attribute) and call.func.attr == "parametrize"
+    return call.args[names:]
 
 
 def _is_made(node: ast.expr) -> bool:
