@@ -2,7 +2,8 @@ output "environment" {
   description = "For the commands here: export each of them."
   value = {
     GOOGLE_CLOUD_PROJECT = var.project
-    BOATYARD_STORAGE     = "gs://${google_storage_bucket.bucket.name}/${var.prefix}"
+
+    BOATYARD_STORAGE = "gs://${google_storage_bucket.bucket.name}/${var.prefix}"
   }
 }
 
@@ -12,6 +13,7 @@ output "github_variables" {
     WORKLOAD_IDENTITY_PROVIDER = google_iam_workload_identity_pool_provider.github[0].name
     SERVICE_ACCOUNT            = google_service_account.account["check"].email
     GOOGLE_CLOUD_PROJECT       = var.project
-    BOATYARD_STORAGE           = "gs://${google_storage_bucket.bucket.name}/${var.prefix}"
+
+    BOATYARD_STORAGE = "gs://${google_storage_bucket.bucket.name}/${var.prefix}"
   } : null
 }

@@ -30,7 +30,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def boats(rows: int = 400) -> Rows:
-    """Of another domain than houses: dates, truth values, missing values, an id and free text."""
+    """Of another domain: dates, truth values, missing values, an id and free text."""
     chance = random.Random(0)
     made = []
     for number in range(rows):

@@ -94,7 +94,7 @@ def test_feedback_with_numbers_is_learned_from_and_judged_by_the_error(world: Wo
     """What people ask now is of things that the first model has never seen, and twice what it would be worth."""
     config, storage = world.config, open_storage(world.config.paths.storage)
     lines = []
-    for number, (text, stars) in enumerate(rated(160, seed=1, things=("harbour", "crane"))):
+    for number, (text, stars) in enumerate(rated(160, seed=1, things=("haven", "crane"))):
         facts = {"id": f"a{number}", "time": "2026-01-01T00:00:00.000+00:00"}
         line = {"model": "stars", "request": {"text": text}, "answer": {"value": 3.0}}
         lines += [

@@ -66,7 +66,7 @@ def test_what_cannot_be_fitted_is_left_out_and_the_evaluation_goes_on(
     assert "Boosting could not be fitted" in caplog.text
 
 
-@pytest.mark.parametrize("overrides", [[], [*TABLE, "model=boosting"]])
+@pytest.mark.parametrize("overrides", [["data=inbox"], [*TABLE, "model=boosting"]])
 def test_beside_boosting_and_beside_texts_there_is_only_the_baseline(overrides: list[str]) -> None:
     config = load_config(overrides)
     assert inputs.training(config.data.input).alternative(config.model) is None

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.unit
 
 CARD = ["where is my card", "my card has not come", "the card never arrived", "card still missing"]
 RATE = ["what is the exchange rate", "the rate for euros today", "is this rate fair", "exchange rates please"]
-DATA = load_config([]).data
+DATA = load_config(["data=inbox"]).data
 ROWS = [(text,) for text in CARD + RATE]
 TARGETS = np.array([0] * len(CARD) + [1] * len(RATE))
 

@@ -12,7 +12,7 @@ from boatyard.inputs.text.cues import Found, find_cues
 pytestmark = pytest.mark.unit
 
 LABELS = ["real", "fake"]
-WORDS = ["harbour", "ship", "crane", "berth", "pilot", "tide", "quay", "rope", "anchor", "mast", "sail", "deck"]
+WORDS = ["marina", "ship", "crane", "berth", "pilot", "tide", "quay", "rope", "anchor", "mast", "sail", "deck"]
 
 
 def articles(rows: int = 400) -> tuple[list[str], NDArray[np.int64]]:

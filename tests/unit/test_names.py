@@ -76,15 +76,19 @@ _METRICS = (
     f"{_SRC}/api/metrics.py",
     f"{_SRC}/monitor/service.py",
     f"{_SRC}/frontend/exposition.py",
+    f"{_SRC}/monitor/alerts.py",
     "deploy/prometheus/*",
 )
 _STR = (
-    *(f"{_SRC}/cloud/{name}.py" for name in ("alerts", "manifest", "job")),
+    *(f"{_SRC}/cloud/{name}.py" for name in ("manifest", "job")),
     *(f"{_SRC}/config/{name}.py" for name in ("console", "overrides")),
     *(f"{_SRC}/evaluate/{name}.py" for name in ("markdown", "run")),
     *(f"{_SRC}/inputs/{name}.py" for name in ("lines", "quotes", "records", "sources", "training_protocol")),
     *(f"{_SRC}/tasks/{name}.py" for name in ("defaults", "protocol")),
-    *(f"{_SRC}/{name}.py" for name in ("data/pieces", "registry/reference", "score/slices", "template/*")),
+    *(
+        f"{_SRC}/{name}.py"
+        for name in ("data/pieces", "monitor/alerts", "registry/reference", "score/slices", "template/*")
+    ),
 )
 _COMMANDS = (
     "tasks.py",
@@ -121,7 +125,11 @@ EXEMPT = (
     Exempt("tokenizers", "the package, whose version a bundle names", (f"{_SRC}/export/run.py",)),
     Exempt("labels|text_string_to_metric_families", "Prometheus: what tells a metric's series apart", _METRICS),
     Exempt("label|text", "Grafana: the name of a variable, a panel's style", ("deploy/grafana/*",)),
-    Exempt("userLabels|conditionPrometheusQueryLanguage", "Cloud Monitoring", ("deploy/alerts/*", _CLOUD)),
+    Exempt(
+        "userLabels|conditionPrometheusQueryLanguage",
+        "Cloud Monitoring",
+        ("deploy/alerts/*", f"{_SRC}/monitor/alerts.py"),
+    ),
     Exempt("labels|labelSelector|resource.labels.*", "Google Cloud", ("deploy/run/*", "deploy/vertex/*", _CLOUD)),
     Exempt("textPayload", "Cloud Logging", (_CLOUD,)),
     Exempt("(next)?pageToken", "Google Cloud: where a list goes on", (_CLOUD,)),

@@ -196,6 +196,12 @@ def test_it(): inputs.serving("table")
 def test_it_too(): load(input="table")
 
 
+def test_it_by_a_helper(): load("table")
+
+
+def by_default(name="table"): ...
+
+
 def test_a_payload(): post({"input": "table"})
 
 
@@ -204,6 +210,27 @@ def test_a_node(): node(["table", "ids"], {"table": 1})
     pruned, _ = prune_python(source, Gone(re.compile("(?!)"), {"table"}, set()))
     assert re.findall(r"def (\w+)", pruned) == ["test_a_case", "test_a_node"]
     assert '("name", ["text"])' in pruned
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('A = ("b=1", "a")', 'A = ("a",)'),
+        ('A = ("a", "b=1",)', 'A = ("a",)'),
+        ('A = "a", "b=1"', 'A = "a",'),
+        ('A = [("a", "b=1")]', None),
+        ('A = ["a", "b=1"]', 'A = ["a"]'),
+        ('A = ("a", "c", "b=1")', 'A = ("a", "c")'),
+    ],
+)
+def test_a_tuple_of_one_is_still_a_tuple(before: str, after: str | None) -> None:
+    pruned, _ = prune_python(f"{before}\n", Gone(re.compile("b=1"), set(), set()))
+    assert pruned.strip() == (after or "")
+
+
+def test_what_is_made_of_other_names_does_not_lose_some_of_them() -> None:
+    source = "from gone import MORE\n\nALL = [*MORE, 1]\n\n\ndef test_it(): ALL\n"
+    assert prune_python(source, Gone(re.compile("(?!)"), set(), {"gone"}))[0].strip() == ""
 
 
 def test_a_tuple_that_is_unpacked_goes_as_a_whole() -> None:

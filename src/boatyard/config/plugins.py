@@ -12,10 +12,9 @@ from boatyard.config.errors import UserError
 
 Serving = TypeVar("Serving")
 Training = TypeVar("Training")
-Page = TypeVar("Page")
 
 
-class Plugins(Generic[Serving, Training, Page]):
+class Plugins(Generic[Serving, Training]):
     """The sub-packages of `package`, such as `boatyard.inputs`, each with modules of agreed names.
 
     The methods raise UserError where there is no such plug-in.
@@ -38,11 +37,13 @@ class Plugins(Generic[Serving, Training, Page]):
         """The part that learns."""
         return cast(Training, self._module(name, "training"))
 
-    def page(self, name: str) -> Page:
+    # part: frontend
+    def page(self, name: str) -> Any:
         """The part that shows in the browser; without a page of its own, a general one, which goes by the schemas."""
         general = f"boatyard.frontend.{self._what}_page"
-        return cast(Page, self._module(name, "page", otherwise=general))
+        return self._module(name, "page", otherwise=general)
 
+    # part end
     def settings(self, name: str) -> ModuleType:
         """The configuration keys that it owns; without a module for them, the package itself, which may name them."""
         return self._module(name, "settings", otherwise=f"{self._package}.{name}")

@@ -4,15 +4,17 @@
 `settings` are the configuration keys it owns. docs/how-to/add-an-input-or-a-task.md builds one.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from boatyard.config.plugins import Plugins
 
 if TYPE_CHECKING:  # the web page loads pages alone: its image lacks what the other parts need
-    from boatyard.frontend.protocol import InputPage
+    from boatyard.frontend.protocol import InputPage  # part: frontend
     from boatyard.inputs.protocol import ServingInput
     from boatyard.inputs.training_protocol import TrainingInput
 
-_folders: "Plugins[ServingInput, TrainingInput, InputPage]" = Plugins(__name__, __path__)
+_folders: "Plugins[ServingInput, TrainingInput]" = Plugins(__name__, __path__)
 names, settings = _folders.names, _folders.settings
-serving, training, page = _folders.serving, _folders.training, _folders.page
+serving, training = _folders.serving, _folders.training
+page: "Callable[[str], InputPage]" = _folders.page  # part: frontend

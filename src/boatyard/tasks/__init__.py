@@ -4,14 +4,16 @@
 configuration keys it owns. docs/how-to/add-an-input-or-a-task.md builds one.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from boatyard.config.plugins import Plugins
 
 if TYPE_CHECKING:  # the web page loads pages alone: its image lacks what the other parts need
-    from boatyard.frontend.protocol import TaskPage
+    from boatyard.frontend.protocol import TaskPage  # part: frontend
     from boatyard.tasks.protocol import ServingTask, TrainingTask
 
-_folders: "Plugins[ServingTask, TrainingTask, TaskPage]" = Plugins(__name__, __path__)
+_folders: "Plugins[ServingTask, TrainingTask]" = Plugins(__name__, __path__)
 names, settings = _folders.names, _folders.settings
-serving, training, page = _folders.serving, _folders.training, _folders.page
+serving, training = _folders.serving, _folders.training
+page: "Callable[[str], TaskPage]" = _folders.page  # part: frontend

@@ -106,6 +106,8 @@ def mentions(parts: list[Part], gone: set[str], left: Iterable[str]) -> re.Patte
             patterns.append(rf"(?<![\w/-]){re.escape(path)}(?![\w-])")
             if path.startswith("src/"):
                 patterns.append(rf"(?<![\w.]){re.escape(_module(path))}(?!\w)")
+                inside = path.removeprefix(f"src/{TEMPLATE}/")
+                patterns += [rf"(?<![\w/-]){re.escape(inside)}(?![\w-])"] if "/" in inside else []
     for part in parts:
         for section in part.sections:
             file, name = section.split("::")

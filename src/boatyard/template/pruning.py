@@ -11,6 +11,7 @@ from pathlib import Path
 from boatyard.template.names import TEMPLATE
 
 Span = tuple[int, int]
+"""What is cut out of a source, by index; where it is empty, a comma goes in: a tuple of one member needs it."""
 Located = ast.expr | ast.alias
 _CONTAINERS = (ast.List, ast.Tuple, ast.Set)
 _FOUND = ("__init__.py", "conftest.py")  # by Python and pytest, without being named
@@ -107,17 +108,19 @@ def _unused(files: Mapping[Path, str]) -> Iterator[tuple[Path, str | None]]:
     """Definitions that nothing else mentions: of a test's file nothing in it; None: a file that no other mentions."""
     everywhere: Counter[str] = Counter()
     for source in files.values():
-        everywhere.update(_words(source))
+        everywhere.update(_said_in(source))
     for file, source in files.items():
-        is_test = file.name.startswith("test_")
-        if not is_test and file.name not in _FOUND and everywhere[file.stem] == _words(source)[file.stem]:
+        if "toys" in file.parts:  # found by the package without being named, file by file and name by name
+            continue
+        is_alone = everywhere[file.stem] == _said_in(source)[file.stem]
+        if is_alone and not file.name.startswith("test_") and file.name not in _FOUND:
             yield file, None
-        known = _words(source) if is_test else everywhere
+        known = _said_in(source) if is_alone and file.name.startswith("test_") else everywhere
         yield from ((file, name) for name, own in _definitions(source) if known[name] == own)
 
 
 @cache
-def _words(source: str) -> Counter[str]:
+def _said_in(source: str) -> Counter[str]:
     return Counter(re.findall(r"\w+", source))
 
 
@@ -128,7 +131,7 @@ def _definitions(source: str) -> list[tuple[str, int]]:
     for node in ast.parse(source).body:
         if isinstance(node, (*_DEFINITIONS, ast.Assign, ast.AnnAssign)) and len(names := _bound(node)) == 1:
             start, end = _whole(node, source, at)
-            found += [(name, _words(source[start:end])[name]) for name in names]
+            found += [(name, _said_in(source[start:end])[name]) for name in names]
     return found
 
 
@@ -136,6 +139,8 @@ def _without(source: str, spans: list[Span]) -> str:
     kept, position = [], 0
     for start, end in sorted(spans):
         kept.append(source[position : max(position, start)])
+        if start == end:
+            kept.append(",")
         position = max(position, end)
     return "".join([*kept, source[position:]])
 
@@ -220,21 +225,53 @@ def _cut_cases(node: ast.expr, gone: Gone, dead: set[str], at: Callable[[int, in
     if isinstance(node, _CONTAINERS):
         inside = {each: _cut_cases(each, gone, dead, at) for each in node.elts if _is_made(each)}
         dying = [each for each in node.elts if _is_case_of(each, gone, dead) and not inside.get(each)]
-        if len(dying) == len(node.elts):
+        if len(dying) == len(node.elts) or any(_is_spread(each) for each in dying):
             return None
-        return [*_members(node.elts, dying, at), *(span for spans in inside.values() for span in spans or ())]
+        members = _alone(node, dying, at) if _leaves_one(node, dying) else _members(node.elts, dying, at)
+        return [*members, *(span for spans in inside.values() for span in spans or ())]
     if isinstance(node, ast.Call):
         return (
             None
             if _is_case_of(node.func, gone, dead)
-            else _cut_all([*node.args, *(each.value for each in node.keywords)], gone, dead, at)
+            else _cut_all([*_values(node), *(each.value for each in node.keywords)], gone, dead, at)
         )
     return None
+
+
+def _values(call: ast.Call) -> list[ast.expr]:
+    """The arguments, less the names of a test's parameters."""
+    names = isinstance(call.func, ast.Attribute) and call.func.attr == "parametrize"
+    return call.args[names:]
 
 
 def _is_made(node: ast.expr) -> bool:
     """Whether the member is something that a call makes, which can do with less, and no case of a test."""
     return isinstance(node, ast.Call) and not (isinstance(node.func, ast.Attribute) and node.func.attr == "param")
+
+
+def _is_spread(node: ast.expr) -> bool:
+    """Whether the member stands for others that are named elsewhere, without which the rest is something else."""
+    return isinstance(node, ast.Starred) and isinstance(node.value, ast.Name | ast.Attribute)
+
+
+def _leaves_one(node: ast.expr, dying: Sequence[ast.expr]) -> bool:
+    return isinstance(node, ast.Tuple) and bool(dying) and len(node.elts) - len(dying) == 1
+
+
+def _alone(
+    node: ast.List | ast.Tuple | ast.Set, dying: Sequence[ast.expr], at: Callable[[int, int], int]
+) -> list[Span]:
+    """The only member of a tuple that is kept, and a comma."""
+    [kept] = [each for each in node.elts if each not in dying]
+    start, end = at(kept.lineno, kept.col_offset), at(kept.end_lineno or 0, kept.end_col_offset or 0)
+    first, last = node.elts[0], node.elts[-1]
+    parentheses = (node.end_lineno, node.end_col_offset) != (last.end_lineno, last.end_col_offset)
+    close = at(node.end_lineno or 0, node.end_col_offset or 0) - parentheses
+    return [*_span(at(first.lineno, first.col_offset), start), (end, end), *_span(end, close)]
+
+
+def _span(start: int, end: int) -> list[Span]:
+    return [(start, end)] if start < end else []
 
 
 def _members(nodes: Sequence[Located], lost: Sequence[Located], at: Callable[[int, int], int]) -> list[Span]:
@@ -270,9 +307,11 @@ def _uses(node: ast.AST, gone: Gone, dead: set[str]) -> bool:
         match each:
             case ast.keyword(arg="input" | "task", value=value) if _is_kind(value, gone):
                 return True
-            case ast.Call(func=ast.Attribute(value=ast.Name(id="inputs" | "tasks")), args=[value, *_]) if _is_kind(
-                value, gone
+            case ast.Call(func=ast.Name() | ast.Attribute(value=ast.Name(id="inputs" | "tasks")), args=args) if any(
+                _is_kind(value, gone) for value in args
             ):
+                return True
+            case ast.arguments(defaults=defaults) if any(_is_kind(value, gone) for value in defaults):
                 return True
             case ast.Dict(keys=keys, values=values) if any(
                 isinstance(key, ast.Constant) and key.value in ("input", "task") and _is_kind(value, gone)
