@@ -1,4 +1,4 @@
-"""Ray: started on this machine, or joined where RAY_ADDRESS says; nothing else of the package speaks to it."""
+"""Ray: started on this machine, or joined where RAY_ADDRESS says; nothing else that scores speaks to it."""
 
 import logging
 import os
