@@ -10,7 +10,7 @@ from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import astuple
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import IO, Any, NoReturn
 
 import numpy as np
 
@@ -60,7 +60,7 @@ def joined() -> Iterator[None]:
             ray.shutdown()
 
 
-def _start(nowhere: TextIO) -> None:
+def _start(nowhere: IO[str]) -> None:
     address = os.environ.get("RAY_ADDRESS")
     if address and re.fullmatch(r"[^/]+:[0-9]+", address) and not answers(address):  # Ray itself tries for minutes
         raise UserError(f"RAY_ADDRESS={address}: nothing answers there")
@@ -155,7 +155,7 @@ def _cores() -> int:
 
 
 @contextmanager
-def _stderr_to(file: TextIO) -> Iterator[None]:
+def _stderr_to(file: IO[str]) -> Iterator[None]:
     """Of C++ too."""
     sys.stderr.flush()
     kept = os.dup(2)
