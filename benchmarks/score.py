@@ -185,7 +185,7 @@ def killed_run(storage: Path, rows: Path, number: int, folder: Path) -> dict[str
 
 def killed_node(storage: Path, rows: Path, number: int, folder: Path) -> dict[str, Any]:
     """Of two nodes the second is killed with a third of the blocks written, and comes back 5 seconds later."""
-    with tempfile.TemporaryDirectory(prefix="ray-") as sockets, Cluster(Path(sockets)) as cluster:
+    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as sockets, Cluster(Path(sockets)) as cluster:
         cluster.start(2)
         cluster.await_nodes(2)
         run = Run(storage, rows, folder / "two", 2, cluster.environment)

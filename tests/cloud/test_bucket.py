@@ -39,6 +39,16 @@ def test_what_is_no_key_is_not_listed_nor_fetched(storage: Storage, tmp_path: Pa
     assert sorted(path.name for path in storage.fetch("a", tmp_path).iterdir()) == ["b"]
 
 
+def test_of_a_folder_only_what_is_hidden_is_passed_over_in_silence(storage: Storage) -> None:
+    storage.write("a/b", b"")
+    for name in ("a/.hidden", "a/folder/"):
+        storage._bucket._bucket.blob(f"{storage._prefix}{name}").upload_from_string(b"")  # type: ignore[attr-defined]
+    assert [*storage.describe("a")] == ["a/b"]
+    storage._bucket._bucket.blob(f"{storage._prefix}a/12:30").upload_from_string(b"")  # type: ignore[attr-defined]
+    with pytest.raises(UserError, match="'a/12:30' is not a storage key"):
+        storage.describe("a")
+
+
 @pytest.mark.parametrize("expected", ["0", "00", "0" * 64, "x", "", "1.5"])
 def test_a_generation_that_no_bucket_gives_conflicts(storage: Storage, expected: str) -> None:
     with pytest.raises(Conflict):

@@ -87,7 +87,7 @@ _STR = (
     *(f"{_SRC}/tasks/{name}.py" for name in ("defaults", "protocol")),
     *(
         f"{_SRC}/{name}.py"
-        for name in ("data/pieces", "monitor/alerts", "registry/reference", "score/slices", "template/*")
+        for name in ("data/pieces", "monitor/alerts", "registry/reference", "score/*", "template/*")
     ),
 )
 _COMMANDS = (

@@ -1,4 +1,4 @@
-"""Ray: started on this machine, or joined where RAY_ADDRESS says; nothing else of the package speaks to it."""
+"""Ray: started on this machine, or joined where RAY_ADDRESS says; nothing else that scores speaks to it."""
 
 import logging
 import os
@@ -6,11 +6,11 @@ import re
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import astuple
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import IO, Any, NoReturn
 
 import numpy as np
 
@@ -50,8 +50,7 @@ def joined() -> Iterator[None]:
     for chatty in ("ray", "ray.data"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):  # for what becomes of Ray's own processes
-        with _stderr_to(nowhere):  # past Python it says that it has read the level of its log
-            _start()
+        _start(nowhere)
         try:
             if not _cores():
                 raise UserError("the Ray cluster has no cores")
@@ -61,16 +60,18 @@ def joined() -> Iterator[None]:
             ray.shutdown()
 
 
-def _start() -> None:
+def _start(nowhere: IO[str]) -> None:
     address = os.environ.get("RAY_ADDRESS")
     if address and re.fullmatch(r"[^/]+:[0-9]+", address) and not answers(address):  # Ray itself tries for minutes
         raise UserError(f"RAY_ADDRESS={address}: nothing answers there")
     own: dict[str, Any] = {} if address else {"num_cpus": allowed_cores(), "object_store_memory": _OBJECTS}
     try:
-        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
+        # past Python Ray writes which level its log has; of a cluster, also why it gave up and ended this process
+        with nullcontext() if address else _stderr_to(nowhere):
+            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
     except (ConnectionError, RuntimeError, ValueError) as error:
         reason = str(error).strip().partition("\n")[0]
-        if address is None:
+        if not address:
             raise UserError(f"Ray does not start on this machine ({reason})") from error
         raise UserError(
             f"RAY_ADDRESS={address}: no Ray cluster can be joined there ({reason}); if it runs, it may ask for its "
@@ -154,7 +155,7 @@ def _cores() -> int:
 
 
 @contextmanager
-def _stderr_to(file: TextIO) -> Iterator[None]:
+def _stderr_to(file: IO[str]) -> Iterator[None]:
     """Of C++ too."""
     sys.stderr.flush()
     kept = os.dup(2)
