@@ -90,7 +90,7 @@ def test_a_change_moves_a_number_one_way_and_far_enough(ask: Ask, labels: Predic
     dearer = "input: {text: card}", "change: {text: card fee}"  # 0.33 and 25.25
     assert ask(numbers, *dearer, "then: higher", "by: 24").holds
     assert not ask(numbers, *dearer, "then: higher", "by: 25").holds
-    assert "the number is 0.3333 and 25.25, which must be lower" in ask(numbers, *dearer, "then: lower").failures[0]
+    assert "the number is 0.333333 and 25.25, which must be lower" in ask(numbers, *dearer, "then: lower").failures[0]
     less = "input: {text: card lost}", "change: {text: card fee}"
     assert ask(labels, *less, "then: lower").holds, "of the answer's own label"
     assert ask(labels, *less, "of: {label: fees}", "then: higher").holds

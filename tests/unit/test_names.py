@@ -85,10 +85,7 @@ _STR = (
     *(f"{_SRC}/evaluate/{name}.py" for name in ("markdown", "run")),
     *(f"{_SRC}/inputs/{name}.py" for name in ("lines", "quotes", "records", "sources", "training_protocol")),
     *(f"{_SRC}/tasks/{name}.py" for name in ("defaults", "protocol")),
-    *(
-        f"{_SRC}/{name}.py"
-        for name in ("data/pieces", "monitor/alerts", "registry/reference", "score/*", "template/*")
-    ),
+    *(f"{_SRC}/{name}.py" for name in ("data/pieces", "monitor/alerts", "registry/reference", "score/*", "template/*")),
 )
 _COMMANDS = (
     "tasks.py",

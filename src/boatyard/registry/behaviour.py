@@ -118,7 +118,7 @@ def _moved(predictor: Predictor, behaviour: Behaviour) -> tuple[int, list[str]]:
         if sign * (after - before) > 0 and sign * (after - before) >= behaviour.by:
             return None
         by = f" by {behaviour.by:g}" if behaviour.by else ""
-        return f"the number is {before:.4g} and {after:.4g}, which must be {behaviour.then}{by}"
+        return f"the number is {before:,.6g} and {after:,.6g}, which must be {behaviour.then}{by}"
 
     return _compared(predictor, behaviour, numbers, fault)
 
