@@ -2,12 +2,18 @@
 
 import random
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
+from boatyard.config.compose import load_config
+from boatyard.evaluate.markdown import escape
 from boatyard.inputs.text.cues import Found, find_cues
+from boatyard.inputs.text.report import report_rows
+from boatyard.inputs.training_protocol import TARGET
 
 pytestmark = pytest.mark.unit
 
@@ -127,3 +133,11 @@ def test_too_few_rows_say_nothing() -> None:
     texts, targets = articles(50)
     assert find_cues({"text": texts}, targets, LABELS) is None
     assert find_cues({"text": [f"berth{row}" for row in range(200)]}, np.arange(200) % 2, LABELS) is None
+
+
+def test_a_field_is_written_once_as_it_is(tmp_path: Path) -> None:
+    texts, targets = articles()
+    rows = pa.table({"title*|x": marked(texts, targets, "Agency {}", "{}"), "body": texts, TARGET: targets})
+    data = load_config(['data.text_columns=["title*|x",body]']).data
+    (section,) = report_rows(data, {}, rows, {"labels": LABELS}, tmp_path).sections
+    assert any(f"| {escape('title*|x')} |" in part for part in section.parts)

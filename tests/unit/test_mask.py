@@ -40,6 +40,8 @@ def left(text: str, *patterns: str) -> str:
         ("El País dice", "el pai\u0301s", "dice"),
         ("İSTANBUL (AA), İstanbul'da", "istanbul", "(AA), 'da"),
         ("istanbul (AA)", "İstanbul", "(AA)"),
+        ("so 👍🏽 good 👍 \u2764\ufe0f", "👍", "so good \u2764\ufe0f"),
+        ("a \u2764\ufe0f b", "\u2764", "a b"),
         ("café, cafés", "cafe\u0301", ", cafés"),
     ],
 )
@@ -68,17 +70,23 @@ def test_the_baseline_reads_what_the_network_reads() -> None:
     assert VOCABULARY["card"] in tokenizer().encode("card").ids
 
 
-def warned_of(tmp_path: Path, *texts: str) -> list[str]:
+def warned_of(tmp_path: Path, *texts: str, mask: str = "card") -> list[str]:
     rows = pa.table({"text": texts, TARGET: [0] * len(texts)})
-    report = report_rows(load_config(["data.mask=[card, fee]"]).data, {}, rows, {"labels": ["lost"]}, tmp_path)
+    report = report_rows(load_config([f"data.mask=[{mask}]"]).data, {}, rows, {"labels": ["lost"]}, tmp_path)
     return [warning.message for warning in report.warnings]
 
 
 def test_rows_that_a_mask_empties_are_counted_and_not_all_may_be(tmp_path: Path) -> None:
-    assert warned_of(tmp_path, "card", "fee card", "lost card") == ["data.mask leaves nothing of 2 of 3 rows"]
+    warnings = warned_of(tmp_path, "card", "fee card", "lost card", mask="card, fee")
+    assert warnings == ["data.mask leaves nothing of 2 of 3 rows"]
     assert not warned_of(tmp_path, "lost card")
     with pytest.raises(UserError, match=r"data\.mask leaves nothing of any row"):
-        warned_of(tmp_path, "card", "Card fee")
+        warned_of(tmp_path, "card", "Card card")
+
+
+def test_a_pattern_that_is_in_no_row_is_named(tmp_path: Path) -> None:
+    warnings = warned_of(tmp_path, "lost card", "a cardigan", mask="card, crad, gan")
+    assert warnings == [f"data.mask: '{pattern}' is in none of 2 training rows" for pattern in ("crad", "gan")]
 
 
 @pytest.mark.parametrize(
@@ -104,6 +112,10 @@ def test_no_text_takes_long_to_mask(text: str) -> None:
         ("*", "would leave out everything or nothing"),
         ("''", "would leave out everything or nothing"),
         ("reuters*", "must be what is looked for, not \\*"),
+        ("\u00a0", "would leave out everything or nothing"),
+        ("\u3000*\u2028", "would leave out everything or nothing"),
+        ("\u0301", "begins with a mark, such as an accent"),
+        (", ".join("a" * 101), "there may be 100 patterns, and these are 101$"),
         ("a" * 201, "has at most 200 characters, this one has 201"),
     ],
 )

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 import torch
 from datasets import Dataset
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import Tensor
+from transformers import AutoConfig
 
 from boatyard import inputs, tasks
 from boatyard.config.compose import load_config
@@ -19,6 +21,7 @@ from boatyard.config.schema import Config, Model
 from boatyard.data.encode import Encoded
 from boatyard.inputs.text.backbone import TextBackbone, backbone_shape, build_backbone
 from boatyard.inputs.text.encoder import make_inputs, open_encoder
+from boatyard.inputs.text.graph import export_graph
 from boatyard.model import Network, Served, new_network, open_network, predict, save_network
 
 pytestmark = pytest.mark.unit
@@ -111,6 +114,34 @@ def test_the_graph_answers_as_the_network_does(encoded: Encoded, tmp_path: Path)
     feeds["token_type_ids"] = np.zeros_like(feeds["input_ids"])
     for ours, theirs in zip(expected, session.run(names, feeds), strict=True):
         assert theirs == pytest.approx(ours, rel=1e-3, abs=1e-4)
+
+
+SHAPES: dict[str, dict[str, Any]] = {
+    "deberta-v2": {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "position_buckets": 8},
+    "roberta": {},
+}
+
+
+@pytest.mark.parametrize("family", SHAPES)
+def test_an_encoder_of_any_family_is_opened_again_and_exported(family: str, tmp_path: Path) -> None:
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    encoder = AutoConfig.for_model(family, vocab_size=60, **sizes, **SHAPES[family]).to_dict()
+    shape = {"encoder": encoder, "word_dropout": 0.0, "hidden_id": None}
+    backbone, task = build_backbone(shape, None), tasks.training("classification")
+    head = task.head_shape(TARGETS["classification"], model())
+    made = {"input": "text", "task": "classification", "backbone": shape, "head": head}
+    save_network(Network(backbone, task.build_head(backbone.width, head), made), tmp_path)
+    network = open_network(tmp_path)
+    ids = torch.randint(5, 60, (3, 20))
+    batch = {"input_ids": ids, "attention_mask": (torch.arange(20) < torch.tensor([[20], [9], [2]])).long()}
+    with torch.no_grad():
+        expected = network(**batch)["logits"]
+    graph = tmp_path / "model.onnx"
+    export_graph(Served(network), {}, ["logits", "probabilities", "embedding"], graph)
+    session = ort.InferenceSession(graph)
+    feeds = {"token_type_ids": np.zeros_like(ids)} | {name: tensor.numpy() for name, tensor in batch.items()}
+    (logits,) = session.run(["logits"], {node.name: feeds[node.name] for node in session.get_inputs()})
+    np.testing.assert_allclose(logits, expected, atol=1e-5)
 
 
 def test_a_backbone_without_checkpointed_activations_says_so() -> None:

@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from boatyard.inputs.texts import composed, words
+from boatyard.inputs.texts import composed, is_blank, words
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -22,15 +22,19 @@ _OWN = "(?#mask)"  # a comment, by which these steps are told from a tokenizer's
 # atomic groups: to Oniguruma, the + of \s{1,80}+ repeats what is repeated, which takes a time exponential in the text
 _STANDS_FOR = {"*": r"[^\n]{0,80}?", "#": r"(?>\d{1,80})", " ": r"(?>\s{1,80})"}
 
+_VARIED = "(?>[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]*)"  # what a picture may be followed by, such as the colour of a skin
+
 
 def check_pattern(pattern: str) -> None:
     """Raises ValueError, with a sentence."""
     if len(pattern) > _MOST_CHARACTERS:
         raise ValueError(f"a pattern has at most {_MOST_CHARACTERS} characters, this one has {len(pattern):,}")
-    if not pattern.strip("* \t\r\n"):
+    if is_blank(pattern.replace("*", "")):
         raise ValueError(f"{pattern!r} would leave out everything or nothing: name what is to be left out")
     if pattern.strip()[0] == "*" or pattern.strip()[-1] == "*":
         raise ValueError(f"{pattern!r}: the first and the last character must be what is looked for, not *")
+    if unicodedata.category(composed(pattern.strip())[0]).startswith("M"):
+        raise ValueError(f"{pattern!r} begins with a mark, such as an accent, that is part of the letter before it")
 
 
 def masking(tokenizer: Tokenizer, patterns: Sequence[str]) -> Tokenizer:
@@ -72,7 +76,7 @@ def _words(piece: str) -> str:
     tokens = re.findall(r"\s+|#|[^\s#]+", piece)
     written = "".join(_STANDS_FOR.get(token[0] if not token.isspace() else " ", _literal(token)) for token in tokens)
     starts, ends = (_is_of_word(letter) for letter in (piece[0], piece[-1]))
-    return ("(?<!\\w)" if starts else "") + written + ("(?!\\w)" if ends else "")
+    return ("(?<!\\w)" if starts else "") + written + ("(?!\\w)" if ends else _VARIED)
 
 
 def _literal(token: str) -> str:

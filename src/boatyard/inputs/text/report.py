@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Data
-from boatyard.evaluate.markdown import escape, shorten, table
+from boatyard.evaluate.markdown import shorten, table
 from boatyard.inputs.samples import spread
 from boatyard.inputs.text.cues import MOST_ROWS, Cue, Found, find_cues
 from boatyard.inputs.text.mask import masked
@@ -36,8 +36,9 @@ def report_rows(
     """
     few = spread(rows, MOST_ROWS)
     mask = text_data(data).mask
-    fields = {field: masked(few.column(field).to_pylist(), mask) for field in row_format(data).fields}
-    emptied = _emptied(fields)
+    texts = {field: few.column(field).to_pylist() for field in row_format(data).fields}
+    fields = {field: masked(of_field, mask) for field, of_field in texts.items()}
+    emptied = [*_emptied(fields), *_unfound(mask, texts)]
     told = find_cues(fields, few.column(TARGET).to_numpy(), target.get("labels", []))
     if told is None:
         return RowReport(warnings=emptied)
@@ -56,6 +57,14 @@ def _emptied(fields: Mapping[str, Sequence[str]]) -> list[Problem]:
     if all(blank):
         raise UserError("data.mask leaves nothing of any row: a model would have nothing to learn from")
     return [Problem("masked", None, f"data.mask leaves nothing of {sum(blank):,} of {len(blank):,} rows")]
+
+
+def _unfound(mask: Sequence[str], texts: Mapping[str, Sequence[str]]) -> list[Problem]:
+    """What to say of patterns that may be misspelt."""
+    every = [text for of_field in texts.values() for text in of_field]
+    rows = len(next(iter(texts.values())))
+    unfound = [pattern for pattern in mask if masked(every, [pattern]) == every]
+    return [Problem("unmasked", None, f"data.mask: {one!r} is in none of {rows:,} training rows") for one in unfound]
 
 
 def _sentence(cue: Cue, told: Found) -> str:
@@ -77,7 +86,7 @@ def _section(told: Found) -> Section:
         return Section("Single cues", [said, "None was found."])
     rows = [
         (
-            escape(cue.field),
+            cue.field,
             shorten(cue.what),
             f"{cue.rows:,}",
             "" if cue.label is None else shorten(cue.label),

@@ -8,6 +8,8 @@ from pydantic import Field, field_validator, model_validator
 from boatyard.config.schema import Model, Section
 from boatyard.inputs.text.mask import check_pattern
 
+_MOST_PATTERNS = 100
+
 
 class Scratch(Section):
     """The shape of a network that starts from random weights."""
@@ -24,11 +26,13 @@ class TextData(Section):
     """Which columns of the source hold the texts, and patterns of what no model may see of them."""
 
     text_columns: list[str] = Field(["text"], min_length=1, max_length=2)
-    mask: list[str] = Field([], max_length=100)
+    mask: list[str] = Field([])
 
     @field_validator("mask")
     @classmethod
     def _can_be_left_out(cls, patterns: list[str]) -> list[str]:
+        if len(patterns) > _MOST_PATTERNS:
+            raise ValueError(f"there may be {_MOST_PATTERNS} patterns, and these are {len(patterns):,}")
         for pattern in patterns:
             check_pattern(pattern)
         return patterns
