@@ -64,15 +64,17 @@ def write_questions(file: Path) -> None:
         each = ways.split(";")
         return chance.choices(each, [1 / (place + 1) for place in range(len(each))])[0]
 
+    questions: dict[str, str] = {}
+    while len(questions) < ROWS:  # those said before are drawn again
+        thing, asked = chance.choice([*product(THINGS, ASKED)])
+        other = chance.choice([each for each in THINGS if each != thing])
+        mentioned = one_of(OTHERS).format(one_of(THINGS[other])) if chance.random() < MENTIONS else ""
+        said = one_of(ASKED[asked]).format(one_of(THINGS[thing]))
+        text = " ".join(filter(None, [one_of(OPENINGS), mentioned, said, one_of(CLOSINGS)]))
+        questions.setdefault(_typed(text, chance), f"{thing}: {asked}")
     with file.open("w", encoding="utf-8", newline="") as out:
         rows = csv.writer(out)
-        rows.writerow(["text", "label"])
-        for thing, asked in chance.choices([*product(THINGS, ASKED)], k=ROWS):
-            other = chance.choice([each for each in THINGS if each != thing])
-            mentioned = one_of(OTHERS).format(one_of(THINGS[other])) if chance.random() < MENTIONS else ""
-            said = one_of(ASKED[asked]).format(one_of(THINGS[thing]))
-            text = " ".join(filter(None, [one_of(OPENINGS), mentioned, said, one_of(CLOSINGS)]))
-            rows.writerow([_typed(text, chance), f"{thing}: {asked}"])
+        rows.writerows([("text", "label"), *questions.items()])
 
 
 def _typed(text: str, chance: random.Random) -> str:
