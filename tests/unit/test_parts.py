@@ -233,6 +233,24 @@ def test_what_is_made_of_other_names_does_not_lose_some_of_them() -> None:
     assert prune_python(source, Gone(re.compile("(?!)"), set(), {"gone"}))[0].strip() == ""
 
 
+def test_options_go_as_a_whole_and_cases_one_by_one() -> None:
+    source = """
+OPTIONS = ["a=1", "b=1"]
+CASES = ["a=1", "b=1"]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_case(case): ...
+
+
+def test_it(): run(*OPTIONS)
+"""
+    pruned, _ = prune_python(source, Gone(re.compile("b=1"), set(), set()))
+    assert "OPTIONS" not in pruned
+    assert 'CASES = ["a=1"]' in pruned
+    assert re.findall(r"def (\w+)", pruned) == ["test_a_case"]
+
+
 def test_a_tuple_that_is_unpacked_goes_as_a_whole() -> None:
     source = 'KEPT, LOST = "a", "b=1"\n\n\ndef test_it(): KEPT\n\n\ndef test_other(): ...\n'
     pruned, _ = prune_python(source, Gone(re.compile("b=1"), set(), set()))

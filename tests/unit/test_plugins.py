@@ -106,7 +106,7 @@ def test_what_they_make_has_all_that_its_contract_names(package: str, name: str)
 def test_an_input_or_a_task_that_is_not_there_is_named_with_those_that_are() -> None:
     with pytest.raises(UserError, match=r"unknown input 'sounds': there are clicks, .*text"):
         inputs.serving("sounds")
-    with pytest.raises(UserError, match=r"unknown task 'ranking': there are classification, count, .*regression"):
+    with pytest.raises(UserError, match=r"unknown task 'ranking': there are .*count.*"):
         tasks.serving("ranking")
 
 

@@ -4,7 +4,7 @@
 configuration keys it owns. docs/how-to/add-an-input-or-a-task.md builds one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable  # part: frontend
 from typing import TYPE_CHECKING
 
 from boatyard.config.plugins import Plugins

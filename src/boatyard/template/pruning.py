@@ -51,9 +51,12 @@ def prune_python(source: str, gone: Gone) -> tuple[str, set[str]]:
     dead: set[str] = set()
     while True:
         spans: list[Span] = []
-        at = _offsets(source)
-        for node in ast.parse(source).body:
+        at, body = _offsets(source), ast.parse(source).body
+        cases = {each.id for node in body for part in getattr(node, "decorator_list", []) for each in _names_in(part)}
+        for node in body:
             cut = _cut(node, gone, dead | gone.fixtures, at)
+            if cut and _are_options(node) and "def test_" in source and not _bound(node) & cases:
+                cut = None  # with fewer of them it would be another command
             if cut is None or (cut and not _is_python(_without(source, cut))):
                 dead |= _bound(node)
                 spans.append(_whole(node, source, at))
@@ -63,6 +66,19 @@ def prune_python(source: str, gone: Gone) -> tuple[str, set[str]]:
         if not spans:
             return source, dead
         source = _without(source, spans)
+
+
+def _names_in(node: ast.AST) -> Iterator[ast.Name]:
+    return (each for each in ast.walk(node) if isinstance(each, ast.Name))
+
+
+def _are_options(node: ast.stmt) -> bool:
+    """Whether the statement gives a name to a list of strings."""
+    return (
+        isinstance(node, ast.Assign | ast.AnnAssign)
+        and isinstance(node.value, ast.List | ast.Tuple)
+        and all(isinstance(each, ast.Constant | ast.JoinedStr) for each in node.value.elts)
+    )
 
 
 def prune_tests(root: Path, gone: Gone) -> None:
