@@ -13,7 +13,7 @@ pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-ACCURACIES = ["inbox", "banking77", "fakenews"]
+ACCURACIES = ["inbox", "banking77", "fakenews", "spanish"]
 BLOCK = " ".join(README.partition("<!-- results:begin -->")[2].partition("<!-- results:end -->")[0].split())
 
 
