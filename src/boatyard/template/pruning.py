@@ -68,8 +68,9 @@ def prune_python(source: str, gone: Gone) -> tuple[str, set[str]]:
         source = _without(source, spans)
 
 
-def _names_in(node: ast.AST) -> Iterator[ast.Name]:
-    return (each for each in ast.walk(node) if isinstance(each, ast.Name))
+def _names_in(decorator: ast.expr) -> Iterator[ast.Name]:
+    """Names that it takes as they are: each stands for cases."""
+    return (each for each in getattr(decorator, "args", []) if isinstance(each, ast.Name))
 
 
 def _are_options(node: ast.stmt) -> bool:
