@@ -1,6 +1,7 @@
 """The network: saved and opened without a difference, continued from a published one, and asked in any order."""
 
 import json
+import unicodedata
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,9 +11,9 @@ import pytest
 import torch
 from datasets import Dataset
 from safetensors.torch import save_file
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from torch import Tensor
-from transformers import AutoConfig
+from transformers import AutoConfig, GPT2Config, PreTrainedTokenizerFast
 
 from boatyard import inputs, tasks
 from boatyard.config.compose import load_config
@@ -22,6 +23,7 @@ from boatyard.data.encode import Encoded
 from boatyard.inputs.text.backbone import TextBackbone, backbone_shape, build_backbone
 from boatyard.inputs.text.encoder import make_inputs, open_encoder
 from boatyard.inputs.text.graph import export_graph
+from boatyard.inputs.text.tokenizer import make_tokenizer
 from boatyard.model import Network, Served, new_network, open_network, predict, save_network
 
 pytestmark = pytest.mark.unit
@@ -142,6 +144,17 @@ def test_an_encoder_of_any_family_is_opened_again_and_exported(family: str, tmp_
     feeds = {"token_type_ids": np.zeros_like(ids)} | {name: tensor.numpy() for name, tensor in batch.items()}
     (logits,) = session.run(["logits"], {node.name: feeds[node.name] for node in session.get_inputs()})
     np.testing.assert_allclose(logits, expected, atol=1e-5)
+
+
+def test_a_vocabulary_of_bytes_reads_composed_and_decomposed_letters_alike(tmp_path: Path) -> None:
+    learnt = Tokenizer(models.BPE())
+    learnt.pre_tokenizer = pre_tokenizers.ByteLevel()
+    learnt.train_from_iterator([], trainers.BpeTrainer(initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
+    PreTrainedTokenizerFast(tokenizer_object=learnt).save_pretrained(tmp_path)
+    GPT2Config().save_pretrained(tmp_path)
+    tokenizer = make_tokenizer(model(f"model.name={tmp_path}"), [], [])
+    composed, decomposed = (tokenizer.encode(unicodedata.normalize(form, "envío")).ids for form in ("NFC", "NFD"))
+    assert composed == decomposed
 
 
 def test_a_backbone_without_checkpointed_activations_says_so() -> None:

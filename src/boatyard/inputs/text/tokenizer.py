@@ -114,5 +114,7 @@ def _pretrained(name: str) -> Tokenizer:
     tokenizer: Tokenizer | None = getattr(pretrained, "backend_tokenizer", None)
     if tokenizer is None:
         raise UserError(f"model.name={name}: it has no fast tokenizer (tokenizer.json), which serving needs")
+    if tokenizer.normalizer is None:  # bytes, by which many a vocabulary goes, differ as accents are composed or not
+        tokenizer.normalizer = normalizers.NFC()
     tokenizer.enable_padding(pad_id=pretrained.pad_token_id or 0, pad_token=pretrained.pad_token or _PAD)
     return tokenizer
