@@ -26,8 +26,8 @@ REPORT = Report(
     scored="The test split was scored by earlier recipes too: before there was a wide branch, MiniLM had an accuracy "
     "of 0.9425 as served and tiny one of 0.9295 (three seeds), and a network from random weights 0.9039 (one seed).",
     tried=[
-        "What was tried for both goals is that wide branch. Messages here are short, and the encoder reads all of each: "
-        "the branch moves neither mean by more than chance.",
+        "What was tried for both goals is that wide branch. Messages here are short, and the encoder reads all of "
+        "each: the branch moves neither mean by more than chance.",
     ],
 )
 
