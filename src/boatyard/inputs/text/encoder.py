@@ -14,7 +14,6 @@ from tokenizers import Tokenizer
 
 from boatyard.config.errors import UserError
 from boatyard.config.schema import Data, Model
-from boatyard.evaluate.markdown import shorten
 from boatyard.inputs.text import serving, tokenizer
 from boatyard.inputs.text.rows import row_format
 from boatyard.inputs.text.serving import FEWEST_WORDS, NO_WORD, EncodedText, TextInput, TokenizerPanic, padding_id
@@ -74,7 +73,7 @@ class TextEncoder:
         except TokenizerPanic as panic:
             if len(rows) > 1:
                 return [one for row in rows for one in self._encoded([row])]
-            raise UserError(f"the tokenizer cannot read the row {shorten(' '.join(rows[0]))!r}: {panic}") from None
+            raise UserError(f"the tokenizer cannot read the row that begins {' '.join(rows[0])[:60]!r}: {panic}") from None
 
     def collate(self, items: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
         """A batch, each array padded to its longest row: int64[windows, tokens] and [rows, words].
