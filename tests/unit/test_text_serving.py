@@ -137,7 +137,7 @@ def test_a_row_at_which_the_tokenizer_panics_fails_nobody_elses(tmp_path: Path) 
 def test_training_names_the_row_at_which_the_tokenizer_panics() -> None:
     tokens = panicking()
     encoder = TextEncoder(tokens, TextInput(tokens, ["text"], MAX_TOKENS))
-    with pytest.raises(UserError, match=r"the tokenizer cannot read the row 'hard x': .*retry"):
+    with pytest.raises(UserError, match=r"the tokenizer cannot read the row that begins 'hard x': .*retry"):
         encoder.encode([("card",), (f"hard{' ' * 30}x",), ("fee",)])
 
 

@@ -73,7 +73,8 @@ class TextEncoder:
         except TokenizerPanic as panic:
             if len(rows) > 1:
                 return [one for row in rows for one in self._encoded([row])]
-            raise UserError(f"the tokenizer cannot read the row that begins {' '.join(rows[0])[:60]!r}: {panic}") from None
+            begins = " ".join(word for text in rows[0] for word in text.split())[:60]
+            raise UserError(f"the tokenizer cannot read the row that begins {begins!r}: {panic}") from None
 
     def collate(self, items: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
         """A batch, each array padded to its longest row: int64[windows, tokens] and [rows, words].
