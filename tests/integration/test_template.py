@@ -351,16 +351,22 @@ def test_one_can_look_before_updating(project: Path, later: Path, run: Run) -> N
 def test_a_path_that_the_template_renames_is_renamed_in_the_project_with_what_was_changed_there(
     project: Path, later: Path, run: Run
 ) -> None:
-    git(later, "mv", "docs/storage.md", "docs/where.md")
-    (later / "docs" / "where.md").write_text("# All written anew, in other words\n\nOnly one page remains.\n")
     manifest = later / "src" / "boatyard" / "template" / "parts.toml"
-    manifest.write_text(f'{manifest.read_text()}\n[[renames]]\nbefore = "docs/storage.md"\nafter = "docs/where.md"\n')
+    for before, after in (
+        ("docs/storage.md", "docs/where.md"),
+        ("src/boatyard/evaluate/markdown.py", "src/boatyard/tables.py"),
+    ):
+        git(later, "mv", before, after)
+        (later / after).write_text("# All written anew, in other words\n")
+        manifest.write_text(f'{manifest.read_text()}\n[[renames]]\nbefore = "{before}"\nafter = "{after}"\n')
     commit(later)
     done = run(project, f"{NAME}.template", "update", str(later))
     assert done.returncode == 1, "both changed the page"
-    assert "docs/where.md" in done.stderr
+    assert done.stderr.startswith("update: you and the template both changed docs/where.md: ")
     assert "Ours is in Oslo." in (project / "docs" / "where.md").read_text()
     assert not (project / "docs" / "storage.md").exists()
+    assert not (project / "src" / NAME / "evaluate" / "markdown.py").exists()
+    assert (project / "src" / NAME / "tables.py").read_text() == "# All written anew, in other words\n"
 
 
 @pytest.mark.parametrize(
@@ -398,8 +404,8 @@ def test_a_name_that_cannot_be_had_is_refused_in_one_sentence(
     assert state(template) == before
 
 
-def test_a_common_word_that_only_prose_has_is_free(template: Path) -> None:
-    check_free("mail", texts(template))
+def test_a_common_word_that_only_prose_has_is_free(adopted: Path) -> None:
+    check_free("mail", texts(adopted))
 
 
 @pytest.mark.parametrize("path", ["README.md", "new.txt"])

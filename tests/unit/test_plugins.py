@@ -70,11 +70,11 @@ def arguments(function: Callable[..., object]) -> list[inspect.Parameter]:
     return [each for name, each in inspect.signature(function).parameters.items() if name != "self"]
 
 
-@pytest.mark.parametrize(("package", "name"), named())
-@pytest.mark.parametrize("part", ["serving", "training", "page"])
-def test_an_input_and_a_task_have_all_that_their_contract_names(package: str, name: str, part: str) -> None:
-    module = getattr({"inputs": inputs, "tasks": tasks}[package], part)(name)
-    assert missing(module, PARTS[package, part]) == []
+@pytest.mark.parametrize(("package", "part"), PARTS)
+def test_each_input_and_each_task_has_all_that_its_contract_names(package: str, part: str) -> None:
+    plugins = {"inputs": inputs, "tasks": tasks}[package]
+    lacking = {name: missing(getattr(plugins, part)(name), PARTS[package, part]) for name in plugins.names()}
+    assert not any(lacking.values()), lacking
 
 
 @pytest.mark.parametrize(("package", "name"), named())
@@ -104,7 +104,7 @@ def test_what_they_make_has_all_that_its_contract_names(package: str, name: str)
 
 
 def test_an_input_or_a_task_that_is_not_there_is_named_with_those_that_are() -> None:
-    with pytest.raises(UserError, match=r"unknown input 'sounds': there are clicks, .*text"):
+    with pytest.raises(UserError, match=r"unknown input 'sounds': there are .*clicks.*"):
         inputs.serving("sounds")
     with pytest.raises(UserError, match=r"unknown task 'ranking': there are .*count.*"):
         tasks.serving("ranking")

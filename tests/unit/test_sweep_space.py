@@ -37,21 +37,21 @@ def test_every_file_declares_a_space_that_can_be_searched(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("chosen", "name", "fitting"),
+    ("chosen", "searched", "fitting"),
     [
-        (OF_TABLES["tabm"], "quick", "tabm"),
-        (OF_TABLES["boosting"], "quick", "boosting"),
-        (OF_TABLES["boosting"], "tabm", "boosting"),
-        ([], "tabm", "quick"),
+        (OF_TABLES["tabm"], "sweep=quick", "sweep=tabm"),
+        (OF_TABLES["boosting"], "sweep=quick", "sweep=boosting"),
+        (OF_TABLES["boosting"], "sweep=tabm", "sweep=boosting"),
+        ([], "sweep=tabm", "sweep=quick"),
     ],
 )
 def test_who_searches_what_the_model_does_not_have_is_told_what_it_has(
-    chosen: list[str], name: str, fitting: str
+    chosen: list[str], searched: str, fitting: str
 ) -> None:
-    given = [*chosen, f"sweep={name}"]
+    given = [*chosen, searched]
     composed = load_config(given).sweep
     assert composed is not None
-    with pytest.raises(UserError, match=rf"\(for this model there is sweep={fitting}\)$"):
+    with pytest.raises(UserError, match=rf"\(for this model there is {fitting}\)$"):
         check_space(composed, given)
 
 

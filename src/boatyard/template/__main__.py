@@ -13,7 +13,7 @@ from boatyard.config.errors import Failed, UserError
 from boatyard.template import project
 from boatyard.template.answers import LICENSES, PYTHONS, TORCH, Answers, ask
 from boatyard.template.git import git
-from boatyard.template.names import PACKAGE, check_name
+from boatyard.template.names import PACKAGE, TEMPLATE, check_name
 from boatyard.template.parts import MANIFEST, Manifest, read_manifest
 
 _REPOSITORY = Path(__file__).parents[3]
@@ -100,6 +100,8 @@ def _origin() -> tuple[str, str | None]:
 
 def _answers(options: argparse.Namespace) -> Answers:
     """From the flags; what they leave open is asked at a terminal."""
+    if PACKAGE != TEMPLATE:
+        raise UserError(f"this already is a project of its own, {PACKAGE}")
     manifest = read_manifest(Path(__file__).with_name(MANIFEST.name))
     told = {
         key: value

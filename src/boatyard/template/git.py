@@ -50,11 +50,8 @@ def write_tree(root: Path, content: Path | dict[str, str]) -> str:
         return git(root, "write-tree", **index)
 
 
-def move(root: Path, commit: str, moves: dict[str, str], date: str) -> str:
-    """A commit after this one in which files have other names and nothing else differs, so that git follows them."""
-    content = {moves.get(path, path): info for path, info in blobs(root, commit).items()}
-    identity = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in COMMITTER.items()}
-    dates = {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
-    recorded = git(root, "log", "--max-count=1", "--format=%(trailers:unfold=true)", commit)
-    words = ["-p", commit, "-m", "What the template renamed", "-m", recorded]
-    return git(root, "commit-tree", write_tree(root, content), *words, **identity, **dates)
+def move(root: Path, commit: str, moves: dict[str, str]) -> str:
+    """The tree of a commit with files under other names, where these are free: git follows what is the same."""
+    content = blobs(root, commit)
+    free = {before: after for before, after in moves.items() if after not in content}
+    return write_tree(root, {free.get(path, path): info for path, info in content.items()})

@@ -7,7 +7,7 @@ identified by their committer, because a squashed merge may have the same messag
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,7 +38,7 @@ def new(folder: Path, answers: Answers, source: str, ref: str | None) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         git(folder, "init", "--quiet", "--initial-branch=main")
-        _start(folder, _snapshot(folder, answers, source, ref, source))
+        _start(folder, _snapshot(folder, _state(folder, answers, source, ref), source))
     except BaseException:
         for path in sorted(folder.rglob("*"), reverse=True):
             path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
@@ -55,7 +55,7 @@ def add_to(root: Path, answers: Answers, source: str, ref: str | None) -> str:
         UserError: Files of both have the same name, or something is not committed.
     """
     refuse_changes(root)
-    snapshot = _snapshot(root, answers, source, ref, source)
+    snapshot = _snapshot(root, _state(root, answers, source, ref), source)
     own, added = blobs(root, "HEAD"), blobs(root, snapshot)
     different = {path for path in added.keys() & own.keys() if own[path] != added[path] and not _OWN.fullmatch(path)}
     if clashes := different | (_folders(own) & added.keys()) | (_folders(added) & own.keys()):
@@ -83,8 +83,6 @@ def adopt(root: Path, answers: Answers) -> str:
     Raises:
         UserError: The name is not available, or the clone was changed.
     """
-    if PACKAGE != TEMPLATE:
-        raise UserError(f"this already is a project of its own, {PACKAGE}")
     refuse_changes(root)
     if git(root, "remote") and (own := git(root, "rev-list", "--max-count=1", "HEAD", "--not", "--remotes")):
         raise UserError(
@@ -92,7 +90,7 @@ def adopt(root: Path, answers: Answers) -> str:
             "clone, then make the change there"
         )
     recorded = git(root, "config", "--get", "--default=", "remote.origin.url")
-    _start(root, _snapshot(root, answers, str(root), None, recorded))
+    _start(root, _snapshot(root, _state(root, answers, str(root), None), recorded))
     git(root, "clean", "--quiet", "-fdX", "--", f"src/{TEMPLATE}")  # compiled bytecode
     return f"this is {answers.name} now, in its first commit; docs/how-to/update.md lists what is left to do by hand"
 
@@ -117,15 +115,30 @@ def update(root: Path, source: str | None, ref: str | None, *, look: str | None 
     last, tree, recorded = snapshot.split(" ", 2)
     if (source := source or recorded) == "unknown":
         raise UserError("the template's address is not recorded: invoke update-template --source URL")
-    commit = _snapshot(root, read_kept(root), source, ref, source, last)
-    if git(root, "rev-parse", f"{commit}^{{tree}}") == tree:
+    state = _state(root, read_kept(root), source, ref, is_new=False)
+    if state.tree == tree:
         return "nothing is new in the template"
     if look == "check":
         raise Failed("the template has something new: `invoke update-template` merges it")
     if look == "dry-run":
-        return git(root, "diff", "--stat", "--find-renames", last, commit)
-    git(root, "branch", "--force", BRANCH, commit)
+        return git(root, "diff", "--stat", "--find-renames", last, state.tree)
+    known = blobs(root, last)
+    if moves := {before: after for before, after in state.renames.items() if before in known}:
+        last = _rename(root, moves, last, state.date)
+    git(root, "branch", "--force", BRANCH, _snapshot(root, state, source, last))
     return _merge(root)
+
+
+def _rename(root: Path, moves: dict[str, str], last: str, date: str) -> str:
+    """Merge the renames alone, so that git follows a file whatever it holds afterwards. Returns the new snapshot."""
+    message = "What the template renamed"
+    recorded = git(root, "log", "--max-count=1", "--format=%(trailers:unfold=true)", last)
+    words = ["-p", last, "-m", message, "-m", recorded]
+    snapshot = git(root, "commit-tree", move(root, last, moves), *words, **_as_template(DATE=date))
+    words = ["-p", "HEAD", "-p", snapshot, "-m", message]
+    merged = git(root, "commit-tree", move(root, "HEAD", moves), *words, **_identity(root))
+    git(root, "merge", "--quiet", "--ff-only", merged)
+    return snapshot
 
 
 def _merge(root: Path) -> str:
@@ -147,31 +160,38 @@ def _merge(root: Path) -> str:
         return f"merged; still deleted: {_listed(deleted)}"
 
 
-def _snapshot(root: Path, answers: Answers | None, source: str, ref: str | None, recorded: str, *parents: str) -> str:
-    """Commit the template as the project has it; the commit is the same for whoever makes it.
+@dataclass(frozen=True)
+class _State:
+    """The template at a commit, as the project has it."""
 
-    Without answers, which projects have that are older than they, it is only renamed.
-    """
+    commit: str
+    date: str
+    tree: str
+    renames: dict[str, str]
+
+
+def _state(root: Path, answers: Answers | None, source: str, ref: str | None, *, is_new: bool = True) -> _State:
+    """Without answers, which projects have that are older than they, the template is only renamed."""
     with TemporaryDirectory(prefix="template-") as folder:
         copy = Path(folder, "copy")
-        state, date = fetch(copy, source, ref)
+        commit, date = fetch(copy, source, ref)
         manifest = read_manifest(copy / MANIFEST)
-        if answers:
-            make_project(copy, manifest, answers, is_new=not parents)
-        else:
-            finish(copy, Spelling(PACKAGE))
-        tree = write_tree(root, copy)
-    if parents and (renames := [each for each in manifest.renames if each["before"] in blobs(root, parents[0])]):
         spelling = Spelling(answers.name if answers else PACKAGE)
-        moves = {spelling.replace_in(each["before"]): spelling.replace_in(each["after"]) for each in renames}
-        parents = (move(root, parents[0], moves, date),)
-    identity = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in COMMITTER.items()}
-    dates = {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
+        if answers:
+            make_project(copy, manifest, answers, is_new=is_new)
+        else:
+            finish(copy, spelling)
+        renames = {spelling.replace_in(each["before"]): spelling.replace_in(each["after"]) for each in manifest.renames}
+        return _State(commit, date, write_tree(root, copy), renames)
+
+
+def _snapshot(root: Path, state: _State, recorded: str, *parents: str) -> str:
+    """Commit the state; the commit is the same for whoever makes it."""
     public = re.sub(r"^(https?://)[^/@]+@", r"\1", recorded)  # without a password
-    message = [f"The template at {state[:12]}", f"Template-Commit: {state}\nTemplate-Source: {public or 'unknown'}"]
-    options = [word for part in message for word in ("-m", part)]
-    options += [word for parent in parents for word in ("-p", parent)]
-    return git(root, "commit-tree", tree, *options, **identity, **dates)
+    trailers = f"Template-Commit: {state.commit}\nTemplate-Source: {public or 'unknown'}"
+    words = ["-m", f"The template at {state.commit[:12]}", "-m", trailers]
+    words += [word for parent in parents for word in ("-p", parent)]
+    return git(root, "commit-tree", state.tree, *words, **_as_template(DATE=state.date))
 
 
 def _start(root: Path, commit: str) -> None:
@@ -185,11 +205,16 @@ def _start(root: Path, commit: str) -> None:
     )
 
 
+def _as_template(**date: str) -> dict[str, str]:
+    """Its identity in git's environment."""
+    return {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in (COMMITTER | date).items()}
+
+
 def _identity(root: Path) -> dict[str, str]:
     """Of the template where the machine has none of its user."""
     if git(root, "config", "--get", "--default=", "user.email"):
         return {}
-    return {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in COMMITTER.items()}
+    return _as_template()
 
 
 def _listed(paths: list[str]) -> str:
