@@ -3,10 +3,8 @@
 Nothing here depends on other rows, so that several processes can do it.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +15,7 @@ from boatyard.config.schema import Data
 from boatyard.data.ledger import Ledger, content_hash
 from boatyard.data.summary import Issue
 from boatyard.data.validate import check_date, check_split
+from boatyard.inputs.records import is_missing
 from boatyard.inputs.texts import normal_form
 from boatyard.inputs.training_protocol import EXTENT, Problem, SourceRow
 
@@ -131,6 +130,4 @@ class _Reader:
 
 def _group(value: object) -> str:
     """The name of the group, written out as a label is; empty where there is none."""
-    if value is None or (isinstance(value, float | Decimal) and math.isnan(value)):  # as data frames have it
-        return ""
-    return normal_form(str(value))
+    return "" if is_missing(value) else normal_form(str(value))

@@ -6,10 +6,12 @@ resumes at the next.
 
 import csv
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
 from boatyard.inputs.lines import MOST_BYTES, Line, Lines, Unreadable, split_lines, without_end
@@ -104,6 +106,11 @@ def read_lines(pieces: Iterable[bytes], fields: Callable[[str], dict[str, Any]])
             yield Record(line.number, line.end, text, {}, _TOO_LONG)
         elif not is_blank(text):
             yield Record(line.number, line.end, text, fields(text))
+
+
+def is_missing(cell: Any) -> bool:
+    """Whether it is None, or the number that is none, which data frames have in its place."""
+    return cell is None or (isinstance(cell, float | Decimal) and math.isnan(cell))
 
 
 def check_columns(names: Iterable[str]) -> None:

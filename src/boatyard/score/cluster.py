@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import astuple
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -134,11 +134,11 @@ class _Actor:
     COLUMNS = ("rows", "bad", "refused")
 
     def __init__(self, plan: Plan, places: Places) -> None:
-        self._open = partial(Worker, plan, places)
+        self._plan, self._places = plan, places
 
     @cached_property
     def _worker(self) -> Worker:
-        return self._open()
+        return Worker(self._plan, self._places)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         (number,) = batch["number"].tolist()

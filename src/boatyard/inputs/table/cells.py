@@ -1,6 +1,5 @@
 """One cell of a table to a value, alike for JSON, for CSV, where all is text, and for Parquet."""
 
-import math
 import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import date
@@ -8,7 +7,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from boatyard.inputs.dates import read_date
-from boatyard.inputs.records import NOT_UTF_8
+from boatyard.inputs.records import NOT_UTF_8, is_missing
 from boatyard.inputs.texts import UNDECODABLE, is_encodable, normal_form
 
 Kind = Literal["number", "category", "date", "truth"]
@@ -47,7 +46,7 @@ def read_cell(cell: Any, kind: Kind, missing: Collection[str]) -> Value:
         cell = normal_form(cell)
         if cell.casefold() in missing:
             return None
-    elif cell is None or (isinstance(cell, float | Decimal) and math.isnan(cell)):  # as data frames have it
+    elif is_missing(cell):
         return None
     value = _READERS[kind](cell)
     if value is None:

@@ -1,6 +1,5 @@
 """The labels of the rows that are being prepared: read, counted, compared."""
 
-import math
 from array import array
 from collections.abc import Mapping
 from decimal import Decimal
@@ -11,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from boatyard.data.ledger import TRAIN, Findings, Ledger
-from boatyard.inputs.records import NOT_UTF_8
+from boatyard.inputs.records import NOT_UTF_8, is_missing
 from boatyard.inputs.texts import UNDECODABLE, is_blank, is_encodable, look, normal_form
 from boatyard.inputs.training_protocol import Problem
 from boatyard.tasks.classification.serving import LONGEST_LABEL
@@ -61,12 +60,10 @@ class Labels:
     def read(self, cells: Mapping[str, Any]) -> str | Problem:
         """Class numbers and truth values are labels too, once they are written out."""
         value = cells.get(self.column)
-        if isinstance(value, float | Decimal) and math.isnan(value):  # as data frames have it
-            value = None
+        if is_missing(value):
+            return Problem("missing_column", self.column, "has no value; every row needs one")
         if isinstance(value, int | float | Decimal):
             return str(value)
-        if value is None:
-            return Problem("missing_column", self.column, "has no value; every row needs one")
         if not isinstance(value, str):
             return Problem("not_text", self.column, f"holds a {type(value).__name__}; expected text")
         if is_blank(value):
