@@ -82,7 +82,8 @@ def run_checks(checks: Sequence[Check[T]], subject: T, seconds: float) -> list[R
             finished.put((index, error))
 
     for index, check in enumerate(checks):
-        threading.Thread(target=work, args=(index, check), daemon=True).start()  # a late one is abandoned
+        thread = threading.Thread(target=work, args=(index, check), name=f"check {check.name}", daemon=True)
+        thread.start()  # a late one is abandoned
     results: dict[int, Result] = {}
     deadline = time.monotonic() + seconds
     while len(results) < len(checks):
