@@ -53,6 +53,7 @@ def checks() -> Iterator[tuple[str, list[str]]]:
     yield "style", ["ruff", "check", "--no-cache"]
     yield "format", ["ruff", "format", "--check", "--no-cache"]
     yield "types", ["mypy"]
+    yield "fixtures", ["pytest", "-q", "--tb=short", "--setup-plan", "tests"]  # of the tests that are not run here
     yield "unit tests", ["pytest", "-q", "--tb=short", "--numprocesses=2", "tests/unit", "-m", "not slow"]
     yield "pipeline", ["fraud_watch.pipeline", "experiment=debug", "tracking=none"]
 

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import IO, Any
 
 import httpx
@@ -50,8 +50,10 @@ class Service:
     start: str
     variable: str
     key: str = field(default="", repr=False)
+    # part: cloud
     identity: str = ""
     """Google's metadata server, whose token for this service, and no other, is sent along."""
+    # part end
 
     def get(self, path: str) -> Any:
         """The JSON response. Raises Trouble, like the other methods."""
@@ -77,8 +79,8 @@ class Service:
             if not (self.key.isascii() and self.key.isprintable()):
                 raise Trouble("The key has characters that no key has.", self, 403)
             headers = {**headers, "X-API-Key": self.key}
-        if self.identity:
-            headers = {**headers, "Authorization": self._authorization()}
+        if self.identity:  # part: cloud
+            headers = {**headers, "Authorization": self._authorization()}  # part: cloud
         try:
             answer = _client.request(method, f"{self.url}{path}", headers=headers, **options)
         except httpx.ReadTimeout:
@@ -89,6 +91,7 @@ class Service:
             return answer
         raise Trouble(_detail(answer), self, answer.status_code)
 
+    # part: cloud
     def _authorization(self) -> str:
         """Of a token that the metadata server keeps for as long as it is valid."""
         url = f"http://{self.identity}/computeMetadata/v1/instance/service-accounts/default/identity"
@@ -98,6 +101,7 @@ class Service:
         except (httpx.HTTPError, httpx.InvalidURL):
             raise Trouble(f"Google gives no identity token for the {self.name}.", self) from None
 
+    # part end
     def _json(self, answer: httpx.Response) -> Any:
         try:
             return answer.json()
@@ -108,11 +112,13 @@ class Service:
 def addresses(environment: Mapping[str, str] = os.environ) -> tuple[Service, Service]:
     """The api and the monitor. Raises UserError, which names the variable."""
     settings = Settings.from_environment(environment)
-    identity = settings.metadata_server if settings.google_identity else ""
-    return (
-        Service("api", settings.api, "invoke serve", "BOATYARD_API", identity=identity),
-        Service("monitor", settings.monitor, "invoke monitor", "BOATYARD_MONITOR", identity=identity),
-    )
+    api = Service("api", settings.api, "invoke serve", "BOATYARD_API")
+    monitor = Service("monitor", settings.monitor, "invoke monitor", "BOATYARD_MONITOR")
+    # part: cloud
+    if settings.google_identity:
+        return replace(api, identity=settings.metadata_server), replace(monitor, identity=settings.metadata_server)
+    # part end
+    return api, monitor
 
 
 def _detail(answer: httpx.Response) -> str:

@@ -37,7 +37,9 @@ class Settings(Listening):
         0, validation_alias="BOATYARD_IDLE_MINUTES", description="a number of minutes"
     )
     """After so many without use a tab leaves the page; 0: never."""
+    # part: cloud
     google_identity: Flag = Field(False, validation_alias="BOATYARD_GOOGLE_IDENTITY")
     """Whether the services are sent an identity token of the account that the page runs as."""
     metadata_server: str = Field("metadata.google.internal", validation_alias="GCE_METADATA_HOST")
     """Gives those tokens."""
+    # part end
