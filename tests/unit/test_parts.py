@@ -10,10 +10,11 @@ import pytest
 
 from boatyard.config.errors import UserError
 from boatyard.template.answers import Answers, read_answers, write_answers
+from boatyard.template.cutting import drop_definitions
 from boatyard.template.names import Spelling, check_name
 from boatyard.template.parts import MANIFEST, drop_marked, owns, read_manifest
 from boatyard.template.prose import drop_heading, drop_key, prune_markdown
-from boatyard.template.pruning import Gone, drop_definitions, prune_python, prune_tests
+from boatyard.template.pruning import Gone, prune_python, prune_tests
 
 pytestmark = pytest.mark.unit
 

@@ -11,10 +11,11 @@ from pathlib import Path, PurePosixPath
 
 from boatyard.config.errors import Failed
 from boatyard.template.answers import FILE, Answers, write_answers
+from boatyard.template.cutting import drop_definitions
 from boatyard.template.names import TEMPLATE, Spelling, check_free
 from boatyard.template.parts import Manifest, Part, drop_marked, owns
 from boatyard.template.prose import drop_heading, drop_key, prune_markdown
-from boatyard.template.pruning import Gone, drop_definitions, prune_tests
+from boatyard.template.pruning import Gone, prune_tests
 from boatyard.template.telling import choose_default, tell, write_first_pages
 
 _LICENSES = ("LICENSE", "LICENSE.template")  # require that their notices are kept

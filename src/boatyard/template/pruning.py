@@ -3,19 +3,30 @@
 import ast
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from boatyard.template.cutting import (
+    DEFINITIONS,
+    Index,
+    Located,
+    Span,
+    all_but_one,
+    bound_names,
+    drop_definitions,
+    is_python,
+    member_spans,
+    offsets,
+    range_spans,
+    statement,
+    without,
+)
 from boatyard.template.names import TEMPLATE
 
-Span = tuple[int, int]
-"""What is cut out of a source, by index; where it is empty, a comma goes in: a tuple of one member needs it."""
-Located = ast.expr | ast.alias
 _CONTAINERS = (ast.List, ast.Tuple, ast.Set)
 _FOUND = ("__init__.py", "conftest.py")  # by Python and pytest, without being named
-_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 @dataclass
@@ -51,21 +62,21 @@ def prune_python(source: str, gone: Gone) -> tuple[str, set[str]]:
     dead: set[str] = set()
     while True:
         spans: list[Span] = []
-        at, body = _offsets(source), ast.parse(source).body
+        at, body = offsets(source), ast.parse(source).body
         cases = {each.id for node in body for part in getattr(node, "decorator_list", []) for each in _names_in(part)}
         for node in body:
             cut = _cut(node, gone, dead | gone.fixtures, at)
-            if cut and _are_options(node) and "def test_" in source and not _bound(node) & cases:
+            if cut and _are_options(node) and "def test_" in source and not bound_names(node) & cases:
                 cut = None  # with fewer of them it would be another command
-            if cut is None or (cut and not _is_python(_without(source, cut))):
-                dead |= _bound(node)
-                spans.append(_whole(node, source, at))
+            if cut is None or (cut and not is_python(without(source, cut))):
+                dead |= bound_names(node)
+                spans.append(statement(node, source, at))
             else:
                 dead |= {name for _, name in gone.imports(node)}
                 spans += cut
         if not spans:
             return source, dead
-        source = _without(source, spans)
+        source = without(source, spans)
 
 
 def _names_in(decorator: ast.expr) -> Iterator[ast.Name]:
@@ -144,68 +155,20 @@ def _said_in(source: str) -> Counter[str]:
 @cache
 def _definitions(source: str) -> list[tuple[str, int]]:
     """What is defined at the top of a module and imported from nowhere, and how often the definition itself says it."""
-    at, found = _offsets(source), []
+    at, found = offsets(source), []
     for node in ast.parse(source).body:
-        if isinstance(node, (*_DEFINITIONS, ast.Assign, ast.AnnAssign)) and len(names := _bound(node)) == 1:
-            start, end = _whole(node, source, at)
+        if isinstance(node, (*DEFINITIONS, ast.Assign, ast.AnnAssign)) and len(names := bound_names(node)) == 1:
+            start, end = statement(node, source, at)
             found += [(name, _said_in(source[start:end])[name]) for name in names]
     return found
 
 
-def _without(source: str, spans: list[Span]) -> str:
-    kept, position = [], 0
-    for start, end in sorted(spans):
-        kept.append(source[position : max(position, start)])
-        if start == end:
-            kept.append(",")
-        position = max(position, end)
-    return "".join([*kept, source[position:]])
-
-
-def _is_python(source: str) -> bool:
-    try:
-        ast.parse(source)
-    except SyntaxError:
-        return False
-    return True
-
-
-def _offsets(source: str) -> Callable[[int, int], int]:
-    """From a line and a column in bytes, as syntax trees have them, to an index."""
-    lines = source.splitlines(keepends=True)
-    starts = [0]
-    for line in lines:
-        starts.append(starts[-1] + len(line))
-
-    def at(line: int, column: int) -> int:
-        return starts[line - 1] + len(lines[line - 1].encode()[:column].decode()) if line <= len(lines) else starts[-1]
-
-    return at
-
-
-def _whole(node: ast.stmt, source: str, at: Callable[[int, int], int]) -> Span:
-    """The statement's lines, with its decorators and the comment above."""
-    first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", []))])
-    lines = source.splitlines()
-    while first > 1 and lines[first - 2].startswith("#"):
-        first -= 1
-    last = node.end_lineno or node.lineno
-    text = lines[last] if last < len(lines) else ""
-    if text.startswith('"""') and not isinstance(node, _DEFINITIONS):  # what is said of an assignment
-        last += (
-            1
-            if text.endswith('"""') and len(text) > 3
-            else 1 + next(number for number, line in enumerate(lines[last + 1 :], 1) if line.endswith('"""'))
-        )
-    return at(first, 0), at(last + 1, 0)
-
-
-def _cut(node: ast.stmt, gone: Gone, dead: set[str], at: Callable[[int, int], int]) -> list[Span] | None:
+def _cut(node: ast.stmt, gone: Gone, dead: set[str], at: Index) -> list[Span] | None:
     """What to cut from the statement; None: all of it."""
     if isinstance(node, ast.Import | ast.ImportFrom):
         lost = [each for each, _ in gone.imports(node)]
-        return None if len(lost) == len(node.names) else _members(node.names, lost, at)
-    if isinstance(node, _DEFINITIONS):
+        return None if len(lost) == len(node.names) else member_spans(node.names, lost, at)
+    if isinstance(node, DEFINITIONS):
         signature = (
             node.bases if isinstance(node, ast.ClassDef) else [node.args, *([node.returns] if node.returns else [])]
         )
@@ -218,7 +181,7 @@ def _cut(node: ast.stmt, gone: Gone, dead: set[str], at: Callable[[int, int], in
     return None if _uses(node, gone, dead) else []
 
 
-def _cut_all(nodes: list[ast.expr], gone: Gone, dead: set[str], at: Callable[[int, int], int]) -> list[Span] | None:
+def _cut_all(nodes: list[ast.expr], gone: Gone, dead: set[str], at: Index) -> list[Span] | None:
     spans: list[Span] = []
     for node in nodes:
         cut = _cut_cases(node, gone, dead, at)
@@ -228,7 +191,7 @@ def _cut_all(nodes: list[ast.expr], gone: Gone, dead: set[str], at: Callable[[in
     return spans
 
 
-def _cut_cases(node: ast.expr, gone: Gone, dead: set[str], at: Callable[[int, int], int]) -> list[Span] | None:
+def _cut_cases(node: ast.expr, gone: Gone, dead: set[str], at: Index) -> list[Span] | None:
     """What to cut from the outermost lists in the expression; None: it cannot do without what is gone."""
     if not _is_case_of(node, gone, dead):
         return []
@@ -238,13 +201,13 @@ def _cut_cases(node: ast.expr, gone: Gone, dead: set[str], at: Callable[[int, in
         if len(lost) == len(pairs):
             return None
         ranges: list[tuple[Located, Located]] = [(key or value, value) for key, value in pairs]
-        return _ranges(ranges, [pair in lost for pair in pairs], at)
+        return range_spans(ranges, [pair in lost for pair in pairs], at)
     if isinstance(node, _CONTAINERS):
         inside = {each: _cut_cases(each, gone, dead, at) for each in node.elts if _is_made(each)}
         dying = [each for each in node.elts if _is_case_of(each, gone, dead) and not inside.get(each)]
         if len(dying) == len(node.elts) or any(_is_spread(each) for each in dying):
             return None
-        members = _alone(node, dying, at) if _leaves_one(node, dying) else _members(node.elts, dying, at)
+        members = all_but_one(node, dying, at) if _leaves_one(node, dying) else member_spans(node.elts, dying, at)
         return [*members, *(span for spans in inside.values() for span in spans or ())]
     if isinstance(node, ast.Call):
         return (
@@ -273,42 +236,6 @@ def _is_spread(node: ast.expr) -> bool:
 
 def _leaves_one(node: ast.expr, dying: Sequence[ast.expr]) -> bool:
     return isinstance(node, ast.Tuple) and bool(dying) and len(node.elts) - len(dying) == 1
-
-
-def _alone(
-    node: ast.List | ast.Tuple | ast.Set, dying: Sequence[ast.expr], at: Callable[[int, int], int]
-) -> list[Span]:
-    """The only member of a tuple that is kept, and a comma."""
-    [kept] = [each for each in node.elts if each not in dying]
-    start, end = at(kept.lineno, kept.col_offset), at(kept.end_lineno or 0, kept.end_col_offset or 0)
-    first, last = node.elts[0], node.elts[-1]
-    parentheses = (node.end_lineno, node.end_col_offset) != (last.end_lineno, last.end_col_offset)
-    close = at(node.end_lineno or 0, node.end_col_offset or 0) - parentheses
-    return [*_span(at(first.lineno, first.col_offset), start), (end, end), *_span(end, close)]
-
-
-def _span(start: int, end: int) -> list[Span]:
-    return [(start, end)] if start < end else []
-
-
-def _members(nodes: Sequence[Located], lost: Sequence[Located], at: Callable[[int, int], int]) -> list[Span]:
-    ranges = [(each, each) for each in nodes]
-    return _ranges(ranges, [each in lost for each in nodes], at)
-
-
-def _ranges(ranges: list[tuple[Located, Located]], lost: list[bool], at: Callable[[int, int], int]) -> list[Span]:
-    """From each lost member of a list to the next member; from the end of the last that is kept, where none follows."""
-    spans = []
-    for number, (first, last) in enumerate(ranges):
-        if lost[number]:
-            start, end = at(first.lineno, first.col_offset), at(last.end_lineno or 0, last.end_col_offset or 0)
-            if number + 1 < len(ranges):
-                following = ranges[number + 1][0]
-                end = at(following.lineno, following.col_offset)
-            elif kept := [each for each, is_lost in zip(ranges, lost, strict=True) if not is_lost]:
-                start = at(kept[-1][1].end_lineno or 0, kept[-1][1].end_col_offset or 0)
-            spans.append((start, end))
-    return spans
 
 
 def _is_case_of(node: ast.expr, gone: Gone, dead: set[str]) -> bool:
@@ -344,28 +271,3 @@ def _uses(node: ast.AST, gone: Gone, dead: set[str]) -> bool:
             case ast.Import() | ast.ImportFrom() if any(gone.imports(each)):
                 return True
     return False
-
-
-def _bound(node: ast.stmt) -> set[str]:
-    """The names that the statement defines at the top of its module."""
-    match node:
-        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-            return {name}
-        case ast.Import(names=names) | ast.ImportFrom(names=names):
-            return {each.asname or each.name.partition(".")[0] for each in names}
-        case _:
-            inside = [each for each in ast.walk(node) if isinstance(each, ast.Import | ast.ImportFrom)]
-            stored = {
-                each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
-            }
-            return stored.union(*map(_bound, inside))
-
-
-def drop_definitions(source: str, names: set[str]) -> str:
-    """The source of a module less these functions, classes and assignments at its top."""
-    at = _offsets(source)
-    for node in reversed(ast.parse(source).body):
-        if _bound(node) & names:
-            start, end = _whole(node, source, at)
-            source = source[:start] + source[end:]
-    return source
