@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from report import FOLDER, describe_machine, write_report
+from report import FOLDER, write_report
 
 from boatyard.config.cli import run
 from boatyard.config.schema import Config
@@ -80,7 +80,6 @@ class Report:
 
     def write(self, facts: Mapping[str, Any]) -> None:
         """For people and for programs: `results`, the `commands` they are of, and how it is `serving`, if measured."""
-        facts = {"machine": describe_machine(PACKAGES), **facts}
         commands = [self._reproducible(command) for command in facts["commands"]]
         goals, missed = _judged(self.goals, facts["results"])
         text = [*self.about, *_shown(facts["results"], self.scored), *goals]

@@ -27,23 +27,19 @@ from boatyard.evaluate.markdown import table
 ROWS = 1_000_000
 LONGEST = 100  # characters: a million such messages fit into the 100 MiB that a job may have
 KILLS = 2
+BAD = (250, 750)  # of each thousand rows: one is blank, one has an extra cell
 MOST_GROWTH = 150  # megabytes, whatever the number of rows
 
 
 def write_rows(path: Path, rows: int) -> None:
-    """Write the messages in turn; of a thousand rows one is blank and one has an extra cell."""
+    """Write the messages in turn, with the bad rows among them."""
     texts = [text for text in messages() if len(text) <= LONGEST]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["id", "text"])
         for row in range(1, rows + 1):
             text = texts[row % len(texts)]
-            writer.writerow([row, text if row % 1000 != 250 else "", *(["?"] if row % 1000 == 750 else [])])
-
-
-def is_bad(row: int) -> bool:
-    """Whether `write_rows` made the row blank or gave it an extra cell."""
-    return row % 1000 in (250, 750)
+            writer.writerow([row, text if row % 1000 != BAD[0] else "", *(["?"] if row % 1000 == BAD[1] else [])])
 
 
 @dataclass
@@ -128,7 +124,7 @@ def check(answers: Path) -> tuple[int, int]:
     with answers.open(encoding="utf-8") as file:
         for lines, line in enumerate(file, 1):
             answer = json.loads(line)
-            wrong += answer["row"] != lines or ("error" in answer) != is_bad(lines)
+            wrong += answer["row"] != lines or ("error" in answer) != (lines % 1000 in BAD)
     return lines, wrong
 
 

@@ -1,4 +1,4 @@
-"""Scoring files on Ray Data, against the bare engine:  python benchmarks/score.py [ROWS]
+"""Scoring files on Ray Data, against the bare engine:  python benchmarks/score.py [ROWS] [--large ROWS]
 
 Scores a CSV of bundled messages with inbox@production on one core and on two, kills the run and a node of a cluster
 with kill -9, and looks for each row afterwards. Writes reports/benchmarks/score.md and .json; fails if
@@ -20,9 +20,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pyarrow.dataset as ds
-from jobs import is_bad, write_rows
+from jobs import BAD, write_rows
 from load import storage_with_model
 from ray_nodes import Cluster
 from report import write_report
@@ -56,7 +57,7 @@ class Run:
     cores: int
     environment: dict[str, str] = field(default_factory=lambda: dict(os.environ))
     processor: dict[int, float] = field(default_factory=dict)
-    memory: list[tuple[float, float]] = field(default_factory=list)
+    memory: list[float] = field(default_factory=list)
 
     def start(self) -> "subprocess.Popen[bytes]":
         """Of the same run, again and again."""
@@ -87,7 +88,7 @@ class Run:
                 except psutil.Error:
                     continue
             if largest:
-                self.memory.append((time.monotonic(), largest))
+                self.memory.append(largest)
             time.sleep(0.1)
 
     def whole(self) -> tuple[float, float]:
@@ -98,6 +99,11 @@ class Run:
         if process.wait():
             sys.exit("the run failed")
         return time.monotonic() - started, sum(self.processor.values())
+
+    def megabytes(self) -> dict[str, float]:
+        """Of the largest process, at the most: whether it grows."""
+        quarter = max(1, len(self.memory) // 4)
+        return {"first_quarter": max(self.memory[:quarter]), "last_quarter": max(self.memory[-quarter:])}
 
 
 class Engine:
@@ -140,9 +146,10 @@ def paired(engine: Engine, storage: Path, rows: Path, folder: Path) -> list[floa
 def missing(out: Path, rows: int) -> int:
     """Rows that are not there once, or are wrongly said to be good or bad."""
     answered = ds.dataset(out).to_table(columns=["row", "error"])
-    errors = dict(zip(answered["row"].to_pylist(), answered["error"].to_pylist(), strict=True))
-    wrong = sum(row not in errors or (errors[row] is not None) != is_bad(row) for row in range(1, rows + 1))
-    return wrong + len(answered) - len(errors)
+    there, first = np.unique(answered["row"].to_numpy(), return_index=True)
+    wrong = answered["error"].is_valid().to_numpy()[first] != np.isin(there % 1000, BAD)
+    absent = len(np.setdiff1d(np.arange(1, rows + 1), there, assume_unique=True))
+    return int(absent + wrong.sum() + len(answered) - len(there))
 
 
 def rates(storage: Path, rows: Path, number: int, folder: Path) -> dict[str, Any]:
@@ -158,17 +165,29 @@ def rates(storage: Path, rows: Path, number: int, folder: Path) -> dict[str, Any
         seconds, processor = run.whole()
         bare.append(engine.seconds())
         own = (processor - start_cpu_s) / (number - FEW)
-        peaks = [megabytes for _, megabytes in run.memory]
-        quarter = max(1, len(peaks) // 4)
         found[str(cores)] = {
             "rows_per_second": (number - FEW) / (seconds - start_s),
             "processor_ms_a_row": 1000 * own,
             "of_the_bare_engine": (bare[-2] + bare[-1]) / 2 / own,
             "start_and_end_seconds": start_s,
-            "actor_megabytes": {"first_quarter": max(peaks[:quarter]), "last_quarter": max(peaks[-quarter:])},
+            "actor_megabytes": run.megabytes(),
             "missing": missing(run.out, number),
         }
     return {"cores": found, "without_ray": shares, "bare_processor_ms_a_row": [1000 * each for each in bare]}
+
+
+def large(storage: Path, number: int, folder: Path) -> dict[str, Any]:
+    """So many rows on both cores."""
+    rows = folder / "large.csv"
+    write_rows(rows, number)
+    run = Run(storage, rows, folder / "out-large", 2)
+    seconds, _ = run.whole()
+    return {
+        "rows": number,
+        "seconds": seconds,
+        "actor_megabytes": run.megabytes(),
+        "missing": missing(run.out, number),
+    }
 
 
 def killed_run(storage: Path, rows: Path, number: int, folder: Path) -> dict[str, Any]:
@@ -204,7 +223,7 @@ def killed_node(storage: Path, rows: Path, number: int, folder: Path) -> dict[st
 
 def write(facts: dict[str, Any]) -> None:
     """Write the figures as Markdown and JSON."""
-    one, two = facts["cores"]["1"], facts["cores"]["2"]
+    one, two, most = facts["cores"]["1"], facts["cores"]["2"], facts.get("large")
     rate = one["rows_per_second"]
     hours = [[f"{machines}", f"{1e8 / (rate * CORES * machines) / 3600:,.1f} h"] for machines in MACHINES]
     memory = [each["actor_megabytes"] for each in (one, two)]
@@ -244,6 +263,16 @@ def write(facts: dict[str, Any]) -> None:
         f"A block of {BLOCK:,} rows read, answered and written in one process without Ray, in turns with the bare "
         f"engine, reaches {statistics.median(facts['without_ray']):.2f} of it by processor time, median of {ROUNDS} "
         f"rounds from {min(facts['without_ray']):.2f} to {max(facts['without_ray']):.2f}.",
+        *(
+            [
+                f"{most['rows']:,} such rows on 2 cores took {most['seconds'] / 60:.0f} minutes, "
+                f"{most['rows'] / most['seconds']:,.0f} a second with the start in it; {most['missing']} were missing, "
+                f"doubled or wrong. The largest process had {most['actor_megabytes']['first_quarter']:,.0f} MB in the "
+                f"first quarter and {most['actor_megabytes']['last_quarter']:,.0f} MB in the last."
+            ]
+            if most
+            else []
+        ),
         table(
             ["Killed with kill -9", "blocks before", "missing, doubled or wrong afterwards"],
             [
@@ -255,7 +284,7 @@ def write(facts: dict[str, Any]) -> None:
         f"What 100 million such rows take, by arithmetic and not measured: at {rate:,.0f} rows a second of each core, "
         f"on machines of {CORES} such cores, if each core does as much as the one here.",
         table(["machines", "100 million rows"], hours, align="rr"),
-        f"    python benchmarks/score.py {facts['rows']}",
+        f"    python benchmarks/score.py {facts['rows']}" + (f" --large {most['rows']}" if most else ""),
     ]
     write_report("score", text, facts, ["boatyard", "onnxruntime", "pyarrow", "ray"])
 
@@ -264,7 +293,9 @@ def main() -> None:
     """Measure and write the report; fail if a row is missing."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", type=int, nargs="?", default=ROWS, help=f"{ROWS:,} by default")
-    number = parser.parse_args().rows
+    parser.add_argument("--large", type=int, metavar="ROWS", help="then score so many once, for time and memory")
+    asked = parser.parse_args()
+    number = asked.rows
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         storage, rows = storage_with_model(folder), folder / "rows.csv"
@@ -275,10 +306,12 @@ def main() -> None:
             **rates(storage, rows, number, folder),
             "run": killed_run(storage, rows, number, folder),
             "node": killed_node(storage, rows, number, folder),
+            **({"large": large(storage, asked.large, folder)} if asked.large else {}),
         }
     print(json.dumps(facts, indent=2))  # noqa: T201
     write(facts)
-    if any(each["missing"] for each in (*facts["cores"].values(), facts["run"], facts["node"])):
+    runs = (*facts["cores"].values(), facts["run"], facts["node"], facts.get("large", {"missing": 0}))
+    if any(each["missing"] for each in runs):
         sys.exit("rows are missing")
 
 
