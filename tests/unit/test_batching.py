@@ -3,15 +3,18 @@
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from pydantic import BaseModel
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from boatyard.api import batching
+from boatyard.api import Application, batching, server
 from boatyard.api.batching import FEW, Batcher, QueueFull, Unanswerable
 from boatyard.api.metrics import Metrics
+from boatyard.api.settings import Settings
 from boatyard.bundle.predict import Prediction, Predictor
 
 pytestmark = pytest.mark.unit
@@ -257,3 +260,12 @@ def test_a_model_that_fails_at_its_own_example_fails_the_run_and_blames_no_row(m
 
     serve(use)
     assert len(model.runs) == 5, "and does not try each"
+
+
+def test_numpy_starts_no_threads_beside_those_of_a_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    seen: list[dict[str, Any]] = []
+    monkeypatch.setattr(server.DrainingServer, "run", lambda _: seen.extend(threadpool_info()))
+    settings = Settings(storage=str(tmp_path))
+    with threadpool_limits(2, user_api="blas"):
+        server.serve(Application(settings), settings)
+    assert {library["num_threads"] for library in seen if library["user_api"] == "blas"} == {1}

@@ -5,6 +5,7 @@ from types import FrameType
 
 import uvicorn
 from starlette.datastructures import State
+from threadpoolctl import threadpool_limits
 
 from boatyard.api.application import Application
 from boatyard.api.protocol import BoundedProtocol
@@ -58,5 +59,6 @@ def make_server(app: Application, settings: Settings) -> DrainingServer:
 def serve(app: Application, settings: Settings) -> int:
     """Listens until it is stopped. Returns the exit status."""
     server = make_server(app, settings)
-    server.run()
+    with threadpool_limits(1, user_api="blas"):  # runs fill the cores; NumPy's threads would spin beside them
+        server.run()
     return 0 if server.started else 1
