@@ -1,8 +1,8 @@
 """What the engine takes for a row, before and after:  python benchmarks/engine.py BEFORE AFTER ROWS [BEFORE ...]
 
 BEFORE and AFTER are bundles of one network that two commits exported, or twice the same where its graph has not
-changed. ROWS are requests, a line of JSON each. BEFORE is opened as it was until issue 20, without an arena, AFTER as
-it is served. Both take turns in one process and thread. Writes reports/benchmarks/engine.md and .json.
+changed. ROWS are requests, a line of JSON each. BEFORE is opened without an arena, as it was until products were
+fused, AFTER as it is served. Both take turns in one process and thread. Writes reports/benchmarks/engine.md and .json.
 """
 
 import json
@@ -143,8 +143,8 @@ def main() -> int:
     command = "python benchmarks/engine.py BEFORE AFTER ROWS [BEFORE AFTER ROWS ...]"
     text = [
         "# The engine",
-        "Milliseconds of one thread for a row, before issue 20 → after it, and the ratio (the median of "
-        f"{ROUNDS} rounds in which both take turns).",
+        "Milliseconds of one thread for a row, of the graph before its products were fused → after, and the ratio (the "
+        f"median of {ROUNDS} rounds in which both take turns).",
         table(["", *WAYS], times, align="lrrr"),
         "By how much the largest answer moves, from before to after and from alone to in a batch; and the peak memory "
         f"of a process that runs {MEMORY_RUNS} batches of 1 to 64 rows in two threads, after a tenth and after all.",

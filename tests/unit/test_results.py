@@ -24,7 +24,7 @@ def measured(name: str) -> Any:
 def test_figures_are_those_of_the_reports() -> None:
     preparing = measured("preparing")["results"]["million"]
     training, serving, journal = measured("training")["ratios"], measured("serving"), measured("journal")
-    rounds = [one["servers"]["boatyard"]["loads"]["32"] for one in serving["measured"]["rounds"]]
+    rounds = [one["servers"]["boatyard"]["loads"]["32"] for one in serving["rounds"]]
     start = median(measured("starting")["first_answer_seconds"]["boatyard"])
     for claim in (
         f"{preparing['rows_per_second']:,.0f} rows a second with a peak of {preparing['peak_megabytes']:.0f} MB",
