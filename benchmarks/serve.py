@@ -294,8 +294,8 @@ def report(
         f"A message alone takes a bare session {alone:.1f} ms on all cores, {on_one:.1f} on one, as in Boatyard; "
         f"over HTTP, tokenising and journal included, {single:.2f} times the former.",
         "What keeps a server from the limit: its batches hold what waits, and texts of several lengths are run apart "
-        "or padded, where the limit has them sorted in advance; engine.md has what a message costs alone, in windows of "
-        "16 and sorted. Beside that come tokenising, HTTP and the journal. Two threads a run answer a message alone "
+        "or padded, where the limit has them sorted in advance; engine.md has what a message costs alone, in windows "
+        "of 16 and sorted. Beside that come tokenising, HTTP and the journal. Two threads a run answer a message alone "
         "sooner, and many messages later.",
         "## Overload",
         f"{OVERLOAD} times the {overloaded['capacity']:.0f} a second that it answered 128 connections, at a fixed rate "
