@@ -108,7 +108,7 @@ def all_is_well(project: str, bucket: str, tags: set[str]) -> State:
             SPOT_CPUS: {None: 42},
         },
         secrets={"wandb-api-key": ["ENABLED"]},
-        objects={bucket: ["boatyard/models/inbox/1"]},
+        objects={bucket: ["boatyard/models/plants/1"]},
         granted={
             YOU: {"cloudbuild.builds.create", "logging.logEntries.list", *jobs, *services, *lent, *used, *_OBJECTS},
             email(project, "train"): {*_OBJECTS, "logging.logEntries.create", "secretmanager.versions.access"},

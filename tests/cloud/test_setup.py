@@ -376,7 +376,7 @@ def test_what_was_set_up_is_taken_down_but_for_the_data(project: Project, capsys
     others = {"role": "roles/logging.viewer", "members": ["user:cid@example.org"]}
     project.policies[f"projects/{NAME}"] = {"bindings": [others], "etag": "1", "version": 1}
     set_up("tracking=wandb")
-    project.state.objects["my-bucket"] = ["boatyard/models/inbox/1"]
+    project.state.objects["my-bucket"] = ["boatyard/models/plants/1"]
     project.deployed["boatyard-monitor"] = {"status": {"url": "https://monitor.run.app"}}
     lines(capsys)
 
@@ -389,7 +389,7 @@ def test_what_was_set_up_is_taken_down_but_for_the_data(project: Project, capsys
     assert "delete the service boatyard-monitor" in shown
     state = project.state
     assert (state.accounts, state.repositories, state.secrets) == ({}, {}, {})
-    assert state.objects == {"my-bucket": ["boatyard/models/inbox/1"]}
+    assert state.objects == {"my-bucket": ["boatyard/models/plants/1"]}
     assert {each.get("state") for name, each in project.contents.items() if name != "b/my-bucket"} == {"DELETED"}
     kept = {
         (binding["role"], member)

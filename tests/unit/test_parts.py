@@ -259,6 +259,16 @@ def test_a_tuple_that_is_unpacked_goes_as_a_whole() -> None:
     assert "test_other" in pruned
 
 
+def test_a_test_goes_with_a_fixture_that_only_its_mark_names() -> None:
+    source = (
+        'import pytest\n\n\n@pytest.mark.usefixtures("kept", "gone")\ndef test_a(): ...\n\n\n'
+        '@pytest.mark.usefixtures("kept")\ndef test_b(): ...\n'
+    )
+    pruned, dead = prune_python(source, Gone(re.compile("^$"), set(), set(), fixtures={"gone"}))
+    assert dead == {"test_a"}
+    assert 'usefixtures("kept")\ndef test_b' in pruned
+
+
 def test_what_only_the_pruned_used_goes_too(tmp_path: Path) -> None:
     tests = tmp_path / "tests"
     tests.mkdir()

@@ -172,13 +172,20 @@ def _cut(node: ast.stmt, gone: Gone, dead: set[str], at: Index) -> list[Span] | 
         signature = (
             node.bases if isinstance(node, ast.ClassDef) else [node.args, *([node.returns] if node.returns else [])]
         )
-        if any(_uses(each, gone, dead) for each in [*node.body, *signature]):
+        if dead.intersection(_fixtures_of(node)) or any(_uses(each, gone, dead) for each in [*node.body, *signature]):
             return None
         return _cut_all(node.decorator_list, gone, dead, at)
     unpacks = isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple)  # as many as there are names
     if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None and not unpacks:
         return _cut_all([node.value], gone, dead, at)
     return None if _uses(node, gone, dead) else []
+
+
+def _fixtures_of(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> Iterator[object]:
+    """Those that its decorators name."""
+    for each in node.decorator_list:
+        if isinstance(each, ast.Call) and isinstance(each.func, ast.Attribute) and each.func.attr == "usefixtures":
+            yield from (name.value for name in each.args if isinstance(name, ast.Constant))
 
 
 def _cut_all(nodes: list[ast.expr], gone: Gone, dead: set[str], at: Index) -> list[Span] | None:
