@@ -27,12 +27,10 @@ COMBINATIONS = (
 )
 
 
-def make(folder: Path, without: Sequence[str]) -> Path:
+def make(folder: Path, without: Sequence[str], manifest: Manifest) -> Path:
     """A project of what is here, with what an installer would write beside it; returns its folder."""
     project = copy_repository(folder / "project")
-    make_project(
-        project, read_manifest(project / MANIFEST), Answers(NAME, author="Ada", year=2026, without=tuple(without))
-    )
+    make_project(project, manifest, Answers(NAME, author="Ada", year=2026, without=tuple(without)))
     told = importlib.metadata.distribution("boatyard").read_text("METADATA")
     assert told
     installed = folder / "installed" / "fraud_watch-0.dist-info"
@@ -48,11 +46,11 @@ def python(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", *words], cwd=project, env=environment, capture_output=True, text=True)
 
 
-def checks() -> Iterator[tuple[str, list[str]]]:
-    """What a project runs, by what it is for."""
+def checks(cache: str) -> Iterator[tuple[str, list[str]]]:
+    """What a project runs, by what it is for. `cache`: a folder for what mypy has found of what all projects share."""
     yield "style", ["ruff", "check", "--no-cache"]
     yield "format", ["ruff", "format", "--check", "--no-cache"]
-    yield "types", ["mypy"]
+    yield "types", ["mypy", f"--cache-dir={cache}"]
     yield "fixtures", ["pytest", "-q", "--tb=short", "--setup-plan", "tests"]  # of the tests that are not run here
     yield "unit tests", ["pytest", "-q", "--tb=short", "--numprocesses=2", "tests/unit", "-m", "not slow"]
     yield "pipeline", ["fraud_watch.pipeline", "experiment=debug", "tracking=none"]
@@ -62,21 +60,24 @@ def choices(manifest: Manifest) -> list[str]:
     return [*manifest.parts, *COMBINATIONS]
 
 
+def failures(choice: str, manifest: Manifest, cache: str) -> Iterator[str]:
+    """The checks that a project without `choice` does not pass; each is told with its time."""
+    with TemporaryDirectory(prefix="parts-") as folder:
+        project = make(Path(folder), choice.split("+"), manifest)
+        for name, words in checks(cache):
+            began = time.monotonic()
+            done = python(project, *words)
+            verdict = "FAILED" if done.returncode else "ok"
+            print(f"{choice}: {name}: {verdict}, {time.monotonic() - began:.0f} s", flush=True)
+            if done.returncode:
+                print(done.stdout[-20000:], done.stderr[-8000:], sep="\n", flush=True)
+                yield f"{choice}: {name}"
+
+
 def main(chosen: Sequence[str]) -> int:
     manifest = read_manifest(ROOT / MANIFEST)
-    failed = []
-    for choice in chosen or choices(manifest):
-        with TemporaryDirectory(prefix="parts-") as folder:
-            project = make(Path(folder), choice.split("+"))
-            for name, words in checks():
-                began = time.monotonic()
-                done = python(project, *words)
-                print(
-                    f"{choice}: {name}: {'ok' if done.returncode == 0 else 'FAILED'}, {time.monotonic() - began:.0f} s"
-                )
-                if done.returncode:
-                    failed.append(f"{choice}: {name}")
-                    print(done.stdout[-20000:], done.stderr[-8000:], sep="\n", flush=True)
+    with TemporaryDirectory(prefix="types-") as cache:
+        failed = [each for choice in chosen or choices(manifest) for each in failures(choice, manifest, cache)]
     print(f"failed: {', '.join(failed)}" if failed else "all of them pass")
     return bool(failed)
 
