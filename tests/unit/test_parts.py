@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import tomllib
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
@@ -296,3 +297,10 @@ def test_answers_are_read_as_they_were_written() -> None:
     assert read_answers(write_answers(answers)) == answers
     with pytest.raises(UserError, match=r"license: 'GPL' is none of Apache-2\.0"):
         read_answers('name = "x"\nlicense = "GPL"')
+
+
+def test_the_newest_entry_of_the_changelog_is_the_version_of_the_template() -> None:
+    newest = re.search(r"^## (\S+)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert newest
+    assert newest[1] == project["version"]
