@@ -365,7 +365,7 @@ def adopt(context, name, flags=""):
 
 @task(help={"choices": "what is left out, such as 'cloud monitor+frontend'; by default all parts in turn"})
 def parts(context, choices=""):
-    """Make projects less a part, and check their style, types, unit tests and pipeline."""
+    """Make projects less a part, and check their style, types, unit tests, site and pipeline."""
     _run(context, sys.executable, str(Path("tests", "parts.py")), *choices.split())
 
 

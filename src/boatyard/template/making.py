@@ -30,7 +30,7 @@ def make_project(copy: Path, manifest: Manifest, answers: Answers, *, is_new: bo
     manifest.check(answers.without)
     write_first_pages(copy, manifest, answers)
     choose_default(copy, manifest, answers.without)
-    leave_out(copy, manifest, answers.without)
+    leave_out(copy, manifest, manifest.with_taken(answers.without))
     if is_new:  # what the template says later is no reason to have another name
         check_free(answers.name, texts(copy))
     tell(copy, answers)
