@@ -12,7 +12,7 @@ from invoke import Collection, Context, Exit, Program, task
 
 from boatyard.config.processes import ending_signals
 
-_OVERRIDES = {"override": "a Hydra override such as model=minilm or train.seed=1; repeatable"}
+_OVERRIDES = {"override": "a Hydra override such as train.seed=1 or tracking=none; repeatable"}
 
 
 def _run(context: Context, *words: str, **environment: str) -> None:

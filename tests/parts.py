@@ -1,7 +1,8 @@
 """python tests/parts.py [CHOICE...]: projects less a part, or less PART+PART, pass their own checks: `invoke parts`.
 
-A choice is what a project leaves out: by default each part alone and a few combinations. Every project is made of what
-is here, committed or not, and is run by this Python as if it were installed: style, types, unit tests, the documentation's site, one pipeline.
+A choice is what a project leaves out: by default each part alone and a few combinations. Every project is made of
+what is here, committed or not, and is run by this Python as if it were installed: style, types, unit tests, its site,
+one pipeline.
 """
 
 import importlib.metadata
