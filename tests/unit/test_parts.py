@@ -8,6 +8,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 import pytest
+import yaml
+from parts import COMBINATIONS, choices
 
 from boatyard.config.errors import UserError
 from boatyard.template.answers import Answers, read_answers, write_answers
@@ -94,6 +96,17 @@ def test_each_part_is_named_where_one_is_asked_what_to_leave_out() -> None:
 )
 def test_the_pipeline_runs_on_the_first_bundled_rows_that_are_left(without: list[str], default: str) -> None:
     assert TEMPLATE.default_system(without) == default
+
+
+def test_all_choices_have_a_job_of_their_own_in_ci() -> None:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/parts.yml").read_text(encoding="utf-8"))
+    assert workflow["jobs"]["without"]["strategy"]["matrix"]["choice"] == [*sorted(TEMPLATE.parts), *COMBINATIONS]
+    assert choices(TEMPLATE) == [*TEMPLATE.parts, *COMBINATIONS]
+
+
+def test_parts_of_which_nothing_would_be_left_go_too() -> None:
+    assert TEMPLATE.with_taken(["text", "cloud"]) == ["text", "cloud", "benchmarks"]
+    assert TEMPLATE.with_taken(["benchmarks", "text"]) == ["benchmarks", "text"]
 
 
 def test_a_project_without_bundled_rows_or_without_what_is_no_part_is_refused() -> None:
