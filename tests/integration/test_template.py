@@ -312,6 +312,59 @@ def test_a_repository_that_was_added_to_is_updated_as_any(template: Path, run: R
     assert (own / "README.md").read_text() == "# Ours\n"
 
 
+def test_the_commit_that_adds_the_project_is_not_taken_for_the_templates_whoever_made_it(
+    template: Path, run: Run, own: Path, later: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for role in ("AUTHOR", "COMMITTER"):  # as git has it in a container, and the template's own identity
+        monkeypatch.setenv(f"GIT_{role}_NAME", "template")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "template@localhost")
+    assert run(template, "boatyard.template", "new", NAME, *CHOSEN, "--into=.", at=own).returncode == 0
+    (later / "new.txt").write_text("new\n")
+    commit(later)
+    assert run(own, f"{NAME}.template", "update").stdout == "nothing is new in the template\n"
+    done = run(own, f"{NAME}.template", "update", str(later))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (own / "README.md").read_text() == "# Ours\n"
+    assert (own / "ours.py").exists()
+    assert (own / "new.txt").exists()
+
+
+def test_who_is_nobody_to_git_is_asked_to_say_who_he_is(
+    template: Path, run: Run, own: Path
+) -> None:
+    git(own, "config", "user.name", "")
+    before = state(own)
+    done = run(template, "boatyard.template", "new", NAME, *CHOSEN, "--into=.", at=own)
+    assert done.returncode == 2
+    assert done.stderr.startswith("new: git does not know who you are: ")
+    assert state(own) == before
+
+
+def test_a_branch_of_ones_own_that_is_named_template_is_not_moved(template: Path, run: Run, own: Path) -> None:
+    git(own, "switch", "-q", "-c", "template")
+    commit(own)
+    for branch in ("template", "main"):
+        git(own, "switch", "-q", branch)
+        before = state(own)
+        done = run(template, "boatyard.template", "new", NAME, *CHOSEN, "--into=.", at=own)
+        assert done.returncode == 2
+        assert done.stderr.startswith("new: the branch template has commits of yours")
+        assert state(own) == before
+
+
+def test_the_templates_branch_is_moved_only_where_nobody_has_it_checked_out(
+    project: Path, later: Path, run: Run
+) -> None:
+    git(project, "switch", "-q", "template")
+    (later / "new.txt").write_text("new\n")
+    commit(later)
+    before = state(project)
+    done = run(project, f"{NAME}.template", "update", str(later))
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"update: the branch template, which is the template's, is checked out in {project}")
+    assert state(project) == before
+
+
 def test_parts_that_were_left_out_and_files_that_were_deleted_do_not_come_back(
     new: Path, run: Run, later: Path, tmp_path: Path
 ) -> None:
@@ -539,7 +592,8 @@ def test_a_template_that_is_not_there_changes_nothing(project: Path, run: Run, w
     before = state(project)
     done = run(project, f"{NAME}.template", "update", *words)
     assert done.returncode == 1
-    assert done.stderr.startswith("update: git fetch")
+    assert "cannot be fetched from" in done.stderr
+    assert done.stderr.count("\n") == 1
     assert "Traceback" not in done.stderr
     assert state(project) == before
 

@@ -2,7 +2,7 @@
 
 Snapshots of the template, under the project's name and less the parts that it left out, form a line of commits of their
 own: `new` and `adopt` start the project's history with the first, `update` adds the next and merges it. They are
-identified by their committer, because a squashed merge may have the same message but another tree.
+identified by their committer and their trailer together: a squashed merge may have the message, but its tree is another.
 """
 
 import re
@@ -55,6 +55,8 @@ def add_to(root: Path, answers: Answers, source: str, ref: str | None) -> str:
         UserError: Files of both have the same name, or something is not committed.
     """
     refuse_changes(root)
+    _refuse_a_nobody(root)
+    _refuse_another_branch(root)
     snapshot = _snapshot(root, _state(root, answers, source, ref), source)
     own, added = blobs(root, "HEAD"), blobs(root, snapshot)
     different = {path for path in added.keys() & own.keys() if own[path] != added[path] and not _OWN.fullmatch(path)}
@@ -65,7 +67,7 @@ def add_to(root: Path, answers: Answers, source: str, ref: str | None) -> str:
         )
     tree = write_tree(root, added | own)
     message = f"Add {Spelling(answers.name).title}, made from the template"
-    commit = git(root, "commit-tree", tree, "-p", "HEAD", "-p", snapshot, "-m", message, **_identity(root))
+    commit = git(root, "commit-tree", tree, "-p", "HEAD", "-p", snapshot, "-m", message)
     git(root, "branch", "--force", BRANCH, snapshot)
     git(root, "merge", "--quiet", "--ff-only", commit)
     kept = sorted(added.keys() & {path for path in own if own[path] != added.get(path)})
@@ -84,6 +86,7 @@ def adopt(root: Path, answers: Answers) -> str:
         UserError: The name is not available, or the clone was changed.
     """
     refuse_changes(root)
+    _refuse_another_branch(root)
     if git(root, "remote") and (own := git(root, "rev-list", "--max-count=1", "HEAD", "--not", "--remotes")):
         raise UserError(
             f"commit {own[:12]} is not the template's, and the first update would revert it: adopt in a fresh "
@@ -107,13 +110,11 @@ def update(root: Path, source: str | None, ref: str | None, *, look: str | None 
     if PACKAGE == TEMPLATE:
         raise UserError("this is the template itself: make a project of it with `invoke adopt NAME`")
     refuse_changes(root)
-    committer = "--committer=^{NAME} <{EMAIL}>$".format_map(COMMITTER)
-    trailer = "%(trailers:key=Template-Source,valueonly,separator=)"
-    snapshot = git(root, "log", "--max-count=1", "--topo-order", committer, f"--format=%H %T {trailer}")
+    snapshot = _snapshots(root, "HEAD", "--format=%H %T %(trailers:key=Template-Source,valueonly,separator=)")
     if not snapshot:
         raise UserError("this branch's history has no snapshot of the template, with which it begins after `adopt`")
     last, tree, recorded = snapshot.split(" ", 2)
-    if (source := source or recorded) == "unknown":
+    if (source := source or recorded) in ("", "unknown"):
         raise UserError("the template's address is not recorded: invoke update-template --source URL")
     state = _state(root, read_kept(root), source, ref, is_new=False)
     if state.tree == tree:
@@ -122,6 +123,8 @@ def update(root: Path, source: str | None, ref: str | None, *, look: str | None 
         raise Failed("the template has something new: `invoke update-template` merges it")
     if look == "dry-run":
         return git(root, "diff", "--stat", "--find-renames", last, state.tree)
+    _refuse_a_nobody(root)
+    _refuse_another_branch(root)
     known = blobs(root, last)
     if moves := {before: after for before, after in state.renames.items() if before in known}:
         last = _rename(root, moves, last, state.date)
@@ -136,7 +139,7 @@ def _rename(root: Path, moves: dict[str, str], last: str, date: str) -> str:
     words = ["-p", last, "-m", message, "-m", recorded]
     snapshot = git(root, "commit-tree", move(root, last, moves), *words, **_as_template(DATE=date))
     words = ["-p", "HEAD", "-p", snapshot, "-m", message]
-    merged = git(root, "commit-tree", move(root, "HEAD", moves), *words, **_identity(root))
+    merged = git(root, "commit-tree", move(root, "HEAD", moves), *words)
     git(root, "merge", "--quiet", "--ff-only", merged)
     return snapshot
 
@@ -210,11 +213,38 @@ def _as_template(**date: str) -> dict[str, str]:
     return {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in (COMMITTER | date).items()}
 
 
-def _identity(root: Path) -> dict[str, str]:
-    """Of the template where the machine has none of its user."""
-    if git(root, "config", "--get", "--default=", "user.email"):
-        return {}
-    return _as_template()
+def _snapshots(root: Path, revision: str, *words: str) -> str:
+    """What `git log` says of the last snapshot in this history, if there is one."""
+    marks = ["--committer=^{NAME} <{EMAIL}>$".format_map(COMMITTER), "--grep=^Template-Commit: [0-9a-f]"]
+    return git(root, "log", "--max-count=1", "--topo-order", *marks, *words, revision, "--")
+
+
+def _refuse_a_nobody(root: Path) -> None:
+    """Raises UserError: git has no name to commit under."""
+    try:
+        for role in ("AUTHOR", "COMMITTER"):
+            git(root, "var", f"GIT_{role}_IDENT")
+    except Failed:
+        raise UserError(
+            "git does not know who you are: set user.name and user.email with `git config`, or GIT_AUTHOR_NAME, "
+            "GIT_AUTHOR_EMAIL, GIT_COMMITTER_NAME and GIT_COMMITTER_EMAIL"
+        ) from None
+
+
+def _refuse_another_branch(root: Path) -> None:
+    """Raises UserError: the branch of snapshots cannot be moved, because somebody works on one of its name."""
+    ref = f"refs/heads/{BRANCH}"
+    found = git(root, "for-each-ref", "--format=%(objectname) %(worktreepath)", ref)
+    if not found:
+        return
+    tip, _, place = found.partition(" ")
+    if _snapshots(root, ref, "--format=%H") != tip:
+        raise UserError(
+            f"the branch {BRANCH} has commits of yours, and snapshots of the template go to a branch of this name: "
+            f"rename yours, as in `git branch --move {BRANCH} {BRANCH}-of-ours`"
+        )
+    if place:
+        raise UserError(f"the branch {BRANCH}, which is the template's, is checked out in {place}: switch to your own")
 
 
 def _listed(paths: list[str]) -> str:
