@@ -20,6 +20,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 NAME = "pier39"
 OTHER_NAMES = ("fraud-watch", "class-room", "my-" + "boat" + "yard")  # the example, with a keyword, with the template's
+AUTHOR = 'Boatyard Marine "Ltd"'
+DESCRIPTION = "- Values houses with the monitor of Boatyard Marine. # part: cloud"
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -230,16 +232,25 @@ def test_another_licence_keeps_the_templates_beside_it(template: Path, new: Path
 def test_the_example_and_a_name_with_a_keyword_or_the_templates_name_in_it_work_as_any(
     template: Path, run: Run, tmp_path: Path, name: str
 ) -> None:
-    done = run(template, "boatyard.template", "new", name, *CHOSEN, at=tmp_path)
+    flags = (*CHOSEN, f"--author={AUTHOR}", f"--description={DESCRIPTION}")
+    done = run(template, "boatyard.template", "new", name, *flags, at=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     package, folder = name.replace("-", "_"), tmp_path / name
     for words in (["check"], ["format", "--check"]):
         assert run(folder, "ruff", *words, "--no-cache").returncode == 0
     shown = run(folder, f"{package}.train", "--help")
     assert shown.stdout.startswith(f"usage: python -m {package}.train "), shown.stderr
-    old = re.compile(rb"(?<!my[-_ ])boatyard", re.IGNORECASE)
+    old = re.compile(rb"(?<!(?<!my[-_ ])my[-_ ])boatyard(?! Marine)", re.IGNORECASE)
     paths = git(folder, "ls-files", "-z").split("\0")[:-1]
     assert [path for path in paths if old.search((folder / path).read_bytes())] == ["LICENSE.template"]
+    answers = tomllib.loads((folder / ".template.toml").read_text())
+    assert [answers[key] for key in ("name", "author", "description")] == [name, AUTHOR, DESCRIPTION]
+    title = name.replace("-", " ").title()
+    for page in ("README.md", "docs/index.md"):
+        assert (folder / page).read_text().startswith(f"# {title}\n\n{DESCRIPTION}\n"), page
+    told = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    assert (told["description"], told["authors"]) == (DESCRIPTION, [{"name": AUTHOR}])
+    assert f"Copyright (c) {answers['year']} {AUTHOR}. All" in (folder / "LICENSE").read_text()
 
 
 def test_a_folder_that_holds_something_is_no_place_for_a_new_project(template: Path, run: Run, tmp_path: Path) -> None:
@@ -310,6 +321,57 @@ def test_a_repository_that_was_added_to_is_updated_as_any(template: Path, run: R
     assert (done.returncode, done.stderr) == (0, "")
     assert (own / "docs" / "storage.md").read_text().startswith(f"# Storage of {NAME.capitalize()}\n")
     assert (own / "README.md").read_text() == "# Ours\n"
+
+
+def test_the_commit_that_adds_the_project_is_not_taken_for_the_templates_whoever_made_it(
+    template: Path, run: Run, own: Path, later: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for role in ("AUTHOR", "COMMITTER"):  # as git has it in a container, and the template's own identity
+        monkeypatch.setenv(f"GIT_{role}_NAME", "template")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "template@localhost")
+    assert run(template, "boatyard.template", "new", NAME, *CHOSEN, "--into=.", at=own).returncode == 0
+    (later / "new.txt").write_text("new\n")
+    commit(later)
+    assert run(own, f"{NAME}.template", "update").stdout == "nothing is new in the template\n"
+    done = run(own, f"{NAME}.template", "update", str(later))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (own / "README.md").read_text() == "# Ours\n"
+    assert (own / "ours.py").exists()
+    assert (own / "new.txt").exists()
+
+
+def test_who_is_nobody_to_git_is_asked_to_say_who_he_is(template: Path, run: Run, own: Path) -> None:
+    git(own, "config", "user.name", "")
+    before = state(own)
+    done = run(template, "boatyard.template", "new", NAME, *CHOSEN, "--into=.", at=own)
+    assert done.returncode == 2
+    assert done.stderr.startswith("new: git does not know who you are: ")
+    assert state(own) == before
+
+
+def test_a_branch_of_ones_own_that_is_named_template_is_not_moved(template: Path, run: Run, own: Path) -> None:
+    git(own, "switch", "-q", "-c", "template")
+    commit(own)
+    for branch in ("template", "main"):
+        git(own, "switch", "-q", branch)
+        before = state(own)
+        done = run(template, "boatyard.template", "new", NAME, *CHOSEN, "--into=.", at=own)
+        assert done.returncode == 2
+        assert done.stderr.startswith("new: the branch template has commits of yours")
+        assert state(own) == before
+
+
+def test_the_templates_branch_is_moved_only_where_nobody_has_it_checked_out(
+    project: Path, later: Path, run: Run
+) -> None:
+    git(project, "switch", "-q", "template")
+    (later / "new.txt").write_text("new\n")
+    commit(later)
+    before = state(project)
+    done = run(project, f"{NAME}.template", "update", str(later))
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"update: the branch template, which is the template's, is checked out in {project}")
+    assert state(project) == before
 
 
 def test_parts_that_were_left_out_and_files_that_were_deleted_do_not_come_back(
@@ -539,7 +601,8 @@ def test_a_template_that_is_not_there_changes_nothing(project: Path, run: Run, w
     before = state(project)
     done = run(project, f"{NAME}.template", "update", *words)
     assert done.returncode == 1
-    assert done.stderr.startswith("update: git fetch")
+    assert "cannot be fetched from" in done.stderr
+    assert done.stderr.count("\n") == 1
     assert "Traceback" not in done.stderr
     assert state(project) == before
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from boatyard.config.console import refuse, say
 from boatyard.config.errors import Failed, UserError
 from boatyard.template import project
-from boatyard.template.answers import LICENSES, PYTHONS, TORCH, Answers, ask
+from boatyard.template.answers import LICENSES, PYTHONS, TORCH, Answers, ask, read_answers
 from boatyard.template.git import git
-from boatyard.template.names import PACKAGE, TEMPLATE, check_name
+from boatyard.template.making import finish, make_project
+from boatyard.template.names import PACKAGE, TEMPLATE, Spelling, check_name
 from boatyard.template.parts import MANIFEST, Manifest, read_manifest
 
 _REPOSITORY = Path(__file__).parents[3]
@@ -29,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if source and Path(source).exists():
                 source = str(Path(source).resolve())
             message = project.update(_root(Path.cwd()), source, options.ref, look=look)
+        elif options.command == "render":
+            message = _render(options)
         elif options.command == "adopt":
             root = _root(Path.cwd())
             message = project.adopt(root, _answers(options))
@@ -64,6 +67,11 @@ def _parser() -> argparse.ArgumentParser:
         each.add_argument(
             "--without", type=_names, help="parts to leave out, such as cloud,monitor,frontend,benchmarks"
         )
+    rendering = commands.add_parser(
+        "render", help="make this checkout the project of the answers on standard input: `new` and `update` run it"
+    )
+    rendering.add_argument("--new", action="store_true", help="refuse a name that is a word of the template")
+    rendering.add_argument("--only-rename", metavar="NAME", help="leave out nothing, and read no answers")
     updating = commands.add_parser("update", help="merge the template's changes")
     updating.add_argument("source", nargs="?", help="its repository; by default that of the last update")
     updating.add_argument("--ref", help="a branch or tag of it")
@@ -72,6 +80,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     updating.add_argument("--dry-run", action="store_true", help="change nothing; list what would change")
     return parser
+
+
+def _render(options: argparse.Namespace) -> str:
+    """What `engine.render` reads."""
+    copy = Path.cwd()
+    manifest = read_manifest(copy / MANIFEST)
+    if options.only_rename:
+        spelling = Spelling(options.only_rename)
+        finish(copy, spelling)
+    else:
+        answers = read_answers(sys.stdin.read())
+        spelling = Spelling(answers.name)
+        make_project(copy, manifest, answers, is_new=options.new)
+    renames = {spelling.replace_in(each["before"]): spelling.replace_in(each["after"]) for each in manifest.renames}
+    return json.dumps({"package": spelling.package, "renames": renames})
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -34,7 +34,12 @@ class Answers:
     """Of the copyright."""
 
     def check(self) -> "Answers":
-        """Raises UserError: an answer is none of those that there are."""
+        """Raises UserError: an answer is none of those that there can be."""
+        for key, kind in (("name", str), ("description", str), ("author", str), ("year", int)):
+            if type(getattr(self, key)) is not kind:
+                raise UserError(f"{key}: must be {'text' if kind is str else 'a whole number'}")
+        if isinstance(self.without, str) or not all(isinstance(part, str) for part in self.without):
+            raise UserError('without: must be a list of parts, such as ["cloud"]')
         for key, known in (("license", LICENSES), ("python", PYTHONS), ("torch", TORCH)):
             if getattr(self, key) not in known:
                 raise UserError(f"{key}: {getattr(self, key)!r} is none of {', '.join(known)}")
@@ -52,9 +57,12 @@ def read_answers(text: str) -> Answers:
         raise UserError(f"{FILE}: {error}") from None
     if unknown := told.keys() - {each.name for each in fields(Answers)}:
         raise UserError(f"{FILE}: unknown key {sorted(unknown)[0]}")
-    if not isinstance(told.get("name"), str):
+    if "name" not in told:
         raise UserError(f"{FILE}: name must be given")
-    return Answers(**told).check()
+    try:
+        return Answers(**told).check()
+    except UserError as error:
+        raise UserError(f"{FILE}: {error}") from None
 
 
 def write_answers(answers: Answers) -> str:
@@ -77,7 +85,11 @@ def ask(given: Answers, open_questions: Mapping[str, str]) -> Answers:
     return replace(given, **told)
 
 
-def read_kept(root: Path) -> Answers | None:
-    """Those that lie in the repository, if it was made by `new` or `adopt`."""
-    file = root / FILE
-    return read_answers(file.read_text(encoding="utf-8")) if file.exists() else None
+def kept_answers(root: Path) -> str:
+    """Those that lie in the repository, as TOML; empty where it was made before there were any. Raises UserError."""
+    try:
+        return (root / FILE).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    except UnicodeDecodeError:
+        raise UserError(f"{FILE}: is not UTF-8") from None

@@ -20,13 +20,13 @@ def fetch(copy: Path, source: str, ref: str | None) -> tuple[str, str]:
     git(copy, "init", "--quiet")
     try:
         git(copy, "fetch", "--quiet", "--depth=1", "--", source, ref or "HEAD")
-    except Failed:
+        git(copy, "checkout", "--quiet", "--detach", "FETCH_HEAD")
+    except Failed as error:
         if not ref or len(ref) != 40:
-            raise
+            reason = str(error).rpartition("fatal: ")[2].splitlines()[0]
+            raise Failed(f"{ref or 'the template'} cannot be fetched from {source}: {reason}") from None
         git(copy, "fetch", "--quiet", "--", source, "+refs/*:refs/source/*")  # it hands out no single commit
         git(copy, "checkout", "--quiet", "--detach", ref)
-    else:
-        git(copy, "checkout", "--quiet", "--detach", "FETCH_HEAD")
     commit, date = git(copy, "log", "--max-count=1", "--format=%H %cI").split()
     return commit, date
 

@@ -16,7 +16,7 @@ from boatyard.template.names import TEMPLATE, Spelling, check_free
 from boatyard.template.parts import Manifest, Part, drop_marked, owns
 from boatyard.template.prose import drop_heading, drop_key, prune_markdown
 from boatyard.template.pruning import Gone, prune_tests
-from boatyard.template.telling import choose_default, tell, write_first_pages
+from boatyard.template.telling import choose_default, tell, unveil, veil, write_first_pages
 
 _LICENSES = ("LICENSE", "LICENSE.template")  # require that their notices are kept
 _NEVER = re.compile(r"(?!)")
@@ -28,14 +28,18 @@ def make_project(copy: Path, manifest: Manifest, answers: Answers, *, is_new: bo
     Raises UserError: an answer is wrong, or the name of a new project is a word of the template.
     """
     manifest.check(answers.without)
-    write_first_pages(copy, manifest, answers)
+    veiled = veil(answers)
+    write_first_pages(copy, manifest, veiled)
     choose_default(copy, manifest, answers.without)
     leave_out(copy, manifest, manifest.with_taken(answers.without))
     if is_new:  # what the template says later is no reason to have another name
         check_free(answers.name, texts(copy))
-    tell(copy, answers)
-    (copy / FILE).write_text(write_answers(answers), encoding="utf-8")
+    tell(copy, veiled)
+    (copy / FILE).write_text(write_answers(veiled), encoding="utf-8")
     finish(copy, Spelling(answers.name))
+    for path, content in texts(copy):
+        if (text := unveil(path, content, answers)) != content:
+            (copy / path).write_bytes(text.encode(errors="surrogateescape"))
 
 
 def finish(copy: Path, spelling: Spelling) -> None:

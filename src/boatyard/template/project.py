@@ -1,10 +1,11 @@
 """Make a project from the template, and merge the template's later changes.
 
 Snapshots of the template, under the project's name and less the parts that it left out, form a line of commits of their
-own: `new` and `adopt` start the project's history with the first, `update` adds the next and merges it. They are
-identified by their committer, because a squashed merge may have the same message but another tree.
+own: `new` and `adopt` start the project's history with the first, `update` adds the next and merges it. Committer and
+trailer together identify one: a squashed merge may have the same message, but another tree.
 """
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -13,13 +14,23 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from boatyard.config.errors import Failed, UserError
-from boatyard.template.answers import Answers, read_kept
+from boatyard.template.answers import FILE, Answers, kept_answers, write_answers
+from boatyard.template.engine import Rendered, render
 from boatyard.template.git import COMMITTER, blobs, fetch, git, move, write_tree
-from boatyard.template.making import finish, make_project
 from boatyard.template.names import PACKAGE, TEMPLATE, Spelling
-from boatyard.template.parts import MANIFEST, read_manifest
 
 BRANCH = "template"
+_BOTH = "you and the template both changed {}: resolve what is between <<<<<<< and >>>>>>>, and `git add`"
+_MOVED = "you and the template moved {} to different places: `git add` the one that stays, `git rm` the other"
+_CONFLICTS = {  # by how `git status` shows them: yours, and the template's
+    "UU": _BOTH,
+    "AA": _BOTH,
+    "UD": "the template deleted {}, which you changed: `git add` keeps it, `git rm` lets it go",
+    "DU": "",  # stays deleted
+    "AU": _MOVED,
+    "UA": _MOVED,
+    "DD": _MOVED,
+}
 _OWN = re.compile(  # what a repository keeps of its own where both have it: nothing that runs needs the template's
     r"(README|CONTRIBUTING|LICENSE)(\.\w+)?|\.editorconfig|\.gitattributes|\.gitignore|\.python-version|\.pre-commit-config\.yaml"
 )
@@ -38,7 +49,7 @@ def new(folder: Path, answers: Answers, source: str, ref: str | None) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         git(folder, "init", "--quiet", "--initial-branch=main")
-        _start(folder, _snapshot(folder, _state(folder, answers, source, ref), source))
+        _start(folder, _snapshot(folder, _state(folder, write_answers(answers), source, ref, "--new"), source))
     except BaseException:
         for path in sorted(folder.rglob("*"), reverse=True):
             path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
@@ -55,7 +66,9 @@ def add_to(root: Path, answers: Answers, source: str, ref: str | None) -> str:
         UserError: Files of both have the same name, or something is not committed.
     """
     refuse_changes(root)
-    snapshot = _snapshot(root, _state(root, answers, source, ref), source)
+    _refuse_a_nobody(root)
+    _refuse_another_branch(root)
+    snapshot = _snapshot(root, _state(root, write_answers(answers), source, ref, "--new"), source)
     own, added = blobs(root, "HEAD"), blobs(root, snapshot)
     different = {path for path in added.keys() & own.keys() if own[path] != added[path] and not _OWN.fullmatch(path)}
     if clashes := different | (_folders(own) & added.keys()) | (_folders(added) & own.keys()):
@@ -65,12 +78,29 @@ def add_to(root: Path, answers: Answers, source: str, ref: str | None) -> str:
         )
     tree = write_tree(root, added | own)
     message = f"Add {Spelling(answers.name).title}, made from the template"
-    commit = git(root, "commit-tree", tree, "-p", "HEAD", "-p", snapshot, "-m", message, **_identity(root))
+    commit = git(root, "commit-tree", tree, "-p", "HEAD", "-p", snapshot, "-m", message)
     git(root, "branch", "--force", BRANCH, snapshot)
     git(root, "merge", "--quiet", "--ff-only", commit)
     kept = sorted(added.keys() & {path for path in own if own[path] != added.get(path)})
     hint = f"; yours stay: {_listed(kept)} (`git show {BRANCH}:{kept[0]}` has the template's)" if kept else ""
     return f"{len(added) - len(added.keys() & own.keys())} files of {answers.name} were added in one commit{hint}"
+
+
+def _refuse_untracked(root: Path, written: Iterable[str]) -> None:
+    """Raises UserError: git would overwrite files that it ignores, which no commit has."""
+    tracked = blobs(root, "HEAD").keys()
+    folders = _folders(tracked)
+    found = {
+        place
+        for path in {*written} - tracked
+        for place in (path, *(folder.as_posix() for folder in Path(path).parents))
+        if place not in tracked and place not in folders and os.path.lexists(root / place)
+        if place == path or not (root / place).is_dir()
+    }
+    if found:
+        raise UserError(
+            f"git ignores {_listed(sorted(found))}, and the template would overwrite it: move it away, or commit it first"
+        )
 
 
 def _folders(paths: Iterable[str]) -> set[str]:
@@ -84,15 +114,25 @@ def adopt(root: Path, answers: Answers) -> str:
         UserError: The name is not available, or the clone was changed.
     """
     refuse_changes(root)
+    _refuse_another_branch(root)
     if git(root, "remote") and (own := git(root, "rev-list", "--max-count=1", "HEAD", "--not", "--remotes")):
         raise UserError(
             f"commit {own[:12]} is not the template's, and the first update would revert it: adopt in a fresh "
             "clone, then make the change there"
         )
     recorded = git(root, "config", "--get", "--default=", "remote.origin.url")
-    _start(root, _snapshot(root, _state(root, answers, str(root), None), recorded))
+    snapshot = _snapshot(root, _state(root, write_answers(answers), str(root), None, "--new"), recorded)
+    _refuse_untracked(root, blobs(root, snapshot))
+    _start(root, snapshot)
     git(root, "clean", "--quiet", "-fdX", "--", f"src/{TEMPLATE}")  # compiled bytecode
-    return f"this is {answers.name} now, in its first commit; docs/how-to/update.md lists what is left to do by hand"
+    if recorded:  # so that no push goes to the template
+        git(root, "remote", "remove", "origin")
+    gone = (
+        f"; the remote origin, {_public(recorded)}, is removed, and updates still come from there" if recorded else ""
+    )
+    return (
+        f"this is {answers.name} now, in its first commit; docs/how-to/update.md lists what is left to do by hand{gone}"
+    )
 
 
 def update(root: Path, source: str | None, ref: str | None, *, look: str | None = None) -> str:
@@ -107,23 +147,35 @@ def update(root: Path, source: str | None, ref: str | None, *, look: str | None 
     if PACKAGE == TEMPLATE:
         raise UserError("this is the template itself: make a project of it with `invoke adopt NAME`")
     refuse_changes(root)
-    committer = "--committer=^{NAME} <{EMAIL}>$".format_map(COMMITTER)
-    trailer = "%(trailers:key=Template-Source,valueonly,separator=)"
-    snapshot = git(root, "log", "--max-count=1", "--topo-order", committer, f"--format=%H %T {trailer}")
+    snapshot = _snapshots(root, "HEAD", "--format=%H %T %(trailers:key=Template-Source,valueonly,separator=)")
     if not snapshot:
         raise UserError("this branch's history has no snapshot of the template, with which it begins after `adopt`")
     last, tree, recorded = snapshot.split(" ", 2)
-    if (source := source or recorded) == "unknown":
+    if (source := source or recorded) in ("", "unknown"):
         raise UserError("the template's address is not recorded: invoke update-template --source URL")
-    state = _state(root, read_kept(root), source, ref, is_new=False)
+    answers = kept_answers(root)
+    state = _state(root, answers, source, ref, *([] if answers else ["--only-rename", PACKAGE]))
+    if state.rendered.package != PACKAGE:
+        raise UserError(f"{FILE}: name must stay that of the package, src/{PACKAGE}")
     if state.tree == tree:
         return "nothing is new in the template"
     if look == "check":
-        raise Failed("the template has something new: `invoke update-template` merges it")
+        is_old = git(
+            root, "log", "--max-count=1", "--format=%(trailers:key=Template-Commit,valueonly,separator=)", last
+        )
+        new = (
+            f"{FILE} has other answers than the last update"
+            if is_old == state.commit
+            else "the template has something new"
+        )
+        raise Failed(f"{new}: `invoke update-template` merges it")
     if look == "dry-run":
         return git(root, "diff", "--stat", "--find-renames", last, state.tree)
+    _refuse_a_nobody(root)
+    _refuse_another_branch(root)
     known = blobs(root, last)
-    if moves := {before: after for before, after in state.renames.items() if before in known}:
+    _refuse_untracked(root, {path for path, blob in blobs(root, state.tree).items() if known.get(path) != blob})
+    if moves := {before: after for before, after in state.rendered.renames.items() if before in known}:
         last = _rename(root, moves, last, state.date)
     git(root, "branch", "--force", BRANCH, _snapshot(root, state, source, last))
     return _merge(root)
@@ -136,7 +188,7 @@ def _rename(root: Path, moves: dict[str, str], last: str, date: str) -> str:
     words = ["-p", last, "-m", message, "-m", recorded]
     snapshot = git(root, "commit-tree", move(root, last, moves), *words, **_as_template(DATE=date))
     words = ["-p", "HEAD", "-p", snapshot, "-m", message]
-    merged = git(root, "commit-tree", move(root, "HEAD", moves), *words, **_identity(root))
+    merged = git(root, "commit-tree", move(root, "HEAD", moves), *words)
     git(root, "merge", "--quiet", "--ff-only", merged)
     return snapshot
 
@@ -146,14 +198,17 @@ def _merge(root: Path) -> str:
     try:
         return git(root, "merge", "--no-ff", "--no-edit", BRANCH)
     except Failed:
-        states = [line.split(" ", 1) for line in git(root, "status", "--porcelain").splitlines()]
-        if deleted := [path for state, path in states if state == "DU"]:
+        states = git(root, "status", "--porcelain", "--no-renames", "-z").split("\0")
+        conflicts = {line[3:]: line[:2] for line in states if line[:2] in _CONFLICTS}
+        if deleted := [path for path, state in conflicts.items() if state == "DU"]:
             git(root, "rm", "--quiet", "--", *deleted)
-        if files := git(root, "diff", "--name-only", "--diff-filter=U").splitlines():
-            raise Failed(
-                f"you and the template both changed {', '.join(files)}: resolve the conflicts between <<<<<<< and "
-                ">>>>>>>, then `git add` and `git commit`; `git merge --abort` goes back"
-            ) from None
+        told = [
+            text.format(", ".join(files))
+            for text in dict.fromkeys(_CONFLICTS.values())
+            if text and (files := [path for path, state in conflicts.items() if _CONFLICTS[state] == text])
+        ]
+        if told:
+            raise Failed(f"{'; '.join(told)}; then `git commit`, or `git merge --abort` to go back") from None
         if not deleted:
             raise
         git(root, "commit", "--quiet", "--no-edit")
@@ -167,31 +222,29 @@ class _State:
     commit: str
     date: str
     tree: str
-    renames: dict[str, str]
+    rendered: Rendered
 
 
-def _state(root: Path, answers: Answers | None, source: str, ref: str | None, *, is_new: bool = True) -> _State:
-    """Without answers, which projects have that are older than they, the template is only renamed."""
+def _state(root: Path, answers: str, source: str, ref: str | None, *flags: str) -> _State:
+    """The template as its own engine makes it the project of these answers."""
     with TemporaryDirectory(prefix="template-") as folder:
         copy = Path(folder, "copy")
         commit, date = fetch(copy, source, ref)
-        manifest = read_manifest(copy / MANIFEST)
-        spelling = Spelling(answers.name if answers else PACKAGE)
-        if answers:
-            make_project(copy, manifest, answers, is_new=is_new)
-        else:
-            finish(copy, spelling)
-        renames = {spelling.replace_in(each["before"]): spelling.replace_in(each["after"]) for each in manifest.renames}
-        return _State(commit, date, write_tree(root, copy), renames)
+        rendered = render(copy, answers, *flags)
+        return _State(commit, date, write_tree(root, copy), rendered)
 
 
 def _snapshot(root: Path, state: _State, recorded: str, *parents: str) -> str:
     """Commit the state; the commit is the same for whoever makes it."""
-    public = re.sub(r"^(https?://)[^/@]+@", r"\1", recorded)  # without a password
-    trailers = f"Template-Commit: {state.commit}\nTemplate-Source: {public or 'unknown'}"
+    trailers = f"Template-Commit: {state.commit}\nTemplate-Source: {_public(recorded) or 'unknown'}"
     words = ["-m", f"The template at {state.commit[:12]}", "-m", trailers]
     words += [word for parent in parents for word in ("-p", parent)]
     return git(root, "commit-tree", state.tree, *words, **_as_template(DATE=state.date))
+
+
+def _public(address: str) -> str:
+    """Without a password."""
+    return re.sub(r"^(https?://)[^/@]+@", r"\1", address)
 
 
 def _start(root: Path, commit: str) -> None:
@@ -210,11 +263,38 @@ def _as_template(**date: str) -> dict[str, str]:
     return {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in (COMMITTER | date).items()}
 
 
-def _identity(root: Path) -> dict[str, str]:
-    """Of the template where the machine has none of its user."""
-    if git(root, "config", "--get", "--default=", "user.email"):
-        return {}
-    return _as_template()
+def _snapshots(root: Path, revision: str, *words: str) -> str:
+    """What `git log` says of the last snapshot in this history, if there is one."""
+    marks = ["--committer=^{NAME} <{EMAIL}>$".format_map(COMMITTER), "--grep=^Template-Commit: [0-9a-f]"]
+    return git(root, "log", "--max-count=1", "--topo-order", *marks, *words, revision, "--")
+
+
+def _refuse_a_nobody(root: Path) -> None:
+    """Raises UserError: git has no name to commit under."""
+    try:
+        for role in ("AUTHOR", "COMMITTER"):
+            git(root, "var", f"GIT_{role}_IDENT")
+    except Failed:
+        raise UserError(
+            "git does not know who you are: set user.name and user.email with `git config`, or GIT_AUTHOR_NAME, "
+            "GIT_AUTHOR_EMAIL, GIT_COMMITTER_NAME and GIT_COMMITTER_EMAIL"
+        ) from None
+
+
+def _refuse_another_branch(root: Path) -> None:
+    """Raises UserError: the branch of snapshots cannot be moved, because somebody works on one of its name."""
+    ref = f"refs/heads/{BRANCH}"
+    found = git(root, "for-each-ref", "--format=%(objectname) %(worktreepath)", ref)
+    if not found:
+        return
+    tip, _, place = found.partition(" ")
+    if _snapshots(root, ref, "--format=%H") != tip:
+        raise UserError(
+            f"the branch {BRANCH} has commits of yours, and snapshots of the template go to a branch of this name: "
+            f"rename yours, as in `git branch --move {BRANCH} {BRANCH}-of-ours`"
+        )
+    if place:
+        raise UserError(f"the branch {BRANCH}, which is the template's, is checked out in {place}: switch to your own")
 
 
 def _listed(paths: list[str]) -> str:

@@ -3,20 +3,39 @@
 import json
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from boatyard.template.answers import Answers
-from boatyard.template.names import Spelling
+from boatyard.template.names import TEMPLATE, Spelling
 from boatyard.template.parts import MANIFEST, Manifest
 
 _TEXTS = MANIFEST.parent / "texts"  # README.md, docs/index.md, and the licences besides the template's
 _TEMPLATES_LICENSE = "LICENSE.template"
+_WORDS = ("description", "author")
+_VEIL = "\ue000{}\ue001"  # of private characters, which no answer has
 _TORCH_CPU = """
 [[tool.uv.index]] # torch without CUDA, which on Linux is most of what the other one weighs
 name = "pytorch-cpu"
 url = "https://download.pytorch.org/whl/cpu"
 explicit = true
 """
+
+
+def veil(answers: Answers) -> Answers:
+    """The answers as pruning and renaming may see them: under the template's name, and with no word of the user's."""
+    veils: dict[str, Any] = {key: _VEIL.format(key) for key in _WORDS if getattr(answers, key)}
+    return replace(answers, name=TEMPLATE, **veils)
+
+
+def unveil(path: str, text: str, answers: Answers) -> str:
+    """The text of a file of the project, with the user's own words in their places."""
+    words = {key: getattr(answers, key) for key in _WORDS} | {"holder": f"The {Spelling(answers.name).title} authors"}
+    for key, said in words.items():
+        is_prose = path.endswith(".md") or path.startswith("LICENSE")
+        text = text.replace(_VEIL.format(key), said if is_prose else json.dumps(said, ensure_ascii=False)[1:-1])
+    return text
 
 
 def tell(copy: Path, answers: Answers) -> None:
@@ -65,7 +84,7 @@ def _license_sentence(answers: Answers) -> str:
 
 
 def _license(copy: Path, answers: Answers) -> None:
-    file, holder = copy / "LICENSE", answers.author or f"The {Spelling(answers.name).title} authors"
+    file, holder = copy / "LICENSE", answers.author or _VEIL.format("holder")
     if answers.license == "Apache-2.0":  # whose notice stays, and has the project's beside it
         notice = re.compile(r"^( *Copyright \d{4} .*\n)", re.MULTILINE)
         text = notice.sub(lambda match: f"{match[1]}   Copyright {answers.year} {holder}\n", file.read_text(), count=1)
