@@ -99,7 +99,7 @@ def _refuse_untracked(root: Path, written: Iterable[str]) -> None:
     }
     if found:
         raise UserError(
-            f"git ignores {_listed(sorted(found))}, and the template would overwrite it: move it away, or commit it first"
+            f"git ignores {_listed(sorted(found))}, and the template would overwrite it: move it away, or commit it"
         )
 
 
