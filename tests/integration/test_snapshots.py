@@ -79,8 +79,8 @@ def made(template: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def add(own: Path, template: Path, **answers: str) -> str:
-    return project.add_to(own, Answers(NAME, **answers), str(template), None)
+def add(own: Path, template: Path) -> str:
+    return project.add_to(own, Answers(NAME), str(template), None)
 
 
 def change(template: Path, **files: str) -> None:
@@ -311,7 +311,12 @@ class Terminal:
 def answers_to(monkeypatch: pytest.MonkeyPatch, *words: str) -> Answers:
     """What `new` of these words makes a project of."""
     given: list[Answers] = []
-    monkeypatch.setattr(project, "new", lambda _folder, answers, *_: given.append(answers) or "made")
+
+    def new(_folder: Path, answers: Answers, *_: object) -> str:
+        given.append(answers)
+        return "made"
+
+    monkeypatch.setattr(project, "new", new)
     assert main(["new", *words, "--template=somewhere"]) == 0
     return given[0]
 
