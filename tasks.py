@@ -12,7 +12,7 @@ from invoke import Collection, Context, Exit, Program, task
 
 from boatyard.config.processes import ending_signals
 
-_OVERRIDES = {"override": "a Hydra override such as model=minilm or train.seed=1; repeatable"}
+_OVERRIDES = {"override": "a Hydra override such as train.seed=1 or tracking=none; repeatable"}
 
 
 def _run(context: Context, *words: str, **environment: str) -> None:
@@ -365,7 +365,7 @@ def adopt(context, name, flags=""):
 
 @task(help={"choices": "what is left out, such as 'cloud monitor+frontend'; by default all parts in turn"})
 def parts(context, choices=""):
-    """Make projects less a part, and check their style, types, unit tests and pipeline."""
+    """Make projects less a part, and check their style, types, unit tests, site and pipeline."""
     _run(context, sys.executable, str(Path("tests", "parts.py")), *choices.split())
 
 

@@ -252,7 +252,7 @@ def _metrics() -> str:
 
 def _benchmarks() -> str:
     parts = []
-    for file in sorted((HERE / "benchmarks").glob("*.md")):
+    for file in sorted({*(HERE / "benchmarks").glob("*.md")} - {HERE / "benchmarks" / "README.md"}):
         text = _read(file)
         tables = re.findall(r"^\|.*\n\|[-:| ]+\n(?:\|.*\n?)+", text, re.MULTILINE)
         title = text.splitlines()[0].lstrip("# ")

@@ -1,7 +1,8 @@
 """python tests/parts.py [CHOICE...]: projects less a part, or less PART+PART, pass their own checks: `invoke parts`.
 
-A choice is what a project leaves out: by default each part alone and a few combinations. Every project is made of what
-is here, committed or not, and is run by this Python as if it were installed: style, types, unit tests, one pipeline.
+A choice is what a project leaves out: by default each part alone and a few combinations. Every project is made of
+what is here, committed or not, and is run by this Python as if it were installed: style, types, unit tests, its site,
+one pipeline.
 """
 
 import importlib.metadata
@@ -42,7 +43,7 @@ def make(folder: Path, without: Sequence[str], manifest: Manifest) -> Path:
 def python(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run a module in the project."""
     path = f"{project / 'src'}{os.pathsep}{project.parent / 'installed'}"
-    environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "NO_MKDOCS_2_WARNING": "1"}
     return subprocess.run([sys.executable, "-m", *words], cwd=project, env=environment, capture_output=True, text=True)
 
 
@@ -53,6 +54,7 @@ def checks(cache: str) -> Iterator[tuple[str, list[str]]]:
     yield "types", ["mypy", f"--cache-dir={cache}"]
     yield "fixtures", ["pytest", "-q", "--tb=short", "--setup-plan", "tests"]  # of the tests that are not run here
     yield "unit tests", ["pytest", "-q", "--tb=short", "--numprocesses=2", "tests/unit", "-m", "not slow"]
+    yield "site", ["mkdocs", "build", "--strict", "--quiet"]
     yield "pipeline", ["fraud_watch.pipeline", "experiment=debug", "tracking=none"]
 
 

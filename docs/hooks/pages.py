@@ -24,7 +24,10 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
     for uri, content in generated.items():
         files.append(File.generated(config, uri, content=content))
     copied = {"CONTRIBUTING.md": "CONTRIBUTING.md"}
-    copied |= {f"benchmarks/{page.name}": f"reports/benchmarks/{page.name}" for page in _benchmarks()}
+    # part: benchmarks
+    measured = (ROOT / "reports" / "benchmarks").glob("*.md")
+    copied |= {f"benchmarks/{page.name}": f"reports/benchmarks/{page.name}" for page in measured}
+    # part end
     for uri, path in copied.items():
         files.append(File.generated(config, uri, abs_src_path=str(ROOT / path)))
     config.nav = _expand(config.nav, sorted(page.src_uri for page in files.documentation_pages()))
@@ -33,10 +36,6 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Drop a comment above the heading, without which MkDocs takes the page's title from there."""
     return re.sub(r"\A(<!--.*?-->\s*)+", "", markdown, flags=re.DOTALL)
-
-
-def _benchmarks() -> Iterator[Path]:
-    return (ROOT / "reports" / "benchmarks").glob("*.md")
 
 
 def _expand(entries: list[Any], pages: list[str]) -> list[Any]:

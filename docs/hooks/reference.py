@@ -42,7 +42,7 @@ def configuration() -> str:
     parts = [
         "# Configuration",
         "All keys, with their types and defaults. `-o KEY=VALUE` sets one for a task, `KEY=VALUE` for a module. The "
-        "defaults are those of `uv run invoke pipeline`; another file of a group (`-o model=minilm`) has its own. "
+        "defaults are those of `uv run invoke pipeline`; another file of a group (`-o model=NAME`) has its own. "
         "[All files](#the-files) are listed below. A key that belongs to an input or a task says so, and is known "
         "only where that is chosen.",
         *(f"`{former}`, the former name of `{key}`, is still understood." for former, key in former_keys().items()),
@@ -141,7 +141,7 @@ def commands() -> str:
         "`uv run invoke --list` lists them, `uv run invoke --help NAME` shows one. The exit status is 0: done; 1: it "
         "did not work; 2: the input is wrong, and one sentence says how to fix it; 130 or 143: interrupted or "
         "terminated, and the same command resumes where it stopped.",
-        "Each stage is a module too, with the same overrides and no `-o`: `python -m boatyard.train model=minilm`.",
+        "Each stage is a module too, with the same overrides and no `-o`: `python -m boatyard.train train.seed=1`.",
     ]
     for group, names in repository["grouped"]().items():
         parts.append(f"## {group.capitalize()}")

@@ -27,7 +27,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
             text, count = re.subn(rf"\b{before}\b", after, text)
             assert count == 1, (name, before)
         (copy / name).write_text(text)
-    fewer_rows(copy / "data" / "raw" / "inbox.csv")
+    fewer_rows(copy / "data" / "raw" / "inbox.csv")  # part: text, classification
     return copy
 
 

@@ -37,6 +37,7 @@ def stage(tmp_path: Path, storage: Storage) -> Stage:  # noqa: ARG001 - made bef
 
     def ask(version: str, *overrides: str) -> int:
         data = "data=csv", "data.name=inbox", f"data.path={rows}", "data.label_column=label"
+        (tmp_path / "behaviour").mkdir(exist_ok=True)
         limits = "staging.max_slowdown=100", f"staging.behaviour={tmp_path / 'behaviour'}"
         return staging.main(["inbox", version, *data, *places, *limits, *overrides])
 
@@ -52,6 +53,7 @@ def test_an_equal_version_is_fit_and_its_numbers_stand_beside_productions(
     shown = capsys.readouterr().out
     assert f"| Version | {after} | {before} |" in shown
     assert "| Accuracy | 1.0000 | 1.0000 |" in shown
+    assert "Behaviour cases asked: 0." in shown
     assert f"invoke promote inbox {after} --expected={before}`" in shown
     assert (tmp_path / "reports/staging/inbox/report.md").read_text().strip() == shown.strip()
     assert registry.aliases(storage, "inbox") == {"production": before}, "looking moves nothing"

@@ -68,7 +68,8 @@ def test_an_input_has_its_answer_or_the_failure_names_the_input_and_both_answers
     assert wrong.failures[0] == (
         'asked {"text": "send iban"} it answers {"label": "transfer"}, and {"label": "card_lost"} is expected'
     )
-    assert "| it | 1 of 2 | no |" in render([wrong])
+    assert render("inbox", [right, wrong]).startswith("Behaviour cases asked: 3.\n")
+    assert "| it | 1 of 2 | no |" in render("inbox", [wrong])
     assert ask(labels, "input: {text: iban}", "answer: {label: {one_of: [fees, transfer]}}").holds
 
 
@@ -102,7 +103,7 @@ def test_a_share_may_fail_and_what_is_not_required_refuses_nothing(ask: Ask, lab
     assert not ask(labels, *half, "share: 0.6").holds
     told = ask(labels, *half, "required: false")
     assert (told.holds, told.refusal) == (False, None)
-    assert "no, and need not" in render([told])
+    assert "no, and need not" in render("inbox", [told])
 
 
 def test_pictures_are_asked_by_their_path_and_objects_are_looked_for(ask: Ask, tmp_path: Path) -> None:
@@ -176,6 +177,12 @@ def test_the_bundled_files_ask_what_their_models_can_answer(name: str, task: str
     assert all((ROOT / file).is_file() for file in files)
 
 
-def test_files_of_other_models_and_a_folder_that_is_not_there_ask_nothing(tmp_path: Path, labels: Predictor) -> None:
-    assert ask_behaviours(labels, write(tmp_path, "nonsense: true", model="other")) == []
-    assert ask_behaviours(labels, tmp_path / "none") == []
+def test_files_of_other_models_ask_nothing_which_the_report_says(tmp_path: Path, labels: Predictor) -> None:
+    outcomes = ask_behaviours(labels, write(tmp_path, "nonsense: true", model="inbxo"))
+    assert outcomes == []
+    assert render("inbox", outcomes).startswith("Behaviour cases asked: 0. No file")
+
+
+def test_a_folder_that_is_not_there_is_refused_by_name(tmp_path: Path, labels: Predictor) -> None:
+    with pytest.raises(UserError, match=r"there is no folder .*none: make it.* or set staging\.behaviour"):
+        ask_behaviours(labels, tmp_path / "none")

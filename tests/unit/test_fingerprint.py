@@ -119,6 +119,12 @@ def dependencies(stage: str, task: str) -> list[str]:
     return [dep for dep in chosen if dep.startswith(f"{PACKAGE.as_posix()}/")]
 
 
+def test_all_that_dvc_watches_is_there() -> None:
+    made = {path for stage in DVC.values() for path in stage["outs"]}
+    watched = {path for stage in DVC.values() for path in stage["deps"] if "${" not in path} - made
+    assert [path for path in sorted(watched) if not (ROOT / path).exists()] == []
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_dvc_finds_each_parameter_that_a_stage_depends_on(stage: str, tmp_path: Path) -> None:
     write_params([], tmp_path / "params.yaml")

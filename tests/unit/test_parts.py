@@ -3,10 +3,13 @@
 import json
 import re
 import subprocess
+import tomllib
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 import pytest
+import yaml
+from parts import COMBINATIONS, choices
 
 from boatyard.config.errors import UserError
 from boatyard.template.answers import Answers, read_answers, write_answers
@@ -93,6 +96,17 @@ def test_each_part_is_named_where_one_is_asked_what_to_leave_out() -> None:
 )
 def test_the_pipeline_runs_on_the_first_bundled_rows_that_are_left(without: list[str], default: str) -> None:
     assert TEMPLATE.default_system(without) == default
+
+
+def test_all_choices_have_a_job_of_their_own_in_ci() -> None:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/parts.yml").read_text(encoding="utf-8"))
+    assert workflow["jobs"]["without"]["strategy"]["matrix"]["choice"] == [*sorted(TEMPLATE.parts), *COMBINATIONS]
+    assert choices(TEMPLATE) == [*TEMPLATE.parts, *COMBINATIONS]
+
+
+def test_parts_of_which_nothing_would_be_left_go_too() -> None:
+    assert TEMPLATE.with_taken(["text", "cloud"]) == ["text", "cloud", "benchmarks"]
+    assert TEMPLATE.with_taken(["benchmarks", "text"]) == ["benchmarks", "text"]
 
 
 def test_a_project_without_bundled_rows_or_without_what_is_no_part_is_refused() -> None:
@@ -296,3 +310,10 @@ def test_answers_are_read_as_they_were_written() -> None:
     assert read_answers(write_answers(answers)) == answers
     with pytest.raises(UserError, match=r"license: 'GPL' is none of Apache-2\.0"):
         read_answers('name = "x"\nlicense = "GPL"')
+
+
+def test_the_newest_entry_of_the_changelog_is_the_version_of_the_template() -> None:
+    newest = re.search(r"^## (\S+)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert newest
+    assert newest[1] == project["version"]

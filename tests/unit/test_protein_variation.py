@@ -97,9 +97,12 @@ def test_processes_that_load_batches_can_take_it_along() -> None:
     assert [row["residues"].tolist() for row in seen[0]] == [row["residues"].tolist() for row in seen[1]]
 
 
-def test_its_keys_are_those_of_proteins() -> None:
+def test_its_keys_are_no_keys_of_texts() -> None:
     with pytest.raises(UserError, match=r"train\.protein\.cut belongs to data\.input=protein, and this is text"):
-        load_config(["train.protein.cut=0.1"])
+        load_config(["data=inbox", "train.protein.cut=0.1"])
+
+
+def test_its_keys_are_checked() -> None:
     with pytest.raises(UserError, match=r"unknown key train\.protein\.cuts?"):
         load_config(["data=resistance", "train.protein.cuts=0.1"])
     with pytest.raises(UserError, match=r"train\.protein\.cut=2\.0"):

@@ -22,7 +22,7 @@ def measured(name: str) -> Any:
 
 
 def test_figures_are_those_of_the_reports() -> None:
-    preparing = measured("preparing")["results"]["million"]
+    preparing = measured("preparing")["all_cores"]["million"]
     training, serving, journal = measured("training")["ratios"], measured("serving"), measured("journal")
     rounds = [one["servers"]["boatyard"]["loads"]["32"] for one in serving["rounds"]]
     start = median(measured("starting")["first_answer_seconds"]["boatyard"])

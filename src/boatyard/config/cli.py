@@ -90,8 +90,8 @@ Or read all of them from a composed file: --params params.yaml
 
 Examples:
   python -m boatyard.{command}
-  python -m boatyard.{command} data=banking77 data.path=FOLDER model=minilm
-  python -m boatyard.{command} data=csv data.path=FILE data.name=NAME data.target=topic
+  python -m boatyard.{command} data=inbox model=tiny train.seed=1
+  python -m boatyard.{command} data.path=FILE data.name=NAME data.target=COLUMN
 
 Exit status: 0 done; 1 it did not work; 2 the input is wrong, and standard error says how to fix it; 130 or 143
 interrupted or terminated, and the same command resumes where it stopped."""

@@ -114,7 +114,7 @@ def _compose(name: str, overrides: Sequence[str]) -> tuple[DictConfig, frozenset
 
 
 def options(group: str) -> list[str]:
-    """The choices of a config group, e.g. data: banking77, csv, fakenews, inbox."""
+    """The choices of a config group, such as those of data: the files in configs/data/."""
     return sorted(file.stem for file in (CONFIGS / group).glob("*.yaml"))
 
 

@@ -16,6 +16,7 @@ UNDECODABLE = re.compile("[\udc80-\udcff]")
 """Finds what `surrogateescape` makes of bytes that are not UTF-8."""
 
 _visible = re.compile(VISIBLE)
+_ascii_words = re.compile(r"\w+", re.ASCII)
 _halves = re.compile("[\ud800-\udfff]")
 _edges = re.compile(f"^[{_BLANK}]+|[{_BLANK}]+$")
 _invisible = re.compile(r"[\u00ad\u034f\u061c\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
@@ -77,17 +78,23 @@ def look(label: str) -> str:
 
 def words(text: str) -> list[str]:
     """The words without case, punctuation and pictures; where a script puts no space between them, the characters."""
-    return _pattern_of_words().findall(_folded(text))
+    return _find_words(_folded(text))
 
 
 def written_words(text: str) -> list[str]:
     """The same words with their capitals."""
-    return _pattern_of_words().findall(composed(text))
+    return _find_words(composed(text))
 
 
 def places_of_words(text: str) -> list[tuple[int, int]]:
     """Where the words begin and end, each with its punctuation: all that is no space is in one."""
     return [match.span() for match in _pattern_of_written_words().finditer(text)]
+
+
+def _find_words(text: str) -> list[str]:
+    if text.isascii():  # what the pattern finds there, in a fifth of the time
+        return _ascii_words.findall(text)
+    return _pattern_of_words().findall(text)
 
 
 def _folded(text: str) -> str:

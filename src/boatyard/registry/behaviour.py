@@ -47,13 +47,15 @@ def ask_behaviours(predictor: Predictor, folder: Path) -> list[Outcome]:
     """All that the folder's files expect of the model, tried.
 
     Raises:
-        UserError: a file is wrong, or the model does not take what it would be asked.
+        UserError: there is no such folder, a file is wrong, or the model does not take what it would be asked.
     """
     return [_try(predictor, behaviour, file) for file, behaviour in read_behaviours(folder, predictor.manifest)]
 
 
-def render(outcomes: Sequence[Outcome]) -> str:
-    """A Markdown table."""
+def render(model: str, outcomes: Sequence[Outcome]) -> str:
+    """How many cases were asked, which may be none, and a Markdown table."""
+    if not outcomes:
+        return f"Behaviour cases asked: 0. No file in `staging.behaviour` is about the model `{model}`."
     rows = [
         (
             one.behaviour.name,
@@ -62,7 +64,8 @@ def render(outcomes: Sequence[Outcome]) -> str:
         )
         for one in outcomes
     ]
-    return table(("Behaviour", "Cases", "Holds"), rows, align="lrl")
+    asked = f"Behaviour cases asked: {sum(one.cases for one in outcomes)}."
+    return f"{asked}\n\n{table(('Behaviour', 'Cases', 'Holds'), rows, align='lrl')}"
 
 
 def _try(predictor: Predictor, behaviour: Behaviour, file: str) -> Outcome:

@@ -97,11 +97,13 @@ class _File(Section):
 def read_behaviours(folder: Path, card: Card) -> list[tuple[str, Behaviour]]:
     """All that the folder's files say of the card's model, each with its file.
 
-    Files of other models are not looked into; without any, or without a folder, there is nothing to hold.
+    Files of other models are not looked into.
 
     Raises:
-        UserError: a file is wrong, or expects what the model cannot answer.
+        UserError: there is no such folder, or a file is wrong, or expects what the model cannot answer.
     """
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}: make it, with a file for each model, or set staging.behaviour")
     found = []
     for file in sorted(folder.glob("*.y*ml")):
         content = _load(file)

@@ -159,8 +159,7 @@ def render(name: str, verdict: Verdict) -> str:
     ]
     header = ("", "Candidate", "Production")[: 1 + len(versions)]
     parts = [f"# {name}: staging", table(header, rows, align="lrr"[: len(header)])]
-    if verdict.outcomes:
-        parts.append(behaviour.render(verdict.outcomes))
+    parts.append(behaviour.render(name, verdict.outcomes))
     if verdict.refusals:
         parts += ["Refused:", "\n".join(f"- {refusal}" for refusal in verdict.refusals)]
     else:

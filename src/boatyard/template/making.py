@@ -31,7 +31,7 @@ def make_project(copy: Path, manifest: Manifest, answers: Answers, *, is_new: bo
     veiled = veil(answers)
     write_first_pages(copy, manifest, veiled)
     choose_default(copy, manifest, answers.without)
-    leave_out(copy, manifest, answers.without)
+    leave_out(copy, manifest, manifest.with_taken(answers.without))
     if is_new:  # what the template says later is no reason to have another name
         check_free(answers.name, texts(copy))
     tell(copy, veiled)
@@ -106,7 +106,7 @@ def mentions(parts: list[Part], gone: set[str], left: Iterable[str]) -> re.Patte
     kept = {folder.as_posix() for path in left for folder in PurePosixPath(path).parents}
     for path in sorted({_folder_of(path, kept) for path in gone}):
         if match := re.fullmatch(r"configs/(\w+)/(\w+)\.yaml", path):
-            patterns.append(rf"\b{match[1]}={match[2]}\b")
+            patterns += [rf"\b{match[1]}={match[2]}\b", rf"(?<![\w/-]){re.escape(path)}"]
         elif not path.endswith("__init__.py"):
             patterns.append(rf"(?<![\w/-]){re.escape(path)}(?![\w-])")
             if path.startswith("src/"):
@@ -176,11 +176,12 @@ def files(root: Path) -> list[str]:
 
 
 def texts(root: Path) -> Iterator[tuple[str, str]]:
-    """Each file that is text, with its content."""
+    """Each file that is text, with its content; lines end in LF, except in files of rows, whatever git wrote."""
     for path in files(root):
         file = root / path
         if not file.is_symlink() and b"\0" not in (content := file.read_bytes()):
-            yield path, content.decode(errors="surrogateescape")
+            text = content.decode(errors="surrogateescape")
+            yield path, text if path.endswith(".csv") else text.replace("\r\n", "\n")
 
 
 def run(folder: Path, *words: str, given: str | None = None, **environment: str) -> str:

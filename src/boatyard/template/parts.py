@@ -24,6 +24,8 @@ class Part:
     """Exceptions from `paths`."""
     sections: Sequence[str] = ()
     """FILE::NAME: a definition of Python, a key or a list's named item of YAML, or a heading of Markdown."""
+    takes: Sequence[str] = ()
+    """Parts of which nothing is left without it."""
     words: Sequence[str] = ()
     """Regular expressions: a test's definition, a command or a row of a table in docs/ that has one is about it."""
 
@@ -67,6 +69,10 @@ class Manifest:
                 return name
         pairs = ", ".join(f"{each.input} and {each.task}" for each in self.systems.values())
         raise UserError(f"no bundled rows are left to run the pipeline on: keep {pairs.replace(', ', '; or ')}")
+
+    def with_taken(self, without: Sequence[str]) -> list[str]:
+        """These parts, and those that go with them."""
+        return list(dict.fromkeys([*without, *(taken for name in without for taken in self.parts[name].takes)]))
 
     def left_out(self, without: Iterable[str], *, project: bool = True) -> list[Part]:
         """The parts of these names, and in a project the template's own."""

@@ -112,6 +112,7 @@ def _python(copy: Path, version: str) -> None:
     (copy / ".python-version").write_text(f"{version}\n", encoding="utf-8")
     for workflow in (copy / ".github" / "workflows").glob("*.yml"):
         _sub(workflow, r'python-version: "3\.\d+"', f'python-version: "{version}"')
+    _sub(copy / ".devcontainer" / "devcontainer.json", r"\bpython:3\.\d+-", f"python:{version}-")
 
 
 def choose_default(copy: Path, manifest: Manifest, without: Sequence[str]) -> None:
