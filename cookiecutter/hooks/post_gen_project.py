@@ -21,6 +21,6 @@ flags = [f"--{name}={answer}" for name, answer in ANSWERS.items() if answer]
 origin = subprocess.run(["git", "remote", "get-url", "origin"], cwd=CLONE, capture_output=True, text=True).stdout.strip()
 state = subprocess.run(["git", "rev-parse", "HEAD"], cwd=CLONE, capture_output=True, text=True, check=True).stdout.strip()
 source = [f"--template={origin or CLONE}", f"--ref={state}"]
-command = ["uv", "tool", "run", "--quiet", f"--from={CLONE}", "boatyard", "new", folder.name, *source, *flags]
+command = ["uv", "tool", "run", "--quiet", f"--from={CLONE}", "boatyard", "new", folder.name, "--yes", *source, *flags]
 os.chdir(folder.parent)
 sys.exit(subprocess.run(command).returncode)

@@ -5,14 +5,17 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
 from importlib.metadata import distribution
 from pathlib import Path
+from typing import Any
 
 from boatyard.config.console import refuse, say
 from boatyard.config.errors import Failed, UserError
 from boatyard.template import project
 from boatyard.template.answers import LICENSES, PYTHONS, TORCH, Answers, ask, read_answers
-from boatyard.template.git import git
+from boatyard.template.git import repository
 from boatyard.template.making import finish, make_project
 from boatyard.template.names import PACKAGE, TEMPLATE, Spelling, check_name
 from boatyard.template.parts import MANIFEST, Manifest, read_manifest
@@ -29,11 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             source = options.source
             if source and Path(source).exists():
                 source = str(Path(source).resolve())
-            message = project.update(_root(Path.cwd()), source, options.ref, look=look)
+            message = project.update(repository(Path.cwd()), source, options.ref, look=look)
         elif options.command == "render":
             message = _render(options)
         elif options.command == "adopt":
-            root = _root(Path.cwd())
+            root = repository(Path.cwd())
             message = project.adopt(root, _answers(options))
         else:
             message = _new(options)
@@ -57,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     making.add_argument("--ref", help="a commit, branch or tag of it")
     for each in (making, adopting):
         each.add_argument("name", nargs="?" if each is making else None, help="as in fraud-watch")
+        each.add_argument("--yes", action="store_true", help="ask nothing: what no flag says is the default")
         each.add_argument("--description", help="one sentence")
         each.add_argument("--author", help="who holds the copyright; by default git's user.name")
         each.add_argument("--license", choices=LICENSES)
@@ -102,13 +106,25 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _new(options: argparse.Namespace) -> str:
+    root = _root(options.into) if options.into else None
     source, commit = (options.template, options.ref) if options.template else _origin()
     if Path(source).exists():
         source = str(Path(source).resolve())
     answers = _answers(options)
-    if options.into is None:
+    if root is None:
         return project.new(Path.cwd() / answers.name, answers, source, options.ref or commit)
-    return project.add_to(_root(options.into), answers, source, options.ref or commit)
+    return project.add_to(root, answers, source, options.ref or commit)
+
+
+def _root(folder: Path) -> Path:
+    """Of the repository to add to. Raises UserError: the folder is a part of one."""
+    root = repository(folder)
+    if root != folder.resolve():
+        raise UserError(
+            f"{folder} is a folder of the repository {root}, and a project is added to a repository's root: "
+            f"--into {root}"
+        )
+    return root
 
 
 def _origin() -> tuple[str, str | None]:
@@ -122,52 +138,68 @@ def _origin() -> tuple[str, str | None]:
 
 
 def _answers(options: argparse.Namespace) -> Answers:
-    """From the flags; what they leave open is asked at a terminal."""
+    """From the flags; at a terminal what they leave open is asked, each until the answer is right."""
     if PACKAGE != TEMPLATE:
         raise UserError(f"this already is a project of its own, {PACKAGE}")
     manifest = read_manifest(Path(__file__).with_name(MANIFEST.name))
-    told = {
-        key: value
-        for key in ("description", "author", "license", "python", "torch")
-        if (value := getattr(options, key))
-    }
-    author = subprocess.run(["git", "config", "user.name"], capture_output=True, text=True).stdout.strip()
-    given = Answers(options.name or "", **{"author": author, **told}, without=_left_out(options, manifest))
-    if options.name is None:
-        if not sys.stdin.isatty():
-            raise UserError("there is no terminal to ask at: name the project, as in `new fraud-watch`")
-        given = ask(given, {"name": "Name, as in fraud-watch"})
-        given = ask(given, {key: text for key, text in _QUESTIONS.items() if key not in told})
-        if not given.without:
-            parts = ", ".join(manifest.parts)
-            given = ask(given, {"without": f"Parts to leave out, of {parts}"})
-    answers = project.this_year(given).check()
-    manifest.check(answers.without)
-    check_name(answers.name)
-    return answers
+    told = asdict(Answers("")) | {"inputs": manifest.inputs, "tasks": manifest.tasks, "author": _user()}
+    flags = {key: value for key, value in vars(options).items() if key in told and value is not None}
+    told |= flags
+    _checked(told | {"name": options.name or "fraud-watch"}, manifest)  # what is wrong there is not asked for again
+    if not sys.stdin.isatty() or options.yes:
+        if options.name is None:
+            raise UserError("name the project, as in `new fraud-watch`")
+        return _checked(told, manifest)
+    for key in [key for key in _QUESTIONS if key not in flags]:
+        told = _ask(key, told, manifest)
+    return _checked(told, manifest)
 
 
 _QUESTIONS = {
+    "name": "Name, as in fraud-watch",
     "description": "What it does, in one sentence",
     "author": "Who holds the copyright",
     "license": f"Licence, of {', '.join(LICENSES)}",
     "python": f"Python, of {', '.join(PYTHONS)}",
     "torch": f"torch, of {', '.join(TORCH)} (cpu: on Linux 4 GB less)",
+    "inputs": "Inputs to keep",
+    "tasks": "Tasks to keep",
+    "without": "Parts to leave out, of $parts",
 }
 
 
-def _left_out(options: argparse.Namespace, manifest: Manifest) -> tuple[str, ...]:
-    out = {*(options.without or ())}
-    for kept, there in ((options.inputs, manifest.inputs), (options.tasks, manifest.tasks)):
-        if kept:
-            if unknown := {*kept} - {*there}:
-                raise UserError(f"{sorted(unknown)[0]} is none of {', '.join(there)}")
-            out |= {*there} - {*kept}
-    return tuple(sorted(out))
+def _ask(key: str, told: dict[str, Any], manifest: Manifest) -> dict[str, Any]:
+    """What was told, and the answer to one question more."""
+    parts = [part for part in manifest.parts if part not in {*manifest.inputs, *manifest.tasks}]
+    is_list = not isinstance(told[key], str)
+
+    def check(text: str) -> dict[str, Any]:
+        tried = told | {key: _names(text) if is_list else text}
+        _checked(tried, manifest)
+        return tried
+
+    default = told[key]
+    if is_list:
+        default = ",".join(name for name in told[key] if key == "without" or name not in told["without"])
+    return ask(_QUESTIONS[key].replace("$parts", ", ".join(parts)), default, check)
 
 
-def _root(folder: Path) -> Path:
-    return Path(git(folder, "rev-parse", "--show-toplevel"))
+def _checked(told: dict[str, Any], manifest: Manifest) -> Answers:
+    """Raises UserError: an answer is wrong."""
+    check_name(told["name"])
+    out = {*told["without"]}
+    for kind, known in (("inputs", manifest.inputs), ("tasks", manifest.tasks)):
+        if unknown := {*told[kind]} - {*known}:
+            raise UserError(f"{kind}: {min(unknown)} is none of {', '.join(known)}")
+        out |= {*known} - {*told[kind]}
+    rest = {key: value for key, value in told.items() if key not in ("inputs", "tasks", "year", "without")}
+    answers = Answers(**rest, without=tuple(sorted(out)), year=datetime.now(UTC).year).check()
+    manifest.check(answers.without)
+    return answers
+
+
+def _user() -> str:
+    return subprocess.run(["git", "config", "user.name"], capture_output=True, text=True).stdout.strip()
 
 
 if __name__ == "__main__":

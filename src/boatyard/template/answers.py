@@ -1,13 +1,13 @@
 """What a project was made with: asked, or taken from flags, and kept in the project for later updates."""
 
 import json
-import sys
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
+from boatyard.config.console import complain
 from boatyard.config.errors import UserError
 
 FILE = ".template.toml"
@@ -15,6 +15,8 @@ LICENSES = ("Apache-2.0", "MIT", "BSD-3-Clause", "proprietary")
 PYTHONS = ("3.11", "3.12", "3.13")
 TORCH = ("default", "cpu")
 _HEAD = "# What this project was made with: `uv run invoke update-template` leaves out the same parts again.\n"
+
+Checked = TypeVar("Checked")
 
 
 @dataclass(frozen=True)
@@ -72,17 +74,14 @@ def write_answers(answers: Answers) -> str:
     )
 
 
-def ask(given: Answers, open_questions: Mapping[str, str]) -> Answers:
-    """Ask at the terminal for what no flag told; without a terminal the defaults stand."""
-    if not sys.stdin.isatty():
-        return given
-    told: dict[str, Any] = {}
-    for key, question in open_questions.items():
-        default = getattr(given, key)
-        shown = " ".join(default) if isinstance(default, tuple) else default
-        if answer := input(f"{question} [{shown}]: ").strip():
-            told[key] = tuple(answer.replace(",", " ").split()) if isinstance(default, tuple) else answer
-    return replace(given, **told)
+def ask(question: str, default: str, check: Callable[[str], Checked]) -> Checked:
+    """Ask at the terminal until the check takes the answer, and return what it makes of it; empty is the default."""
+    shown = f"{question} [{default}]: " if default else f"{question}: "
+    while True:
+        try:
+            return check(input(shown).strip() or default)
+        except UserError as error:
+            complain(str(error))
 
 
 def kept_answers(root: Path) -> str:

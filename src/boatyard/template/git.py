@@ -1,9 +1,10 @@
 """Snapshots in git: fetched, written and moved without touching a working tree."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from boatyard.config.errors import Failed
+from boatyard.config.errors import Failed, UserError
 from boatyard.template.making import run
 
 COMMITTER = {"NAME": "template", "EMAIL": "template@localhost"}
@@ -12,6 +13,21 @@ COMMITTER = {"NAME": "template", "EMAIL": "template@localhost"}
 def git(folder: Path, *words: str, **environment: str) -> str:
     """The output of a git command. Raises Failed."""
     return run(folder, "git", *words, **environment)
+
+
+def repository(folder: Path) -> Path:
+    """The root of the working tree that the folder is in. Raises UserError: there is none, or no commit in it."""
+    if not folder.is_dir():
+        raise UserError(f"{folder}: there is no such folder")
+    try:
+        root = Path(git(folder, "rev-parse", "--show-toplevel"))
+    except Failed:
+        raise UserError(f"{folder.resolve()} is not in a git repository with a working tree") from None
+    try:
+        git(root, "rev-parse", "--quiet", "--verify", "HEAD")
+    except Failed:
+        raise UserError(f"the repository {root} has no commit yet: make its first one") from None
+    return root
 
 
 def fetch(copy: Path, source: str, ref: str | None) -> tuple[str, str]:
@@ -55,3 +71,15 @@ def move(root: Path, commit: str, moves: dict[str, str]) -> str:
     content = blobs(root, commit)
     free = {before: after for before, after in moves.items() if after not in content}
     return write_tree(root, {free.get(path, path): info for path, info in content.items()})
+
+
+def folders_of(paths: Iterable[str]) -> set[str]:
+    """All that these files are in."""
+    return {folder.as_posix() for path in paths for folder in Path(path).parents}
+
+
+def listed(paths: Iterable[str]) -> str:
+    """The first five, and how many more there are."""
+    names = sorted(paths)
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f"{', '.join(names[:5])}{more}"

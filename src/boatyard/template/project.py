@@ -8,15 +8,15 @@ trailer together identify one: a squashed merge may have the same message, but a
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from boatyard.config.errors import Failed, UserError
 from boatyard.template.answers import FILE, Answers, kept_answers, write_answers
+from boatyard.template.beside import by_hand, refuse_clashes, refuse_python, united
 from boatyard.template.engine import Rendered, render
-from boatyard.template.git import COMMITTER, blobs, fetch, git, move, write_tree
+from boatyard.template.git import COMMITTER, blobs, fetch, folders_of, git, listed, move, write_tree
 from boatyard.template.names import PACKAGE, TEMPLATE, Spelling
 
 BRANCH = "template"
@@ -31,9 +31,6 @@ _CONFLICTS = {  # by how `git status` shows them: yours, and the template's
     "UA": _MOVED,
     "DD": _MOVED,
 }
-_OWN = re.compile(  # what a repository keeps of its own where both have it: nothing that runs needs the template's
-    r"(README|CONTRIBUTING|LICENSE)(\.\w+)?|\.editorconfig|\.gitattributes|\.gitignore|\.python-version|\.pre-commit-config\.yaml"
-)
 
 
 def new(folder: Path, answers: Answers, source: str, ref: str | None) -> str:
@@ -66,30 +63,28 @@ def add_to(root: Path, answers: Answers, source: str, ref: str | None) -> str:
         UserError: Files of both have the same name, or something is not committed.
     """
     refuse_changes(root)
+    refuse_python(root)
     _refuse_a_nobody(root)
     _refuse_another_branch(root)
     snapshot = _snapshot(root, _state(root, write_answers(answers), source, ref, "--new"), source)
     own, added = blobs(root, "HEAD"), blobs(root, snapshot)
-    different = {path for path in added.keys() & own.keys() if own[path] != added[path] and not _OWN.fullmatch(path)}
-    if clashes := different | (_folders(own) & added.keys()) | (_folders(added) & own.keys()):
-        raise UserError(
-            f"the repository has {_listed(sorted(clashes))} of its own, where the template would have another: rename "
-            "or move yours first, or make a project beside it"
-        )
-    tree = write_tree(root, added | own)
+    refuse_clashes(own, added)
+    both = united(own, added)
+    _refuse_untracked(root, both)
     message = f"Add {Spelling(answers.name).title}, made from the template"
-    commit = git(root, "commit-tree", tree, "-p", "HEAD", "-p", snapshot, "-m", message)
+    commit = git(root, "commit-tree", write_tree(root, both), "-p", "HEAD", "-p", snapshot, "-m", message)
     git(root, "branch", "--force", BRANCH, snapshot)
     git(root, "merge", "--quiet", "--ff-only", commit)
-    kept = sorted(added.keys() & {path for path in own if own[path] != added.get(path)})
-    hint = f"; yours stay: {_listed(kept)} (`git show {BRANCH}:{kept[0]}` has the template's)" if kept else ""
-    return f"{len(added) - len(added.keys() & own.keys())} files of {answers.name} were added in one commit{hint}"
+    told = [f"{len(both) - len(own)} files of {answers.name} were added in one commit, and none of yours is changed"]
+    if left := [*by_hand(root, own, snapshot, added, answers)]:
+        told += ["Merge by hand:", *(f"- {each}" for each in left)]
+    return "\n".join(told)
 
 
 def _refuse_untracked(root: Path, written: Iterable[str]) -> None:
     """Raises UserError: git would overwrite files that it ignores, which no commit has."""
     tracked = blobs(root, "HEAD").keys()
-    folders = _folders(tracked)
+    folders = folders_of(tracked)
     found = {
         place
         for path in {*written} - tracked
@@ -99,12 +94,9 @@ def _refuse_untracked(root: Path, written: Iterable[str]) -> None:
     }
     if found:
         raise UserError(
-            f"git ignores {_listed(sorted(found))}, and the template would overwrite it: move it away, or commit it"
+            f"git ignores {listed(found)}, where the template would write a file of its own: move yours away, or "
+            "commit it first"
         )
-
-
-def _folders(paths: Iterable[str]) -> set[str]:
-    return {folder.as_posix() for path in paths for folder in Path(path).parents}
 
 
 def adopt(root: Path, answers: Answers) -> str:
@@ -212,7 +204,7 @@ def _merge(root: Path) -> str:
         if not deleted:
             raise
         git(root, "commit", "--quiet", "--no-edit")
-        return f"merged; still deleted: {_listed(deleted)}"
+        return f"merged; still deleted: {listed(deleted)}"
 
 
 @dataclass(frozen=True)
@@ -297,18 +289,8 @@ def _refuse_another_branch(root: Path) -> None:
         raise UserError(f"the branch {BRANCH}, which is the template's, is checked out in {place}: switch to your own")
 
 
-def _listed(paths: list[str]) -> str:
-    more = f" and {len(paths) - 5} more" if len(paths) > 5 else ""
-    return f"{', '.join(paths[:5])}{more}"
-
-
 def refuse_changes(root: Path) -> None:
     """Raises UserError: something is not committed."""
     if changed := git(root, "status", "--porcelain"):
         first = changed.splitlines()[0].split(maxsplit=1)[1]
         raise UserError(f"{first} is not committed: commit or discard your changes first, so that none are lost")
-
-
-def this_year(answers: Answers) -> Answers:
-    """The answers, with the copyright's year."""
-    return replace(answers, year=datetime.now(UTC).year)
