@@ -143,8 +143,9 @@ def main() -> int:
     command = "python benchmarks/engine.py BEFORE AFTER ROWS [BEFORE AFTER ROWS ...]"
     text = [
         "# The engine",
-        "Milliseconds of one thread for a row, of the graph before its products were fused → after, and the ratio (the "
-        f"median of {ROUNDS} rounds in which both take turns).",
+        f"Milliseconds of one thread for a row, as it was → as it is, and the ratio (the median of {ROUNDS} rounds in "
+        "which both take turns). What it is now: the products of texts fused, the mask of attention at -50, and ONNX "
+        "Runtime's arena on; where nothing moved, only the last.",
         table(["", *WAYS], times, align="lrrr"),
         "By how much the largest answer moves, from before to after and from alone to in a batch; and the peak memory "
         f"of a process that runs {MEMORY_RUNS} batches of 1 to 64 rows in two threads, after a tenth and after all.",

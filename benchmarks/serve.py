@@ -257,7 +257,8 @@ def report(
     single = measured.median(lambda one: one["servers"]["boatyard"]["loads"][1]["p50_ms"] / one["single_ms"])
     if single > MOST_SINGLE:
         missed.append(f"alone: {single:.2f} of {MOST_SINGLE:g}")
-    kept = overloaded["goodput"] / (overloaded["capacity"] * (1 - overloaded["asker_cores"] / allowed_cores()))
+    capacity = statistics.mean([overloaded["capacity"], overloaded["capacity_afterwards"]])
+    kept = overloaded["goodput"] / (capacity * (1 - overloaded["asker_cores"] / allowed_cores()))
     if kept < LEAST_GOODPUT or set(overloaded["by_status"]) - {200, 503} or overloaded["unanswered"]:
         missed.append(f"overload: {kept:.2f} of {LEAST_GOODPUT:g}, {overloaded['unanswered']} without an answer")
 
@@ -298,10 +299,11 @@ def report(
         "of 16 and sorted. Beside that come tokenising, HTTP and the journal. Two threads a run answer a message alone "
         "sooner, and many messages later.",
         "## Overload",
-        f"{OVERLOAD} times the {overloaded['capacity']:.0f} a second that it answered 128 connections, at a fixed rate "
-        f"for {OVERLOAD_SECONDS} s: {statuses}, {overloaded['unanswered']} without an answer. Answered "
-        f"{overloaded['goodput']:.0f} a second, {kept:.2f} of capacity less the {overloaded['asker_cores']:.2f} cores "
-        f"that asking takes; p99 {overloaded['p99_s']:.2f} s, a refusal {overloaded['refused_p50_ms']:.0f} ms "
+        f"{OVERLOAD} times the {overloaded['capacity']:.0f} a second that it answered 128 connections just before "
+        f"({overloaded['capacity_afterwards']:.0f} just after), at a fixed rate for {OVERLOAD_SECONDS} s: {statuses}, "
+        f"{overloaded['unanswered']} without an answer. Answered {overloaded['goodput']:.0f} a second, {kept:.2f} of "
+        f"the mean of both less the {overloaded['asker_cores']:.2f} cores that asking takes; p99 "
+        f"{overloaded['p99_s']:.2f} s, a refusal {overloaded['refused_p50_ms']:.0f} ms "
         f"(median). Memory {overloaded['memory_mb_first_third']:.0f} MB in the first third, "
         f"{overloaded['memory_mb_last_third']:.0f} MB in the last.",
         f"    {command}",
