@@ -127,6 +127,18 @@ def test_a_body_that_comes_byte_by_byte_is_given_up(port: int, path: str) -> Non
     refused(port, pieces(), 408, "body was not complete within 1 seconds")
 
 
+def test_what_a_body_took_to_arrive_is_no_part_of_the_time_for_its_answer(port: int) -> None:
+    def pieces() -> Iterator[bytes]:
+        yield post("/predict", len(QUESTION)).replace(b"host: x", b"host: x\r\nconnection: close")[:-2] + (
+            b"x-request-timeout-ms: 400\r\n\r\n"
+        )
+        time.sleep(SECONDS / 2)
+        yield QUESTION
+
+    (answer,) = converse(port, pieces())
+    assert answer.status_code == 200
+
+
 def test_a_body_that_nobody_reads_any_more_does_not_hold_the_connection(port: int) -> None:
     def pieces() -> Iterator[bytes]:
         yield post("/nothing", 100)

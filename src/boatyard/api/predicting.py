@@ -67,13 +67,15 @@ async def predict(state: State, scope: Scope, receive: Receive, send: Send) -> N
     if state.keys:
         state.keys.check(headers.get(HEADER))
     batcher: Batcher = state.batcher
-    deadline = started + _read_patience(headers) / 1000
+    patience = _read_patience(headers) / 1000
     query = QueryParams(scope["query_string"]) if scope["query_string"] else _NO_QUERY
     predictor = await named_model(state.models, single_parameter(query, MODEL))
     options, extras = _read_query(query, predictor)
     explanations: list[Explanation] = []
     try:
-        question = await read_question(headers, receive, predictor, state.settings.request_mib, state.parsing, deadline)
+        question, deadline = await read_question(
+            headers, receive, predictor, state.settings.request_mib, state.parsing, patience
+        )
         if extras.explain:
             explaining = asyncio.ensure_future(state.explainer.explained(predictor, question.rows, options))
             predictions, explanations = await _answered(receive, question, explaining, deadline)

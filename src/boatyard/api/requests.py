@@ -54,23 +54,25 @@ async def read_question(
     predictor: Predictor,
     mib: int | None,
     parsing: CapacityLimiter,
-    deadline: float,
-) -> Question:
+    seconds: float,
+) -> tuple[Question, float]:
     """The body as inputs: JSON, or a raw media type that the model's input accepts, by itself or as the file of a form.
 
-    `mib`: the largest body, as in `most_bytes`; `parsing`: how many threads parse at once what takes long; `deadline`:
-    the `perf_counter` by which they must have. Raises Problem, and QueueFull if too much waits for them.
+    `mib`: the largest body, as in `most_bytes`; `parsing`: how many threads parse at once what takes long; `seconds`:
+    how long the client waits for the answer once its body has arrived. Also returns the `perf_counter` at which that
+    ends. Raises Problem, and QueueFull if too much waits to be parsed.
     """
     raw = predictor.media_types
     sent = media_type(headers, [JSON, *raw, *([FORM] if raw else [])])
     body = await _read_in_time(headers, receive, most_bytes(sent, predictor, mib))
+    deadline = perf_counter() + seconds
     parse = partial(_question, body, sent, headers.get("content-type", ""), predictor)
     if not predictor.slow_parse:
-        return parse()
+        return parse(), deadline
     if parsing.statistics().tasks_waiting >= MOST_UNPARSED:
         raise QueueFull(1)
     parsed = asyncio.ensure_future(to_thread.run_sync(parse, limiter=parsing))
-    return await with_deadline(receive, parsed, deadline - perf_counter())
+    return await with_deadline(receive, parsed, seconds), deadline
 
 
 def most_bytes(sent: str, predictor: Predictor, mib: int | None) -> int:
