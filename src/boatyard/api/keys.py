@@ -65,7 +65,7 @@ class Keys:
         """The name of the key. Raises Problem: 401 without one, 403 with a wrong one, 429 too often."""
         if key is None:
             raise Problem(401, f"the request needs a key in {HEADER}", headers={"www-authenticate": "ApiKey"})
-        digest = hashlib.sha256(key.encode()).hexdigest()
+        digest = hashlib.sha256(key.strip(" \t").encode()).hexdigest()  # what HTTP does not count as the header's
         matching = None
         for name, known in self._hashes.items():  # all of them, in constant time
             if hmac.compare_digest(digest, known):

@@ -12,7 +12,7 @@ from boatyard.config.logs import endpoint, log_fields, request_id
 
 _REQUEST_ID = b"x-request-id"
 
-_W3C = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+_W3C = re.compile(rb"[0-9a-f]{2}-((?!0{32})[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _GOOGLE = re.compile(rb"([0-9a-f]{32})(/.*)?")
 
 access = logging.getLogger("boatyard.access")
