@@ -22,7 +22,7 @@ from boatyard.config.errors import UserError
 from boatyard.evaluate.markdown import table
 
 ROUNDS = 5
-MOST_SECONDS, SHARE_OF_PLAIN, MOST_MEGABYTES = 1.5, 0.1, 220
+MOST_SECONDS, SHARE_OF_PLAIN, MOST_MEGABYTES = 0.7, 0.1, 220
 UNWANTED = ("torch", "transformers", "pandas", "pyarrow", "scipy", "datasets", "hydra")
 LISTED = 12
 
