@@ -108,6 +108,7 @@ def test_an_alert_stays_quiet_otherwise(name: str, tmp_path: Path) -> None:
     promtool(tmp_path, name, STAYS_QUIET[name], firing=False)
 
 
+# part: cloud
 def test_a_policy_can_be_created_before_its_metrics_exist_and_none_is_about_silence() -> None:
     policies = [json.loads(file.read_text()) for file in DEPLOY.glob("alerts/*.json")]
     conditions = [one["conditions"][0]["conditionPrometheusQueryLanguage"] for one in policies]
@@ -115,6 +116,7 @@ def test_a_policy_can_be_created_before_its_metrics_exist_and_none_is_about_sile
     assert {condition["alertRule"] for condition in conditions} == set(ALERTS) - {"NoTraffic"}
 
 
+# part end
 def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "boatyard.monitor.alerts", *words]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
