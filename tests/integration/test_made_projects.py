@@ -68,3 +68,12 @@ def test_nothing_names_a_choice_or_a_file_that_is_gone(made: Path) -> None:
     words = "|".join(re.escape(each) for each in {*choices, *gone} - ORDINARY)
     pattern = re.compile(rf"(?<![\w./])(?:{words})(?![\w-])")
     assert [(path, found) for path, text in told(made) for found in pattern.findall(text)] == []
+
+
+def test_what_the_commands_name_is_there(made: Path) -> None:
+    tasks = (made / "tasks.py").read_text(encoding="utf-8")
+    (sweep,) = re.findall(r'def sweep\(.*\bname="(\w+)"', tasks)
+    files = [f"configs/sweep/{sweep}.yaml", *re.findall(r'"((?:data|deploy|tests)/[\w/.-]+\.\w+)"', tasks)]
+    parts = re.findall(r'Path\(("[\w".-]+"(?:, "[\w.-]+")+)\)', tasks)
+    files += ["/".join(re.findall(r'"([\w.-]+)"', part)) for part in parts if "reports" not in part]
+    assert [file for file in files if not (made / file).exists()] == []

@@ -182,9 +182,9 @@ def test_a_look_at_drift_that_left_no_report_fails_and_nothing_is_retrained() ->
     assert (keep["with"]["path"], keep["with"]["if-no-files-found"]) == ("reports/drift", "error")
 
 
-def test_the_only_secret_is_the_key_that_a_deployment_is_probed_with() -> None:
+def test_the_only_secrets_are_the_key_that_probes_a_deployment_and_the_token_that_pushes_an_update() -> None:
     used = [(file.name, name) for file in FILES for name in re.findall(r"secrets\.(\w+)", file.read_text())]
-    assert set(used) == {("deploy.yml", "BOATYARD_API_KEY")}
+    assert set(used) == {("deploy.yml", "BOATYARD_API_KEY"), ("template.yml", "TEMPLATE_TOKEN")}
 
 
 def test_a_build_s_source_goes_where_its_account_may_read_it_and_its_log_is_followed() -> None:
