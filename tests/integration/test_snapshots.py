@@ -235,15 +235,18 @@ def test_a_clone_that_is_adopted_has_no_remote_that_a_push_could_go_to(template:
 def test_a_conflict_says_what_to_do_with_each_file(template: Path, made: Path) -> None:
     (made / "docs" / "storage.md").write_text("# Ours\n")
     (made / "docs" / "serving.md").write_text("# Ours\n")
+    (made / "mark.bin").write_bytes(b"\0ours")
     commit(made)
+    (template / "mark.bin").write_bytes(b"\0theirs")
     change(template, storage="# Theirs\n", serving="")
     with pytest.raises(Failed) as failed:
         project.update(made, None, None)
-    assert str(failed.value) == (
-        "you and the template both changed docs/storage.md: resolve what is between <<<<<<< and >>>>>>>, and "
-        "`git add`; the template deleted docs/serving.md, which you changed: `git add` keeps it, `git rm` lets it go; "
-        "then `git commit`, or `git merge --abort` to go back"
-    )
+    assert str(failed.value).split("; ") == [
+        "the template deleted docs/serving.md, which you changed: `git add` keeps it, `git rm` lets it go",
+        "you and the template both changed docs/storage.md: resolve what is between <<<<<<< and >>>>>>>, and `git add`",
+        "you and the template both changed mark.bin: `git checkout --ours` or `--theirs` chooses, then `git add`",
+        "then `git commit`, or `git merge --abort` to go back",
+    ]
 
 
 def test_an_answer_that_was_changed_is_merged_by_the_next_update_and_not_called_new(template: Path, made: Path) -> None:
@@ -257,6 +260,17 @@ def test_an_answer_that_was_changed_is_merged_by_the_next_update_and_not_called_
     change(template, storage="# Where things are\n")
     told = refusal(made, lambda: project.update(made, None, None, look="check"), error=Failed)
     assert told.startswith("the template has something new")
+
+
+def test_the_newest_state_makes_the_project_whatever_the_projects_own_engine_knows(template: Path, made: Path) -> None:
+    answers = made / ".template.toml"
+    answers.write_text(f'{answers.read_text()}motto = "of a later version"\n')
+    commit(made)
+    engine = template / "src" / "boatyard" / "template" / "__main__.py"
+    engine.write_text(f'{ENGINE}pathlib.Path("motto.txt").write_text(answers["motto"])\n')
+    commit(template)
+    project.update(made, None, None)
+    assert (made / "motto.txt").read_text() == "of a later version"
 
 
 def test_the_packages_name_is_no_answer_to_change(made: Path) -> None:
