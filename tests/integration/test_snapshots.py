@@ -176,7 +176,7 @@ def test_a_file_that_git_ignores_is_not_overwritten(template: Path, own: Path, m
 
 
 def test_what_is_left_to_merge_by_hand_is_said_line_by_line(template: Path, own: Path) -> None:
-    (own / "COPYING.md").write_text("Ours alone.\n")
+    (own / "LICENSE").write_text("Ours alone.\n")
     (own / ".python-version").write_text("3.13.1\n")
     commit(own)
     told = add(own, template).splitlines()
@@ -184,7 +184,7 @@ def test_what_is_left_to_merge_by_hand_is_said_line_by_line(template: Path, own:
     assert told == [
         "7 files of pier39 were added in one commit, and none of yours is changed",
         "Merge by hand:",
-        "- your licence stays, and the template's notice is in LICENSE.template, where it must be kept: set `license` "
+        "- LICENSE stays yours, and the template's notice is in LICENSE.template, where it must be kept: set `license` "
         "in pyproject.toml, which says Apache-2.0, to yours",
         f"- .gitignore lacks /models/*, /runs/: `git show {snapshot}:.gitignore >> .gitignore` adds them",
         "- .python-version says 3.13, and .github/workflows/ 3.12: make them agree",
@@ -192,7 +192,14 @@ def test_what_is_left_to_merge_by_hand_is_said_line_by_line(template: Path, own:
         "and `pip install uv && uv run invoke test`",
     ]
     assert (own / "LICENSE.template").read_text() == "Apache License\n"
-    assert not (own / "LICENSE").exists()
+    assert (own / "LICENSE").read_text() == "Ours alone.\n"
+
+
+def test_a_licence_by_another_name_is_pointed_out_beside_the_projects(template: Path, own: Path) -> None:
+    (own / "COPYING").write_text("Ours alone.\n")
+    commit(own)
+    told = add(own, template)
+    assert "\n- COPYING stays yours, and LICENSE, of Apache-2.0, came beside it: make them agree\n" in told
 
 
 def test_a_python_that_the_project_does_not_run_on_is_refused(template: Path, own: Path) -> None:
