@@ -208,13 +208,13 @@ def drift(context, model=""):
 
 @task(help={"port": "to listen on, 8501 by default"})
 def frontend(context, port=""):
-    """Show the web page, in front of the api (BOATYARD_API) and the monitor (BOATYARD_MONITOR)."""
+    """Show the web page, in front of the other servers."""
     _module(context, "boatyard.frontend", **({"PORT": port} if port else {}))
 
 
 @task
 def stack(context):
-    """Start the server, the monitor, the web page and, if installed, Prometheus; Ctrl-C ends them all."""
+    """Start all servers and, if it is installed, Prometheus; Ctrl-C ends them all."""
     _run(context, sys.executable, str(Path("deploy", "local", "stack.py")))
 
 

@@ -1,9 +1,11 @@
 """Projects that leave parts out, made of what is here, read as their first reader does."""
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from checkout import copy_repository
+from checkout import copy_repository, git
 
 from boatyard.template.answers import Answers
 from boatyard.template.making import files, make_project, texts
@@ -26,3 +28,43 @@ def test_a_checkout_with_the_line_ends_of_windows_makes_the_same_project(tmp_pat
     different = {path for path in files(one) if (one / path).read_bytes() != (other / path).read_bytes()}
     assert {path for path in different if not path.endswith(".csv")} == set()
     assert "python:3.13-" in (one / ".devcontainer" / "devcontainer.json").read_text(encoding="utf-8")
+
+
+FOLDERS = ("configs/", "data/", "encoders/", "notebooks/", "src/", "benchmarks/", "docs/")
+ORDINARY = {"`csv`", "`images`", "`long`", "`table`"}  # names of choices that mean something else too
+CHOICES = ("text", "classification", "frontend+monitor", "benchmarks+cloud+detection+image+protein+regression+table")
+
+
+@pytest.fixture(scope="module", params=CHOICES)
+def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project less some parts, under the template's paths but for its name."""
+    project = copy_repository(tmp_path_factory.mktemp("made") / "project")
+    make_project(project, TEMPLATE, Answers("fraud-watch", year=2026, without=request.param.split("+")))
+    return project
+
+
+def told(project: Path) -> Iterator[tuple[str, str]]:
+    """What a reader reads of a project: its pages, and what its commands say of themselves."""
+    others = ("tasks.py", "dvc.yaml", "configs/config.yaml", "src/fraud_watch/config/cli.py")
+    for path, text in texts(project):
+        if path in others or (path.endswith(".md") and path != "TEMPLATE-CHANGES.md"):
+            yield path, text
+
+
+def test_no_page_announces_what_does_not_follow(made: Path) -> None:
+    for path, text in told(made):
+        if path.endswith(".md"):
+            prose = re.sub(r"^```.*?^```$", "```", text, flags=re.DOTALL | re.MULTILINE)
+            assert re.findall(r"[^\n]*:\n\s*(?:#{1,6} [^\n]*|\Z)", prose) == [], path
+            assert re.findall(r"^(#{2,6}) [^\n]*\n\s*(?:\1 |\Z)", prose, re.MULTILINE) == [], path
+
+
+def test_nothing_names_a_choice_or_a_file_that_is_gone(made: Path) -> None:
+    listed = git(ROOT, "ls-files").replace("boatyard", "fraud_watch").splitlines()
+    gone = {path for path in listed if path.startswith(FOLDERS)} - {*files(made)}
+    assert gone
+    configs = [Path(path) for path in gone if re.fullmatch(r"configs/\w+/\w+\.yaml", path)]
+    choices = [f"{path.parent.name}={path.stem}" for path in configs] + [f"`{path.stem}`" for path in configs]
+    words = "|".join(re.escape(each) for each in {*choices, *gone} - ORDINARY)
+    pattern = re.compile(rf"(?<![\w./])(?:{words})(?![\w-])")
+    assert [(path, found) for path, text in told(made) for found in pattern.findall(text)] == []

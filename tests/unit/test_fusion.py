@@ -1,6 +1,7 @@
 """int8 products in one node each, with the answers of the quantiser's own graph."""
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from boatyard.inputs import graphs
+from boatyard.inputs.fusion import fuse_products
 from boatyard.inputs.graphs import quantize
 
 pytestmark = pytest.mark.unit
@@ -79,6 +81,32 @@ def test_answers_are_those_of_the_quantised_graph_but_for_what_it_rounds(
     plain = answer(quantised(tmp_path / "plain.onnx"))
     assert 0 < np.abs(fused - plain).mean() < np.abs(plain - exact).mean()
     assert np.abs(fused - exact).max() < 0.05 * np.abs(exact).max()
+
+
+def loses_biases(model: onnx.ModelProto) -> None:
+    fuse_products(model)
+    for node in model.graph.node:
+        if node.op_type == "MatMulIntegerToFloat":
+            del node.input[6:]
+
+
+def has_an_operator_that_is_not_there(model: onnx.ModelProto) -> None:
+    model.graph.node[-1].op_type = "NoOperator"
+
+
+@pytest.mark.parametrize("change", [loses_biases, has_an_operator_that_is_not_there])
+def test_what_answers_worse_or_not_at_all_is_not_used_and_the_log_says_so(
+    change: Callable[[onnx.ModelProto], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(graphs, "fuse_products", lambda _: None)
+    plain = answer(quantised(tmp_path / "plain.onnx"))
+    assert not caplog.messages
+    monkeypatch.setattr(graphs, "fuse_products", change)
+    assert (answer(quantised(tmp_path / "int8.onnx")) == plain).all()
+    assert [message for message in caplog.messages if "as the quantiser wrote it" in message]
 
 
 def test_a_row_is_answered_alone_as_in_a_batch(tmp_path: Path) -> None:

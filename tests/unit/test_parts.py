@@ -237,6 +237,21 @@ def test_a_list_in_a_sentence_loses_what_is_gone(page: str, pruned: str) -> None
     assert prune_markdown(page, PurePosixPath("docs"), re.compile("(?!)"), {"docs/b.md"}, {"table"}) == pruned
 
 
+@pytest.mark.parametrize(
+    ("page", "pruned"),
+    [
+        ("Do this. Then that:\n\n```bash\ngone\n```\n\n## Next\n\nMore.\n", "Do this.\n\n## Next\n\nMore.\n"),
+        ("Here it is:\n\n```bash\ngone\n```\n\nMore.\n", "\nMore.\n"),
+        ("Here it is:\n\n- gone\n\nMore: two.\n", "\nMore: two.\n"),
+        ("Here it is:\n\n```bash\nkept\n```\n", "Here it is:\n\n```bash\nkept\n```\n"),
+        ("## A\n\n```bash\ngone\n```\n\n## B\n\nMore.\n", "## B\n\nMore.\n"),
+        ("# A\n\n## B\n\n### C\n\nMore.\n", "# A\n\n## B\n\n### C\n\nMore.\n"),
+    ],
+)
+def test_what_announces_something_goes_with_it(page: str, pruned: str) -> None:
+    assert prune_markdown(page, PurePosixPath("docs"), re.compile("gone"), set()).lstrip("\n") == pruned.lstrip("\n")
+
+
 def test_an_input_is_meant_where_it_is_a_case_or_an_argument_and_nowhere_else() -> None:
     source = """
 @pytest.mark.parametrize("name", ["text", "table"])

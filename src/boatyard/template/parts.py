@@ -51,7 +51,7 @@ class Manifest:
     story: Part
     """The template's own: what no project has."""
     defaults: Sequence[dict[str, str]] = field(default_factory=tuple)
-    """Where the default system and its model are named: `path`, a glob, and the `text`."""
+    """Where the default system and its model are named: `path`, a glob, the `text`, and by system another."""
     renames: Sequence[dict[str, str]] = field(default_factory=tuple)
     """Paths that the template has given another name, `before` and `after`: an update moves them in projects too."""
 

@@ -10,6 +10,9 @@ _SAID = r"(?:\[[^\]]*\]\([^)\s]+\)|`\w+`)"  # a link or a word of code, one of s
 _LISTED = re.compile(rf"{_SAID}(?:, {_SAID})+")
 _PICTURE = re.compile(r"^!\[[^\]]*\]\((?P<to>[^)\s]+)\)\n", re.MULTILINE)
 _FENCED = re.compile(r"(?:^<!--[^>]*-->\n)?^```(?P<kind>\w*)\n(?P<body>.*?)^```\n", re.DOTALL | re.MULTILINE)
+_BLOCKS = re.compile(r"^```[\s\S]*?^```\n|^#{1,6} .*\n|\n+|(?:^(?!```|#{1,6} ).+\n?)+", re.MULTILINE)
+_PROSE = re.compile(r"(?!```)(?:[^\W\d_]|[`*(\[])")  # no list, table, fence, comment or picture
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z`*(\[])")
 _ITEM = re.compile(r"^(?:\|.*\|\n|[ ]*- .*\n(?:[ ]{2,}(?!- ).*\n)*)", re.MULTILINE)
 
 
@@ -18,7 +21,8 @@ def prune_markdown(
 ) -> str:
     """The page of `folder` less commands, rows, items and members of lists that name what is gone.
 
-    A link to it in parentheses goes with them; others become plain text. `kinds`: the inputs and tasks that are gone.
+    A link to it in parentheses goes with them; others become plain text. So do a heading and a sentence that ends in a
+    colon, if nothing is left of what they announce. `kinds`: the inputs and tasks that are gone.
     """
 
     def is_gone(to: str) -> bool:
@@ -50,7 +54,32 @@ def prune_markdown(
         prose = _LISTED.sub(listed, _ITEM.sub(item, prose))
         prose = _ASIDE.sub(lambda match: "" if is_gone(match["to"]) else match[0], prose)
         parts[number] = _LINK.sub(lambda match: match["text"] if is_gone(match["to"]) else match[0], prose)
-    return re.sub(r"\n{3,}", "\n\n", "".join(parts))
+    return re.sub(r"\n{3,}", "\n\n", _drop_dangling("".join(parts)))
+
+
+def _drop_dangling(text: str) -> str:
+    """The page less headings without a section, and less sentences that end in a colon before prose or a heading."""
+    blocks = [block for block in _BLOCKS.findall(text) if block]
+    kept: list[str] = []
+    for block in reversed(blocks):
+        follows = next((each for each in reversed(kept) if each.strip()), "")
+        level, next_level = _level(block), _level(follows)
+        if level > 1 and (not follows or 0 < next_level <= level):
+            continue
+        if (
+            block.rstrip().endswith(":")
+            and _PROSE.match(block)
+            and (next_level or not follows or _PROSE.match(follows))
+        ):
+            ended = _SENTENCE_END.split(block)[:-1]
+            block = " ".join(ended) + "\n" if ended else ""
+        kept.append(block)
+    return "".join(reversed(kept))
+
+
+def _level(block: str) -> int:
+    """Of a heading; 0: it is none."""
+    return len(block) - len(block.lstrip("#")) if re.match("#{1,6} ", block) else 0
 
 
 def _normal(folder: PurePosixPath, to: str) -> str:

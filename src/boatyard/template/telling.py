@@ -122,7 +122,7 @@ def choose_default(copy: Path, manifest: Manifest, without: Sequence[str]) -> No
         return
     old, new = manifest.systems[first], manifest.systems[default]
     for place in manifest.defaults:
-        text = place["text"].replace(first, default).replace(old.model, new.model)
+        text = place.get(default) or place["text"].replace(first, default).replace(old.model, new.model)
         for file in sorted(copy.glob(place["path"])):
             file.write_text(file.read_text(encoding="utf-8").replace(place["text"], text), encoding="utf-8")
     _sub(copy / "configs" / "config.yaml", rf"^  input: {old.input}\b", f"  input: {new.input}")
