@@ -295,6 +295,7 @@ def test_the_packages_name_is_no_answer_to_change(made: Path) -> None:
             Failed,
             ".template.toml: year",
         ),
+        ("print(1, 2)", Failed, "the template's own engine answered what"),
         ("import no_such_module", Failed, "the template's own engine broke: ModuleNotFoundError: No module named 'no"),
         ("import argparse; argparse.ArgumentParser().parse_args()", Failed, "the template's own engine broke: "),
         (
