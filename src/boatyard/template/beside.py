@@ -59,7 +59,7 @@ def by_hand(root: Path, own: Blobs, snapshot: str, added: Blobs, answers: Answer
         lines = (root / path).read_text(encoding="utf-8", errors="replace").splitlines()
         wanted = [line for line in git(root, "show", f"{snapshot}:{path}").splitlines() if line not in lines]
         if path == ".gitignore":
-            if lacking := [line for line in wanted if line and not line.startswith("#")]:
+            if lacking := [line for line in wanted if line and not line.startswith(("#", "!"))]:
                 yield f"{path} lacks {listed(lacking)}: `git show {snapshot[:12]}:{path} >> {path}` adds them"
         elif path == "README.md":
             if commands := [line for line in wanted if line.startswith("pip install uv && uv run invoke ")]:
