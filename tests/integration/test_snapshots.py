@@ -176,7 +176,7 @@ def test_a_file_that_git_ignores_is_not_overwritten(template: Path, own: Path, m
 
 
 def test_what_is_left_to_merge_by_hand_is_said_line_by_line(template: Path, own: Path) -> None:
-    (own / "COPYING.md").write_text("Ours alone.\n")
+    (own / "LICENSE").write_text("Ours alone.\n")
     (own / ".python-version").write_text("3.13.1\n")
     commit(own)
     told = add(own, template).splitlines()
@@ -184,7 +184,7 @@ def test_what_is_left_to_merge_by_hand_is_said_line_by_line(template: Path, own:
     assert told == [
         "7 files of pier39 were added in one commit, and none of yours is changed",
         "Merge by hand:",
-        "- your licence stays, and the template's notice is in LICENSE.template, where it must be kept: set `license` "
+        "- LICENSE stays yours, and the template's notice is in LICENSE.template, where it must be kept: set `license` "
         "in pyproject.toml, which says Apache-2.0, to yours",
         f"- .gitignore lacks /models/*, /runs/: `git show {snapshot}:.gitignore >> .gitignore` adds them",
         "- .python-version says 3.13, and .github/workflows/ 3.12: make them agree",
@@ -192,7 +192,14 @@ def test_what_is_left_to_merge_by_hand_is_said_line_by_line(template: Path, own:
         "and `pip install uv && uv run invoke test`",
     ]
     assert (own / "LICENSE.template").read_text() == "Apache License\n"
-    assert not (own / "LICENSE").exists()
+    assert (own / "LICENSE").read_text() == "Ours alone.\n"
+
+
+def test_a_licence_by_another_name_is_pointed_out_beside_the_projects(template: Path, own: Path) -> None:
+    (own / "COPYING").write_text("Ours alone.\n")
+    commit(own)
+    told = add(own, template)
+    assert "\n- COPYING stays yours, and LICENSE, of Apache-2.0, came beside it: make them agree\n" in told
 
 
 def test_a_python_that_the_project_does_not_run_on_is_refused(template: Path, own: Path) -> None:
@@ -235,15 +242,18 @@ def test_a_clone_that_is_adopted_has_no_remote_that_a_push_could_go_to(template:
 def test_a_conflict_says_what_to_do_with_each_file(template: Path, made: Path) -> None:
     (made / "docs" / "storage.md").write_text("# Ours\n")
     (made / "docs" / "serving.md").write_text("# Ours\n")
+    (made / "mark.bin").write_bytes(b"\0ours")
     commit(made)
+    (template / "mark.bin").write_bytes(b"\0theirs")
     change(template, storage="# Theirs\n", serving="")
     with pytest.raises(Failed) as failed:
         project.update(made, None, None)
-    assert str(failed.value) == (
-        "you and the template both changed docs/storage.md: resolve what is between <<<<<<< and >>>>>>>, and "
-        "`git add`; the template deleted docs/serving.md, which you changed: `git add` keeps it, `git rm` lets it go; "
-        "then `git commit`, or `git merge --abort` to go back"
-    )
+    assert str(failed.value).split("; ") == [
+        "the template deleted docs/serving.md, which you changed: `git add` keeps it, `git rm` lets it go",
+        "you and the template both changed docs/storage.md: resolve what is between <<<<<<< and >>>>>>>, and `git add`",
+        "you and the template both changed mark.bin: `git checkout --ours` or `--theirs` chooses, then `git add`",
+        "then `git commit`, or `git merge --abort` to go back",
+    ]
 
 
 def test_an_answer_that_was_changed_is_merged_by_the_next_update_and_not_called_new(template: Path, made: Path) -> None:
@@ -257,6 +267,17 @@ def test_an_answer_that_was_changed_is_merged_by_the_next_update_and_not_called_
     change(template, storage="# Where things are\n")
     told = refusal(made, lambda: project.update(made, None, None, look="check"), error=Failed)
     assert told.startswith("the template has something new")
+
+
+def test_the_newest_state_makes_the_project_whatever_the_projects_own_engine_knows(template: Path, made: Path) -> None:
+    answers = made / ".template.toml"
+    answers.write_text(f'{answers.read_text()}motto = "of a later version"\n')
+    commit(made)
+    engine = template / "src" / "boatyard" / "template" / "__main__.py"
+    engine.write_text(f'{ENGINE}pathlib.Path("motto.txt").write_text(answers["motto"])\n')
+    commit(template)
+    project.update(made, None, None)
+    assert (made / "motto.txt").read_text() == "of a later version"
 
 
 def test_the_packages_name_is_no_answer_to_change(made: Path) -> None:
@@ -274,6 +295,7 @@ def test_the_packages_name_is_no_answer_to_change(made: Path) -> None:
             Failed,
             ".template.toml: year",
         ),
+        ("print(1, 2)", Failed, "the template's own engine answered what"),
         ("import no_such_module", Failed, "the template's own engine broke: ModuleNotFoundError: No module named 'no"),
         ("import argparse; argparse.ArgumentParser().parse_args()", Failed, "the template's own engine broke: "),
         (

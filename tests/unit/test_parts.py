@@ -4,11 +4,17 @@ import json
 import re
 import subprocess
 import tomllib
+from collections.abc import Iterator
+from contextlib import suppress
 from fnmatch import fnmatchcase
+from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from parts import COMBINATIONS, choices
 
 from boatyard.config.errors import UserError
@@ -129,11 +135,43 @@ def test_each_place_has_the_spelling_that_it_needs() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["Fraud", "fraud--watch", "../fraud", "9lives", "import", "test", "schäre", "x" * 21, "-a"]
+    "name", ["Fraud", "fraud--watch", "../fraud", "9lives", "import", "test", "schäre", "x" * 21, "-a", "scikit-learn"]
 )
 def test_a_name_that_cannot_be_a_packages_is_refused(name: str) -> None:
     with pytest.raises(UserError, match=r"choose another|a name is"):
         check_name(name)
+
+
+def installed() -> Iterator[str]:
+    """The packages that the project's extras and groups install here, and what Python imports them as."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    lists = [*project["project"]["optional-dependencies"].values(), *project["dependency-groups"].values()]
+    left = [
+        Requirement(each) for each in [*project["project"]["dependencies"], *chain(*lists)] if isinstance(each, str)
+    ]
+    seen: set[str] = set()
+    while left:
+        each = left.pop()
+        name = canonicalize_name(each.name)
+        if str(each) in seen or name == project["project"]["name"]:
+            continue
+        seen.add(str(each))
+        yield name
+        with suppress(PackageNotFoundError):
+            needs = [Requirement(text) for text in distribution(each.name).requires or ()]
+            extras = [{"extra": extra} for extra in (*each.extras, "")]
+            left += [need for need in needs if not need.marker or any(map(need.marker.evaluate, extras))]
+    known = {canonicalize_name(Requirement(each).name) for each in seen}
+    for module, owners in packages_distributions().items():
+        if known.intersection(map(canonicalize_name, owners)):
+            yield module.lower().replace("_", "-")
+
+
+def test_no_name_of_a_package_that_the_project_installs_is_free() -> None:
+    taken = {*(ROOT / MANIFEST).with_name("taken.txt").read_text(encoding="utf-8").split()}
+    names = {name for name in installed() if re.fullmatch(r"[a-z](-?[a-z0-9])+", name) and len(name) <= 20}
+    assert len(names) > 100
+    assert sorted(names - taken) == [], "add them to taken.txt"
 
 
 @pytest.mark.parametrize("name", ["fraud-watch", "class-action", "x" * 20, "my-" + "boat" + "yard", "a1"])

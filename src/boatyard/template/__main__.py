@@ -107,6 +107,8 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _new(options: argparse.Namespace) -> str:
     root = _root(options.into) if options.into else None
+    if root is None and options.name:  # before anything is asked
+        project.refuse_folder(Path.cwd() / options.name)
     source, commit = (options.template, options.ref) if options.template else _origin()
     if Path(source).exists():
         source = str(Path(source).resolve())

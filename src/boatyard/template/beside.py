@@ -39,27 +39,27 @@ def refuse_python(root: Path) -> None:
 
 
 def united(own: Blobs, added: Blobs) -> dict[str, str]:
-    """The files of both; the template's licence goes beside that of the repository."""
+    """The files of both; the template's notice goes beside a licence that stays."""
     both = {**added, **own}
-    if any(map(_LICENSE.fullmatch, own)) and own.get("LICENSE") != added["LICENSE"]:
+    if _keeps_license(own, added):
         both.setdefault(_NOTICE, added["LICENSE"])
-        if "LICENSE" not in own:
-            del both["LICENSE"]
     return both
 
 
 def by_hand(root: Path, own: Blobs, snapshot: str, added: Blobs, answers: Answers) -> Iterator[str]:
     """What is left to do, for each file that stays as it was."""
-    if any(map(_LICENSE.fullmatch, own)) and own.get("LICENSE") != added["LICENSE"]:
+    if _keeps_license(own, added):
         yield (
-            f"your licence stays, and the template's notice is in {_NOTICE}, where it must be kept: set `license` in "
+            f"LICENSE stays yours, and the template's notice is in {_NOTICE}, where it must be kept: set `license` in "
             f"pyproject.toml, which says {answers.license}, to yours"
         )
+    elif licenses := [path for path in own if path != "LICENSE" and _LICENSE.fullmatch(path)]:
+        yield f"{listed(licenses)} stays yours, and LICENSE, of {answers.license}, came beside it: make them agree"
     for path in sorted(path for path in added.keys() & own.keys() if own[path] != added[path]):
         lines = (root / path).read_text(encoding="utf-8", errors="replace").splitlines()
         wanted = [line for line in git(root, "show", f"{snapshot}:{path}").splitlines() if line not in lines]
         if path == ".gitignore":
-            if lacking := [line for line in wanted if line and not line.startswith("#")]:
+            if lacking := [line for line in wanted if line and not line.startswith(("#", "!"))]:
                 yield f"{path} lacks {listed(lacking)}: `git show {snapshot[:12]}:{path} >> {path}` adds them"
         elif path == "README.md":
             if commands := [line for line in wanted if line.startswith("pip install uv && uv run invoke ")]:
@@ -69,6 +69,10 @@ def by_hand(root: Path, own: Blobs, snapshot: str, added: Blobs, answers: Answer
                 yield f"{path} says {version}, and .github/workflows/ {answers.python}: make them agree"
         elif path != "LICENSE":
             yield f"{path} stays yours: `git show {snapshot[:12]}:{path}` is the template's"
+
+
+def _keeps_license(own: Blobs, added: Blobs) -> bool:
+    return "LICENSE" in own and own["LICENSE"] != added["LICENSE"]
 
 
 def _python(root: Path) -> str | None:

@@ -43,12 +43,18 @@ def render(copy: Path, answers: str, *flags: str) -> Rendered:
         environment = os.environ | {
             "PYTHONPATH": f"{copy / 'src'}{os.pathsep}{folder}",
             "PYTHONDONTWRITEBYTECODE": "1",  # it would become part of the project
+            "PYTHONUTF8": "1",
         }
         command = [sys.executable, "-m", f"{TEMPLATE}.template", "render", *flags]
-        done = subprocess.run(command, cwd=copy, env=environment, input=answers, capture_output=True, text=True)  # noqa: S603
+        done = subprocess.run(  # noqa: S603
+            command, cwd=copy, env=environment, input=answers, capture_output=True, encoding="utf-8"
+        )
     if done.returncode == 0:
-        told = json.loads(done.stdout)
-        return Rendered(told["package"], told["renames"])
+        try:
+            told = json.loads(done.stdout)
+            return Rendered(told["package"], told["renames"])
+        except (ValueError, KeyError):
+            raise Failed("the template's own engine answered what this command does not know") from None
     said = done.stderr.strip() or f"exit status {done.returncode}"
     if said.startswith("render: "):
         raise (UserError if done.returncode == 2 else Failed)(said.removeprefix("render: "))

@@ -15,6 +15,7 @@ PACKAGE = __name__.partition(".")[0]  # this project's
 _OLD = re.compile(TEMPLATE, re.IGNORECASE)
 _FOLDER = re.compile(r"""(src/|src", "|/ "|src\\|\[")$""")  # what stands before the name of the package's folder
 _PROSE = ("LICENSE", "data/", "docs/", "encoders/", "reports/", f"src/{TEMPLATE}/template/")
+_TAKEN = Path(__file__).with_name("taken.txt")  # by what a project installs, all extras and groups included
 _LONGEST = 20  # so that a service account of Google Cloud, such as NAME-release, stays below 30
 
 
@@ -73,6 +74,8 @@ def check_name(name: str) -> None:
     installed = [place for place in sys.path if place and Path(place) != Path.cwd()]  # a folder that is here is none
     if keyword.iskeyword(package) or package in sys.stdlib_module_names or PathFinder.find_spec(package, installed):
         raise UserError(f"{name}: Python imports another module of this name: choose another")
+    if name in _TAKEN.read_text(encoding="utf-8").split():
+        raise UserError(f"{name}: the project installs another package of this name: choose another")
 
 
 def check_free(name: str, contents: Iterable[tuple[str, str]]) -> None:

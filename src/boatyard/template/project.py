@@ -20,12 +20,14 @@ from boatyard.template.git import COMMITTER, blobs, fetch, folders_of, git, list
 from boatyard.template.names import PACKAGE, TEMPLATE, Spelling
 
 BRANCH = "template"
-_BOTH = "you and the template both changed {}: resolve what is between <<<<<<< and >>>>>>>, and `git add`"
+_LINES = "you and the template both changed {}: resolve what is between <<<<<<< and >>>>>>>, and `git add`"
+_WHOLE = "you and the template both changed {}: `git checkout --ours` or `--theirs` chooses, then `git add`"
+_GONE = "the template deleted {}, which you changed: `git add` keeps it, `git rm` lets it go"
 _MOVED = "you and the template moved {} to different places: `git add` the one that stays, `git rm` the other"
-_CONFLICTS = {  # by how `git status` shows them: yours, and the template's
-    "UU": _BOTH,
-    "AA": _BOTH,
-    "UD": "the template deleted {}, which you changed: `git add` keeps it, `git rm` lets it go",
+_CONFLICTS = {  # by how `git status` shows yours and the template's
+    "UU": _LINES,
+    "AA": _LINES,
+    "UD": _GONE,
     "DU": "",  # stays deleted
     "AU": _MOVED,
     "UA": _MOVED,
@@ -40,8 +42,7 @@ def new(folder: Path, answers: Answers, source: str, ref: str | None) -> str:
         UserError: The folder holds something, or an answer is wrong.
         Failed: git failed.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"{folder} is there already: choose another name, or add to a repository with --into {folder}")
+    refuse_folder(folder)
     was_there = folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -190,21 +191,28 @@ def _merge(root: Path) -> str:
     try:
         return git(root, "merge", "--no-ff", "--no-edit", BRANCH)
     except Failed:
-        states = git(root, "status", "--porcelain", "--no-renames", "-z").split("\0")
-        conflicts = {line[3:]: line[:2] for line in states if line[:2] in _CONFLICTS}
-        if deleted := [path for path, state in conflicts.items() if state == "DU"]:
+        conflicts = _conflicts(root)
+        if deleted := conflicts.pop("", []):
             git(root, "rm", "--quiet", "--", *deleted)
-        told = [
-            text.format(", ".join(files))
-            for text in dict.fromkeys(_CONFLICTS.values())
-            if text and (files := [path for path, state in conflicts.items() if _CONFLICTS[state] == text])
-        ]
-        if told:
-            raise Failed(f"{'; '.join(told)}; then `git commit`, or `git merge --abort` to go back") from None
+        if conflicts:
+            told = "; ".join(text.format(", ".join(paths)) for text, paths in conflicts.items())
+            raise Failed(f"{told}; then `git commit`, or `git merge --abort` to go back") from None
         if not deleted:
             raise
         git(root, "commit", "--quiet", "--no-edit")
         return f"merged; still deleted: {listed(deleted)}"
+
+
+def _conflicts(root: Path) -> dict[str, list[str]]:
+    """By what is to be done with them, the files that git could not merge."""
+    found: dict[str, list[str]] = {}
+    for line in git(root, "status", "--porcelain", "--no-renames", "-z").split("\0"):
+        state, path = line[:2], line[3:]
+        if state in _CONFLICTS:
+            text = _CONFLICTS[state]
+            is_marked = text != _LINES or b"<<<<<<<" in (root / path).read_bytes()
+            found.setdefault(text if is_marked else _WHOLE, []).append(path)
+    return found
 
 
 @dataclass(frozen=True)
@@ -257,7 +265,11 @@ def _as_template(**date: str) -> dict[str, str]:
 
 def _snapshots(root: Path, revision: str, *words: str) -> str:
     """What `git log` says of the last snapshot in this history, if there is one."""
-    marks = ["--committer=^{NAME} <{EMAIL}>$".format_map(COMMITTER), "--grep=^Template-Commit: [0-9a-f]"]
+    marks = [
+        "--basic-regexp",
+        "--committer=^{NAME} <{EMAIL}>$".format_map(COMMITTER),
+        "--grep=^Template-Commit: [0-9a-f]",
+    ]
     return git(root, "log", "--max-count=1", "--topo-order", *marks, *words, revision, "--")
 
 
@@ -287,6 +299,12 @@ def _refuse_another_branch(root: Path) -> None:
         )
     if place:
         raise UserError(f"the branch {BRANCH}, which is the template's, is checked out in {place}: switch to your own")
+
+
+def refuse_folder(folder: Path) -> None:
+    """Raises UserError: it holds something."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} is there already: choose another name, or add to a repository with --into {folder}")
 
 
 def refuse_changes(root: Path) -> None:

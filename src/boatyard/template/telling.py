@@ -13,7 +13,7 @@ from boatyard.template.parts import MANIFEST, Manifest
 
 _TEXTS = MANIFEST.parent / "texts"  # README.md, docs/index.md, and the licences besides the template's
 _TEMPLATES_LICENSE = "LICENSE.template"
-_WORDS = ("description", "author")
+_SAID = ("description", "author")
 _VEIL = "\ue000{}\ue001"  # of private characters, which no answer has
 _TORCH_CPU = """
 [[tool.uv.index]] # torch without CUDA, which on Linux is most of what the other one weighs
@@ -25,14 +25,14 @@ explicit = true
 
 def veil(answers: Answers) -> Answers:
     """The answers as pruning and renaming may see them: under the template's name, and with no word of the user's."""
-    veils: dict[str, Any] = {key: _VEIL.format(key) for key in _WORDS if getattr(answers, key)}
+    veils: dict[str, Any] = {key: _VEIL.format(key) for key in _SAID if getattr(answers, key)}
     return replace(answers, name=TEMPLATE, **veils)
 
 
 def unveil(path: str, text: str, answers: Answers) -> str:
     """The text of a file of the project, with the user's own words in their places."""
-    words = {key: getattr(answers, key) for key in _WORDS} | {"holder": f"The {Spelling(answers.name).title} authors"}
-    for key, said in words.items():
+    told = {key: getattr(answers, key) for key in _SAID} | {"holder": f"The {Spelling(answers.name).title} authors"}
+    for key, said in told.items():
         is_prose = path.endswith(".md") or path.startswith("LICENSE")
         text = text.replace(_VEIL.format(key), said if is_prose else json.dumps(said, ensure_ascii=False)[1:-1])
     return text
