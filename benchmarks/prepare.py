@@ -9,6 +9,7 @@ import argparse
 import csv
 import os
 import random
+import re
 import statistics
 import subprocess
 import sys
@@ -79,7 +80,7 @@ def measure(source: Path, rows: int, processes: int) -> dict[str, Any]:
 
 
 def _watch(process: psutil.Process) -> tuple[int, float, float]:
-    """The most resident bytes of the process and its workers together, their processor seconds, and its own of them."""
+    """The most bytes that the process and its workers held, their processor seconds, and its own of them."""
     most, worked = 0, dict[int, float]()
     while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
         resident = 0
@@ -88,7 +89,7 @@ def _watch(process: psutil.Process) -> tuple[int, float, float]:
                 resident += _own(each)
                 times = each.cpu_times()
                 worked[each.pid] = times.user + times.system
-            except psutil.NoSuchProcess:
+            except (psutil.NoSuchProcess, OSError):  # it has ended
                 continue
         most = max(most, resident)
         time.sleep(0.3)
@@ -96,9 +97,14 @@ def _watch(process: psutil.Process) -> tuple[int, float, float]:
 
 
 def _own(process: psutil.Process) -> int:
-    """Its resident bytes, of what it shares with others a part, where the system tells."""
-    told = process.memory_full_info()
-    return int(getattr(told, "pss", told.rss))
+    """The bytes that it holds itself, of what it shares with others a part. Files that are mapped are not among them:
+    where memory is short, the system drops their pages.
+    """  # fmt: skip
+    rollup = Path(f"/proc/{process.pid}/smaps_rollup")
+    if not rollup.exists():
+        return int(process.memory_info().rss)
+    held = re.findall(r"^Pss_(?:Anon|Shmem): +([0-9]+) kB", rollup.read_text(), re.MULTILINE)
+    return 1024 * sum(map(int, held))
 
 
 def write(runs: list[dict[str, Any]], rounds: int, command: str) -> list[str]:
@@ -148,8 +154,8 @@ def write(runs: list[dict[str, Any]], rounds: int, command: str) -> list[str]:
         "# Preparing rows",
         "Reading, checking, splitting, the data report and tokenising, from the command's start, which alone takes "
         "some seconds. OMP_NUM_THREADS says how many processes may work; others start once one has worked for a "
-        f"second of the processor. Rounds, in turns: {rounds}; medians. Memory is the most that was resident "
-        "of all processes together, what they share counted once. What the first process does by itself, of "
+        f"second of the processor. Rounds, in turns: {rounds}; medians. Memory is the most that all "
+        "processes held together, less mapped files, which the system drops where memory is short. What the first process does by itself, of "
         "the processor's seconds, is what more cores cannot make quicker.",
         table(header, shown, align="r" * len(header)),
         f"Times as fast on {cores} cores as on one, the median of the rounds' ratios: {sentence}. "
