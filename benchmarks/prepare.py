@@ -155,8 +155,8 @@ def write(runs: list[dict[str, Any]], rounds: int, command: str) -> list[str]:
         "Reading, checking, splitting, the data report and tokenising, from the command's start, which alone takes "
         "some seconds. OMP_NUM_THREADS says how many processes may work; others start once one has worked for a "
         f"second of the processor. Rounds, in turns: {rounds}; medians. Memory is the most that all "
-        "processes held together, less mapped files, which the system drops where memory is short. What the first process does by itself, of "
-        "the processor's seconds, is what more cores cannot make quicker.",
+        "processes held together, less mapped files, which the system drops where memory is short. What the first "
+        "process does by itself, of the processor's seconds, is what more cores cannot make quicker.",
         table(header, shown, align="r" * len(header)),
         f"Times as fast on {cores} cores as on one, the median of the rounds' ratios: {sentence}. "
         + ("What is stored is the same to the byte." if same_content else "What is stored differs."),
