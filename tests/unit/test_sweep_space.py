@@ -36,6 +36,7 @@ def test_every_file_declares_a_space_that_can_be_searched(name: str) -> None:
     check_space(composed, chosen)
 
 
+# part: text, classification
 @pytest.mark.parametrize(
     ("chosen", "searched", "fitting"),
     [
@@ -53,6 +54,9 @@ def test_who_searches_what_the_model_does_not_have_is_told_what_it_has(
     assert composed is not None
     with pytest.raises(UserError, match=rf"\(for this model there is {fitting}\)$"):
         check_space(composed, given)
+
+
+# part end
 
 
 @pytest.mark.parametrize(
@@ -133,6 +137,7 @@ def test_wandb_draws_from_the_same_values(values: dict[str, Any], distribution: 
     assert definition["parameters"] == {"train.seed": distribution}
 
 
+# part: text, classification
 def test_wandb_prints_a_definition_whose_command_trains(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,6 +149,9 @@ def test_wandb_prints_a_definition_whose_command_trains(
     interpreter = ["${env}", "python", "-m", "${program}"]
     assert definition["command"] == [*interpreter, "train.seed=3", "tracking=wandb", "${args_no_hyphens}"]
     assert definition["program"] == "boatyard.train"
+
+
+# part end
 
 
 def test_a_sweep_must_be_chosen(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
