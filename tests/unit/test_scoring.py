@@ -3,8 +3,13 @@
 import json
 import random
 import shutil
+from base64 import b64encode
 from collections.abc import Callable, Iterator
+from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,13 +23,16 @@ from boatyard.bundle.predict import Predictor
 from boatyard.bundle.rows import InputRow, rows_of
 from boatyard.config.cli import run
 from boatyard.config.errors import UserError
+from boatyard.inputs.parquet import cells
 from boatyard.inputs.protein.fasta import read_fasta
 from boatyard.inputs.records import read_records
+from boatyard.inputs.sources import open_tables
+from boatyard.inputs.table.cells import KINDS, WrongCell, read_cell
 from boatyard.score import __main__ as command
 from boatyard.score.files import Forms, find_files
 from boatyard.score.plan import Task, begin, begun, draw_up
 from boatyard.score.slices import Slice, cut, cut_singles, read
-from boatyard.score.table import Scorer, arrow_type, free_names
+from boatyard.score.table import Scorer, arrow_type, as_sent, free_names
 from boatyard.storage import LocalStorage, open_storage
 
 pytestmark = pytest.mark.unit
@@ -73,6 +81,58 @@ def test_a_table_becomes_a_table_with_its_answers_and_a_bad_row_costs_no_other(p
 )
 def test_a_json_schema_has_an_arrow_type_or_only_json_can_hold_it(schema: dict, expected: pa.DataType | None) -> None:
     assert arrow_type(schema) == expected
+
+
+def unchecked(values: list[bytes | None], kind: pa.DataType) -> pa.Array:
+    """Strings as some writers leave them: no UTF-8."""
+    return pa.Array.from_buffers(kind, len(values), pa.array(values, pa.binary()).buffers())
+
+
+def valued(cell: Any, kind: Any) -> object:
+    try:
+        return read_cell(cell, kind, {"", "na"})
+    except WrongCell as wrong:
+        return str(wrong)
+
+
+CELLS = {
+    "decimal": pa.array([Decimal("1.10"), Decimal("20.00"), None]),
+    "date": pa.array([date(2024, 5, 31), None]),
+    "far": pa.array([2**31 - 1, 0], pa.int32()).cast(pa.date32()),
+    "time": pa.array([datetime(2024, 5, 31, 12, 30)], pa.timestamp("us")),
+    "far time": pa.array([2**62, 0], pa.int64()).view(pa.timestamp("us")),
+    "duration": pa.array([2**62], pa.int64()).view(pa.duration("s")),
+    "clock": pa.array([5], pa.time64("us")),
+    "float": pa.array([1.5, float("nan"), float("inf")]),
+    "truth": pa.array([True, None]),
+    "broken": unchecked([b"caf\xe9", b"na", None], pa.string()),
+    "levels": pa.array(["a", "b", "a", None]).dictionary_encode(),
+}
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_a_cell_of_parquet_is_to_a_model_what_it_was_in_training(tmp_path: Path, name: str) -> None:
+    pq.write_table(pa.table({"cell": CELLS[name]}), tmp_path / "rows.parquet")
+    data: Any = SimpleNamespace(path=str(tmp_path / "rows.parquet"))
+    (source,) = open_tables(data, ["cell"], tmp_path, "data.columns")
+    trained = [row.cells["cell"] for row in source.rows()]
+    scored = [as_sent(cell, base64=False) for cell in cells(pq.read_table(tmp_path / "rows.parquet")["cell"])]
+    assert [[valued(cell, kind) for kind in KINDS] for cell in scored] == [
+        [valued(cell, kind) for kind in KINDS] for cell in trained
+    ]
+
+
+def test_bytes_of_parquet_are_text_but_for_a_picture(tmp_path: Path, predictor: Predictor) -> None:
+    texts = [text.encode() for text in ("my card was stolen", "send it by iban")]
+    answered = Scorer(predictor)(pa.table({"text": pa.array([*texts, b"caf\xe9"], pa.binary())}))
+    assert answered["label"].to_pylist() == ["card_lost", "transfer", None]
+    assert answered["error"].to_pylist() == [None, None, '"text" is not UTF-8']
+    publish_pictures(tmp_path)
+    colours = Scorer(Predictor(open_bundle(tmp_path / "colours"), threads=1))
+    picture = plain(RED)
+    binary, text = (colours(pa.table({"image": [cell]})) for cell in (picture, b64encode(picture).decode()))
+    assert binary["error"].to_pylist() == [None]
+    assert binary == text
 
 
 def test_names_that_are_taken_get_one_of_their_own() -> None:
