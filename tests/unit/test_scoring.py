@@ -4,7 +4,7 @@ import json
 import random
 import shutil
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -20,7 +20,7 @@ from scoring import answers, assert_as_predicted, score_here
 
 from boatyard.bundle.manifest import open_bundle
 from boatyard.bundle.predict import Predictor
-from boatyard.bundle.rows import InputRow, rows_of
+from boatyard.bundle.rows import CHUNK_BYTES, InputRow, rows_of
 from boatyard.config.cli import run
 from boatyard.config.errors import UserError
 from boatyard.inputs.parquet import cells
@@ -31,7 +31,7 @@ from boatyard.inputs.table.cells import KINDS, WrongCell, read_cell
 from boatyard.score import __main__ as command
 from boatyard.score.files import Forms, find_files
 from boatyard.score.plan import Task, begin, begun, draw_up
-from boatyard.score.slices import Slice, cut, cut_singles, read
+from boatyard.score.slices import Chunk, Slice, cut, cut_singles, read
 from boatyard.score.table import Scorer, arrow_type, as_sent, free_names
 from boatyard.storage import LocalStorage, open_storage
 
@@ -150,6 +150,10 @@ def hostile_csv(chance: random.Random) -> str:
     return "".join(lines)
 
 
+def rows_in(chunks: Iterable[Chunk]) -> Iterator[InputRow]:
+    return (row for chunk in chunks for row in chunk.rows)
+
+
 def described(rows: Iterator[InputRow]) -> list[tuple]:
     return [(row.number, row.fields, row.wrong) for row in rows]
 
@@ -164,7 +168,9 @@ def test_slices_of_a_table_are_what_its_one_reader_reads(
     storage, files = find_files(str(tmp_path / "rows.csv"), forms(predictor))
     made = cut(storage, files[0], 0, forms(predictor), most, ["text"])
     assert all(0 < piece.rows <= most for piece in made.slices)
-    parts = [described(read(storage, files, piece, made.header, forms(predictor), ())) for piece in made.slices]
+    parts = [
+        described(rows_in(read(storage, files, piece, made.header, forms(predictor), ()))) for piece in made.slices
+    ]
     whole = described(rows_of(read_records([content], "csv")[1]))
     assert [row for part in parts for row in part] == whole
     assert any("line" in (wrong or "") for _, _, wrong in whole)
@@ -186,12 +192,12 @@ def test_formats_of_an_input_are_sliced_too_unless_they_cannot_be_entered(tmp_pa
     made = cut(storage, file, 0, of_proteins, 8, [])
     assert len(made.slices) == 7
     assert [*made.columns] == ["id", "sequence", "header"]
-    parts = [described(read(storage, [file], piece, None, of_proteins, ())) for piece in made.slices]
+    parts = [described(rows_in(read(storage, [file], piece, None, of_proteins, ()))) for piece in made.slices]
     assert [row for part in parts for row in part] == whole
     (tmp_path / "packed.fa.gz").write_bytes(gzip.compress(content))
     storage, (packed,) = find_files(str(tmp_path / "packed.fa.gz"), of_proteins)
     (piece,) = cut(storage, packed, 0, of_proteins, 8, []).slices
-    assert described(read(storage, [packed], piece, None, of_proteins, ())) == whole
+    assert described(rows_in(read(storage, [packed], piece, None, of_proteins, ()))) == whole
 
 
 def test_slices_of_parquet_cross_its_row_groups(tmp_path: Path, predictor: Predictor) -> None:
@@ -200,10 +206,25 @@ def test_slices_of_parquet_cross_its_row_groups(tmp_path: Path, predictor: Predi
     storage, files = find_files(str(tmp_path / "rows.parquet"), forms(predictor))
     made = cut(storage, files[0], 0, forms(predictor), 7, ["text"])
     assert [piece.rows for piece in made.slices] == [7, 7, 7, 4]
-    wanted = {"id", "text"}
-    rows_read = [row for piece in made.slices for row in read(storage, files, piece, None, forms(predictor), wanted)]
-    assert [row.number for row in rows_read] == [*range(1, 26)]
-    assert [row.fields for row in rows_read] == rows.select(["id", "text"]).to_pylist()
+    chunks = [
+        chunk
+        for piece in made.slices
+        for chunk in read(storage, files, piece, None, forms(predictor), {"text"}, ["id"])
+    ]
+    assert [row.number for row in rows_in(chunks)] == [*range(1, 26)]
+    assert [row.fields for row in rows_in(chunks)] == rows.select(["text"]).to_pylist()
+    assert [key for chunk in chunks for key in chunk.columns["id"].to_pylist()] == [*range(25)]
+
+
+def test_chunks_of_parquet_have_few_of_large_rows(tmp_path: Path, predictor: Predictor) -> None:
+    large = pa.array([bytes(2**18)] * 9 + [b""] * 9)
+    rows = pa.table({"text": ["card"] * 18, "large": large, "unread": [bytes(2**20 - index) for index in range(18)]})
+    pq.write_table(rows, tmp_path / "rows.parquet", use_dictionary=False)
+    storage, files = find_files(str(tmp_path / "rows.parquet"), forms(predictor))
+    chunks = [*read(storage, files, Slice(0, 17, 2), None, forms(predictor), {"text"}, ["large"])]
+    assert [row.number for row in rows_in(chunks)] == [*range(2, 19)]
+    assert max(chunk.columns["large"].nbytes for chunk in chunks) < 3 * CHUNK_BYTES
+    assert len(chunks) < 9
 
 
 def test_files_that_are_a_row_each_share_a_slice_with_their_neighbours(tmp_path: Path) -> None:
@@ -216,7 +237,7 @@ def test_files_that_are_a_row_each_share_a_slice_with_their_neighbours(tmp_path:
     assert [file.name for file in files] == ["a/1.png", "a/2.JPEG", "b.jpg"]
     slices = [*cut_singles(files, 0, 2)]
     assert slices == [Slice(0, 2), Slice(2, 1)]
-    rows = [row for piece in slices for row in read(storage, files, piece, None, of_pictures, ())]
+    rows = [row for piece in slices for row in rows_in(read(storage, files, piece, None, of_pictures, ()))]
     assert [(row.file, row.number) for row in rows] == [("a/1.png", 1), ("a/2.JPEG", 1), ("b.jpg", 1)]
     assert rows[0].fields == of_pictures.singles["image/png"](b"a/1.png")
 
@@ -297,6 +318,8 @@ def test_columns_that_are_not_there_or_of_two_types_are_named(tmp_path: Path, pr
     cuts = [cut(storage, file, index, forms(predictor), 10, ["text"]) for index, file in enumerate(files)]
     with pytest.raises(UserError, match=r"column 'id' is int64 in a.parquet and string in b.parquet"):
         draw_up(task_of(predictor, folder), predictor.manifest, cuts, [])
+    other = draw_up(task_of(predictor, folder, columns=["text"]), predictor.manifest, cuts, [])
+    assert other.schema.field("text").type == pa.string()
     with pytest.raises(UserError, match="the rows have no column 'key'"):
         draw_up(task_of(predictor, folder, columns=["key"]), predictor.manifest, cuts[:1], [])
 
@@ -345,6 +368,46 @@ def test_no_cell_that_is_carried_along_stops_a_run(tmp_path: Path, score: Score)
     assert answered["row_error"].to_pylist() == ["caf\ufffd", "fine", None, None]
     assert [error is None for error in answered["error"].to_pylist()] == [True, False, True, False]
     assert answered.column_names[:5] == ["source", "row", "id", "row_error", "label"]
+
+
+def test_a_column_of_parquet_is_carried_along_as_it_is(tmp_path: Path, score: Score) -> None:
+    broken = unchecked([b"caf\xe9", b"bar"], pa.string())
+    columns = {
+        "day": pa.array([2**31 - 1, 0], pa.int32()).cast(pa.date32()),
+        "time": pa.array([2**62, 0], pa.int64()).view(pa.timestamp("us")),
+        "lasts": pa.array([2**62, None], pa.int64()).view(pa.duration("us")),
+        "flag": pa.ExtensionArray.from_storage(pa.bool8(), pa.array([1, None], pa.int8())),
+        "price": pa.array([Decimal("1.10"), None]),
+        "level": pa.array(["a", None]).dictionary_encode(),
+        "raw": pa.array([b"\xff", b"a"]),
+    }
+    strings = {
+        "one": broken,
+        "many": pa.ListArray.from_arrays([0, 2, 2], broken),
+        "named": pa.StructArray.from_arrays([broken], ["name"]),
+    }
+    rows = pa.table({"text": unchecked([b"my card", b"caf\xe9"], pa.string()), **columns, **strings})
+    pq.write_table(rows, tmp_path / "rows" / "a.parquet")
+    pq.write_table(pa.table({"text": ["card"]}), tmp_path / "rows" / "b.parquet")
+    assert score() == 0
+    answered = answers(tmp_path / "out")
+    assert answered["error"].to_pylist() == [None, '"text" is not UTF-8', None]
+    for name, column in columns.items():
+        assert answered[name].combine_chunks().equals(pa.concat_arrays([column, pa.nulls(1, column.type)])), name
+    assert answered.select(list(strings)).to_pylist() == [
+        {"one": "caf\ufffd", "many": ["caf\ufffd", "bar"], "named": {"name": "caf\ufffd"}},
+        {"one": "bar", "many": [], "named": {"name": "bar"}},
+        dict.fromkeys(strings),
+    ]
+
+
+def test_what_the_model_reads_may_be_of_several_types(tmp_path: Path, score: Score) -> None:
+    for number, kind in enumerate((pa.string(), pa.large_string(), pa.binary())):
+        rows = pa.table({"text": pa.array(["card"], pa.string()).cast(kind), "id": [number]})
+        pq.write_table(rows, tmp_path / "rows" / f"{number}.parquet")
+    (tmp_path / "rows" / "more.csv").write_text("text\ncard\n")
+    assert score() == 0
+    assert answers(tmp_path / "out")["label"].to_pylist() == ["card_lost"] * 4
 
 
 def test_a_column_without_a_value_in_one_file_has_the_type_of_the_others(tmp_path: Path, score: Score) -> None:

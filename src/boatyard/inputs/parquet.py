@@ -23,8 +23,6 @@ def cells(column: Any) -> list[Any]:
     try:
         values: list[Any] = column.to_pylist()
     except _NOT_IN_PYTHON:
-        if types.is_dictionary(column.type):
-            return cells(column.cast(column.type.value_type))
         return [_cell(scalar) for scalar in column]
     return values
 
@@ -54,8 +52,6 @@ def _readable(column: Any) -> Any:
     if _is_string(kind):
         written = column.cast(pa.binary()).to_pylist()
         return pa.array([None if cell is None else cell.decode("utf-8", "replace") for cell in written], kind)
-    if types.is_dictionary(kind):
-        return pa.DictionaryArray.from_arrays(column.indices, readable_strings(column.dictionary), ordered=kind.ordered)
     if types.is_list(kind) or types.is_large_list(kind):
         values = readable_strings(column.values)
         return type(column).from_arrays(column.offsets, values, kind, mask=column.is_null())

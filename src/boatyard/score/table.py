@@ -60,7 +60,8 @@ class Scorer:
     def _as_sent(self, row: InputRow) -> InputRow:
         if not isinstance(row.fields, dict):
             return row
-        return replace(row, fields={name: as_sent(value, base64=name in self._base64) for name, value in row.fields.items()})
+        fields = {name: as_sent(value, base64=name in self._base64) for name, value in row.fields.items()}
+        return replace(row, fields=fields)
 
     def _cells(self, row: InputRow, prediction: Prediction | None, wrong: str) -> dict[str, Any]:
         version = self._predictor.manifest.version
@@ -79,7 +80,7 @@ class Scorer:
 
 
 def as_sent(value: Any, *, base64: bool) -> Any:
-    """A cell as an input reads it. Bytes of Parquet are text, as those of CSV are, or become base64, as of a picture."""
+    """A cell as an input reads it. Bytes of Parquet are text, as those of CSV are, or become base64, as a picture's."""
     if isinstance(value, bytes):
         return b64encode(value).decode() if base64 else value.decode("utf-8", "surrogateescape")
     return None if is_missing(value) else value

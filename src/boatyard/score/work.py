@@ -1,24 +1,23 @@
 """One slice: read, answered, written as a block."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from boatyard.bundle.predict import open_predictor, served_files
-from boatyard.bundle.rows import InputRow, chunks_of
+from boatyard.bundle.rows import InputRow
 from boatyard.config.errors import UserError
+from boatyard.inputs.parquet import readable_strings
 from boatyard.inputs.texts import readable
 from boatyard.registry import fetch
-from boatyard.score.files import PARQUET, Forms
+from boatyard.score.files import Forms
 from boatyard.score.plan import Plan, block_name
-from boatyard.score.slices import Slice, read
+from boatyard.score.slices import Chunk, Slice, read
 from boatyard.score.table import Scorer
 from boatyard.storage import open_storage
 
@@ -59,15 +58,14 @@ class Worker:
         """
         piece = self._plan.slices[number]
         done = bad = 0
-        wanted = {*self._scorer.reads, *self._plan.carried}
         content = BytesIO()
         with pq.ParquetWriter(content, self._schema, compression="zstd") as writer:
             header = self._plan.headers.get(piece.file)
-            rows = read(self._rows, self._plan.task.files, piece, header, self._forms, wanted)
-            for chunk in chunks_of(rows, piece.start):
+            files, reads, carried = self._plan.task.files, self._scorer.reads, self._plan.carried
+            for chunk in read(self._rows, files, piece, header, self._forms, reads, carried):
                 table = self._table(chunk, piece.file)
-                done += len(chunk)
-                bad += len(chunk) - table["error"].null_count
+                done += len(table)
+                bad += len(table) - table["error"].null_count
                 writer.write_table(table)
         if done != piece.rows or not self._is_unchanged(piece):
             raise UserError(f"{self._plan.task.files[piece.file].name} has changed since the run began")
@@ -80,13 +78,12 @@ class Worker:
             return True
         return self._rows.describe(file.key).get(file.key) == (file.size, file.mark)
 
-    def _table(self, rows: Sequence[InputRow], file: int) -> pa.Table:
-        answered = self._scorer.answer(rows)
-        cell = _typed_cell if self._plan.task.files[file].form == PARQUET else _cell
-        cells = [[cell(row, name) for row in rows] for name in self._plan.carried]
-        first = [[self._source(row, file) for row in rows], [row.number for row in rows], *cells]
-        columns = [pa.array(column, field.type) for column, field in zip(first, self._schema, strict=False)]
-        return pa.Table.from_arrays([*columns, *answered.columns], schema=self._schema)
+    def _table(self, chunk: Chunk, file: int) -> pa.Table:
+        places = [[self._source(row, file) for row in chunk.rows], [row.number for row in chunk.rows]]
+        types = self._schema.types[len(places) :]
+        carried = [_column(chunk, name, kind) for name, kind in zip(self._plan.carried, types, strict=False)]
+        answered = self._scorer.answer(chunk.rows)
+        return pa.Table.from_arrays([*map(pa.array, places), *carried, *answered.columns], schema=self._schema)
 
     def _source(self, row: InputRow, file: int) -> str:
         name = self._plan.task.files[file].name
@@ -95,14 +92,19 @@ class Worker:
         return row.file if self._forms.is_single(self._plan.task.files[file]) else f"{name}/{row.file}"
 
 
-def _typed_cell(row: InputRow, name: str) -> Any:
-    """Of Parquet."""
-    return row.fields.get(name) if isinstance(row.fields, dict) else None
+def _column(chunk: Chunk, name: str, kind: pa.DataType) -> pa.Array:
+    """Of Parquet as it is: Python has not all that it may hold."""
+    if chunk.columns is None:
+        return pa.array([_cell(row, name) for row in chunk.rows], kind)
+    column = chunk.columns.get(name)
+    if column is None or pa.types.is_null(column.type):
+        return pa.nulls(len(chunk.rows), kind)
+    return readable_strings(column)
 
 
 def _cell(row: InputRow, name: str) -> str | None:
-    """Of other files: a string as it is, anything else as JSON."""
-    value = _typed_cell(row, name)
+    """A string as it is, anything else as JSON."""
+    value = row.fields.get(name) if isinstance(row.fields, dict) else None
     if value is None:
         return None
     return readable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":")))
