@@ -9,7 +9,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -443,11 +443,29 @@ def test_rows_that_change_meanwhile_are_no_answers(
     assert [file.name for file in (tmp_path / "out").glob("part-*")] == ["part-000000.parquet"]
 
 
+def test_a_picture_that_changes_meanwhile_is_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish_pictures(tmp_path)
+    (tmp_path / "rows").mkdir()
+    for name in ("a.png", "b.png"):
+        (tmp_path / "rows" / name).write_bytes(plain(RED))
+    opened = LocalStorage.open
+
+    def open_(storage: LocalStorage, key: str) -> BinaryIO:
+        (tmp_path / "rows" / "b.png").write_bytes(plain(BLUE, (9, 9)))
+        return opened(storage, key)
+
+    monkeypatch.setattr(LocalStorage, "open", open_)
+    assert score_here(tmp_path / "storage", tmp_path / "rows", tmp_path / "out", "score.model=colours") == 2
+    assert "score: b.png has changed since the run began" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("wrong", ["torn", "of other rows", "of no slice"])
 def test_a_block_that_is_not_the_runs_own_is_not_taken_for_one(
     tmp_path: Path, score: Score, wrong: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "rows" / "a.csv").write_text("id,text\n1,card\n2,card\n3,card\n")
+    (tmp_path / "rows" / "a.csv").write_text("id,text\n1,card\n2,card\n3,card\n4,card\n")
     assert score("score.block=2") == 0
     first, last = sorted((tmp_path / "out").glob("part-*"))
     if wrong == "torn":
@@ -458,7 +476,7 @@ def test_a_block_that_is_not_the_runs_own_is_not_taken_for_one(
     assert "is damaged or not of this run: remove it, and repeat" in capsys.readouterr().err
     (first if wrong != "of no slice" else tmp_path / "out" / "part-000002.parquet").unlink()
     assert score("score.block=2") == 0
-    assert answers(tmp_path / "out")["row"].to_pylist() == [1, 2, 3]
+    assert answers(tmp_path / "out")["row"].to_pylist() == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(

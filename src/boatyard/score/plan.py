@@ -2,6 +2,8 @@
 
 from base64 import b64decode, b64encode
 from collections.abc import Collection, Iterable, Sequence
+from functools import cached_property
+from hashlib import sha256
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -19,6 +21,8 @@ PLAN, SUMMARY = "_plan.json", "_summary.json"
 """Names that whoever reads a folder of Parquet passes over, since they start with _."""
 SOURCE, ROW = "source", "row"
 """Of a block, its first columns: the file of a row, and the row's number in it, from 1."""
+BLOCK = "boatyard.block"
+"""Of a block's footer: where it says which it is."""
 _MOST_COLUMNS = 1000
 
 
@@ -59,6 +63,14 @@ class Plan(BaseModel):
     def schema(self) -> pa.Schema:
         """Of a block."""
         return pa.ipc.read_schema(pa.BufferReader(b64decode(self.arrow)))
+
+    def mark(self, number: int) -> str:
+        """Of the block with this number: no other plan's, nor another of this one, has it."""
+        return f"{self._digest}/{number}"
+
+    @cached_property
+    def _digest(self) -> str:
+        return sha256(self.model_dump_json().encode()).hexdigest()
 
     @property
     def rows(self) -> int:

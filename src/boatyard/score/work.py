@@ -1,6 +1,7 @@
 """One slice: read, answered, written as a block."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -15,8 +16,8 @@ from boatyard.config.errors import UserError
 from boatyard.inputs.parquet import readable_strings
 from boatyard.inputs.texts import readable
 from boatyard.registry import fetch
-from boatyard.score.files import Forms
-from boatyard.score.plan import Plan, block_name
+from boatyard.score.files import File, Forms
+from boatyard.score.plan import BLOCK, Plan, block_name
 from boatyard.score.slices import Chunk, Slice, read
 from boatyard.score.table import Scorer
 from boatyard.storage import open_storage
@@ -61,21 +62,27 @@ class Worker:
         content = BytesIO()
         with pq.ParquetWriter(content, self._schema, compression="zstd") as writer:
             header = self._plan.headers.get(piece.file)
+            writer.add_key_value_metadata({BLOCK: self._plan.mark(number)})
             files, reads, carried = self._plan.task.files, self._scorer.reads, self._plan.carried
             for chunk in read(self._rows, files, piece, header, self._forms, reads, carried):
                 table = self._table(chunk, piece.file)
                 done += len(table)
                 bad += len(table) - table["error"].null_count
                 writer.write_table(table)
-        if done != piece.rows or not self._is_unchanged(piece):
-            raise UserError(f"{self._plan.task.files[piece.file].name} has changed since the run began")
+        if changed := self._changed(piece) or (self._files(piece)[0] if done != piece.rows else None):
+            raise UserError(f"{changed.name} has changed since the run began")
         self._out.write(block_name(number), content.getvalue())
         return Done(piece.rows, bad)
 
-    def _is_unchanged(self, piece: Slice) -> bool:
-        file = self._plan.task.files[piece.file]
-        if self._forms.is_single(file):  # nothing was noted of what is in it
-            return True
+    def _changed(self, piece: Slice) -> File | None:
+        """The first of the slice's files that is no longer what it was."""
+        return next((file for file in self._files(piece) if not self._is_unchanged(file)), None)
+
+    def _files(self, piece: Slice) -> Sequence[File]:
+        files = self._plan.task.files
+        return files[piece.file :][: piece.rows if self._forms.is_single(files[piece.file]) else 1]
+
+    def _is_unchanged(self, file: File) -> bool:
         return self._rows.describe(file.key).get(file.key) == (file.size, file.mark)
 
     def _table(self, chunk: Chunk, file: int) -> pa.Table:
