@@ -1,6 +1,7 @@
 """Scoring files: a bundle as a function of tables, files cut into slices, and the plan that a run goes on by."""
 
 import json
+import os
 import random
 import shutil
 from base64 import b64encode
@@ -260,12 +261,22 @@ def test_a_file_that_cannot_be_read_is_refused_before_anything_is_scored(
 
 
 def test_where_nothing_lies_a_sentence_says_so(tmp_path: Path, predictor: Predictor) -> None:
-    with pytest.raises(UserError, match="there is no such file or folder"):
+    with pytest.raises(UserError, match="there is no such file, and no folder with files in it"):
         find_files(str(tmp_path / "gone.csv"), forms(predictor))
     (tmp_path / "rows").mkdir()
+    with pytest.raises(UserError, match="there is no such file, and no folder with files in it"):
+        find_files(str(tmp_path / "rows"), forms(predictor))
     (tmp_path / "rows" / "notes.md").touch()
     with pytest.raises(UserError, match=r"no file there can be read; expected .csv, .tsv"):
         find_files(str(tmp_path / "rows"), forms(predictor))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_named_pipe_holds_no_rows(tmp_path: Path, predictor: Predictor) -> None:
+    (tmp_path / "rows.csv").write_text("text\ncard\n")
+    os.mkfifo(tmp_path / "pipe.csv")
+    _, files = find_files(str(tmp_path), forms(predictor))
+    assert [file.name for file in files if file.name.endswith(".csv")] == ["rows.csv"]
 
 
 def task_of(predictor: Predictor, folder: Path, **changes: object) -> Task:
@@ -360,13 +371,17 @@ def test_pictures_have_the_answers_that_requests_have(tmp_path: Path) -> None:
 
 def test_no_cell_that_is_carried_along_stops_a_run(tmp_path: Path, score: Score) -> None:
     (tmp_path / "rows" / "a.csv").write_bytes(b"id,text,error\n1,card,caf\xe9\n2,caf\xe9,fine\n")
-    lines = ['{"id": {"a": "\\ud800"}, "text": "card", "\\ud800": 1}', '{"id": 7, "text": "\\ud800"}']
+    lines = [
+        '{"id": {"a": "\\ud800"}, "text": "card", "\\ud800": 1}',
+        '{"id": 7, "text": "\\ud800"}',
+        '{"id": [1e999, -1e999], "text": "card"}',
+    ]
     (tmp_path / "rows" / "b.jsonl").write_text("\n".join(lines))
     assert score() == 0
     answered = answers(tmp_path / "out")
-    assert answered["id"].to_pylist() == ["1", "2", '{"a":"\ufffd"}', "7"]
-    assert answered["row_error"].to_pylist() == ["caf\ufffd", "fine", None, None]
-    assert [error is None for error in answered["error"].to_pylist()] == [True, False, True, False]
+    assert answered["id"].to_pylist() == ["1", "2", '{"a":"\ufffd"}', "7", '["Infinity","-Infinity"]']
+    assert answered["row_error"].to_pylist() == ["caf\ufffd", "fine", None, None, None]
+    assert [error is None for error in answered["error"].to_pylist()] == [True, False, True, False, True]
     assert answered.column_names[:5] == ["source", "row", "id", "row_error", "label"]
 
 
@@ -489,6 +504,10 @@ def test_a_block_that_is_not_the_runs_own_is_not_taken_for_one(
         ("rows", ".", "has files in it that no scoring began"),
         ("s3://bucket/rows", "out", "is neither a folder nor gs://BUCKET/PREFIX"),
         ("gs://bucket", "out", "score.rows=gs://bucket: name a file or a folder in it"),
+        ("gs://bucket/", "out", "score.rows=gs://bucket/: name a file or a folder in it"),
+        ("gs://", "out", "score.rows=gs://: name a file or a folder in it"),
+        ("link", "rows/out", "lies in score.rows"),
+        ("rows", "link/out", "lies in score.rows"),
     ],
 )
 @pytest.mark.usefixtures("score")
@@ -502,6 +521,7 @@ def test_places_that_cannot_be_are_refused_before_anything_is_written(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "rows" / "a.csv").write_text("text\ncard\n")
+    (tmp_path / "link").symlink_to("rows")
     before = sorted(tmp_path.rglob("*"))
     assert score_here(tmp_path / "storage", rows, Path(out)) == 2
     assert message in capsys.readouterr().err

@@ -20,7 +20,7 @@ from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
 from boatyard.registry import parse_reference, read_manifest, resolve
 from boatyard.score import cluster
-from boatyard.score.files import Forms, find_files, place_of
+from boatyard.score.files import Forms, find_files, lies_in
 from boatyard.score.plan import BLOCK, SUMMARY, Plan, Task, begin, begun, block_name, draw_up
 from boatyard.score.progress import Progress
 from boatyard.score.slices import Slice, cut_singles
@@ -42,7 +42,7 @@ def score(config: Config) -> None:
     if settings.rows is None or settings.out is None:
         missing = "rows" if settings.rows is None else "out"
         raise UserError(f"score.{missing} must be given: score.rows=FILE_OR_FOLDER score.out=FOLDER")
-    if f"{place_of(settings.out)}/".startswith(f"{place_of(settings.rows)}/"):
+    if lies_in(settings.out, settings.rows):
         raise UserError(f"score.out={settings.out} lies in score.rows, where answers would become rows")
     models, out = open_storage(config.paths.storage), open_storage(settings.out)
     reference = parse_reference(settings.model or config.data.name)

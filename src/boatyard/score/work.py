@@ -3,9 +3,11 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -114,4 +116,13 @@ def _cell(row: InputRow, name: str) -> str | None:
     value = row.fields.get(name) if isinstance(row.fields, dict) else None
     if value is None:
         return None
-    return readable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    return readable(value if isinstance(value, str) else _json(value))
+
+
+def _json(value: Any) -> str:
+    """A number beyond floats, such as 1e999, was read as infinity, which JSON has only as a string."""
+    write = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
+    try:
+        return write(value, allow_nan=False)
+    except ValueError:
+        return write(json.loads(write(value), parse_constant=str))
