@@ -30,6 +30,7 @@ from boatyard.inputs.records import read_records
 from boatyard.inputs.sources import open_tables
 from boatyard.inputs.table.cells import KINDS, WrongCell, read_cell
 from boatyard.score import __main__ as command
+from boatyard.score import slices
 from boatyard.score.files import Forms, find_files
 from boatyard.score.plan import Task, begin, begun, draw_up
 from boatyard.score.slices import Chunk, Slice, cut, cut_singles, read
@@ -123,6 +124,15 @@ def test_a_cell_of_parquet_is_to_a_model_what_it_was_in_training(tmp_path: Path,
     ]
 
 
+def test_a_number_keeps_its_digits_and_what_python_has_not_is_no_value() -> None:
+    price, far = (cells(CELLS[name])[0] for name in ("decimal", "far"))
+    assert valued(as_sent(price, base64=False), "category") == "1.10"
+    assert [valued(as_sent(far, base64=False), kind) for kind in ("date", "category")] == [
+        "holds a date32[day] out of range; expected a date such as 2024-05-31, or nothing",
+        "holds a date32[day] out of range; expected a word or a number, of 200 characters at most, or nothing",
+    ]
+
+
 def test_bytes_of_parquet_are_text_but_for_a_picture(tmp_path: Path, predictor: Predictor) -> None:
     texts = [text.encode() for text in ("my card was stolen", "send it by iban")]
     answered = Scorer(predictor)(pa.table({"text": pa.array([*texts, b"caf\xe9"], pa.binary())}))
@@ -201,7 +211,11 @@ def test_formats_of_an_input_are_sliced_too_unless_they_cannot_be_entered(tmp_pa
     assert described(rows_in(read(storage, [packed], piece, None, of_proteins, ()))) == whole
 
 
-def test_slices_of_parquet_cross_its_row_groups(tmp_path: Path, predictor: Predictor) -> None:
+@pytest.mark.parametrize("together", [0, 2**20])
+def test_slices_of_parquet_cross_its_row_groups(
+    tmp_path: Path, predictor: Predictor, monkeypatch: pytest.MonkeyPatch, together: int
+) -> None:
+    monkeypatch.setattr(slices, "_MOST_TOGETHER", together)
     rows = pa.table({"id": range(25), "text": [f"card {number}" for number in range(25)], "unread": [b""] * 25})
     pq.write_table(rows, tmp_path / "rows.parquet", row_group_size=10)
     storage, files = find_files(str(tmp_path / "rows.parquet"), forms(predictor))
@@ -236,9 +250,9 @@ def test_files_that_are_a_row_each_share_a_slice_with_their_neighbours(tmp_path:
         path.write_bytes(name.encode())
     storage, files = find_files(str(tmp_path / "pictures"), of_pictures)
     assert [file.name for file in files] == ["a/1.png", "a/2.JPEG", "b.jpg"]
-    slices = [*cut_singles(files, 0, 2)]
-    assert slices == [Slice(0, 2), Slice(2, 1)]
-    rows = [row for piece in slices for row in rows_in(read(storage, files, piece, None, of_pictures, ()))]
+    pieces = [*cut_singles(files, 0, 2)]
+    assert pieces == [Slice(0, 2), Slice(2, 1)]
+    rows = [row for piece in pieces for row in rows_in(read(storage, files, piece, None, of_pictures, ()))]
     assert [(row.file, row.number) for row in rows] == [("a/1.png", 1), ("a/2.JPEG", 1), ("b.jpg", 1)]
     assert rows[0].fields == of_pictures.singles["image/png"](b"a/1.png")
 

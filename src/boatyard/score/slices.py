@@ -28,6 +28,7 @@ from boatyard.storage import Storage
 MOST_BYTES = 64 * 2**20
 """Of a slice, as its file has them."""
 
+_MOST_TOGETHER = 16 * 2**20  # bytes of row groups that are read at once, where they are small
 _MOST_NAMES = 1000  # of columns, where each record may name others
 _LINE_END = re.compile("\r\n|\r|\n")
 
@@ -229,8 +230,7 @@ def _parquet_chunks(
     chosen = {name: stored for name, stored in names.items() if name in reads or name in carried}
     groups, before = _groups(parquet.metadata, piece)
     number, left = piece.first, piece.rows
-    size = _rows_at_once(parquet.metadata, groups, [*chosen.values()])
-    for batch in parquet.iter_batches(size, row_groups=groups, columns=[*chosen.values()], use_threads=False):
+    for batch in _batches(parquet, groups, [*chosen.values()]):
         skipped = min(before, batch.num_rows)
         rows = batch.slice(skipped, left)
         before, left = before - skipped, left - rows.num_rows
@@ -254,21 +254,33 @@ def _groups(footer: Any, piece: Slice) -> tuple[list[int], int]:
     groups, before, start, first = list[int](), 0, 0, piece.first - 1
     for group in range(footer.num_row_groups):
         end = start + footer.row_group(group).num_rows
-        if start < first + piece.rows and end > first:
+        if max(start, first) < min(end, first + piece.rows):
             before = before if groups else first - start
             groups.append(group)
         start = end
     return groups, before
 
 
-def _rows_at_once(footer: Any, groups: Sequence[int], chosen: Sequence[str]) -> int:
-    """As the row groups have them, uncompressed."""
-    most, names = CHUNK, tuple(f"{name}." for name in chosen)
-    for group in map(footer.row_group, groups):
-        columns = map(group.column, range(group.num_columns))
-        own = [column for column in columns if f"{column.path_in_schema}.".startswith(names)]
-        most = min(most, _fitting(sum(column.total_uncompressed_size for column in own), group.num_rows))
-    return most
+def _batches(parquet: pq.ParquetFile, groups: Iterable[int], chosen: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Of the row groups. What was read of one stays in memory until all are done that are read with it."""
+    together, most, size = list[int](), CHUNK, 0
+    for number in groups:
+        group = parquet.metadata.row_group(number)
+        own = _size(group, chosen)
+        if together and size + own > _MOST_TOGETHER:
+            yield from parquet.iter_batches(most, row_groups=together, columns=chosen, use_threads=False)
+            together, most, size = [], CHUNK, 0
+        together.append(number)
+        most, size = min(most, _fitting(own, group.num_rows)), size + own
+    if together:
+        yield from parquet.iter_batches(most, row_groups=together, columns=chosen, use_threads=False)
+
+
+def _size(group: Any, chosen: Iterable[str]) -> int:
+    """Of these columns, uncompressed."""
+    names = tuple(f"{name}." for name in chosen)
+    columns = map(group.column, range(group.num_columns))
+    return sum(each.total_uncompressed_size for each in columns if f"{each.path_in_schema}.".startswith(names))
 
 
 def _fitting(size: int, rows: int) -> int:
