@@ -43,7 +43,11 @@ def publish_pictures(root: Path, name: str = "colours", **changes: Any) -> Manif
         input="image",
         task="detection",
         target=target,
-        request_schema={"type": "object", "properties": {"image": {"type": "string"}}, "required": ["image"]},
+        request_schema={
+            "type": "object",
+            "properties": {"image": {"type": "string", "contentEncoding": "base64"}},
+            "required": ["image"],
+        },
         answer_schema=task.answer_schema(target),
         truth_schema=task.truth_schema(target),
         limits={},

@@ -1,10 +1,16 @@
 """Scoring files: a bundle as a function of tables, files cut into slices, and the plan that a run goes on by."""
 
 import json
+import os
 import random
 import shutil
-from collections.abc import Callable, Iterator
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,16 +21,20 @@ from scoring import answers, assert_as_predicted, score_here
 
 from boatyard.bundle.manifest import open_bundle
 from boatyard.bundle.predict import Predictor
-from boatyard.bundle.rows import InputRow, rows_of
+from boatyard.bundle.rows import CHUNK_BYTES, InputRow, rows_of
 from boatyard.config.cli import run
 from boatyard.config.errors import UserError
+from boatyard.inputs.parquet import cells
 from boatyard.inputs.protein.fasta import read_fasta
 from boatyard.inputs.records import read_records
+from boatyard.inputs.sources import open_tables
+from boatyard.inputs.table.cells import KINDS, WrongCell, read_cell
 from boatyard.score import __main__ as command
+from boatyard.score import slices
 from boatyard.score.files import Forms, find_files
 from boatyard.score.plan import Task, begin, begun, draw_up
-from boatyard.score.slices import Slice, cut, cut_singles, read
-from boatyard.score.table import Scorer, arrow_type, free_names
+from boatyard.score.slices import Chunk, Slice, cut, cut_singles, read
+from boatyard.score.table import Scorer, arrow_type, as_sent, free_names
 from boatyard.storage import LocalStorage, open_storage
 
 pytestmark = pytest.mark.unit
@@ -75,6 +85,67 @@ def test_a_json_schema_has_an_arrow_type_or_only_json_can_hold_it(schema: dict, 
     assert arrow_type(schema) == expected
 
 
+def unchecked(values: list[bytes | None], kind: pa.DataType) -> pa.Array:
+    """Strings as some writers leave them: no UTF-8."""
+    return pa.Array.from_buffers(kind, len(values), pa.array(values, pa.binary()).buffers())
+
+
+def valued(cell: Any, kind: Any) -> object:
+    try:
+        return read_cell(cell, kind, {"", "na"})
+    except WrongCell as wrong:
+        return str(wrong)
+
+
+CELLS = {
+    "decimal": pa.array([Decimal("1.10"), Decimal("20.00"), None]),
+    "date": pa.array([date(2024, 5, 31), None]),
+    "far": pa.array([2**31 - 1, 0], pa.int32()).cast(pa.date32()),
+    "time": pa.array([datetime(2024, 5, 31, 12, 30)], pa.timestamp("us")),
+    "far time": pa.array([2**62, 0], pa.int64()).view(pa.timestamp("us")),
+    "duration": pa.array([2**62], pa.int64()).view(pa.duration("s")),
+    "clock": pa.array([5], pa.time64("us")),
+    "float": pa.array([1.5, float("nan"), float("inf")]),
+    "truth": pa.array([True, None]),
+    "broken": unchecked([b"caf\xe9", b"na", None], pa.string()),
+    "levels": pa.array(["a", "b", "a", None]).dictionary_encode(),
+}
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_a_cell_of_parquet_is_to_a_model_what_it_was_in_training(tmp_path: Path, name: str) -> None:
+    pq.write_table(pa.table({"cell": CELLS[name]}), tmp_path / "rows.parquet")
+    data: Any = SimpleNamespace(path=str(tmp_path / "rows.parquet"))
+    (source,) = open_tables(data, ["cell"], tmp_path, "data.columns")
+    trained = [row.cells["cell"] for row in source.rows()]
+    scored = [as_sent(cell, base64=False) for cell in cells(pq.read_table(tmp_path / "rows.parquet")["cell"])]
+    assert [[valued(cell, kind) for kind in KINDS] for cell in scored] == [
+        [valued(cell, kind) for kind in KINDS] for cell in trained
+    ]
+
+
+def test_a_number_keeps_its_digits_and_what_python_has_not_is_no_value() -> None:
+    price, far = (cells(CELLS[name])[0] for name in ("decimal", "far"))
+    assert valued(as_sent(price, base64=False), "category") == "1.10"
+    assert [valued(as_sent(far, base64=False), kind) for kind in ("date", "category")] == [
+        "holds a date32[day] out of range; expected a date such as 2024-05-31, or nothing",
+        "holds a date32[day] out of range; expected a word or a number, of 200 characters at most, or nothing",
+    ]
+
+
+def test_bytes_of_parquet_are_text_but_for_a_picture(tmp_path: Path, predictor: Predictor) -> None:
+    texts = [text.encode() for text in ("my card was stolen", "send it by iban")]
+    answered = Scorer(predictor)(pa.table({"text": pa.array([*texts, b"caf\xe9"], pa.binary())}))
+    assert answered["label"].to_pylist() == ["card_lost", "transfer", None]
+    assert answered["error"].to_pylist() == [None, None, '"text" is not UTF-8']
+    publish_pictures(tmp_path)
+    colours = Scorer(Predictor(open_bundle(tmp_path / "colours"), threads=1))
+    picture = plain(RED)
+    binary, text = (colours(pa.table({"image": [cell]})) for cell in (picture, b64encode(picture).decode()))
+    assert binary["error"].to_pylist() == [None]
+    assert binary == text
+
+
 def test_names_that_are_taken_get_one_of_their_own() -> None:
     assert free_names(["id", "label", "row_label"], ["label"]) == ["id", "row_label", "row_row_label"]
 
@@ -88,6 +159,10 @@ def hostile_csv(chance: random.Random) -> str:
         )
         lines.append(f"{number},{cell}{chance.choice([chr(10), chr(13) + chr(10)])}{chr(10) * chance.randrange(2)}")
     return "".join(lines)
+
+
+def rows_in(chunks: Iterable[Chunk]) -> Iterator[InputRow]:
+    return (row for chunk in chunks for row in chunk.rows)
 
 
 def described(rows: Iterator[InputRow]) -> list[tuple]:
@@ -104,7 +179,9 @@ def test_slices_of_a_table_are_what_its_one_reader_reads(
     storage, files = find_files(str(tmp_path / "rows.csv"), forms(predictor))
     made = cut(storage, files[0], 0, forms(predictor), most, ["text"])
     assert all(0 < piece.rows <= most for piece in made.slices)
-    parts = [described(read(storage, files, piece, made.header, forms(predictor), ())) for piece in made.slices]
+    parts = [
+        described(rows_in(read(storage, files, piece, made.header, forms(predictor), ()))) for piece in made.slices
+    ]
     whole = described(rows_of(read_records([content], "csv")[1]))
     assert [row for part in parts for row in part] == whole
     assert any("line" in (wrong or "") for _, _, wrong in whole)
@@ -126,24 +203,43 @@ def test_formats_of_an_input_are_sliced_too_unless_they_cannot_be_entered(tmp_pa
     made = cut(storage, file, 0, of_proteins, 8, [])
     assert len(made.slices) == 7
     assert [*made.columns] == ["id", "sequence", "header"]
-    parts = [described(read(storage, [file], piece, None, of_proteins, ())) for piece in made.slices]
+    parts = [described(rows_in(read(storage, [file], piece, None, of_proteins, ()))) for piece in made.slices]
     assert [row for part in parts for row in part] == whole
     (tmp_path / "packed.fa.gz").write_bytes(gzip.compress(content))
     storage, (packed,) = find_files(str(tmp_path / "packed.fa.gz"), of_proteins)
     (piece,) = cut(storage, packed, 0, of_proteins, 8, []).slices
-    assert described(read(storage, [packed], piece, None, of_proteins, ())) == whole
+    assert described(rows_in(read(storage, [packed], piece, None, of_proteins, ()))) == whole
 
 
-def test_slices_of_parquet_cross_its_row_groups(tmp_path: Path, predictor: Predictor) -> None:
+@pytest.mark.parametrize("together", [0, 2**20])
+def test_slices_of_parquet_cross_its_row_groups(
+    tmp_path: Path, predictor: Predictor, monkeypatch: pytest.MonkeyPatch, together: int
+) -> None:
+    monkeypatch.setattr(slices, "_MOST_TOGETHER", together)
     rows = pa.table({"id": range(25), "text": [f"card {number}" for number in range(25)], "unread": [b""] * 25})
     pq.write_table(rows, tmp_path / "rows.parquet", row_group_size=10)
     storage, files = find_files(str(tmp_path / "rows.parquet"), forms(predictor))
     made = cut(storage, files[0], 0, forms(predictor), 7, ["text"])
     assert [piece.rows for piece in made.slices] == [7, 7, 7, 4]
-    wanted = {"id", "text"}
-    rows_read = [row for piece in made.slices for row in read(storage, files, piece, None, forms(predictor), wanted)]
-    assert [row.number for row in rows_read] == [*range(1, 26)]
-    assert [row.fields for row in rows_read] == rows.select(["id", "text"]).to_pylist()
+    chunks = [
+        chunk
+        for piece in made.slices
+        for chunk in read(storage, files, piece, None, forms(predictor), {"text"}, ["id"])
+    ]
+    assert [row.number for row in rows_in(chunks)] == [*range(1, 26)]
+    assert [row.fields for row in rows_in(chunks)] == rows.select(["text"]).to_pylist()
+    assert [key for chunk in chunks for key in chunk.columns["id"].to_pylist()] == [*range(25)]
+
+
+def test_chunks_of_parquet_have_few_of_large_rows(tmp_path: Path, predictor: Predictor) -> None:
+    large = pa.array([bytes(2**18)] * 9 + [b""] * 9)
+    rows = pa.table({"text": ["card"] * 18, "large": large, "unread": [bytes(2**20 - index) for index in range(18)]})
+    pq.write_table(rows, tmp_path / "rows.parquet", use_dictionary=False)
+    storage, files = find_files(str(tmp_path / "rows.parquet"), forms(predictor))
+    chunks = [*read(storage, files, Slice(0, 17, 2), None, forms(predictor), {"text"}, ["large"])]
+    assert [row.number for row in rows_in(chunks)] == [*range(2, 19)]
+    assert max(chunk.columns["large"].nbytes for chunk in chunks) < 3 * CHUNK_BYTES
+    assert len(chunks) < 9
 
 
 def test_files_that_are_a_row_each_share_a_slice_with_their_neighbours(tmp_path: Path) -> None:
@@ -154,9 +250,9 @@ def test_files_that_are_a_row_each_share_a_slice_with_their_neighbours(tmp_path:
         path.write_bytes(name.encode())
     storage, files = find_files(str(tmp_path / "pictures"), of_pictures)
     assert [file.name for file in files] == ["a/1.png", "a/2.JPEG", "b.jpg"]
-    slices = [*cut_singles(files, 0, 2)]
-    assert slices == [Slice(0, 2), Slice(2, 1)]
-    rows = [row for piece in slices for row in read(storage, files, piece, None, of_pictures, ())]
+    pieces = [*cut_singles(files, 0, 2)]
+    assert pieces == [Slice(0, 2), Slice(2, 1)]
+    rows = [row for piece in pieces for row in rows_in(read(storage, files, piece, None, of_pictures, ()))]
     assert [(row.file, row.number) for row in rows] == [("a/1.png", 1), ("a/2.JPEG", 1), ("b.jpg", 1)]
     assert rows[0].fields == of_pictures.singles["image/png"](b"a/1.png")
 
@@ -179,12 +275,22 @@ def test_a_file_that_cannot_be_read_is_refused_before_anything_is_scored(
 
 
 def test_where_nothing_lies_a_sentence_says_so(tmp_path: Path, predictor: Predictor) -> None:
-    with pytest.raises(UserError, match="there is no such file or folder"):
+    with pytest.raises(UserError, match="there is no such file, and no folder with files in it"):
         find_files(str(tmp_path / "gone.csv"), forms(predictor))
     (tmp_path / "rows").mkdir()
+    with pytest.raises(UserError, match="there is no such file, and no folder with files in it"):
+        find_files(str(tmp_path / "rows"), forms(predictor))
     (tmp_path / "rows" / "notes.md").touch()
     with pytest.raises(UserError, match=r"no file there can be read; expected .csv, .tsv"):
         find_files(str(tmp_path / "rows"), forms(predictor))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_named_pipe_holds_no_rows(tmp_path: Path, predictor: Predictor) -> None:
+    (tmp_path / "rows.csv").write_text("text\ncard\n")
+    os.mkfifo(tmp_path / "pipe.csv")
+    _, files = find_files(str(tmp_path), forms(predictor))
+    assert [file.name for file in files if file.name.endswith(".csv")] == ["rows.csv"]
 
 
 def task_of(predictor: Predictor, folder: Path, **changes: object) -> Task:
@@ -237,6 +343,8 @@ def test_columns_that_are_not_there_or_of_two_types_are_named(tmp_path: Path, pr
     cuts = [cut(storage, file, index, forms(predictor), 10, ["text"]) for index, file in enumerate(files)]
     with pytest.raises(UserError, match=r"column 'id' is int64 in a.parquet and string in b.parquet"):
         draw_up(task_of(predictor, folder), predictor.manifest, cuts, [])
+    other = draw_up(task_of(predictor, folder, columns=["text"]), predictor.manifest, cuts, [])
+    assert other.schema.field("text").type == pa.string()
     with pytest.raises(UserError, match="the rows have no column 'key'"):
         draw_up(task_of(predictor, folder, columns=["key"]), predictor.manifest, cuts[:1], [])
 
@@ -277,14 +385,58 @@ def test_pictures_have_the_answers_that_requests_have(tmp_path: Path) -> None:
 
 def test_no_cell_that_is_carried_along_stops_a_run(tmp_path: Path, score: Score) -> None:
     (tmp_path / "rows" / "a.csv").write_bytes(b"id,text,error\n1,card,caf\xe9\n2,caf\xe9,fine\n")
-    lines = ['{"id": {"a": "\\ud800"}, "text": "card", "\\ud800": 1}', '{"id": 7, "text": "\\ud800"}']
+    lines = [
+        '{"id": {"a": "\\ud800"}, "text": "card", "\\ud800": 1}',
+        '{"id": 7, "text": "\\ud800"}',
+        '{"id": [1e999, -1e999], "text": "card"}',
+    ]
     (tmp_path / "rows" / "b.jsonl").write_text("\n".join(lines))
     assert score() == 0
     answered = answers(tmp_path / "out")
-    assert answered["id"].to_pylist() == ["1", "2", '{"a":"\ufffd"}', "7"]
-    assert answered["row_error"].to_pylist() == ["caf\ufffd", "fine", None, None]
-    assert [error is None for error in answered["error"].to_pylist()] == [True, False, True, False]
+    assert answered["id"].to_pylist() == ["1", "2", '{"a":"\ufffd"}', "7", '["Infinity","-Infinity"]']
+    assert answered["row_error"].to_pylist() == ["caf\ufffd", "fine", None, None, None]
+    assert [error is None for error in answered["error"].to_pylist()] == [True, False, True, False, True]
     assert answered.column_names[:5] == ["source", "row", "id", "row_error", "label"]
+
+
+def test_a_column_of_parquet_is_carried_along_as_it_is(tmp_path: Path, score: Score) -> None:
+    broken = unchecked([b"caf\xe9", b"bar"], pa.string())
+    columns = {
+        "day": pa.array([2**31 - 1, 0], pa.int32()).cast(pa.date32()),
+        "time": pa.array([2**62, 0], pa.int64()).view(pa.timestamp("us")),
+        "lasts": pa.array([2**62, None], pa.int64()).view(pa.duration("us")),
+        "flag": pa.ExtensionArray.from_storage(pa.bool8(), pa.array([1, None], pa.int8())),
+        "price": pa.array([Decimal("1.10"), None]),
+        "level": pa.array(["a", None]).dictionary_encode(),
+        "raw": pa.array([b"\xff", b"a"]),
+    }
+    strings = {
+        "one": broken,
+        "many": pa.ListArray.from_arrays([0, 2, 2], broken),
+        "named": pa.StructArray.from_arrays([broken], ["name"]),
+    }
+    rows = pa.table({"text": unchecked([b"my card", b"caf\xe9"], pa.string()), **columns, **strings})
+    pq.write_table(rows, tmp_path / "rows" / "a.parquet")
+    pq.write_table(pa.table({"text": ["card"]}), tmp_path / "rows" / "b.parquet")
+    assert score() == 0
+    answered = answers(tmp_path / "out")
+    assert answered["error"].to_pylist() == [None, '"text" is not UTF-8', None]
+    for name, column in columns.items():
+        assert answered[name].combine_chunks().equals(pa.concat_arrays([column, pa.nulls(1, column.type)])), name
+    assert answered.select(list(strings)).to_pylist() == [
+        {"one": "caf\ufffd", "many": ["caf\ufffd", "bar"], "named": {"name": "caf\ufffd"}},
+        {"one": "bar", "many": [], "named": {"name": "bar"}},
+        dict.fromkeys(strings),
+    ]
+
+
+def test_what_the_model_reads_may_be_of_several_types(tmp_path: Path, score: Score) -> None:
+    for number, kind in enumerate((pa.string(), pa.large_string(), pa.binary())):
+        rows = pa.table({"text": pa.array(["card"], pa.string()).cast(kind), "id": [number]})
+        pq.write_table(rows, tmp_path / "rows" / f"{number}.parquet")
+    (tmp_path / "rows" / "more.csv").write_text("text\ncard\n")
+    assert score() == 0
+    assert answers(tmp_path / "out")["label"].to_pylist() == ["card_lost"] * 4
 
 
 def test_a_column_without_a_value_in_one_file_has_the_type_of_the_others(tmp_path: Path, score: Score) -> None:
@@ -320,11 +472,29 @@ def test_rows_that_change_meanwhile_are_no_answers(
     assert [file.name for file in (tmp_path / "out").glob("part-*")] == ["part-000000.parquet"]
 
 
+def test_a_picture_that_changes_meanwhile_is_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish_pictures(tmp_path)
+    (tmp_path / "rows").mkdir()
+    for name in ("a.png", "b.png"):
+        (tmp_path / "rows" / name).write_bytes(plain(RED))
+    opened = LocalStorage.open
+
+    def open_(storage: LocalStorage, key: str) -> BinaryIO:
+        (tmp_path / "rows" / "b.png").write_bytes(plain(BLUE, (9, 9)))
+        return opened(storage, key)
+
+    monkeypatch.setattr(LocalStorage, "open", open_)
+    assert score_here(tmp_path / "storage", tmp_path / "rows", tmp_path / "out", "score.model=colours") == 2
+    assert "score: b.png has changed since the run began" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("wrong", ["torn", "of other rows", "of no slice"])
 def test_a_block_that_is_not_the_runs_own_is_not_taken_for_one(
     tmp_path: Path, score: Score, wrong: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "rows" / "a.csv").write_text("id,text\n1,card\n2,card\n3,card\n")
+    (tmp_path / "rows" / "a.csv").write_text("id,text\n1,card\n2,card\n3,card\n4,card\n")
     assert score("score.block=2") == 0
     first, last = sorted((tmp_path / "out").glob("part-*"))
     if wrong == "torn":
@@ -335,7 +505,7 @@ def test_a_block_that_is_not_the_runs_own_is_not_taken_for_one(
     assert "is damaged or not of this run: remove it, and repeat" in capsys.readouterr().err
     (first if wrong != "of no slice" else tmp_path / "out" / "part-000002.parquet").unlink()
     assert score("score.block=2") == 0
-    assert answers(tmp_path / "out")["row"].to_pylist() == [1, 2, 3]
+    assert answers(tmp_path / "out")["row"].to_pylist() == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(
@@ -348,6 +518,10 @@ def test_a_block_that_is_not_the_runs_own_is_not_taken_for_one(
         ("rows", ".", "has files in it that no scoring began"),
         ("s3://bucket/rows", "out", "is neither a folder nor gs://BUCKET/PREFIX"),
         ("gs://bucket", "out", "score.rows=gs://bucket: name a file or a folder in it"),
+        ("gs://bucket/", "out", "score.rows=gs://bucket/: name a file or a folder in it"),
+        ("gs://", "out", "score.rows=gs://: name a file or a folder in it"),
+        ("link", "rows/out", "lies in score.rows"),
+        ("rows", "link/out", "lies in score.rows"),
     ],
 )
 @pytest.mark.usefixtures("score")
@@ -361,6 +535,7 @@ def test_places_that_cannot_be_are_refused_before_anything_is_written(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "rows" / "a.csv").write_text("text\ncard\n")
+    (tmp_path / "link").symlink_to("rows")
     before = sorted(tmp_path.rglob("*"))
     assert score_here(tmp_path / "storage", rows, Path(out)) == 2
     assert message in capsys.readouterr().err

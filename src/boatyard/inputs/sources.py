@@ -139,6 +139,8 @@ def _parquet_rows(path: Path, table: _Table) -> Iterator[SourceRow]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from boatyard.inputs.parquet import cells
+
     row = 0
     try:
         with pq.ParquetFile(path) as file:
@@ -149,7 +151,7 @@ def _parquet_rows(path: Path, table: _Table) -> Iterator[SourceRow]:
             stored = dict(zip(header, names, strict=True))
             wanted = table.wanted(header)
             for batch in file.iter_batches(columns=[stored[column] for column in wanted]):
-                for values in zip(*(_values(batch.column(stored[column])) for column in wanted), strict=True):
+                for values in zip(*(cells(batch.column(stored[column])) for column in wanted), strict=True):
                     row += 1
                     yield SourceRow(row, dict(zip(wanted, values, strict=True)))
     except Unreadable as why:
@@ -157,17 +159,6 @@ def _parquet_rows(path: Path, table: _Table) -> Iterator[SourceRow]:
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise UserError(f"{path.name}: not a Parquet file, or damaged ({reason})") from None
-
-
-def _values(column: Any) -> list[Any]:
-    try:
-        values: list[Any] = column.to_pylist()
-    except UnicodeDecodeError:  # of strings that some writer did not check
-        values = [
-            None if value is None else value.decode("utf-8", "surrogateescape")
-            for value in column.cast("binary").to_pylist()
-        ]
-    return values
 
 
 _READERS: dict[str, Callable[[Path, _Table], Iterator[SourceRow]]] = {

@@ -64,6 +64,15 @@ def place_of(path: str) -> str:
     return Path(absolute).as_posix()
 
 
+def lies_in(inner: str, outer: str) -> bool:
+    """Whether the one path is the other or below it, be it through a link."""
+    return any(f"{place(inner)}/".startswith(f"{place(outer)}/") for place in (place_of, _true_place_of))
+
+
+def _true_place_of(path: str) -> str:
+    return path.rstrip("/") if "://" in path else Path(path).expanduser().resolve().as_posix()
+
+
 def find_files(path: str, forms: Forms) -> tuple[Storage, list[File]]:
     """The files at the path, a file or a folder with others inside, and the storage in which they lie.
 
@@ -71,7 +80,7 @@ def find_files(path: str, forms: Forms) -> tuple[Storage, list[File]]:
         UserError: there is none that can be read.
     """
     root, _, name = place_of(path).rpartition("/")
-    if not name or root in ("gs:/", "gs:"):
+    if not name or ("://" in path and "://" not in root):  # a bucket, or none
         raise UserError(f"score.rows={path}: name a file or a folder in it")
     storage = open_storage(root or "/")
     there = storage.describe(name)
@@ -81,7 +90,7 @@ def find_files(path: str, forms: Forms) -> tuple[Storage, list[File]]:
         if (form := forms.of(key)) is not None
     ]
     if not there:
-        raise UserError(f"score.rows={path}: there is no such file or folder")
+        raise UserError(f"score.rows={path}: there is no such file, and no folder with files in it")
     if not files:
         raise UserError(f"score.rows={path}: no file there can be read; expected {', '.join(forms.by_suffix)}")
     if others := there.keys() - {file.key for file in files}:

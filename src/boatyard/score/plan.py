@@ -1,8 +1,9 @@
 """What a run is to do, written down before it starts: the same command goes on by it, and another one is refused."""
 
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
+from functools import cached_property
+from hashlib import sha256
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -20,6 +21,8 @@ PLAN, SUMMARY = "_plan.json", "_summary.json"
 """Names that whoever reads a folder of Parquet passes over, since they start with _."""
 SOURCE, ROW = "source", "row"
 """Of a block, its first columns: the file of a row, and the row's number in it, from 1."""
+BLOCK = "boatyard.block"
+"""Of a block's footer: where it says which it is."""
 _MOST_COLUMNS = 1000
 
 
@@ -61,6 +64,14 @@ class Plan(BaseModel):
         """Of a block."""
         return pa.ipc.read_schema(pa.BufferReader(b64decode(self.arrow)))
 
+    def mark(self, number: int) -> str:
+        """Of the block with this number: no other plan's, nor another of this one, has it."""
+        return f"{self._digest}/{number}"
+
+    @cached_property
+    def _digest(self) -> str:
+        return sha256(self.model_dump_json().encode()).hexdigest()
+
     @property
     def rows(self) -> int:
         """Of all slices."""
@@ -73,21 +84,10 @@ def block_name(number: int) -> str:
 
 
 def draw_up(task: Task, card: Card, cuts: Iterable[Cut], singles: Sequence[Slice]) -> Plan:
-    """Raises UserError: the columns are not in the files, or of several types."""
+    """Raises UserError: the columns to carry along are not in the files, or of several types."""
     cuts = list(cuts)
-    types: dict[str, pa.DataType] = {}
-    seen: dict[str, str] = {}
-    for each in cuts:
-        file = task.files[each.number].name
-        for name, kind in each.columns.items():
-            if pa.types.is_null(types.get(name, pa.null())):  # a column without a value says nothing about its type
-                types[name], seen[name] = kind, file
-            elif kind != types[name] and not pa.types.is_null(kind):
-                raise UserError(
-                    f"column {name!r} is {types[name]} in {seen[name]} and {kind} in {file}: score such files apart, "
-                    "into folders of their own, or name the columns to carry along in score.columns"
-                )
-    carried = _carried(task, card, types)
+    carried = _carried(task, card, dict.fromkeys(name for each in cuts for name in each.columns))
+    types = _types(task, cuts, carried)
     answered = answer_schema(card)
     first = [(SOURCE, pa.string()), (ROW, pa.int64())]
     names = free_names(carried, [SOURCE, ROW, *answered.names])
@@ -98,19 +98,38 @@ def draw_up(task: Task, card: Card, cuts: Iterable[Cut], singles: Sequence[Slice
     return Plan(task=task, headers=headers, slices=slices, carried=carried, arrow=arrow)
 
 
+def _types(task: Task, cuts: Sequence[Cut], carried: Iterable[str]) -> dict[str, pa.DataType]:
+    """Of the carried columns, in all files."""
+    types = dict.fromkeys(carried, pa.null())
+    seen: dict[str, str] = {}
+    for each in cuts:
+        file = task.files[each.number].name
+        for name, kind in each.columns.items():
+            if name not in types or pa.types.is_null(kind):  # one without a value says nothing about its type
+                continue
+            if name in seen and kind != types[name]:
+                raise UserError(
+                    f"column {name!r} is {types[name]} in {seen[name]} and {kind} in {file}: score such files apart, "
+                    "into folders of their own, or name other columns to carry along in score.columns"
+                )
+            types[name] = kind
+            seen.setdefault(name, file)
+    return types
+
+
 def _place(piece: Slice) -> tuple[int, int]:
     return piece.file, piece.first
 
 
-def _carried(task: Task, card: Card, types: dict[str, Any]) -> list[str]:
+def _carried(task: Task, card: Card, names: Collection[str]) -> list[str]:
     if task.columns is None:
-        found = [name for name in types if name not in columns_read(card)]
+        found = [name for name in names if name not in columns_read(card)]
         if len(found) > _MOST_COLUMNS:
             raise UserError(f"the rows have {len(found):,} columns: name those to carry along in score.columns")
         return found
     for name in task.columns:
-        if name not in types:
-            raise UserError(f"score.columns: the rows have no column {name!r}; {suggestion(name, list(types))}")
+        if name not in names:
+            raise UserError(f"score.columns: the rows have no column {name!r}; {suggestion(name, list(names))}")
     return list(dict.fromkeys(task.columns))
 
 

@@ -35,9 +35,8 @@ class Progress:
         """Nothing is left."""
         seconds = time.monotonic() - self._started
         rate = f", {self._done / seconds:,.0f} rows/s" if self._done else ""
-        log.info(
-            "%s has all %s rows; %s scored now in %s%s", out, f"{self._all:,}", f"{self._done:,}", _time(seconds), rate
-        )
+        rows = f"{self._all:,} row{'' if self._all == 1 else 's'}"
+        log.info("%s is complete: %s, %s scored now in %s%s", out, rows, f"{self._done:,}", _time(seconds), rate)
 
     def _line(self, now: float) -> str:
         since, before = self._first

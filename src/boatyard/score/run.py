@@ -20,8 +20,8 @@ from boatyard.config.errors import UserError
 from boatyard.config.schema import Config
 from boatyard.registry import parse_reference, read_manifest, resolve
 from boatyard.score import cluster
-from boatyard.score.files import Forms, find_files, place_of
-from boatyard.score.plan import SUMMARY, Plan, Task, begin, begun, block_name, draw_up
+from boatyard.score.files import Forms, find_files, lies_in
+from boatyard.score.plan import BLOCK, SUMMARY, Plan, Task, begin, begun, block_name, draw_up
 from boatyard.score.progress import Progress
 from boatyard.score.slices import Slice, cut_singles
 from boatyard.score.work import Done, Places
@@ -42,7 +42,7 @@ def score(config: Config) -> None:
     if settings.rows is None or settings.out is None:
         missing = "rows" if settings.rows is None else "out"
         raise UserError(f"score.{missing} must be given: score.rows=FILE_OR_FOLDER score.out=FOLDER")
-    if f"{place_of(settings.out)}/".startswith(f"{place_of(settings.rows)}/"):
+    if lies_in(settings.out, settings.rows):
         raise UserError(f"score.out={settings.out} lies in score.rows, where answers would become rows")
     models, out = open_storage(config.paths.storage), open_storage(settings.out)
     reference = parse_reference(settings.model or config.data.name)
@@ -90,20 +90,25 @@ def _written(out: Storage, plan: Plan) -> dict[int, Done]:
     """
     numbers = {block_name(number): number for number in range(len(plan.slices))}
     names = out.list("part-")
+    marks = [plan.mark(numbers[name]) if name in numbers else None for name in names]
     with ThreadPoolExecutor(_READERS) as threads:
-        found = dict(zip(names, threads.map(partial(_footer, out), names), strict=True))
+        found = dict(zip(names, threads.map(partial(_block, out), names, marks), strict=True))
+    written: dict[int, Done] = {}
     for name, done in found.items():
-        if done is None or name not in numbers or done.rows != plan.slices[numbers[name]].rows:
+        if done is None:
             raise UserError(f"{name} in score.out={out.root} is damaged or not of this run: remove it, and repeat")
-    return {numbers[name]: done for name, done in found.items() if done}
+        written[numbers[name]] = done
+    return written
 
 
-def _footer(out: Storage, name: str) -> Done | None:
-    """What a block says of itself: its last column is the error. None: it is none."""
+def _block(out: Storage, name: str, mark: str | None) -> Done | None:
+    """What the block with this mark says of itself: its last column is the error. None: it is none, or another."""
     try:
         with closing(out.open(name)) as file:
             footer = pq.read_metadata(file)
     except pa.ArrowException:
+        return None
+    if mark is None or (footer.metadata or {}).get(BLOCK.encode()) != mark.encode():
         return None
     groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
     bad = sum(group.num_rows - group.column(group.num_columns - 1).statistics.null_count for group in groups)

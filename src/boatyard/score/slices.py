@@ -6,7 +6,7 @@ entered in its midst, such as a compressed file, is one slice.
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import islice
@@ -15,9 +15,10 @@ from typing import Any, BinaryIO, NamedTuple, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from boatyard.bundle.rows import CHUNK, InputRow, rows_of
+from boatyard.bundle.rows import CHUNK, CHUNK_BYTES, InputRow, chunks_of, rows_of
 from boatyard.config.errors import UserError
 from boatyard.inputs.lines import Unreadable
+from boatyard.inputs.parquet import cells
 from boatyard.inputs.protocol import InvalidInput
 from boatyard.inputs.records import Format, Header, Record, check_columns, open_records, read_on
 from boatyard.inputs.texts import is_encodable, normal_form
@@ -27,6 +28,7 @@ from boatyard.storage import Storage
 MOST_BYTES = 64 * 2**20
 """Of a slice, as its file has them."""
 
+_MOST_TOGETHER = 16 * 2**20  # bytes of row groups that are read at once, where they are small
 _MOST_NAMES = 1000  # of columns, where each record may name others
 _LINE_END = re.compile("\r\n|\r|\n")
 
@@ -43,6 +45,13 @@ class Slice(NamedTuple):
     first: int = 1
     start: int = 0
     line: int = 0
+
+
+class Chunk(NamedTuple):
+    """Rows that are answered together. `columns`: of Parquet, those to carry along, which no row has in its fields."""
+
+    rows: list[InputRow]
+    columns: Mapping[str, pa.Array] | None = None
 
 
 class Cut(NamedTuple):
@@ -94,9 +103,26 @@ def cut_singles(files: Sequence[File], index: int, most: int) -> Iterator[Slice]
 
 
 def read(
-    storage: Storage, files: Sequence[File], piece: Slice, header: Header | None, forms: Forms, wanted: Collection[str]
+    storage: Storage,
+    files: Sequence[File],
+    piece: Slice,
+    header: Header | None,
+    forms: Forms,
+    reads: Collection[str],
+    carried: Collection[str] = (),
+) -> Iterator[Chunk]:
+    """The rows of a slice. `header`: its file's; `reads`, `carried`: the columns that Parquet is asked for."""
+    if files[piece.file].form == PARQUET:
+        file = files[piece.file]
+        with closing(storage.open(file.key)) as opened, _damage_told(file):
+            yield from _parquet_chunks(file, opened, piece, reads, carried)
+    else:
+        yield from map(Chunk, chunks_of(_rows(storage, files, piece, header, forms), piece.start))
+
+
+def _rows(
+    storage: Storage, files: Sequence[File], piece: Slice, header: Header | None, forms: Forms
 ) -> Iterator[InputRow]:
-    """The rows of a slice. `header`: its file's; `wanted`: the columns that Parquet is asked for."""
     file = files[piece.file]
     if forms.is_single(file):
         end = 0
@@ -105,10 +131,6 @@ def read(
             yield _single(storage, each, forms, end)
         return
     with closing(storage.open(file.key)) as opened:
-        if file.form == PARQUET:
-            with _damage_told(file):
-                yield from islice(_parquet_rows(file, opened, piece, wanted), piece.rows)
-            return
         opened.seek(piece.start)
         if file.form in TABLES:
             records = read_on(pieces(opened), header, piece.line, piece.start)
@@ -200,22 +222,67 @@ def _cut_parquet(file: File, opened: BinaryIO, index: int, most: int, required: 
     return Cut(index, None, slices, {name: parquet.schema_arrow.field(stored).type for name, stored in names.items()})
 
 
-def _parquet_rows(file: File, opened: BinaryIO, piece: Slice, wanted: Collection[str]) -> Iterator[InputRow]:
-    """From the slice's first row on: what lies before it in its row group is decoded and passed over."""
+def _parquet_chunks(
+    file: File, opened: BinaryIO, piece: Slice, reads: Collection[str], carried: Collection[str]
+) -> Iterator[Chunk]:
+    """Of the slice's rows: what lies before them in their row group is decoded and passed over."""
     parquet, names = _open_parquet(file, opened)
-    chosen = [name for name in names if name in wanted]
-    before, group = piece.first - 1, 0
-    while before >= (rows := parquet.metadata.row_group(group).num_rows):
-        before, group = before - rows, group + 1
-    groups = range(group, parquet.metadata.num_row_groups)
-    number = piece.first
-    for batch in parquet.iter_batches(
-        row_groups=groups, columns=[names[name] for name in chosen], batch_size=CHUNK, use_threads=False
-    ):
-        skipped, before = min(before, batch.num_rows), max(0, before - batch.num_rows)
-        columns: list[list[Any]] = [batch.column(names[name]).slice(skipped).to_pylist() for name in chosen]
-        size = batch.nbytes // max(batch.num_rows, 1)
-        for offset in range(batch.num_rows - skipped):
-            fields = {name: column[offset] for name, column in zip(chosen, columns, strict=True)}
-            yield InputRow(number, (number - piece.first + 1) * size, fields)
-            number += 1
+    chosen = {name: stored for name, stored in names.items() if name in reads or name in carried}
+    groups, before = _groups(parquet.metadata, piece)
+    number, left = piece.first, piece.rows
+    for batch in _batches(parquet, groups, [*chosen.values()]):
+        skipped = min(before, batch.num_rows)
+        rows = batch.slice(skipped, left)
+        before, left = before - skipped, left - rows.num_rows
+        step = _fitting(rows.nbytes, rows.num_rows)
+        for start in range(0, rows.num_rows, step):
+            part = rows.slice(start, step)
+            columns = {name: part.column(stored) for name, stored in chosen.items()}
+            read_ = {name: cells(column) for name, column in columns.items() if name in reads}
+            yield Chunk(
+                [
+                    InputRow(number + index, 0, {name: values[index] for name, values in read_.items()})
+                    for index in range(part.num_rows)
+                ],
+                {name: column for name, column in columns.items() if name in carried},
+            )
+            number += part.num_rows
+
+
+def _groups(footer: Any, piece: Slice) -> tuple[list[int], int]:
+    """The row groups in which the slice lies, and how many rows of the first are before it."""
+    groups, before, start, first = list[int](), 0, 0, piece.first - 1
+    for group in range(footer.num_row_groups):
+        end = start + footer.row_group(group).num_rows
+        if max(start, first) < min(end, first + piece.rows):
+            before = before if groups else first - start
+            groups.append(group)
+        start = end
+    return groups, before
+
+
+def _batches(parquet: pq.ParquetFile, groups: Iterable[int], chosen: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Of the row groups. What was read of one stays in memory until all are done that are read with it."""
+    together, most, size = list[int](), CHUNK, 0
+    for number in groups:
+        group = parquet.metadata.row_group(number)
+        own = _size(group, chosen)
+        if together and size + own > _MOST_TOGETHER:
+            yield from parquet.iter_batches(most, row_groups=together, columns=chosen, use_threads=False)
+            together, most, size = [], CHUNK, 0
+        together.append(number)
+        most, size = min(most, _fitting(own, group.num_rows)), size + own
+    if together:
+        yield from parquet.iter_batches(most, row_groups=together, columns=chosen, use_threads=False)
+
+
+def _size(group: Any, chosen: Iterable[str]) -> int:
+    """Of these columns, uncompressed."""
+    names = tuple(f"{name}." for name in chosen)
+    columns = map(group.column, range(group.num_columns))
+    return sum(each.total_uncompressed_size for each in columns if f"{each.path_in_schema}.".startswith(names))
+
+
+def _fitting(size: int, rows: int) -> int:
+    """How many of the rows a chunk has, if all were alike."""
+    return min(CHUNK, max(1, CHUNK_BYTES * rows // max(size, 1)))

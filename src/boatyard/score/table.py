@@ -1,11 +1,8 @@
 """A bundle as a pure function of tables: rows in, their answers out, for any input and any task."""
 
-import math
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date, time
-from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +12,8 @@ from boatyard import inputs
 from boatyard.bundle.manifest import Card
 from boatyard.bundle.predict import Prediction, Predictor
 from boatyard.bundle.rows import UNANSWERABLE, InputRow, answer_others, parse
+from boatyard.inputs.parquet import cells
+from boatyard.inputs.records import is_missing
 from boatyard.inputs.texts import readable
 
 NAME, TRUNCATED, VERSION, ERROR = "name", "truncated", "version", "error"
@@ -30,13 +29,15 @@ class Scorer:
         self.reads = columns_read(predictor.manifest)
         self.schema = answer_schema(predictor.manifest)
         parts = predictor.manifest.answer_schema.get("properties", {})
+        asked = predictor.manifest.request_schema.get("properties", {})
+        self._base64 = {name for name, part in asked.items() if part.get("contentEncoding") == "base64"}
         self._naming = _naming_field(predictor.manifest)
         self._as_json = {name for name, part in parts.items() if arrow_type(part) is None}
 
     def __call__(self, table: pa.Table) -> pa.Table:
         """A row for each of the table's: its columns that the model does not read, and `schema`'s."""
         names = [name for name in table.column_names if name in self.reads]
-        columns = [table[name].to_pylist() for name in names]
+        columns = [cells(table[name]) for name in names]
         rows = [
             InputRow(index + 1, 0, {name: column[index] for name, column in zip(names, columns, strict=True)})
             for index in range(len(table))
@@ -46,7 +47,7 @@ class Scorer:
 
     def answer(self, rows: Sequence[InputRow]) -> pa.Table:
         """`schema`'s columns alone. A row that cannot be answered has an `error`, and nulls besides."""
-        parsed = [parse(self._predictor, _as_sent(row)) for row in rows]
+        parsed = [parse(self._predictor, self._as_sent(row)) for row in rows]
         good = [each.row for each in parsed if each.wrong is None]
         answers = iter(answer_others(self._predictor, good, [self._predictor.default_options] * len(good)))
         cells = [
@@ -55,6 +56,12 @@ class Scorer:
         ]
         columns = [pa.array([row.get(field.name) for row in cells], field.type) for field in self.schema]
         return pa.Table.from_arrays(columns, schema=self.schema)
+
+    def _as_sent(self, row: InputRow) -> InputRow:
+        if not isinstance(row.fields, dict):
+            return row
+        fields = {name: as_sent(value, base64=name in self._base64) for name, value in row.fields.items()}
+        return replace(row, fields=fields)
 
     def _cells(self, row: InputRow, prediction: Prediction | None, wrong: str) -> dict[str, Any]:
         version = self._predictor.manifest.version
@@ -70,6 +77,13 @@ class Scorer:
         """By which a row that has no answer is found again."""
         name = row.fields.get(self._naming) if isinstance(row.fields, dict) else None
         return readable(name) if isinstance(name, str) else None
+
+
+def as_sent(value: Any, *, base64: bool) -> Any:
+    """A cell as an input reads it. Bytes of Parquet are text, as those of CSV are, or become base64, as a picture's."""
+    if isinstance(value, bytes):
+        return b64encode(value).decode() if base64 else value.decode("utf-8", "surrogateescape")
+    return None if is_missing(value) else value
 
 
 def columns_read(card: Card) -> frozenset[str]:
@@ -123,23 +137,3 @@ def free_names(names: Sequence[str], taken: Sequence[str]) -> list[str]:
         used.add(name)
         free.append(name)
     return free
-
-
-def _as_sent(row: InputRow) -> InputRow:
-    if not isinstance(row.fields, dict):
-        return row
-    return replace(row, fields={name: _json_value(value) for name, value in row.fields.items()})
-
-
-def _json_value(value: Any) -> Any:
-    """A cell of Parquet as JSON has it, which is what an input reads: bytes as base64, dates as in ISO 8601."""
-    match value:
-        case float():
-            return None if math.isnan(value) else value
-        case bytes():
-            return b64encode(value).decode()
-        case date() | time():
-            return value.isoformat()
-        case Decimal():
-            return float(value)
-    return value

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,13 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from boatyard.bundle.predict import open_predictor, served_files
-from boatyard.bundle.rows import InputRow, chunks_of
+from boatyard.bundle.rows import InputRow
 from boatyard.config.errors import UserError
+from boatyard.inputs.parquet import readable_strings
 from boatyard.inputs.texts import readable
 from boatyard.registry import fetch
-from boatyard.score.files import PARQUET, Forms
-from boatyard.score.plan import Plan, block_name
-from boatyard.score.slices import Slice, read
+from boatyard.score.files import File, Forms
+from boatyard.score.plan import BLOCK, Plan, block_name
+from boatyard.score.slices import Chunk, Slice, read
 from boatyard.score.table import Scorer
 from boatyard.storage import open_storage
 
@@ -59,34 +61,38 @@ class Worker:
         """
         piece = self._plan.slices[number]
         done = bad = 0
-        wanted = {*self._scorer.reads, *self._plan.carried}
         content = BytesIO()
         with pq.ParquetWriter(content, self._schema, compression="zstd") as writer:
             header = self._plan.headers.get(piece.file)
-            rows = read(self._rows, self._plan.task.files, piece, header, self._forms, wanted)
-            for chunk in chunks_of(rows, piece.start):
+            writer.add_key_value_metadata({BLOCK: self._plan.mark(number)})
+            files, reads, carried = self._plan.task.files, self._scorer.reads, self._plan.carried
+            for chunk in read(self._rows, files, piece, header, self._forms, reads, carried):
                 table = self._table(chunk, piece.file)
-                done += len(chunk)
-                bad += len(chunk) - table["error"].null_count
+                done += len(table)
+                bad += len(table) - table["error"].null_count
                 writer.write_table(table)
-        if done != piece.rows or not self._is_unchanged(piece):
-            raise UserError(f"{self._plan.task.files[piece.file].name} has changed since the run began")
+        if changed := self._changed(piece) or (self._files(piece)[0] if done != piece.rows else None):
+            raise UserError(f"{changed.name} has changed since the run began")
         self._out.write(block_name(number), content.getvalue())
         return Done(piece.rows, bad)
 
-    def _is_unchanged(self, piece: Slice) -> bool:
-        file = self._plan.task.files[piece.file]
-        if self._forms.is_single(file):  # nothing was noted of what is in it
-            return True
+    def _changed(self, piece: Slice) -> File | None:
+        """The first of the slice's files that is no longer what it was."""
+        return next((file for file in self._files(piece) if not self._is_unchanged(file)), None)
+
+    def _files(self, piece: Slice) -> Sequence[File]:
+        files = self._plan.task.files
+        return files[piece.file :][: piece.rows if self._forms.is_single(files[piece.file]) else 1]
+
+    def _is_unchanged(self, file: File) -> bool:
         return self._rows.describe(file.key).get(file.key) == (file.size, file.mark)
 
-    def _table(self, rows: Sequence[InputRow], file: int) -> pa.Table:
-        answered = self._scorer.answer(rows)
-        cell = _typed_cell if self._plan.task.files[file].form == PARQUET else _cell
-        cells = [[cell(row, name) for row in rows] for name in self._plan.carried]
-        first = [[self._source(row, file) for row in rows], [row.number for row in rows], *cells]
-        columns = [pa.array(column, field.type) for column, field in zip(first, self._schema, strict=False)]
-        return pa.Table.from_arrays([*columns, *answered.columns], schema=self._schema)
+    def _table(self, chunk: Chunk, file: int) -> pa.Table:
+        places = [[self._source(row, file) for row in chunk.rows], [row.number for row in chunk.rows]]
+        types = self._schema.types[len(places) :]
+        carried = [_column(chunk, name, kind) for name, kind in zip(self._plan.carried, types, strict=False)]
+        answered = self._scorer.answer(chunk.rows)
+        return pa.Table.from_arrays([*map(pa.array, places), *carried, *answered.columns], schema=self._schema)
 
     def _source(self, row: InputRow, file: int) -> str:
         name = self._plan.task.files[file].name
@@ -95,14 +101,28 @@ class Worker:
         return row.file if self._forms.is_single(self._plan.task.files[file]) else f"{name}/{row.file}"
 
 
-def _typed_cell(row: InputRow, name: str) -> Any:
-    """Of Parquet."""
-    return row.fields.get(name) if isinstance(row.fields, dict) else None
+def _column(chunk: Chunk, name: str, kind: pa.DataType) -> pa.Array:
+    """Of Parquet as it is: Python has not all that it may hold."""
+    if chunk.columns is None:
+        return pa.array([_cell(row, name) for row in chunk.rows], kind)
+    column = chunk.columns.get(name)
+    if column is None or pa.types.is_null(column.type):
+        return pa.nulls(len(chunk.rows), kind)
+    return readable_strings(column)
 
 
 def _cell(row: InputRow, name: str) -> str | None:
-    """Of other files: a string as it is, anything else as JSON."""
-    value = _typed_cell(row, name)
+    """A string as it is, anything else as JSON."""
+    value = row.fields.get(name) if isinstance(row.fields, dict) else None
     if value is None:
         return None
-    return readable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    return readable(value if isinstance(value, str) else _json(value))
+
+
+def _json(value: Any) -> str:
+    """A number beyond floats, such as 1e999, was read as infinity, which JSON has only as a string."""
+    write = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
+    try:
+        return write(value, allow_nan=False)
+    except ValueError:
+        return write(json.loads(write(value), parse_constant=str))

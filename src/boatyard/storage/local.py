@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import shutil
+import stat
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import takewhile
@@ -73,7 +74,8 @@ class LocalStorage(Storage):
         path = self._path(key)
         files = [path] if path.is_file() else _all_below(path) if path.is_dir() else []
         stats = {check_key(file.relative_to(self.root).as_posix()): file.stat() for file in files}
-        return {key: Stored(stats[key].st_size, str(stats[key].st_mtime_ns)) for key in sorted(stats)}
+        regular = sorted(key for key, its in stats.items() if stat.S_ISREG(its.st_mode))  # a pipe's open never returns
+        return {key: Stored(stats[key].st_size, str(stats[key].st_mtime_ns)) for key in regular}
 
     def write(self, key: str, data: bytes) -> None:
         write_atomically(self._path(key), data)
