@@ -29,7 +29,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 LIMIT = 300  # seconds, for one block
 _FENCE = re.compile(
-    r"(?:^<!-- (?P<note>[^\n]*) -->\n)?^ *```(?P<language>\w*)[^\n]*\n(?P<body>.*?)^ *```$", re.M | re.S
+    r"(?:^<!-- (?!part\b)(?P<note>[^\n]*) -->\n)?^ *```(?P<language>\w*)[^\n]*\n(?P<body>.*?)^ *```$", re.M | re.S
 )
 _NOT_RUN = re.compile(r"(?:<!-- )?not run: (?P<reason>.+?)(?: -->)?")
 
