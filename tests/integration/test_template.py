@@ -163,7 +163,7 @@ def test_the_project_passes_its_own_checks(adopted: Path, run: Run) -> None:
 def test_the_projects_commands_go_by_its_name(adopted: Path, run: Run) -> None:
     shown = run(adopted, f"{NAME}.train", "--help")
     assert shown.stdout.startswith(f"usage: python -m {NAME}.train "), shown.stderr
-    assert "model=minilm" in shown.stdout
+    assert f"python -m {NAME}.train data=inbox model=tiny" in shown.stdout
     assert f"project: {NAME}" in run(adopted, f"{NAME}.train", "--cfg").stdout
 
 
