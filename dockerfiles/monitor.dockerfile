@@ -5,8 +5,10 @@ FROM ${BASE_IMAGE} AS dependencies
 ENV UV_COMPILE_BYTECODE=1 UV_NO_CACHE=1 UV_NO_CONFIG=1 UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV=/opt/boatyard
 COPY requirements/build.txt requirements/monitor.txt /requirements/
 RUN pip install --no-cache-dir --root-user-action=ignore --require-hashes -r /requirements/build.txt
+# Evidently imports its own tests; ONNX Runtime's tools for making graphs are the trainer's
 RUN uv venv "$VIRTUAL_ENV" && uv pip install --require-hashes -r /requirements/monitor.txt \
-    && find "$VIRTUAL_ENV" -type d -name tests -not -path '*/evidently/*' -prune -exec rm -r {} +
+    && find "$VIRTUAL_ENV" -type d \( -name tests -not -path '*/evidently/*' -o -path '*/onnxruntime/transformers' \
+        -o -path '*/onnxruntime/tools' -o -path '*/onnxruntime/quantization' \) -prune -exec rm -r {} +
 
 FROM dependencies AS package
 WORKDIR /checkout
