@@ -138,10 +138,10 @@ def commands() -> str:
     namespace = repository["namespace"]
     parts = [
         "# Commands",
-        "`uv run invoke --list` lists all commands, `uv run invoke --help NAME` describes one. The exit status is 0 for "
-        "success, 1 for a failure, 2 for invalid input (one sentence says how to fix it), and 130 or 143 if the command "
-        "was interrupted or terminated; the same command then resumes where it stopped.",
-        "Each stage is also a module, with the same overrides but without `-o`: `python -m boatyard.train train.seed=1`.",
+        "`uv run invoke --list` lists all commands, `uv run invoke --help NAME` describes one. The exit status is 0 "
+        "for success, 1 for a failure, 2 for invalid input (one sentence says how to fix it), and 130 or 143 if the "
+        "command was interrupted or terminated; the same command then resumes where it stopped.",
+        "Each stage is also a module, with the same overrides but no `-o`: `python -m boatyard.train train.seed=1`.",
     ]
     for group, names in repository["grouped"]().items():
         parts.append(f"## {group.capitalize()}")
