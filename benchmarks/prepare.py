@@ -92,7 +92,7 @@ def _watch(process: psutil.Process) -> tuple[int, float, float]:
             except (psutil.NoSuchProcess, OSError):  # it has ended
                 continue
         most = max(most, resident)
-        time.sleep(0.3)
+        time.sleep(1)  # looking at a large process takes the system some time, too
     return most, sum(worked.values()), worked[process.pid]
 
 
