@@ -28,7 +28,7 @@ def test_figures_are_those_of_the_reports() -> None:
     start = median(measured("starting")["first_answer_seconds"]["boatyard"])
     for claim in (
         f"{preparing['rows_per_second']:,.0f} rows a second with a peak of {preparing['peak_megabytes']:.0f} MB",
-        f"trains {training['trainer_defaults']:.2f} times as fast as by transformers' Trainer",
+        f"trains {training['trainer_defaults']:.2f} times as fast as with transformers' Trainer",
         f"at {training['bare_loop']:.2f} of a bare loop",
         f"answers 32 connections {median([one['per_second'] for one in rounds]):.0f} times a second",
         f"{serving['ratios']['lit_onnx']:.1f} times LitServe and {serving['ratios']['bento']:.1f} times BentoML",
