@@ -381,7 +381,7 @@ def update_template(context, source="", ref="", check=False, dry_run=False):
     """Merge the template's changes into your project, under its name."""
     words = [*([source] if source else []), *([f"--ref={ref}"] if ref else [])]
     words += [flag for flag, is_set in (("--check", check), ("--dry-run", dry_run)) if is_set]
-    _module(context, "boatyard.template", "update", *words)
+    _module(context, "boatyard.template.update", *words)
 
 
 @task

@@ -16,9 +16,9 @@ from tempfile import TemporaryDirectory
 
 from checkout import ROOT, copy_repository
 
-from boatyard.template.answers import Answers
-from boatyard.template.making import make_project
-from boatyard.template.parts import MANIFEST, Manifest, read_manifest
+from boatyard.template.making.answers import Answers
+from boatyard.template.making.parts import MANIFEST, Manifest, read_manifest
+from boatyard.template.making.rendering import make_project
 
 NAME = "fraud-watch"
 COMBINATIONS = (

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from checkout import copy_repository, git
 
-from boatyard.template.answers import Answers
-from boatyard.template.making import files, make_project, texts
-from boatyard.template.parts import MANIFEST, read_manifest
+from boatyard.template.making.answers import Answers
+from boatyard.template.making.parts import MANIFEST, read_manifest
+from boatyard.template.making.rendering import files, make_project, texts
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

@@ -6,9 +6,10 @@ import pytest
 from checkout import commit, git
 
 from boatyard.config.errors import Failed, UserError
-from boatyard.template import project
 from boatyard.template.__main__ import main
-from boatyard.template.answers import Answers, read_answers
+from boatyard.template.making import project
+from boatyard.template.making.answers import Answers, read_answers
+from boatyard.template.update import update
 
 pytestmark = pytest.mark.integration
 
@@ -48,7 +49,7 @@ def somebody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for role in ("AUTHOR", "COMMITTER"):
         for key in ("NAME", "EMAIL"):
             monkeypatch.delenv(f"GIT_{role}_{key}", raising=False)
-    monkeypatch.setattr(project, "PACKAGE", NAME)
+    monkeypatch.setattr("boatyard.template.update.PACKAGE", NAME)
 
 
 def repository(folder: Path, files: dict[str, str]) -> Path:
@@ -111,9 +112,9 @@ def test_the_commit_that_adds_the_project_is_no_snapshot_whoever_made_it(
         monkeypatch.setenv(f"GIT_{role}_NAME", "template")
         monkeypatch.setenv(f"GIT_{role}_EMAIL", "template@localhost")
     add(own, template)
-    assert project.update(own, None, None) == "nothing is new in the template"
+    assert update(own, None, None) == "nothing is new in the template"
     change(template, storage="# Where things are\n")
-    project.update(own, None, None)
+    update(own, None, None)
     assert (own / "README.md").read_text() == "# Ours\n"
     assert (own / "ours.py").exists()
     assert (own / "docs" / "storage.md").read_text() == "# Where things are\n"
@@ -124,13 +125,13 @@ def test_a_squashed_update_is_no_snapshot(template: Path, made: Path) -> None:
     commit(made)
     change(template, later="# Later\n")
     git(made, "switch", "-q", "-c", "update")
-    project.update(made, None, None)
+    update(made, None, None)
     told = git(made, "log", "-1", "--format=%B", "template")
     git(made, "switch", "-q", "-")
     git(made, "merge", "-q", "--squash", "update")
     git(made, "commit", "-q", "-m", told)
     change(template, latest="# Latest\n")
-    project.update(made, None, None)
+    update(made, None, None)
     assert (made / "ours.py").exists()
     assert (made / "docs" / "latest.md").exists()
 
@@ -148,11 +149,11 @@ def test_a_branch_of_ones_own_that_has_the_snapshots_name_is_not_moved(template:
         assert refusal(own, add, own, template).startswith("the branch template has commits of yours")
     git(made, "switch", "-q", "template")
     change(template, later="# Later\n")
-    told = refusal(made, project.update, made, None, None)
+    told = refusal(made, update, made, None, None)
     assert told == f"the branch template, which is the template's, is checked out in {made}: switch to your own"
     commit(made)
     git(made, "switch", "-q", "main")
-    assert refusal(made, project.update, made, None, None).startswith("the branch template has commits of yours")
+    assert refusal(made, update, made, None, None).startswith("the branch template has commits of yours")
 
 
 def test_a_file_that_git_ignores_is_not_overwritten(template: Path, own: Path, made: Path) -> None:
@@ -171,7 +172,7 @@ def test_a_file_that_git_ignores_is_not_overwritten(template: Path, own: Path, m
     (made / "docs" / "later.md").write_text("ours\n")
     commit(made)
     change(template, serving="# Served\n", later="# Later\n")
-    assert refusal(made, project.update, made, None, None).startswith("git ignores docs/later.md, docs/serving.md, ")
+    assert refusal(made, update, made, None, None).startswith("git ignores docs/later.md, docs/serving.md, ")
     assert (made / "docs" / "serving.md").read_text() == "# Serving\n"
 
 
@@ -236,7 +237,7 @@ def test_a_clone_that_is_adopted_has_no_remote_that_a_push_could_go_to(template:
     assert git(clone, "remote") == ""
     assert "branch" not in (clone / ".git" / "config").read_text()
     git(clone, "remote", "add", "origin", "git@localhost:pier39.git")
-    assert project.update(clone, None, None) == "nothing is new in the template"
+    assert update(clone, None, None) == "nothing is new in the template"
 
 
 def test_a_conflict_says_what_to_do_with_each_file(template: Path, made: Path) -> None:
@@ -247,7 +248,7 @@ def test_a_conflict_says_what_to_do_with_each_file(template: Path, made: Path) -
     (template / "mark.bin").write_bytes(b"\0theirs")
     change(template, storage="# Theirs\n", serving="")
     with pytest.raises(Failed) as failed:
-        project.update(made, None, None)
+        update(made, None, None)
     assert str(failed.value).split("; ") == [
         "the template deleted docs/serving.md, which you changed: `git add` keeps it, `git rm` lets it go",
         "you and the template both changed docs/storage.md: resolve what is between <<<<<<< and >>>>>>>, and `git add`",
@@ -256,16 +257,25 @@ def test_a_conflict_says_what_to_do_with_each_file(template: Path, made: Path) -
     ]
 
 
+def test_a_project_that_has_all_of_the_template_is_not_adopted_again(
+    made: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("boatyard.template.__main__.PACKAGE", NAME)
+    monkeypatch.chdir(made)
+    assert main(["adopt", "seaworthy"]) == 2
+    assert capsys.readouterr().err == f"adopt: this already is a project of its own, {NAME}\n"
+
+
 def test_an_answer_that_was_changed_is_merged_by_the_next_update_and_not_called_new(template: Path, made: Path) -> None:
     file = made / ".template.toml"
     file.write_text(file.read_text().replace("without = []", 'without = ["docs/serving.md"]'))
     commit(made)
-    told = refusal(made, lambda: project.update(made, None, None, look="check"), error=Failed)
+    told = refusal(made, lambda: update(made, None, None, look="check"), error=Failed)
     assert told == ".template.toml has other answers than the last update: `invoke update-template` merges it"
-    project.update(made, None, None)
+    update(made, None, None)
     assert not (made / "docs" / "serving.md").exists()
     change(template, storage="# Where things are\n")
-    told = refusal(made, lambda: project.update(made, None, None, look="check"), error=Failed)
+    told = refusal(made, lambda: update(made, None, None, look="check"), error=Failed)
     assert told.startswith("the template has something new")
 
 
@@ -276,7 +286,7 @@ def test_the_newest_state_makes_the_project_whatever_the_projects_own_engine_kno
     engine = template / "src" / "boatyard" / "template" / "__main__.py"
     engine.write_text(f'{ENGINE}pathlib.Path("motto.txt").write_text(answers["motto"])\n')
     commit(template)
-    project.update(made, None, None)
+    update(made, None, None)
     assert (made / "motto.txt").read_text() == "of a later version"
 
 
@@ -284,7 +294,7 @@ def test_the_packages_name_is_no_answer_to_change(made: Path) -> None:
     file = made / ".template.toml"
     file.write_text(file.read_text().replace(NAME, "pier40"))
     commit(made)
-    assert refusal(made, project.update, made, None, None).startswith(".template.toml: name must stay that of the pack")
+    assert refusal(made, update, made, None, None).startswith(".template.toml: name must stay that of the pack")
 
 
 @pytest.mark.parametrize(
@@ -311,7 +321,7 @@ def test_an_engine_that_breaks_is_one_sentence(
 ) -> None:
     (template / "src" / "boatyard" / "template" / "__main__.py").write_text(engine)
     commit(template)
-    told = refusal(made, project.update, made, None, None, error=error)
+    told = refusal(made, update, made, None, None, error=error)
     assert told.startswith(reason)
     assert "\n" not in told
 

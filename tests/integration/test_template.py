@@ -1,6 +1,7 @@
 """A clone of the template becomes a project of one's own, and takes what the template does later."""
 
 import importlib.metadata
+import json
 import os
 import re
 import subprocess
@@ -13,8 +14,8 @@ import pytest
 from checkout import commit, copy_repository, git
 
 from boatyard.template.__main__ import main
-from boatyard.template.making import texts
-from boatyard.template.names import check_free
+from boatyard.template.making.names import check_free
+from boatyard.template.making.rendering import texts
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -51,13 +52,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         installed.mkdir()
         (installed / "METADATA").write_text(told.replace("boatyard", name))
 
-    def python(project: Path, *words: str, at: Path | None = None) -> subprocess.CompletedProcess[str]:
+    def python(
+        project: Path, *words: str, at: Path | None = None, given: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
         environment = {
             "PYTHONPATH": f"{project / 'src'}{os.pathsep}{home}",
             "GIT_CONFIG_GLOBAL": str(home / "gitconfig"),
         }
         command = [sys.executable, "-m", *words]
-        return subprocess.run(command, cwd=at or project, env=os.environ | environment, capture_output=True, text=True)
+        settings = os.environ | environment
+        return subprocess.run(command, cwd=at or project, env=settings, input=given, capture_output=True, text=True)
 
     return python
 
@@ -320,7 +324,7 @@ def test_a_repository_that_was_added_to_is_updated_as_any(template: Path, run: R
     assert run(template, "boatyard.template", "new", NAME, *CHOSEN, "--into=.", at=own).returncode == 0
     replace(later / "docs" / "storage.md", "# Storage\n", "# Storage of Boatyard\n")
     commit(later)
-    done = run(own, f"{NAME}.template", "update", str(later))
+    done = run(own, f"{NAME}.template.update", str(later))
     assert (done.returncode, done.stderr) == (0, "")
     assert (own / "docs" / "storage.md").read_text().startswith(f"# Storage of {NAME.capitalize()}\n")
     assert (own / "README.md").read_text() == "# Ours\n"
@@ -337,18 +341,18 @@ def test_parts_that_were_left_out_and_files_that_were_deleted_do_not_come_back(
     (later / "src" / "boatyard" / "monitor" / "later.py").write_text('"""Later."""\n')
     (later / "src" / "boatyard" / "later.py").write_text('"""Later."""\n')
     commit(later)
-    done = run(folder, f"{NAME}.template", "update", str(later))
+    done = run(folder, f"{NAME}.template.update", str(later))
     assert (done.returncode, done.stderr) == (0, "")
     assert "still deleted: docs/storage.md" in done.stdout
     assert (folder / "src" / NAME / "later.py").exists()
     for gone in ("docs/storage.md", "docs/monitoring.md", f"src/{NAME}/monitor/later.py"):
         assert not (folder / gone).exists()
     assert git(folder, "status", "--porcelain") == ""
-    assert run(folder, f"{NAME}.template", "update").stdout == "nothing is new in the template\n"
+    assert run(folder, f"{NAME}.template.update").stdout == "nothing is new in the template\n"
 
 
 def test_one_can_look_before_updating(project: Path, later: Path, run: Run) -> None:
-    words = (project, f"{NAME}.template", "update", str(later))
+    words = (project, f"{NAME}.template.update", str(later))
     before = state(project)
     assert run(*words, "--check").returncode == 0
     (later / "new.txt").write_text("new\n")
@@ -374,7 +378,7 @@ def test_a_path_that_the_template_renames_is_renamed_in_the_project_with_what_wa
         (later / after).write_text("# All written anew, in other words\n")
         manifest.write_text(f'{manifest.read_text()}\n[[renames]]\nbefore = "{before}"\nafter = "{after}"\n')
     commit(later)
-    done = run(project, f"{NAME}.template", "update", str(later))
+    done = run(project, f"{NAME}.template.update", str(later))
     assert done.returncode == 1, "both changed the page"
     assert done.stderr.startswith("update: you and the template both changed docs/where.md: ")
     assert "Ours is in Oslo." in (project / "docs" / "where.md").read_text()
@@ -443,14 +447,10 @@ def test_commits_of_ones_own_come_after_adopting(template: Path, run: Run, tmp_p
     assert git(folder, "rev-parse", "HEAD").strip() == own
 
 
-def test_adopting_is_done_once_and_the_template_itself_takes_no_updates(
-    template: Path, adopted: Path, run: Run
-) -> None:
-    again = run(adopted, f"{NAME}.template", "adopt", "seaworthy")
-    assert (again.returncode, again.stderr) == (2, f"adopt: this already is a project of its own, {NAME}\n")
-    own = run(template, "boatyard.template", "update", str(template))
+def test_the_template_itself_takes_no_updates(template: Path, run: Run) -> None:
+    own = run(template, "boatyard.template.update", str(template))
     assert own.returncode == 2
-    assert own.stderr.startswith("update: this is the template itself")
+    assert own.stderr.startswith("update: this branch's history has no snapshot of the template")
 
 
 def test_later_changes_come_under_the_projects_name_beside_its_own(project: Path, later: Path, run: Run) -> None:
@@ -460,7 +460,7 @@ def test_later_changes_come_under_the_projects_name_beside_its_own(project: Path
     git(later, "rm", "-q", "docs/vertex.md", "docs/frontend.md")
     git(later, "mv", "src/boatyard/evaluate/markdown.py", "src/boatyard/tables.py")
     newest = commit(later)
-    done = run(project, f"{NAME}.template", "update", str(later))
+    done = run(project, f"{NAME}.template.update", str(later))
     assert (done.returncode, done.stderr) == (0, "")
     page = (project / "docs" / "storage.md").read_text()
     assert page.startswith(f"# Storage of {NAME.capitalize()}\n")
@@ -480,22 +480,31 @@ def test_later_changes_come_under_the_projects_name_beside_its_own(project: Path
     )
 
     before = state(project)
-    again = run(project, f"{NAME}.template", "update")  # the source is known from the last time
+    again = run(project, f"{NAME}.template.update")  # the source is known from the last time
     assert (again.returncode, again.stdout) == (0, "nothing is new in the template\n")
     assert state(project) == before
 
     replace(later / "docs" / "storage.md", "# Storage of Boatyard\n", "# Storage in Boatyard\n")
     commit(later)
-    assert run(project, f"{NAME}.template", "update").returncode == 0
+    assert run(project, f"{NAME}.template.update").returncode == 0
     assert (project / "docs" / "storage.md").read_text() == page.replace("Storage of", "Storage in")
+
+
+def test_a_project_of_any_age_has_the_template_made_its_own_by_the_same_command(
+    template: Path, run: Run, tmp_path: Path
+) -> None:
+    copy = fresh(template, tmp_path / "copy")  # as the engine that the project was made with has fetched it
+    done = run(copy, "boatyard.template", "render", given=f'name = "{NAME}"\n')
+    assert json.loads(done.stdout) == {"package": NAME, "renames": {}}
+    assert {path.name for path in (copy / "src").iterdir()} == {NAME}
 
 
 def test_a_branch_or_a_tag_can_be_chosen(project: Path, later: Path, run: Run) -> None:
     git(later, "tag", "first")
     (later / "new.txt").write_text("new\n")
     commit(later)
-    assert run(project, f"{NAME}.template", "update", str(later), "--ref=first").stdout.startswith("nothing is new")
-    assert run(project, f"{NAME}.template", "update", str(later), "--ref=main").returncode == 0
+    assert run(project, f"{NAME}.template.update", str(later), "--ref=first").stdout.startswith("nothing is new")
+    assert run(project, f"{NAME}.template.update", str(later), "--ref=main").returncode == 0
     assert (project / "new.txt").exists()
 
 
@@ -505,7 +514,7 @@ def test_a_conflict_is_left_to_the_user_and_nothing_is_lost(project: Path, later
     replace(later / "docs" / "storage.md", "# Storage\n", "# Where things are\n")
     (later / "new.txt").write_text("new\n")
     commit(later)
-    done = run(project, f"{NAME}.template", "update", str(later))
+    done = run(project, f"{NAME}.template.update", str(later))
     assert done.returncode == 1
     assert done.stderr.startswith("update: you and the template both changed docs/storage.md: resolve ")
     assert (
@@ -514,7 +523,7 @@ def test_a_conflict_is_left_to_the_user_and_nothing_is_lost(project: Path, later
         .startswith("<<<<<<< HEAD\n# Our storage\n=======\n# Where things are\n>>>>>>> template\n")
     )
     assert (project / "new.txt").exists()
-    assert run(project, f"{NAME}.template", "update", str(later)).returncode == 2, "first this merge"
+    assert run(project, f"{NAME}.template.update", str(later)).returncode == 2, "first this merge"
     git(project, "merge", "--abort")
     assert git(project, "rev-parse", "HEAD").strip() == mine
     assert git(project, "status", "--porcelain") == ""
@@ -526,7 +535,7 @@ def test_a_clone_without_the_branch_makes_the_same_commit(project: Path, later: 
     colleague = fresh(project, tmp_path / "colleague")
     assert "refs/heads/template" not in git(colleague, "for-each-ref")
     for folder in (project, colleague):
-        done = run(folder, f"{NAME}.template", "update", str(later))
+        done = run(folder, f"{NAME}.template.update", str(later))
         assert done.returncode == 0, done.stderr
     assert git(project, "rev-parse", "template") == git(colleague, "rev-parse", "template")
 
@@ -534,7 +543,7 @@ def test_a_clone_without_the_branch_makes_the_same_commit(project: Path, later: 
 @pytest.mark.parametrize("words", [["no/such/place"], ["--ref=no-such-branch"]])
 def test_a_template_that_is_not_there_changes_nothing(project: Path, run: Run, words: list[str]) -> None:
     before = state(project)
-    done = run(project, f"{NAME}.template", "update", *words)
+    done = run(project, f"{NAME}.template.update", *words)
     assert done.returncode == 1
     assert "cannot be fetched from" in done.stderr
     assert done.stderr.count("\n") == 1
@@ -546,7 +555,7 @@ def test_an_update_that_breaks_off_changes_nothing(project: Path, later: Path, r
     (later / "src" / "boatyard" / "broken.py").write_text("def (\n")
     commit(later)
     before = state(project)
-    done = run(project, f"{NAME}.template", "update", str(later))
+    done = run(project, f"{NAME}.template.update", str(later))
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert state(project) == before

@@ -3,27 +3,24 @@
 import json
 import re
 import subprocess
+import sys
 import tomllib
-from collections.abc import Iterator
-from contextlib import suppress
 from fnmatch import fnmatchcase
-from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
-from itertools import chain
 from pathlib import Path, PurePosixPath
 
 import pytest
 import yaml
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from parts import COMBINATIONS, choices
+from taken import asked_for
 
 from boatyard.config.errors import UserError
-from boatyard.template.answers import Answers, read_answers, write_answers
-from boatyard.template.cutting import drop_definitions
-from boatyard.template.names import Spelling, check_name
-from boatyard.template.parts import MANIFEST, drop_marked, owns, read_manifest
-from boatyard.template.prose import drop_heading, drop_key, prune_markdown
-from boatyard.template.pruning import Gone, prune_python, prune_tests
+from boatyard.template.making.answers import Answers, read_answers, write_answers
+from boatyard.template.making.cutting import drop_definitions
+from boatyard.template.making.names import Spelling, check_name
+from boatyard.template.making.parts import MANIFEST, drop_marked, owns, read_manifest
+from boatyard.template.making.prose import drop_heading, drop_key, prune_markdown
+from boatyard.template.making.pruning import Gone, prune_python, prune_tests
 
 pytestmark = pytest.mark.unit
 
@@ -37,6 +34,14 @@ PARTS = [*TEMPLATE.parts.values(), TEMPLATE.story]
 def test_every_pattern_of_a_part_matches_a_file() -> None:
     patterns = {pattern for part in PARTS for pattern in (*part.paths, *part.keep)}
     assert [each for each in sorted(patterns) if not any(fnmatchcase(path, each) for path in FILES)] == []
+
+
+def test_a_project_has_of_the_template_package_what_an_update_loads_and_no_more() -> None:
+    kept = [path for path in FILES if path.startswith("src/boatyard/template/") and not owns(TEMPLATE.story, path)]
+    code = "import sys, boatyard.template.update; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    names = [path.removeprefix("src/").removesuffix(".py").removesuffix("/__init__").replace("/", ".") for path in kept]
+    assert sorted(names) == sorted(name for name in loaded if name.startswith("boatyard.template"))
 
 
 def test_every_section_of_a_part_is_there_to_be_dropped() -> None:
@@ -142,36 +147,10 @@ def test_a_name_that_cannot_be_a_packages_is_refused(name: str) -> None:
         check_name(name)
 
 
-def installed() -> Iterator[str]:
-    """The packages that the project's extras and groups install here, and what Python imports them as."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    lists = [*project["project"]["optional-dependencies"].values(), *project["dependency-groups"].values()]
-    left = [
-        Requirement(each) for each in [*project["project"]["dependencies"], *chain(*lists)] if isinstance(each, str)
-    ]
-    seen: set[str] = set()
-    while left:
-        each = left.pop()
-        name = canonicalize_name(each.name)
-        if str(each) in seen or name == project["project"]["name"]:
-            continue
-        seen.add(str(each))
-        yield name
-        with suppress(PackageNotFoundError):
-            needs = [Requirement(text) for text in distribution(each.name).requires or ()]
-            extras = [{"extra": extra} for extra in (*each.extras, "")]
-            left += [need for need in needs if not need.marker or any(map(need.marker.evaluate, extras))]
-    known = {canonicalize_name(Requirement(each).name) for each in seen}
-    for module, owners in packages_distributions().items():
-        if known.intersection(map(canonicalize_name, owners)):
-            yield module.lower().replace("_", "-")
-
-
-def test_no_name_of_a_package_that_the_project_installs_is_free() -> None:
-    taken = {*(ROOT / MANIFEST).with_name("taken.txt").read_text(encoding="utf-8").split()}
-    names = {name for name in installed() if re.fullmatch(r"[a-z](-?[a-z0-9])+", name) and len(name) <= 20}
-    assert len(names) > 100
-    assert sorted(names - taken) == [], "add them to taken.txt"
+def test_no_name_of_a_package_that_the_project_asks_for_is_free() -> None:
+    for name in {canonicalize_name(each.name) for each in asked_for()}:
+        with pytest.raises(UserError):
+            check_name(name)  # `python tests/taken.py` adds it to those that are taken
 
 
 @pytest.mark.parametrize("name", ["fraud-watch", "class-action", "x" * 20, "my-" + "boat" + "yard", "a1"])

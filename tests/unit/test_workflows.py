@@ -212,8 +212,9 @@ def test_what_moves_an_environment_waits_for_it_and_production_comes_after_stagi
 def test_the_guide_lists_each_workflow_variable_and_event() -> None:
     texts = [file.read_text() for file in FILES]
     variables = {name for text in texts for name in re.findall(r"vars\.(\w+)", text)}
-    assert set(re.findall(r"^\| `([A-Z0-9_]+)` \|", GUIDE, re.MULTILINE)) == variables
-    workflows = GUIDE.partition("\n\nDependabot")[0]  # further tables are of other things
+    pages = GUIDE + (ROOT / "docs" / "how-to" / "update.md").read_text()
+    assert set(re.findall(r"^\| (?:the variable )?`([A-Z0-9_]+)` ", pages, re.MULTILINE)) == variables
+    workflows = GUIDE.partition("Dependabot")[0]  # further tables are of other things
     listed = set(re.findall(r"^\| `([^`]*[a-z][^`]*)` \|", workflows, re.MULTILINE))
     assert listed == {workflow["name"] for workflow in WORKFLOWS.values()}
     # part: cloud

@@ -16,47 +16,34 @@ Answer = dict[str, Any]
 class PartEffect(BaseModel):
     """What a part of the input, such as one of its values, has done to the answer."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
     name: str
-    effect: float
-    """Added to the number that is explained; negative: it spoke against the answer."""
-    field: str
-    """Of the request."""
-    start: int | None = None
-    """Where in the field's value the part begins; left out where it is all of the field."""
-    end: int | None = None
-    """Where it ends."""
+    effect: float = Field(description="Added to the number that is explained; negative: it spoke against the answer.")
+    field: str = Field(description="Of the request.")
+    start: int | None = Field(
+        default=None, description="Where in the field's value the part begins; left out where it is all of the field."
+    )
+    end: int | None = Field(default=None, description="Where it ends.")
 
 
 class Explanation(BaseModel):
     """How the answer's number came about: the base and all effects add up to it."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-    base: float
-    """The number without the input's own parts."""
-    parts: list[PartEffect]
-    """In the input's order."""
+    base: float = Field(description="The number without the input's own parts.")
+    parts: list[PartEffect] = Field(description="In the input's order.")
 
 
 class Envelope(BaseModel):
     """The fields of every answer, whatever its task."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-    id: str
-    """Identifies the answer in feedback."""
-    name: str | None = None
-    """What the input is called in the request; left out where it has no name."""
+    id: str = Field(description="Identifies the answer in feedback.")
+    name: str | None = Field(
+        default=None, description="What the input is called in the request; left out where it has no name."
+    )
     model: str
     version: str
-    truncated: bool
-    """The input was longer than the model reads."""
-    duration_ms: float
-    """From the request's arrival to this answer."""
-    explanation: Explanation | None = None
-    """Left out unless it is asked for."""
+    truncated: bool = Field(description="The input was longer than the model reads.")
+    duration_ms: float = Field(description="From the request's arrival to this answer.")
+    explanation: Explanation | None = Field(default=None, description="Left out unless it is asked for.")
 
 
 class Feedback(BaseModel):

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -29,25 +29,21 @@ logger = logging.getLogger(__name__)
 class Fault(BaseModel):
     """One wrong thing in a request: in its body at `pointer`, or in the query `parameter`."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
     detail: str
-    pointer: str | None = None
-    """A JSON Pointer as a URI fragment, such as `#/inputs/2/text`."""
+    pointer: str | None = Field(
+        default=None, description="A JSON Pointer as a URI fragment, such as `#/inputs/2/text`."
+    )
     parameter: str | None = None
 
 
 class ProblemDocument(BaseModel):
     """A problem document of RFC 9457."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
     type: str = "about:blank"
     title: str
     status: int
     detail: str
-    instance: str | None = None
-    """Of an unexpected error: its id in the log."""
+    instance: str | None = Field(default=None, description="Of an unexpected error: its id in the log.")
     errors: list[Fault] | None = None
 
 

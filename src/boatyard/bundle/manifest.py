@@ -44,23 +44,24 @@ def _file_name(name: str) -> str:
 class Metrics(BaseModel):
     """What the model was accepted on; of each list of scores the first is the one that decides."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="allow")
 
     split: str = ""
     rows: int = 0
     trained: list[Score] = []
-    served: list[Score] = []
-    """By the graph that is served, which may be quantised."""
+    served: list[Score] = Field(default=[], description="By the graph that is served, which may be quantised.")
     baseline: list[Score] = []
     baseline_name: str = ""
-    alternative: list[Score] = []
-    """Of another model of the same rows, such as the input names one; empty where it names none."""
+    alternative: list[Score] = Field(
+        default=[],
+        description="Of another model of the same rows, such as the input names one; empty where it names none.",
+    )
     alternative_name: str = ""
-    precision: str = "n/a"
-    """Of the graph that is served."""
+    precision: str = Field(default="n/a", description="Of the graph that is served.")
     graph_bytes: int = 0
-    parity: dict[str, float] | None = None
-    """How an int8 graph compared with the exact one, where that was tried."""
+    parity: dict[str, float] | None = Field(
+        default=None, description="How an int8 graph compared with the exact one, where that was tried."
+    )
     parameters: int = 0
     training_seconds: float = 0.0
 
@@ -68,30 +69,23 @@ class Metrics(BaseModel):
 class Card(BaseModel):
     """What anyone may know of a model: the manifest less its files and its training config."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: int = FORMAT
     name: str = Field(pattern=f"^{NAME.pattern}$")
     version: str = Field(pattern=f"^{VERSION.pattern}$")
     created: str
-    input: str
-    """What a row is: a folder of `boatyard.inputs`."""
-    task: str
-    """What is asked of it: a folder of `boatyard.tasks`."""
-    target: dict[str, Any]
-    """The task's facts, such as its labels."""
-    request_schema: dict[str, Any]
-    """JSON Schema of one request."""
-    answer_schema: dict[str, Any]
-    """JSON Schema of the task's part of an answer."""
-    truth_schema: dict[str, Any]
-    """JSON Schema of what feedback says, less its id."""
+    input: str = Field(description="What a row is: a folder of `boatyard.inputs`.")
+    task: str = Field(description="What is asked of it: a folder of `boatyard.tasks`.")
+    target: dict[str, Any] = Field(description="The task's facts, such as its labels.")
+    request_schema: dict[str, Any] = Field(description="JSON Schema of one request.")
+    answer_schema: dict[str, Any] = Field(description="JSON Schema of the task's part of an answer.")
+    truth_schema: dict[str, Any] = Field(description="JSON Schema of what feedback says, less its id.")
     limits: dict[str, int]
     git_commit: str | None
     data_fingerprint: str
     packages: dict[str, str]
-    examples: list[dict[str, Any]]
-    """A few requests."""
+    examples: list[dict[str, Any]] = Field(description="A few requests.")
     metrics: Metrics
 
     @property
@@ -104,8 +98,7 @@ class Manifest(Card):
     """What `bundle.json` holds."""
 
     files: dict[Annotated[str, AfterValidator(_file_name)], FileEntry]
-    config: dict[str, Any]
-    """The composed configuration that made the model."""
+    config: dict[str, Any] = Field(description="The composed configuration that made the model.")
 
 
 @dataclass(frozen=True)

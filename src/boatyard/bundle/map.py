@@ -23,7 +23,7 @@ class Point(NamedTuple):
 class Map(BaseModel):
     """As it lies in a bundle."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     origin: list[float]
     """The embedding at 0, 0."""

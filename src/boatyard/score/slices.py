@@ -263,17 +263,23 @@ def _groups(footer: Any, piece: Slice) -> tuple[list[int], int]:
 
 def _batches(parquet: pq.ParquetFile, groups: Iterable[int], chosen: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """Of the row groups. What was read of one stays in memory until all are done that are read with it."""
+    for together, most in _together(parquet.metadata, groups, chosen):
+        yield from parquet.iter_batches(most, row_groups=together, columns=chosen, use_threads=False)
+
+
+def _together(footer: Any, groups: Iterable[int], chosen: Sequence[str]) -> Iterator[tuple[list[int], int]]:
+    """Row groups that are read at once, and the rows of a batch of theirs."""
     together, most, size = list[int](), CHUNK, 0
     for number in groups:
-        group = parquet.metadata.row_group(number)
+        group = footer.row_group(number)
         own = _size(group, chosen)
         if together and size + own > _MOST_TOGETHER:
-            yield from parquet.iter_batches(most, row_groups=together, columns=chosen, use_threads=False)
+            yield together, most
             together, most, size = [], CHUNK, 0
         together.append(number)
         most, size = min(most, _fitting(own, group.num_rows)), size + own
     if together:
-        yield from parquet.iter_batches(most, row_groups=together, columns=chosen, use_threads=False)
+        yield together, most
 
 
 def _size(group: Any, chosen: Iterable[str]) -> int:

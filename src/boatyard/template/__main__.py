@@ -1,4 +1,4 @@
-"""boatyard new NAME | python -m boatyard.template new NAME | adopt NAME | update [SOURCE]."""
+"""boatyard new NAME | python -m boatyard.template new NAME | adopt NAME."""
 
 import argparse
 import json
@@ -13,12 +13,13 @@ from typing import Any
 
 from boatyard.config.console import refuse, say
 from boatyard.config.errors import Failed, UserError
-from boatyard.template import project
-from boatyard.template.answers import LICENSES, PYTHONS, TORCH, Answers, ask, read_answers
+from boatyard.template import PACKAGE, TEMPLATE
 from boatyard.template.git import repository
-from boatyard.template.making import finish, make_project
-from boatyard.template.names import PACKAGE, TEMPLATE, Spelling, check_name
-from boatyard.template.parts import MANIFEST, Manifest, read_manifest
+from boatyard.template.making import project
+from boatyard.template.making.answers import LICENSES, PYTHONS, TORCH, Answers, ask, read_answers
+from boatyard.template.making.names import Spelling, check_name
+from boatyard.template.making.parts import MANIFEST, Manifest, read_manifest
+from boatyard.template.making.rendering import finish, make_project
 
 _REPOSITORY = Path(__file__).parents[3]
 
@@ -27,17 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
     options = _parser().parse_args(arguments)
     try:
-        if options.command == "update":
-            look = "check" if options.check else "dry-run" if options.dry_run else None
-            source = options.source
-            if source and Path(source).exists():
-                source = str(Path(source).resolve())
-            message = project.update(repository(Path.cwd()), source, options.ref, look=look)
-        elif options.command == "render":
+        if options.command == "render":
             message = _render(options)
         elif options.command == "adopt":
-            root = repository(Path.cwd())
-            message = project.adopt(root, _answers(options))
+            message = project.adopt(repository(Path.cwd()), _answers(options))
         else:
             message = _new(options)
         say(message)
@@ -49,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=PACKAGE, description=project.__doc__)
+    parser = argparse.ArgumentParser(prog=TEMPLATE, description="Make a project from the template.")
     commands = parser.add_subparsers(dest="command", required=True)
     making = commands.add_parser("new", help="make a project, in a repository of its own")
     adopting = commands.add_parser("adopt", help="make this clone of the template a project of your own")
@@ -72,17 +66,10 @@ def _parser() -> argparse.ArgumentParser:
             "--without", type=_names, help="parts to leave out, such as cloud,monitor,frontend,benchmarks"
         )
     rendering = commands.add_parser(
-        "render", help="make this checkout the project of the answers on standard input: `new` and `update` run it"
+        "render", help="make this checkout the project of the answers on standard input: `new` and updates run it"
     )
     rendering.add_argument("--new", action="store_true", help="refuse a name that is a word of the template")
     rendering.add_argument("--only-rename", metavar="NAME", help="leave out nothing, and read no answers")
-    updating = commands.add_parser("update", help="merge the template's changes")
-    updating.add_argument("source", nargs="?", help="its repository; by default that of the last update")
-    updating.add_argument("--ref", help="a branch or tag of it")
-    updating.add_argument(
-        "--check", action="store_true", help="change nothing; exit status 1 if there is something new"
-    )
-    updating.add_argument("--dry-run", action="store_true", help="change nothing; list what would change")
     return parser
 
 
@@ -131,7 +118,7 @@ def _root(folder: Path) -> Path:
 
 def _origin() -> tuple[str, str | None]:
     """The repository that this package was installed from, and the commit. Raises UserError."""
-    installed = json.loads(distribution(PACKAGE).read_text("direct_url.json") or "{}")
+    installed = json.loads(distribution(TEMPLATE).read_text("direct_url.json") or "{}")
     if "vcs_info" in installed:
         return installed["url"], installed["vcs_info"]["commit_id"]
     if (_REPOSITORY / ".git").exists():
@@ -141,9 +128,9 @@ def _origin() -> tuple[str, str | None]:
 
 def _answers(options: argparse.Namespace) -> Answers:
     """From the flags; at a terminal what they leave open is asked, each until the answer is right."""
-    if PACKAGE != TEMPLATE:
+    if PACKAGE != TEMPLATE:  # one from before there were answers, which has this command too
         raise UserError(f"this already is a project of its own, {PACKAGE}")
-    manifest = read_manifest(Path(__file__).with_name(MANIFEST.name))
+    manifest = read_manifest(Path(__file__).with_name("making") / MANIFEST.name)
     told = asdict(Answers("")) | {"inputs": manifest.inputs, "tasks": manifest.tasks, "author": _user()}
     flags = {key: value for key, value in vars(options).items() if key in told and value is not None}
     told |= flags

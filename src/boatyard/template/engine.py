@@ -1,8 +1,9 @@
 """The template's own engine, run from a checkout of it.
 
 Only the state of the template that is merged knows what its manifest means, and what each name in it stands for: the
-engine that runs `update` may be older. So the two share no more than a command: `render` in the checkout, with the
-project's answers on standard input, makes it the project, and prints as JSON what the template renamed.
+project that takes it may be older. So the two share no more than a command, which stays as it is for projects of any
+age: `render` in the checkout, with the project's answers on standard input, makes it the project, and prints as JSON
+what the template renamed.
 """
 
 import json
@@ -15,9 +16,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from boatyard.config.errors import Failed, UserError
-from boatyard.template.names import TEMPLATE
+from boatyard.template import TEMPLATE
+
+ANSWERS = ".template.toml"
+"""The file in which a project keeps them."""
 
 _METADATA = f"Metadata-Version: 2.1\nName: {TEMPLATE}\nVersion: 0\n"
+
+
+def kept_answers(root: Path) -> str:
+    """Those of the project, as TOML; empty where it was made before there were any. Raises UserError."""
+    try:
+        return (root / ANSWERS).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    except UnicodeDecodeError:
+        raise UserError(f"{ANSWERS}: is not UTF-8") from None
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,21 @@
 """Snapshots in git: fetched, written and moved without touching a working tree."""
 
+import os
+import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from boatyard.config.errors import Failed, UserError
-from boatyard.template.making import run
 
-COMMITTER = {"NAME": "template", "EMAIL": "template@localhost"}
+
+def run(folder: Path, *words: str, given: str | None = None, **environment: str) -> str:
+    """The output of a command; `given` is its input. Raises Failed."""
+    settings = os.environ | environment
+    process = subprocess.run(words, cwd=folder, env=settings, input=given, capture_output=True, text=True)  # noqa: S603
+    if process.returncode:
+        raise Failed(f"{' '.join(words[:3])}: {(process.stderr or process.stdout).strip()}")
+    return process.stdout.rstrip("\n")
 
 
 def git(folder: Path, *words: str, **environment: str) -> str:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from anyio import to_thread
 from fastapi import Request
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, Field
 
 from boatyard.api.jobs import store
 from boatyard.api.jobs.as_csv import AsCsv
@@ -36,25 +36,17 @@ RESULTS = ("application/jsonl", "application/x-ndjson", CSV)
 class JobState(BaseModel):
     """A job's progress."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
     id: str
     state: Literal["running", "finished", "failed"]
     model: str
     version: str
     submitted: str
-    rows: int
-    """Answered so far, the bad ones included."""
-    bad: int
-    """Rows that the model cannot take; the result says why."""
-    share: float
-    """Of the file, from 0 to 1."""
-    reason: str | None = None
-    """Why it failed."""
-    map: bool = False
-    """Whether there is a map of its rows."""
-    overlays: bool = False
-    """Whether its rows can be looked at with their answers."""
+    rows: int = Field(description="Answered so far, the bad ones included.")
+    bad: int = Field(description="Rows that the model cannot take; the result says why.")
+    share: float = Field(description="Of the file, from 0 to 1.")
+    reason: str | None = Field(default=None, description="Why it failed.")
+    map: bool = Field(default=False, description="Whether there is a map of its rows.")
+    overlays: bool = Field(default=False, description="Whether its rows can be looked at with their answers.")
 
 
 async def submit(request: Request, storage: Storage, predictor: Predictor) -> Job:

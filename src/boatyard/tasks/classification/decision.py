@@ -14,7 +14,7 @@ Floats = NDArray[np.floating[Any]]
 class Decision(BaseModel):
     """Of a target, what an answer needs."""
 
-    model_config = ConfigDict(frozen=True, strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, strict=True)
 
     labels: list[str] = Field(min_length=1)
     """In the order of the graph's classes."""

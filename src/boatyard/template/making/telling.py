@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from boatyard.template.answers import Answers
-from boatyard.template.names import TEMPLATE, Spelling
-from boatyard.template.parts import MANIFEST, Manifest
+from boatyard.template import TEMPLATE
+from boatyard.template.making.answers import Answers
+from boatyard.template.making.names import Spelling
+from boatyard.template.making.parts import MANIFEST, Manifest
 
 _TEXTS = MANIFEST.parent / "texts"  # README.md, docs/index.md, and the licences besides the template's
 _TEMPLATES_LICENSE = "LICENSE.template"
@@ -39,21 +40,17 @@ def unveil(path: str, text: str, answers: Answers) -> str:
 
 
 def tell(copy: Path, answers: Answers) -> None:
-    """Write what the answers decide."""
-    _license(copy, answers)
+    """Write what the answers decide in files that are there already."""
     _description(copy, answers)
     _python(copy, answers.python)
     if answers.torch == "cpu":
         _torch_cpu(copy)
     (copy / "CHANGELOG.md").rename(copy / "TEMPLATE-CHANGES.md")
-    for file in (copy / _TEXTS).iterdir():
-        file.unlink()
-    (copy / _TEXTS).rmdir()
-    (copy / MANIFEST).unlink()  # an update reads the template's own
 
 
 def write_first_pages(copy: Path, manifest: Manifest, answers: Answers) -> None:
-    """What the project is: README.md and docs/index.md, in place of the template's."""
+    """What the project is: README.md, docs/index.md and LICENSE, in place of the template's."""
+    _license(copy, answers)
     kept = [name for name, each in manifest.systems.items() if not {each.input, each.task} & {*answers.without}]
     rows = [
         f"| `{name}` | {each.input} | {each.task} | {each.about} | `uv run invoke pipeline -o data={name}` |"

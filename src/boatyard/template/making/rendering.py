@@ -4,19 +4,20 @@ import importlib.util
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from boatyard.config.errors import Failed
-from boatyard.template.answers import FILE, Answers, write_answers
-from boatyard.template.cutting import drop_definitions
-from boatyard.template.names import TEMPLATE, Spelling, check_free
-from boatyard.template.parts import Manifest, Part, drop_marked, owns
-from boatyard.template.prose import drop_heading, drop_key, prune_markdown
-from boatyard.template.pruning import Gone, prune_tests
-from boatyard.template.telling import choose_default, tell, unveil, veil, write_first_pages
+from boatyard.template import TEMPLATE
+from boatyard.template.engine import ANSWERS
+from boatyard.template.git import run
+from boatyard.template.making.answers import Answers, write_answers
+from boatyard.template.making.cutting import drop_definitions
+from boatyard.template.making.names import Spelling, check_free
+from boatyard.template.making.parts import Manifest, Part, drop_marked, owns
+from boatyard.template.making.prose import drop_heading, drop_key, prune_markdown
+from boatyard.template.making.pruning import Gone, prune_tests
+from boatyard.template.making.telling import choose_default, tell, unveil, veil, write_first_pages
 
 _LICENSES = ("LICENSE", "LICENSE.template")  # require that their notices are kept
 _NEVER = re.compile(r"(?!)")
@@ -35,7 +36,7 @@ def make_project(copy: Path, manifest: Manifest, answers: Answers, *, is_new: bo
     if is_new:  # what the template says later is no reason to have another name
         check_free(answers.name, texts(copy))
     tell(copy, veiled)
-    (copy / FILE).write_text(write_answers(veiled), encoding="utf-8")
+    (copy / ANSWERS).write_text(write_answers(veiled), encoding="utf-8")
     finish(copy, Spelling(answers.name))
     for path, content in texts(copy):
         if (text := unveil(path, content, answers)) != content:
@@ -182,12 +183,3 @@ def texts(root: Path) -> Iterator[tuple[str, str]]:
         if not file.is_symlink() and b"\0" not in (content := file.read_bytes()):
             text = content.decode(errors="surrogateescape")
             yield path, text if path.endswith(".csv") else text.replace("\r\n", "\n")
-
-
-def run(folder: Path, *words: str, given: str | None = None, **environment: str) -> str:
-    """The output of a command; `given` is its input. Raises Failed."""
-    settings = os.environ | environment
-    process = subprocess.run(words, cwd=folder, env=settings, input=given, capture_output=True, text=True)  # noqa: S603
-    if process.returncode:
-        raise Failed(f"{' '.join(words[:3])}: {(process.stderr or process.stdout).strip()}")
-    return process.stdout.rstrip("\n")

@@ -9,14 +9,13 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 
 from boatyard.config.errors import UserError
+from boatyard.template import TEMPLATE
 
-TEMPLATE = "boat" + "yard"  # split, so that renaming leaves it alone
-PACKAGE = __name__.partition(".")[0]  # this project's
+TAKEN = Path(__file__).with_name("taken.txt")  # by what a project installs: tests/taken.py adds to it
 _OLD = re.compile(TEMPLATE, re.IGNORECASE)
 _FOLDER = re.compile(r"""(src/|src", "|/ "|src\\|\[")$""")  # what stands before the name of the package's folder
-_PROSE = ("LICENSE", "data/", "docs/", "encoders/", "reports/", f"src/{TEMPLATE}/template/")
-_TAKEN = Path(__file__).with_name("taken.txt")  # by what a project installs, all extras and groups included
-_LONGEST = 20  # so that a service account of Google Cloud, such as NAME-release, stays below 30
+_PROSE = ("LICENSE", "data/", "docs/", "encoders/", "reports/")
+LONGEST = 20  # so that a service account of Google Cloud, such as NAME-release, stays below 30
 
 
 @dataclass(frozen=True)
@@ -65,16 +64,16 @@ def _is_identifier(before: str, after: str) -> bool:
 
 def check_name(name: str) -> None:
     """Raises UserError: the name cannot be a package's."""
-    if not re.fullmatch(r"[a-z](-?[a-z0-9])+", name) or len(name) > _LONGEST:
+    if not re.fullmatch(r"[a-z](-?[a-z0-9])+", name) or len(name) > LONGEST:
         raise UserError(
-            f"{name!r}: a name is 2 to {_LONGEST} lower-case letters, digits and single hyphens, the first a letter: a "
+            f"{name!r}: a name is 2 to {LONGEST} lower-case letters, digits and single hyphens, the first a letter: a "
             "package, images and services are named after it"
         )
     package = Spelling(name).package
     installed = [place for place in sys.path if place and Path(place) != Path.cwd()]  # a folder that is here is none
     if keyword.iskeyword(package) or package in sys.stdlib_module_names or PathFinder.find_spec(package, installed):
         raise UserError(f"{name}: Python imports another module of this name: choose another")
-    if name in _TAKEN.read_text(encoding="utf-8").split():
+    if name in TAKEN.read_text(encoding="utf-8").split():
         raise UserError(f"{name}: the project installs another package of this name: choose another")
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from boatyard.template.cutting import (
+from boatyard.template import TEMPLATE
+from boatyard.template.making.cutting import (
     DEFINITIONS,
     Index,
     Located,
@@ -23,7 +24,6 @@ from boatyard.template.cutting import (
     statement,
     without,
 )
-from boatyard.template.names import TEMPLATE
 
 _CONTAINERS = (ast.List, ast.Tuple, ast.Set)
 _FOUND = ("__init__.py", "conftest.py")  # by Python and pytest, without being named

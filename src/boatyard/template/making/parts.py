@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from boatyard.config.errors import UserError, suggestion
-from boatyard.template.names import TEMPLATE
+from boatyard.template import TEMPLATE
 
-MANIFEST = Path("src", TEMPLATE, "template", "parts.toml")
+MANIFEST = Path("src", TEMPLATE, "template", "making", "parts.toml")
 
 
 @dataclass(frozen=True)

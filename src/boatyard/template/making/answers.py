@@ -4,13 +4,12 @@ import json
 import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
 from typing import TypeVar
 
 from boatyard.config.console import complain
 from boatyard.config.errors import UserError
+from boatyard.template.engine import ANSWERS
 
-FILE = ".template.toml"
 LICENSES = ("Apache-2.0", "MIT", "BSD-3-Clause", "proprietary")
 PYTHONS = ("3.11", "3.12", "3.13")
 TORCH = ("default", "cpu")
@@ -56,15 +55,15 @@ def read_answers(text: str) -> Answers:
     try:
         told = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{FILE}: {error}") from None
+        raise UserError(f"{ANSWERS}: {error}") from None
     if unknown := told.keys() - {each.name for each in fields(Answers)}:
-        raise UserError(f"{FILE}: unknown key {sorted(unknown)[0]}")
+        raise UserError(f"{ANSWERS}: unknown key {sorted(unknown)[0]}")
     if "name" not in told:
-        raise UserError(f"{FILE}: name must be given")
+        raise UserError(f"{ANSWERS}: name must be given")
     try:
         return Answers(**told).check()
     except UserError as error:
-        raise UserError(f"{FILE}: {error}") from None
+        raise UserError(f"{ANSWERS}: {error}") from None
 
 
 def write_answers(answers: Answers) -> str:
@@ -82,13 +81,3 @@ def ask(question: str, default: str, check: Callable[[str], Checked]) -> Checked
             return check(input(shown).strip() or default)
         except UserError as error:
             complain(str(error))
-
-
-def kept_answers(root: Path) -> str:
-    """Those that lie in the repository, as TOML; empty where it was made before there were any. Raises UserError."""
-    try:
-        return (root / FILE).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return ""
-    except UnicodeDecodeError:
-        raise UserError(f"{FILE}: is not UTF-8") from None

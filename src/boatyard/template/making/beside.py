@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from boatyard.config.errors import UserError
-from boatyard.template.answers import PYTHONS, Answers
 from boatyard.template.git import folders_of, git, listed
+from boatyard.template.making.answers import PYTHONS, Answers
 
 Blobs = Mapping[str, str]
 """By path, mode and object, as `git.blobs` has them."""
