@@ -1,5 +1,6 @@
 """Settings, and `python -m boatyard.api` as a process."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 from problems import assert_problem
-from servers import ServerProcess
+from servers import Serve, ServerProcess
 
 from boatyard.api.settings import Settings
 from boatyard.config.errors import UserError
@@ -98,6 +99,15 @@ def test_a_wrong_setting_ends_the_process_with_one_sentence_and_status_2() -> No
     _, said = server.communicate(timeout=30)
     assert server.returncode == 2
     assert said == "boatyard.api: PORT: 'eighty' is not a port: it is a number from 1 to 65535\n"
+
+
+def test_garbage_that_a_start_does_not_look_for_is_collected_once_all_is_loaded(serve: Serve, promoted: str) -> None:
+    gc.disable()  # as the process begins
+    try:
+        assert serve().get("/model").json()["version"] == promoted
+        assert gc.isenabled()
+    finally:
+        gc.enable()
 
 
 def test_the_process_serves_over_a_real_socket_and_stops_when_told(tmp_path: Path, promoted: str) -> None:

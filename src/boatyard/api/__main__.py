@@ -1,5 +1,10 @@
 """`python -m boatyard.api` serves the model that BOATYARD_MODEL names, on PORT."""
 
+# ruff: noqa: E402
+import gc
+
+gc.disable()  # until all is loaded: a start leaves little to collect, and looking for it takes a tenth of the time
+
 import argparse
 import sys
 from collections.abc import Sequence

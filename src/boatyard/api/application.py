@@ -103,6 +103,7 @@ async def _running(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     )
     gc.collect()
     gc.freeze()  # what is loaded by now stays loaded: later collections can skip it
+    gc.enable()  # `__main__` begins without
     async with _in_background(state.models.watch(), state.worker.work()):
         yield
     state.batcher.close()
