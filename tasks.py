@@ -79,9 +79,9 @@ def data(context, override):
     _module(context, "boatyard.data", *override)
 
 
-@task(iterable=["override"], help={"resume": "resume where such a run stopped, as is the default", **_OVERRIDES})
+@task(iterable=["override"], help={"resume": "resume a run that was stopped, the default", **_OVERRIDES})
 def train(context, override, resume=False):
-    """Fit the network."""
+    """Train the network."""
     _module(context, "boatyard.train", *override, *(["train.resume=auto"] if resume else []))
 
 
@@ -99,28 +99,28 @@ def sweep(context, override, name="quick"):
 
 @task(iterable=["override"], help=_OVERRIDES)
 def evaluate(context, override):
-    """Score the trained network, beside a simple baseline."""
+    """Score the trained network and a simple baseline on test rows."""
     _module(context, "boatyard.evaluate", *override)
 
 
 @task(iterable=["override"], help=_OVERRIDES)
 def export(context, override):
-    """Make the bundle that is served: ONNX, in int8 where it is as good."""
+    """Make the bundle that is served: ONNX, in int8 if that is as good."""
     _module(context, "boatyard.export", *override)
 
 
 @task(iterable=["override"], help=_OVERRIDES)
 def retrain(context, override):
-    """Train on feedback from the journal too, and promote the new model if it is better by more than chance."""
+    """Train on feedback from the journal too; promote the new model if it is better by more than chance."""
     _module(context, "boatyard.retrain", *override)
 
 
 @task(
     iterable=["override"],
-    help={"rows": "a file or a folder of them", "out": "a folder of its own for the answers", **_OVERRIDES},
+    help={"rows": "a file, or a folder of files", "out": "a folder of its own for the answers", **_OVERRIDES},
 )
 def score(context, override, rows="", out=""):
-    """Answer files of any size with a model, on all cores or the Ray cluster at RAY_ADDRESS, into Parquet."""
+    """Score files of any size, on all cores or the Ray cluster at RAY_ADDRESS; write Parquet."""
     _module(context, "boatyard.score", *_scored(rows, out), *override)
 
 
@@ -150,7 +150,7 @@ def pull(context):
 
 @task
 def models(context):
-    """List the published versions, and what each alias points at."""
+    """List the published versions, and the one that each alias points at."""
     _module(context, "boatyard.registry", "models")
 
 
@@ -159,7 +159,7 @@ _VERSIONED = {"name": "of the model", "version": "as `invoke models` lists it"}
 
 @task(iterable=["override"], help={**_VERSIONED, **_OVERRIDES})
 def stage(context, name, version, override):
-    """Compare a version's size, speed and score with production's."""
+    """Run a version's behaviour tests; compare its size, speed and score with production's."""
     _module(context, "boatyard.registry.staging", name, version, *override)
 
 
@@ -178,7 +178,7 @@ def promote(context, name, version, alias="production", expected=""):
 
 @task(help=_MOVING)
 def rollback(context, name, alias="production", expected=""):
-    """Point an alias at what it pointed at before."""
+    """Point an alias at the version that it pointed at before."""
     _move(context, "rollback", name, alias=alias, expected=expected)
 
 
@@ -188,7 +188,7 @@ def _move(context: Context, *words: str, alias: str, expected: str) -> None:
 
 @task(help={"model": "NAME, NAME@ALIAS or NAME@VERSION", "port": "to listen on"})
 def serve(context, model="", port=""):
-    """Serve a model over HTTP; /docs is a page to try it on."""
+    """Serve a model over HTTP; try it in a browser at /docs."""
     settings = {"BOATYARD_MODEL": model, "PORT": port}
     _module(context, "boatyard.api", **{name: value for name, value in settings.items() if value})
 
@@ -202,19 +202,19 @@ def monitor(context, model="", port=""):
 
 @task(help={"model": "NAME, NAME@ALIAS or NAME@VERSION"})
 def drift(context, model=""):
-    """Compare the last day's traffic with the model's reference; exit status 3 on drift."""
+    """Compare the last day's traffic with the model's reference; exit status 3 on an alarm."""
     _module(context, "boatyard.monitor", **({"BOATYARD_MODEL": model} if model else {}))
 
 
 @task(help={"port": "to listen on, 8501 by default"})
 def frontend(context, port=""):
-    """Show the web page, in front of the other servers."""
+    """Serve the web page, in front of the other servers."""
     _module(context, "boatyard.frontend", **({"PORT": port} if port else {}))
 
 
 @task
 def stack(context):
-    """Start all servers and, if it is installed, Prometheus; Ctrl-C ends them all."""
+    """Start all servers and, if it is installed, Prometheus; Ctrl-C stops them all."""
     _run(context, sys.executable, str(Path("deploy", "local", "stack.py")))
 
 
@@ -327,8 +327,8 @@ def format_(context):
 
 @task(
     help={
-        "name": "a file in benchmarks/ that says how it is called, such as serve, train or inbox",
-        "arguments": "for that file",
+        "name": "a file in benchmarks/, such as serve, train or inbox",
+        "arguments": "for that file, which says what it takes",
     }
 )
 def bench(context, name, arguments=""):
@@ -359,13 +359,13 @@ def load_test(context, host="http://localhost:8000", users=50, seconds=60, rows=
 
 @task(help={"name": "as in fraud-watch", "flags": "as `new` has them, such as '--without=cloud,monitor'"})
 def adopt(context, name, flags=""):
-    """Make this clone of the template a project of your own, called NAME everywhere (docs/how-to/adopt.md)."""
+    """Turn this clone of the template into your own project, called NAME everywhere (docs/how-to/adopt.md)."""
     _module(context, "boatyard.template", "adopt", name, *shlex.split(flags))
 
 
 @task(help={"choices": "what is left out, such as 'cloud monitor+frontend'; by default all parts in turn"})
 def parts(context, choices=""):
-    """Make projects less a part, and check their style, types, unit tests, site and pipeline."""
+    """Make projects without a part, and check their style, types, unit tests, site and pipeline."""
     _run(context, sys.executable, str(Path("tests", "parts.py")), *choices.split())
 
 
@@ -433,7 +433,7 @@ def cloud_train(context, override, machine="", gpu="", spot=False, workers=0, de
 @_cloud(
     iterable=["override"],
     help={
-        "rows": "in a bucket: a file or a folder of them",
+        "rows": "in a bucket: a file, or a folder of files",
         "out": "a folder of its own in a bucket for the answers",
         **{name: purpose for name, purpose in _JOB.items() if name != "gpu"},
         "workers": "machines that score together",
@@ -441,7 +441,7 @@ def cloud_train(context, override, machine="", gpu="", spot=False, workers=0, de
     },
 )
 def cloud_score(context, override, rows="", out="", machine="", spot=False, workers=0, detach=False, dry_run=False):
-    """Answer files of any size on Vertex AI, by machines that form a Ray cluster."""
+    """Score files of any size on Vertex AI, on machines that form a Ray cluster."""
     settings = {"machine": machine, "spot": "true" if spot else "", "workers": workers or ""}
     keys = [f"cloud.score.{key}={value}" for key, value in settings.items() if value]
     flags = [flag for flag, is_set in (("--detach", detach), ("--dry-run", dry_run)) if is_set]
@@ -465,7 +465,7 @@ def cloud_cancel(context, job, override):
     help={
         "service": f"{_SERVICE}; or all",
         "dry_run": "print what would be deployed instead",
-        "wait": "so many minutes for the image of this commit",
+        "wait": "minutes to wait for the image of this commit",
         **_OVERRIDES,
     },
 )
@@ -489,16 +489,16 @@ def cloud_logs(context, override, service="api"):
 
 @_cloud(iterable=["override"], help={"service": _SERVICE, **_OVERRIDES})
 def cloud_rollback(context, override, service="api"):
-    """Send a service's traffic back to the previous revision."""
+    """Move a service's traffic back to the previous revision."""
     _on_cloud(context, "rollback", f"--service={service}", *override)
 
 
 @_cloud(
     iterable=["override"],
-    help={"yes": "do not ask", "data": "what the bucket holds too: models, rows, the journal", **_OVERRIDES},
+    help={"yes": "do not ask", "data": "also the bucket with its models, rows and journal", **_OVERRIDES},
 )
 def cloud_destroy(context, override, yes=False, data=False):
-    """Show what set-up and deployments made in the project, and delete it."""
+    """Show what set-up and deployments have created in the project, and delete it."""
     _on_cloud(context, "destroy", *(["--yes"] if yes else []), *(["--data"] if data else []), *override)
 
 
@@ -507,16 +507,16 @@ def cloud_destroy(context, override, yes=False, data=False):
     help={
         "yes": "do not ask",
         "print_": "a script for gcloud instead",
-        "user": "who types the commands, by default gcloud's account",
+        "user": "who will run the commands, by default gcloud's account",
         "billing": "the number of the billing account that is to pay",
-        "budget": "a month, in its currency; 0: none; by default as it is, or 50",
-        "github": "the number of the repository on GitHub whose workflows get in",
+        "budget": "a month, in the account's currency; 0: none; by default as it is, or 50",
+        "github": "the number of the repository on GitHub whose workflows get access",
         "email": "who gets the alerts",
         **_OVERRIDES,
     },
 )
 def cloud_setup(context, override, yes=False, print_=False, user="", billing="", budget="", github="", email=""):
-    """Show what is missing of all that the cloud commands need, and make it; it may run again."""
+    """Show what the cloud commands need and the project lacks, and create it; safe to run again."""
     flags = [flag for flag, is_set in (("--yes", yes), ("--print", print_)) if is_set]
     values = {"user": user, "billing": billing, "github": github, "email": email, "budget": budget}
     words = [f"--{name}={value}" for name, value in values.items() if value != ""]

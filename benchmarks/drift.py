@@ -484,15 +484,16 @@ def write(facts: dict[str, Any]) -> list[str]:
         "windows are drawn from these with replacement. The verdicts are those of the monitor with its defaults: "
         f"{PERMUTATIONS:,} permutations, a smallest relevant effect of {MIN_EFFECT:.0%}.",
         "## Alarms in a year in which nothing changed",
-        "An alarm is counted when it begins. The goal holds for the rule; beside it, what other rules would do on the "
-        "same looks: an alarm whenever a look is suspicious, and when one verdict is suspicious twice in a row.",
+        "An alarm is counted when it begins. The goal is that of the monitor's rule. For comparison, two other rules "
+        "on the same reports: an alarm whenever a report is suspicious, and when a verdict is suspicious twice in a "
+        "row.",
         table(
             [
                 "Reference",
                 "Window",
-                "Looks a day",
+                "Reports a day",
                 "Years",
-                "Each suspicious look",
+                "Each suspicious report",
                 "Two in a row",
                 "The rule",
                 "95% interval",
@@ -512,14 +513,14 @@ def write(facts: dict[str, Any]) -> list[str]:
             ],
             align="rrrrrrrll",
         ),
-        f"- {REFERENCES} references a line; the interval is Poisson's, and the goal is missed where all of it is "
-        "above. Looks at one reference share its luck: two suspicious looks in a row say little where it is small.\n"
-        "- 24 looks a day share most of their rows: the windows are of a day.\n"
-        f"- Of {JUDGED} judged answers a day alone: {facts['feedback_alarms_a_year']:.2f} alarms a year, in 20,000 "
-        "looks in which the accuracy is as accepted.",
+        f"- {REFERENCES} references a line; the interval is Poisson's, and the goal is missed if all of it is above. "
+        "Reports share the luck of their reference: if that is small, two suspicious reports in a row say little.\n"
+        "- 24 reports a day share most of their rows: each window is a day.\n"
+        f"- By feedback alone, on {JUDGED} answers a day: {facts['feedback_alarms_a_year']:.2f} alarms a year, in "
+        "20,000 reports in which the accuracy is as accepted.",
         "## Days until a change is found",
-        f"Each change is planted {STREAMS} times ({10 * STREAMS} times of feedback), each with a reference of its "
-        f"own of {REFERENCE_ROWS:,} rows, and there is one look a day at that day's rows.",
+        f"Each change is planted {STREAMS} times ({10 * STREAMS} times for feedback), each time with another reference "
+        f"of {REFERENCE_ROWS:,} rows, and there is one report a day on that day's rows.",
         table(
             ["Change", "Rows a day", "On the first day", "Half within", "95% within", "Goal", "Which verdicts"],
             [
@@ -536,11 +537,11 @@ def write(facts: dict[str, Any]) -> list[str]:
             ],
             align="lrrrrrl",
         ),
-        "- Of an intent that is tripled, each message comes three times as often as before. The intent is drawn by its "
-        "share. In 500 messages an intent of 77 occurs 6 or 7 times, give or take 3: three times as often is often "
-        f"within chance. So the monitor draws {ROWS:,} rows where there are as many.\n"
-        "- Typos: two neighbouring letters swapped in a third of a message's longer words, at least in one. Headlines "
-        "are of news. The other languages are 32 sentences in Spanish and German, which come again and again.",
+        "- If an intent is tripled, each of its messages comes three times as often as before. The intent is drawn by "
+        "its share. In 500 messages, one of 77 intents occurs 6 or 7 times, give or take 3, so three times as often "
+        f"may well be chance. That is why the monitor samples {ROWS:,} rows if there are as many.\n"
+        "- Typos are two neighbouring letters swapped in a third of a message's longer words, at least in one. "
+        "Headlines are of news. The other languages are 32 sentences in Spanish and German, over and over.",
         "## A million rows",
         f"`python -m boatyard.monitor` on a journal of {large['rows']:,} rows ({large['journal_megabytes']:,.0f} MB in "
         f"{JOURNAL_ROWS // OBJECT_ROWS} objects, gzipped), from the start of the process to the written report:",

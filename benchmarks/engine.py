@@ -143,13 +143,13 @@ def main() -> int:
     command = "python benchmarks/engine.py BEFORE AFTER ROWS [BEFORE AFTER ROWS ...]"
     text = [
         "# The engine",
-        f"Milliseconds of one thread for a row, as it was → as it is, and the ratio (the median of {ROUNDS} rounds in "
-        "which both take turns). What it is now: the products of texts fused, the mask of attention at -50, and ONNX "
-        "Runtime's arena on; where nothing moved, only the last.",
+        f"Milliseconds of one thread for a row, before → after, and the ratio (the median of {ROUNDS} rounds in which "
+        "both take turns). After: for texts, int8 products are fused and attention is masked with -50; for all, ONNX "
+        "Runtime's arena is on.",
         table(["", *WAYS], times, align="lrrr"),
-        "By how much the largest answer moves, from before to after and from alone to in a batch; and the peak memory "
-        f"of a process that runs {MEMORY_RUNS} batches of 1 to 64 rows in two threads, after a tenth and after all.",
-        table(["", "graph, MB", "moved", "by the batch", "MB before", "MB after"], rest, align="lrrrrr"),
+        "The largest change of an answer, from before to after and from alone to in a batch; and the peak memory of a "
+        f"process that runs {MEMORY_RUNS} batches of 1 to 64 rows in two threads, after a tenth of them and after all.",
+        table(["", "graph, MB", "changed", "by the batch", "MB before", "MB after"], rest, align="lrrrrr"),
         f"    {command}",
     ]
     write_report("engine", text, {"command": command, "bundles": found}, ["boatyard", "onnxruntime", "onnx"])

@@ -121,13 +121,13 @@ def main() -> int:
         )
     ]
     text = [
-        "# What is unfamiliar, and how sure answers are",
-        f"Called unfamiliar is what lies farther from every label's mean than {1 - SHARE:.0%} of validation rows. "
-        "Inbox is the bundled model of a bank's messages; ambler tells beta-lactamases of four classes apart and has "
-        "seen no other protein. AUROC: how often such a row is farther than a test row.",
+        "# Unfamiliar inputs, and calibration",
+        f"A row is unfamiliar if it is farther from every label's mean than {1 - SHARE:.0%} of validation rows. Inbox "
+        "is the bundled model of messages to a bank; ambler distinguishes four classes of beta-lactamases and has seen "
+        "no other protein. AUROC: how often such a row is farther than a test row.",
         table(("Model", "Rows of", "Rows", "Unfamiliar", "AUROC"), lines, align="llrrr"),
-        "The expected calibration error on the test rows, without the temperature that is fitted on validation, and "
-        "with it. Lactamase says whether a protein is one.",
+        "The expected calibration error on test rows, without and with the temperature that is fitted on validation "
+        "rows. Lactamase says whether a protein is a beta-lactamase.",
         table(
             ("Model", "Test rows", "Temperature", "As trained", "As answered"),
             [

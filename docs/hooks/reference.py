@@ -41,11 +41,11 @@ def configuration() -> str:
     comments = _comments()
     parts = [
         "# Configuration",
-        "All keys, with their types and defaults. `-o KEY=VALUE` sets one for a task, `KEY=VALUE` for a module. The "
-        "defaults are those of `uv run invoke pipeline`; another file of a group (`-o model=NAME`) has its own. "
-        "[All files](#the-files) are listed below. A key that belongs to an input or a task says so, and is known "
-        "only where that is chosen.",
-        *(f"`{former}`, the former name of `{key}`, is still understood." for former, key in former_keys().items()),
+        "All keys, with their types and defaults. `-o KEY=VALUE` sets one for an `invoke` command, `KEY=VALUE` for "
+        "`python -m boatyard.STAGE`. The defaults are those of `uv run invoke pipeline`; another file of a group "
+        "(`-o model=NAME`) has its own. [All files](#the-files) are listed below. A key that belongs to an input or a "
+        "task says so, and is known only if that is chosen.",
+        *(f"`{former}`, the former name of `{key}`, still works." for former, key in former_keys().items()),
     ]
     for name in schemas[0]["properties"]:
         rows: dict[str, tuple[str, ...]] = {}
@@ -80,8 +80,8 @@ def http() -> str:
     shapes = document["components"]["schemas"]
     parts = [
         "# HTTP",
-        "The server's routes. A model has its own fields in requests and answers: see the page `/docs` of its server. "
-        "[The same as OpenAPI](openapi.json). [Serving](../serving.md) describes the server's behaviour.",
+        "The server's routes, also [as OpenAPI](openapi.json). The fields of requests and answers depend on the model: "
+        "see the page `/docs` of its server. [Serving](../serving.md) describes the server's behaviour.",
     ]
     parts += _routes(document["paths"], "##")
     # part: monitor
@@ -138,10 +138,10 @@ def commands() -> str:
     namespace = repository["namespace"]
     parts = [
         "# Commands",
-        "`uv run invoke --list` lists them, `uv run invoke --help NAME` shows one. The exit status is 0: done; 1: it "
-        "did not work; 2: the input is wrong, and one sentence says how to fix it; 130 or 143: interrupted or "
-        "terminated, and the same command resumes where it stopped.",
-        "Each stage is a module too, with the same overrides and no `-o`: `python -m boatyard.train train.seed=1`.",
+        "`uv run invoke --list` lists all commands, `uv run invoke --help NAME` describes one. The exit status is 0 "
+        "for success, 1 for a failure, 2 for invalid input (one sentence says how to fix it), and 130 or 143 if the "
+        "command was interrupted or terminated; the same command then resumes where it stopped.",
+        "Each stage is also a module, with the same overrides but no `-o`: `python -m boatyard.train train.seed=1`.",
     ]
     for group, names in repository["grouped"]().items():
         parts.append(f"## {group.capitalize()}")
