@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-CLONE = Path({{ cookiecutter._repo_dir | tojson }}).parent
+CLONE = Path.cwd().parent.joinpath({{ cookiecutter._repo_dir | tojson }}).parent.resolve()  # may be relative
 ANSWERS = {
     "description": {{ cookiecutter.description | tojson }},
     "author": {{ cookiecutter.author | tojson }},

@@ -15,6 +15,7 @@ from checkout import commit, copy_repository, git
 
 from boatyard.template.__main__ import main
 from boatyard.template.making.names import check_free
+from boatyard.template.making.parts import MANIFEST
 from boatyard.template.making.rendering import texts
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -369,7 +370,7 @@ def test_one_can_look_before_updating(project: Path, later: Path, run: Run) -> N
 def test_a_path_that_the_template_renames_is_renamed_in_the_project_with_what_was_changed_there(
     project: Path, later: Path, run: Run
 ) -> None:
-    manifest = later / "src" / "boatyard" / "template" / "parts.toml"
+    manifest = later / MANIFEST
     for before, after in (
         ("docs/storage.md", "docs/where.md"),
         ("src/boatyard/evaluate/markdown.py", "src/boatyard/tables.py"),

@@ -138,6 +138,6 @@ def test_too_few_rows_say_nothing() -> None:
 def test_a_field_is_written_once_as_it_is(tmp_path: Path) -> None:
     texts, targets = articles()
     rows = pa.table({"title*|x": marked(texts, targets, "Agency {}", "{}"), "body": texts, TARGET: targets})
-    data = load_config(['data.text_columns=["title*|x",body]']).data
+    data = load_config(["data=csv", "data.path=x.csv", "data.name=x", 'data.text_columns=["title*|x",body]']).data
     (section,) = report_rows(data, {}, rows, {"labels": LABELS}, tmp_path).sections
     assert any(f"| {escape('title*|x')} |" in part for part in section.parts)

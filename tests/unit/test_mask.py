@@ -17,6 +17,8 @@ from boatyard.inputs.training_protocol import TARGET
 
 pytestmark = pytest.mark.unit
 
+ROWS = ("data=csv", "data.path=x.csv", "data.name=x")
+
 
 def left(text: str, *patterns: str) -> str:
     (what,) = masked([text], patterns)
@@ -72,7 +74,7 @@ def test_the_baseline_reads_what_the_network_reads() -> None:
 
 def warned_of(tmp_path: Path, *texts: str, mask: str = "card") -> list[str]:
     rows = pa.table({"text": texts, TARGET: [0] * len(texts)})
-    report = report_rows(load_config([f"data.mask=[{mask}]"]).data, {}, rows, {"labels": ["lost"]}, tmp_path)
+    report = report_rows(load_config([*ROWS, f"data.mask=[{mask}]"]).data, {}, rows, {"labels": ["lost"]}, tmp_path)
     return [warning.message for warning in report.warnings]
 
 
@@ -121,5 +123,5 @@ def test_no_text_takes_long_to_mask(text: str) -> None:
 )
 def test_a_pattern_that_says_nothing_is_refused_in_a_sentence(pattern: str, sentence: str) -> None:
     with pytest.raises(UserError, match=rf"data\.mask.*{sentence}") as refusal:
-        load_config([f"data.mask=[{pattern}]"])
+        load_config([*ROWS, f"data.mask=[{pattern}]"])
     assert "\n" not in str(refusal.value)

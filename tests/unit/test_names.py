@@ -219,6 +219,7 @@ def test_each_exception_is_still_needed(each: Exempt, pattern: str) -> None:
     assert any(each.covers(use, pattern) for use in uses()), f"{each.name} in {pattern}: {each.meaning}"
 
 
+# part: classification
 def test_a_word_is_seen_wherever_it_is_used_as_a_name() -> None:
     source = """
 import boatyard.inputs.text
@@ -233,3 +234,6 @@ send(accuracy=rows.logits, to=Vocabulary)
     queries = '{"panels": [{"expr": "sum by (label) (boatyard_accuracy) > 1"}], "text_size": 1, "title": "of a box"}'
     assert {word for _, name in deployed_names(queries) for word in words_in(name)} == {"label", "accuracy", "text"}
     assert not [word for name in ("declass", "boxing", "Context", "topknot") for word in words_in(name)]
+
+
+# part end

@@ -41,6 +41,7 @@ def test_every_owned_key_has_a_default() -> None:
     assert not [name for section in sections for name, field in section.model_fields.items() if field.is_required()]
 
 
+# part: classification
 def test_the_former_name_is_understood_in_an_adopted_file_and_an_override_wins(adopted: Path) -> None:
     assert load_config(["data=mine"]).data.target == "topic"
     assert load_config(["data=mine", "data.target=other"]).data.target == "other"
@@ -49,6 +50,9 @@ def test_the_former_name_is_understood_in_an_adopted_file_and_an_override_wins(a
     assert load_config(["data=mine", "data.task=regression", "data.target=price"]).data.target == "price"
     adopted.write_text(f"{adopted.read_text()}kind: text\n")
     assert refusal("data=mine") == "data.kind is now data.input"
+
+
+# part end
 
 
 def test_a_data_set_without_a_target_asks_for_it(adopted: Path) -> None:

@@ -66,10 +66,7 @@ def test_who_searches_what_the_model_does_not_have_is_told_what_it_has(
         ({"model.text.word_dropuot": {"low": 0.1, "high": 0.2}}, "did you mean model.text.word_dropout?"),
         ({"train.adam_beta3": {"low": 0.1, "high": 0.2}}, "did you mean train.adam_beta2?"),
         ({"model": {"choices": ["tiny", "tinny"]}}, "model=tinny: there is no such option; did you mean tiny?"),
-        (
-            {"model.text.word_dropout": {"low": 0.5, "high": 1.5}},
-            "model.text.word_dropout=1.5: input should be less than 1",
-        ),
+        ({"model.dropout": {"low": 0.5, "high": 1.5}}, "model.dropout=1.5: input should be less than 1"),
         ({"train.seed": {"low": 0.5, "high": 2.5}}, "train.seed=0.5: input should be a valid integer"),
         ({"train.output_dir": {"choices": ["a", "b"]}}, "set by boatyard itself"),
         ({"sweep.trials": {"low": 1, "high": 5}}, "sweep.trials says how to search"),

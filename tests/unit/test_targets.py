@@ -25,6 +25,7 @@ from boatyard.tasks.regression.targets import Values, refusal
 pytestmark = pytest.mark.unit
 
 OWN = ("data=csv", "data.path=x.csv", "data.name=x")
+CLASSIFICATION = ("data.task=classification",)
 REGRESSION = ("data.task=regression", "data.target=price")
 SMALL = ("model=scratch", "model.text.scratch.vocabulary=100", "tracking=none")
 
@@ -277,8 +278,9 @@ def test_labels_are_stored_as_positions_among_the_sorted_usable_ones() -> None:
 
 
 def test_the_former_name_of_the_target_is_understood() -> None:
-    assert config("data.label_column=topic").data.target == "topic"
-    assert config("data.label_column=topic", "data.target=topic").data.target == "topic"
+    former = (*CLASSIFICATION, "data.label_column=topic")
+    assert config(*former).data.target == "topic"
+    assert config(*former, "data.target=topic").data.target == "topic"
 
 
 def test_a_file_of_an_adopted_project_may_have_the_former_name(tmp_path: Path) -> None:
@@ -299,7 +301,10 @@ def test_a_file_of_an_adopted_project_may_have_the_former_name(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [
-        (["data.label_column=topic", "data.target=kind"], "data.label_column is the former name of data.target: give"),
+        (
+            [*CLASSIFICATION, "data.label_column=topic", "data.target=kind"],
+            "data.label_column is the former name of data.target: give",
+        ),
         (
             ["data.label_column=topic", "data.task=regression"],
             "data.label_column belongs to data.task=classification, and this is regression; give data.target",
@@ -307,19 +312,25 @@ def test_a_file_of_an_adopted_project_may_have_the_former_name(tmp_path: Path) -
         (["data.kind=text"], "data.kind is now data.input"),
         (["model.max_tokens=64"], "model.max_tokens is now model.text.max_tokens"),
         (["model.scratch.layers=1"], "model.scratch is now model.text.scratch"),
-        (["staging.max_accuracy_loss=0.1"], "staging.max_accuracy_loss is now staging.max_score_loss"),
-        (["data.unit=EUR"], "data.unit belongs to data.task=regression, and this is classification"),
+        ([*CLASSIFICATION, "staging.max_accuracy_loss=0.1"], "staging.max_accuracy_loss is now staging.max_score_loss"),
+        (
+            [*CLASSIFICATION, "data.unit=EUR"],
+            "data.unit belongs to data.task=regression, and this is classification",
+        ),
         (
             [*REGRESSION, "evaluate.top_k=2"],
             "evaluate.top_k belongs to data.task=classification, and this is regression",
         ),
         ([*REGRESSION, "export.min_agreement=1"], "export.min_agreement belongs to data.task=classification"),
-        (["export.max_error_growth=0.1"], "export.max_error_growth belongs to data.task=regression"),
+        ([*CLASSIFICATION, "export.max_error_growth=0.1"], "export.max_error_growth belongs to data.task=regression"),
         (
             [*REGRESSION, "train.metric_for_best_model=accuracy"],
             "train.metric_for_best_model='accuracy': input should be",
         ),
-        (["sweep=quick", "sweep.metric=mean_absolute_error"], "sweep.metric='mean_absolute_error': input should be"),
+        (
+            [*CLASSIFICATION, "sweep=quick", "sweep.metric=mean_absolute_error"],
+            "sweep.metric='mean_absolute_error': input should be",
+        ),
     ],
 )
 def test_a_key_that_is_not_this_tasks_is_refused_with_what_would_fit(overrides: list[str], sentence: str) -> None:
@@ -340,7 +351,7 @@ def test_the_keys_of_the_chosen_task_need_no_plus() -> None:
     assert prices.data.model_dump()["unit"] == "EUR"
     assert prices.export.model_dump().keys() >= {"max_error_growth", "precision"}
     assert not {"min_rows_per_label", "label_column"} & prices.data.model_dump().keys()
-    assert config("evaluate.top_k=2").evaluate.model_dump()["top_k"] == 2
+    assert config(*CLASSIFICATION, "evaluate.top_k=2").evaluate.model_dump()["top_k"] == 2
     assert config("model.text.max_tokens=64").model.model_dump()["text"]["max_tokens"] == 64
 
 
