@@ -27,10 +27,10 @@ PACKAGES = ["boatyard", "torch", "transformers", "onnxruntime", "scikit-learn"]
 _OF_GOALS = {
     "accuracy_served": ("accuracy, as served", "{:.4f}"),
     "macro_f1_served": ("macro-F1, as served", "{:.4f}"),
-    "accuracy_baseline": ("as the baseline has", "{:.4f}"),
-    "macro_f1_baseline": ("as the baseline has", "{:.4f}"),
+    "accuracy_baseline": ("the baseline's", "{:.4f}"),
+    "macro_f1_baseline": ("the baseline's", "{:.4f}"),
     "graph_megabytes": ("graph", "{:.1f} MB"),
-    "seconds": ("whole pipeline, by the clock", "{:.0f} s"),
+    "seconds": ("whole pipeline", "{:.0f} s"),
 }
 """How figures are called, and written."""
 
@@ -178,10 +178,10 @@ def _shown(results: Results, scored: str) -> list[str]:
         "Baseline (TF-IDF, linear)": lambda runs: _spread(runs, "accuracy_baseline"),
         "Its macro-F1": lambda runs: _spread(runs, "macro_f1_baseline"),
         "Graph": lambda runs: f"{_most(runs, 'graph_megabytes'):.1f} MB",
-        "Labels that flip with the batch": lambda runs: (
+        "Labels that change with the batch": lambda runs: (
             f"{_most(runs, 'labels_flipped_by_batch')} of {runs[0]['test_rows']:,}"
         ),
-        "Largest move of a score with the batch": lambda runs: f"{_most(runs, 'score_moved_by_batch'):.1e}",
+        "Largest change of a score with the batch": lambda runs: f"{_most(runs, 'score_moved_by_batch'):.1e}",
         "Training": lambda runs: f"{runs[0]['epochs']:g} epochs, {np.mean(_known(runs, 'training_seconds')):.0f} s",
         "Whole pipeline": _times,
         "Seeds": lambda runs: ", ".join(str(run["seed"]) for run in runs),
@@ -191,12 +191,12 @@ def _shown(results: Results, scored: str) -> list[str]:
         (run["accuracy_served_high"] - run["accuracy_served_low"]) / 2 for runs in results.values() for run in runs
     ]
     return [
-        f"Validation rows are held out of train, and every choice was made on such. {scored} Accuracy is the mean over "
-        f"the seeds, with the lowest and the highest; by chance alone, one network's on so many rows is uncertain by "
+        f"Every choice was made on validation rows, which are held out of training. {scored} Accuracy is the mean over "
+        "the seeds, with the lowest and the highest; with this many test rows, that of one network is uncertain by "
         f"{max(chance):.3f} (95%).",
         table(["", *results], rows, align="l" + "r" * len(results)),
-        "Each graph ran on every row alone, then on shuffled batches of 32: how many labels and how far scores "
-        "depend on their neighbours.",
+        "Each graph ran on every row alone, then on shuffled batches of 32, to see how many labels change with the "
+        "batch, and how far scores move.",
     ]
 
 
@@ -204,7 +204,7 @@ def _times(runs: list[dict[str, Any]]) -> str:
     if not _known(runs, "seconds"):
         return "n/a"
     clock, cpu = (np.mean(_known(runs, name)) for name in ("seconds", "cpu_seconds"))
-    return f"{clock:.0f} s, of the processor {cpu:.0f} s"
+    return f"{clock:.0f} s, {cpu:.0f} s of processor time"
 
 
 def _judged(goals: Sequence[Goal], results: Results) -> tuple[list[str], list[str]]:

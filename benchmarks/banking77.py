@@ -23,11 +23,11 @@ REPORT = Report(
         Goal("tiny", "accuracy_served", least=0.935),
         Goal("tiny", "accuracy_served", least="accuracy_baseline"),
     ],
-    scored="The test split was scored by earlier recipes too: before there was a wide branch, MiniLM had an accuracy "
-    "of 0.9425 as served and tiny one of 0.9295 (three seeds), and a network from random weights 0.9039 (one seed).",
+    scored="The test split was also scored with earlier settings, without a wide branch: MiniLM had an accuracy of "
+    "0.9425 as served, tiny 0.9295 (three seeds), and a network from random weights 0.9039 (one seed).",
     tried=[
-        "What was tried for both goals is that wide branch. Messages here are short, and the encoder reads all of "
-        "each: the branch moves neither mean by more than chance.",
+        "The wide branch was tried for both goals. Messages here are short, and the encoder reads all of each: the "
+        "branch changes neither mean by more than chance.",
     ],
 )
 

@@ -43,9 +43,9 @@ REPORT = Report(
     about=[
         "# Spanish",
         f"{ROWS:,} questions to a town hall, made up by a program: 12 labels, four things by three requests. Half of "
-        "the questions mention another thing too, three of ten lack their accents and one of five has letters mixed "
-        "up. Tiny's encoder and vocabulary are of English. Such rows are simpler than what people write: they tell "
-        "whether a language is read at all, and not how well.",
+        "the questions also mention another thing, three in ten lack their accents, and one in five has letters mixed "
+        "up. Tiny's encoder and vocabulary are English. Such rows are simpler than what people write: they show "
+        "whether a language works at all, not how well.",
     ],
     goals=[
         Goal(model, f"{figure}_served", least=f"{figure}_baseline")
