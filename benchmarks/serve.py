@@ -277,7 +277,12 @@ def report(
     alone, on_one = (measured.median(lambda one, name=name: one[name]) for name in ("single_ms", "single_thread_ms"))
     heads = [f"at {count}" for count in CONNECTIONS]
     statuses = ", ".join(f"{count:,} times {status}" for status, count in sorted(overloaded["by_status"].items()))
-    whys = "; ".join(f"{count}: {why}" for why, count in overloaded["why_unanswered"].items())
+    unanswered = "; ".join(
+        [
+            f"{overloaded['unanswered']} without an answer",
+            *(f"{count} ({why})" for why, count in overloaded["why_unanswered"].items()),
+        ]
+    )
     text = [
         "# Serving",
         "The same weights and the same messages, requested over HTTP by wrk in a closed loop. Answers a second at 1 to "
@@ -303,7 +308,7 @@ def report(
         "## Overload",
         f"{OVERLOAD} times the {overloaded['capacity']:.0f} a second that it answered 128 connections just before "
         f"({overloaded['capacity_afterwards']:.0f} just after), at a fixed rate for {OVERLOAD_SECONDS} s: {statuses}, "
-        f"{overloaded['unanswered']} without an answer{f' ({whys})' if whys else ''}. Answered {overloaded['goodput']:.0f} a second, {kept:.2f} of "
+        f"{unanswered}. Answered {overloaded['goodput']:.0f} a second, {kept:.2f} of "
         f"the mean of both less the {overloaded['asker_cores']:.2f} cores that asking takes; p99 "
         f"{overloaded['p99_s']:.2f} s, a refusal {overloaded['refused_p50_ms']:.0f} ms "
         f"(median). Memory {overloaded['memory_mb_first_third']:.0f} MB in the first third, "

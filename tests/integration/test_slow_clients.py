@@ -3,7 +3,6 @@
 Whoever offers another protocol, as stock clients do, is answered as anybody.
 """
 
-import asyncio
 import http.client
 import socket
 import threading
@@ -23,6 +22,7 @@ pytestmark = pytest.mark.integration
 
 SECONDS = 1.0  # for a head, for a body, between two pieces of a file
 QUESTION = b'{"text": "card"}'
+HEALTH = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def converse(port: int, pieces: Iterable[bytes]) -> list[httpx.Response]:
                 client.sendall(piece)
             except OSError:  # it is not listened to any more
                 break
-        listening.join(20)
+        listening.join(10)
         assert not listening.is_alive(), "the server did not hang up"
     return answers(bytes(received))
 
@@ -199,10 +199,21 @@ def test_a_body_that_comes_after_its_answer_does_not_hold_the_connection_for_eve
     assert_problem(answer, 404)
 
 
+def test_an_idle_connection_is_kept_until_there_is_a_crowd(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "CROWDED_IDLE_SECONDS", SECONDS)
+    with connect(port) as first:
+        first.sendall(HEALTH)
+        assert first.recv(65536)
+        monkeypatch.setattr(protocol, "CROWD", 1)
+        (answer,) = converse(port, [HEALTH])
+        assert answer.status_code == 200
+        first.sendall(HEALTH)
+        assert first.recv(65536), "it was idle for as long"
+
+
 # ---- while the server is busy
 
 BUSY = 1.5 * SECONDS
-HEALTH = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
 @pytest.fixture

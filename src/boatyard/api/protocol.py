@@ -18,7 +18,9 @@ HEAD_SECONDS = 10.0  # from connecting, or from a later head's first byte; also 
 LINGER_SECONDS = (
     2.0  # between a refusal and closing: a close with unread bytes resets the connection and loses the refusal
 )
-IDLE_SECONDS = 620.0  # between requests; Google's load balancers keep a connection for 600, most clients for less
+IDLE_SECONDS = 620  # between requests; Google's load balancers keep a connection for 600, most clients for less
+CROWD = 4096  # connections; with more, an idle one has
+CROWDED_IDLE_SECONDS = 5
 READ_SECONDS = 0.001  # uvloop runs timers before it reads: what came while it was busy, it reads within this time
 
 
@@ -27,7 +29,6 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self.timeout_keep_alive = IDLE_SECONDS
         self._in_head = True  # or before it; else in a body
         self._head_bytes = 0
         self._refused = False
@@ -74,9 +75,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = True
         self._stop_timer()
         if self.cycle.response_complete:  # before its body was: the wait for the next request begins again
-            self.timeout_keep_alive_task = self.loop.call_later(IDLE_SECONDS, self.timeout_keep_alive_handler)
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def on_response_complete(self) -> None:  # noqa: D102 - uvicorn's own
+        self.timeout_keep_alive = CROWDED_IDLE_SECONDS if len(self.connections) > CROWD else IDLE_SECONDS
         super().on_response_complete()
         if not (self._in_head or self._refused) and self.cycle.response_complete:  # nobody waits for its body's rest
             self._start_timer()

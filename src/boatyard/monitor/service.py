@@ -17,8 +17,8 @@ from starlette.responses import Response
 
 from boatyard import __version__
 from boatyard.api.documentation import add_documentation
-from boatyard.api.protocol import BoundedProtocol
 from boatyard.api.problems import Problem, documented, handle_problems
+from boatyard.api.protocol import BoundedProtocol
 from boatyard.api.routes import HeadRequests, refuse_unknown_query
 from boatyard.config.errors import UserError
 from boatyard.monitor.results import Findings, Past
