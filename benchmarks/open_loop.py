@@ -1,8 +1,8 @@
 """Open-loop load: requests at a fixed rate, however slow the answers are, which wrk cannot do. Sockets on uvloop."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import cycle
 from time import perf_counter, process_time
@@ -17,10 +17,10 @@ _HEAD = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application
 
 @dataclass
 class Outcome:
-    """The seconds that each answer took, by status, and the number of requests without an answer."""
+    """The seconds that each answer took, by status, and the requests without an answer, by what became of them."""
 
     seconds: dict[int, list[float]] = field(default_factory=dict)
-    broken: int = 0
+    unanswered: Counter[str] = field(default_factory=Counter)
     asker_cores: float = 0.0
     """The cores that sending the requests used."""
 
@@ -29,14 +29,19 @@ class _Connection(asyncio.Protocol):
     def __init__(self, idle: "list[_Connection]", outcome: Outcome) -> None:
         self._idle = idle
         self._outcome = outcome
+        self._waits = False
         self._sent_at = 0.0
+        self._used = "a new connection"
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
 
     def send(self, request: bytes) -> None:
-        self._sent_at = perf_counter()
+        now = perf_counter()
+        if self._sent_at:
+            self._used = f"a connection last used {now - self._sent_at:.0f} s before"
+        self._waits, self._sent_at = True, now
         self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
@@ -49,15 +54,17 @@ class _Connection(asyncio.Protocol):
         if len(body) < int(rest.split(b"\r\n", 1)[0]):
             return
         self._outcome.seconds.setdefault(int(head[9:12]), []).append(perf_counter() - self._sent_at)
-        self._received = b""
+        self._waits, self._received = False, b""
         if b"connection: close" in lowered:
             self._transport.close()
         else:
             self._idle.append(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+    def connection_lost(self, exc: Exception | None) -> None:
         if self in self._idle:
             self._idle.remove(self)
+        if self._waits:
+            self._outcome.unanswered[f"{type(exc).__name__ if exc else 'closed'}: {self._used}"] += 1
 
 
 def ask_at_rate(port: int, bodies: Sequence[bytes], rate: float, seconds: float) -> Outcome:
@@ -72,8 +79,11 @@ async def _send(port: int, bodies: Sequence[bytes], rate: float, seconds: float)
     opening: set[asyncio.Task[None]] = set()
 
     async def send_anew(request: bytes) -> None:
-        with suppress(OSError):
+        try:
             _, connection = await loop.create_connection(lambda: _Connection(idle, outcome), "127.0.0.1", port)
+        except OSError as failed:
+            outcome.unanswered[f"{type(failed).__name__}: no connection"] += 1
+        else:
             connection.send(request)
 
     start, cpu_start, sent = perf_counter(), process_time(), 0
@@ -88,7 +98,12 @@ async def _send(port: int, bodies: Sequence[bytes], rate: float, seconds: float)
         await asyncio.sleep(TICK_SECONDS)
     outcome.asker_cores = (process_time() - cpu_start) / seconds
     deadline = perf_counter() + PATIENCE_SECONDS
-    while (answered := sum(map(len, outcome.seconds.values()))) < sent and perf_counter() < deadline:
+
+    def waiting() -> int:
+        return sent - sum(map(len, outcome.seconds.values())) - outcome.unanswered.total()
+
+    while waiting() and perf_counter() < deadline:
         await asyncio.sleep(0.05)
-    outcome.broken = sent - answered
+    if late := waiting():
+        outcome.unanswered[f"not within {PATIENCE_SECONDS} s"] = late
     return outcome

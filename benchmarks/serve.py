@@ -201,7 +201,8 @@ def overload(settings: Mapping[str, str], texts: list[str], folder: Path) -> dic
         "p99_s": float(np.quantile(answered, 0.99)),
         "by_status": {status: len(seconds) for status, seconds in outcome.seconds.items()},
         "refused_p50_ms": 1000 * float(np.median(outcome.seconds.get(503, [0.0]))),
-        "unanswered": outcome.broken,
+        "unanswered": outcome.unanswered.total(),
+        "why_unanswered": outcome.unanswered,
         "memory_mb_first_third": float(np.mean(memory[:third])),
         "memory_mb_last_third": float(np.mean(memory[-third:])),
     }
@@ -276,6 +277,12 @@ def report(
     alone, on_one = (measured.median(lambda one, name=name: one[name]) for name in ("single_ms", "single_thread_ms"))
     heads = [f"at {count}" for count in CONNECTIONS]
     statuses = ", ".join(f"{count:,} times {status}" for status, count in sorted(overloaded["by_status"].items()))
+    unanswered = "; ".join(
+        [
+            f"{overloaded['unanswered']} without an answer",
+            *(f"{count} ({why})" for why, count in overloaded["why_unanswered"].items()),
+        ]
+    )
     text = [
         "# Serving",
         "The same weights and the same messages, requested over HTTP by wrk in a closed loop. Answers a second at 1 to "
@@ -301,7 +308,7 @@ def report(
         "## Overload",
         f"{OVERLOAD} times the {overloaded['capacity']:.0f} a second that it answered 128 connections just before "
         f"({overloaded['capacity_afterwards']:.0f} just after), at a fixed rate for {OVERLOAD_SECONDS} s: {statuses}, "
-        f"{overloaded['unanswered']} without an answer. Answered {overloaded['goodput']:.0f} a second, {kept:.2f} of "
+        f"{unanswered}. Answered {overloaded['goodput']:.0f} a second, {kept:.2f} of "
         f"the mean of both less the {overloaded['asker_cores']:.2f} cores that asking takes; p99 "
         f"{overloaded['p99_s']:.2f} s, a refusal {overloaded['refused_p50_ms']:.0f} ms "
         f"(median). Memory {overloaded['memory_mb_first_third']:.0f} MB in the first third, "

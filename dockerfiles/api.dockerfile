@@ -5,10 +5,10 @@ FROM ${BASE_IMAGE} AS dependencies
 ENV UV_COMPILE_BYTECODE=1 UV_NO_CACHE=1 UV_NO_CONFIG=1 UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV=/opt/boatyard
 COPY requirements/build.txt requirements/api.txt /requirements/
 RUN pip install --no-cache-dir --root-user-action=ignore --require-hashes -r /requirements/build.txt
-# no graph is made and no Fortran is wrapped here
+# ONNX Runtime's tools for making graphs are the trainer's
 RUN uv venv "$VIRTUAL_ENV" && uv pip install --no-deps --require-hashes -r /requirements/api.txt \
     && find "$VIRTUAL_ENV" -type d \( -name tests -o -path '*/onnxruntime/transformers' -o -path '*/onnxruntime/tools' \
-        -o -path '*/onnxruntime/quantization' -o -path '*/numpy/f2py' \) -prune -exec rm -r {} +
+        -o -path '*/onnxruntime/quantization' \) -prune -exec rm -r {} +
 
 FROM dependencies AS package
 WORKDIR /checkout

@@ -2,8 +2,10 @@
 
 import gc
 import os
+import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -118,3 +120,20 @@ def test_the_process_serves_over_a_real_socket_and_stops_when_told(tmp_path: Pat
         assert_problem(httpx.post(f"{server.url}/predict", content=endless, headers=JSON), 413)
         assert server.stop() == 0
     assert "Traceback" not in log.read_text()
+
+
+@pytest.mark.usefixtures("promoted")
+def test_more_clients_than_the_shell_allows_open_files_are_answered(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with ExitStack() as clients:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (60, hard))
+        server = ServerProcess(tmp_path / "storage", tmp_path / "log")
+        try:
+            clients.enter_context(server)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for _ in range(100):
+            client = clients.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=20))
+            client.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+            assert client.recv(4096).startswith(b"HTTP/1.1 200 ")

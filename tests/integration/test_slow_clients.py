@@ -3,6 +3,7 @@
 Whoever offers another protocol, as stock clients do, is answered as anybody.
 """
 
+import http.client
 import socket
 import threading
 import time
@@ -21,6 +22,7 @@ pytestmark = pytest.mark.integration
 
 SECONDS = 1.0  # for a head, for a body, between two pieces of a file
 QUESTION = b'{"text": "card"}'
+HEALTH = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
 @pytest.fixture
@@ -70,7 +72,7 @@ def converse(port: int, pieces: Iterable[bytes]) -> list[httpx.Response]:
                 client.sendall(piece)
             except OSError:  # it is not listened to any more
                 break
-        listening.join(20)
+        listening.join(10)
         assert not listening.is_alive(), "the server did not hang up"
     return answers(bytes(received))
 
@@ -183,7 +185,100 @@ def test_others_are_served_while_hundreds_send_slowly_and_those_are_hung_up_on(
         one.close()
 
 
+def test_a_body_that_comes_after_its_answer_does_not_hold_the_connection_for_ever(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "IDLE_SECONDS", SECONDS)
+
+    def pieces() -> Iterator[bytes]:
+        yield post("/nothing", 3)
+        time.sleep(SECONDS / 5)
+        yield b"abc"
+
+    (answer,) = converse(port, pieces())
+    assert_problem(answer, 404)
+
+
+def test_an_idle_connection_is_kept_until_there_is_a_crowd(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "CROWDED_IDLE_SECONDS", SECONDS)
+    with connect(port) as first:
+        first.sendall(HEALTH)
+        assert first.recv(65536)
+        monkeypatch.setattr(protocol, "CROWD", 1)
+        (answer,) = converse(port, [HEALTH])
+        assert answer.status_code == 200
+        first.sendall(HEALTH)
+        assert first.recv(65536), "it was idle for as long"
+
+
+# ---- while the server is busy
+
+BUSY = 1.5 * SECONDS
+
+
+@pytest.fixture
+def keep_busy(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Keeps the server at a port from reading for a while, as a crowd of requests would, and returns at once."""
+    received = protocol.BoundedProtocol.data_received
+
+    def slowly(connection: protocol.BoundedProtocol, data: bytes) -> None:
+        if data == b"crowd":
+            time.sleep(BUSY)
+        else:
+            received(connection, data)
+
+    monkeypatch.setattr(protocol.BoundedProtocol, "data_received", slowly)
+
+    def send(port: int) -> None:
+        with connect(port) as client:
+            client.sendall(b"crowd")
+
+    return send
+
+
+@pytest.mark.parametrize("earlier", [HEALTH, b"", HEALTH[:20]], ids=["idle", "new", "with half a head"])
+def test_a_request_that_came_in_time_is_answered_though_the_server_reads_it_late(
+    port: int, keep_busy: Callable[[int], None], earlier: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "IDLE_SECONDS", SECONDS)
+    with connect(port) as client:
+        client.sendall(earlier)
+        if earlier == HEALTH:
+            client.recv(65536)
+        time.sleep(SECONDS / 2)
+        keep_busy(port)
+        time.sleep(SECONDS / 5)
+        client.sendall(HEALTH.removeprefix(earlier) or HEALTH)
+        assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_request_that_came_before_the_server_stopped_is_answered(
+    tmp_path: Path,
+    promoted: str,  # noqa: ARG001
+    keep_busy: Callable[[int], None],
+) -> None:
+    with server_here(tmp_path) as url:
+        client = connect(port := int(url.rpartition(":")[2]))
+        client.sendall(HEALTH)
+        client.recv(65536)
+        keep_busy(port)
+        time.sleep(SECONDS / 5)
+        client.sendall(HEALTH)
+    with client:
+        (answer,) = answers(b"".join(iter(lambda: client.recv(65536), b"")))
+    assert answer.status_code == 200
+
+
 # ---- too much
+
+
+@pytest.mark.parametrize("path", ["/predict", "/feedback"])
+def test_a_refusal_reaches_a_client_that_sends_all_before_it_reads(port: int, path: str) -> None:
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    client.request("POST", path, b" " * 50_000_000, {"content-type": "application/json"})
+    answer = client.getresponse()
+    assert (answer.status, answer.headers["connection"]) == (413, "close")
+    client.close()
 
 
 def head(size: int) -> bytes:

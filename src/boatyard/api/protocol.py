@@ -5,6 +5,7 @@ and Java, WebSocket) are ignored, as HTTP allows: the request is answered as if 
 """
 
 from asyncio import TimerHandle, Transport
+from types import SimpleNamespace
 from typing import Any
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
@@ -17,6 +18,10 @@ HEAD_SECONDS = 10.0  # from connecting, or from a later head's first byte; also 
 LINGER_SECONDS = (
     2.0  # between a refusal and closing: a close with unread bytes resets the connection and loses the refusal
 )
+IDLE_SECONDS = 620  # between requests; Google's load balancers keep a connection for 600, most clients for less
+CROWD = 4096  # connections; with more, an idle one has
+CROWDED_IDLE_SECONDS = 5
+READ_SECONDS = 0.001  # uvloop runs timers before it reads: what came while it was busy, it reads within this time
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -31,10 +36,13 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # noqa: D102 - asyncio's own
         super().connection_made(transport)
+        self._output = SimpleNamespace(write=transport.write, is_closing=transport.is_closing, close=self._close)
         self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: D102 - asyncio's own
         self._stop_timer()
+        self._unset_keepalive_if_required()  # uvicorn does not if there was an error
+        self._output.close = self.transport.close  # so that nothing refers to itself
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:  # noqa: D102 - asyncio's own
@@ -55,8 +63,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():  # called again, without the offer
             return
         super().on_headers_complete()
+        self.cycle.transport = self._output  # type: ignore[assignment]
         self._in_head, self._head_bytes = False, 0
         self._stop_timer()
+        self._unset_keepalive_if_required()
 
     def on_message_complete(self) -> None:  # noqa: D102 - httptools' own
         if self.parser.should_upgrade():  # called again, without the offer
@@ -64,11 +74,22 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
         self._in_head = True
         self._stop_timer()
+        if self.cycle.response_complete:  # before its body was: the wait for the next request begins again
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def on_response_complete(self) -> None:  # noqa: D102 - uvicorn's own
+        self.timeout_keep_alive = CROWDED_IDLE_SECONDS if len(self.connections) > CROWD else IDLE_SECONDS
         super().on_response_complete()
-        if not self._in_head and self.cycle.response_complete:  # nobody waits for the rest of its body
+        if not (self._in_head or self._refused) and self.cycle.response_complete:  # nobody waits for its body's rest
             self._start_timer()
+
+    def timeout_keep_alive_handler(self) -> None:  # noqa: D102 - uvicorn's own
+        self.timeout_keep_alive_task = self.loop.call_later(READ_SECONDS, super().timeout_keep_alive_handler)
+
+    def shutdown(self) -> None:  # noqa: D102 - uvicorn's own
+        self.loop.call_later(READ_SECONDS, super().shutdown)
 
     def _parse(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
@@ -94,7 +115,10 @@ class BoundedProtocol(HttpToolsProtocol):
         return b"\r\n".join([start, *lines, b"", b""])
 
     def _start_timer(self) -> None:
-        self._timer = self.loop.call_later(HEAD_SECONDS, self._expire)
+        self._timer = self.loop.call_later(HEAD_SECONDS, self._read_once_more)
+
+    def _read_once_more(self) -> None:
+        self._timer = self.loop.call_later(READ_SECONDS, self._expire)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -124,5 +148,19 @@ class BoundedProtocol(HttpToolsProtocol):
         headers = [*self.server_state.default_headers, *response.raw_headers]
         lines = b"".join(b"%b: %b\r\n" % header for header in headers)
         self.transport.write(STATUS_LINE[status] + lines + b"\r\n" + response.body)
+        self._linger()
+
+    def _close(self) -> None:
+        """After an answer that says so. The rest of its request may be on its way."""
+        if self._in_head or self.transport.is_closing():
+            self.transport.close()
+        else:
+            self._linger()
+
+    def _linger(self) -> None:
+        """Passes over what still comes, and closes."""
+        self._refused = True
+        self._stop_timer()
+        self.flow.resume_reading()
         self.transport.write_eof()
         self._timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)

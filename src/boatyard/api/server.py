@@ -1,5 +1,6 @@
 """Runs the app, and shuts it down without losing requests."""
 
+from contextlib import suppress
 from time import monotonic
 from types import FrameType
 
@@ -58,7 +59,18 @@ def make_server(app: Application, settings: Settings) -> DrainingServer:
 
 def serve(app: Application, settings: Settings) -> int:
     """Listens until it is stopped. Returns the exit status."""
+    _allow_open_files()
     server = make_server(app, settings)
     with threadpool_limits(1, user_api="blas"):  # runs fill the cores; NumPy's threads would spin beside them
         server.run()
     return 0 if server.started else 1
+
+
+def _allow_open_files() -> None:
+    """As many as the system lets this process have: a full queue is more connections than the usual 1,024."""
+    with suppress(ImportError, OSError, ValueError):  # Windows has no such limit
+        import resource
+
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        soft = 10_240 if most == resource.RLIM_INFINITY else most  # macOS accepts no more
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, most))
