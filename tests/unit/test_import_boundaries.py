@@ -121,5 +121,5 @@ def test_what_watches_loads_nothing_that_learns_and_nothing_of_the_api() -> None
     assert "boatyard.monitor.run" in loaded
     assert {"torch", "transformers", "datasets", "hydra", "omegaconf"}.isdisjoint(loaded)
     assert "boatyard.config.compose" not in loaded
-    shared = {"boatyard.api", *(f"boatyard.api.{name}" for name in ("documentation", "problems", "routes"))}
+    shared = {"boatyard.api", *(f"boatyard.api.{name}" for name in ("documentation", "problems", "protocol", "routes"))}
     assert not {name for name in loaded if name.startswith(("boatyard.api", "boatyard.export"))} - shared
