@@ -19,8 +19,7 @@ LINGER_SECONDS = (
     2.0  # between a refusal and closing: a close with unread bytes resets the connection and loses the refusal
 )
 IDLE_SECONDS = 620  # between requests; Google's load balancers keep a connection for 600, most clients for less
-CROWD = 4096  # connections; with more, an idle one has
-CROWDED_IDLE_SECONDS = 5
+CROWD, CROWDED_IDLE_SECONDS = 4096, 5  # while more connections are open than this, idle ones are closed sooner
 READ_SECONDS = 0.001  # uvloop runs timers before it reads: what came while it was busy, it reads within this time
 
 
