@@ -33,7 +33,7 @@ class Server:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = log
-        self._command = [word.replace("{port}", str(self.port)) for word in command]
+        self.command = [word.replace("{port}", str(self.port)) for word in command]
         self._environment = {"PORT": str(self.port), **environment}
 
     def launch(self) -> None:
@@ -41,7 +41,7 @@ class Server:
         environment = os.environ | self._environment
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                self._command, env=environment, stdout=log, stderr=log, start_new_session=True
+                self.command, env=environment, stdout=log, stderr=log, start_new_session=True
             )
 
     def start(self) -> None:
@@ -57,7 +57,7 @@ class Server:
         deadline = time.monotonic() + _START_SECONDS
         while not self.is_ready():
             if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{' '.join(self._command)} is not ready: {self.log.read_text()}")
+                raise RuntimeError(f"{' '.join(self.command)} is not ready: {self.log.read_text()}")
             time.sleep(self.poll_seconds)
 
     def is_ready(self) -> bool:

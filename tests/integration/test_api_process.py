@@ -122,17 +122,13 @@ def test_the_process_serves_over_a_real_socket_and_stops_when_told(tmp_path: Pat
     assert "Traceback" not in log.read_text()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no such limit")
 @pytest.mark.usefixtures("promoted")
 def test_more_clients_than_the_shell_allows_open_files_are_answered(tmp_path: Path) -> None:
-    resource = pytest.importorskip("resource")
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    server = ServerProcess(tmp_path / "storage", tmp_path / "log")
+    server.command[:0] = ["sh", "-c", 'ulimit -Sn 60; exec "$@"', "sh"]
     with ExitStack() as clients:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (60, hard))
-        server = ServerProcess(tmp_path / "storage", tmp_path / "log")
-        try:
-            clients.enter_context(server)
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        clients.enter_context(server)
         for _ in range(100):
             client = clients.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=20))
             client.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")

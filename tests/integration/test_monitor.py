@@ -1,6 +1,7 @@
 """A server writes its journal; the monitor, in processes of its own, looks at it."""
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -133,6 +134,9 @@ def test_the_service_has_the_latest_report_its_history_and_figures(
     home: Path, service: httpx.Client, look: Look
 ) -> None:
     assert service.get("/healthz").json() == {"status": "ok"}
+    with socket.create_connection((service.base_url.host, service.base_url.port or 0), timeout=20) as client:
+        client.sendall(b"no HTTP\r\n\r\n")
+        assert b"application/problem+json" in client.recv(65536)
     assert_problem(service.get("/drift"), 404, "there is no report yet")
     assert_problem(service.get("/drift.json"), 404, "there is no report yet")
     assert service.get("/history.json").json() == []

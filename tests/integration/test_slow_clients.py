@@ -106,12 +106,12 @@ def test_whoever_connects_and_says_nothing_is_hung_up_on(port: int) -> None:
     assert converse(port, []) == []
 
 
-@pytest.mark.parametrize("second", [b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n", b"\r\n" * 20])
-def test_a_later_head_on_the_same_connection_is_given_up_too(port: int, second: bytes) -> None:
+@pytest.mark.parametrize(("at_once", "later"), [(HEALTH, HEALTH), (HEALTH, b"\r\n" * 20), (HEALTH + HEALTH[:9], b"")])
+def test_a_later_head_on_the_same_connection_is_given_up_too(port: int, at_once: bytes, later: bytes) -> None:
     def pieces() -> Iterator[bytes]:
-        yield b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
+        yield at_once
         time.sleep(SECONDS / 5)
-        yield from dripping(second)
+        yield from dripping(later)
 
     first, last = converse(port, pieces())
     assert first.status_code == 200
@@ -199,7 +199,9 @@ def test_a_body_that_comes_after_its_answer_does_not_hold_the_connection_for_eve
     assert_problem(answer, 404)
 
 
-def test_an_idle_connection_is_kept_until_there_is_a_crowd(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_that_was_idle_before_the_crowd_is_kept_and_later_ones_are_not(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(protocol, "CROWDED_IDLE_SECONDS", SECONDS)
     with connect(port) as first:
         first.sendall(HEALTH)
@@ -209,6 +211,30 @@ def test_an_idle_connection_is_kept_until_there_is_a_crowd(port: int, monkeypatc
         assert answer.status_code == 200
         first.sendall(HEALTH)
         assert first.recv(65536), "it was idle for as long"
+
+
+def test_few_open_files_are_a_crowd_sooner(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "CROWDED_IDLE_SECONDS", SECONDS)
+    monkeypatch.setattr(protocol, "most_open_files", lambda: 2)
+    with connect(port):
+        (answer,) = converse(port, [HEALTH])
+    assert answer.status_code == 200
+
+
+def test_a_body_that_nobody_has_read_is_not_kept_with_an_idle_connection(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = []
+    lost = protocol.BoundedProtocol.connection_lost
+
+    def note(connection: protocol.BoundedProtocol, why: Exception | None) -> None:
+        kept.append(len(connection.cycle.body))
+        lost(connection, why)
+
+    monkeypatch.setattr(protocol, "IDLE_SECONDS", SECONDS)
+    monkeypatch.setattr(protocol.BoundedProtocol, "connection_lost", note)
+    (answer,) = converse(port, [post("/nothing", 50_000) + b" " * 50_000])
+    assert (answer.status_code, kept) == (404, [0])
 
 
 # ---- while the server is busy
@@ -279,6 +305,27 @@ def test_a_refusal_reaches_a_client_that_sends_all_before_it_reads(port: int, pa
     answer = client.getresponse()
     assert (answer.status, answer.headers["connection"]) == (413, "close")
     client.close()
+
+
+def test_what_is_sent_behind_a_refused_request_is_neither_begun_nor_an_error(
+    port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    chunked = b"POST /feedback HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n"
+    size = 1024**2 + 1
+    (answer,) = converse(
+        port, [chunked + b"\r\n%x\r\n" % size + b" " * size, b"\r\n0\r\n\r\n" + HEALTH + post("/feedback", 9) + b"{"]
+    )
+    assert_problem(answer, 413)
+    (answer,) = converse(port, [chunked + b"expect: 100-continue\r\n\r\nxx\r\n"])
+    assert_problem(answer, 400)
+    assert not [record for record in caplog.records if record.exc_info]
+    assert not [record for record in caplog.records if "healthz" in record.getMessage()]
+
+
+def test_an_answer_reaches_a_client_that_sends_no_request_behind_it_before_it_reads(port: int) -> None:
+    with connect(port) as client:
+        client.sendall(HEALTH + b"no: request\r\n" * 4_000_000)
+        assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
 def head(size: int) -> bytes:

@@ -8,18 +8,20 @@ from asyncio import TimerHandle, Transport
 from types import SimpleNamespace
 from typing import Any
 
+import uvicorn
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from boatyard.api.problems import Problem
+from boatyard.config.open_files import allow_open_files, most_open_files
 
 MOST_HEAD_BYTES = 16 * 1024  # the request line and all headers
 HEAD_SECONDS = 10.0  # from connecting, or from a later head's first byte; also for a body that arrives after its answer
-LINGER_SECONDS = (
-    2.0  # between a refusal and closing: a close with unread bytes resets the connection and loses the refusal
-)
+# between an answer that ends the connection and closing it: unread bytes would reset it, and the answer be lost
+LINGER_SECONDS = 2.0
 IDLE_SECONDS = 620  # between requests; Google's load balancers keep a connection for 600, most clients for less
-CROWD, CROWDED_IDLE_SECONDS = 4096, 5  # while more connections are open than this, idle ones are closed sooner
+CROWD, CROWDED_IDLE_SECONDS = 4096, 5  # where more connections were open at its last answer, one waits less
 READ_SECONDS = 0.001  # uvloop runs timers before it reads: what came while it was busy, it reads within this time
 
 
@@ -30,33 +32,38 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **named)
         self._in_head = True  # or before it; else in a body
         self._head_bytes = 0
-        self._refused = False
+        self._closing = False  # and what still comes is passed over
         self._timer: TimerHandle | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # noqa: D102 - asyncio's own
         super().connection_made(transport)
+        # of a request, for which uvicorn would close at once
         self._output = SimpleNamespace(write=transport.write, is_closing=transport.is_closing, close=self._close)
         self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: D102 - asyncio's own
         self._stop_timer()
         self._unset_keepalive_if_required()  # uvicorn does not if there was an error
-        self._output.close = self.transport.close  # so that nothing refers to itself
+        self._output.close = self.transport.close  # so that this is freed without the garbage collector
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:  # noqa: D102 - asyncio's own
         fed = 0
-        while fed < len(data) and not self._refused:
+        while fed < len(data) and not self._closing:
             piece = data[fed : fed + MOST_HEAD_BYTES - self._head_bytes]
             fed += len(piece)
             self._head_bytes += len(piece) * self._in_head
             self._parse(piece)
-            if self._refused or not self._head_bytes:
+            if self._closing or not self._head_bytes:
                 continue
             if self._head_bytes >= MOST_HEAD_BYTES:
                 self._refuse(431, f"the request line and headers may have {MOST_HEAD_BYTES} bytes")
             elif self._timer is None:
                 self._start_timer()
+
+    def on_message_begin(self) -> None:  # noqa: D102 - httptools' own
+        super().on_message_begin()
+        self._head_bytes = max(self._head_bytes, 1)  # one that begins behind another request has its time, too
 
     def on_headers_complete(self) -> None:  # noqa: D102 - httptools' own
         if self.parser.should_upgrade():  # called again, without the offer
@@ -79,10 +86,14 @@ class BoundedProtocol(HttpToolsProtocol):
             )
 
     def on_response_complete(self) -> None:  # noqa: D102 - uvicorn's own
-        self.timeout_keep_alive = CROWDED_IDLE_SECONDS if len(self.connections) > CROWD else IDLE_SECONDS
+        most = most_open_files()
+        crowd = CROWD if most is None else min(CROWD, most // 2)
+        self.timeout_keep_alive = CROWDED_IDLE_SECONDS if len(self.connections) > crowd else IDLE_SECONDS
         super().on_response_complete()
-        if not (self._in_head or self._refused) and self.cycle.response_complete:  # nobody waits for its body's rest
-            self._start_timer()
+        if self.cycle.response_complete:
+            self.cycle.body.clear()  # what nobody has read: the connection may be idle for long
+            if not (self._in_head or self._closing):  # nobody waits for the rest of it
+                self._start_timer()
 
     def timeout_keep_alive_handler(self) -> None:  # noqa: D102 - uvicorn's own
         self.timeout_keep_alive_task = self.loop.call_later(READ_SECONDS, super().timeout_keep_alive_handler)
@@ -131,7 +142,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self, status: int, detail: str) -> None:
-        self._refused = True
+        self._closing = True
         self._stop_timer()
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
@@ -151,15 +162,26 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _close(self) -> None:
         """After an answer that says so. The rest of its request may be on its way."""
-        if self._in_head or self.transport.is_closing():
+        if self.transport.is_closing() or (self._in_head and not self._closing):
             self.transport.close()
         else:
             self._linger()
 
     def _linger(self) -> None:
         """Passes over what still comes, and closes."""
-        self._refused = True
+        self._closing = True
         self._stop_timer()
+        self.pipeline.clear()
+        self._output.write = lambda _: None  # an app may not know yet
         self.flow.resume_reading()
         self.transport.write_eof()
         self._timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+
+def configured(app: ASGIApp, host: str, port: int, **options: Any) -> uvicorn.Config:
+    """uvicorn with this protocol, for as many connections as the system allows; logging is left as it is."""
+    allow_open_files()
+    # there are no WebSocket routes, and uvicorn's protocol for them has no limits
+    return uvicorn.Config(
+        app, host, port, http=BoundedProtocol, ws="none", log_config=None, access_log=False, **options
+    )

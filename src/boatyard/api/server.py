@@ -1,6 +1,5 @@
 """Runs the app, and shuts it down without losing requests."""
 
-from contextlib import suppress
 from time import monotonic
 from types import FrameType
 
@@ -9,7 +8,7 @@ from starlette.datastructures import State
 from threadpoolctl import threadpool_limits
 
 from boatyard.api.application import Application
-from boatyard.api.protocol import BoundedProtocol
+from boatyard.api.protocol import configured
 from boatyard.api.settings import Settings
 from boatyard.config.processes import REPEAT_SECONDS
 
@@ -43,14 +42,10 @@ class DrainingServer(uvicorn.Server):
 
 def make_server(app: Application, settings: Settings) -> DrainingServer:
     """The app's server, which listens once `run` is called."""
-    config = uvicorn.Config(
+    config = configured(
         app,
         settings.host,
         settings.port,
-        http=BoundedProtocol,
-        ws="none",  # there are no WebSocket routes, and uvicorn's protocol for them has no limits
-        log_config=None,  # configured by boatyard.config.logs
-        access_log=False,
         proxy_headers=False,  # neither the client's address nor the scheme is used
         timeout_graceful_shutdown=FINISH_SECONDS,
     )
@@ -59,18 +54,7 @@ def make_server(app: Application, settings: Settings) -> DrainingServer:
 
 def serve(app: Application, settings: Settings) -> int:
     """Listens until it is stopped. Returns the exit status."""
-    _allow_open_files()
     server = make_server(app, settings)
     with threadpool_limits(1, user_api="blas"):  # runs fill the cores; NumPy's threads would spin beside them
         server.run()
     return 0 if server.started else 1
-
-
-def _allow_open_files() -> None:
-    """As many as the system lets this process have: a full queue is more connections than the usual 1,024."""
-    with suppress(ImportError, OSError, ValueError):  # Windows has no such limit
-        import resource
-
-        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        soft = 10_240 if most == resource.RLIM_INFINITY else most  # macOS accepts no more
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, most))

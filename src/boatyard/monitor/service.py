@@ -18,7 +18,7 @@ from starlette.responses import Response
 from boatyard import __version__
 from boatyard.api.documentation import add_documentation
 from boatyard.api.problems import Problem, documented, handle_problems
-from boatyard.api.protocol import BoundedProtocol
+from boatyard.api.protocol import configured
 from boatyard.api.routes import HeadRequests, refuse_unknown_query
 from boatyard.config.errors import UserError
 from boatyard.monitor.results import Findings, Past
@@ -137,17 +137,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 def serve(settings: Settings) -> int:
     """Listen until a signal stops it; returns the exit status."""
-    server = uvicorn.Server(
-        uvicorn.Config(
-            create_app(settings),
-            settings.host,
-            settings.port,
-            http=BoundedProtocol,
-            ws="none",
-            log_config=None,
-            access_log=False,
-        )
-    )
+    server = uvicorn.Server(configured(create_app(settings), settings.host, settings.port))
     with suppress(KeyboardInterrupt):  # uvicorn raises it again after a clean shutdown
         server.run()
     return 0 if server.started else 1
