@@ -26,9 +26,10 @@ class Outcome:
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, idle: "list[_Connection]", outcome: Outcome) -> None:
+    def __init__(self, idle: "list[_Connection]", outcome: Outcome, first: bytes) -> None:
         self._idle = idle
         self._outcome = outcome
+        self._first = first
         self._waits = False
         self._sent_at = 0.0
         self._used = "a new connection"
@@ -36,6 +37,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self.send(self._first)
 
     def send(self, request: bytes) -> None:
         now = perf_counter()
@@ -80,11 +82,9 @@ async def _send(port: int, bodies: Sequence[bytes], rate: float, seconds: float)
 
     async def send_anew(request: bytes) -> None:
         try:
-            _, connection = await loop.create_connection(lambda: _Connection(idle, outcome), "127.0.0.1", port)
+            await loop.create_connection(lambda: _Connection(idle, outcome, request), "127.0.0.1", port)
         except OSError as failed:
             outcome.unanswered[f"{type(failed).__name__}: no connection"] += 1
-        else:
-            connection.send(request)
 
     start, cpu_start, sent = perf_counter(), process_time(), 0
     while (elapsed := perf_counter() - start) < seconds:

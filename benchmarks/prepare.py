@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,7 @@ def measure(source: Path, rows: int, cores: int) -> dict[str, Any]:
             watched = psutil.Process(process.pid)
             if hasattr(watched, "cpu_affinity"):
                 watched.cpu_affinity(watched.cpu_affinity()[:cores])
-            memory, worked, first = _watch(watched)
+            memory, worked, first = _watch(process, watched)
         seconds = time.monotonic() - started
         if process.returncode:
             sys.exit(f"preparing {rows} rows failed")
@@ -83,12 +84,12 @@ def measure(source: Path, rows: int, cores: int) -> dict[str, Any]:
         }
 
 
-def _watch(process: psutil.Process) -> tuple[int, float, float]:
+def _watch(process: subprocess.Popen[bytes], watched: psutil.Process) -> tuple[int, float, float]:
     """The most bytes that the process and its workers held, their processor seconds, and its own of them."""
     most, worked = 0, dict[int, float]()
-    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+    while process.poll() is None:
         resident = 0
-        for each in [process, *process.children(recursive=True)]:
+        for each in [watched, *watched.children(recursive=True)]:
             try:
                 resident += _own(each)
                 times = each.cpu_times()
@@ -96,7 +97,8 @@ def _watch(process: psutil.Process) -> tuple[int, float, float]:
             except (psutil.NoSuchProcess, OSError):  # it has ended
                 continue
         most = max(most, resident)
-        time.sleep(1)  # looking at a large process takes the system some time, too
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(1)  # and not less: looking at a large process takes the system some time, too
     return most, sum(worked.values()), worked[process.pid]
 
 
@@ -157,8 +159,8 @@ def write(runs: list[dict[str, Any]], rounds: int, command: str) -> list[str]:
     text = [
         "# Preparing rows",
         "Reading, checking, splitting, the data report and tokenising, from the command's start, which alone takes "
-        "some seconds. Its affinity says which cores it may use; workers start once it has worked for a second of the "
-        f"processor. Rounds, in turns: {rounds}; medians. Memory is the most that all "
+        "some seconds. The affinity of its process says which cores it may use; workers start once it has worked for a "
+        f"second of the processor. Rounds, in turns: {rounds}; medians. Memory is the most that all "
         "processes held together, less mapped files, which the system drops where memory is short. What the first "
         "process does by itself, of the processor's seconds, is what more cores cannot make quicker.",
         table(header, shown, align="r" * len(header)),
@@ -191,9 +193,9 @@ def main() -> None:
             source = Path(folder, "rows.csv")
             write_rows(source, rows)
             turns = [1, cores] * options.rounds if rows < max(SIZES) and cores > 1 else [cores]
-            for number, few in enumerate(turns):
+            for number, turn in enumerate(turns):
                 # every other round in reverse, because a machine's speed drifts
-                swapped = few if number // 2 % 2 == 0 else 1 + cores - few
+                swapped = turn if number // 2 % 2 == 0 else 1 + cores - turn
                 runs.append(measure(source, rows, swapped))
                 print(runs[-1], flush=True)  # noqa: T201
     changed = list(map(str, options.sizes))

@@ -44,8 +44,13 @@ def installed() -> Iterator[str]:
             yield module.lower().replace("_", "-")
 
 
+def could_be_a_name(name: str) -> bool:
+    """As far as its letters go."""
+    return bool(re.fullmatch(r"[a-z](-?[a-z0-9])+", name)) and len(name) <= LONGEST
+
+
 def main() -> None:
-    found = {name for name in installed() if re.fullmatch(r"[a-z](-?[a-z0-9])+", name) and len(name) <= LONGEST}
+    found = {*filter(could_be_a_name, installed())}
     names = sorted(found.union(TAKEN.read_text(encoding="utf-8").split()))  # some are of other systems
     TAKEN.write_text(textwrap.fill(" ".join(names), 118, break_on_hyphens=False) + "\n", encoding="utf-8")
 

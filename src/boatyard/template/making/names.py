@@ -78,7 +78,7 @@ def check_name(name: str) -> None:
 
 
 def check_free(name: str, contents: Iterable[tuple[str, str]]) -> None:
-    """Raises UserError: one of these files has the name as a word; prose, rows and what speaks of names may."""
+    """Raises UserError: one of these files has the name as a word; prose and rows may."""
     word = re.compile(rf"(?<![a-z0-9]){'[-_]'.join(name.split('-'))}(?![a-z0-9])", re.IGNORECASE)
     for path, content in contents:
         if not path.startswith(_PROSE) and not path.endswith(".md") and (word.search(path) or word.search(content)):
