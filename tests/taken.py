@@ -19,10 +19,11 @@ from boatyard.template.making.names import LONGEST, TAKEN
 
 
 def asked_for() -> list[Requirement]:
-    """What pyproject.toml names, in any extra or group."""
+    """What pyproject.toml names, in any extra or group, but itself."""
     told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     lists = [*told["project"]["optional-dependencies"].values(), *told["dependency-groups"].values()]
-    return [Requirement(each) for each in [*told["project"]["dependencies"], *chain(*lists)] if isinstance(each, str)]
+    named = [Requirement(each) for each in [*told["project"]["dependencies"], *chain(*lists)] if isinstance(each, str)]
+    return [each for each in named if each.name != told["project"]["name"]]
 
 
 def installed() -> Iterator[str]:
@@ -30,7 +31,7 @@ def installed() -> Iterator[str]:
     left, seen = asked_for(), set[str]()
     while left:
         each = left.pop()
-        if str(each) in seen or each.name == "boatyard":
+        if str(each) in seen:
             continue
         seen.add(str(each))
         yield canonicalize_name(each.name)
