@@ -142,7 +142,7 @@ def test_the_old_name_is_nowhere_left_but_in_the_licences_notice(adopted: Path) 
 
 
 def test_what_is_not_text_stays_as_it_was(template: Path, adopted: Path) -> None:
-    for name in ("docs/images/predict.png", "encoders/tiny-en/model.safetensors"):
+    for name in ("docs/images/harbour.webp", "encoders/tiny-en/model.safetensors"):
         assert (adopted / name).read_bytes() == (template / name).read_bytes()
     assert git(adopted, "ls-files", "-s", ".ci/run").startswith("100755")
 
