@@ -373,13 +373,13 @@ def parts(context, choices=""):
     help={
         "source": "the template's repository; by default that of the last update",
         "ref": "a branch or tag of it",
-        "check": "change nothing; fail if there is something new",
+        "check": "change nothing; exit status 1 if there is something new, 2 if that cannot be told",
         "dry_run": "change nothing; list the files that would change",
     }
 )
 def update_template(context, source="", ref="", check=False, dry_run=False):
     """Merge the template's changes into your project, under its name."""
-    words = [*([source] if source else []), *([f"--ref={ref}"] if ref else [])]
+    words = [f"--{name}={value}" for name, value in (("source", source), ("ref", ref)) if value]
     words += [flag for flag, is_set in (("--check", check), ("--dry-run", dry_run)) if is_set]
     _module(context, "boatyard.template.update", *words)
 

@@ -68,7 +68,7 @@ class Report:
     command: str
     about: Sequence[str]
     goals: Sequence[Goal]
-    scored: str
+    scored: str = ""
     tried: Sequence[str] = ()
     serving: Callable[[Mapping[str, Any]], str] | None = None
 
@@ -190,10 +190,14 @@ def _shown(results: Results, scored: str) -> list[str]:
     chance = [
         (run["accuracy_served_high"] - run["accuracy_served_low"]) / 2 for runs in results.values() for run in runs
     ]
+    about = [
+        "Every choice was made on validation rows, which are held out of training.",
+        *([scored] if scored else []),
+        "Accuracy is the mean over the seeds, with the lowest and the highest; with this many test rows, that of one "
+        f"network is uncertain by {max(chance):.3f} (95%).",
+    ]
     return [
-        f"Every choice was made on validation rows, which are held out of training. {scored} Accuracy is the mean over "
-        "the seeds, with the lowest and the highest; with this many test rows, that of one network is uncertain by "
-        f"{max(chance):.3f} (95%).",
+        " ".join(about),
         table(["", *results], rows, align="l" + "r" * len(results)),
         "Each graph ran on every row alone, then on shuffled batches of 32, to see how many labels change with the "
         "batch, and how far scores move.",

@@ -21,6 +21,7 @@ REPORT = Report(
         Goal("tiny", "accuracy_served", least="accuracy_baseline"),
         Goal("tiny", "seconds", most=90),
     ],
+    # part: story
     scored="The test split was also scored with earlier settings, without a wide branch: tiny had an accuracy of "
     "0.6602 as served, scratch 0.4391 (three seeds).",
     tried=[
@@ -30,6 +31,7 @@ REPORT = Report(
         "branch's linear model had 0.687, 0.682, 0.674, 0.673 and 0.672. [Fake news](fakenews.md) favours the "
         "opposite end, so nothing was changed.",
     ],
+    # part end
 )
 
 

@@ -1,4 +1,8 @@
-"""Cookiecutter made an empty folder: `boatyard new` of the same clone makes the project in it."""
+"""Cookiecutter made an empty folder: `boatyard new` of the same clone makes the project in it.
+
+Where `new` refuses something, its sentence comes first; a traceback of Cookiecutter's own follows, as after any hook
+that fails.
+"""
 
 import os
 import subprocess

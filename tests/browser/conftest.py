@@ -20,10 +20,12 @@ FLAGS = [
 ]
 
 
+# part: story
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--screenshots", metavar="FOLDER", help="where test_screenshots.py puts its pictures")
 
 
+# part end
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     why = "there is no chromium" if CHROMIUM is None else None
     try:

@@ -51,6 +51,22 @@ def told(project: Path) -> Iterator[tuple[str, str]]:
             yield path, text
 
 
+def test_no_page_shows_the_template_or_a_picture_that_is_not_there(made: Path) -> None:
+    assert [path for path in files(made) if path.startswith("docs/images/") and "harbour" not in path] == []
+    for path, text in texts(made):
+        if path.endswith(".md") and not path.startswith("reports/"):  # which shows how to put one in
+            shown = re.findall(r"!\[[^\]]*\]\(([^)\s]+)", text)
+            assert [to for to in shown if "//" not in to and not (made / path).parent.joinpath(to).exists()] == [], path
+    conftest = made / "tests" / "browser" / "conftest.py"
+    assert not conftest.exists() or "screenshots" not in conftest.read_text(encoding="utf-8")
+
+
+def test_no_benchmark_reports_what_the_template_measured(made: Path) -> None:
+    for file in (made / "benchmarks").glob("*.py"):
+        text = file.read_text(encoding="utf-8")
+        assert re.findall(r"was also scored|\btried=\[|\]\(\w+\.md\)", text) == [], file.name
+
+
 def test_no_page_announces_what_does_not_follow(made: Path) -> None:
     for path, text in told(made):
         if path.endswith(".md"):

@@ -1,5 +1,8 @@
 """What `new`, `adopt` and `update` do to a repository, with a template of a few files whose engine takes no time."""
 
+import json
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,8 @@ from boatyard.config.errors import Failed, UserError
 from boatyard.template.__main__ import main
 from boatyard.template.making import project
 from boatyard.template.making.answers import Answers, read_answers
-from boatyard.template.update import update
+from boatyard.template.update import Pending, update
+from boatyard.template.update import main as update_main
 
 pytestmark = pytest.mark.integration
 
@@ -257,6 +261,92 @@ def test_a_conflict_says_what_to_do_with_each_file(template: Path, made: Path) -
     ]
 
 
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        ([], 0),
+        (["--ref=later"], 1),
+        (["--ref=no-such-branch"], 2),
+        ([f"--ref={'0' * 40}"], 2),
+        (["--source=no/such/place"], 2),
+        (["--source=https://somebody:se@cret@localhost:1/template"], 2),
+        (["--source=https://somebody:se@cret@localhost:1/template", f"--ref={'0' * 40}"], 2),
+    ],
+)
+def test_a_check_tells_what_is_new_from_what_failed_and_prints_no_password(
+    template: Path,
+    made: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    status: int,
+) -> None:
+    git(template, "switch", "-q", "-c", "later")
+    change(template, later="# Later\n")
+    git(template, "switch", "-q", "main")
+    monkeypatch.chdir(made)
+    assert update_main(["--check", *words]) == status
+    told = capsys.readouterr().err
+    assert told.count("\n") == (status > 0)
+    assert "cret" not in told
+
+
+def test_after_a_conflict_in_a_file_that_the_template_renamed_the_command_that_is_told_goes_back(
+    template: Path, made: Path
+) -> None:
+    (made / "docs" / "storage.md").write_text("# Ours\n")
+    commit(made)
+    (template / "renames.json").write_text(json.dumps({"docs/storage.md": "docs/where.md"}))
+    change(template, storage="", where="# Theirs\n")
+    before = git(made, "rev-parse", "HEAD^{tree}", "HEAD")
+    with pytest.raises(Failed) as failed:
+        update(made, None, None)
+    assert (made / "docs" / "where.md").exists()
+    undo = str(failed.value).rpartition("or `")[2].removesuffix("` to go back")
+    subprocess.run(shlex.split(undo), cwd=made, check=True, capture_output=True)
+    assert git(made, "rev-parse", "HEAD^{tree}", "HEAD") == before
+    assert git(made, "status", "--porcelain") == ""
+    assert (made / "docs" / "storage.md").read_text() == "# Ours\n"
+
+
+def test_a_merge_that_git_does_not_begin_leaves_everything_as_it_was(template: Path, made: Path) -> None:
+    (template / "renames.json").write_text(json.dumps({"docs/storage.md": "docs/where.md"}))
+    change(template, storage="", where="# Theirs\n")
+    git(made, "config", "merge.verifySignatures", "true")
+    assert refusal(made, update, made, None, None, error=Failed).startswith("git merge ")
+    assert (made / "docs" / "storage.md").exists()
+
+
+def test_a_merge_that_a_hook_refuses_is_the_users_to_finish(template: Path, made: Path) -> None:
+    hook = made / ".git" / "hooks" / "pre-merge-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho not like this >&2\nexit 1\n")
+    hook.chmod(0o755)
+    (made / "ours.py").write_text("")
+    commit(made)
+    change(template, later="# Later\n")
+    with pytest.raises(Pending, match=r"not like this[\s\S]*; then `git commit`, or `git merge"):
+        update(made, None, None)
+    git(made, "commit", "-q", "--no-edit")
+    assert update(made, None, None) == "nothing is new in the template"
+
+
+def test_the_files_that_would_change_are_less_those_that_stay_deleted(template: Path, made: Path) -> None:
+    git(made, "rm", "-q", "docs/storage.md", "README.md")
+    git(made, "mv", "docs/serving.md", "docs/ours.md")
+    commit(made)
+    git(template, "mv", "docs/storage.md", "docs/where.md")
+    (template / "README.md").write_text("# Anew\n")
+    commit(template)
+    assert update(made, None, None, look="dry-run") == "no file would change"
+    change(template, serving="# Serving\n\nLater.\n")
+    listed = update(made, None, None, look="dry-run").splitlines()
+    assert [line.partition("|")[0].strip() for line in listed[:-1]] == ["docs/serving.md"]
+    update(made, None, None)
+    assert (made / "docs" / "ours.md").read_text() == "# Serving\n\nLater.\n"
+    assert not (made / "docs" / "where.md").exists()
+
+
 def test_a_project_that_has_all_of_the_template_is_not_adopted_again(
     made: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -383,7 +473,11 @@ def test_nothing_is_asked_with_yes_nor_after_a_flag_that_is_wrong(
 
 
 @pytest.mark.parametrize(
-    "wrong", ["description = 5", 'author = ["a"]', "without = [1]", 'without = "cloud"', 'year = "x"', "year = true"]
+    "wrong",
+    [
+        *("description = 5", 'author = ["a"]', "license = 2", "python = 3.12", "torch = true"),
+        *("without = [1]", 'without = "cloud"', 'year = "x"', "year = true"),
+    ],
 )
 def test_an_answer_of_the_wrong_kind_is_named(wrong: str) -> None:
     key = wrong.partition(" ")[0]

@@ -142,7 +142,7 @@ def test_the_old_name_is_nowhere_left_but_in_the_licences_notice(adopted: Path) 
 
 
 def test_what_is_not_text_stays_as_it_was(template: Path, adopted: Path) -> None:
-    for name in ("docs/images/predict.png", "encoders/tiny-en/model.safetensors"):
+    for name in ("docs/images/harbour.webp", "encoders/tiny-en/model.safetensors"):
         assert (adopted / name).read_bytes() == (template / name).read_bytes()
     assert git(adopted, "ls-files", "-s", ".ci/run").startswith("100755")
 
@@ -325,7 +325,7 @@ def test_a_repository_that_was_added_to_is_updated_as_any(template: Path, run: R
     assert run(template, "boatyard.template", "new", NAME, *CHOSEN, "--into=.", at=own).returncode == 0
     replace(later / "docs" / "storage.md", "# Storage\n", "# Storage of Boatyard\n")
     commit(later)
-    done = run(own, f"{NAME}.template.update", str(later))
+    done = run(own, f"{NAME}.template.update", f"--source={later}")
     assert (done.returncode, done.stderr) == (0, "")
     assert (own / "docs" / "storage.md").read_text().startswith(f"# Storage of {NAME.capitalize()}\n")
     assert (own / "README.md").read_text() == "# Ours\n"
@@ -342,7 +342,7 @@ def test_parts_that_were_left_out_and_files_that_were_deleted_do_not_come_back(
     (later / "src" / "boatyard" / "monitor" / "later.py").write_text('"""Later."""\n')
     (later / "src" / "boatyard" / "later.py").write_text('"""Later."""\n')
     commit(later)
-    done = run(folder, f"{NAME}.template.update", str(later))
+    done = run(folder, f"{NAME}.template.update", f"--source={later}")
     assert (done.returncode, done.stderr) == (0, "")
     assert "still deleted: docs/storage.md" in done.stdout
     assert (folder / "src" / NAME / "later.py").exists()
@@ -353,7 +353,7 @@ def test_parts_that_were_left_out_and_files_that_were_deleted_do_not_come_back(
 
 
 def test_one_can_look_before_updating(project: Path, later: Path, run: Run) -> None:
-    words = (project, f"{NAME}.template.update", str(later))
+    words = (project, f"{NAME}.template.update", f"--source={later}")
     before = state(project)
     assert run(*words, "--check").returncode == 0
     (later / "new.txt").write_text("new\n")
@@ -379,7 +379,7 @@ def test_a_path_that_the_template_renames_is_renamed_in_the_project_with_what_wa
         (later / after).write_text("# All written anew, in other words\n")
         manifest.write_text(f'{manifest.read_text()}\n[[renames]]\nbefore = "{before}"\nafter = "{after}"\n')
     commit(later)
-    done = run(project, f"{NAME}.template.update", str(later))
+    done = run(project, f"{NAME}.template.update", f"--source={later}")
     assert done.returncode == 1, "both changed the page"
     assert done.stderr.startswith("update: you and the template both changed docs/where.md: ")
     assert "Ours is in Oslo." in (project / "docs" / "where.md").read_text()
@@ -449,7 +449,7 @@ def test_commits_of_ones_own_come_after_adopting(template: Path, run: Run, tmp_p
 
 
 def test_the_template_itself_takes_no_updates(template: Path, run: Run) -> None:
-    own = run(template, "boatyard.template.update", str(template))
+    own = run(template, "boatyard.template.update", f"--source={template}")
     assert own.returncode == 2
     assert own.stderr.startswith("update: this branch's history has no snapshot of the template")
 
@@ -461,7 +461,7 @@ def test_later_changes_come_under_the_projects_name_beside_its_own(project: Path
     git(later, "rm", "-q", "docs/vertex.md", "docs/frontend.md")
     git(later, "mv", "src/boatyard/evaluate/markdown.py", "src/boatyard/tables.py")
     newest = commit(later)
-    done = run(project, f"{NAME}.template.update", str(later))
+    done = run(project, f"{NAME}.template.update", f"--source={later}")
     assert (done.returncode, done.stderr) == (0, "")
     page = (project / "docs" / "storage.md").read_text()
     assert page.startswith(f"# Storage of {NAME.capitalize()}\n")
@@ -504,8 +504,10 @@ def test_a_branch_or_a_tag_can_be_chosen(project: Path, later: Path, run: Run) -
     git(later, "tag", "first")
     (later / "new.txt").write_text("new\n")
     commit(later)
-    assert run(project, f"{NAME}.template.update", str(later), "--ref=first").stdout.startswith("nothing is new")
-    assert run(project, f"{NAME}.template.update", str(later), "--ref=main").returncode == 0
+    assert run(project, f"{NAME}.template.update", f"--source={later}", "--ref=first").stdout.startswith(
+        "nothing is new"
+    )
+    assert run(project, f"{NAME}.template.update", f"--source={later}", "--ref=main").returncode == 0
     assert (project / "new.txt").exists()
 
 
@@ -515,7 +517,7 @@ def test_a_conflict_is_left_to_the_user_and_nothing_is_lost(project: Path, later
     replace(later / "docs" / "storage.md", "# Storage\n", "# Where things are\n")
     (later / "new.txt").write_text("new\n")
     commit(later)
-    done = run(project, f"{NAME}.template.update", str(later))
+    done = run(project, f"{NAME}.template.update", f"--source={later}")
     assert done.returncode == 1
     assert done.stderr.startswith("update: you and the template both changed docs/storage.md: resolve ")
     assert (
@@ -524,7 +526,7 @@ def test_a_conflict_is_left_to_the_user_and_nothing_is_lost(project: Path, later
         .startswith("<<<<<<< HEAD\n# Our storage\n=======\n# Where things are\n>>>>>>> template\n")
     )
     assert (project / "new.txt").exists()
-    assert run(project, f"{NAME}.template.update", str(later)).returncode == 2, "first this merge"
+    assert run(project, f"{NAME}.template.update", f"--source={later}").returncode == 2, "first this merge"
     git(project, "merge", "--abort")
     assert git(project, "rev-parse", "HEAD").strip() == mine
     assert git(project, "status", "--porcelain") == ""
@@ -536,16 +538,16 @@ def test_a_clone_without_the_branch_makes_the_same_commit(project: Path, later: 
     colleague = fresh(project, tmp_path / "colleague")
     assert "refs/heads/template" not in git(colleague, "for-each-ref")
     for folder in (project, colleague):
-        done = run(folder, f"{NAME}.template.update", str(later))
+        done = run(folder, f"{NAME}.template.update", f"--source={later}")
         assert done.returncode == 0, done.stderr
     assert git(project, "rev-parse", "template") == git(colleague, "rev-parse", "template")
 
 
-@pytest.mark.parametrize("words", [["no/such/place"], ["--ref=no-such-branch"]])
+@pytest.mark.parametrize("words", [["--source=no/such/place"], ["--ref=no-such-branch"]])
 def test_a_template_that_is_not_there_changes_nothing(project: Path, run: Run, words: list[str]) -> None:
     before = state(project)
     done = run(project, f"{NAME}.template.update", *words)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "cannot be fetched from" in done.stderr
     assert done.stderr.count("\n") == 1
     assert "Traceback" not in done.stderr
@@ -556,7 +558,7 @@ def test_an_update_that_breaks_off_changes_nothing(project: Path, later: Path, r
     (later / "src" / "boatyard" / "broken.py").write_text("def (\n")
     commit(later)
     before = state(project)
-    done = run(project, f"{NAME}.template.update", str(later))
-    assert done.returncode == 1
+    done = run(project, f"{NAME}.template.update", f"--source={later}")
+    assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert state(project) == before

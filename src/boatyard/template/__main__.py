@@ -14,7 +14,7 @@ from typing import Any
 from boatyard.config.console import refuse, say
 from boatyard.config.errors import Failed, UserError
 from boatyard.template import PACKAGE, TEMPLATE
-from boatyard.template.git import repository
+from boatyard.template.git import absolute, repository
 from boatyard.template.making import project
 from boatyard.template.making.answers import LICENSES, PYTHONS, TORCH, Answers, ask, read_answers
 from boatyard.template.making.names import Spelling, check_name
@@ -97,12 +97,11 @@ def _new(options: argparse.Namespace) -> str:
     if root is None and options.name:  # before anything is asked
         project.refuse_folder(Path.cwd() / options.name)
     source, commit = (options.template, options.ref) if options.template else _origin()
-    if Path(source).exists():
-        source = str(Path(source).resolve())
+    source, ref = absolute(source), options.ref or commit
     answers = _answers(options)
     if root is None:
-        return project.new(Path.cwd() / answers.name, answers, source, options.ref or commit)
-    return project.add_to(root, answers, source, options.ref or commit)
+        return project.new(Path.cwd() / answers.name, answers, source, ref)
+    return project.add_to(root, answers, source, ref)
 
 
 def _root(folder: Path) -> Path:

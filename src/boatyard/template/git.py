@@ -1,6 +1,7 @@
 """Snapshots in git: fetched, written and moved without touching a working tree."""
 
 import os
+import re
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,13 +15,23 @@ def run(folder: Path, *words: str, given: str | None = None, **environment: str)
     settings = os.environ | environment
     process = subprocess.run(words, cwd=folder, env=settings, input=given, capture_output=True, text=True)  # noqa: S603
     if process.returncode:
-        raise Failed(f"{' '.join(words[:3])}: {(process.stderr or process.stdout).strip()}")
+        raise Failed(public(f"{' '.join(words[:3])}: {(process.stderr or process.stdout).strip()}"))
     return process.stdout.rstrip("\n")
 
 
 def git(folder: Path, *words: str, **environment: str) -> str:
     """The output of a git command. Raises Failed."""
     return run(folder, "git", *words, **environment)
+
+
+def public(text: str) -> str:
+    """Without the passwords of addresses in it."""
+    return re.sub(r"(https?://)[^/\s]+@", r"\1", text, flags=re.IGNORECASE)
+
+
+def absolute(source: str) -> str:
+    """An address as it is; a folder that is here as any working directory has it."""
+    return str(Path(source).resolve()) if "://" not in source and Path(source).exists() else source
 
 
 def repository(folder: Path) -> Path:
@@ -48,7 +59,7 @@ def fetch(copy: Path, source: str, ref: str | None) -> tuple[str, str]:
     except Failed as error:
         if not ref or len(ref) != 40:
             reason = str(error).rpartition("fatal: ")[2].splitlines()[0]
-            raise Failed(f"{ref or 'the template'} cannot be fetched from {source}: {reason}") from None
+            raise Failed(f"{ref or 'the template'} cannot be fetched from {public(source)}: {reason}") from None
         git(copy, "fetch", "--quiet", "--", source, "+refs/*:refs/source/*")  # it hands out no single commit
         git(copy, "checkout", "--quiet", "--detach", ref)
     commit, date = git(copy, "log", "--max-count=1", "--format=%H %cI").split()
@@ -79,6 +90,13 @@ def move(root: Path, commit: str, moves: dict[str, str]) -> str:
     content = blobs(root, commit)
     free = {before: after for before, after in moves.items() if after not in content}
     return write_tree(root, {free.get(path, path): info for path, info in content.items()})
+
+
+def renames(root: Path, before: str, after: str) -> dict[str, str]:
+    """By its path before, the path of each file that git takes for the same under another name."""
+    words = ("diff", "--name-status", "-z", "--find-renames", "--diff-filter=R", before, after)
+    told = git(root, *words).split("\0")
+    return dict(zip(told[1::3], told[2::3], strict=True))
 
 
 def folders_of(paths: Iterable[str]) -> set[str]:

@@ -5,13 +5,12 @@ adds the next and merges it. Committer and trailer together identify one: a squa
 but another tree.
 """
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from boatyard.template.engine import Rendered, render
-from boatyard.template.git import fetch, git, write_tree
+from boatyard.template.git import fetch, git, public, write_tree
 
 BRANCH = "template"
 _COMMITTER = {"NAME": "template", "EMAIL": "template@localhost"}
@@ -59,8 +58,3 @@ def as_template(**date: str) -> dict[str, str]:
     return {
         f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in (_COMMITTER | date).items()
     }
-
-
-def public(address: str) -> str:
-    """Without a password."""
-    return re.sub(r"^(https?://)[^/@]+@", r"\1", address)

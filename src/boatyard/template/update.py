@@ -1,4 +1,4 @@
-"""python -m boatyard.template.update [SOURCE]: merge the template's later changes."""
+"""python -m boatyard.template.update [--source ADDRESS]: merge the template's later changes."""
 
 import argparse
 import sys
@@ -9,7 +9,7 @@ from boatyard.config.console import refuse, say
 from boatyard.config.errors import Failed, UserError
 from boatyard.template import PACKAGE
 from boatyard.template.engine import ANSWERS, kept_answers
-from boatyard.template.git import blobs, git, listed, move, repository
+from boatyard.template.git import absolute, blobs, git, listed, move, renames, repository
 from boatyard.template.refusals import refuse_a_nobody, refuse_another_branch, refuse_changes, refuse_untracked
 from boatyard.template.snapshots import BRANCH, add_snapshot, as_template, last_snapshot, render_state
 
@@ -28,17 +28,22 @@ _CONFLICTS = {  # by how `git status` shows yours and the template's
 }
 
 
+class Pending(Failed):
+    """There is something to do: to merge what is new, or to finish a merge."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit status."""
+    """Returns the exit status: 1 only for what is pending."""
     options = _parser().parse_args(arguments)
     look = "check" if options.check else "dry-run" if options.dry_run else None
-    source = options.source
-    if source and Path(source).exists():
-        source = str(Path(source).resolve())
     try:
+        source = absolute(options.source) if options.source else None
         say(update(repository(Path.cwd()), source, options.ref, look=look))
-    except (Failed, OSError, UserError) as error:
+    except Pending as error:
         return refuse("update", error)
+    except (Failed, OSError, UserError) as error:
+        refuse("update", error)
+        return 2
     except KeyboardInterrupt:
         return refuse("update", UserError("interrupted"))
     return 0
@@ -46,12 +51,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog=f"python -m {PACKAGE}.template.update", description="Merge the template's later changes."
+        prog=f"python -m {PACKAGE}.template.update",
+        description="Merge the template's later changes.",
+        epilog="Exit status 1: a merge is yours to finish, or with --check: there is something new. 2: nothing was "
+        "changed, for the reason that is given.",
     )
-    parser.add_argument("source", nargs="?", help="its repository; by default that of the last update")
+    parser.add_argument("--source", help="the template's repository; by default that of the last update")
     parser.add_argument("--ref", help="a branch or tag of it")
     parser.add_argument("--check", action="store_true", help="change nothing; exit status 1 if there is something new")
-    parser.add_argument("--dry-run", action="store_true", help="change nothing; list what would change")
+    parser.add_argument("--dry-run", action="store_true", help="change nothing; list the files that would change")
     return parser
 
 
@@ -61,8 +69,9 @@ def update(root: Path, source: str | None, ref: str | None, *, look: str | None 
     `look`: change nothing: `check` fails if there is something new, `dry-run` says which files an update would change.
 
     Raises:
+        Pending: There are conflicts, which are left as by any merge; or `check` found something.
         UserError: This is no project made from the template, or the template's address is not known.
-        Failed: git failed, or there are conflicts, which are left as by any merge.
+        Failed: git failed, and nothing was changed.
     """
     snapshot = last_snapshot(root, "HEAD", "--format=%H %T %(trailers:key=Template-Source,valueonly,separator=)")
     if not snapshot:
@@ -86,17 +95,36 @@ def update(root: Path, source: str | None, ref: str | None, *, look: str | None 
             if is_old == state.commit
             else "the template has something new"
         )
-        raise Failed(f"{new}: `invoke update-template` merges it")
+        raise Pending(f"{new}: `invoke update-template` merges it")
+    known = blobs(root, last)
+    moves = {before: after for before, after in state.rendered.renames.items() if before in known}
     if look == "dry-run":
-        return git(root, "diff", "--stat", "--find-renames", last, state.tree)
+        return _would_change(root, last, state.tree, moves)
     refuse_a_nobody(root)
     refuse_another_branch(root)
-    known = blobs(root, last)
     refuse_untracked(root, {path for path, blob in blobs(root, state.tree).items() if known.get(path) != blob})
-    if moves := {before: after for before, after in state.rendered.renames.items() if before in known}:
-        last = _rename(root, moves, last, state.date)
-    git(root, "branch", "--force", BRANCH, add_snapshot(root, state, source, last))
-    return _merge(root)
+    begun, parent = git(root, "rev-parse", "HEAD"), last
+    if moves:
+        parent = _rename(root, moves, last, state.date)
+    git(root, "branch", "--force", BRANCH, add_snapshot(root, state, source, parent))
+    try:
+        return _merge(root, f"git reset --hard {begun[:12]}" if moves else "git merge --abort")
+    except Pending:
+        raise
+    except Failed:
+        git(root, "branch", "--force", BRANCH, last)
+        if moves:
+            git(root, "reset", "--quiet", "--keep", begun)
+        raise
+
+
+def _would_change(root: Path, last: str, tree: str, moves: dict[str, str]) -> str:
+    """As `git diff --stat` has it, less what the project has deleted, wherever the template has it now."""
+    places = renames(root, last, tree) | moves
+    kept = blobs(root, "HEAD").keys() | renames(root, last, "HEAD").keys()
+    gone = blobs(root, last).keys() - kept
+    less = [f":(exclude,literal){path}" for each in sorted(gone) for path in (each, places.get(each)) if path]
+    return git(root, "diff", "--stat", "--find-renames", last, tree, "--", ".", *less) or "no file would change"
 
 
 def _rename(root: Path, moves: dict[str, str], last: str, date: str) -> str:
@@ -111,21 +139,27 @@ def _rename(root: Path, moves: dict[str, str], last: str, date: str) -> str:
     return snapshot
 
 
-def _merge(root: Path) -> str:
-    """Merge the branch of snapshots; what the project has deleted stays deleted."""
+def _merge(root: Path, undo: str) -> str:
+    """Merge the branch of snapshots; what the project has deleted stays deleted. `undo`: what goes back."""
     try:
         return git(root, "merge", "--no-ff", "--no-edit", BRANCH)
-    except Failed:
-        conflicts = _conflicts(root)
-        if deleted := conflicts.pop("", []):
-            git(root, "rm", "--quiet", "--", *deleted)
-        if conflicts:
-            told = "; ".join(text.format(", ".join(paths)) for text, paths in conflicts.items())
-            raise Failed(f"{told}; then `git commit`, or `git merge --abort` to go back") from None
-        if not deleted:
+    except Failed as error:
+        if not git(root, "status", "--porcelain"):  # it did not begin
             raise
-        git(root, "commit", "--quiet", "--no-edit")
-        return f"merged; still deleted: {listed(deleted)}"
+        reason = str(error).removesuffix(".")
+    conflicts = _conflicts(root)
+    if deleted := conflicts.pop("", []):
+        git(root, "rm", "--quiet", "--", *deleted)
+    if conflicts:
+        reason = "; ".join(text.format(", ".join(paths)) for text, paths in conflicts.items())
+    elif deleted:
+        try:
+            git(root, "commit", "--quiet", "--no-edit")
+        except Failed as error:
+            reason = str(error).removesuffix(".")
+        else:
+            return f"merged; still deleted: {listed(deleted)}"
+    raise Pending(f"{reason}; then `git commit`, or `{undo}` to go back")
 
 
 def _conflicts(root: Path) -> dict[str, list[str]]:

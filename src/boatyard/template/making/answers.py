@@ -36,9 +36,11 @@ class Answers:
 
     def check(self) -> "Answers":
         """Raises UserError: an answer is none of those that there can be."""
-        for key, kind in (("name", str), ("description", str), ("author", str), ("year", int)):
-            if type(getattr(self, key)) is not kind:
-                raise UserError(f"{key}: must be {'text' if kind is str else 'a whole number'}")
+        for key in ("name", "description", "author", "license", "python", "torch"):
+            if not isinstance(getattr(self, key), str):
+                raise UserError(f"{key}: must be text, in quotes")
+        if type(self.year) is not int:
+            raise UserError("year: must be a whole number")
         if isinstance(self.without, str) or not all(isinstance(part, str) for part in self.without):
             raise UserError('without: must be a list of parts, such as ["cloud"]')
         for key, known in (("license", LICENSES), ("python", PYTHONS), ("torch", TORCH)):

@@ -4,12 +4,12 @@ from pathlib import Path
 
 from boatyard.config.errors import UserError
 from boatyard.template import TEMPLATE
-from boatyard.template.git import blobs, git, write_tree
+from boatyard.template.git import blobs, git, public, write_tree
 from boatyard.template.making.answers import Answers, write_answers
 from boatyard.template.making.beside import by_hand, refuse_clashes, refuse_python, united
 from boatyard.template.making.names import Spelling
 from boatyard.template.refusals import refuse_a_nobody, refuse_another_branch, refuse_changes, refuse_untracked
-from boatyard.template.snapshots import BRANCH, add_snapshot, public, render_state
+from boatyard.template.snapshots import BRANCH, add_snapshot, render_state
 
 
 def new(folder: Path, answers: Answers, source: str, ref: str | None) -> str:
