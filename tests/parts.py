@@ -1,7 +1,7 @@
 """python tests/parts.py [CHOICE...]: projects less a part, or less PART+PART, pass their own checks: `invoke parts`.
 
 A choice is what a project leaves out: by default each part alone and a few combinations. Every project is made of
-what is here, committed or not, and is run by this Python as if it were installed: style, types, unit tests, its site,
+what is here, committed or not, and is run by this Python as if it were installed: style, types, unit tests, pages,
 one pipeline.
 """
 
@@ -54,6 +54,8 @@ def checks(cache: str) -> Iterator[tuple[str, list[str]]]:
     yield "types", ["mypy", f"--cache-dir={cache}"]
     yield "fixtures", ["pytest", "-q", "--tb=short", "--setup-plan", "tests"]  # of the tests that are not run here
     yield "unit tests", ["pytest", "-q", "--tb=short", "--numprocesses=2", "tests/unit", "-m", "not slow"]
+    pages = "tests/docs/test_commands_in_docs.py"
+    yield "pages", ["pytest", "-q", "--tb=short", pages, "-k", "not commands_of_a_page"]  # which take minutes
     yield "site", ["mkdocs", "build", "--strict", "--quiet"]
     yield "pipeline", ["fraud_watch.pipeline", "experiment=debug", "tracking=none"]
 

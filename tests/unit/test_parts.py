@@ -20,7 +20,7 @@ from boatyard.template.making.cutting import drop_definitions
 from boatyard.template.making.names import TAKEN, Spelling, check_name
 from boatyard.template.making.parts import MANIFEST, drop_marked, owns, read_manifest
 from boatyard.template.making.prose import drop_heading, drop_key, prune_markdown
-from boatyard.template.making.pruning import Gone, prune_python, prune_tests
+from boatyard.template.making.pruning import Gone, never_used, prune_python, prune_tests
 
 pytestmark = pytest.mark.unit
 
@@ -323,12 +323,18 @@ def test_what_only_the_pruned_used_goes_too(tmp_path: Path) -> None:
         "helper.py": "def make(it): ...\n\n\ndef shared(it): ...\n",
         "lonely.py": "def gone_too(): ...\n",
         "test_gone.py": "from helper import shared\nfrom lonely import gone_too\n\n\ndef test_c(): shared('gone')\n",
+        "named.py": "def helped(): ...\n",
+        "test_named.py": "import named\n\n\ndef test_d(): named.helped('gone')\n\n\ndef test_e(): 'named'\n",
+        "deleted.py": "def alone(): ...\n",
+        "test_deleted.py": "import deleted\n",
         "conftest.py": "def pytest_hook(): ...\n",
     }
     for name, source in files.items():
         (tests / name).write_text(source)
-    prune_tests(tmp_path, Gone(re.compile("^gone$"), set(), set(), fixtures={"gone"}))
-    assert {file.name for file in tests.iterdir()} == {"test_it.py", "helper.py", "conftest.py"}
+    unused = never_used(tmp_path)
+    (tests / "test_deleted.py").unlink()
+    prune_tests(tmp_path, Gone(re.compile("^gone$"), set(), set(), fixtures={"gone"}), unused)
+    assert {file.name for file in tests.iterdir()} == {"test_it.py", "test_named.py", "helper.py", "conftest.py"}
     left = (tests / "test_it.py").read_text()
     assert "A = 1" in left
     assert "B = 2" not in left

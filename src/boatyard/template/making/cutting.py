@@ -119,3 +119,14 @@ def drop_definitions(source: str, names: set[str]) -> str:
             start, end = statement(node, source, at)
             source = source[:start] + source[end:]
     return source
+
+
+def drop_imports(source: str, names: set[str]) -> str:
+    """The source of a module less what the imports at its top bind to these names."""
+    at, spans = offsets(source), []
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            lost = [each for each in node.names if (each.asname or each.name.partition(".")[0]) in names]
+            whole = len(lost) == len(node.names)
+            spans += [statement(node, source, at)] if whole else member_spans(node.names, lost, at)
+    return without(source, spans)

@@ -3,7 +3,7 @@
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -17,6 +17,7 @@ from boatyard.template.making.cutting import (
     all_but_one,
     bound_names,
     drop_definitions,
+    drop_imports,
     is_python,
     member_spans,
     offsets,
@@ -93,19 +94,25 @@ def _are_options(node: ast.stmt) -> bool:
     )
 
 
-def prune_tests(root: Path, gone: Gone) -> None:
+def never_used(root: Path) -> set[tuple[Path, str | None]]:
+    """What of tests/ only pytest finds: asked before anything is left out."""
+    return {*_unused(_sources(root))}
+
+
+def prune_tests(root: Path, gone: Gone, never_used: Collection[tuple[Path, str | None]]) -> None:
     """Prune all files below tests/, until none changes; what only the pruned used goes too, and files without tests."""
-    before = {file: file.read_text(encoding="utf-8") for file in sorted((root / "tests").rglob("*.py"))}
-    files, never_used = dict(before), {*_unused(before)}
+    before = _sources(root)
+    files = dict(before)
     changed = True
     while changed:
         changed = _prune_each(files, gone)
-        for file, name in {*_unused(files)} - never_used:
+        for file, name in {*_unused(files)}.difference(never_used):
             changed = True
             if name is None:
                 del files[file]
             elif file in files:
-                files[file] = drop_definitions(files[file], {name})
+                left = drop_definitions(files[file], {name})
+                files[file] = drop_imports(left, _unused_imports(left) - _unused_imports(files[file]))
     for file, source in before.items():
         if file not in files:
             file.unlink()
@@ -113,11 +120,17 @@ def prune_tests(root: Path, gone: Gone) -> None:
             file.write_text(files[file], encoding="utf-8")
 
 
+def _sources(root: Path) -> dict[Path, str]:
+    return {file: file.read_text(encoding="utf-8") for file in sorted((root / "tests").rglob("*.py"))}
+
+
 def _prune_each(files: dict[Path, str], gone: Gone) -> bool:
     """Whether any changed."""
     changed = False
     for file, source in list(files.items()):
         pruned, dead = prune_python(source, gone)
+        if pruned != source:
+            pruned = drop_imports(pruned, _unused_imports(pruned) - _unused_imports(source))
         is_test = file.name.startswith("test_")
         if is_test and not re.search(r"^(async )?def test_|^class Test", pruned, re.MULTILINE):
             del files[file]
@@ -133,14 +146,16 @@ def _prune_each(files: dict[Path, str], gone: Gone) -> bool:
 
 
 def _unused(files: Mapping[Path, str]) -> Iterator[tuple[Path, str | None]]:
-    """Definitions that nothing else mentions: of a test's file nothing in it; None: a file that no other mentions."""
+    """Definitions that nothing else mentions: of a test's file nothing in it; None: a helper that no other imports."""
     everywhere: Counter[str] = Counter()
+    imported: Counter[str] = Counter()
     for source in files.values():
         everywhere.update(_said_in(source))
+        imported.update(_imported_by(source))
     for file, source in files.items():
         if "toys" in file.parts:  # found by the package without being named, file by file and name by name
             continue
-        is_alone = everywhere[file.stem] == _said_in(source)[file.stem]
+        is_alone = imported[file.stem] == (file.stem in _imported_by(source))
         if is_alone and not file.name.startswith("test_") and file.name not in _FOUND:
             yield file, None
         known = _said_in(source) if is_alone and file.name.startswith("test_") else everywhere
@@ -150,6 +165,34 @@ def _unused(files: Mapping[Path, str]) -> Iterator[tuple[Path, str | None]]:
 @cache
 def _said_in(source: str) -> Counter[str]:
     return Counter(re.findall(r"\w+", source))
+
+
+@cache
+def _imported_by(source: str) -> set[str]:
+    """The last parts of the modules' names."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {each.name.rpartition(".")[2] for each in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.rpartition(".")[2])
+    return found
+
+
+def _unused_imports(source: str) -> set[str]:
+    """Names that are imported at the top of the module and said nowhere else, also in no string but a docstring."""
+    tree, said = ast.parse(source), set()
+    remarks = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    imported = {
+        name for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom) for name in bound_names(node)
+    }
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name) | ast.arg(arg=name):
+                said.add(name)
+            case ast.Constant(value=str(text)) if node not in remarks:
+                said |= {*re.findall(r"\w+", text)}
+    return imported - said
 
 
 @cache

@@ -16,7 +16,7 @@ from boatyard.template.making.cutting import drop_definitions
 from boatyard.template.making.names import Spelling, check_free
 from boatyard.template.making.parts import Manifest, Part, drop_marked, owns
 from boatyard.template.making.prose import drop_heading, drop_key, prune_markdown
-from boatyard.template.making.pruning import Gone, prune_tests
+from boatyard.template.making.pruning import Gone, never_used, prune_tests
 from boatyard.template.making.telling import choose_default, tell, unveil, veil, write_first_pages
 
 _LICENSES = ("LICENSE", "LICENSE.template")  # require that their notices are kept
@@ -64,7 +64,7 @@ def finish(copy: Path, spelling: Spelling) -> None:
 def leave_out(copy: Path, manifest: Manifest, without: Sequence[str]) -> None:
     """Remove the parts, the template's own story, and all that refers to them."""
     parts = manifest.left_out(without)
-    before = files(copy)
+    before, unused = files(copy), never_used(copy)
     gone = {path for path in before if any(owns(part, path) for part in parts)}
     for path in gone:
         (copy / path).unlink()
@@ -80,7 +80,7 @@ def leave_out(copy: Path, manifest: Manifest, without: Sequence[str]) -> None:
     words = mentions(parts, gone, files(copy))
     kinds = {*without} & {*manifest.inputs, *manifest.tasks}
     modules = {_module(path) for path in gone if path.endswith(".py")}
-    prune_tests(copy, Gone(words, kinds, modules, _definitions(parts)))
+    prune_tests(copy, Gone(words, kinds, modules, _definitions(parts)), unused)
     for path, content in texts(copy):
         if path.endswith(".md"):
             pruned = prune_markdown(content, PurePosixPath(path).parent, words, gone, kinds)
