@@ -1,8 +1,8 @@
 """python tests/parts.py [CHOICE...]: projects less a part, or less PART+PART, pass their own checks: `invoke parts`.
 
 A choice is what a project leaves out: by default each part alone and a few combinations. Every project is made of
-what is here, committed or not, and is run by this Python as if it were installed: style, types, unit tests, pages,
-one pipeline.
+what is here, committed or not, and is run by this Python as if it were installed: style, types, unit tests, its
+pages and site, one pipeline.
 """
 
 import importlib.metadata

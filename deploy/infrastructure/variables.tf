@@ -76,8 +76,10 @@ variable "alert_email" {
   default     = ""
 }
 
+# part: monitor
 variable "monitor_url" {
   description = "The address of boatyard-monitor, as `invoke cloud.status` prints it. Empty, before it is deployed: nothing asks for a daily drift report."
   type        = string
   default     = ""
 }
+# part end

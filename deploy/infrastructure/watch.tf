@@ -47,6 +47,7 @@ resource "google_monitoring_alert_policy" "alert" {
   }
 }
 
+# part: monitor
 # a drift report each morning, even if nobody opens the page
 resource "google_cloud_scheduler_job" "drift" {
   count            = var.monitor_url == "" ? 0 : 1
@@ -67,3 +68,4 @@ resource "google_cloud_scheduler_job" "drift" {
     }
   }
 }
+# part end

@@ -108,7 +108,7 @@ def test_all_that_the_page_names_is_there() -> None:
     assert kinds == {
         "google_artifact_registry_repository",
         "google_billing_budget",
-        "google_cloud_scheduler_job",
+        "google_cloud_scheduler_job",  # part: monitor
         "google_iam_workload_identity_pool",
         "google_iam_workload_identity_pool_provider",
         "google_monitoring_alert_policy",

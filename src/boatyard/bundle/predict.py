@@ -26,7 +26,8 @@ EMBEDDING = "embedding"
 QUICK_SECONDS = 0.0003
 """In less, a row is answered sooner than a thread is woken for it: by the event loop it took 0.7 of the time."""
 RUN_COST = 4
-"""What starting a run costs, in units of a row's cost; reports/benchmarks/serving.md has how it was found."""
+"""What starting a run costs, in units of a row's cost."""
+# reports/benchmarks/serving.md has how it was found  # part: story
 MOST_COST = 512
 """Of a batch in all: what is more leaves the processor's caches. Texts of 350 tokens took it 2.7 ms each two at a time
 and 5.6 ms by 32, messages of 32 tokens 0.23 ms by eight and 0.36 ms by 64."""
@@ -236,7 +237,8 @@ def _open_session(path: Path, threads: int) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     # what ONNX Runtime would remember of each shape of batch costs more than it saves: few batches are alike. Its arena
-    # stays small, as batches do: benchmarks/engine.py
+    # stays small, as batches do
+    # `invoke bench engine` measures both  # part: benchmarks
     options.enable_mem_pattern = False
     if _lacks_vnni():  # sums of int8 products would overflow; where none do, the exact kernel takes twice as long
         options.add_session_config_entry("session.x64quantprecision", "1")

@@ -58,8 +58,10 @@ class _Destruction:
             names = (each.service(name) for each in self._environments for name in reversed(SERVICES))
             for name in filter(run.find, names):
                 self._plan.add(f"delete the service {name}", partial(run.delete, name))
+        # part: monitor
         for there in self._environments:
             self._remove(inventory.drift_job(there, ""))
+        # part end
         for each in reversed(list(inventory.alerts(where, ""))):
             self._remove(each)
         self._remove_budget()

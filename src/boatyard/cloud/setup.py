@@ -122,7 +122,7 @@ class _Setup:
             self._budget(inventory.budget(where, payer, wish.budget or _BUDGET))
         if wish.email:
             self._alert(list(inventory.alerts(where, wish.email)))
-        self._ask_for_reports()
+        self._ask_for_reports()  # part: monitor
         return self._plan
 
     def _turn_on(self, apis: Sequence[str]) -> None:
@@ -254,9 +254,12 @@ class _Setup:
         assert found is not None, "it was made before"
         item.create(self._cloud, inventory.with_channel(one, found[1]["name"]))
 
+    # part: monitor
     def _ask_for_reports(self) -> None:
         monitor = RunApi(self._where).connect().find(self._where.service("monitor")) if "run" in self._on else None
         if url := (monitor or {}).get("status", {}).get("url"):
             self._make(inventory.drift_job(self._where, url))
         else:
             self._plan.stays.append("later: a daily drift report; deploy the monitor, and run this again")
+
+    # part end

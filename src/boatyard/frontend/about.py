@@ -23,12 +23,14 @@ digraph {{
   page [label="this page"]
   {{ rank=same; rows -> prepare -> train -> evaluate }}
   {{ rank=same; page -> api [dir=both]; api -> bundles -> export [dir=back] }}
-  {{ rank=same; monitor -> journal [dir=back]; journal -> retrain }}
-  rows -> page -> monitor [style=invis]
+  {{ rank=same; journal -> retrain }}
+  {{ rank=same; monitor -> journal [dir=back] }} // part: monitor
+  rows -> page [style=invis]
+  page -> monitor [style=invis] // part: monitor
   evaluate -> export
   prepare -> api [style=invis]
   api -> journal
-  page -> monitor [dir=both]
+  page -> monitor [dir=both] // part: monitor
   train -> retrain [dir=back style=dashed constraint=false]
 }}
 """
@@ -38,9 +40,10 @@ def show(api: Service, _: Service) -> None:
     """The page."""
     st.title("About")
     st.markdown(
-        "Boatyard takes rows of data to a model that answers over HTTP and is watched. Training and serving meet in "
+        "Boatyard takes rows of data to a model that answers over HTTP. Training and serving meet in "
         "one place, the *bundle*: a folder with the graph, what its input needs, the numbers it was accepted on and a "
-        "checksum of every file. Whatever is answered is in the *journal* first; the *monitor* reads it there."
+        "checksum of every file. Whatever is answered is in the *journal* first."
+        " The *monitor* reads it there."  # part: monitor
     )
     colours = {"accent": charts.accent(), "ink": charts.theme("textColor"), "grey": charts.GREY}
     with st.container(horizontal_alignment="center"):

@@ -8,9 +8,9 @@ whatever else reads the product's input. Here the graph is written as its kernel
 - a residual connection reads what it read before the graph was quantised: one node less, and nothing rounded.
 
 These are operators that ONNX Runtime documents and has for every processor, so one file serves everywhere, and what
-suits one kind of processor is still done where it is loaded. reports/benchmarks/engine.md has what it gains,
-together with the mask and the arena.
+suits one kind of processor is still done where it is loaded.
 """
+# reports/benchmarks/engine.md has what it gains, together with the mask and the arena  # part: story
 
 from collections import Counter
 

@@ -8,6 +8,10 @@ _LINK = re.compile(r"(?<!!)\[(?P<text>[^\]]*)\]\((?P<to>[^)\s#]+)(?:#[^)\s]*)?\)
 _ASIDE = re.compile(r"\s\(\[[^\]]*\]\((?P<to>[^)\s#]+)(?:#[^)\s]*)?\)\)")
 _SAID = r"(?:\[[^\]]*\]\([^)\s]+\)|`\w+`)"  # a link or a word of code, one of several between commas
 _LISTED = re.compile(rf"{_SAID}(?:, {_SAID})+")
+_TEST = r"tests/[\w/.-]*\w"
+_CHECKED = re.compile(rf"; (?P<to>{_TEST})[^;\n]*(?= -->$)", re.MULTILINE)  # in the remark above a command
+_SHOWN = re.compile(rf"\s\(`(?P<to>{_TEST})`[^()]*\)")
+_NAMED = re.compile(rf"`({_TEST})`")
 _PICTURE = re.compile(r"^!\[[^\]]*\]\((?P<to>[^)\s]+)\)\n", re.MULTILINE)
 _FENCED = re.compile(r"(?:^<!--[^>]*-->\n)?^```(?P<kind>\w*)\n(?P<body>.*?)^```\n", re.DOTALL | re.MULTILINE)
 _BLOCKS = re.compile(r"^```[\s\S]*?^```\n|^#{1,6} .*\n|\n+|(?:^(?!```|#{1,6} ).+\n?)+", re.MULTILINE)
@@ -21,8 +25,9 @@ def prune_markdown(
 ) -> str:
     """The page of `folder` less commands, rows, items and members of lists that name what is gone.
 
-    A link to it in parentheses goes with them; others become plain text. So do a heading and a sentence that ends in a
-    colon, if nothing is left of what they announce. `kinds`: the inputs and tasks that are gone.
+    A link to it in parentheses goes with them; others become plain text. So do what names a test that is gone, and a
+    heading and a sentence that ends in a colon, if nothing is left of what they announce. `kinds`: the inputs and tasks
+    that are gone.
     """
 
     def is_gone(to: str) -> bool:
@@ -53,8 +58,22 @@ def prune_markdown(
         prose = _PICTURE.sub(lambda match: "" if is_gone(match["to"]) else match[0], parts[number])
         prose = _LISTED.sub(listed, _ITEM.sub(item, prose))
         prose = _ASIDE.sub(lambda match: "" if is_gone(match["to"]) else match[0], prose)
+        for said in (_CHECKED, _SHOWN):
+            prose = said.sub(lambda match: "" if match["to"] in gone else match[0], prose)
+        prose = _drop_sentences(prose, gone)
         parts[number] = _LINK.sub(lambda match: match["text"] if is_gone(match["to"]) else match[0], prose)
     return re.sub(r"\n{3,}", "\n\n", _drop_dangling("".join(parts)))
+
+
+def _drop_sentences(prose: str, gone: set[str]) -> str:
+    """The prose less sentences that name a test that is gone."""
+    blocks = _BLOCKS.findall(prose)
+    for number, block in enumerate(blocks):
+        said = _SENTENCE_END.split(block) if _PROSE.match(block) else []
+        kept = [each for each in said if not gone & {*_NAMED.findall(each)}]
+        if len(kept) < len(said):
+            blocks[number] = " ".join(kept).rstrip() + "\n" if kept else ""
+    return "".join(blocks)
 
 
 def _drop_dangling(text: str) -> str:

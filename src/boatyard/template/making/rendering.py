@@ -81,6 +81,7 @@ def leave_out(copy: Path, manifest: Manifest, without: Sequence[str]) -> None:
     kinds = {*without} & {*manifest.inputs, *manifest.tasks}
     modules = {_module(path) for path in gone if path.endswith(".py")}
     prune_tests(copy, Gone(words, kinds, modules, _definitions(parts)), unused)
+    gone |= {path for path in before if path.startswith("tests/")} - {*files(copy)}
     for path, content in texts(copy):
         if path.endswith(".md"):
             pruned = prune_markdown(content, PurePosixPath(path).parent, words, gone, kinds)
