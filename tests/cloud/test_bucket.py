@@ -123,7 +123,7 @@ def test_a_download_that_is_whole_is_not_made_again(proxied: Storage, proxy: Fau
 
 COMMANDS = {
     "registry": ["boatyard.registry", "models"],
-    "promote": ["boatyard.registry", "promote", "inbox", "20260102T030405Z-0a1b2c3d"],
+    "promote": ["boatyard.registry", "promote", "plants", "20260102T030405Z-0a1b2c3d"],
 }
 
 
