@@ -346,7 +346,8 @@ def test_what_only_the_pruned_used_goes_too(tmp_path: Path) -> None:
         "test_named.py": "import named\n\n\ndef test_d(): named.helped('gone')\n\n\ndef test_e(): 'named'\n",
         "deleted.py": "def alone(): ...\n",
         "test_deleted.py": "import deleted\n",
-        "conftest.py": "def pytest_hook(): ...\n",
+        "conftest.py": "from project.helped import named\nfrom project.named import helped\n\n\n"
+        "def pytest_hook(): named, helped\n",
     }
     for name, source in files.items():
         (tests / name).write_text(source)
