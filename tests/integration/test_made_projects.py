@@ -93,3 +93,23 @@ def test_what_the_commands_name_is_there(made: Path) -> None:
     parts = re.findall(r'Path\(("[\w".-]+"(?:, "[\w.-]+")+)\)', tasks)
     files += ["/".join(re.findall(r'"([\w.-]+)"', part)) for part in parts if "reports" not in part]
     assert [file for file in files if not (made / file).exists()] == []
+
+
+def test_no_test_that_a_page_names_is_gone(made: Path) -> None:
+    for path, text in told(made):
+        named = re.findall(r"\btests/(?!toys)[\w/.-]*\w", text)
+        assert [test for test in named if not (made / test).exists()] == [], path
+
+
+def test_all_helpers_of_tests_are_imported(made: Path) -> None:
+    tests = {file: file.read_text(encoding="utf-8") for file in made.glob("tests/**/*.py") if "toys" not in file.parts}
+    imported = {name for text in tests.values() for name in re.findall(r"^ *(?:from|import) (\w+)", text, re.MULTILINE)}
+    helpers = {file.stem for file in tests if not file.name.startswith("test_")}
+    assert helpers - imported - {"conftest"} == set()
+
+
+def test_its_page_on_inputs_and_tasks_shows_the_toys_that_are_left(made: Path) -> None:
+    page = (made / "docs" / "how-to" / "add-an-input-or-a-task.md").read_text(encoding="utf-8")
+    toys = {file.relative_to(made / "tests" / "toys").as_posix() for file in made.glob("tests/toys/**/*.*")}
+    shown = re.findall(r"^<!-- file: (?:src/fraud_watch/)?(.+) -->$", page, re.MULTILINE)
+    assert {*shown} == {toy for toy in toys if toy.endswith((".py", ".yaml"))}

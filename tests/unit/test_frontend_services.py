@@ -1,4 +1,4 @@
-"""How the web page speaks to the api and the monitor, and what it imports."""
+"""How the web page speaks to the other services, and what it imports."""
 
 import ast
 import os
@@ -53,14 +53,19 @@ print(sorted({name.partition(".")[0] for name in sys.modules}))
 
 
 def test_addresses_are_read_from_the_environment() -> None:
-    api, monitor = addresses({"BOATYARD_API": "https://api.example/"})
-    assert (api.url, monitor.url) == ("https://api.example", "http://localhost:8001")
+    [api, *_] = addresses({"BOATYARD_API": "https://api.example/"})
+    assert api.url == "https://api.example"
+
+
+def test_the_monitors_is_another() -> None:
+    [api, monitor] = addresses({"BOATYARD_MONITOR": "https://monitor.example/"})
+    assert (api.url, monitor.url) == ("http://localhost:8000", "https://monitor.example")
 
 
 def test_no_identity_is_shown_unless_it_is_asked_for_and_none_to_be_had_is_said() -> None:
     environment = {"GCE_METADATA_HOST": "127.0.0.1:9"}
-    assert [service.identity for service in addresses(environment)] == ["", ""]
-    api, _ = addresses({**environment, "BOATYARD_GOOGLE_IDENTITY": "1"})
+    assert {service.identity for service in addresses(environment)} == {""}
+    [api, *_] = addresses({**environment, "BOATYARD_GOOGLE_IDENTITY": "1"})
     with pytest.raises(Trouble, match="no identity token for the api"):
         api.get("/model")
 

@@ -218,6 +218,24 @@ def test_a_list_in_a_sentence_loses_what_is_gone(page: str, pruned: str) -> None
 @pytest.mark.parametrize(
     ("page", "pruned"),
     [
+        ("<!-- not run: slow; tests/test_gone.py runs it -->\n", "<!-- not run: slow -->\n"),
+        (
+            "<!-- not run: slow; tests/test_kept.py runs it -->\n",
+            "<!-- not run: slow; tests/test_kept.py runs it -->\n",
+        ),
+        ("First. `tests/test_gone.py` runs\nall this. Last.\n", "First. Last.\n"),
+        ("First (`tests/test_gone.py` shows one), then more.\n", "First, then more.\n"),
+        ("`tests/test_kept.py` runs it.\n\n`tests/test_gone.py` runs it.\n", "`tests/test_kept.py` runs it.\n\n"),
+    ],
+)
+def test_what_a_page_says_of_a_test_goes_with_it(page: str, pruned: str) -> None:
+    gone = {"tests/test_gone.py"}
+    assert prune_markdown(page, PurePosixPath("docs"), re.compile("(?!)"), gone) == pruned
+
+
+@pytest.mark.parametrize(
+    ("page", "pruned"),
+    [
         ("Do this. Then that:\n\n```bash\ngone\n```\n\n## Next\n\nMore.\n", "Do this.\n\n## Next\n\nMore.\n"),
         ("Here it is:\n\n```bash\ngone\n```\n\nMore.\n", "\nMore.\n"),
         ("Here it is:\n\n- gone\n\nMore: two.\n", "\nMore: two.\n"),
@@ -327,7 +345,8 @@ def test_what_only_the_pruned_used_goes_too(tmp_path: Path) -> None:
         "test_named.py": "import named\n\n\ndef test_d(): named.helped('gone')\n\n\ndef test_e(): 'named'\n",
         "deleted.py": "def alone(): ...\n",
         "test_deleted.py": "import deleted\n",
-        "conftest.py": "def pytest_hook(): ...\n",
+        "conftest.py": "from project.helped import named\nfrom project.named import helped\n\n\n"
+        "def pytest_hook(): named, helped\n",
     }
     for name, source in files.items():
         (tests / name).write_text(source)

@@ -1,1 +1,1 @@
-"""The web page: Streamlit pages that speak HTTP to the api and the monitor. `python -m boatyard.frontend` serves it."""
+"""The web page: Streamlit pages that speak HTTP to the other services. `python -m boatyard.frontend` serves it."""

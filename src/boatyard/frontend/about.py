@@ -36,7 +36,7 @@ digraph {{
 """
 
 
-def show(api: Service, _: Service) -> None:
+def show(api: Service, *_: Service) -> None:
     """The page."""
     st.title("About")
     st.markdown(

@@ -9,17 +9,17 @@ from boatyard.config.errors import UserError
 from boatyard.frontend import about, drift, models, predict, traffic
 from boatyard.frontend.idle import leave_when_idle
 from boatyard.frontend.mark import MARK, wordmark
-from boatyard.frontend.services import Service, Trouble, addresses
+from boatyard.frontend.services import Trouble, addresses
 from boatyard.frontend.showing import explain, literal
 
-Show = Callable[[Service, Service], None]
+Show = Callable[..., None]  # of the api, and of the monitor for pages about it
 
 
 def _page(show: Show, title: str, icon: str, *, default: bool = False) -> st.Page:
     def page() -> None:
-        api, monitor = addresses()
+        api, *others = addresses()
         try:
-            show(replace(api, key=st.session_state.get("api-key", "").strip()), monitor)
+            show(replace(api, key=st.session_state.get("api-key", "").strip()), *others)
         except Trouble as trouble:
             explain(trouble)
         except UserError as wrong:  # the model's input or task is not installed here

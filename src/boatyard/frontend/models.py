@@ -18,7 +18,7 @@ MOST_VERSIONS = 20  # cards that are read for the overview
 MOST_SCORES = 2  # in the overview
 
 
-def show(api: Service, _: Service) -> None:
+def show(api: Service, *_: Service) -> None:
     """The page."""
     st.title("Models")
     published = {model["name"]: model for model in api.get("/models")["models"]}

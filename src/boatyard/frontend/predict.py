@@ -38,7 +38,7 @@ class _Answered:
     others: list[Beside]
 
 
-def show(api: Service, _: Service) -> None:
+def show(api: Service, *_: Service) -> None:
     """The page."""
     card = api.get("/model")
     input_page, task_page = inputs.page(card["input"]), tasks.page(card["task"])

@@ -1,4 +1,4 @@
-"""The api and the monitor over HTTP: their responses, or a Trouble with a readable message."""
+"""The services over HTTP: their responses, or a Trouble with a readable message."""
 
 import logging
 import os
@@ -109,16 +109,18 @@ class Service:
             raise Trouble(f"What answers at {self.url} is not the {self.name}.", self) from None
 
 
-def addresses(environment: Mapping[str, str] = os.environ) -> tuple[Service, Service]:
-    """The api and the monitor. Raises UserError, which names the variable."""
+def addresses(environment: Mapping[str, str] = os.environ) -> list[Service]:
+    """The api, then those that only some pages show. Raises UserError, which names the variable."""
     settings = Settings.from_environment(environment)
-    api = Service("api", settings.api, "invoke serve", "BOATYARD_API")
-    monitor = Service("monitor", settings.monitor, "invoke monitor", "BOATYARD_MONITOR")
+    services = [
+        Service("api", settings.api, "invoke serve", "BOATYARD_API"),
+        Service("monitor", settings.monitor, "invoke monitor", "BOATYARD_MONITOR"),  # part: monitor
+    ]
     # part: cloud
     if settings.google_identity:
-        return replace(api, identity=settings.metadata_server), replace(monitor, identity=settings.metadata_server)
+        return [replace(each, identity=settings.metadata_server) for each in services]
     # part end
-    return api, monitor
+    return services
 
 
 def _detail(answer: httpx.Response) -> str:

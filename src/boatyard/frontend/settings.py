@@ -28,11 +28,13 @@ class Settings(Listening):
     api: _Address = Field(
         "http://localhost:8000", validation_alias="BOATYARD_API", description="an address such as http://localhost:8000"
     )
+    # part: monitor
     monitor: _Address = Field(
         "http://localhost:8001",
         validation_alias="BOATYARD_MONITOR",
         description="an address such as http://localhost:8001",
     )
+    # part end
     idle_minutes: Annotated[float, written(r"[0-9]{1,5}(\.[0-9]{1,3})?")] = Field(
         0, validation_alias="BOATYARD_IDLE_MINUTES", description="a number of minutes"
     )

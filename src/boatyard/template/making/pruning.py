@@ -169,13 +169,13 @@ def _said_in(source: str) -> Counter[str]:
 
 @cache
 def _imported_by(source: str) -> set[str]:
-    """The last parts of the modules' names."""
+    """Names of modules: helpers have no dots in theirs."""
     found = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            found |= {each.name.rpartition(".")[2] for each in node.names}
+            found |= {each.name for each in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module.rpartition(".")[2])
+            found.add(node.module)
     return found
 
 
