@@ -112,15 +112,18 @@ class Service:
 def addresses(environment: Mapping[str, str] = os.environ) -> list[Service]:
     """The api, then those that only some pages show. Raises UserError, which names the variable."""
     settings = Settings.from_environment(environment)
-    services = [
+    # part: cloud
+    if settings.google_identity:
+        return [replace(each, identity=settings.metadata_server) for each in _services(settings)]
+    # part end
+    return _services(settings)
+
+
+def _services(settings: Settings) -> list[Service]:
+    return [
         Service("api", settings.api, "invoke serve", "BOATYARD_API"),
         Service("monitor", settings.monitor, "invoke monitor", "BOATYARD_MONITOR"),  # part: monitor
     ]
-    # part: cloud
-    if settings.google_identity:
-        return [replace(each, identity=settings.metadata_server) for each in services]
-    # part end
-    return services
 
 
 def _detail(answer: httpx.Response) -> str:
