@@ -18,7 +18,7 @@ from boatyard.inputs.training_protocol import TARGET
 
 pytestmark = pytest.mark.unit
 
-TABLE = ("data=table", "data.path=boats.csv", "data.name=boats", "data.target=price")
+TABLE = ("data=table", "data.task=regression", "data.path=boats.csv", "data.name=boats", "data.target=price")
 ROWS = {"train": 300, "validation": 60, "test": 60}
 TARGET_FACTS = {"log": False, "mean": 0.0, "std": 1.0, "unit": None}
 

@@ -27,11 +27,11 @@ NEEDED = {
     "fasta": ["data.path=x.fasta", "data.name=x"],
     "images": ["data.path=x", "data.name=x"],
     "table": ["data.path=x.csv", "data.name=x", "data.target=y"],
-    "boosting": ["data=houses"],
+    "boosting": ["data=table", "data.path=x.csv", "data.name=x", "data.target=y"],
     "convnet": ["data=images", "data.path=x", "data.name=x"],
     "heatmap": ["data=harbour"],
     "residues": ["data=resistance"],
-    "tabm": ["data=houses"],
+    "tabm": ["data=table", "data.path=x.csv", "data.name=x", "data.target=y"],
 }
 CHOICES = [(f.parent.name, f.stem) for f in sorted(CONFIGS.glob("*/*.yaml"))]
 
