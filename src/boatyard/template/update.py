@@ -75,7 +75,9 @@ def update(root: Path, source: str | None, ref: str | None, *, look: str | None 
     """
     snapshot = last_snapshot(root, "HEAD", "--format=%H %T %(trailers:key=Template-Source,valueonly,separator=)")
     if not snapshot:
-        raise UserError("this branch's history has no snapshot of the template, and that of a project begins with one")
+        raise UserError(
+            "this branch's history has no snapshot of the template: what `new` or `adopt` made can be updated"
+        )
     refuse_changes(root)
     last, tree, recorded = snapshot.split(" ", 2)
     if (source := source or recorded) in ("", "unknown"):
