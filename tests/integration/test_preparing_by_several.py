@@ -25,7 +25,7 @@ _WORK = """
 import os, time
 def make():
     def work(thing):
-        os.write(1, f"{os.getpid()}\n".encode())  # in one piece, whatever else writes there
+        os.write(1, f"{os.getpid()}\\n".encode())  # in one piece, whatever else writes there
         time.sleep(0.1)
         return thing
     return work
