@@ -34,6 +34,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._closing = False  # and what still comes is passed over
         self._timer: TimerHandle | None = None
+        most = most_open_files()
+        self._crowd = CROWD if most is None else min(CROWD, most // 2)
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # noqa: D102 - asyncio's own
         super().connection_made(transport)
@@ -86,9 +88,8 @@ class BoundedProtocol(HttpToolsProtocol):
             )
 
     def on_response_complete(self) -> None:  # noqa: D102 - uvicorn's own
-        most = most_open_files()
-        crowd = CROWD if most is None else min(CROWD, most // 2)
-        self.timeout_keep_alive = CROWDED_IDLE_SECONDS if len(self.connections) > crowd else IDLE_SECONDS
+        crowded = len(self.connections) > self._crowd
+        self.timeout_keep_alive = CROWDED_IDLE_SECONDS if crowded else IDLE_SECONDS
         super().on_response_complete()
         if self.cycle.response_complete:
             self.cycle.body.clear()  # what nobody has read: the connection may be idle for long
