@@ -37,6 +37,7 @@ resource "google_storage_bucket_iam_member" "grant" {
   member   = each.value.member
 }
 
+# part: monitor
 resource "google_storage_managed_folder_iam_member" "grant" {
   for_each       = { for key, grant in local.grants : key => grant if grant.on == "folder" }
   bucket         = google_storage_bucket.bucket.name
@@ -44,6 +45,7 @@ resource "google_storage_managed_folder_iam_member" "grant" {
   role           = each.value.role
   member         = each.value.member
 }
+# part end
 
 resource "google_artifact_registry_repository_iam_member" "grant" {
   for_each   = { for key, grant in local.grants : key => grant if grant.on == "repository" }

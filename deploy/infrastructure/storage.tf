@@ -30,12 +30,14 @@ resource "google_storage_bucket" "bucket" {
   }
 }
 
+# part: monitor
 # has roles of its own: a workflow that looks at drift writes here and nowhere else
 resource "google_storage_managed_folder" "monitor" {
   bucket        = google_storage_bucket.bucket.name
   name          = "${var.prefix}/monitor/"
   force_destroy = true # the reports stay in the bucket
 }
+# part end
 
 resource "google_artifact_registry_repository" "images" {
   repository_id = var.repository

@@ -80,20 +80,26 @@ def test_each_row_of_the_table_is_granted_by_one_resource_and_nothing_else_grant
     assert {row["on"] for row in read_table()} <= set(get_args(access.Kind))
 
 
+def names_of(kind: str) -> set[str]:
+    """Of what the table gives roles on, those of a kind."""
+    return {row["name"] for row in read_table() if row["on"] == kind}
+
+
 def test_every_account_secret_and_folder_of_the_table_is_created() -> None:
     accounts = re.findall(r'"(\w+)"', RESOURCES["google_service_account.account"]["for_each"])
     assert sorted(accounts) == sorted(get_args(Account))
-    named = {kind: {row["name"] for row in read_table() if row["on"] == kind} for kind in ("secret", "folder")}
     [allowed] = VARIABLES["secrets"]["validation"]
-    assert set(re.findall(r'"([\w-]+)"', allowed["condition"])) == named["secret"]
-    assert named["folder"] == {"monitor"}
+    assert set(re.findall(r'"([\w-]+)"', allowed["condition"])) == names_of("secret")
+    # part: monitor
+    assert names_of("folder") == {"monitor"}
     assert "{ monitor = google_storage_managed_folder.monitor.name }[each.value.name]" in TEXTS["grants.tf"]
+    # part end
 
 
 def test_github_gets_in_by_the_same_rule_as_with_the_command_and_not_by_how_it_writes_a_subject() -> None:
     """A subject has two forms: of repositories that were made or renamed since July 2026 it has their numbers too."""
     where = place(load_config(["cloud.project=project", "paths.storage=gs://bucket/boatyard"]))
-    _, made, _ = inventory.federation(where, "${var.github_repository_id}")
+    _, made, *_ = inventory.federation(where, "${var.github_repository_id}")
     provider = RESOURCES["google_iam_workload_identity_pool_provider.github"]
     mapping = {json.loads(key): json.loads(value) for key, value in provider["attribute_mapping"].items()}
     assert mapping == made.body["attributeMapping"]
@@ -117,7 +123,7 @@ def test_all_that_the_page_names_is_there() -> None:
         "google_secret_manager_secret",
         "google_service_account",
         "google_storage_bucket",
-        "google_storage_managed_folder",
+        "google_storage_managed_folder",  # part: monitor
     }
 
 

@@ -17,7 +17,14 @@ HUB_SECRET = "hf-token"  # noqa: S105 - as above
 
 _YOU = '"user:$(gcloud config get account)"'
 _IMPERSONATE = ("iam.serviceAccounts.getAccessToken",)
-Kind = Literal["project", "bucket", "folder", "repository", "account", "secret"]
+Kind = Literal[
+    "project",
+    "bucket",
+    "folder",  # part: monitor
+    "repository",
+    "account",
+    "secret",
+]
 _OBJECT_PERMISSIONS = tuple(f"storage.objects.{verb}" for verb in ("create", "delete", "get", "list", "update"))
 
 
@@ -116,6 +123,7 @@ def repository(where: Place) -> Resource:
     return Resource(name, "artifactregistry", path, f"{binding} {location}", "repository")
 
 
+# part: monitor
 def folder(where: Place, name: str) -> Resource:
     """A managed folder of the bucket, below the storage's prefix, with roles of its own."""
     address = f"{where.storage}/{name}/"
@@ -124,6 +132,7 @@ def folder(where: Place, name: str) -> Resource:
     return Resource(address, "storage", path, binding, "folder", name)
 
 
+# part end
 def account(where: Place, role: Account) -> Resource:
     """A service account, as a resource that others may use."""
     email = where.account(role)
@@ -165,10 +174,13 @@ def service_account_grants(config: Config, where: Place, role: Role) -> list[Gra
 
 def workflow_grants(where: Place, account: Literal["check", "release"]) -> list[Grant]:
     """What the workflows need that run as boatyard-check, and those in the environment `production`, as -release."""
-    if account == "check":  # a look at drift stores its report, by which the next look is judged
+    if account == "check":
         return [
             Grant(bucket(where), "roles/storage.objectViewer", ("storage.objects.get", "storage.objects.list")),
+            # part: monitor
+            # a look at drift stores its report, by which the next look is judged
             Grant(folder(where, "monitor"), "roles/storage.objectUser", _OBJECT_PERMISSIONS),
+            # part end
         ]
     return [
         Grant(bucket(where), "roles/storage.objectUser", _OBJECT_PERMISSIONS),

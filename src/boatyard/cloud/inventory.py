@@ -71,6 +71,7 @@ def federation(where: Place, repository: str) -> Iterator[Item]:
         parameters={"workloadIdentityPoolProviderId": "github"},
         kept=("attributeCondition", "attributeMapping"),
     )
+    # part: monitor
     folder = access.folder(where, "monitor")
     body = {"name": f"{where.prefix}{folder.key}/"}
     collection = f"b/{where.bucket}/managedFolders"
@@ -82,6 +83,7 @@ def federation(where: Place, repository: str) -> Iterator[Item]:
         folder.path,
         deletion={"allowNonEmpty": "true"},
     )
+    # part end
 
 
 def budget(where: Place, billing: str, amount: int) -> Item:

@@ -112,7 +112,7 @@ def _normal(folder: PurePosixPath, to: str) -> str:
 
 
 def drop_key(text: str, name: str) -> str:
-    """YAML less a key and all below it; a dotted name is a key below another. Of a list, the item that has the name."""
+    """YAML less a key and all below it; a dotted name is a key below another. Of a list, items that have the name."""
     lines, kept, depth, inside = text.splitlines(keepends=True), [], -1, [""]
     wanted = name.split(".")
     for line in lines:
@@ -120,6 +120,8 @@ def drop_key(text: str, name: str) -> str:
         if depth >= 0 and (not line.strip() or indent > depth or (indent == depth and line.lstrip().startswith("- "))):
             continue
         depth = -1
+        if re.match(rf' *\{{.*"name": "{re.escape(name)}"\}},?$', line):  # as JSON has it
+            continue
         if re.match(rf" *- (name|alert): {re.escape(name)}$", line):
             depth = indent + 1
             continue
