@@ -36,8 +36,8 @@ resource "google_storage_bucket_iam_member" "grant" {
   role     = each.value.role
   member   = each.value.member
 }
-
 # part: monitor
+
 resource "google_storage_managed_folder_iam_member" "grant" {
   for_each       = { for key, grant in local.grants : key => grant if grant.on == "folder" }
   bucket         = google_storage_bucket.bucket.name

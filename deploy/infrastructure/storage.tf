@@ -29,8 +29,8 @@ resource "google_storage_bucket" "bucket" {
     }
   }
 }
-
 # part: monitor
+
 # has roles of its own: a workflow that looks at drift writes here and nowhere else
 resource "google_storage_managed_folder" "monitor" {
   bucket        = google_storage_bucket.bucket.name

@@ -47,7 +47,7 @@ class Place:
 
     @property
     def served_storage(self) -> str:
-        """Where the services keep their journal, jobs and drift reports: those of staging are no one else's."""
+        """Where the services keep their journal, jobs and reports: those of staging are no one else's."""
         return self.storage if self.environment == "production" else f"{self.storage}/{self.environment}"
 
     @property
