@@ -39,7 +39,7 @@ def fields(**changes: Any) -> dict[str, Any]:
     target = changes.get("target", {"labels": LABELS})
     task = tasks.serving(changes.get("task", "classification"))
     return {
-        "name": "inbox",
+        "name": "ferry",
         "input": "text",
         "task": "classification",
         "target": target,
@@ -82,11 +82,11 @@ def write_regression_bundle(folder: Path, **changes: Any) -> Manifest:
 
 
 def publish_in_production(root: Path, **changes: Any) -> str:
-    """A bundle is inbox@production in the storage `root`/storage; its version."""
+    """A bundle is ferry@production in the storage `root`/storage; its version."""
     storage = open_storage(str(root / "storage"))
     write_bundle(root / "sealed", **changes)
     version = registry.publish(storage, root / "sealed").version
-    registry.promote(storage, "inbox", version)
+    registry.promote(storage, "ferry", version)
     return version
 
 

@@ -35,7 +35,7 @@ def publish_watchable(
     accepted: Score = ACCURACY,
     **bundle: Any,
 ) -> str:
-    """A bundle in production, inbox by default, whose reference is how it answers `texts`; its version.
+    """A bundle in production, ferry by default, whose reference is how it answers `texts`; its version.
 
     `folder` is new. `write` seals the bundle.
     """

@@ -41,7 +41,9 @@ def score_here(storage: Path, rows: Path | str, out: Path, *words: str) -> int:
     with without_ray():
         from boatyard.score.run import score
 
-        return run("score", "", score, [f"paths.storage={storage}", f"score.rows={rows}", f"score.out={out}", *words])
+        model = [] if any(word.startswith("score.model=") for word in words) else ["score.model=ferry"]
+        places = [f"paths.storage={storage}", f"score.rows={rows}", f"score.out={out}"]
+        return run("score", "", score, [*places, *model, *words])
 
 
 def answers(out: Path) -> pa.Table:

@@ -18,6 +18,7 @@ from uvicorn import Config
 from boatyard.api import Application
 from boatyard.api.server import make_server
 from boatyard.api.settings import Settings
+from boatyard.registry import Reference
 
 Serve = Callable[..., TestClient]
 
@@ -49,7 +50,8 @@ def is_ready(url: str, path: str = "/readyz") -> bool:
 def server_here(root: Path, **settings: Any) -> Iterator[str]:
     """The URL of a server on `root`/storage, on a real socket, in a thread of this process."""
     port = free_port()
-    own = Settings(storage=str(root / "storage"), spool=str(root / "spool"), port=port, **settings)
+    stored = {"storage": str(root / "storage"), "spool": str(root / "spool")}
+    own = Settings(**{"model": Reference("ferry"), **stored, "port": port, **settings})
     server = make_server(Application(own), own)
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -83,7 +85,7 @@ class ServerProcess(ServiceProcess):
     def __init__(self, storage: Path | str, log: Path, **environment: str) -> None:
         own = {
             "BOATYARD_STORAGE": str(storage),
-            "BOATYARD_MODEL": "inbox",
+            "BOATYARD_MODEL": "ferry",
             "BOATYARD_SPOOL": str(log.with_suffix(".spool")),
         }
         super().__init__("boatyard.api", ready="/readyz", log=log, **own | environment)
@@ -93,5 +95,5 @@ class MonitorProcess(ServiceProcess):
     """`python -m boatyard.monitor serve`."""
 
     def __init__(self, storage: Path | str, log: Path, **environment: str) -> None:
-        own = {"BOATYARD_STORAGE": str(storage), "BOATYARD_MODEL": "inbox"}
+        own = {"BOATYARD_STORAGE": str(storage), "BOATYARD_MODEL": "ferry"}
         super().__init__("boatyard.monitor", "serve", ready="/readyz", log=log, **own | environment)

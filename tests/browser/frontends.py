@@ -41,7 +41,7 @@ class Stack:
         self.root = root
         self.storage = open_storage(str(root / "storage"))
         self.versions = [self._publish(name, bias) for name, bias in (("first", (0, 0, 0)), ("second", (0, 0, 50)))]
-        registry.promote(self.storage, "inbox", self.versions[0])
+        registry.promote(self.storage, "ferry", self.versions[0])
         entry = f"ana:{hashlib.sha256(ADMIN_KEY.encode()).hexdigest()}"
         self.api = ServerProcess(root / "storage", root / "api.log", BOATYARD_ADMIN_KEYS=entry)
         self.monitor = MonitorProcess(root / "storage", root / "monitor.log")
@@ -79,7 +79,7 @@ class Stack:
         sealed.mkdir(parents=True)
         labels = ", ".join(map(escape, LABELS))
         (sealed / "MODEL_CARD.md").write_text(
-            f"# inbox\n\nThe {name} card.\n\n## Limits\n\n<script>card</script>\n\n## Labels\n\n{labels}\n"
+            f"# ferry\n\nThe {name} card.\n\n## Limits\n\n<script>card</script>\n\n## Labels\n\n{labels}\n"
         )
         facts = {
             "sources": ["rows.csv"],
@@ -115,5 +115,5 @@ def _evaluate(folder: Path) -> None:
         "confusion": [[24, 10, 0], [0, 33, 0], [1, 0, 32]],
         "calibration": [{"low": 0.8, "high": 0.9, "rows": 100, "confidence": 0.87, "accuracy": 0.89}],
     }
-    figures = {"title": "inbox", "split": "test", "rows": 100, "detail": detail}
+    figures = {"title": "ferry", "split": "test", "rows": 100, "detail": detail}
     (folder / "metrics.json").write_text(json.dumps(figures))

@@ -47,7 +47,7 @@ def report(request: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[str,
     rows, conclusion = request.param
     reference, window = columns(500, 0), columns(rows, 1)
     findings = Findings(
-        model="inbox",
+        model="ferry",
         version="1",
         time="",
         window=Window(rows=len(window), sampled=len(window), from_="", to=""),
@@ -67,7 +67,7 @@ def test_the_report_can_be_read_on_its_ground_and_runs_nothing_that_it_shows(
     address, conclusion = report
     opened = visit(address, color_scheme=scheme, viewport={"width": 390, "height": 800})
     opened.wait_for_load_state("networkidle")
-    assert opened.title() == f"inbox: {conclusion}"
+    assert opened.title() == f"ferry: {conclusion}"
     heading = Image.open(BytesIO(opened.locator("h1").screenshot())).convert("L")
     darkest, brightest = heading.getextrema()
     assert brightest - darkest > 180

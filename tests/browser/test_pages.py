@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
-PAGES = {"": "Ask inbox", "models": "Models", "drift": "Drift", "traffic": "Traffic", "about": "About"}
+PAGES = {"": "Ask ferry", "models": "Models", "drift": "Drift", "traffic": "Traffic", "about": "About"}
 
 
 @pytest.fixture
@@ -189,18 +189,18 @@ def test_an_admin_key_promotes_and_rolls_back_and_a_wrong_one_does_not(
     choose(page, "To version", stack.versions[1])
     page.get_by_role("button", name="Promote").click()
     expect(page.get_by_text("the key in X-API-Key is not known")).to_be_visible()
-    assert registry.aliases(stack.storage, "inbox") == {"production": stack.versions[0]}
+    assert registry.aliases(stack.storage, "ferry") == {"production": stack.versions[0]}
     field.fill(ADMIN_KEY)
     field.press("Enter")
     page.get_by_role("button", name="Promote").click()
-    expect(page.get_by_text(f"inbox@production is {stack.versions[1]}")).to_be_visible()
-    assert registry.aliases(stack.storage, "inbox") == {"production": stack.versions[1]}
+    expect(page.get_by_text(f"ferry@production is {stack.versions[1]}")).to_be_visible()
+    assert registry.aliases(stack.storage, "ferry") == {"production": stack.versions[1]}
     page.get_by_role("button", name="Roll back").click()
-    expect(page.get_by_text(f"inbox@production is {stack.versions[0]}")).to_be_visible()
-    assert registry.aliases(stack.storage, "inbox") == {"production": stack.versions[0]}
+    expect(page.get_by_text(f"ferry@production is {stack.versions[0]}")).to_be_visible()
+    assert registry.aliases(stack.storage, "ferry") == {"production": stack.versions[0]}
     logs = stack.page.log.read_text() + (stack.root / "api.log").read_text()
     assert ADMIN_KEY not in logs
-    assert f"ana has promoted: inbox@production is {stack.versions[1]}" in logs
+    assert f"ana has promoted: ferry@production is {stack.versions[1]}" in logs
 
 
 # ---- drift, traffic, about
@@ -239,7 +239,7 @@ def test_drift_is_looked_for_until_the_alarm_rings_and_the_reports_before_stay(
     assert past[0].endswith(", ".join(verdict["name"] for verdict in drifted))
     assert past[1].endswith("nothing")
     assert past[2].endswith("nothing")
-    assert "inbox: drift" in download(page, "Download the full report", expect)
+    assert "ferry: drift" in download(page, "Download the full report", expect)
 
 
 def test_traffic_shows_what_the_server_counted_and_what_the_journal_tells(
@@ -297,7 +297,7 @@ def test_a_page_that_waits_for_its_api_goes_on_when_it_is_there(visit: "Visit", 
         expect(page.get_by_text("The api does not answer")).to_be_visible()
         with api:
             page.get_by_role("button", name="Try again").click()
-            expect(page.get_by_role("heading", name="Ask inbox")).to_be_visible()
+            expect(page.get_by_role("heading", name="Ask ferry")).to_be_visible()
 
 
 def test_a_model_of_titles_and_texts_is_asked_for_both(visit: "Visit", tmp_path: Path, expect: Any) -> None:
@@ -352,7 +352,7 @@ def test_an_api_with_keys_is_asked_with_the_one_that_was_typed(visit: "Visit", t
         page.get_by_text("Keys", exact=True).first.click()
         page.get_by_role("textbox", name="API key").fill("a-key-of-bens")
         page.get_by_role("textbox", name="API key").press("Enter")
-        expect(page.get_by_role("heading", name="Ask inbox")).to_be_visible()
+        expect(page.get_by_role("heading", name="Ask ferry")).to_be_visible()
         other = visit(frontend.url)
         expect(other.get_by_text("the request needs a key")).to_be_visible()
         assert "a-key-of-bens" not in page.url + (tmp_path / "log").read_text()

@@ -87,14 +87,14 @@ def test_pictures_of_every_page_are_taken(
     root, draw = tmp_path / "storage", random.Random(0)
     thefts = [row for row in rows if row[1] in ("card_lost", "card_stolen")]
     later = rows + 8 * thefts  # somebody steals cards
-    with ServerProcess(root, tmp_path / "api.log") as api:
+    with ServerProcess(root, tmp_path / "api.log", BOATYARD_MODEL="inbox") as api:
         _ask(api.url, draw.choices(rows, k=1_600) + draw.choices(later, k=400), draw)
         api.stop()  # which ships its journal
     _spread(storage)
     _look(root)
     with (
-        ServerProcess(root, tmp_path / "api.log") as api,
-        MonitorProcess(root, tmp_path / "monitor.log") as monitor,
+        ServerProcess(root, tmp_path / "api.log", BOATYARD_MODEL="inbox") as api,
+        MonitorProcess(root, tmp_path / "monitor.log", BOATYARD_MODEL="inbox") as monitor,
         FrontendProcess(tmp_path / "page.log", BOATYARD_API=api.url, BOATYARD_MONITOR=monitor.url) as frontend,
     ):
         _ask(api.url, draw.choices(later, k=300), draw)

@@ -64,11 +64,11 @@ def test_roots_that_name_no_bucket_and_prefix_are_refused(bucket_root: str, root
 
 
 def test_a_read_is_one_request(proxied: Storage, proxy: FaultyProxy) -> None:
-    proxied.read_versioned("models/inbox/aliases/production.json")
-    proxied.write("models/inbox/aliases/production.json", b"{}")
+    proxied.read_versioned("models/ferry/aliases/production.json")
+    proxied.write("models/ferry/aliases/production.json", b"{}")
     proxy.requests.clear()
     for _ in range(3):
-        proxied.read_versioned("models/inbox/aliases/production.json")
+        proxied.read_versioned("models/ferry/aliases/production.json")
     assert len(proxy.requests) == 3
 
 

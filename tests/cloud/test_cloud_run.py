@@ -119,7 +119,7 @@ def wait_until(condition: Any) -> None:
 def test_a_deployment_answers_the_next_takes_over_under_load_and_a_rollback_takes_it_back(
     cloud: CloudRun, google: Project, command: Commands, storage: Storage, publish: Publish
 ) -> None:
-    version = publish().version
+    version = publish(name="inbox").version
     registry.promote(storage, "inbox", version)
     google.state.objects = {BUCKET: [f"{command.storage.removeprefix(f'gs://{BUCKET}/')}/models/inbox/{version}"]}
     assert "boatyard-api: not deployed" in command("status")
@@ -179,7 +179,7 @@ def test_a_deployment_answers_the_next_takes_over_under_load_and_a_rollback_take
 def test_a_revision_that_does_not_start_or_answer_gets_no_traffic(
     cloud: CloudRun, command: Commands, storage: Storage, publish: Publish
 ) -> None:
-    registry.promote(storage, "inbox", publish().version)
+    registry.promote(storage, "inbox", publish(name="inbox").version)
     command.change("value: /tmp/spool", "value: /proc/spool")
     output = command("deploy", status=1)
     assert "did not listen on port" in output.lower()
@@ -214,7 +214,7 @@ def test_a_revision_that_does_not_start_or_answer_gets_no_traffic(
 def test_without_a_promoted_model_nothing_is_created_and_what_is_left_is_named(
     cloud: CloudRun, command: Commands, publish: Publish
 ) -> None:
-    publish()
+    publish(name="inbox")
     output = command("deploy", "--service=all", status=2)
     assert "model 'inbox' has no alias 'production'" in output
     assert "left as they were: boatyard-monitor, boatyard-frontend" in output
@@ -243,7 +243,7 @@ def test_what_the_doctor_finds_wrong_stops_a_deployment(cloud: CloudRun, command
 def test_traffic_that_something_else_moved_is_not_guessed_at(
     cloud: CloudRun, command: Commands, storage: Storage, publish: Publish
 ) -> None:
-    registry.promote(storage, "inbox", publish().version)
+    registry.promote(storage, "inbox", publish(name="inbox").version)
     for _ in range(2):
         command("deploy")
         commit(command.folder)
@@ -263,7 +263,7 @@ def test_traffic_that_something_else_moved_is_not_guessed_at(
 def test_traffic_that_somebody_moves_while_a_revision_starts_stays_where_it_was_moved(
     cloud: CloudRun, command: Commands, storage: Storage, publish: Publish
 ) -> None:
-    registry.promote(storage, "inbox", publish().version)
+    registry.promote(storage, "inbox", publish(name="inbox").version)
     command("deploy")
     first = serving(cloud)
     commit(command.folder)
@@ -293,7 +293,7 @@ def test_traffic_that_somebody_moves_while_a_revision_starts_stays_where_it_was_
 def test_keys_come_from_the_secret_that_the_template_refers_to(
     tmp_path: Path, bucket_root: str, storage: Storage, publish: Publish
 ) -> None:
-    registry.promote(storage, "inbox", publish().version)
+    registry.promote(storage, "inbox", publish(name="inbox").version)
     printed = subprocess.run(
         [sys.executable, "-m", "boatyard.api.keys", "ana"], check=True, capture_output=True, text=True
     ).stdout
@@ -317,7 +317,7 @@ def test_keys_come_from_the_secret_that_the_template_refers_to(
 def test_the_page_reaches_the_others_as_the_account_that_it_runs_as(
     cloud: CloudRun, command: Commands, storage: Storage, tmp_path: Path
 ) -> None:
-    publish_watchable(storage, tmp_path, ["my card was stolen", "send a transfer", "the fee"] * 50)
+    publish_watchable(storage, tmp_path, ["my card was stolen", "send a transfer", "the fee"] * 50, name="inbox")
     output = command("deploy", "--service=frontend", status=2)
     assert "boatyard-api has no address yet: run `invoke cloud.deploy --service=api` first" in output
     for service in SERVICES:
@@ -342,7 +342,7 @@ def test_the_page_reaches_the_others_as_the_account_that_it_runs_as(
 def test_what_is_wrong_is_one_sentence(
     tmp_path: Path, cloud: CloudRun, command: Commands, storage: Storage, publish: Publish
 ) -> None:
-    registry.promote(storage, "inbox", publish().version)
+    registry.promote(storage, "inbox", publish(name="inbox").version)
 
     def refused(*words: str) -> str:
         output = command(*words, status=2)

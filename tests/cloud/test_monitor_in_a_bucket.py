@@ -27,7 +27,7 @@ def test_the_job_reads_the_journal_there_writes_its_reports_there_and_exits_with
         "time": now.isoformat(),
         "input": "text",
         "task": "classification",
-        "model": "inbox",
+        "model": "ferry",
         "version": version,
         "request": {"text": "ANOTHER WORLD!"},
         "truncated": False,
@@ -39,17 +39,17 @@ def test_the_job_reads_the_journal_there_writes_its_reports_there_and_exits_with
     storage.write_once(f"journal/date={now:%Y-%m-%d}/a-1.jsonl.gz", gzip.compress(lines.encode()))
     look = subprocess.run(
         [sys.executable, "-m", "boatyard.monitor", f"--reports={bucket_root}/mornings"],
-        env=os.environ | {"BOATYARD_STORAGE": bucket_root},
+        env=os.environ | {"BOATYARD_STORAGE": bucket_root, "BOATYARD_MODEL": "ferry"},
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
     )
     assert look.returncode == 3, look.stderr
-    report = json.loads(open_storage(bucket_root).read("mornings/inbox.json"))
+    report = json.loads(open_storage(bucket_root).read("mornings/ferry.json"))
     assert report["alarm"]
     assert report["window"]["rows"] == 150
-    assert b"capital_share" in storage.read("mornings/inbox.html")
-    kept = storage.list("monitor/inbox/")
+    assert b"capital_share" in storage.read("mornings/ferry.html")
+    kept = storage.list("monitor/ferry/")
     assert [key.rpartition(".")[2] for key in kept if "/days/" not in key] == ["json", "html"]
-    assert [key for key in kept if "/days/" in key] == [f"monitor/inbox/days/{now:%Y-%m-%d}"]
+    assert [key for key in kept if "/days/" in key] == [f"monitor/ferry/days/{now:%Y-%m-%d}"]

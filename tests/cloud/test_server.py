@@ -15,6 +15,7 @@ from boatyard import journal, registry
 from boatyard.api import Application
 from boatyard.api.models import NAMED_MODELS
 from boatyard.api.settings import Settings
+from boatyard.registry import Reference
 from boatyard.storage import Storage
 
 pytestmark = pytest.mark.cloud
@@ -31,7 +32,7 @@ def test_a_server_on_a_bucket_answers_journals_works_on_jobs_and_follows_its_ali
     storage: Storage, bucket_root: str, publish: Publish, tmp_path: Path
 ) -> None:
     first, second = (publish(bias=(bias, 0, 0)).version for bias in (0, 100))
-    registry.promote(storage, "inbox", first)
+    registry.promote(storage, "ferry", first)
     with ServerProcess(bucket_root, tmp_path / "log") as server, httpx.Client(base_url=server.url) as client:
         answer = client.post("/predict", json={"text": "send a transfer"}).json()
         assert (answer["label"], answer["version"]) == ("transfer", first)
@@ -40,7 +41,7 @@ def test_a_server_on_a_bucket_answers_journals_works_on_jobs_and_follows_its_ali
         assert sent.status_code == 202
         wait_for(f"{server.url}/jobs/{sent.json()['id']}", "state", "finished")
         assert client.get(f"/jobs/{sent.json()['id']}/result").text.count("card_lost") >= 1500
-        registry.promote(storage, "inbox", second)
+        registry.promote(storage, "ferry", second)
         wait_for(f"{server.url}/readyz", "version", second)
         assert client.post("/predict", json={"text": "send a transfer"}).json()["label"] == "card_lost"
         assert client.get("/models").json()["models"][0]["aliases"] == {"production": second}
@@ -58,8 +59,8 @@ def test_a_server_may_be_told_of_its_bucket_by_the_model(
     storage: Storage, bucket_root: str, publish: Publish, tmp_path: Path
 ) -> None:
     version = publish().version
-    registry.promote(storage, "inbox", version)
-    named = {"BOATYARD_MODEL": f"{bucket_root}/models/inbox@production"}
+    registry.promote(storage, "ferry", version)
+    named = {"BOATYARD_MODEL": f"{bucket_root}/models/ferry@production"}
     with ServerProcess("", tmp_path / "log", **named) as server:
         assert httpx.get(f"{server.url}/readyz").json()["version"] == version
 
@@ -79,21 +80,21 @@ def test_models_that_requests_name_leave_nothing_on_the_disk_and_only_what_answe
             (sealed / name).write_bytes(bytes(1000))
         write_bundle(sealed, bias=(number, 0, 0))
         versions.append(registry.publish(storage, sealed).version)
-    registry.promote(storage, "inbox", versions[0])
+    registry.promote(storage, "ferry", versions[0])
     fetched = tmp_path / "fetched"
     fetched.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(fetched))
-    settings = Settings(storage=bucket_root, spool=str(tmp_path / "spool"))
+    settings = Settings(storage=bucket_root, model=Reference("ferry"), spool=str(tmp_path / "spool"))
     with client_as_served(Application(settings)) as client:
         for version in [*versions, *versions]:
-            answer = client.post(f"/predict?model=inbox@{version}", json={"text": "card"}).json()
+            answer = client.post(f"/predict?model=ferry@{version}", json={"text": "card"}).json()
             assert answer["version"] == version
             assert not list(fetched.rglob("*"))
         read = {unquote(request.path).partition("?")[0].rpartition("/")[2] for request in proxy.requests}
         assert {"bundle.json", "model.onnx", "tokenizer.json"} <= read
         assert not {"model.safetensors", "confusion.png", "reference.parquet"} & read
         before = len(proxy.requests)
-        for unknown in ("inbx", "inbox@newest", "inbox@20200101T000000Z-00000000"):
+        for unknown in ("fery", "ferry@newest", "ferry@20200101T000000Z-00000000"):
             for _ in range(20):
                 assert client.post(f"/predict?model={unknown}", json={"text": "card"}).status_code == 404
         paths = [unquote(request.path) for request in proxy.requests[before:]]

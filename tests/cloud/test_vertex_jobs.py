@@ -72,7 +72,7 @@ def cloud(
     tmp_path: Path, stand_in: str, bucket_root: str, monkeypatch: pytest.MonkeyPatch, program: str | None
 ) -> Iterator[Cloud]:
     checkout = tmp_path / "checkout"
-    for file in ("deploy/vertex/job.yaml", "data/raw/inbox.csv"):
+    for file in ("deploy/vertex/job.yaml", load_config().data.path):
         (checkout / file).parent.mkdir(parents=True)
         shutil.copy(REPOSITORY / file, checkout / file)
     write_plants(checkout / "plants.csv")
@@ -169,7 +169,7 @@ def test_a_job_says_what_was_chosen_and_no_more(cloud: Cloud) -> None:
     }
     assert plain["jobSpec"]["baseOutputDirectory"]["outputUriPrefix"] == f"{cloud.root}/training/{name}"
     commit = subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
-    assert plain["labels"] == {"app": "boatyard", "model": "inbox", "commit": commit}
+    assert plain["labels"] == {"app": "boatyard", "model": load_config().data.name, "commit": commit}
     container = pool["containerSpec"]
     assert container["imageUri"] == f"europe-west1-docker.pkg.dev/{PROJECT}/boatyard/trainer:{commit}"
     assert container["env"] == [{"name": "BOATYARD_STORAGE", "value": cloud.root}]

@@ -22,7 +22,7 @@ ROWS = 3000
 @pytest.fixture
 def published(cloud: Cloud, tmp_path: Path) -> str:  # noqa: F811
     """Its version; in the bucket lie rows to score too."""
-    manifest = write_bundle(tmp_path / "bundle")
+    manifest = write_bundle(tmp_path / "bundle", name="inbox")
     registry.publish(cloud.storage, tmp_path / "bundle")
     registry.promote(cloud.storage, "inbox", manifest.version)
     lines = "".join(f"{number},my card {number}\n" for number in range(1, ROWS + 1))

@@ -34,17 +34,17 @@ def test_versions_are_published_promoted_fetched_and_rolled_back(
     storage: Storage, publish: Publish, tmp_path: Path
 ) -> None:
     first, second = (publish(bias=(bias, 0, 0)).version for bias in range(2))
-    assert registry.names(storage) == ["inbox"]
-    assert sorted(registry.versions(storage, "inbox")) == sorted([first, second])
+    assert registry.names(storage) == ["ferry"]
+    assert sorted(registry.versions(storage, "ferry")) == sorted([first, second])
     for version in (first, second):
-        registry.promote(storage, "inbox", version)
-    assert registry.fetch(storage, Reference("inbox"), tmp_path / "cache").manifest.version == second
-    assert registry.rollback(storage, "inbox").version == first
-    assert registry.aliases(storage, "inbox") == {"production": first}
-    fetched = registry.fetch(storage, Reference("inbox"), tmp_path / "cache")
+        registry.promote(storage, "ferry", version)
+    assert registry.fetch(storage, Reference("ferry"), tmp_path / "cache").manifest.version == second
+    assert registry.rollback(storage, "ferry").version == first
+    assert registry.aliases(storage, "ferry") == {"production": first}
+    fetched = registry.fetch(storage, Reference("ferry"), tmp_path / "cache")
     assert open_bundle(fetched.folder).manifest.version == first
     with pytest.raises(UserError, match="nothing to go back to"):
-        registry.rollback(storage, "inbox")
+        registry.rollback(storage, "ferry")
 
 
 def test_of_two_promotions_at_once_one_is_refused(
@@ -55,12 +55,12 @@ def test_of_two_promotions_at_once_one_is_refused(
 
     def overtaken(self: Storage, key: str, data: bytes, expected: str | None) -> str:
         monkeypatch.setattr(type(storage), "swap", swap)
-        registry.promote(storage, "inbox", second)
+        registry.promote(storage, "ferry", second)
         return swap(self, key, data, expected)
 
     monkeypatch.setattr(type(storage), "swap", overtaken)
     with pytest.raises(UserError, match=f"moved meanwhile to {second}"):
-        registry.promote(storage, "inbox", first)
+        registry.promote(storage, "ferry", first)
 
 
 def test_the_journal_is_shipped_and_read(storage: Storage, tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_the_journal_is_shipped_and_read(storage: Storage, tmp_path: Path) -> No
 
 
 def test_a_job_is_leased_answered_chunk_by_chunk_and_ended(storage: Storage) -> None:
-    submission = Submission(storage, "inbox", "20260102T030405Z-0a1b2c3d", "csv")
+    submission = Submission(storage, "ferry", "20260102T030405Z-0a1b2c3d", "csv")
     submission.add(b"text\n" + b"card\n" * (CHUNK + 1))
     job = submission.finish()
     assert store.open_ids(storage) == [job.id]
@@ -101,14 +101,14 @@ def test_a_job_is_leased_answered_chunk_by_chunk_and_ended(storage: Storage) -> 
 
 def test_checkpoints_are_mirrored_pruned_and_found_again(storage: Storage, tmp_path: Path) -> None:
     def checkpoints() -> Checkpoints:
-        return Checkpoints(tmp_path / "here", 2, Mirror(storage, "inbox/run", keep=2))
+        return Checkpoints(tmp_path / "here", 2, Mirror(storage, "ferry/run", keep=2))
 
     writing = checkpoints()
     for step in (1, 2, 3):
         with writing.writing(step, best=None) as folder:
             (folder / "weights").write_bytes(bytes([step]) * 10_000_000)
         writing.finish()
-    assert {key.split("/")[2] for key in storage.list("inbox/run/")} == {"checkpoint-2", "checkpoint-3"}
+    assert {key.split("/")[2] for key in storage.list("ferry/run/")} == {"checkpoint-2", "checkpoint-3"}
     shutil.rmtree(tmp_path / "here")
     newest = checkpoints().newest()
     assert newest is not None

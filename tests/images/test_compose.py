@@ -50,7 +50,11 @@ def compose(images: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     publish_watchable(open_storage(f"{folder}/storage"), folder, TEXTS)
     ports = {service: free_port() for service in SERVICES}
     given = {f"{service.upper()}_PORT": str(port) for service, port in ports.items()}
-    given |= {"BOATYARD_STORAGE": f"{folder}/storage", "BOATYARD_USER": f"{os.getuid()}:{os.getgid()}"}
+    given |= {
+        "BOATYARD_MODEL": "ferry",
+        "BOATYARD_STORAGE": f"{folder}/storage",
+        "BOATYARD_USER": f"{os.getuid()}:{os.getgid()}",
+    }
     project = [f"--project-name=boatyard-{os.getpid()}", f"--file={FILE}"]
     made = Compose(Docker(images.environment | given), [*command(images), *project], ports)
     yield made

@@ -38,9 +38,9 @@ def test_the_api_image_serves_a_model_from_a_bucket_and_stops_cleanly(
     storage = open_storage(root)
     write_bundle(tmp_path / "sealed")
     published = registry.publish(storage, tmp_path / "sealed").version
-    registry.promote(storage, "inbox", published, "staging")
+    registry.promote(storage, "ferry", published, "staging")
 
-    container = serve(BOATYARD_MODEL=f"{root}/models/inbox@staging", **there)
+    container = serve(BOATYARD_MODEL=f"{root}/models/ferry@staging", **there)
     container.wait_until_healthy()
     assert client.get(f"{container.url}/readyz").json()["version"] == published
     answer = client.post(f"{container.url}/predict", json={"text": "my card was stolen"}).json()
@@ -59,6 +59,7 @@ def test_the_api_image_serves_a_folder_to_who_has_a_key(serve: Serve, client: ht
     container = serve(
         f"--volume={tmp_path}/storage:/storage",
         BOATYARD_STORAGE="/storage",
+        BOATYARD_MODEL="ferry",
         BOATYARD_API_KEYS=f"ana:{hashlib.sha256(b'k').hexdigest()}",
     )
     container.wait_until_healthy()
@@ -84,18 +85,18 @@ def test_the_monitor_image_tells_of_the_traffic_and_makes_a_report(
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", there["STORAGE_EMULATOR_HOST"])
     texts = ["my card was stolen", "send a transfer", "the fee"] * 50
     publish_watchable(open_storage(root), tmp_path, texts)
-    api = serve(BOATYARD_STORAGE=root, **there)
+    api = serve(BOATYARD_STORAGE=root, BOATYARD_MODEL="ferry", **there)
     api.wait_until_healthy()
     client.post(f"{api.url}/predict", json={"inputs": [{"text": text} for text in texts[:120]]}).raise_for_status()
     api.stop()
 
-    container = serve(image="boatyard-monitor", BOATYARD_STORAGE=root, **there)
+    container = serve(image="boatyard-monitor", BOATYARD_STORAGE=root, BOATYARD_MODEL="ferry", **there)
     container.wait_until_healthy()
-    assert client.get(f"{container.url}/readyz").json()["model"] == "inbox"
+    assert client.get(f"{container.url}/readyz").json()["model"] == "ferry"
     assert client.get(f"{container.url}/statistics").json()["rows"] == 120
     told = client.post(f"{container.url}/drift/run").json()
     assert (told["window"]["rows"], told["alarm"]) == (120, False)
-    assert "inbox: no drift" in client.get(f"{container.url}/drift").text
+    assert "ferry: no drift" in client.get(f"{container.url}/drift").text
     assert container.stop() == (0, False), container.logs()
 
 

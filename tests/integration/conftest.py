@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 
 from boatyard.api import Application
 from boatyard.api.settings import Settings
+from boatyard.registry import Reference
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +38,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
     def start(**changes: Any) -> TestClient:
         settings = {
             "storage": str(tmp_path / "storage"),
+            "model": Reference("ferry"),
             "spool": str(tmp_path / "spool"),
             "watch_seconds": 0.02,
             **changes,

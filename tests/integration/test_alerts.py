@@ -44,8 +44,8 @@ def took(quick: int, slow: int) -> Series:
 
 LAG, REFUSING = "boatyard_journal_lag_seconds", "boatyard_journal_refusing"
 FAILED = "boatyard_default_model_failed"
-DRIFT, QUALITY = (f'boatyard_drift_drifted{{model="inbox", verdict="{name}"}}' for name in ("label", "quality"))
-COMPARABLE = 'boatyard_drift_comparable{model="inbox"}'
+DRIFT, QUALITY = (f'boatyard_drift_drifted{{model="ferry", verdict="{name}"}}' for name in ("label", "quality"))
+COMPARABLE = 'boatyard_drift_comparable{model="ferry"}'
 FIRES: dict[str, Series] = {
     "Errors": asked("0+95x120", s500="0+5x120"),
     "Slow": took(90, 10),
@@ -77,7 +77,7 @@ def promtool(tmp_path: Path, name: str, cases: list[Series], *, firing: bool) ->
     alert = ALERTS[name]
     tests = []
     for series in cases:
-        model = {"model": "inbox"} if any("model=" in one for one in series) else {}
+        model = {"model": "ferry"} if any("model=" in one for one in series) else {}
         fires = {
             "exp_labels": {"severity": alert.severity} | model,
             "exp_annotations": {"summary": alert.summary, "action": alert.action},

@@ -49,7 +49,7 @@ def answered_by(client: TestClient) -> str:
 def test_one_input_gets_one_answer(client: TestClient, promoted: str) -> None:
     answer = client.post("/predict", json={"text": "my card was stolen"}).json()
     assert answer.keys() == {"id", "label", "score", "top", "model", "version", "truncated", "duration_ms"}
-    assert (answer["label"], answer["model"], answer["version"]) == ("card_lost", "inbox", promoted)
+    assert (answer["label"], answer["model"], answer["version"]) == ("card_lost", "ferry", promoted)
     assert answer["top"][0] == {"label": answer["label"], "score": answer["score"]}
     assert answer["truncated"] is False
     assert answer["duration_ms"] > 0
@@ -98,7 +98,7 @@ def test_a_media_type_with_parameters_is_json_too(client: TestClient) -> None:
 
 def test_the_card_is_the_manifest_less_files_and_config(client: TestClient, promoted: str) -> None:
     card = client.get("/model").json()
-    assert (card["name"], card["version"], card["target"]) == ("inbox", promoted, {"labels": LABELS})
+    assert (card["name"], card["version"], card["target"]) == ("ferry", promoted, {"labels": LABELS})
     assert (card["format"], card["input"], card["task"]) == (2, "text", "classification")
     assert [score["name"] for score in card["metrics"]["served"]] == ["accuracy"]
     assert not {"files", "config"} & card.keys()
@@ -106,7 +106,7 @@ def test_the_card_is_the_manifest_less_files_and_config(client: TestClient, prom
 
 def test_models_lists_versions_and_aliases(client: TestClient, promoted: str) -> None:
     assert client.get("/models").json() == {
-        "models": [{"name": "inbox", "versions": [promoted], "aliases": {"production": promoted}}]
+        "models": [{"name": "ferry", "versions": [promoted], "aliases": {"production": promoted}}]
     }
 
 
@@ -125,20 +125,20 @@ def test_another_version_or_alias_answers_on_request(
     client: TestClient, storage: Storage, publish: Publish, promoted: str
 ) -> None:
     other = publish(bias=(0, 0, 50)).version
-    registry.promote(storage, "inbox", other, "staging")
-    for reference, version in [("inbox@staging", other), (f"inbox@{other}", other), ("inbox", promoted)]:
+    registry.promote(storage, "ferry", other, "staging")
+    for reference, version in [("ferry@staging", other), (f"ferry@{other}", other), ("ferry", promoted)]:
         answer = client.post(f"/predict?model={reference}", json={"text": "card"}).json()
         assert answer["version"] == version
-    assert client.post(f"/predict?model=inbox@{other}", json={"text": "card"}).json()["label"] == "fees"
+    assert client.post(f"/predict?model=ferry@{other}", json={"text": "card"}).json()["label"] == "fees"
 
 
 def test_a_promotion_and_a_rollback_need_no_restart(
     client: TestClient, storage: Storage, publish: Publish, promoted: str
 ) -> None:
     other = publish(bias=(0, 0, 50)).version
-    registry.promote(storage, "inbox", other)
+    registry.promote(storage, "ferry", other)
     eventually(lambda: answered_by(client) == other)
-    registry.rollback(storage, "inbox")
+    registry.rollback(storage, "ferry")
     eventually(lambda: answered_by(client) == promoted)
 
 
@@ -146,21 +146,21 @@ def test_a_promoted_version_that_cannot_be_loaded_leaves_the_last_one_serving(
     client: TestClient, storage: Storage, publish: Publish, promoted: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     torn = publish(bias=(1, 0, 0)).version
-    storage.write(f"models/inbox/{torn}/model.onnx", b"")
-    registry.promote(storage, "inbox", torn)
+    storage.write(f"models/ferry/{torn}/model.onnx", b"")
+    registry.promote(storage, "ferry", torn)
     eventually(lambda: "boatyard_default_model_failed 1.0" in client.get("/metrics").text)
     assert "model.onnx has 0 bytes" in caplog.text
     assert answered_by(client) == promoted
     assert client.get("/readyz").json()["version"] == promoted
-    assert_problem(client.post(f"/predict?model=inbox@{torn}", json={"text": "card"}), 503, "torn")
+    assert_problem(client.post(f"/predict?model=ferry@{torn}", json={"text": "card"}), 503, "torn")
 
 
-@pytest.mark.parametrize("reference", ["inbx", "inbox@nothing", "inbox@20260101T000000Z-00000000"])
+@pytest.mark.parametrize("reference", ["fery", "ferry@nothing", "ferry@20260101T000000Z-00000000"])
 def test_an_unknown_model_is_not_found(client: TestClient, reference: str) -> None:
-    assert_problem(client.post(f"/predict?model={reference}", json={"text": "card"}), 404, "inbox")
+    assert_problem(client.post(f"/predict?model={reference}", json={"text": "card"}), 404, "ferry")
 
 
-@pytest.mark.parametrize("reference", ["", "..", "In", "inbox@", "inbox@../x", "%00", "%ff", "a" * 70])
+@pytest.mark.parametrize("reference", ["", "..", "In", "ferry@", "ferry@../x", "%00", "%ff", "a" * 70])
 def test_a_reference_that_is_none_is_refused(client: TestClient, reference: str) -> None:
     document = assert_problem(client.post(f"/predict?model={reference}", json={"text": "card"}), 422)
     assert document["errors"][0]["parameter"] == "model"
@@ -171,7 +171,7 @@ def test_only_a_few_named_models_stay_loaded_beside_the_default(
 ) -> None:
     first, second, *rest = (publish(bias=(bias, 0, 0)).version for bias in range(1, models.NAMED_MODELS + 2))
     for version in [first, second, *rest[:-1], first, rest[-1]]:
-        assert client.post(f"/predict?model=inbox@{version}", json={"text": "card"}).status_code == 200
+        assert client.post(f"/predict?model=ferry@{version}", json={"text": "card"}).status_code == 200
     loaded = re.findall(r'boatyard_model_info\{.*version="(.*)"\} 1', client.get("/metrics").text)
     assert set(loaded) == {promoted, first, *rest}  # `second` was used the longest ago
 
@@ -188,7 +188,7 @@ def test_a_model_asked_for_by_many_at_once_is_loaded_once(
         return original(self, exact)
 
     monkeypatch.setattr(models.Models, "_open", counted)
-    path = f"/predict?model=inbox@{publish(bias=(1, 0, 0)).version}"
+    path = f"/predict?model=ferry@{publish(bias=(1, 0, 0)).version}"
     with ThreadPoolExecutor(8) as pool:
         answers = pool.map(lambda _: client.post(path, json={"text": "card"}).status_code, range(8))
         assert set(answers) == {200}
@@ -282,8 +282,8 @@ def test_without_a_model_the_server_lives_and_says_why_it_is_not_ready(
         client.get("/model"),
         client.post("/predict", json={"text": "card"}),
     ):
-        assert_problem(response, 503, "no model 'inbox'; there are none yet")
-    assert "no model 'inbox'" in caplog.text
+        assert_problem(response, 503, "no model 'ferry'; there are none yet")
+    assert "no model 'ferry'" in caplog.text
     assert client.get("/openapi.json").status_code == 200
     assert client.get("/models").json() == {"models": []}
 
@@ -293,7 +293,7 @@ def test_a_model_that_is_published_later_makes_the_server_ready(
 ) -> None:
     client = serve()
     assert client.get("/readyz").status_code == 503
-    registry.promote(storage, "inbox", publish().version)
+    registry.promote(storage, "ferry", publish().version)
     eventually(lambda: client.get("/readyz").status_code == 200)
     assert client.post("/predict", json={"text": "card"}).status_code == 200
 
@@ -301,19 +301,19 @@ def test_a_model_that_is_published_later_makes_the_server_ready(
 def test_a_torn_default_is_not_verified_again_at_every_request(
     storage: Storage, promoted: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = storage.read(f"models/inbox/{promoted}/model.onnx")
-    storage.write(f"models/inbox/{promoted}/model.onnx", whole[:-1])
+    whole = storage.read(f"models/ferry/{promoted}/model.onnx")
+    storage.write(f"models/ferry/{promoted}/model.onnx", whole[:-1])
     monkeypatch.setattr(models, "RETRY_SECONDS", 0.5)
     client = serve()
     assert_problem(client.get("/readyz"), 503, "torn: model.onnx")
-    storage.write(f"models/inbox/{promoted}/model.onnx", whole)
+    storage.write(f"models/ferry/{promoted}/model.onnx", whole)
     time.sleep(0.2)  # looked at several times
     assert client.get("/readyz").status_code == 503
     eventually(lambda: client.get("/readyz").status_code == 200)
 
 
 def test_a_bundle_whose_own_example_fails_is_not_served(storage: Storage, publish: Publish, serve: Serve) -> None:
-    registry.promote(storage, "inbox", publish(examples=[{"txt": "card"}]).version)
+    registry.promote(storage, "ferry", publish(examples=[{"txt": "card"}]).version)
     assert_problem(serve().get("/readyz"), 503, "unknown field 'txt'")
 
 
@@ -326,7 +326,7 @@ def test_a_graph_that_fails_on_the_bundles_own_example_is_not_served(
     larger.save(str(tmp_path / "bundle/tokenizer.json"))
     sealed = seal(tmp_path / "bundle", **fields())
     registry.publish(storage, tmp_path / "bundle")
-    registry.promote(storage, "inbox", sealed.version)
+    registry.promote(storage, "ferry", sealed.version)
     assert_problem(serve().get("/readyz"), 503, "cannot be loaded")
 
 
@@ -340,7 +340,7 @@ def test_a_storage_that_cannot_be_read_is_unavailable_not_an_error(
     with caplog.at_level(logging.ERROR):
         assert client.post("/predict", json={"text": "card"}).status_code == 200  # the loaded model still answers
     assert_problem(
-        client.post("/predict?model=inbox@staging", json={"text": "card"}), 503, "the storage does not answer$"
+        client.post("/predict?model=ferry@staging", json={"text": "card"}), 503, "the storage does not answer$"
     )
 
 
@@ -360,14 +360,14 @@ def test_metrics_count_requests_predictions_and_models(client: TestClient, promo
         'boatyard_requests_total{route="/predict",status="405"} 1.0',
         'boatyard_requests_total{route="other",status="404"} 1.0',
         'boatyard_request_duration_seconds_count{route="/predict"} 3.0',
-        'boatyard_predictions_total{model="inbox"} 2.0',
-        'boatyard_answers_total{category="card_lost",column="label",model="inbox"} 1.0',
-        'boatyard_answers_total{category="fees",column="label",model="inbox"} 1.0',
-        'boatyard_answer_number_bucket{column="score",le="0.1",model="inbox"} 0.0',
-        'boatyard_answer_number_bucket{column="score",le="+Inf",model="inbox"} 2.0',
-        'boatyard_answer_number_count{column="score",model="inbox"} 2.0',
-        'boatyard_truncated_total{model="inbox"} 1.0',
-        f'boatyard_model_info{{input="text",name="inbox",task="classification",version="{promoted}"}} 1.0',
+        'boatyard_predictions_total{model="ferry"} 2.0',
+        'boatyard_answers_total{category="card_lost",column="label",model="ferry"} 1.0',
+        'boatyard_answers_total{category="fees",column="label",model="ferry"} 1.0',
+        'boatyard_answer_number_bucket{column="score",le="0.1",model="ferry"} 0.0',
+        'boatyard_answer_number_bucket{column="score",le="+Inf",model="ferry"} 2.0',
+        'boatyard_answer_number_count{column="score",model="ferry"} 2.0',
+        'boatyard_truncated_total{model="ferry"} 1.0',
+        f'boatyard_model_info{{input="text",name="ferry",task="classification",version="{promoted}"}} 1.0',
     ]:
         assert line in response.text
 

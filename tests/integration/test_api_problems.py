@@ -149,7 +149,7 @@ def test_an_odd_content_length_is_no_server_error(client: TestClient, declared: 
     assert response.status_code in (200, 400, 413)
 
 
-@pytest.mark.parametrize("path", ["/", "/predict/", "/nothing", "/models/inbox", "/%00", "/%ff", "//", "/docs/x"])
+@pytest.mark.parametrize("path", ["/", "/predict/", "/nothing", "/models/ferry", "/%00", "/%ff", "//", "/docs/x"])
 def test_nothing_there_is_a_problem_too(client: TestClient, path: str) -> None:
     assert_problem(client.get(path), 404, "nothing at")
 
@@ -235,7 +235,7 @@ def test_no_body_makes_the_server_fail(client: TestClient, body: bytes) -> None:
 
 def operations(client: TestClient) -> Iterator[tuple[str, str]]:
     """Every method and path that is described, with what may stand in the path."""
-    standing = {"{job}": "x", "{name}": "inbox", "{version}": f"{'2' * 8}T{'0' * 6}Z-{'0' * 8}", "{alias}": "staging"}
+    standing = {"{job}": "x", "{name}": "ferry", "{version}": f"{'2' * 8}T{'0' * 6}Z-{'0' * 8}", "{alias}": "staging"}
     for path, methods in client.get("/openapi.json").json()["paths"].items():
         for template, value in {**standing, "{document}": "data.json"}.items():
             path = path.replace(template, value)
@@ -257,11 +257,11 @@ def test_a_parameter_that_no_route_knows_is_refused_by_each(serve: Serve) -> Non
         ("topk=1", "'topk' is unknown; did you mean top_k?"),
         ("TOP-K=1", "did you mean top_k?"),
         ("topk", "did you mean top_k?"),
-        ("modle=inbox", "did you mean model?"),
+        ("modle=ferry", "did you mean model?"),
         ("verbose=1", "there are: explain, model, top_k"),
         ("X-Request-Timeout-Ms=5", "there are: explain, model, top_k"),
         ("top_k=1&top_k=2", "'top_k' is given 2 times"),
-        ("model=inbox&model=inbox", "'model' is given 2 times"),
+        ("model=ferry&model=ferry", "'model' is given 2 times"),
         ("top_k=1&" + "a" * 5000, "a{60}' is unknown"),
     ],
 )
@@ -316,7 +316,7 @@ def test_a_storage_that_refuses_is_named_as_the_reason_on_every_route(
     wait: str | None,
 ) -> None:
     client = serve(admin_keys=(f"ana:{hashlib.sha256(b'admin').hexdigest()}",), watch_seconds=60)
-    submission = Submission(storage, "inbox", promoted, "csv")
+    submission = Submission(storage, "ferry", promoted, "csv")
     job = submission.finish().id
 
     def refuse(*_: object) -> None:
@@ -331,12 +331,12 @@ def test_a_storage_that_refuses_is_named_as_the_reason_on_every_route(
             if reads:
                 admin = {"X-API-Key": "admin"}
                 asked += [
-                    *map(client.get, ["/models", f"/jobs/{job}", f"/jobs/{job}/result", f"/models/inbox/{promoted}"]),
-                    client.get(f"/models/inbox/{promoted}/files/data.json"),
-                    client.post("/models/inbox/aliases/marker", json={"version": promoted}, headers=admin),
-                    client.post("/models/inbox/aliases/marker/rollback", headers=admin),
+                    *map(client.get, ["/models", f"/jobs/{job}", f"/jobs/{job}/result", f"/models/ferry/{promoted}"]),
+                    client.get(f"/models/ferry/{promoted}/files/data.json"),
+                    client.post("/models/ferry/aliases/marker", json={"version": promoted}, headers=admin),
+                    client.post("/models/ferry/aliases/marker/rollback", headers=admin),
                 ]
-                assert_problem(client.post("/predict?model=inbox@marker", json={"text": "card"}), 503)
+                assert_problem(client.post("/predict?model=ferry@marker", json={"text": "card"}), 503)
             for answer in asked:
                 assert_problem(answer, 503, said)
                 assert answer.headers.get("retry-after") == wait
@@ -363,7 +363,7 @@ def test_what_a_full_disk_had_taken_of_a_file_is_removed(
 
 
 def test_an_alias_that_was_broken_by_hand_is_no_unexpected_error(client: TestClient, storage: Storage) -> None:
-    storage.write("models/inbox/aliases/broken.json", b"{}")
+    storage.write("models/ferry/aliases/broken.json", b"{}")
     assert_problem(client.get("/models"), 503, "cannot be used")
 
 
@@ -396,7 +396,7 @@ def test_who_waits_when_the_server_stops_is_told_so() -> None:
 def test_inputs_at_which_the_model_fails_are_named_and_fail_no_other_request(
     storage: Storage, publish: Publish, serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
-    registry.promote(storage, "inbox", publish(poison=["arsenic"]).version)
+    registry.promote(storage, "ferry", publish(poison=["arsenic"]).version)
     client = serve()
     texts = ["card", "some arsenic", "fee", "arsenic"]
     asked = {"inputs": [{"text": text} for text in texts]}

@@ -58,9 +58,9 @@ def test_settings_are_read_from_the_environment(tmp_path: Path) -> None:
     [
         *(("PORT", port) for port in ("x", "0", "65536", "9" * 5000, "²")),
         ("BOATYARD_MODEL", "In Box"),
-        ("BOATYARD_MODEL", "gs://bucket/inbox"),
+        ("BOATYARD_MODEL", "gs://bucket/ferry"),
         ("BOATYARD_MODEL", "gs://bucket/models/In Box"),
-        ("BOATYARD_MODEL", "s3://bucket/models/inbox"),
+        ("BOATYARD_MODEL", "s3://bucket/models/ferry"),
         ("BOATYARD_MODEL", "/models/"),
         ("BOATYARD_STORAGE", "s3://x"),
         ("BOATYARD_STORAGE", __file__),

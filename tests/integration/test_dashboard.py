@@ -18,6 +18,7 @@ from boatyard import api
 from boatyard.api.settings import Settings
 from boatyard.monitor import service  # part: monitor
 from boatyard.monitor.settings import Settings as MonitorSettings  # part: monitor
+from boatyard.registry import Reference
 from boatyard.storage import open_storage
 
 pytestmark = pytest.mark.integration
@@ -57,14 +58,16 @@ def exposed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     storage = f"{home}/storage"
     texts = ["my card was stolen", "send a transfer", "the fee"] * 50
     publish_watchable(open_storage(storage), home, texts)
-    with TestClient(api.Application(Settings(storage=storage, spool=f"{home}/spool"))) as client:
+    with TestClient(
+        api.Application(Settings(storage=storage, model=Reference("ferry"), spool=f"{home}/spool"))
+    ) as client:
         assert client.post("/predict", json={"text": "card " * 39}).json()["truncated"]
         asked = client.post("/predict", json={"inputs": [{"text": text} for text in texts]}).json()
         for answer in asked["predictions"][:30]:
             client.post("/feedback", json={"id": answer["id"], "label": answer["label"]}).raise_for_status()
         pages = [client.get("/metrics").text]
     # part: monitor
-    with TestClient(service.create_app(MonitorSettings(storage=storage))) as client:
+    with TestClient(service.create_app(MonitorSettings(storage=storage, model=Reference("ferry")))) as client:
         client.post("/drift/run").raise_for_status()
         pages.append(client.get("/metrics").text)
     # part end

@@ -17,6 +17,7 @@ from boatyard.api import Application
 from boatyard.api.jobs import store
 from boatyard.api.keys import Keys
 from boatyard.api.settings import Settings
+from boatyard.registry import Reference
 from boatyard.storage.local import LocalStorage
 
 pytestmark = pytest.mark.integration
@@ -52,14 +53,21 @@ def test_no_storage_is_called_on_the_event_loop(
     blocked: list[str] = []
     for name in CALLS:
         monkeypatch.setattr(LocalStorage, name, noted(getattr(LocalStorage, name), blocked))
-    app = Application(Settings(storage=str(tmp_path / "storage"), spool=str(tmp_path / "spool"), watch_seconds=0.02))
+    app = Application(
+        Settings(
+            storage=str(tmp_path / "storage"),
+            model=Reference("ferry"),
+            spool=str(tmp_path / "spool"),
+            watch_seconds=0.02,
+        )
+    )
     with TestClient(app, backend_options={"use_uvloop": True}) as client:
         monkeypatch.setattr(Keys, "__bool__", lambda _: True)
         monkeypatch.setattr(Keys, "check", lambda *_: "ana")
         for version in (promoted, other):
-            answer = client.post(f"/predict?model=inbox@{version}", json={"text": "card"}).json()
+            answer = client.post(f"/predict?model=ferry@{version}", json={"text": "card"}).json()
             assert client.post("/feedback", json={"id": answer["id"], "label": "fees"}).status_code == 202
-            assert client.get(f"/models/inbox/{version}").status_code == 200
+            assert client.get(f"/models/ferry/{version}").status_code == 200
         assert client.post("/feedback", json={"id": "0" * 32, "label": "fees"}).status_code == 422
         job = client.post("/jobs", content="text\ncard\nfee\n", headers=CSV).json()["id"]
         assert wait_for_end(client, job)["state"] == "finished"
@@ -68,8 +76,8 @@ def test_no_storage_is_called_on_the_event_loop(
         assert wait_for_end(client, failing)["state"] == "failed"
         monkeypatch.setattr(store, "MOST_BYTES", 1)
         assert client.post("/jobs", content="text\ncard\n", headers=CSV).status_code == 413
-        for path in ("/readyz", "/models", "/model", "/metrics", f"/models/inbox/{other}/files/data.json"):
+        for path in ("/readyz", "/models", "/model", "/metrics", f"/models/ferry/{other}/files/data.json"):
             client.get(path)
-        assert client.post("/models/inbox/aliases/production", json={"version": other}).status_code == 200
-        assert client.post("/models/inbox/aliases/production/rollback").status_code == 200
+        assert client.post("/models/ferry/aliases/production", json={"version": other}).status_code == 200
+        assert client.post("/models/ferry/aliases/production/rollback").status_code == 200
     assert blocked == []

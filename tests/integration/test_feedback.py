@@ -42,7 +42,7 @@ def test_a_label_is_kept_as_the_model_spells_it(client: TestClient, answered: st
 
 def test_labels_that_are_equal_to_the_eye_are_one(storage: Storage, publish: Publish, serve: Serve) -> None:
     labels = ["cafe\u0301", " spaced ", "fees"]  # as a model may have them that is older than their normal form
-    registry.promote(storage, "inbox", publish(target={"labels": labels}).version)
+    registry.promote(storage, "ferry", publish(target={"labels": labels}).version)
     client = serve()
     answer = client.post("/predict", json={"text": "card"}).json()["id"]
     for said, kept in [("caf\u00e9", labels[0]), ("spaced", labels[1])]:
@@ -117,13 +117,13 @@ def test_any_server_takes_feedback_on_what_another_model_answered_with_its_label
     client: TestClient, serve: Serve, tmp_path: Path, storage: Storage, publish: Publish
 ) -> None:
     other = publish(target={"labels": ["one", "two", "three"]}, bias=(0, 0, 1))
-    asked = client.post(f"/predict?model=inbox@{other.version}", json={"text": "card"}).json()
+    asked = client.post(f"/predict?model=ferry@{other.version}", json={"text": "card"}).json()
     beside = serve(spool=str(tmp_path / "beside"))
     assert_problem(beside.post("/feedback", json={"id": asked["id"], "label": "fees"}), 422)
     assert beside.post("/feedback", json={"id": asked["id"], "label": "two"}).status_code == 202
     beside.__exit__(None, None, None)
     (line,) = [line for line in read(storage) if line["event"] == "feedback"]
-    assert (line["model"], line["version"], line["truth"]) == ("inbox", other.version, {"label": "two"})
+    assert (line["model"], line["version"], line["truth"]) == ("ferry", other.version, {"label": "two"})
 
 
 def test_ids_from_before_they_told_the_model_are_taken_where_a_model_is_as_old(

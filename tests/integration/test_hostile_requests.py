@@ -238,18 +238,18 @@ OUTSIDE = [
     "file:///etc/passwd",
     "~",
     ".",
-    "inbox/../../../outside",
+    "ferry/../../../outside",
     "..\\..\\outside",
     "C:\\outside",
-    "inbox\0",
+    "ferry\0",
     "../../outside\0.json",
     "%2e%2e/%2e%2e/outside",  # quoted once more below, so that the server unquotes it to this
     "\uff0e\uff0e/\uff0e\uff0e/outside",  # full-width dots
     "\u2025/\u2025/outside",
     "..\u2215..\u2215outside",  # a division slash
     "\u0456nbox",  # a Cyrillic i
-    "inbox\n",
-    "inbox ",
+    "ferry\n",
+    "ferry ",
     "INBOX",
     "a" * 10_000,
     "../" * 1_000,
@@ -269,7 +269,7 @@ def outside(tmp_path: Path) -> Path:
 @pytest.mark.usefixtures("outside")
 @pytest.mark.parametrize("reference", OUTSIDE, ids=lambda reference: repr(reference[:40]))
 def test_a_model_is_looked_for_in_the_registry_and_nowhere_else(client: TestClient, reference: str) -> None:
-    for asked in (reference, f"inbox@{reference}", f"{reference}@production"):
+    for asked in (reference, f"ferry@{reference}", f"{reference}@production"):
         for written in {quote(asked), quote(asked, safe=""), quote(quote(asked, safe=""))}:
             for path in ("/predict", "/jobs"):
                 headers = JSON if path == "/predict" else CSV

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from bundles import Publish
+from jobs import CSV, finished, kill_in_job, result, submit
 from needs import needs
 from problems import assert_problem
 from servers import Serve, ServerProcess
@@ -37,44 +38,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "JOURNAL_SECONDS", 0.01)
 
 
-CSV, JSONL = {"content-type": "text/csv"}, {"content-type": "application/x-ndjson"}
-
-
-def finished(client: TestClient | httpx.Client, job: str, state: str = "finished") -> dict[str, Any]:
-    limit = time.monotonic() + 120
-    while (now := client.get(f"/jobs/{job}").json())["state"] == "running":
-        assert time.monotonic() < limit
-        time.sleep(0.05)
-    assert now["state"] == state, now
-    found: dict[str, Any] = now
-    return found
-
-
-def result(client: TestClient | httpx.Client, job: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in client.get(f"/jobs/{job}/result").text.splitlines()]
-
-
-def submit(
-    client: TestClient | httpx.Client, content: str | bytes | Iterator[bytes], headers: dict[str, str] = CSV
-) -> str:
-    taken = client.post("/jobs", content=content, headers=headers)
-    assert taken.status_code == 202, taken.text
-    assert taken.headers["location"] == f"/jobs/{taken.json()['id']}"
-    found: str = taken.json()["id"]
-    return found
-
-
-def kill_in_job(server: ServerProcess, client: httpx.Client, storage: Storage, job: str, rows: int) -> int:
-    """Kill -9 and start again once more rows than these are answered, as if the lease had ended. Returns how many."""
-    while (now := client.get(f"/jobs/{job}").json())["rows"] <= rows:
-        time.sleep(0.01)
-    assert now["state"] == "running"
-    server.kill()
-    lease = json.loads(storage.read(f"jobs/{job}/lease.json"))
-    storage.write(f"jobs/{job}/lease.json", json.dumps(lease | {"until": 0}).encode())
-    server.start()
-    answered: int = now["rows"]
-    return answered
+JSONL = {"content-type": "application/x-ndjson"}
 
 
 def test_a_csv_gets_a_line_for_each_row_in_order_and_bad_rows_say_why(client: TestClient, promoted: str) -> None:
@@ -108,7 +72,7 @@ def test_a_jobs_answers_are_journalled_and_counted_as_any_others(
     assert client.post("/feedback", json={"id": second["id"], "label": "transfer"}).status_code == 202
     counted = client.get("/metrics").text
     for label in ("card_lost", "fees"):
-        assert f'boatyard_answers_total{{category="{label}",column="label",model="inbox"}} 1.0' in counted
+        assert f'boatyard_answers_total{{category="{label}",column="label",model="ferry"}} 1.0' in counted
     client.__exit__(None, None, None)
     lines = [line for line in read(storage) if line["event"] == "prediction"]
     assert [(line["id"], line["job"], line["row"]) for line in lines] == [(first["id"], job, 1), (second["id"], job, 3)]
@@ -173,7 +137,7 @@ def test_a_job_waits_until_the_journal_has_room(client: TestClient, monkeypatch:
 def test_a_row_at_which_the_model_fails_is_bad_and_the_others_are_answered(
     storage: Storage, publish: Publish, serve: Serve, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    registry.promote(storage, "inbox", publish(poison=["poison"]).version)
+    registry.promote(storage, "ferry", publish(poison=["poison"]).version)
     client = serve()
     job = submit(client, "text\n" + "card\n" * 70 + "a poison\n" + "fee\n" * 5 + "poison\n")
     state = finished(client, job)
@@ -312,7 +276,7 @@ def test_a_job_keeps_the_version_that_it_was_submitted_to(
     monkeypatch.setattr(worker.Worker, "wake", lambda _: None)
     monkeypatch.setattr(worker, "POLL_SECONDS", 0.3)
     job = submit(client, "text\ncard\n")
-    registry.promote(storage, "inbox", publish(bias=(0, 0, 50)).version)
+    registry.promote(storage, "ferry", publish(bias=(0, 0, 50)).version)
     time.sleep(0.1)
     assert finished(client, job)["version"] == promoted
     assert result(client, job)[0]["label"] == "card_lost"
@@ -395,7 +359,7 @@ def test_what_a_killed_server_had_taken_of_a_file_is_removed_in_time(
 ) -> None:
     ids = [f"20200101T000000Z-{'0' * 16}", f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{'1' * 16}"]
     for job in ids:
-        submission = Submission(storage, "inbox", promoted, "csv", job)
+        submission = Submission(storage, "ferry", promoted, "csv", job)
         submission.add(b"text\n" + b"card\n" * 10**6)
         submission.store()
     client = serve()
@@ -418,7 +382,7 @@ def test_a_file_that_takes_too_long_to_come_is_refused(
 
 def test_a_job_that_cannot_be_read_does_not_hold_up_the_others(storage: Storage, promoted: str, serve: Serve) -> None:
     for job in "01":
-        submission = Submission(storage, "inbox", promoted, "csv", f"20260101T000000Z-{job * 16}")
+        submission = Submission(storage, "ferry", promoted, "csv", f"20260101T000000Z-{job * 16}")
         submission.add(b"text\ncard\n")
         submission.finish()
     storage.remove(storage.list(f"jobs/20260101T000000Z-{'0' * 16}/input/"))

@@ -107,7 +107,7 @@ def say_everywhere(client: httpx.Client, said: str) -> None:
         for method in ("GET", "POST", "HEAD", "DELETE"):
             client.request(method, path)
             client.request(method, f"{path}?{said}={said}", content=said)
-    for model in (said, f"inbox@{said}", f"{said}@20260101T000000Z-00000000", f"{said}@"):
+    for model in (said, f"ferry@{said}", f"{said}@20260101T000000Z-00000000", f"{said}@"):
         client.post(f"/predict?model={model}", json=text)
         client.post(f"/jobs?model={model}", content="text\n", headers={"content-type": "text/csv"})
     for name in (
@@ -124,8 +124,8 @@ def say_everywhere(client: httpx.Client, said: str) -> None:
     for kind, content in [("text/csv", f"text,{said}\n{said},\n"), ("text/csv", said), ("application/jsonl", said)]:
         taken = client.post("/jobs", content=content, headers={"content-type": kind})
         assert taken.status_code == 202
-    client.get(f"/models/inbox/20260101T000000Z-00000000/files/{said}")
-    for path in (f"/models/{said}/aliases/{said}", f"/models/inbox/aliases/{said}"):
+    client.get(f"/models/ferry/20260101T000000Z-00000000/files/{said}")
+    for path in (f"/models/{said}/aliases/{said}", f"/models/ferry/aliases/{said}"):
         client.post(path, json={"version": said}, headers={"X-API-Key": KEY})
         client.post(path, json={"version": "20260101T000000Z-00000000"}, headers={"X-API-Key": KEY})
         client.post(f"{path}/rollback", headers={"X-API-Key": KEY})
@@ -157,7 +157,7 @@ def test_every_request_is_a_line_of_json_with_its_id_and_no_text_of_the_client(t
         httpx.Client(base_url=server.url) as client,
     ):
         parent = {"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
-        traced = httpx.post(f"{server.url}/predict?model=inbox", json={"text": "secret"}, headers=parent)
+        traced = httpx.post(f"{server.url}/predict?model=ferry", json={"text": "secret"}, headers=parent)
         google = httpx.get(f"{server.url}/secret", headers={"X-Cloud-Trace-Context": f"{trace}/1;o=1"})
         plain = httpx.get(f"{server.url}/healthz", headers={"traceparent": f"00-{'0' * 32}-00f067aa0ba902b7-01"})
         say_everywhere(client, "secret")

@@ -44,7 +44,7 @@ def rows(tmp_path: Path) -> Path:
 def test_people_ask_and_the_report_has_what_they_asked(publish: Publish, tmp_path: Path, rows: Path) -> None:
     publish()
     with ServerProcess(
-        tmp_path / "storage", tmp_path / "server.log", BOATYARD_MODEL=f"inbox@{publish().version}"
+        tmp_path / "storage", tmp_path / "server.log", BOATYARD_MODEL=f"ferry@{publish().version}"
     ) as server:
         ran, asked = load_test(server.url, tmp_path, f"--rows={rows}")
         server.stop()

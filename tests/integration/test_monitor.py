@@ -25,7 +25,7 @@ OTHER = dict(zip(LABELS, LABELS[1:] + LABELS[:1], strict=True))  # a label that 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """A storage with inbox@production, whose reference is such messages."""
+    """A storage with ferry@production, whose reference is such messages."""
     publish_watchable(open_storage(str(tmp_path / "storage")), tmp_path, messages(600, seed=0))
     return tmp_path
 
@@ -54,6 +54,7 @@ def look(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     """The scheduled job, in this process: its exit status, and what it printed."""
     monkeypatch.chdir(home)
     monkeypatch.setenv("BOATYARD_STORAGE", str(home / "storage"))
+    monkeypatch.setenv("BOATYARD_MODEL", "ferry")
 
     def run(*options: str, **environment: str) -> tuple[int, str, str]:
         with monkeypatch.context() as changed:
@@ -77,16 +78,16 @@ def test_the_job_is_quiet_on_like_messages_and_exits_with_3_on_others(home: Path
     command = [sys.executable, "-m", "boatyard.monitor"]
     alarm = subprocess.run(command, capture_output=True, text=True, check=False)  # as a scheduler starts it
     assert alarm.returncode == 3, alarm.stdout + alarm.stderr
-    report = json.loads((home / "reports/drift/inbox.json").read_text())
+    report = json.loads((home / "reports/drift/ferry.json").read_text())
     assert report["alarm"]
     assert report["window"]["rows"] == 800
     drifted = {verdict["name"] for verdict in report["verdicts"] if verdict["drifted"]}
     assert {"capital_share", "foreign_letter_share", "language"} <= drifted, "in the day's second look"
     assert "embedding" in {verdict["name"] for verdict in report["verdicts"] if verdict["suspicious"]}
-    page = (home / "reports/drift/inbox.html").read_text()
-    assert "inbox: drift" in page
+    page = (home / "reports/drift/ferry.html").read_text()
+    assert "ferry: drift" in page
     assert "foreign_letter_share" in page
-    reports = sorted((home / "storage/monitor/inbox").glob("*.json"))
+    reports = sorted((home / "storage/monitor/ferry").glob("*.json"))
     assert [json.loads(path.read_text())["alarm"] for path in reports] == [False, True]
 
 
@@ -99,7 +100,7 @@ def test_a_reports_folder_that_is_none_is_said_before_the_look(look: Look) -> No
 def test_a_journal_without_inputs_is_compared_by_the_answers(home: Path, look: Look) -> None:
     send(home, ["my card was stolen"] * 200, BOATYARD_JOURNAL_INPUT="dropped")
     assert look()[0] == 3
-    report = json.loads((home / "reports/drift/inbox.json").read_text())
+    report = json.loads((home / "reports/drift/ferry.json").read_text())
     verdicts = {verdict["name"]: verdict for verdict in report["verdicts"]}
     assert verdicts["label"]["drifted"]
     assert verdicts["embedding"]["value"] is None
@@ -143,7 +144,7 @@ def test_the_service_has_the_latest_report_its_history_and_figures(
     send(home, messages(300, seed=1), judged=True)
 
     report = service.post("/drift/run").raise_for_status().json()
-    assert report["model"] == "inbox"
+    assert report["model"] == "ferry"
     assert report["window"].keys() >= {"rows", "from", "to"}
     assert report["window"]["rows"] == 300
     assert report["quality"]["feedback"] == 60
@@ -153,7 +154,7 @@ def test_the_service_has_the_latest_report_its_history_and_figures(
     assert report["alarm"], "a third of the judged answers was wrong"
     assert [verdict["name"] for verdict in report["verdicts"] if verdict["drifted"]] == ["quality"]
     assert service.get("/drift.json").json() == report
-    assert "inbox: drift" in service.get("/drift").text
+    assert "ferry: drift" in service.get("/drift").text
     past = service.get("/history.json").json()
     assert [(one["alarm"], one["drifted"]) for one in past] == [(True, ["quality"])]
 
@@ -165,16 +166,16 @@ def test_the_service_has_the_latest_report_its_history_and_figures(
 
     scraped = service.get("/metrics").text
     for line in (
-        'boatyard_drift_alarm{model="inbox"} 1.0',
-        'boatyard_drift_drifted{group="live quality",model="inbox",verdict="quality"} 1.0',
-        'boatyard_drift_drifted{group="prediction",model="inbox",verdict="label"} 0.0',
-        'boatyard_drift_suspicious{group="live quality",model="inbox",verdict="quality"} 1.0',
-        'boatyard_drift_comparable{model="inbox"} 1.0',
+        'boatyard_drift_alarm{model="ferry"} 1.0',
+        'boatyard_drift_drifted{group="live quality",model="ferry",verdict="quality"} 1.0',
+        'boatyard_drift_drifted{group="prediction",model="ferry",verdict="label"} 0.0',
+        'boatyard_drift_suspicious{group="live quality",model="ferry",verdict="quality"} 1.0',
+        'boatyard_drift_comparable{model="ferry"} 1.0',
         "boatyard_monitor_rows_total 360.0",
     ):
         assert line in scraped
-    assert 'boatyard_live_score{model="inbox",score="accuracy"} 0.66' in scraped
-    assert 'boatyard_accepted_score{model="inbox",score="accuracy"} 0.95' in scraped
+    assert 'boatyard_live_score{model="ferry",score="accuracy"} 0.66' in scraped
+    assert 'boatyard_accepted_score{model="ferry",score="accuracy"} 0.95' in scraped
 
     look()  # a report of the job's is the service's latest, too
     assert len(service.get("/history.json").json()) == 2

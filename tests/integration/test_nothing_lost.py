@@ -19,6 +19,7 @@ from starlette.testclient import TestClient
 from boatyard.api import Application
 from boatyard.api.settings import Settings
 from boatyard.journal import Journal, JournalFull, read
+from boatyard.registry import Reference
 from boatyard.storage import Storage
 
 pytestmark = pytest.mark.integration
@@ -28,7 +29,8 @@ CLIENTS, PREDICTIONS = 20, 2_000
 
 def served(tmp_path: Path, use: Callable[[TestClient], Any], **changes: Any) -> Any:
     """What `use` returns; the server has stopped by then."""
-    settings = Settings(storage=str(tmp_path / "storage"), spool=str(tmp_path / "spool"), **changes)
+    stored = {"storage": str(tmp_path / "storage"), "spool": str(tmp_path / "spool")}
+    settings = Settings(**stored, model=Reference("ferry"), **changes)
     with client_as_served(Application(settings)) as client:
         return use(client)
 
@@ -48,7 +50,7 @@ def test_predictions_and_feedback_are_in_the_storage_once_the_server_has_stopped
     assert [first["id"], second["id"]] == [answer["id"] for answer in answers]
     assert (first["request"], first["version"]) == ({"text": "card"}, promoted)
     assert (first["event"], first["input"], first["task"]) == ("prediction", "text", "classification")
-    assert (first["model"], first["truncated"]) == ("inbox", False)
+    assert (first["model"], first["truncated"]) == ("ferry", False)
     assert first["answer"] == {key: answers[0][key] for key in ("label", "score", "top")}
     assert second["measured"]["length"] > first["measured"]["length"]
     assert second["truncated"] is True

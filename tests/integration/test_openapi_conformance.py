@@ -18,6 +18,7 @@ from starlette.testclient import TestClient
 from boatyard.api import Application
 from boatyard.api.jobs import routes
 from boatyard.api.settings import Settings
+from boatyard.registry import Reference
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -35,6 +36,7 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BaseSchema]:
     publish_in_production(root)
     settings = Settings(
         storage=str(root / "storage"),
+        model=Reference("ferry"),
         spool=str(root / "spool"),
         admin_keys=(f"tester:{hashlib.sha256(ADMIN_KEY.encode()).hexdigest()}",),
         requests_per_second=9_999,

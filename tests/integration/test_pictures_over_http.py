@@ -10,12 +10,12 @@ from typing import Any
 
 import httpx
 import pytest
+from jobs import finished, kill_in_job, result, submit
 from pictures import BLUE, RED, plain, publish_pictures
 from PIL import Image
 from problems import assert_problem
 from servers import Serve, ServerProcess
 from starlette.testclient import TestClient
-from test_jobs import finished, kill_in_job, result, submit
 
 from boatyard.inputs.image import serving
 from boatyard.inputs.image.pictures import read_picture

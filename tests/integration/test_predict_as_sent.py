@@ -12,12 +12,18 @@ from boatyard.api import Application
 from boatyard.api.batching import QueueFull
 from boatyard.api.settings import Settings
 from boatyard.journal import read
+from boatyard.registry import Reference
 from boatyard.storage import open_storage
 
 pytestmark = pytest.mark.integration
 
 SIZED = b"content-length: %d\r\n" % len(QUESTION)
 TYPED = b"content-type: application/json\r\n"
+
+
+def application(folder: Path) -> Application:
+    stored = {"storage": str(folder / "storage"), "spool": str(folder / "spool")}
+    return Application(Settings(**stored, model=Reference("ferry")))
 
 
 def written(target: bytes, *lines: bytes, method: bytes = b"POST", version: bytes = b"1.1") -> bytes:
@@ -33,7 +39,7 @@ def test_a_request_means_the_same_however_it_is_written(tmp_path: Path) -> None:
         "other cases": [written(b"/predict", TYPED.title(), SIZED.upper()) + QUESTION],
         "encoded path": [written(b"/%70redict", TYPED, SIZED) + QUESTION],
         "absolute target": [written(b"http://x/predict", TYPED, SIZED) + QUESTION],
-        "query": [written(b"/predict?top_k=2&model=inbox", TYPED, SIZED) + QUESTION],
+        "query": [written(b"/predict?top_k=2&model=ferry", TYPED, SIZED) + QUESTION],
         "empty query": [written(b"/predict?", TYPED, SIZED) + QUESTION],
         "chunks": [written(b"/predict", TYPED, b"transfer-encoding: chunked\r\n"), CHUNKS],
         "expectation": [written(b"/predict", TYPED, SIZED, b"Expect: 100-continue\r\n"), QUESTION],
@@ -67,8 +73,7 @@ def test_a_request_means_the_same_however_it_is_written(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("promoted")
 def test_behind_a_proxy_that_has_a_path_of_its_own_it_is_the_same_route(tmp_path: Path) -> None:
-    app = Application(Settings(storage=str(tmp_path / "storage"), spool=str(tmp_path / "spool")))
-    with client_as_served(app, root_path="/models") as client:
+    with client_as_served(application(tmp_path), root_path="/models") as client:
         assert client.post("/models/predict", json=json.loads(QUESTION)).json()["label"] == "card_lost"
         assert 'boatyard_requests_total{route="/predict",status="200"} 1.0' in client.get("/models/metrics").text
 
@@ -77,7 +82,7 @@ def test_behind_a_proxy_that_has_a_path_of_its_own_it_is_the_same_route(tmp_path
 def test_while_the_server_drains_each_answer_closes_its_connection(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = Application(Settings(storage=str(tmp_path / "storage"), spool=str(tmp_path / "spool")))
+    app = application(tmp_path)
     with client_as_served(app) as client:
 
         def asked() -> list[tuple[int, str | None]]:

@@ -10,10 +10,10 @@ import httpx
 import numpy as np
 import onnx
 import pytest
+from jobs import finished, kill_in_job, result, submit
 from onnx import TensorProto, helper, numpy_helper
 from scoring import answers, assert_as_predicted, score_here
 from servers import Serve, ServerProcess
-from test_jobs import finished, kill_in_job, result, submit
 
 from boatyard import registry
 from boatyard.bundle.manifest import open_bundle, seal
@@ -81,7 +81,7 @@ def lengths(tmp_path: Path, storage: Storage) -> None:
     (folder / MAP).write_text(made.model_dump_json())
     seal(
         folder,
-        name="inbox",  # what the tests' servers serve
+        name="ferry",  # what the tests' servers serve
         input="protein",
         task="classification",
         target=LABELS,
@@ -96,7 +96,7 @@ def lengths(tmp_path: Path, storage: Storage) -> None:
         examples=[{"sequence": "MKV", "id": "a"}],
         metrics={},
     )
-    registry.promote(storage, "inbox", registry.publish(storage, folder).version)
+    registry.promote(storage, "ferry", registry.publish(storage, folder).version)
 
 
 def test_records_go_by_their_ids_in_every_form_of_the_result(serve: Serve) -> None:

@@ -20,7 +20,7 @@ UNKNOWN = "20260102T030405Z-0a1b2c3d"
 ADMIN = {"X-API-Key": "an-admin-key-that-nobody-guesses"}
 ENTRY = f"ana:{hashlib.sha256(ADMIN['X-API-Key'].encode()).hexdigest()}"
 CLIENT = f"ben:{hashlib.sha256(b'a-client').hexdigest()}"
-PRODUCTION = "/models/inbox/aliases/production"
+PRODUCTION = "/models/ferry/aliases/production"
 
 
 @pytest.fixture
@@ -30,11 +30,11 @@ def admin(promoted: str, serve: Serve) -> TestClient:  # noqa: ARG001 - publishe
 
 def test_any_version_has_its_card(client: TestClient, publish: Publish, promoted: str) -> None:
     other = publish(bias=(0, 0, 50), metrics={"served": [{"name": "accuracy", "value": 0.5}]}).version
-    assert client.get(f"/models/inbox/{promoted}").json() == client.get("/model").json()
-    (score,) = client.get(f"/models/inbox/{other}").json()["metrics"]["served"]
+    assert client.get(f"/models/ferry/{promoted}").json() == client.get("/model").json()
+    (score,) = client.get(f"/models/ferry/{other}").json()["metrics"]["served"]
     assert (score["name"], score["value"]) == ("accuracy", 0.5)
-    assert_problem(client.get(f"/models/inbox/{UNKNOWN}"), 404, promoted)
-    assert_problem(client.get("/models/inbox/newest"), 422)
+    assert_problem(client.get(f"/models/ferry/{UNKNOWN}"), 404, promoted)
+    assert_problem(client.get("/models/ferry/newest"), 422)
 
 
 def test_what_people_read_of_a_bundle_is_served_and_nothing_else_of_it(
@@ -48,7 +48,7 @@ def test_what_people_read_of_a_bundle_is_served_and_nothing_else_of_it(
     (sealed / "metrics.json").write_text("{}\n")
     write_bundle(sealed, bias=(1, 0, 0))
     version = registry.publish(storage, sealed).version
-    files = f"/models/inbox/{version}/files"
+    files = f"/models/ferry/{version}/files"
     card = client.get(f"{files}/MODEL_CARD.md")
     assert (card.text, card.headers["content-type"]) == ("# A card\n", "text/markdown; charset=utf-8")
     assert card.headers["x-content-type-options"] == "nosniff"
@@ -56,7 +56,7 @@ def test_what_people_read_of_a_bundle_is_served_and_nothing_else_of_it(
     assert client.get(f"{files}/metrics.json").json() == {}
     for absent in ("data.json", "confusion.png"):
         assert_problem(client.get(f"{files}/{absent}"), 404, f"published without {absent}")
-    storage.write("models/inbox/beside.png", b"\x89PNG")
+    storage.write("models/ferry/beside.png", b"\x89PNG")
     for other in ("model.onnx", "bundle.json", "..%2Fbundle.json", "..%2Fbeside.png", ".hidden.png", "..png"):
         assert client.get(f"{files}/{other}").status_code in {404, 422}
 
@@ -67,8 +67,8 @@ def test_a_document_that_was_changed_is_not_served(client: TestClient, storage: 
     (sealed / "MODEL_CARD.md").write_text("# A card\n")
     write_bundle(sealed)
     version = registry.publish(storage, sealed).version
-    storage.write(f"models/inbox/{version}/MODEL_CARD.md", b"# Another\n")
-    assert_problem(client.get(f"/models/inbox/{version}/files/MODEL_CARD.md"), 503, "changed")
+    storage.write(f"models/ferry/{version}/MODEL_CARD.md", b"# Another\n")
+    assert_problem(client.get(f"/models/ferry/{version}/files/MODEL_CARD.md"), 503, "changed")
 
 
 def test_an_admin_key_promotes_and_rolls_back(
@@ -77,10 +77,10 @@ def test_an_admin_key_promotes_and_rolls_back(
     other = publish(bias=(0, 0, 50)).version
     moved = admin.post(PRODUCTION, json={"version": other}, headers=ADMIN).json()
     assert (moved["version"], [move["action"] for move in moved["history"]]) == (other, ["promote"] * 2)
-    assert registry.aliases(storage, "inbox") == {"production": other}
+    assert registry.aliases(storage, "ferry") == {"production": other}
     assert admin.post(f"{PRODUCTION}/rollback", headers=ADMIN).json()["version"] == promoted
     assert_problem(admin.post(f"{PRODUCTION}/rollback", headers=ADMIN), 409, "nothing to go back to")
-    staged = admin.post("/models/inbox/aliases/staging", json={"version": other}, headers=ADMIN)
+    staged = admin.post("/models/ferry/aliases/staging", json={"version": other}, headers=ADMIN)
     assert staged.json()["version"] == other
 
 
@@ -88,7 +88,7 @@ def test_a_move_that_was_decided_on_another_version_is_refused(
     admin: TestClient, publish: Publish, storage: Storage, promoted: str
 ) -> None:
     other = publish(bias=(0, 0, 50)).version
-    fresh = "/models/inbox/aliases/staging"
+    fresh = "/models/ferry/aliases/staging"
     refused = [
         (PRODUCTION, {"version": other, "expected": other}),
         (PRODUCTION, {"version": other, "expected": None}),
@@ -97,7 +97,7 @@ def test_a_move_that_was_decided_on_another_version_is_refused(
     ]
     for path, body in refused:
         assert_problem(admin.post(path, json=body, headers=ADMIN), 409, "look again")
-    assert registry.aliases(storage, "inbox") == {"production": promoted}
+    assert registry.aliases(storage, "ferry") == {"production": promoted}
     assert admin.post(fresh, json={"version": other, "expected": None}, headers=ADMIN).is_success
     assert admin.post(PRODUCTION, json={"version": other, "expected": promoted}, headers=ADMIN).is_success
     back = f"{PRODUCTION}/rollback?expected={other}"
@@ -113,7 +113,7 @@ def test_a_move_that_was_decided_on_another_version_is_refused(
         ("/models/outbox/aliases/production/rollback", None, 404, "there is no model 'outbox'"),
         (PRODUCTION, {"version": "newest"}, 422, ""),
         (PRODUCTION, {"version": UNKNOWN, "force": True}, 422, '"version" and "expected", and nothing else'),
-        ("/models/inbox/aliases/Up", {"version": UNKNOWN}, 422, "alias"),
+        ("/models/ferry/aliases/Up", {"version": UNKNOWN}, 422, "alias"),
     ],
 )
 def test_a_move_that_cannot_be_is_a_problem(
@@ -127,7 +127,7 @@ def test_what_this_server_could_not_answer_with_is_not_promoted(
 ) -> None:
     mute = publish(bias=(0, 0, 50), examples=[{"text": "x" * 201}]).version
     assert_problem(admin.post(PRODUCTION, json={"version": mute}, headers=ADMIN), 503, "its own example")
-    assert registry.aliases(storage, "inbox") == {"production": promoted}
+    assert registry.aliases(storage, "ferry") == {"production": promoted}
 
 
 @pytest.mark.usefixtures("promoted")
@@ -139,7 +139,7 @@ def test_only_an_admin_key_moves_an_alias(serve: Serve, storage: Storage, promot
         assert_problem(without.post(path, json=body, headers=ADMIN), 403, "BOATYARD_ADMIN_KEYS")
         assert_problem(client.post(path, json=body), 401)
         assert_problem(client.post(path, json=body, headers={"X-API-Key": "a-client"}), 403)
-    assert registry.aliases(storage, "inbox") == {"production": promoted}
+    assert registry.aliases(storage, "ferry") == {"production": promoted}
 
 
 def test_admin_keys_are_read_as_the_others_are(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def config(tmp_path: Path, storage: Storage) -> Config:  # noqa: ARG001 - made b
         for label, words in WORDS.items():
             writer.writerows([f"{word} no{i}", label] for word in words for i in range(20))
     places = [f"paths.{place}={tmp_path / place}" for place in ("processed", "runs", "reports", "storage")]
-    return load_config(["data=csv", "data.name=inbox", f"data.path={rows}", *places, "tracking=none"])
+    return load_config(["data=csv", "data.name=ferry", f"data.path={rows}", *places, "tracking=none"])
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def sealed(tmp_path: Path) -> Sealed:
 
 
 def production(storage: Storage) -> str | None:
-    return registry.aliases(storage, "inbox").get("production")
+    return registry.aliases(storage, "ferry").get("production")
 
 
 @pytest.mark.parametrize("changes", [{"examples": [{"text": "x" * 201}]}, {"bias": (float("nan"), 0, 0)}])
@@ -67,13 +67,13 @@ def test_what_no_server_could_answer_with_displaces_nothing_and_is_not_published
     config: Config, prepared: Prepared, storage: Storage, sealed: Sealed, publish: Publish, changes: dict[str, Any]
 ) -> None:
     good = publish(bias=(0, 1, 0)).version
-    registry.promote(storage, "inbox", good)
+    registry.promote(storage, "ferry", good)
     for alias in ("production", None):
         chosen = config.model_copy(update={"publish": config.publish.model_copy(update={"alias": alias})})
         with pytest.raises(BundleError, match="its own example"):
             publish_bundle(chosen, prepared, sealed(**changes))
     assert production(storage) == good
-    assert registry.versions(storage, "inbox") == [good]
+    assert registry.versions(storage, "ferry") == [good]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_production_that_cannot_be_compared_stays(
     why: str,
 ) -> None:
     other = publish(bias=ALWAYS_ONE, **changes).version
-    registry.promote(storage, "inbox", other)
+    registry.promote(storage, "ferry", other)
     assert str(publish_bundle(config, prepared, sealed()).refusal).startswith(why)
     assert production(storage) == other
 
@@ -107,17 +107,17 @@ def test_what_an_operator_promotes_while_versions_are_compared_stays(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     bad, chosen = publish(bias=ALWAYS_ONE).version, publish(bias=(0, 0, 1)).version
-    registry.promote(storage, "inbox", bad)
+    registry.promote(storage, "ferry", bad)
 
     def slow(*arguments: Any) -> Score:
-        registry.promote(storage, "inbox", chosen)
+        registry.promote(storage, "ferry", chosen)
         return served_score(*arguments)
 
     monkeypatch.setattr("boatyard.pipeline.publish.served_score", slow)
     published = publish_bundle(config, prepared, sealed())
     assert published.refusal is not None
     assert f"it now points at {chosen}, not at {bad}" in published.refusal
-    assert published.reference == Reference("inbox", published.bundle.manifest.version)
+    assert published.reference == Reference("ferry", published.bundle.manifest.version)
     assert production(storage) == chosen
 
 
@@ -133,7 +133,7 @@ def test_an_alias_that_an_operator_made_while_the_first_version_was_published_st
 
     def before_the_operator(*arguments: Any) -> dict[str, str]:
         seen = registry.aliases(*arguments)
-        registry.promote(storage, "inbox", chosen)
+        registry.promote(storage, "ferry", chosen)
         return seen
 
     monkeypatch.setattr("boatyard.pipeline.publish.aliases", before_the_operator)
@@ -145,13 +145,13 @@ def test_what_an_operator_promotes_while_a_better_model_is_trained_stays(
     config: Config, storage: Storage, sealed: Sealed, publish: Publish, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad, chosen = publish(bias=ALWAYS_ONE).version, publish(bias=(0, 0, 1)).version
-    registry.promote(storage, "inbox", bad)
+    registry.promote(storage, "ferry", bad)
     journal(storage, bad)
 
     def train(_: Config) -> Published:
-        registry.promote(storage, "inbox", chosen)
+        registry.promote(storage, "ferry", chosen)
         version = registry.publish(storage, sealed(bias=(0, 1, 0)).folder).version
-        reference = Reference("inbox", version)
+        reference = Reference("ferry", version)
         return Published(registry.fetch(storage, reference, Path("unused")), reference, "publish.alias is null")
 
     monkeypatch.setattr("boatyard.retrain.run.run_pipeline", train)
@@ -168,7 +168,7 @@ def journal(storage: Storage, version: str) -> None:
     for label, words in WORDS.items():
         for number in range(67):
             facts = {"id": f"{words[0]}{number}", "time": "2026-01-01T00:00:00.000+00:00"}
-            asked = {"model": "inbox", "version": version, "request": {"text": f"the {words[1]} again {number}"}}
+            asked = {"model": "ferry", "version": version, "request": {"text": f"the {words[1]} again {number}"}}
             lines += [
                 {"event": "prediction", **facts, **asked, "answer": {}},
                 {"event": "feedback", **facts, "truth": {"label": label}},

@@ -28,8 +28,8 @@ CURLS = [line for line in LINES if line.startswith("curl ")]
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real server process with a real small bundle, published as the README's."""
     root = tmp_path_factory.mktemp("readme")
-    publish_in_production(root)
-    with ServerProcess(root / "storage", root / "log") as process:
+    publish_in_production(root, name="inbox")
+    with ServerProcess(root / "storage", root / "log", BOATYARD_MODEL="inbox") as process:
         yield process.url
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 from bundles import write_regression_bundle
+from jobs import finished, result, submit
 from jsonschema import Draft202012Validator
 from problems import assert_problem
 from servers import Serve
 from starlette.testclient import TestClient
-from test_jobs import finished, result, submit
 
 from boatyard import registry
 from boatyard.journal import read

@@ -34,7 +34,7 @@ class Scoring:
     started: "list[subprocess.Popen[str]]" = field(default_factory=list)
 
     def start(self, out: Path, environment: Mapping[str, str] = os.environ) -> "subprocess.Popen[str]":
-        options = [f"score.rows={self.rows}", f"score.out={out}", f"score.block={BLOCK}"]
+        options = [f"score.rows={self.rows}", f"score.out={out}", f"score.block={BLOCK}", "score.model=ferry"]
         process = subprocess.Popen(
             [sys.executable, "-m", "boatyard.score", *options],
             env={**environment, "BOATYARD_STORAGE": str(self.storage)},
@@ -52,7 +52,7 @@ def scoring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scoring]:
     manifest = write_bundle(folder / "bundle")
     storage = open_storage(str(folder / "storage"))
     registry.publish(storage, folder / "bundle")
-    registry.promote(storage, "inbox", manifest.version)
+    registry.promote(storage, "ferry", manifest.version)
     lines = (f"{number},{'' if number % 1000 == 0 else 'my card was stolen'}\n" for number in range(1, ROWS + 1))
     (folder / "rows.csv").write_text("id,text\n" + "".join(lines))
     made = Scoring(folder / "storage", folder / "rows.csv")

@@ -38,7 +38,11 @@ def scraped(port: int) -> dict[str, str]:
 def start(tmp_path: Path, **environment: str) -> "tuple[subprocess.Popen[str], dict[str, int]]":
     ports = {name: free_port() for name in (*HEALTH, "prometheus")}
     given = {f"{name.upper()}_PORT": str(port) for name, port in ports.items()}
-    given |= {"BOATYARD_STORAGE": str(tmp_path / "storage"), "BOATYARD_SPOOL": str(tmp_path / "spool")}
+    given |= {
+        "BOATYARD_MODEL": "ferry",
+        "BOATYARD_STORAGE": str(tmp_path / "storage"),
+        "BOATYARD_SPOOL": str(tmp_path / "spool"),
+    }
     pipe = subprocess.PIPE
     stack = subprocess.Popen(
         [sys.executable, STACK], env=os.environ | given | environment, stdout=pipe, stderr=pipe, text=True

@@ -36,10 +36,10 @@ def stage(tmp_path: Path, storage: Storage) -> Stage:  # noqa: ARG001 - made bef
     places = [f"paths.{place}={tmp_path / place}" for place in ("processed", "runs", "reports", "storage")]
 
     def ask(version: str, *overrides: str) -> int:
-        data = "data=csv", "data.name=inbox", f"data.path={rows}", "data.label_column=label"
+        data = "data=csv", "data.name=ferry", f"data.path={rows}", "data.label_column=label"
         (tmp_path / "behaviour").mkdir(exist_ok=True)
         limits = "staging.max_slowdown=100", f"staging.behaviour={tmp_path / 'behaviour'}"
-        return staging.main(["inbox", version, *data, *places, *limits, *overrides])
+        return staging.main(["ferry", version, *data, *places, *limits, *overrides])
 
     return ask
 
@@ -48,22 +48,22 @@ def test_an_equal_version_is_fit_and_its_numbers_stand_beside_productions(
     stage: Stage, storage: Storage, publish: Publish, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     before, after = publish().version, publish(bias=(0.1, 0, 0)).version
-    registry.promote(storage, "inbox", before)
+    registry.promote(storage, "ferry", before)
     assert stage(after) == 0
     shown = capsys.readouterr().out
     assert f"| Version | {after} | {before} |" in shown
     assert "| Accuracy | 1.0000 | 1.0000 |" in shown
     assert "Behaviour cases asked: 0." in shown
-    assert f"invoke promote inbox {after} --expected={before}`" in shown
-    assert (tmp_path / "reports/staging/inbox/report.md").read_text().strip() == shown.strip()
-    assert registry.aliases(storage, "inbox") == {"production": before}, "looking moves nothing"
+    assert f"invoke promote ferry {after} --expected={before}`" in shown
+    assert (tmp_path / "reports/staging/ferry/report.md").read_text().strip() == shown.strip()
+    assert registry.aliases(storage, "ferry") == {"production": before}, "looking moves nothing"
 
 
 def test_a_less_accurate_version_is_refused_with_both_numbers(
     stage: Stage, storage: Storage, publish: Publish, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before, after = publish().version, publish(bias=(100, 0, 0)).version
-    registry.promote(storage, "inbox", before)
+    registry.promote(storage, "ferry", before)
     assert stage(after) == 1
     (refusal,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("- ")]
     assert "its accuracy is 0." in refusal
@@ -74,16 +74,16 @@ def test_a_less_accurate_version_is_refused_with_both_numbers(
 def test_a_version_that_fails_a_required_behaviour_is_refused_by_its_name(
     stage: Stage, publish: Publish, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    version, file = publish().version, tmp_path / "behaviour" / "inbox.yaml"
+    version, file = publish().version, tmp_path / "behaviour" / "ferry.yaml"
     file.parent.mkdir()
     lines = "- {name: cards, input: {text: my card}, answer: {label: LABEL}}"
-    file.write_text(f"model: inbox\nbehaviour:\n  {lines.replace('LABEL', 'card_lost')}\n")
+    file.write_text(f"model: ferry\nbehaviour:\n  {lines.replace('LABEL', 'card_lost')}\n")
     assert stage(version) == 0
     assert "| cards | 1 of 1 | yes |" in capsys.readouterr().out
-    file.write_text(f"model: inbox\nbehaviour:\n  {lines.replace('LABEL', 'fees')}\n")
+    file.write_text(f"model: ferry\nbehaviour:\n  {lines.replace('LABEL', 'fees')}\n")
     assert stage(version) == 1
     assert f"- it fails the behaviour 'cards' of {file}: asked " in capsys.readouterr().out
-    file.write_text(f"model: inbox\nbehaviour:\n  {lines.replace('LABEL', 'fee')}\n")
+    file.write_text(f"model: ferry\nbehaviour:\n  {lines.replace('LABEL', 'fee')}\n")
     assert stage(version) == 2
     assert "the model never answers fee; did you mean fees?" in capsys.readouterr().err
 
@@ -94,7 +94,7 @@ def test_a_version_that_is_too_big_is_refused_even_as_the_first(
     first = publish().version
     assert stage(first) == 0
     shown = capsys.readouterr().out
-    assert f"Nothing is in production to compare with: `invoke promote inbox {first} --expected=none`" in shown
+    assert f"Nothing is in production to compare with: `invoke promote ferry {first} --expected=none`" in shown
     assert stage(first, "staging.max_megabytes=0.001") == 1
     assert "staging.max_megabytes is 0.001" in capsys.readouterr().out
 
@@ -109,7 +109,7 @@ def test_a_version_that_no_server_could_answer_with_is_one_sentence_and_status_2
 def test_a_version_that_takes_other_input_is_refused(
     stage: Stage, storage: Storage, publish: Publish, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    registry.promote(storage, "inbox", publish().version)
+    registry.promote(storage, "ferry", publish().version)
     longer = publish(request_schema=request_schema(["text"], max_characters=100), bias=(0, 0.1, 0)).version
     assert stage(longer) == 1
     assert "- it takes other input than production" in capsys.readouterr().out
@@ -118,8 +118,8 @@ def test_a_version_that_takes_other_input_is_refused(
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        (["data.name=other"], "stage: the rows are of other, not of inbox"),
-        (["data.text_columns=[subject,text]"], "stage: inbox@"),
+        (["data.name=other"], "stage: the rows are of other, not of ferry"),
+        (["data.text_columns=[subject,text]"], "stage: ferry@"),
     ],
 )
 def test_rows_that_are_not_the_models_are_one_sentence_and_status_2(
@@ -140,7 +140,7 @@ def test_an_unknown_version_is_one_sentence_and_status_2(
 def test_a_slower_version_is_seen_to_be_slower(
     storage: Storage, publish: Publish, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bundle = registry.fetch(storage, registry.Reference("inbox", publish().version), tmp_path / "fetched")
+    bundle = registry.fetch(storage, registry.Reference("ferry", publish().version), tmp_path / "fetched")
     quick, slow = Predictor(bundle), Predictor(bundle)
     encode = slow.input.encode
     monkeypatch.setattr(
@@ -184,6 +184,6 @@ def test_where_less_is_better_a_larger_error_is_refused_and_a_smaller_one_is_not
 def test_a_version_that_answers_another_question_is_refused(
     stage: Stage, storage: Storage, publish: Publish, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    registry.promote(storage, "inbox", publish(truth_schema={"type": "object"}).version)
+    registry.promote(storage, "ferry", publish(truth_schema={"type": "object"}).version)
     assert stage(publish(bias=(0, 0.1, 0)).version) == 1
     assert "- it answers another question than production" in capsys.readouterr().out

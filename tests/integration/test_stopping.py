@@ -94,9 +94,9 @@ def test_promotions_and_rollbacks_under_load_fail_no_request(
     with server_here(tmp_path, watch_seconds=0.1) as url:
         load = Load([url])
         for _ in range(20):
-            registry.promote(storage, "inbox", other)
+            registry.promote(storage, "ferry", other)
             wait_for(url, other)
-            registry.rollback(storage, "inbox")
+            registry.rollback(storage, "ferry")
             wait_for(url, promoted)
         versions, failures = load.end()
     assert failures == []

@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
+from jobs import finished, result, submit
 from scoring import answers, assert_as_predicted, score_here
 from servers import Serve
 from stages import small_config
 from starlette.testclient import TestClient
-from test_jobs import finished, result, submit
 
 from boatyard import registry
 from boatyard.bundle.predict import Predictor

@@ -30,7 +30,7 @@ def is_free(port: int) -> bool:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_to_the_task_ends_the_server(number: signal.Signals, tmp_path: Path) -> None:
-    own = {"BOATYARD_STORAGE": str(tmp_path), "BOATYARD_SPOOL": str(tmp_path / "spool"), "BOATYARD_MODEL": "inbox"}
+    own = {"BOATYARD_STORAGE": str(tmp_path), "BOATYARD_SPOOL": str(tmp_path / "spool"), "BOATYARD_MODEL": "ferry"}
     served = ServiceProcess("invoke", "serve", ready="/healthz", log=tmp_path / "log", **own)
     with served:
         served.process.send_signal(number)
@@ -106,7 +106,7 @@ def test_a_signal_to_the_stack_ends_all_of_it(number: signal.Signals) -> None:
 
 @pytest.mark.slow
 def test_ctrl_c_ends_the_monitor_in_order(tmp_path: Path) -> None:
-    own = {"BOATYARD_STORAGE": str(tmp_path), "BOATYARD_MODEL": "inbox"}
+    own = {"BOATYARD_STORAGE": str(tmp_path), "BOATYARD_MODEL": "ferry"}
     with ServiceProcess("invoke", "monitor", ready="/healthz", log=tmp_path / "log", **own) as watching:
         watching.process.send_signal(signal.SIGINT)
         assert watching.process.wait(30) == 0

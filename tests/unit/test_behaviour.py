@@ -52,7 +52,7 @@ def rows_of(file: str) -> list[dict[str, str]]:
         return list(csv.DictReader(rows))
 
 
-def write(folder: Path, *lines: str, model: str = "inbox") -> Path:
+def write(folder: Path, *lines: str, model: str = "ferry") -> Path:
     """A file with one behaviour of these lines."""
     text = "\n".join(f"    {line}" for line in ("name: it", *lines))
     (folder / "file.yaml").write_text(f"model: {model}\nbehaviour:\n  -{text[3:]}\n")
@@ -68,8 +68,8 @@ def test_an_input_has_its_answer_or_the_failure_names_the_input_and_both_answers
     assert wrong.failures[0] == (
         'asked {"text": "send iban"} it answers {"label": "transfer"}, and {"label": "card_lost"} is expected'
     )
-    assert render("inbox", [right, wrong]).startswith("Behaviour cases asked: 3.\n")
-    assert "| it | 1 of 2 | no |" in render("inbox", [wrong])
+    assert render("ferry", [right, wrong]).startswith("Behaviour cases asked: 3.\n")
+    assert "| it | 1 of 2 | no |" in render("ferry", [wrong])
     assert ask(labels, "input: {text: iban}", "answer: {label: {one_of: [fees, transfer]}}").holds
 
 
@@ -103,7 +103,7 @@ def test_a_share_may_fail_and_what_is_not_required_refuses_nothing(ask: Ask, lab
     assert not ask(labels, *half, "share: 0.6").holds
     told = ask(labels, *half, "required: false")
     assert (told.holds, told.refusal) == (False, None)
-    assert "no, and need not" in render("inbox", [told])
+    assert "no, and need not" in render("ferry", [told])
 
 
 def test_pictures_are_asked_by_their_path_and_objects_are_looked_for(ask: Ask, tmp_path: Path) -> None:
@@ -178,9 +178,9 @@ def test_the_bundled_files_ask_what_their_models_can_answer(name: str, task: str
 
 
 def test_files_of_other_models_ask_nothing_which_the_report_says(tmp_path: Path, labels: Predictor) -> None:
-    outcomes = ask_behaviours(labels, write(tmp_path, "nonsense: true", model="inbxo"))
+    outcomes = ask_behaviours(labels, write(tmp_path, "nonsense: true", model="fery"))
     assert outcomes == []
-    assert render("inbox", outcomes).startswith("Behaviour cases asked: 0. No file")
+    assert render("ferry", outcomes).startswith("Behaviour cases asked: 0. No file")
 
 
 def test_a_folder_that_is_not_there_is_refused_by_name(tmp_path: Path, labels: Predictor) -> None:

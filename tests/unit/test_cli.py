@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from boatyard.config.cli import run
-from boatyard.config.compose import options
+from boatyard.config.compose import load_config, options
 from boatyard.pipeline.__main__ import WRITES
 
 pytestmark = pytest.mark.unit
@@ -85,16 +85,17 @@ def test_a_place_that_cannot_be_written_is_one_sentence_before_the_work(
 
 @pytest.mark.parametrize(
     "below",
-    ["runs/inbox", "reports/evaluation", "reports/data/inbox", "storage/models", "storage/models/inbox/aliases"],
+    ["runs/{name}", "reports/evaluation", "reports/data/{name}", "storage/models", "storage/models/{name}/aliases"],
 )
 def test_a_file_in_the_way_below_a_place_is_found_too(
     below: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / below).parent.mkdir(parents=True)
-    (tmp_path / below).touch()
+    file = tmp_path / below.format(name=load_config().data.name)
+    file.parent.mkdir(parents=True)
+    file.touch()
     places = [f"paths.{key}={tmp_path / key}" for key in ("runs", "reports", "storage", "processed")]
     assert run("train", "", in_vain, places, WRITES) == 2
-    assert f"{tmp_path / below}: not a directory" in capsys.readouterr().err
+    assert f"{file}: not a directory" in capsys.readouterr().err
 
 
 def test_what_may_be_written_is_worked_for_and_left_as_it_was(tmp_path: Path) -> None:

@@ -26,9 +26,9 @@ def targets(train: list[int], test: list[int]) -> dict[str, np.ndarray]:
 
 
 SUMMARY = DataSummary(
-    name="inbox",
+    name="ferry",
     fingerprint="0123abcd",
-    sources=["inbox.csv"],
+    sources=["ferry.csv"],
     fields=["text"],
     target={"labels": ["card", "rate"]},
     split_rows={"train": 30, "test": 10},
@@ -60,7 +60,7 @@ def of_labels(folder: Path, summary: DataSummary) -> str:
 
 
 def issues(severity: str, kind: str, count: int) -> list[Issue]:
-    return [Issue(severity, kind, "is wrong", "inbox.csv", row, "text") for row in range(2, 2 + count)]  # type: ignore[arg-type]
+    return [Issue(severity, kind, "is wrong", "ferry.csv", row, "text") for row in range(2, 2 + count)]  # type: ignore[arg-type]
 
 
 def with_issues(*found: Issue) -> DataSummary:
@@ -77,7 +77,7 @@ def test_the_report_opens_with_rows_sources_and_fingerprint() -> None:
     for line in (
         "| Rows, train | 30 |",
         "| Rows, test | 10 |",
-        "| Sources | inbox.csv |",
+        "| Sources | ferry.csv |",
         "| Fingerprint | 0123abcd |",
     ):
         assert line in report
@@ -112,7 +112,7 @@ def test_clean_rows_have_no_findings() -> None:
 def test_findings_are_counted_and_placed_errors_first() -> None:
     report = render(with_issues(*issues("warning", "duplicate", 2), *issues("error", "empty", 3)))
     assert "| error | empty | 3 |" in report
-    assert "| inbox.csv:2 | text | is wrong |" in report
+    assert "| ferry.csv:2 | text | is wrong |" in report
     assert report.index("### error, empty") < report.index("### warning, duplicate")
     assert "more." not in report
 
@@ -120,9 +120,9 @@ def test_findings_are_counted_and_placed_errors_first() -> None:
 def test_a_hundred_findings_are_listed_and_the_rest_counted() -> None:
     flood = with_issues(*issues("error", "empty", 150), *issues("error", "conflict", 5))
     report = render(flood)
-    assert report.count("| inbox.csv:") == 100
+    assert report.count("| ferry.csv:") == 100
     conflicts, empties = report.split("### error, conflict")[1].split("### error, empty")
-    assert conflicts.count("| inbox.csv:") == 5, "a rare kind is not drowned by a flood of another"
+    assert conflicts.count("| ferry.csv:") == 5, "a rare kind is not drowned by a flood of another"
     assert "55 more." in empties
 
 

@@ -120,7 +120,7 @@ def test_a_manifest_that_cannot_decide_is_refused(target: dict[str, Any], tmp_pa
     with pytest.raises(ValidationError):
         Decision.model_validate({"labels": list("abc"), **target})
     write_bundle(tmp_path, target={"labels": LABELS, **target})
-    with pytest.raises(BundleError, match="the manifest of inbox is wrong at target"):
+    with pytest.raises(BundleError, match="the manifest of ferry is wrong at target"):
         Predictor(open_bundle(tmp_path))
 
 

@@ -69,7 +69,7 @@ def write(
     shown = ShownRows([source] * 20, [row] * 20, canvas)
     write_report(
         folder,
-        title="inbox",
+        title="ferry",
         split="test",
         scores=scores,
         baseline=baseline_of(scores, ahead),
@@ -97,7 +97,7 @@ def test_another_model_that_the_input_names_stands_between_model_and_baseline(tm
     )
     write_report(
         tmp_path,
-        title="inbox",
+        title="ferry",
         split="test",
         scores=scores,
         baseline=baseline,

@@ -18,20 +18,20 @@ boatyard_request_duration_seconds_bucket{le="0.01",route="/predict"} 50.0
 boatyard_request_duration_seconds_bucket{le="0.02",route="/predict"} 90.0
 boatyard_request_duration_seconds_bucket{le="+Inf",route="/predict"} 100.0
 # TYPE boatyard_predictions_total counter
-boatyard_predictions_total{model="inbox"} 7.0
+boatyard_predictions_total{model="ferry"} 7.0
 boatyard_predictions_total{model="outbox"} 1.0
 # TYPE boatyard_answers_total counter
-boatyard_answers_total{category="fees",column="label",model="inbox"} 7.0
+boatyard_answers_total{category="fees",column="label",model="ferry"} 7.0
 boatyard_answers_total{category="fees",column="label",model="outbox"} 1.0
 # TYPE boatyard_answer_number histogram
-boatyard_answer_number_bucket{column="score",le="0.8",model="inbox"} 0.0
-boatyard_answer_number_bucket{column="score",le="0.9",model="inbox"} 2.0
-boatyard_answer_number_bucket{column="score",le="1.0",model="inbox"} 7.0
-boatyard_answer_number_bucket{column="score",le="+Inf",model="inbox"} 7.0
+boatyard_answer_number_bucket{column="score",le="0.8",model="ferry"} 0.0
+boatyard_answer_number_bucket{column="score",le="0.9",model="ferry"} 2.0
+boatyard_answer_number_bucket{column="score",le="1.0",model="ferry"} 7.0
+boatyard_answer_number_bucket{column="score",le="+Inf",model="ferry"} 7.0
 boatyard_answer_number_bucket{column="score",le="0.5",model="outbox"} 1.0
 boatyard_answer_number_bucket{column="score",le="+Inf",model="outbox"} 1.0
 # TYPE boatyard_truncated_total counter
-boatyard_truncated_total{model="inbox"} 2.0
+boatyard_truncated_total{model="ferry"} 2.0
 # TYPE boatyard_queue_inputs gauge
 boatyard_queue_inputs 3.0
 """
@@ -48,7 +48,7 @@ def test_requests_errors_and_categories_are_counted_over_models_and_routes() -> 
 
 def test_numbers_are_counted_by_model_in_the_buckets_that_hold_some() -> None:
     numbers = read_traffic(TEXT).numbers
-    assert counts(numbers["inbox", "score"]) == [(0.8, 0.9, 2), (0.9, 1.0, 5)]
+    assert counts(numbers["ferry", "score"]) == [(0.8, 0.9, 2), (0.9, 1.0, 5)]
     assert counts(numbers["outbox", "score"]) == [(-inf, 0.5, 1)]
     assert counts({1.0: 0, inf: 3}) == [(1.0, inf, 3)]
     assert counts({1.0: 0, inf: 0}) == []

@@ -123,7 +123,7 @@ def test_processes_that_replace_one_folder_at_once_leave_one_of_theirs(tmp_path:
 def test_what_dvc_keeps_is_brought_back_after_a_crash(tmp_path: Path) -> None:
     places = [f"paths.{place}={tmp_path / place}" for place in ("processed", "runs", "outputs")]
     config = load_config(places)
-    network = tmp_path / "runs" / "inbox" / "0b1c" / "network"
+    network = tmp_path / "runs" / "ferry" / "0b1c" / "network"
     network.mkdir(parents=True)
     write(network, "old")
     keep_output(config, "network", network)

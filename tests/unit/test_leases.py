@@ -11,7 +11,7 @@ pytestmark = pytest.mark.unit
 
 @pytest.fixture
 def job(storage: Storage) -> Job:
-    submission = Submission(storage, "inbox", "20260102T030405Z-0a1b2c3d", "csv")
+    submission = Submission(storage, "ferry", "20260102T030405Z-0a1b2c3d", "csv")
     submission.add(b"text\ncard\n")
     return submission.finish()
 

@@ -174,7 +174,7 @@ def test_a_storage_that_cannot_be_written_is_wrong(folder: Path) -> None:
 def test_a_model_that_is_set_must_be_published(publish, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stored = config(f"paths.storage={tmp_path / 'storage'}")
     assert (doctor.model(stored).state, doctor.model(stored).fix) == ("warning", "uv run invoke pipeline")
-    monkeypatch.setenv("BOATYARD_MODEL", "inbox@production")
+    monkeypatch.setenv("BOATYARD_MODEL", "ferry@production")
     assert (doctor.model(stored).state, doctor.model(stored).fix) == ("wrong", "uv run invoke pipeline")
     manifest = publish()
     monkeypatch.setenv("BOATYARD_MODEL", f"{manifest.name}@staging")

@@ -15,6 +15,7 @@ from boatyard.monitor.results import Findings, Verdict
 from boatyard.monitor.run import Monitor
 from boatyard.monitor.service import create_app
 from boatyard.monitor.settings import Settings
+from boatyard.registry import Reference
 from boatyard.storage import Storage
 
 pytestmark = pytest.mark.unit
@@ -85,7 +86,7 @@ class Watched:
                 "time": at,
                 "input": "text",
                 "task": "classification",
-                "model": "inbox",
+                "model": "ferry",
                 "version": self.version,
                 "truncated": False,
                 "measured": {"length": 3},
@@ -98,7 +99,7 @@ class Watched:
         self.storage.write_once(f"journal/date={time:%Y-%m-%d}/a-{self.shipped}.jsonl.gz", content)
 
     def look(self, time: datetime, root: str) -> Findings:
-        settings = Settings(storage=root, hours=1)
+        settings = Settings(storage=root, model=Reference("ferry"), hours=1)
         return Monitor(settings, days=1).run(time)[0]
 
 
@@ -156,15 +157,15 @@ def test_a_reference_of_one_row_is_said_to_be_too_small(watched: Watched, tmp_pa
     assert not findings.comparable
     assert findings.conclusion == "the reference is too small to compare with"
     assert findings.verdicts[0].sentence.startswith("Cannot compare: the reference has 1 row, and 100 are needed")
-    with TestClient(create_app(Settings(storage=str(tmp_path / "storage")))) as client:
+    with TestClient(create_app(Settings(storage=str(tmp_path / "storage"), model=Reference("ferry")))) as client:
         ready = client.get("/readyz").json()
         assert (ready["status"], ready["reason"]) == ("limited", findings.verdicts[0].sentence)
-        assert 'boatyard_drift_comparable{model="inbox"} 0.0' in client.get("/metrics").text
+        assert 'boatyard_drift_comparable{model="ferry"} 0.0' in client.get("/metrics").text
 
 
 def test_a_reference_that_is_large_enough_is_ready(storage: Storage, tmp_path: Path) -> None:
     publish_watchable(storage, tmp_path / "model", messages(100, seed=0))
-    with TestClient(create_app(Settings(storage=str(tmp_path / "storage")))) as client:
+    with TestClient(create_app(Settings(storage=str(tmp_path / "storage"), model=Reference("ferry")))) as client:
         assert client.get("/readyz").json()["status"] == "ready"
 
 

@@ -36,10 +36,10 @@ def write(folder: Path, **files: str) -> Path:
 def test_another_machine_gets_every_folder_at_the_place_that_its_fingerprint_gives(
     config: Config, tmp_path: Path
 ) -> None:
-    rows = write(Path(config.paths.processed, "inbox", "4e5a"), train="rows")
+    rows = write(Path(config.paths.processed, "ferry", "4e5a"), train="rows")
     inputs = write(rows / "inputs-77", train="tokens")
     write(rows / "inputs-88", train="of another model")
-    network = write(Path(config.paths.runs, "inbox", "0b1c", "network"), weights="w")
+    network = write(Path(config.paths.runs, "ferry", "0b1c", "network"), weights="w")
     keep_output(config, "inputs", inputs)
     keep_output(config, "rows", rows)
     keep_output(config, "network", network)
@@ -50,25 +50,25 @@ def test_another_machine_gets_every_folder_at_the_place_that_its_fingerprint_giv
         if file.is_file()
     }
     assert found == {
-        "processed/inbox/4e5a/train": "rows",
-        "processed/inbox/4e5a/inputs-77/train": "tokens",
-        "runs/inbox/0b1c/network/weights": "w",
+        "processed/ferry/4e5a/train": "rows",
+        "processed/ferry/4e5a/inputs-77/train": "tokens",
+        "runs/ferry/0b1c/network/weights": "w",
     }
 
 
 def test_plots_lie_by_themselves_too_and_only_those_of_the_newest(config: Config, tmp_path: Path) -> None:
     for key, plot in (("0b", "errors.png"), ("1c", "scores.png")):
-        evaluation = write(Path(config.paths.runs, "inbox", key), **{"report.md": "r", plot: "a picture"})
+        evaluation = write(Path(config.paths.runs, "ferry", key), **{"report.md": "r", plot: "a picture"})
         keep_output(config, "evaluation", evaluation, plots=[evaluation / plot])
     (place,) = DVC["plots"]
     assert [file.name for file in (tmp_path / place).iterdir()] == ["scores.png"]
     restore_outputs(machine(tmp_path, "there"))
-    restored = tmp_path / "there" / "runs" / "inbox" / "1c"
+    restored = tmp_path / "there" / "runs" / "ferry" / "1c"
     assert {file.name for file in restored.iterdir()} == {"report.md", "scores.png"}
 
 
 def test_what_lies_there_already_stays(config: Config) -> None:
-    network = write(Path(config.paths.runs, "inbox", "0b1c", "network"), weights="w")
+    network = write(Path(config.paths.runs, "ferry", "0b1c", "network"), weights="w")
     keep_output(config, "network", network)
     (network / "weights").write_text("touched")
     restore_outputs(config)
@@ -76,18 +76,18 @@ def test_what_lies_there_already_stays(config: Config) -> None:
 
 
 def test_the_name_holds_the_newest_and_nothing_of_the_one_before(config: Config, tmp_path: Path) -> None:
-    run = Path(config.paths.runs, "inbox", "0b1c")
+    run = Path(config.paths.runs, "ferry", "0b1c")
     keep_output(config, "bundle", write(run / "bundle-1", model="one", extra="more"), {"accuracy": 0.5})
     keep_output(config, "bundle", write(run / "bundle-2", model="two"), {"accuracy": 0.75})
     outputs = tmp_path / "outputs"
     assert [file.name for file in (outputs / "bundle" / "content").iterdir()] == ["model"]
-    assert (outputs / "bundle" / "place").read_text() == "inbox/0b1c/bundle-2\n"
+    assert (outputs / "bundle" / "place").read_text() == "ferry/0b1c/bundle-2\n"
     assert json.loads((outputs / "bundle.json").read_text()) == {"accuracy": 0.75}
 
 
 def test_without_such_a_folder_nothing_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     keep_output(
-        load_config(), "network", write(tmp_path / "runs" / "inbox" / "0b1c" / "network", weights="w"), {"loss": 1}
+        load_config(), "network", write(tmp_path / "runs" / "ferry" / "0b1c" / "network", weights="w"), {"loss": 1}
     )
     assert [folder.name for folder in tmp_path.iterdir()] == ["runs"]

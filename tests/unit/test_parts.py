@@ -327,9 +327,32 @@ def test_a_test_goes_with_a_fixture_that_only_its_mark_names() -> None:
         'import pytest\n\n\n@pytest.mark.usefixtures("kept", "gone")\ndef test_a(): ...\n\n\n'
         '@pytest.mark.usefixtures("kept")\ndef test_b(): ...\n'
     )
-    pruned, dead = prune_python(source, Gone(re.compile("^$"), set(), set(), fixtures={"gone"}))
+    pruned, dead = prune_python(source, Gone(re.compile("^$"), set(), set()), {"gone"})
     assert dead == {"test_a"}
     assert 'usefixtures("kept")\ndef test_b' in pruned
+
+
+def test_a_function_keeps_what_it_calls_as_something_that_is_gone() -> None:
+    source = (
+        "def client(): gone()\n\n\ndef serve():\n    with opened() as client:\n        yield client\n\n\n"
+        "def test_it(client): ...\n\n\ndef test_other(serve): ...\n"
+    )
+    pruned, dead = prune_python(source, Gone(re.compile("^$"), set(), set()), {"gone"})
+    assert dead == {"client", "test_it"}
+    assert "def serve()" in pruned
+
+
+def test_a_fixture_that_is_gone_takes_tests_along_in_its_own_folder_alone(tmp_path: Path) -> None:
+    for folder in ("tests/one/deeper", "tests/other"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "test_it.py").write_text("def test_it(place): ...\n")
+    (tmp_path / "tests/one/conftest.py").write_text("@fixture\ndef place(): 'gone'\n")
+    (tmp_path / "tests/other/conftest.py").write_text("@fixture\ndef place(): 'here'\n")
+    own = tmp_path / "tests/one/test_own.py"
+    own.write_text("@fixture\ndef place(): 'its own'\n\n\ndef test_it(place): ...\n")
+    prune_tests(tmp_path, Gone(re.compile("^gone$"), set(), set()), never_used(tmp_path))
+    assert [file.parent.name for file in tmp_path.rglob("test_it.py")] == ["other"]
+    assert "def test_it" in own.read_text()
 
 
 def test_what_only_the_pruned_used_goes_too(tmp_path: Path) -> None:
@@ -341,6 +364,7 @@ def test_what_only_the_pruned_used_goes_too(tmp_path: Path) -> None:
         "helper.py": "def make(it): ...\n\n\ndef shared(it): ...\n",
         "lonely.py": "def gone_too(): ...\n",
         "test_gone.py": "from helper import shared\nfrom lonely import gone_too\n\n\ndef test_c(): shared('gone')\n",
+        "test_borrowed.py": "from test_gone import test_c\n\n\ndef test_c_too(): test_c()\n",
         "named.py": "def helped(): ...\n",
         "test_named.py": "import named\n\n\ndef test_d(): named.helped('gone')\n\n\ndef test_e(): 'named'\n",
         "deleted.py": "def alone(): ...\n",
@@ -352,7 +376,7 @@ def test_what_only_the_pruned_used_goes_too(tmp_path: Path) -> None:
         (tests / name).write_text(source)
     unused = never_used(tmp_path)
     (tests / "test_deleted.py").unlink()
-    prune_tests(tmp_path, Gone(re.compile("^gone$"), set(), set(), fixtures={"gone"}), unused)
+    prune_tests(tmp_path, Gone(re.compile("^gone$"), set(), set(), fixtures={tests: {"gone"}}), unused)
     assert {file.name for file in tests.iterdir()} == {"test_it.py", "test_named.py", "helper.py", "conftest.py"}
     left = (tests / "test_it.py").read_text()
     assert "A = 1" in left

@@ -97,11 +97,11 @@ def test_what_is_malformed_is_named_with_its_line(report: Report, text: str, tol
 
 
 def test_what_facts_are_read_from_is_named_with_its_line_too(report: Report) -> None:
-    (report.folder / "data" / "inbox").mkdir(parents=True)
-    (report.folder / "data" / "inbox" / "report.json").write_text('{\n"name": \n}')
+    (report.folder / "data" / "ferry").mkdir(parents=True)
+    (report.folder / "data" / "ferry" / "report.json").write_text('{\n"name": \n}')
     done = report.run("facts", question("a b") + "<!-- facts data -->\n<!-- /facts -->\n")
     assert done.returncode == 2
-    assert done.stderr.startswith(f"{Path('reports/data/inbox/report.json')}:3: Expecting value")
+    assert done.stderr.startswith(f"{Path('reports/data/ferry/report.json')}:3: Expecting value")
 
 
 def test_bytes_that_are_no_text_are_named_with_their_line(report: Report) -> None:

@@ -74,7 +74,7 @@ def test_promoted_is_what_is_better_somewhere_and_worse_nowhere(
     assert (refused is None) == (why is None)
 
 
-def asked(id_: str, text: str, model: str = "inbox") -> dict[str, Any]:
+def asked(id_: str, text: str, model: str = "ferry") -> dict[str, Any]:
     return {"event": "prediction", "id": id_, "model": model, "request": {"text": text}}
 
 
@@ -114,7 +114,7 @@ def reader(task: OpenTask = LABELS) -> Reader:
 def read(
     *lines: dict[str, Any], holdout: float = 0.5, known: dict[int, str] | None = None, task: OpenTask = LABELS
 ) -> Feedback:
-    return collect(lambda: lines, "inbox", reader(task), known or {}, holdout)
+    return collect(lambda: lines, "ferry", reader(task), known or {}, holdout)
 
 
 def taken(feedback: Feedback) -> list[tuple[str, str]]:
@@ -124,7 +124,7 @@ def taken(feedback: Feedback) -> list[tuple[str, str]]:
 def test_feedback_that_does_not_say_what_is_right_is_set_aside() -> None:
     unsaid = replace(reader(), cell=lambda truth: None if truth["label"] == "fees" else truth)
     lines = [asked("1", "lost it"), judged("1", "card"), asked("2", "how much"), judged("2", "fees")]
-    feedback = collect(lambda: lines, "inbox", unsaid, {}, 0.5)
+    feedback = collect(lambda: lines, "ferry", unsaid, {}, 0.5)
     assert taken(feedback) == [("lost it", "card")]
     assert feedback.set_aside == {"with feedback that does not say what would be right": 1}
 
@@ -133,7 +133,7 @@ def test_a_truth_that_is_none_of_its_row_is_set_aside_and_stops_nothing() -> Non
     """As a box is that lies beside the picture: whoever answered knew it no longer."""
     where = replace(reader(), target=lambda row, cell: Problem("beside", None, "") if row == ("how much",) else cell)
     lines = [asked("1", "lost it"), judged("1", "card"), asked("2", "how much"), judged("2", "card")]
-    feedback = collect(lambda: lines, "inbox", where, {}, 0.5)
+    feedback = collect(lambda: lines, "ferry", where, {}, 0.5)
     assert taken(feedback) == [("lost it", "card")]
     assert feedback.set_aside == {"with a truth that cannot be one of its input": 1}
 
@@ -145,7 +145,7 @@ def test_an_input_that_somebody_removed_stops_nothing() -> None:
         return request
 
     lines = [asked("1", "lost it"), judged("1", "card"), asked("2", "mine"), judged("2", "card")]
-    feedback = collect(lambda: lines, "inbox", replace(reader(), whole=whole), {}, 0.5)
+    feedback = collect(lambda: lines, "ferry", replace(reader(), whole=whole), {}, 0.5)
     assert taken(feedback) == [("lost it", "card")]
     assert feedback.set_aside == {"whose input is no longer kept": 1}
 
@@ -181,7 +181,7 @@ def test_of_the_journal_only_what_was_judged_is_held() -> None:
                 yield judged(str(number), "card")
 
     tracemalloc.start()
-    feedback = collect(lines, "inbox", reader(), {}, 0.5)
+    feedback = collect(lines, "ferry", reader(), {}, 0.5)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(feedback.train) + len(feedback.held_out) == 20
@@ -230,7 +230,7 @@ def test_a_row_is_held_out_whatever_else_is_feedback() -> None:
 
 
 def test_a_journal_without_inputs_says_how_to_keep_them() -> None:
-    line = {"event": "prediction", "id": "1", "model": "inbox", "request_sha256": "00"}
+    line = {"event": "prediction", "id": "1", "model": "ferry", "request_sha256": "00"}
     with pytest.raises(UserError, match="BOATYARD_JOURNAL_INPUT=stored"):
         read(line, judged("1", "card"))
 

@@ -28,5 +28,5 @@ def test_what_fits_passes() -> None:
     [({"text": ""}, r"\$\.text"), ({"text": "\u200b"}, r"\$\.text"), ({}, r"\$ "), ({"text": "a", "more": 1}, r"\$ ")],
 )
 def test_what_does_not_fit_is_one_sentence_that_says_where(example: dict[str, object], where: str) -> None:
-    with pytest.raises(UserError, match=f"example 2 of inbox does not fit its own schema: {where}"):
-        require_fit(request_schema(["text"]), example, "example 2 of inbox")
+    with pytest.raises(UserError, match=f"example 2 of ferry does not fit its own schema: {where}"):
+        require_fit(request_schema(["text"]), example, "example 2 of ferry")

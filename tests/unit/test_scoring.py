@@ -318,7 +318,7 @@ def test_a_run_goes_on_by_the_plan_that_it_began_with_and_by_no_other(tmp_path: 
     for changes, why in (
         (
             {"version": "20260101T000000Z-00000000"},
-            f"with score.model=inbox@{task.version}, and 20260101T000000Z-00000000",
+            f"with score.model=ferry@{task.version}, and 20260101T000000Z-00000000",
         ),
         ({"block": 5}, "with score.block=10"),
         ({"columns": ["id"]}, "with score.columns=null"),

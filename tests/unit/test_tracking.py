@@ -25,7 +25,7 @@ def _service_ends() -> object:
 
 @pytest.mark.slow
 def test_a_training_that_is_resumed_goes_on_in_its_run_offline_too(tmp_path: Path) -> None:
-    training = tmp_path / "runs" / "inbox" / "0a1b"
+    training = tmp_path / "runs" / "ferry" / "0a1b"
 
     def killed() -> str:
         """The name of the run, which its folder ends with, after the process was cut off."""

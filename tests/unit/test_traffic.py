@@ -42,7 +42,7 @@ def prediction(
         "time": (NOW - timedelta(hours=hours)).isoformat(timespec="milliseconds"),
         "input": "text",
         "task": "classification",
-        "model": "inbox",
+        "model": "ferry",
         "version": VERSION,
         "request": {"text": f"message {number}"},
         "truncated": False,
@@ -69,7 +69,7 @@ def ship(storage: Storage, name: str, lines: Iterable[dict[str, Any]], day: str 
 
 def traffic(storage: Storage, task: OpenTask = LABELS, *, days: float = 7, sample: int = 50) -> Traffic:
     name = "classification" if task is LABELS else "regression"
-    card = Card.model_construct(name="inbox", input="text", task=name)
+    card = Card.model_construct(name="ferry", input="text", task=name)
     return Traffic(storage, card, [*task.columns, LENGTH], days=days, sample=sample)
 
 
@@ -239,7 +239,7 @@ def test_the_monitor_counts_the_correction_that_retraining_learns(storage: Stora
         fields=["text"],
         read=lambda cells: (cells["text"],),
     )
-    learned = collect(lambda: read(storage), "inbox", reader, known={}, holdout=0.0)
+    learned = collect(lambda: read(storage), "ferry", reader, known={}, holdout=0.0)
     labels = {f"message {number}": counted[prediction(number)["id"]] for number in range(3)}
     assert {row[0]: truth["label"] for row, truth in learned.train} == labels
     assert labels == {"message 0": "fees", "message 1": "fees", "message 2": "card"}

@@ -29,8 +29,8 @@ SOME = {
 
 def answered_a_moment_ago(services: Services, label: str, seconds: float) -> None:
     metrics = Metrics()
-    metrics.predictions.labels("inbox").inc()
-    metrics.answers.labels("inbox", "label", label).inc()
+    metrics.predictions.labels("ferry").inc()
+    metrics.answers.labels("ferry", "label", label).inc()
     metrics.answered("/predict", 200, 0.002)
     metrics.answered("/feedback", 202, 0.002)
     Gauge("boatyard_journal_lag_seconds", "of a journal", registry=metrics.registry).set(seconds)
@@ -89,7 +89,7 @@ def test_a_report_on_too_few_rows_says_how_many_are_needed(services: Services) -
     few = "Not enough rows: 30 predictions, and 100 are needed to say anything."
     verdict = {"name": "label", "group": "prediction", "value": None, "threshold": None}
     services.answers["/drift.json"] = {
-        "model": "inbox",
+        "model": "ferry",
         "version": "1",
         "alarm": False,
         "comparable": True,

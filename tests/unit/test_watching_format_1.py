@@ -67,7 +67,7 @@ def verdict(name: str, group: str) -> dict[str, Any]:
 def report(**quality: Any) -> dict[str, Any]:
     """drift.json, as it was."""
     return {
-        "model": "inbox",
+        "model": "ferry",
         "version": "20261120T000000Z-01234567",
         "time": "2026-11-20T08:00:00+00:00",
         "window": {"rows": 60, "sampled": 60, "from": "2026-11-19T08:00:00+00:00", "to": "2026-11-20T08:00:00+00:00"},

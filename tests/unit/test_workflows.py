@@ -71,7 +71,7 @@ def test_each_command_is_a_task_with_its_parameters(where: str, line: str) -> No
     [
         "uv run invoke builds",
         "uv run invoke test --unitt",
-        "uv run invoke promote inbox",
+        "uv run invoke promote ferry",
         "uv run invoke test && curl example.org",
         "uv run pytest",
         "curl example.org | sh",
@@ -263,7 +263,7 @@ def run_script(workflow: str, folder: Path, comments: list[dict[str, Any]], **en
 
 @pytest.fixture
 def reported(tmp_path: Path) -> Path:
-    for name in ("inbox", "plants"):
+    for name in ("ferry", "plants"):
         folder = tmp_path / "reports" / name
         folder.mkdir(parents=True)
         (folder / "report.md").write_text(f"# {name}\n\n![Labels](labels.png)\n\nask @maintainer `x` ${{1}}\n")
@@ -274,7 +274,7 @@ def reported(tmp_path: Path) -> Path:
 def test_the_data_report_becomes_one_comment_that_calls_nobody(reported: Path) -> None:
     ((name, given),) = run_script("data.yml", reported, [], REPORT="https://example.org/report")
     assert (name, given["issue_number"]) == ("create", 7)
-    assert given["body"].startswith("<!-- data report -->\n# inbox")
+    assert given["body"].startswith("<!-- data report -->\n# ferry")
     assert "# plants" in given["body"]
     assert "@maintainer" not in given["body"]
     assert "![" not in given["body"]
@@ -293,7 +293,7 @@ def test_a_later_push_changes_the_comment_instead_of_adding_one(reported: Path) 
 
 @needs("node")
 def test_a_long_report_still_fits_into_a_comment(reported: Path) -> None:
-    (reported / "reports" / "inbox" / "report.md").write_text("row\n" * 50_000)
+    (reported / "reports" / "ferry" / "report.md").write_text("row\n" * 50_000)
     ((_, given),) = run_script("data.yml", reported, [], REPORT="https://example.org/report")
     assert len(given["body"]) < 65_536
     assert given["body"].endswith("(https://example.org/report)")
@@ -304,17 +304,17 @@ def test_a_long_report_still_fits_into_a_comment(reported: Path) -> None:
     ("said", "expected"),
     [
         ("Refused:\n\n- too big", "unknown"),
-        ("Fit: `invoke promote inbox B --expected=20260102T030405Z-0a1b2c3d`", "20260102T030405Z-0a1b2c3d"),
+        ("Fit: `invoke promote ferry B --expected=20260102T030405Z-0a1b2c3d`", "20260102T030405Z-0a1b2c3d"),
     ],
 )
 def test_the_numbers_of_staging_are_shown_and_what_they_were_compared_with_is_kept(
     tmp_path: Path, said: str, expected: str
 ) -> None:
-    assert run_script("model.yml", tmp_path, [], NAME="inbox") == []
-    report = tmp_path / "reports" / "staging" / "inbox" / "report.md"
+    assert run_script("model.yml", tmp_path, [], NAME="ferry") == []
+    report = tmp_path / "reports" / "staging" / "ferry" / "report.md"
     report.parent.mkdir(parents=True)
-    report.write_text(f"# inbox: staging\n\n{said}\n")
-    assert run_script("model.yml", tmp_path, [], NAME="inbox") == [
+    report.write_text(f"# ferry: staging\n\n{said}\n")
+    assert run_script("model.yml", tmp_path, [], NAME="ferry") == [
         ["expected", expected],
         ["summary", report.read_text()],
     ]

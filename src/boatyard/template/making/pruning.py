@@ -42,7 +42,12 @@ class Gone:
     """By their dotted names; those below tests/ by their last."""
     names: dict[str, set[str]] = field(default_factory=dict)
     """By module, as above, what was taken out of it."""
-    fixtures: set[str] = field(default_factory=set)
+    fixtures: dict[Path, set[str]] = field(default_factory=dict)
+    """By the folder whose `conftest.py` had them."""
+
+    def fixtures_of(self, file: Path) -> set[str]:
+        """Those that its tests could ask for."""
+        return set().union(*(self.fixtures.get(folder, ()) for folder in file.parents))
 
     def imports(self, node: ast.AST) -> Iterator[tuple[ast.alias, str]]:
         """What the statement binds by importing something that is gone."""
@@ -58,15 +63,19 @@ class Gone:
                     yield each, each.asname or each.name
 
 
-def prune_python(source: str, gone: Gone) -> tuple[str, set[str]]:
-    """The source less all that uses what is gone, and the names that it no longer defines."""
+def prune_python(source: str, gone: Gone, fixtures: Collection[str] = ()) -> tuple[str, set[str]]:
+    """The source less all that uses what is gone, and the names that it no longer defines.
+
+    `fixtures`: those that are gone where the source is.
+    """
     dead: set[str] = set()
+    others = {*fixtures}.difference(*map(bound_names, ast.parse(source).body))
     while True:
         spans: list[Span] = []
         at, body = offsets(source), ast.parse(source).body
         cases = {each.id for node in body for part in getattr(node, "decorator_list", []) for each in _names_in(part)}
         for node in body:
-            cut = _cut(node, gone, dead | gone.fixtures, at)
+            cut = _cut(node, gone, dead | others, at)
             if cut and _are_options(node) and "def test_" in source and not bound_names(node) & cases:
                 cut = None  # with fewer of them it would be another command
             if cut is None or (cut and not is_python(without(source, cut))):
@@ -128,18 +137,19 @@ def _prune_each(files: dict[Path, str], gone: Gone) -> bool:
     """Whether any changed."""
     changed = False
     for file, source in list(files.items()):
-        pruned, dead = prune_python(source, gone)
+        pruned, dead = prune_python(source, gone, gone.fixtures_of(file))
         if pruned != source:
             pruned = drop_imports(pruned, _unused_imports(pruned) - _unused_imports(source))
         is_test = file.name.startswith("test_")
         if is_test and not re.search(r"^(async )?def test_|^class Test", pruned, re.MULTILINE):
             del files[file]
+            gone.modules.add(file.stem)
             changed = True
         elif pruned != source:
             files[file] = pruned
             changed = True
             if file.name == "conftest.py":
-                gone.fixtures |= dead
+                gone.fixtures.setdefault(file.parent, set()).update(dead)
             elif not is_test:
                 gone.names.setdefault(file.stem, set()).update(dead)
     return changed
@@ -215,13 +225,22 @@ def _cut(node: ast.stmt, gone: Gone, dead: set[str], at: Index) -> list[Span] | 
         signature = (
             node.bases if isinstance(node, ast.ClassDef) else [node.args, *([node.returns] if node.returns else [])]
         )
-        if dead.intersection(_fixtures_of(node)) or any(_uses(each, gone, dead) for each in [*node.body, *signature]):
+        own = set() if isinstance(node, ast.ClassDef) else {*_bound_inside(node)}
+        uses = any(_uses(each, gone, dead - own) for each in node.body) or any(
+            _uses(each, gone, dead) for each in signature
+        )
+        if uses or dead.intersection(_fixtures_of(node)):
             return None
         return _cut_all(node.decorator_list, gone, dead, at)
     unpacks = isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple)  # as many as there are names
     if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None and not unpacks:
         return _cut_all([node.value], gone, dead, at)
     return None if _uses(node, gone, dead) else []
+
+
+def _bound_inside(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str]:
+    """Names of a function's own, whatever else has them."""
+    return (each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store))
 
 
 def _fixtures_of(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> Iterator[object]:

@@ -79,7 +79,8 @@ def leave_out(copy: Path, manifest: Manifest, without: Sequence[str]) -> None:
     _drop_empty(copy)
     words = mentions(parts, gone, files(copy))
     kinds = {*without} & {*manifest.inputs, *manifest.tasks}
-    modules = {_module(path) for path in gone if path.endswith(".py")}
+    helpers = {PurePosixPath(path).stem for path in files(copy) if path.startswith("tests/")}
+    modules = {_module(path) for path in gone if path.endswith(".py")} - helpers
     prune_tests(copy, Gone(words, kinds, modules, _definitions(parts)), unused)
     gone |= {path for path in before if path.startswith("tests/")} - {*files(copy)}
     for path, content in texts(copy):
