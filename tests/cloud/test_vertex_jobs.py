@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from buckets import BUCKET
 from plants import SECONDS, write_plants
-from servers import free_port
+from processes import free_port
 from standin_google import AnyCommit, Google, all_is_well
 from standin_vertex import StandInJob, StandInVertex, start_here
 
