@@ -16,15 +16,23 @@ ANSWERS = {
     "license": {{ cookiecutter.license | tojson }},
     "python": {{ cookiecutter.python | tojson }},
     "torch": {{ cookiecutter.torch | tojson }},
+    "inputs": {{ cookiecutter.inputs | tojson }},
+    "tasks": {{ cookiecutter.tasks | tojson }},
     "without": {{ cookiecutter.without | tojson }},
 }
+
+
+def git(*words: str) -> str:
+    """What git says of the clone."""
+    return subprocess.run(["git", *words], cwd=CLONE, capture_output=True, text=True, check=True).stdout.strip()
+
 
 folder = Path.cwd()
 (folder / ".gitkeep").unlink()
 flags = [f"--{name}={answer}" for name, answer in ANSWERS.items() if answer]
-origin = subprocess.run(["git", "remote", "get-url", "origin"], cwd=CLONE, capture_output=True, text=True).stdout.strip()
-state = subprocess.run(["git", "rev-parse", "HEAD"], cwd=CLONE, capture_output=True, text=True, check=True).stdout.strip()
-source = [f"--template={origin or CLONE}", f"--ref={state}"]
+origin = git("config", "--get", "--default=", "remote.origin.url")
+is_there = origin and git("branch", "--remotes", "--contains=HEAD")  # else only this clone has the commit
+source = [f"--template={origin if is_there else CLONE}", f"--ref={git('rev-parse', 'HEAD')}"]
 command = ["uv", "tool", "run", "--quiet", f"--from={CLONE}", "boatyard", "new", folder.name, "--yes", *source, *flags]
 os.chdir(folder.parent)
 sys.exit(subprocess.run(command).returncode)

@@ -347,6 +347,29 @@ def test_the_files_that_would_change_are_less_those_that_stay_deleted(template: 
     assert not (made / "docs" / "where.md").exists()
 
 
+def test_one_can_look_before_committing_and_what_uv_locks_is_in_nobodys_way(template: Path, made: Path) -> None:
+    change(template, storage="# Where things are\n")
+    (made / "uv.lock").write_text("locked\n")
+    (made / "README.md").write_text("# Mine\n")
+    assert "docs/storage.md" in update(made, None, None, look="dry-run")
+    assert refusal(made, lambda: update(made, None, None, look="check"), error=Pending)
+    assert refusal(made, update, made, None, None).startswith("README.md is not committed")
+    git(made, "checkout", "-q", "README.md")
+    update(made, None, None)
+    assert (made / "docs" / "storage.md").read_text() == "# Where things are\n"
+    assert (made / "uv.lock").read_text() == "locked\n"
+
+
+def test_a_clone_that_lacks_the_snapshot_for_being_shallow_is_told_so(made: Path, tmp_path: Path) -> None:
+    (made / "ours.py").write_text("")
+    commit(made)
+    shallow = tmp_path / "shallow"
+    git(tmp_path, "clone", "-q", "--depth=1", made.as_uri(), str(shallow))
+    assert refusal(shallow, update, shallow, None, None).startswith(
+        "this clone is shallow, and lacks the last snapshot"
+    )
+
+
 def test_a_project_that_has_all_of_the_template_is_not_adopted_again(
     made: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -462,11 +485,23 @@ def test_at_a_terminal_what_no_flag_says_is_asked_and_a_wrong_answer_is_asked_fo
     assert answers.without == ("cloud", "detection", "image", "protein", "regression", "table")
 
 
+def test_a_folder_that_is_there_already_is_said_before_more_is_asked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], made: Path
+) -> None:
+    monkeypatch.chdir(made.parent)
+    terminal = Terminal(monkeypatch, made.name)
+    assert main(["new", "--template=somewhere"]) == 2
+    assert capsys.readouterr().err.startswith(f"new: {made} is there already")
+    assert len(terminal.asked) == 1
+
+
 def test_nothing_is_asked_with_yes_nor_after_a_flag_that_is_wrong(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     terminal = Terminal(monkeypatch)
     assert answers_to(monkeypatch, "fraud-watch", "--yes").without == ()
+    often = answers_to(monkeypatch, "fraud-watch", "--yes", "--without=scale", "--without", "cloud,monitor")
+    assert often.without == ("cloud", "monitor", "scale")
     assert main(["new", "--template=somewhere", "--without=clowd"]) == 2
     assert capsys.readouterr().err == "new: no part 'clowd': did you mean cloud?\n"
     assert terminal.asked == []

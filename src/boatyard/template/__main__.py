@@ -14,6 +14,7 @@ from typing import Any
 from boatyard.config.console import refuse, say
 from boatyard.config.errors import Failed, UserError
 from boatyard.template import PACKAGE, TEMPLATE
+from boatyard.template.engine import ANSWERS
 from boatyard.template.git import absolute, repository
 from boatyard.template.making import project
 from boatyard.template.making.answers import LICENSES, PYTHONS, TORCH, Answers, ask, read_answers
@@ -36,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             message = _new(options)
         say(message)
     except (Failed, OSError, UserError) as error:
-        return refuse(options.command, error)
+        status = refuse(options.command, error)
+        return status if options.command == "render" else 2  # the engine tells what broke from a wrong answer
     except (EOFError, KeyboardInterrupt):
         return refuse(options.command, UserError("nothing was made"))
     return 0
@@ -60,11 +62,12 @@ def _parser() -> argparse.ArgumentParser:
         each.add_argument("--license", choices=LICENSES)
         each.add_argument("--python", choices=PYTHONS)
         each.add_argument("--torch", choices=TORCH, help="cpu: from PyTorch's own index, without CUDA")
-        each.add_argument("--inputs", type=_names, help="those to keep, such as text,table; all by default")
-        each.add_argument("--tasks", type=_names, help="those to keep, such as classification; all by default")
-        each.add_argument(
-            "--without", type=_names, help="parts to leave out, such as cloud,monitor,frontend,benchmarks"
-        )
+        for flag, meaning in (
+            ("--inputs", "those to keep, such as text,table; all by default"),
+            ("--tasks", "those to keep, such as classification; all by default"),
+            ("--without", "parts to leave out, such as cloud,monitor,frontend,benchmarks"),
+        ):
+            each.add_argument(flag, type=_names, action="extend", help=meaning)
     rendering = commands.add_parser(
         "render", help="make this checkout the project of the answers on standard input: `new` and updates run it"
     )
@@ -81,9 +84,11 @@ def _render(options: argparse.Namespace) -> str:
         spelling = Spelling(options.only_rename)
         finish(copy, spelling)
     else:
-        answers = read_answers(sys.stdin.read())
+        told = sys.stdin.read()
+        answers = read_answers(told)
         spelling = Spelling(answers.name)
         make_project(copy, manifest, answers, is_new=options.new)
+        (copy / ANSWERS).write_text(told, encoding="utf-8")  # as the project spells them, so that none conflict
     renames = {spelling.replace_in(each["before"]): spelling.replace_in(each["after"]) for each in manifest.renames}
     return json.dumps({"package": spelling.package, "renames": renames})
 
@@ -140,6 +145,8 @@ def _answers(options: argparse.Namespace) -> Answers:
         return _checked(told, manifest)
     for key in [key for key in _QUESTIONS if key not in flags]:
         told = _ask(key, told, manifest)
+        if key == "name" and options.command == "new" and not options.into:
+            project.refuse_folder(Path.cwd() / told["name"])  # before more is asked
     return _checked(told, manifest)
 
 

@@ -10,8 +10,8 @@ from boatyard.template.snapshots import BRANCH, last_snapshot
 
 
 def refuse_changes(root: Path) -> None:
-    """Raises UserError: something is not committed."""
-    if changed := git(root, "status", "--porcelain"):
+    """Raises UserError: something is not committed, but for what uv locks whenever it runs."""
+    if changed := git(root, "status", "--porcelain", "--", ":(exclude,top)uv.lock"):
         first = changed.splitlines()[0].split(maxsplit=1)[1]
         raise UserError(f"{first} is not committed: commit or discard your changes first, so that none are lost")
 

@@ -75,10 +75,16 @@ def update(root: Path, source: str | None, ref: str | None, *, look: str | None 
     """
     snapshot = last_snapshot(root, "HEAD", "--format=%H %T %(trailers:key=Template-Source,valueonly,separator=)")
     if not snapshot:
+        if git(root, "rev-parse", "--is-shallow-repository") == "true":
+            raise UserError(
+                "this clone is shallow, and lacks the last snapshot of the template: `git fetch --unshallow`, or "
+                "fetch-depth: 0 in a workflow"
+            )
         raise UserError(
             "this branch's history has no snapshot of the template: what `new` or `adopt` made can be updated"
         )
-    refuse_changes(root)
+    if not look:
+        refuse_changes(root)
     last, tree, recorded = snapshot.split(" ", 2)
     if (source := source or recorded) in ("", "unknown"):
         raise UserError("the template's address is not recorded: invoke update-template --source URL")

@@ -12,7 +12,7 @@ from boatyard.template.engine import ANSWERS
 
 LICENSES = ("Apache-2.0", "MIT", "BSD-3-Clause", "proprietary")
 PYTHONS = ("3.11", "3.12", "3.13")
-TORCH = ("default", "cpu")
+TORCH = ("cuda", "cpu")
 _HEAD = "# What this project was made with: `uv run invoke update-template` leaves out the same parts again.\n"
 
 Checked = TypeVar("Checked")
@@ -27,8 +27,8 @@ class Answers:
     author: str = ""
     license: str = "Apache-2.0"
     python: str = "3.12"
-    torch: str = "default"
-    """`cpu` adds PyTorch's index of builds without CUDA; `default` takes what the package registry has."""
+    torch: str = "cuda"
+    """`cuda` takes what the package registry has, which is without it but on Linux; `cpu` adds PyTorch's own index."""
     without: Sequence[str] = field(default_factory=tuple)
     """The parts that are left out."""
     year: int = 0

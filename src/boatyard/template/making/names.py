@@ -6,13 +6,14 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from boatyard.config.errors import UserError
 from boatyard.template import TEMPLATE
 
 TAKEN = Path(__file__).with_name("taken.txt")  # by what a project installs: tests/taken.py adds to it
 _OLD = re.compile(TEMPLATE, re.IGNORECASE)
+_IMPORTED = re.compile(rf"^ *import {TEMPLATE}$", re.MULTILINE)  # whose name is then one of the file's
 _FOLDER = re.compile(r"""(src/|src", "|/ "|src\\|\[")$""")  # what stands before the name of the package's folder
 _PROSE = ("LICENSE", "data/", "docs/", "encoders/", "reports/")
 LONGEST = 20  # so that a service account of Google Cloud, such as NAME-release, stays below 30
@@ -78,10 +79,18 @@ def check_name(name: str) -> None:
 
 
 def check_free(name: str, contents: Iterable[tuple[str, str]]) -> None:
-    """Raises UserError: one of these files has the name as a word; prose and rows may."""
-    word = re.compile(rf"(?<![a-z0-9]){'[-_]'.join(name.split('-'))}(?![a-z0-9])", re.IGNORECASE)
+    """Raises UserError: by this name one of these files, or something that it speaks of, could be meant instead."""
+    package = Spelling(name).package
+    variables = re.compile(rf"(?<![A-Za-z0-9_]){package.upper()}_[A-Z]")
+    word = re.compile(rf"\b{package}\b")
     for path, content in contents:
-        if not path.startswith(_PROSE) and not path.endswith(".md") and (word.search(path) or word.search(content)):
+        place = PurePosixPath(path)
+        modules = place.with_suffix("").parts if path.endswith(".py") else place.parts[:-1]
+        if not path.startswith("src/") and package in modules:
+            raise UserError(f"{name}: Python could import {path} by this name: choose another")
+        if not path.startswith(_PROSE) and variables.search(content):
             raise UserError(
-                f"{name}: {path} already has this word, so the two could not be distinguished: choose another"
+                f"{name}: {path} has variables of something else that begin with {package.upper()}_: choose another"
             )
+        if path.endswith(".py") and _IMPORTED.search(content) and word.search(content):
+            raise UserError(f"{name}: {path} already calls something else that: choose another")
