@@ -82,12 +82,12 @@ def write_regression_bundle(folder: Path, **changes: Any) -> Manifest:
 
 
 def publish_in_production(root: Path, **changes: Any) -> str:
-    """A bundle is ferry@production in the storage `root`/storage; its version."""
+    """A bundle is in production in the storage `root`/storage, ferry by default; its version."""
     storage = open_storage(str(root / "storage"))
     write_bundle(root / "sealed", **changes)
-    version = registry.publish(storage, root / "sealed").version
-    registry.promote(storage, "ferry", version)
-    return version
+    published = registry.publish(storage, root / "sealed")
+    registry.promote(storage, published.name, published.version)
+    return published.version
 
 
 def tokenizer(more: Sequence[str] = ()) -> Tokenizer:
