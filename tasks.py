@@ -410,7 +410,7 @@ def _on_cloud(context: Context, command: str, *words: str) -> None:
     _module(context, "boatyard.cloud", command, *words)
 
 
-_SERVICE = "api, monitor or frontend"
+_SERVICE = " or ".join(sorted(file.stem for file in Path(__file__).parent.glob("deploy/run/*.yaml")))
 _JOB = {
     "machine": "such as n1-standard-8",
     "gpu": "t4, l4, a100, a100-80gb or h100",

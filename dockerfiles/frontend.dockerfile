@@ -1,4 +1,4 @@
-# The web page, in front of the api and the monitor: docker build -f dockerfiles/frontend.dockerfile . (docs/images.md)
+# The web page, in front of the servers: docker build -f dockerfiles/frontend.dockerfile . (docs/images.md)
 ARG BASE_IMAGE=python:3.12-slim
 
 FROM ${BASE_IMAGE} AS dependencies
@@ -19,7 +19,7 @@ FROM ${BASE_IMAGE}
 RUN useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin boatyard
 COPY --from=dependencies /opt/boatyard /opt/boatyard
 COPY --from=package /app /app
-# BOATYARD_API and BOATYARD_MONITOR say where the others answer; the welcome would ask the internet for its own address
+# variables such as BOATYARD_API say where the servers answer; the welcome would ask the internet for its own address
 ENV PATH=/opt/boatyard/bin:$PATH PYTHONPATH=/app/src PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
     BOATYARD_HOST=0.0.0.0 PORT=8501 STREAMLIT_LOGGER_HIDE_WELCOME_MESSAGE=true
 WORKDIR /app

@@ -28,7 +28,7 @@ COPY --from=dependencies /opt/boatyard /opt/boatyard
 
 FROM ${INSTALLED}
 COPY --from=package /app /app
-# as in the repository: encoders/ beside src/, and the bundled rows where `data` looks for them
+# as in the repository: what is bundled lies where it is looked for
 # part: text
 COPY encoders /app/encoders
 # part end

@@ -227,27 +227,27 @@ def _data() -> str:
     rows = []
     for file in sorted((HERE / "data").glob("*/report.json")):
         facts = _parsed(file, json.loads)
-        rows.append([facts["name"], facts["fingerprint"], str(len(facts["labels"])), ", ".join(facts["sources"])])
+        rows.append([facts["name"], facts["fingerprint"], ", ".join(facts["sources"])])
     if not rows:
         return "No data was prepared here: `uv run invoke data` does."
-    return table(["data set", "fingerprint", "labels", "files"], rows, "llrl")
+    return table(["data set", "fingerprint", "files"], rows, "lll")
 
 
 def _metrics() -> str:
-    from boatyard.bundle.manifest import MANIFEST
-    from boatyard.registry import aliases, names
+    from boatyard.registry import aliases, names, read_manifest
     from boatyard.storage import open_storage
 
     storage, rows = open_storage(str(HERE.parent)), []
     for name in names(storage):
         for alias, at in aliases(storage, name).items():
-            manifest = json.loads(storage.read(f"models/{name}/{at}/{MANIFEST}"))
-            scores = manifest["metrics"]
-            accuracies = [f"{scores[part]['accuracy']:.4f}" for part in ("served", "trained", "baseline")]
-            rows.append([f"{name}@{alias}", at, manifest["data_fingerprint"], *accuracies])
+            manifest = read_manifest(storage, name, at)
+            of_each = [getattr(manifest.metrics, part) for part in ("served", "trained", "baseline")]
+            scores = [score[0].shown if score else "" for score in of_each]
+            title = manifest.accepted.title if manifest.accepted else ""
+            rows.append([f"{name}@{alias}", at, manifest.data_fingerprint, title, *scores])
     if not rows:
         return "Nothing is published here: `uv run invoke pipeline` does."
-    return table(["model", "version", "data", "accuracy as served", "as trained", "baseline"], rows, "lllrrr")
+    return table(["model", "version", "data", "score", "as served", "as trained", "baseline"], rows, "llllrrr")
 
 
 def _benchmarks() -> str:
@@ -257,7 +257,7 @@ def _benchmarks() -> str:
         tables = re.findall(r"^\|.*\n\|[-:| ]+\n(?:\|.*\n?)+", text, re.MULTILINE)
         title = text.splitlines()[0].lstrip("# ")
         parts += [f"[{escape(title)}](benchmarks/{file.name})", *(each.strip() for each in tables)]
-    return "\n\n".join(parts) or "No benchmark was run here: `uv run invoke bench` does."
+    return "\n\n".join(parts) or "No benchmark was run here."
 
 
 def _images() -> str:

@@ -357,7 +357,7 @@ _VERSIONS = {
     "billingbudgets": "v1",
     "cloudbilling": "v1",
     "cloudresourcemanager": "v3",
-    "cloudscheduler": "v1",
+    "cloudscheduler": "v1",  # part: monitor
     "iam": "v1",
     "iamcredentials": "v1",
     "monitoring": "v3",

@@ -456,10 +456,12 @@ _METHODS: dict[tuple[str, str], Any] = {
     ("cloudbilling", "cloudbilling.billingAccounts.list"): _payers,
     ("cloudbilling", "cloudbilling.projects.updateBillingInfo"): _link,
     ("cloudresourcemanager", "cloudresourcemanager.projects.get"): _project,
+    # part: monitor
     ("cloudscheduler", "cloudscheduler.projects.locations.jobs.create"): _new_job,
     ("cloudscheduler", "cloudscheduler.projects.locations.jobs.delete"): _drop,
     ("cloudscheduler", "cloudscheduler.projects.locations.jobs.get"): _read,
     ("cloudscheduler", "cloudscheduler.projects.locations.jobs.patch"): _patch,
+    # part end
     ("iam", "iam.projects.serviceAccounts.create"): _new_account,
     ("iam", "iam.projects.serviceAccounts.delete"): _drop_account,
     ("iam", f"{_POOLS}.create"): _named("workloadIdentityPoolId"),

@@ -372,7 +372,7 @@ def test_a_page_behind_identity_aware_proxy_is_not_asked_since_that_lets_only_pe
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     where = place(load_config(["cloud.project=my-project", "paths.storage=gs://my-bucket"]))
-    manifest = yaml.safe_load((ROOT / "deploy" / "run" / "frontend.yaml").read_text())
+    manifest = yaml.safe_load((ROOT / "deploy/run/frontend.yaml").read_text())
     manifest["metadata"]["annotations"]["run.googleapis.com/iap-enabled"] = "true"
     with caplog.at_level("INFO"), Session() as session:
         probe(where, session, manifest, {})

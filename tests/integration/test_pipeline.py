@@ -227,7 +227,7 @@ def test_a_reference_too_small_to_notice_drift_with_is_a_warning(
     predictor = Predictor(finished.published.bundle)
     config = plants_config(finished.root, finished.rows, f"export.reference={file}")
     _write_reference(tmp_path / "reference.parquet", predictor, prepare(finished.config), config)
-    assert (f"the reference has {rows} of the 100 rows that the monitor needs" in caplog.text) == warned
+    assert (f"the reference has {rows} of the 100 rows that it takes to notice drift" in caplog.text) == warned
 
 
 @pytest.mark.slow

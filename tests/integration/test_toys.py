@@ -215,7 +215,7 @@ def test_retraining_learns_from_the_corrections_and_promotes_what_is_better(aske
     assert aliases(storage, "clicks")["production"] == after, printed
 
 
-# ---- the cloud
+# ---- the cloud # part: cloud
 
 
 def test_the_job_that_would_train_it_in_the_cloud_is_shown(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ TRAINING_ONLY = {
     "hydra",
     "omegaconf",
     "pandas",
-    "py3langid",
+    "py3langid",  # part: text
     "pyarrow",
     "sklearn",
     "onnx",

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from bundles import publish_in_production
 
 pytestmark = pytest.mark.unit
 
@@ -150,6 +151,14 @@ def test_facts_are_filled_in_again_and_again_and_nothing_else_is_touched(report:
     assert once.endswith("The end.\n")
     assert report.run("facts").returncode == 0
     assert report.text() == once
+
+
+def test_what_is_published_is_told_with_the_score_that_decides(report: Report, tmp_path: Path) -> None:
+    version = publish_in_production(tmp_path)
+    shutil.move(tmp_path / "storage" / "models", tmp_path)
+    done = report.run("facts", question("a b") + "<!-- facts metrics -->\n<!-- /facts -->\n")
+    assert done.returncode == 0, done.stderr
+    assert f"@production | {version} |" in report.text()
 
 
 def test_the_form_that_lies_here_is_sound_and_unanswered() -> None:

@@ -9,7 +9,7 @@ __all__ = ["Application", "app"]
 
 
 def __getattr__(name: str) -> object:
-    """Built on first use, since the monitor imports only problems and routes."""
+    """Built on first use, since other modules here are imported without it."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from boatyard.api import application

@@ -25,7 +25,7 @@ class Rows:
         if config.model.name is not None and Path(config.model.name).is_dir():
             raise UserError(
                 f"model.name={config.model.name} is a folder of this machine, which no job can reach: "
-                "name a model on the Hub or one in encoders/"
+                "name one that is on the Hub or in the image"
             )
         if source is None or source.startswith("gs://"):
             return

@@ -30,7 +30,7 @@ _LEARNT_FROM = 200_000  # rows are plenty
 class Encoded:
     """Network inputs, and the fingerprint of their content and of what the network starts from.
 
-    `folder` holds what made them (a tokenizer); `splits` have the encoder's columns, `cost` and TARGET.
+    `folder` holds what made them; `splits` have the encoder's columns, `cost` and TARGET.
     """
 
     folder: Path

@@ -28,7 +28,7 @@ APIS = (
     "cloudbuild",
     "cloudquotas",
     "cloudresourcemanager",
-    "cloudscheduler",
+    "cloudscheduler",  # part: monitor
     "iam",
     "iamcredentials",
     "logging",

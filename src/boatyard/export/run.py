@@ -174,7 +174,7 @@ def _write_reference(path: Path, predictor: Predictor, prepared: Prepared, confi
     rows = prepared.rows(SPLIT) if given is None else given
     if len(rows) < LEAST_REFERENCE_ROWS:
         log.warning(
-            "export: the reference has %d of the %d rows that the monitor needs: it will compare nothing. "
+            "export: the reference has %d of the %d rows that it takes to notice drift. "
             "Have more test rows, or name a file of such rows (export.reference)",
             len(rows),
             LEAST_REFERENCE_ROWS,

@@ -12,7 +12,7 @@ from boatyard.frontend.mark import MARK, wordmark
 from boatyard.frontend.services import Trouble, addresses
 from boatyard.frontend.showing import explain, literal
 
-Show = Callable[..., None]  # of the api, and of the monitor for pages about it
+Show = Callable[..., None]  # of the services that the page asks
 
 
 def _page(show: Show, title: str, icon: str, *, default: bool = False) -> st.Page:

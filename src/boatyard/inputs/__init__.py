@@ -1,6 +1,6 @@
 """Inputs: what a row is. Each is a folder, found by its name.
 
-`serving` turns requests into a graph's inputs, `training` reads, encodes and builds a network's backbone, `page` shows,
+`serving` turns requests into a graph's inputs, `training` reads, encodes and builds a network's backbone,
 `settings` are the configuration keys it owns. docs/how-to/add-an-input-or-a-task.md builds one.
 """
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from boatyard.config.plugins import Plugins
 
-if TYPE_CHECKING:  # the web page loads pages alone: its image lacks what the other parts need
+if TYPE_CHECKING:  # who loads one of the parts may lack what the others need
     from boatyard.frontend.protocol import InputPage  # part: frontend
     from boatyard.inputs.protocol import ServingInput
     from boatyard.inputs.training_protocol import TrainingInput

@@ -1,4 +1,4 @@
-"""Which feedback counts if one answer has several: the same rule in retraining and in the monitor."""
+"""Which feedback counts if one answer has several: one rule for all who read it."""
 
 import json
 from collections.abc import Mapping, Sequence

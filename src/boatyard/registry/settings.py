@@ -40,7 +40,7 @@ class StorageSettings(EnvironmentSettings):
 class ModelSettings(StorageSettings):
     """Which model, and where it is stored.
 
-    BOATYARD_MODEL may include the storage, as in `gs://BUCKET/PREFIX/models/inbox@production`. With another in
+    BOATYARD_MODEL may include the storage, as in `gs://BUCKET/PREFIX/models/NAME@production`. With another in
     BOATYARD_STORAGE, models come from the first, and all else goes to the second: so two environments share models.
     """
 

@@ -1,7 +1,7 @@
 """Tasks: what is asked of a row. Each is a folder, found by its name.
 
-`serving` answers from a bundle's graph, `training` learns and measures, `page` shows, `settings` are the
-configuration keys it owns. docs/how-to/add-an-input-or-a-task.md builds one.
+`serving` answers from a bundle's graph, `training` learns and measures, `settings` are the configuration keys it owns.
+docs/how-to/add-an-input-or-a-task.md builds one.
 """
 
 from collections.abc import Callable  # part: frontend
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from boatyard.config.plugins import Plugins
 
-if TYPE_CHECKING:  # the web page loads pages alone: its image lacks what the other parts need
+if TYPE_CHECKING:  # who loads one of the parts may lack what the others need
     from boatyard.frontend.protocol import TaskPage  # part: frontend
     from boatyard.tasks.protocol import ServingTask, TrainingTask
 

@@ -68,7 +68,7 @@ class Values(Numbers):
             shown = repr(cell if len(str(cell)) <= _LONGEST_SHOWN else f"{str(cell)[:_LONGEST_SHOWN]}…")
             message = f"holds {shown}; expected a number such as 1234.5"
             if not any(map(str.isdigit, shown)):
-                message += " (if these are labels, add data.task=classification)"
+                message += " (if these are labels, choose another data.task)"
             return Problem("no_number", self.column, message)
         try:
             value = float(cell)
@@ -99,7 +99,7 @@ class Values(Numbers):
         numbers, firsts, counts = np.unique(self.values[rows], return_index=True, return_counts=True)
         if len(numbers) == 2:
             both = f"{numbers[0]:.15g} and {numbers[1]:.15g}"
-            message = f"has two values, {both}: if these are labels, add data.task=classification"
+            message = f"has two values, {both}: if these are labels, choose another data.task"
             findings.add(ledger.issue(rows[0], "warning", "two_values", self.column, message))
             return {}
         for end in {0, len(numbers) - 1} if len(numbers) > 1 else ():

@@ -120,7 +120,7 @@ def drop_key(text: str, name: str) -> str:
         if depth >= 0 and (not line.strip() or indent > depth or (indent == depth and line.lstrip().startswith("- "))):
             continue
         depth = -1
-        if re.match(rf' *\{{.*"name": "{re.escape(name)}"\}},?$', line):  # as JSON has it
+        if re.match(rf' *(\{{.*"name": )?"{re.escape(name)}"\}}?,?$', line):  # as JSON has it
             continue
         if re.match(rf" *- (name|alert): {re.escape(name)}$", line):
             depth = indent + 1
