@@ -90,7 +90,7 @@ def test_a_number_is_one_in_json_and_in_text(cell: object, number: float) -> Non
     assert values().read({"price": cell}) == number
 
 
-IF_LABELS = " (if these are labels, choose another data.task)"
+IF_LABELS = " (if these are labels, add data.task=classification)"
 
 
 @pytest.mark.parametrize(
@@ -385,5 +385,5 @@ def test_the_highest_of_a_few_numbers_is_no_pile() -> None:
 
 def test_two_numbers_may_be_labels() -> None:
     assert piles(np.tile([0.0, 1.0], 50)) == [
-        "has two values, 0 and 1: if these are labels, choose another data.task"
+        "has two values, 0 and 1: if these are labels, add data.task=classification"
     ]

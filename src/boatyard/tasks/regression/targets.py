@@ -67,8 +67,10 @@ class Values(Numbers):
         if not is_number and not (isinstance(cell, str) and _NUMBER.fullmatch(cell)):
             shown = repr(cell if len(str(cell)) <= _LONGEST_SHOWN else f"{str(cell)[:_LONGEST_SHOWN]}…")
             message = f"holds {shown}; expected a number such as 1234.5"
+            # part: classification
             if not any(map(str.isdigit, shown)):
-                message += " (if these are labels, choose another data.task)"
+                message += " (if these are labels, add data.task=classification)"
+            # part end
             return Problem("no_number", self.column, message)
         try:
             value = float(cell)
@@ -97,11 +99,13 @@ class Values(Numbers):
         """Warn where rows pile up at the lowest or the highest number, as they do where numbers were cut off."""
         rows = np.flatnonzero(usable)
         numbers, firsts, counts = np.unique(self.values[rows], return_index=True, return_counts=True)
+        # part: classification
         if len(numbers) == 2:
             both = f"{numbers[0]:.15g} and {numbers[1]:.15g}"
-            message = f"has two values, {both}: if these are labels, choose another data.task"
+            message = f"has two values, {both}: if these are labels, add data.task=classification"
             findings.add(ledger.issue(rows[0], "warning", "two_values", self.column, message))
             return {}
+        # part end
         for end in {0, len(numbers) - 1} if len(numbers) > 1 else ():
             share = counts[end] / len(rows)
             if share > _PILE and counts[end] > _PILE_HEIGHT * np.median(counts):
