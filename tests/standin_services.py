@@ -81,5 +81,5 @@ def drawn(page: AppTest) -> AppTest:
 def content(page: AppTest) -> str:
     """What is on the page without charts and tables, as Markdown without its escapes."""
     metrics = [f"{metric.label}: {metric.value}" for metric in page.metric]
-    kinds = ("info", "success", "caption", "markdown", "subheader", "text")
+    kinds = ("info", "success", "warning", "caption", "markdown", "subheader", "text")
     return "\n".join([*(element.value for kind in kinds for element in page.get(kind)), *metrics]).replace("\\", "")

@@ -1,4 +1,4 @@
-"""Boatyard: from rows of data to a model in production that is watched."""
+"""Boatyard: from rows of data to a watched model in production."""
 
 from importlib.metadata import version
 

@@ -222,7 +222,8 @@ def test_drift_is_looked_for_until_the_alarm_rings_and_the_reports_before_stay(
     assert not report["alarm"]
     for verdict in report["verdicts"]:
         expect(page.get_by_text(verdict["sentence"], exact=True)).to_be_visible()
-    expect(page.get_by_text(f"0 of {len(report['verdicts'])}", exact=True)).to_be_visible()
+    measured = [verdict for verdict in report["verdicts"] if verdict["value"] is not None]
+    expect(page.get_by_text(f"0 of {len(measured)}", exact=True)).to_be_visible()
     stack.ask(["ПЕРЕВОД ГДЕ МОЙ", "WHERE IS MY STOLEN CARD?!"] * 100)
     stack.ship()
     run.click()
@@ -230,7 +231,8 @@ def test_drift_is_looked_for_until_the_alarm_rings_and_the_reports_before_stay(
     report = httpx.get(f"{stack.monitor.url}/drift.json").json()
     drifted = [verdict for verdict in report["verdicts"] if verdict["drifted"]]
     assert len(drifted) > 1
-    expect(page.get_by_text(f"{len(drifted)} of {len(report['verdicts'])}", exact=True)).to_be_visible()
+    measured = [verdict for verdict in report["verdicts"] if verdict["value"] is not None]
+    expect(page.get_by_text(f"{len(drifted)} of {len(measured)}", exact=True)).to_be_visible()
     for verdict in drifted:
         expect(page.get_by_text(verdict["sentence"], exact=True)).to_be_visible()
     reports = page.get_by_role("table").get_by_role("row")

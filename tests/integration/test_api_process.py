@@ -133,3 +133,23 @@ def test_more_clients_than_the_shell_allows_open_files_are_answered(tmp_path: Pa
             client = clients.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=20))
             client.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
             assert client.recv(4096).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["boatyard.api"],
+        ["boatyard.monitor", "serve"],  # part: monitor
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_port_that_is_in_use_is_one_sentence(command: list[str], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        own = {"PORT": str(port), "BOATYARD_STORAGE": str(tmp_path), "BOATYARD_SPOOL": str(tmp_path / "spool")}
+        ran = subprocess.run(
+            [sys.executable, "-m", *command], env=os.environ | own, capture_output=True, text=True, timeout=60
+        )
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith(f"{command[0]}: port {port} of 127.0.0.1 is in use: stop what uses it, or choose ")
+    assert ran.stderr.count("\n") == 1

@@ -71,7 +71,7 @@ def test_a_label_that_comes_more_often_is_noticed_and_named() -> None:
     verdicts = compare(rows(1000, 0), rows(500, 1, labels=weights / weights.sum()), COLUMNS, PERMUTATIONS)
     label = next(verdict for verdict in verdicts if verdict.name == "label")
     assert label.suspicious
-    assert label.sentence.startswith("The answer is intent_0 in ")
+    assert label.sentence.startswith("intent_0 makes up ")
     assert label.sentence.endswith(": more than chance explains.")
 
 
@@ -96,7 +96,7 @@ def test_a_category_that_comes_more_often_is_named() -> None:
     assert [verdict.name for verdict in drift] == ["language"]
     assert drift[0].sentence.startswith("The language that is guessed is es in ")
     quiet = next(one for one in compare(rows(1000, 0), rows(500, 1), COLUMNS, PERMUTATIONS) if one.name == "language")
-    assert quiet.sentence.endswith(": as chance has it, or too little to matter.")
+    assert quiet.sentence.endswith(": within chance, or too small to matter.")
 
 
 def test_a_value_above_its_threshold_is_what_suspicious_means() -> None:
@@ -302,7 +302,7 @@ def test_numeric_answers_that_drift_are_noticed() -> None:
     assert not any(verdict.suspicious for verdict in compared(0.0).values())
     drifted = compared(1.0)
     assert [name for name, verdict in drifted.items() if verdict.suspicious] == ["value"]
-    assert drifted["value"].sentence.startswith("The answer is 0.893 on average, in the reference -0.144: ")
+    assert drifted["value"].sentence.startswith("The answer is 0.893 on average, against -0.144 in the reference: ")
     assert drifted["value"].group == "prediction"
     assert list(drifted)[-1] == "missing_value"
 

@@ -29,7 +29,7 @@ def test_the_page_imports_nothing_of_the_package_but_what_is_small() -> None:
     modules = {name if name in {"boatyard.inputs", "boatyard.tasks"} else name.rpartition(".")[0] for name in ours}
     assert modules <= {
         *("boatyard.config.addresses", "boatyard.config.console", "boatyard.config.environment"),
-        "boatyard.config.errors",
+        *("boatyard.config.errors", "boatyard.config.plurals"),
         *("boatyard.inputs", "boatyard.tasks", "boatyard.tasks.score"),
         *("boatyard.inputs.image.overlay", "boatyard.inputs.image.pictures"),
     }

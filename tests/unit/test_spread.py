@@ -52,7 +52,9 @@ def test_categories_are_the_most_frequent_of_either_side() -> None:
 def test_a_finding_says_what_is_missing() -> None:
     of_number, of_category = Column("a", "the column a"), Column("b", "the column b", category=True)
     found = finding(of_number, np.array([1.0, 2.0, 3.0, NAN]), np.array([250_000.0, NAN]))
-    assert found.startswith("The column a is 250,000 on average, in the reference 2, and missing in 50.0% of cases")
+    assert found.startswith(
+        "The column a is 250,000 on average, against 2 in the reference, and missing in 50.0% of cases"
+    )
     assert "missing" not in finding(of_number, np.array([1.0]), np.array([2.0]))
     found = finding(of_category, np.array(["x", "x"]), np.array(["x", ""]))
-    assert found == "The column b is missing in 50.0% of cases, in the reference in 0.0%"
+    assert found == "The column b is missing in 50.0% of cases, against 0.0% in the reference"

@@ -138,7 +138,7 @@ def test_an_answer_is_explained_where_that_is_ticked(services: Services) -> None
     page.checkbox[0].check()
     press(page, "Predict")
     assert services.posted == [("/predict?top_k=5&explain=true", {"text": "an <example>"})]
-    assert "They take it from 0.5, without any of them, to 0.75." in content(page)
+    assert "raise the answer's score and grey parts lower it, from 0.5 without any of them to 0.75." in content(page)
     (marked,) = page.get("html")
     assert "&lt;example&gt;</mark>" in marked.proto.body
     assert "<example>" not in marked.proto.body
@@ -231,6 +231,7 @@ def test_traffic_of_numbers_is_shown_without_categories(services: Services) -> N
         b'boatyard_answer_number_bucket{column="value",le="+Inf",model="m"} 5.0\n'
     )
     services.answers["/statistics"] = {
+        "model": "m",
         "rows": 30,
         "hours": ["2026-01-02T03:00:00+00:00", "2026-01-02T04:00:00+00:00"],
         "counts": [30, 0],

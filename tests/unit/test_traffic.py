@@ -284,7 +284,8 @@ def test_more_mistakes_than_chance_explains_raise_the_alarm(right: int, suspicio
 def test_little_feedback_decides_nothing() -> None:
     judged = verdict(np.ones(29), accuracy(0.9, 0.88))
     assert not judged.suspicious
-    assert judged.sentence.startswith("Not enough feedback: 29")
+    assert judged.sentence.startswith("Not enough feedback: 29 answers were judged, ")
+    assert verdict(np.ones(1), accuracy(0.9, 0.88)).sentence.startswith("Not enough feedback: 1 answer was judged, ")
 
 
 @pytest.mark.parametrize("accepted", [None, Score("mean_absolute_error", 2.0, 1.9, 2.1, higher_is_better=False)])

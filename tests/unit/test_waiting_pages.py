@@ -12,8 +12,9 @@ from boatyard.api.metrics import Metrics
 pytestmark = pytest.mark.unit
 
 QUALITY = {"feedback": 0, "score": None, "accepted": None, "unknown": 0}
-NOTHING = {"rows": 0, "hours": [], "counts": [], "categories": {}, "numbers": {}, "quality": QUALITY}
+NOTHING = {"model": "ferry", "rows": 0, "hours": [], "counts": [], "categories": {}, "numbers": {}, "quality": QUALITY}
 SOME = {
+    "model": "ferry",
     "rows": 30,
     "hours": ["2026-01-02T03:00:00+00:00"],
     "counts": [30],
@@ -100,5 +101,8 @@ def test_a_report_on_too_few_rows_says_how_many_are_needed(services: Services) -
     services.answers["/history.json"] = [
         {"time": "2026-01-03T03:00:00+00:00", "rows": 30, "alarm": False, "suspicious": [], "drifted": []}
     ]
-    (info,) = [line for line in content(open_page("drift")).splitlines() if "too little traffic to compare" in line]
+    page = content(open_page("drift"))
+    (info,) = [line for line in page.splitlines() if "too little traffic to compare" in line]
     assert "100 are needed" in info
+    assert "Drifted: n/a" in page
+    assert "No feedback in this report." in page

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from boatyard.api.application import Application
 from boatyard.api.server import serve
 from boatyard.api.settings import Settings
-from boatyard.config.addresses import reach_this_machine_directly
+from boatyard.config.addresses import check_port, reach_this_machine_directly
 from boatyard.config.console import refuse
 from boatyard.config.errors import UserError
 from boatyard.config.logs import log_as_json
@@ -26,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     reach_this_machine_directly()
     try:
         settings = Settings.from_environment()
+        check_port(settings.host, settings.port)
         log_as_json()
         return serve(Application(settings), settings)
     except (OSError, UserError) as wrong:

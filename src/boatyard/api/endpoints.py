@@ -26,6 +26,7 @@ from boatyard.api.requests import parse, read_json
 from boatyard.api.routes import refuse_unknown_query
 from boatyard.bundle.manifest import Card
 from boatyard.bundle.predict import Predictor
+from boatyard.config.plurals import counted
 from boatyard.inputs import archives
 from boatyard.journal import JournalError
 from boatyard.registry import Alias
@@ -123,7 +124,7 @@ async def job_result(request: Request, job: NamedJob) -> Response:
     sent = negotiate(request, job_routes.RESULTS)
     state = await to_thread.run_sync(job_routes.state, storage, job)
     if state.state == "running":
-        raise Problem(409, f"the job is not finished: {state.rows:,} rows are answered")
+        raise Problem(409, f"the job is not finished: {counted(state.rows, 'row')} answered so far")
     keys = await to_thread.run_sync(store.result_keys, storage, job)
     as_csv = None
     if sent == job_routes.CSV:

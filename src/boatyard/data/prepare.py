@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from boatyard import inputs, tasks
 from boatyard.config.errors import UserError
+from boatyard.config.plurals import counted
 from boatyard.config.schema import Config, Data
 from boatyard.data.arrow import open_set_aside, set_aside_unusable, write_splits
 from boatyard.data.ledger import Findings
@@ -135,9 +136,9 @@ def _prepare(given: Data, sources: Sequence[Source], earlier: Earlier, staging: 
     facts["related"] = related
     (staging / "prepared.json").write_text(json.dumps(facts | {"rows": summary.split_rows}, indent=2), encoding="utf-8")
     warnings = sum(count for kind, count in summary.issue_counts.items() if kind.startswith("warning:"))
-    found_so = f"{sum(summary.split_rows.values()):,} rows"
+    found_so = counted(sum(summary.split_rows.values()), "row")
     if warnings:
-        found_so += f", {warnings:,} warning{'s' * (warnings > 1)}"
+        found_so += f", {counted(warnings, 'warning')}"
     log.info("data: %s; report in %s", found_so, report)
 
 
@@ -161,7 +162,11 @@ def _stop_if_unusable(
             f"(all in {report / 'report.md'}; data.on_bad_row=quarantine sets such rows aside)"
         )
     sources = ", ".join(summary.sources)
-    aside = f" ({summary.quarantined} rows were set aside; {report / 'report.md'} says why)" if first else ""
+    aside = (
+        f" ({counted(summary.quarantined, 'row', ('was', 'were'))} set aside; {report / 'report.md'} says why)"
+        if first
+        else ""
+    )
     if reason := tasks.training(data.task).refusal(dict(summary.target)):
         raise UserError(f"{sources}: {reason}{aside}")
     for split, rows in summary.split_rows.items():

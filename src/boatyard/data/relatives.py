@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boatyard.config.errors import UserError
+from boatyard.config.plurals import counted
 from boatyard.data.ledger import TEST, TRAIN, VALIDATION, Findings, Ledger, content_hash
 from boatyard.inputs.components import components
 from boatyard.inputs.sources import SPLITS
@@ -148,7 +149,8 @@ def warn_of_relatives(ledger: Ledger, groups: Groups, findings: Findings, usable
         alike = rows[learnt[groups[rows]]]
         if len(alike):
             said = (
-                f"{len(alike):,} of {len(rows):,} rows of {SPLITS[split]} resemble training rows: scores will flatter"
+                f"{len(alike):,} of {counted(len(rows), 'row')} of {SPLITS[split]} "
+                f"{'resembles' if len(alike) == 1 else 'resemble'} training rows: scores will flatter"
             )
             findings.add(ledger.issue(alike[0], "warning", "relatives", None, said))
 

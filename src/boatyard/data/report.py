@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boatyard import tasks
+from boatyard.config.plurals import counted
 from boatyard.data.summary import DataSummary, Issue
 from boatyard.evaluate.markdown import escape, shorten, table
 from boatyard.inputs.training_protocol import RowReport
@@ -102,7 +103,7 @@ def _sizes(summary: DataSummary) -> str:
 
 def _findings(summary: DataSummary) -> Iterator[str]:
     if summary.quarantined and summary.quarantine_file:
-        yield f"{summary.quarantined:,} rows were set aside in {escape(summary.quarantine_file)}."
+        yield f"{counted(summary.quarantined, 'row', ('was', 'were'))} set aside in {escape(summary.quarantine_file)}."
     # errors first, then rare kinds first, so that a flood of one kind leaves room to list the others
     kinds = sorted(summary.issue_counts.items(), key=lambda item: (item[0].startswith("warning"), item[1]))
     if not kinds:

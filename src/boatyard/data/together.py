@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from boatyard.config.errors import UserError
+from boatyard.config.plurals import counted
 from boatyard.config.schema import Data
 from boatyard.data.ledger import TRAIN, Findings, Ledger
 from boatyard.data.reading import Reading
@@ -93,7 +94,7 @@ def _warn_of_uneven_splits(
         kind, so = (
             ("small_split", "it says little") if rows < wanted else ("large_split", "so much less is learnt from")
         )
-        message = f"leaves {split} {rows:,} rows of the {wanted:,.0f} that its share would be: {so}"
+        message = f"leaves {split} {counted(rows, 'row')} of the {wanted:,.0f} that its share would be: {so}"
         log.warning("data: column %r %s", column, message)
         findings.add(ledger.issue(0, "warning", kind, column, message))
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from boatyard.config.plurals import counted
 from boatyard.evaluate.compared import Compared
 from boatyard.evaluate.groups import Measured, groups_section
 from boatyard.evaluate.markdown import escape, table
@@ -109,7 +110,7 @@ def _parts(
     sections: Sequence[Section],
 ) -> Iterator[str]:
     yield f"# {escape(title)}"
-    yield f"Measured on {scores.rows:,} rows of the {escape(split)} split."
+    yield f"Measured on {counted(scores.rows, 'row')} of the {escape(split)} split."
     others = {"Baseline": baseline} if alternative is None else {alternative.name: alternative, "Baseline": baseline}
     yield _headline(scores, {name: other.scores for name, other in others.items()})
     if alternative is not None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from boatyard.bundle.manifest import Metrics
+from boatyard.config.plurals import counted
 from boatyard.config.schema import Config
 from boatyard.data.prepare import Prepared
 from boatyard.evaluate.markdown import escape, table
@@ -26,7 +27,7 @@ def model_card(
         f"Reads {_named(prepared.fields)}. Task: {config.data.task}.",
         "## How good it is",
         _scores(metrics),
-        f"Measured on {metrics.rows:,} rows that were neither trained nor tuned on.",
+        f"Measured on {counted(metrics.rows, 'row')} used neither for training nor for tuning.",
     ]
     if parity is not None:
         parts.append(parity.sentence)
@@ -35,8 +36,8 @@ def model_card(
         f"Rows: {rows}; data fingerprint `{prepared.fingerprint}`. Starting point: {start}, "
         f"{metrics.parameters / 1e6:.2f} M parameters, trained for {metrics.training_seconds:.0f} s.",
         "## Limits",
-        f"{_limits(limits)}What the model cannot read of a longer input is cut, and the answer says so. Knows what its "
-        "training rows are about, and nothing else.",
+        f"{_limits(limits)}A longer input is cut, and the answer says so. The model knows only what its training "
+        "rows are about.",
     ]
     for section in sections:
         parts += [f"## {section.heading}", *section.parts]

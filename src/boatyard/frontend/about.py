@@ -42,7 +42,7 @@ def show(api: Service, *_: Service) -> None:
     st.markdown(
         "Boatyard takes rows of data to a model that answers over HTTP. Training and serving meet in "
         "one place, the *bundle*: a folder with the graph, what its input needs, the numbers it was accepted on and a "
-        "checksum of every file. Whatever is answered is in the *journal* first."
+        "checksum of every file. Every answer is in the *journal* before it is sent."
         " The *monitor* reads it there."  # part: monitor
     )
     colours = {"accent": charts.accent(), "ink": charts.theme("textColor"), "grey": charts.GREY}

@@ -49,7 +49,7 @@ def _bars(rows: Rows, field: str, form: str, most: float) -> Any:
     above = any(len(row["name"]) > BESIDE for row in rows)
     base = alt.Chart(data(rows)).encode(
         x=alt.X(f"{field}:Q", scale=alt.Scale(domain=[0, 1.12 * most]), axis=None),
-        y=alt.Y("name:N", sort=None, axis=None if above else name_axis()),
+        y=alt.Y("name:N", sort=in_order(rows), axis=None if above else name_axis()),
         tooltip=["name:N"],
     )
     bar = base.mark_bar(cornerRadiusEnd=4, size=18).encode(color=accent_when("datum.first"))
@@ -69,7 +69,7 @@ def effects(rows: Rows) -> Any:
         .mark_bar(cornerRadiusEnd=4, size=18)
         .encode(
             x=alt.X("effect:Q", axis=axis),
-            y=alt.Y("name:N", sort=None, axis=name_axis()),
+            y=alt.Y("name:N", sort=in_order(rows), axis=name_axis()),
             color=accent_when("datum.effect > 0"),
             tooltip=["name:N", alt.Tooltip("effect:Q", format="+,.4~r")],
         )
@@ -83,7 +83,7 @@ def intervals(rows: Rows, title: str, among: Sequence[float] = ()) -> Any:
     `among`: numbers that are marked beside them, which the axis spans as well.
     """
     base = alt.Chart(data(rows)).encode(
-        y=alt.Y("name:N", sort=None, axis=name_axis()), color=accent_when("datum.chosen")
+        y=alt.Y("name:N", sort=in_order(rows), axis=name_axis()), color=accent_when("datum.chosen")
     )
     ends = [row[end] for row in rows for end in ("low", "value", "high") if row[end] is not None]
     span = [min([*among, *ends]), max([*among, *ends])] if among else alt.Undefined
@@ -221,6 +221,14 @@ def places(rows: Rows) -> Any:
 def tint(colour: str, share: float) -> str:
     """The colour, so far from transparent, to lie behind text."""
     return f"{colour}{round(255 * share):02x}"
+
+
+def in_order(rows: Rows) -> list[str]:
+    """The names as the rows have them.
+
+    Spelled out, since a chart that is drawn again with other rows keeps the places of the names that it had.
+    """
+    return list(dict.fromkeys(row["name"] for row in rows))
 
 
 def name_axis(**axis: Any) -> Any:

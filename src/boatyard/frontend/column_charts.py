@@ -72,7 +72,7 @@ def _categories(shares: Mapping[str, Any]) -> Any:
     ]
     axis = alt.Axis(title=None, format="%", tickCount=4)
     base = alt.Chart(charts.data(rows)).encode(
-        y=alt.Y("name:N", sort=None, axis=charts.name_axis()), tooltip=_tooltip("name:N")
+        y=alt.Y("name:N", sort=charts.in_order(rows), axis=charts.name_axis()), tooltip=_tooltip("name:N")
     )
     before = base.mark_bar(color=charts.GREY, opacity=0.45, size=12).encode(x=alt.X("before:Q", axis=axis))
     now = base.mark_tick(color=charts.accent(), thickness=3, size=16).encode(x="now:Q")

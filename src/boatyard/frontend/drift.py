@@ -4,10 +4,12 @@ from typing import Any
 
 import streamlit as st
 
+from boatyard.config.plurals import counted
 from boatyard.frontend import charts, column_charts
 from boatyard.frontend.exposition import read_traffic
 from boatyard.frontend.services import Service, Trouble
 from boatyard.frontend.showing import explain, figures, judged, literal, live, underway, when
+from boatyard.frontend.watched import advised, say_if_another
 
 RUN_SECONDS = 300.0
 MOST_REPORTS = 10
@@ -15,6 +17,13 @@ MOST_REPORTS = 10
 
 def show(api: Service, monitor: Service) -> None:
     """The page."""
+    try:
+        _show(api, monitor)
+    except Trouble as trouble:
+        explain(advised(trouble, api))
+
+
+def _show(api: Service, monitor: Service) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.title("Drift", width="content")
         run = st.button("Run now", icon=":material/refresh:")
@@ -23,7 +32,7 @@ def show(api: Service, monitor: Service) -> None:
             with st.spinner("Comparing the latest traffic with the reference"):
                 monitor.post("/drift/run", seconds=RUN_SECONDS)
         except Trouble as trouble:
-            explain(trouble)
+            explain(advised(trouble, api))
             if trouble.status != 409:  # 409: another run is in progress, and there may be an earlier report
                 return
     try:
@@ -31,7 +40,9 @@ def show(api: Service, monitor: Service) -> None:
     except Trouble as trouble:
         if trouble.status != 404:
             raise
-        rows = monitor.get("/statistics")["rows"]
+        statistics = monitor.get("/statistics")
+        rows = statistics["rows"]
+        say_if_another(api, statistics["model"])
         st.info(
             f"There is no report yet. **Run now** makes one. Predictions in the journal: {rows:,}."
             if rows
@@ -40,6 +51,7 @@ def show(api: Service, monitor: Service) -> None:
         )
         _say_what_is_underway(api)
         return
+    say_if_another(api, report["model"])
     _verdict(report)
     _say_what_is_underway(api)
     _columns(report["verdicts"])
@@ -65,6 +77,7 @@ def _say_what_is_underway(api: Service) -> None:
 
 def _verdict(report: dict[str, Any]) -> None:
     drifted = [verdict for verdict in report["verdicts"] if verdict["drifted"]]
+    measured = [verdict for verdict in report["verdicts"] if verdict["value"] is not None]
     suspicious = any(verdict["suspicious"] for verdict in report["verdicts"])
     with st.container(border=True):
         if report["alarm"]:
@@ -85,11 +98,11 @@ def _verdict(report: dict[str, Any]) -> None:
         figures(
             {
                 "Rows": f"{window['rows']:,}",
-                "Drifted": f"{len(drifted)} of {len(report['verdicts'])}",
+                "Drifted": f"{len(drifted)} of {len(measured)}" if measured else "n/a",
                 **live(report["quality"]),
             }
         )
-        st.caption(judged(report["quality"]))
+        st.caption(judged(report["quality"], nothing="No feedback in this report."))
         st.caption(
             f"{literal(report['model'])} {literal(report['version'])}, asked from {when(window['from'])} to "
             f"{when(window['to'])}"
@@ -159,4 +172,4 @@ def _history(history: list[dict[str, Any]]) -> None:
         ]
     )
     if (left := len(history) - MOST_REPORTS) > 0:
-        st.caption(f"{left:,} older ones are in the chart alone.")
+        st.caption(f"Only in the chart: {counted(left, 'older report')}.")

@@ -81,7 +81,7 @@ def cut(card: Card) -> str:  # noqa: ARG001 - every page's signature
 def file_help(card: Card) -> str:
     """The columns by their names."""
     columns = " and ".join(f"**{literal(name)}**" for name in card["request_schema"].get("required", []))
-    return f"A CSV or TSV with a header or JSON Lines, with {columns} in each row; other columns are passed over."
+    return f"A CSV or TSV with a header or JSON Lines, with {columns} in each row; other columns are ignored."
 
 
 def explain(request: Request, parts: Parts) -> None:  # noqa: ARG001 - every page's signature

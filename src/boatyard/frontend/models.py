@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from boatyard import tasks
+from boatyard.config.plurals import counted
 from boatyard.frontend import charts
 from boatyard.frontend.protocol import Card
 from boatyard.frontend.services import Service, Trouble
@@ -31,7 +32,7 @@ def show(api: Service, *_: Service) -> None:
     model = published[name]
     cards = {version: _card(api, name, version) for version in model["versions"][:MOST_VERSIONS]}
     if left := len(model["versions"]) - len(cards):
-        st.caption(f"The newest {MOST_VERSIONS}; {left:,} older ones are not shown.")
+        st.caption(f"The newest {MOST_VERSIONS}, without {counted(left, 'older version')}.")
     _overview(cards, model["aliases"])
     _compare(cards, model["aliases"])
     _one(api, name, list(cards), cards)

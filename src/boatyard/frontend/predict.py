@@ -10,6 +10,7 @@ from typing import Any
 import streamlit as st
 
 from boatyard import inputs, tasks
+from boatyard.config.plurals import counted
 from boatyard.frontend import beside, charts
 from boatyard.frontend.beside import Beside
 from boatyard.frontend.protocol import Answer, Card, CorrectMarks, InputPage, Request, TaskPage, Truth
@@ -113,21 +114,23 @@ def _answer(api: Service, answered: _Answered) -> None:
             st.warning(input_page.cut(card), icon=":material/content_cut:")
         task_page.draw(answer, card)
         if "explanation" in answer:
-            _explanation(answered.request, answer["explanation"], input_page)
+            _explanation(answered.request, answer, input_page)
         _feedback(api, answered, partial(input_page.correct_marks, answered.request, f"marks-{answer['id']}"))
     if answered.others:
         beside.show(answered.request, answered.others)
 
 
-def _explanation(request: Request, explanation: dict[str, Any], input_page: InputPage) -> None:
+def _explanation(request: Request, answer: Answer, input_page: InputPage) -> None:
+    explanation: dict[str, Any] = answer["explanation"]
     parts = explanation["parts"]
     st.markdown("**What moved the answer**")
     if parts:
         input_page.explain(request, parts)
+        what = "the answer's score" if "score" in answer else "the prediction"
         total = explanation["base"] + sum(part["effect"] for part in parts)
         st.caption(
-            f"In colour: what spoke for it; in grey: against. They take it from {number(explanation['base'])}, "
-            f"without any of them, to {number(total)}."
+            f"Coloured parts raise {what} and grey parts lower it, from {number(explanation['base'])} "
+            f"without any of them to {number(total)}."
         )
     else:
         st.caption(f"The model's {literal(input_page.NOUN)} has no parts that could be told apart.")
@@ -201,7 +204,7 @@ def _job(api: Service, job_id: str) -> None:
         return explain(trouble)
     with st.container(border=True):
         st.markdown(f"**Job** `{job_id}`")
-        rows = f"{job['rows']:,} rows answered" + (f", {job['bad']:,} of them bad" if job["bad"] else "")
+        rows = f"{counted(job['rows'], 'row')} answered" + (f", {job['bad']:,} of them bad" if job["bad"] else "")
         st.progress(min(job["share"], 1.0), text=rows)
         if job["state"] == "failed":
             st.error(literal(job.get("reason") or "It failed."), icon=":material/error:")

@@ -75,10 +75,10 @@ def live(quality: dict[str, Any]) -> dict[str, str]:
     return {f"Live {title}": Score(**quality["score"]).shown if quality["score"] else "n/a"}
 
 
-def judged(quality: dict[str, Any]) -> str:
-    """Live quality, from the monitor."""
+def judged(quality: dict[str, Any], nothing: str = "No answer has feedback yet.") -> str:
+    """Live quality, from the monitor; `nothing` is said where no answer was judged."""
     if not quality["score"]:
-        return "No answer has feedback yet."
+        return nothing
     score = Score(**quality["score"])
     sentence = f"Answers with feedback: {quality['feedback']:,}."
     if score.low is not None and score.high is not None:

@@ -9,10 +9,12 @@ from boatyard.frontend import charts, column_charts
 from boatyard.frontend.exposition import Buckets, Traffic, counts, read_traffic
 from boatyard.frontend.services import Service, Trouble
 from boatyard.frontend.showing import explain, figures, judged, literal, live, number, percent, underway
+from boatyard.frontend.watched import advised, say_if_another
 
 MOST_CATEGORIES = 5  # shades that an eye tells apart; the others are drawn as one
 OTHERS = "all others"
 WAIT_SECONDS = 3
+JOURNAL = "All servers, by the journal"
 PROBES = ("/healthz", "/readyz", "/metrics")
 
 
@@ -28,17 +30,20 @@ def show(api: Service, monitor: Service) -> None:
         explain(trouble)
     except ValueError:
         st.error("What the api answers at /metrics cannot be read.", icon=":material/error:")
-    st.subheader("All servers, by the journal")
     try:
         statistics = monitor.get("/statistics")
-        if late := underway(traffic):
-            st.caption(late)
-        if statistics["rows"]:
-            _journal(statistics)
-        else:
-            st.fragment(_wait, run_every=WAIT_SECONDS if late else None)(monitor)
     except Trouble as trouble:
-        explain(trouble)
+        st.subheader(JOURNAL)
+        explain(advised(trouble, api))
+        return
+    st.subheader(f"{JOURNAL}: {literal(statistics['model'])}")
+    say_if_another(api, statistics["model"])
+    if late := underway(traffic):
+        st.caption(late)
+    if statistics["rows"]:
+        _journal(statistics)
+    else:
+        st.fragment(_wait, run_every=WAIT_SECONDS if late else None)(monitor)
 
 
 def _server(traffic: Traffic) -> None:

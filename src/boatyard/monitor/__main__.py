@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from boatyard.config.addresses import reach_this_machine_directly
+from boatyard.config.addresses import check_port, reach_this_machine_directly
 from boatyard.config.console import log_plainly, refuse, say
 from boatyard.config.errors import UserError
 from boatyard.config.logs import log_as_json
@@ -38,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "serve":
             from boatyard.monitor.service import serve
 
+            check_port(settings.host, settings.port)
             log_as_json()
             return serve(settings)
         return _look(settings, options.reports)

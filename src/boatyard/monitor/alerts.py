@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from boatyard.config.console import complain, say
 from boatyard.config.errors import UserError
+from boatyard.config.plurals import counted
 
 DEPLOY = Path("deploy")
 _INTERVAL = 30  # seconds between evaluations; Cloud Monitoring takes multiples of 30
@@ -156,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file.write_text(generated[file], encoding="utf-8")
         else:
             file.unlink()
-    say(f"{len(stale)} files were changed" if stale else "nothing to change")
+    say(f"changed {counted(len(stale), 'file')}" if stale else "nothing to change")
     return 0
 
 

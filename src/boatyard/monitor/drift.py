@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from boatyard.bundle.manifest import LEAST_REFERENCE_ROWS, REFERENCE
 from boatyard.bundle.predict import EMBEDDING, Predictor
 from boatyard.config.errors import UserError
+from boatyard.config.plurals import counted
 from boatyard.inputs.protocol import InvalidInput
 from boatyard.journal.columns import Column
 from boatyard.monitor.finding import finding
@@ -29,7 +30,7 @@ _EMBEDDING = Column(EMBEDDING, "the mean embedding", group="embedding")
 NO_EMBEDDING = "Not measured: this model makes no embeddings; its answers and inputs are compared column by column."
 NO_INPUTS = "Not measured: the journal keeps too few inputs (BOATYARD_JOURNAL_INPUT), and embeddings need them."
 _OLD_BUNDLE = f"Not measured: the bundle's {REFERENCE} does not hold it; export the model again."
-_NOT_SUSPICIOUS = "as chance has it, or too little to matter"
+_NOT_SUSPICIOUS = "within chance, or too small to matter"
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,9 @@ def why_incomparable(reference: Columns) -> str | None:
     """Why nothing can be compared with this reference, in a sentence; None if it is large enough."""
     if len(reference) >= LEAST_REFERENCE_ROWS:
         return None
-    rows = "1 row" if len(reference) == 1 else f"{len(reference)} rows"
     return (
-        f"Cannot compare: the reference has {rows}, and {LEAST_REFERENCE_ROWS} are needed; export "
-        "the model again with more test rows, or name a file of such rows (export.reference)."
+        f"Cannot compare: the reference has {counted(len(reference), 'row')}, and {LEAST_REFERENCE_ROWS} are needed; "
+        "export the model again with more test rows, or name a file of such rows (export.reference)."
     )
 
 
@@ -210,7 +210,7 @@ def _read_embedding(path: Path, cells: pa.ChunkedArray) -> NDArray[np.floating]:
 def _why_too_few(window: Columns) -> str | None:
     if len(window) >= MIN_ROWS:
         return None
-    return f"Not enough rows: {len(window)} predictions, and {MIN_ROWS} are needed to say anything."
+    return f"Not enough rows: {counted(len(window), 'prediction')}, and {MIN_ROWS} are needed to say anything."
 
 
 def _why_unmeasured(column: Column, reference: Columns) -> str | None:
@@ -272,5 +272,5 @@ def _missing(column: Column, values: NDArray[np.floating]) -> Verdict:
         threshold=0.0,
         p=0.0 if missing else 1.0,
         suspicious=missing > 0,
-        sentence=f"{missing} of {len(values)} predictions have no number for {column.phrase}.",
+        sentence=f"{column.phrase[0].upper()}{column.phrase[1:]} is missing in {missing} of {len(values)} predictions.",
     )

@@ -15,10 +15,14 @@ def finding(column: Column, reference: NDArray[Any], window: NDArray[Any]) -> st
     subject = column.phrase[0].upper() + column.phrase[1:]
     if column.category:
         category, before, now = _most_grown(reference.tolist(), window.tolist())
-        return f"{subject} is {category or 'missing'} in {now:.1%} of cases, in the reference in {before:.1%}"
-    means = f"{subject} is {_mean(window)} on average, in the reference {_mean(reference)}"
+        if column.group == "prediction":
+            return (
+                f"{category or 'A missing answer'} makes up {now:.1%} of answers, against {before:.1%} in the reference"
+            )
+        return f"{subject} is {category or 'missing'} in {now:.1%} of cases, against {before:.1%} in the reference"
+    means = f"{subject} is {_mean(window)} on average, against {_mean(reference)} in the reference"
     before, now = (float(np.isnan(values).mean()) for values in (reference, window))
-    return f"{means}, and missing in {now:.1%} of cases, in the reference in {before:.1%}" if before or now else means
+    return f"{means}, and missing in {now:.1%} of cases, against {before:.1%}" if before or now else means
 
 
 def _most_grown(reference: Sequence[str], window: Sequence[str]) -> tuple[str, float, float]:

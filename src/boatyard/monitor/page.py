@@ -14,6 +14,7 @@ from evidently.metrics import ValueDrift
 from evidently.presets import DataSummaryPreset
 from numpy.typing import NDArray
 
+from boatyard.config.plurals import counted
 from boatyard.monitor.drift import Columns, are_categories
 from boatyard.monitor.results import Findings, Verdict
 
@@ -92,12 +93,11 @@ def _summary(findings: Findings) -> str:
         for verdict in findings.verdicts
     )
     window = findings.window
-    drawn = (
-        f"{window.rows:,} predictions from {escape(window.from_)} to {escape(window.to)}; {window.sampled:,} of them"
-    )
+    drawn = f"{counted(window.rows, 'prediction')} from {escape(window.from_)} to {escape(window.to)}"
     return (
         f'<div class="boatyard"><h1>{escape(_title(findings))}</h1>'
-        f"<p>Version {escape(findings.version)}. {drawn}, drawn at random, are compared with the bundle's reference. "
+        f"<p>Version {escape(findings.version)}. {drawn}; a random sample of {window.sampled:,} is compared with the "
+        "bundle's reference. "
         "The verdicts are Boatyard's; below, Evidently shows the same columns, and these values and thresholds.</p>"
         f"<p>{escape(findings.rule)}</p>"
         f"<div><table><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>{rows}</table></div></div>"

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom, t
 
+from boatyard.config.plurals import counted
 from boatyard.inputs.protocol import InvalidInput
 from boatyard.monitor.drift import MIN_EFFECT
 from boatyard.monitor.looks import FEEDBACK, SUSPICIOUS
@@ -59,7 +60,8 @@ def quality_verdict(quality: Quality, losses: Losses, task: OpenTask, min_effect
     suspicious = binary = False
     live, accepted = quality.score, quality.accepted
     if live is None or quality.feedback < MIN_FEEDBACK:
-        sentence = f"Not enough feedback: {quality.feedback} answers were judged, and {MIN_FEEDBACK} are needed."
+        answers = counted(quality.feedback, "answer", ("was", "were"))
+        sentence = f"Not enough feedback: {answers} judged, and {MIN_FEEDBACK} are needed."
     elif accepted is None or accepted.name != live.name:
         sentence = f"{_measured(quality, live)}; the bundle does not say what it was when it was accepted."
     else:
@@ -76,7 +78,7 @@ def quality_verdict(quality: Quality, losses: Losses, task: OpenTask, min_effect
         p = min(1.0, p / FEEDBACK)
         sentence = (
             f"{_measured(quality, live)}, {accepted.shown} when it was accepted: "
-            f"{'worse than chance explains' if suspicious else 'as chance has it, or too little to matter'}."
+            f"{'worse than chance explains' if suspicious else 'within chance, or too small to matter'}."
         )
     if quality.unknown:
         sentence += f" Feedback on {quality.unknown} more names what this model cannot answer."

@@ -18,6 +18,7 @@ from boatyard import inputs, journal, tasks
 from boatyard.bundle.predict import Predictor
 from boatyard.config.console import terminal
 from boatyard.config.errors import UserError
+from boatyard.config.plurals import counted
 from boatyard.config.schema import Config
 from boatyard.data.prepare import Prepared, prepare
 from boatyard.data.relatives import KEPT_SPLITS
@@ -105,7 +106,7 @@ def _feedback(config: Config, storage: Storage, production: Predictor, prepared:
     if learned + held_out < least or not held_out:
         aside = "; ".join(f"{count} {why}" for why, count in feedback.set_aside.most_common())
         raise UserError(
-            f"{learned + held_out} rows have feedback, and retrain.min_rows={least} are needed"
+            f"{counted(learned + held_out, 'row', ('has', 'have'))} feedback, and retrain.min_rows={least} are needed"
             + (f" (set aside: {aside})" if aside else "")
         )
     return feedback

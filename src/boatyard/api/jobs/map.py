@@ -8,6 +8,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from boatyard.bundle.map import Map, Point
+from boatyard.config.plurals import counted
 
 MEDIA_TYPE = "image/svg+xml"
 
@@ -36,7 +37,7 @@ def draw(model: Map, rows: int, lines: Iterable[bytes]) -> str:
         *(_mark(shape, point._asdict(), colours, 'fill-opacity=".25" r="3"') for point in model.points),
         *(_mark(shape, line, colours, 'stroke="#fff" stroke-width=".6" r="4"') for line in drawn),
     ]
-    some = f"{len(drawn):,} of {rows:,} rows" if every > 1 else f"{len(drawn):,} rows"
+    some = f"{len(drawn):,} of {rows:,} rows" if every > 1 else counted(len(drawn), "row")
     said = f"{some}; pale: what the model was made with"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH + _LEGEND} {_HEIGHT}" role="img" '

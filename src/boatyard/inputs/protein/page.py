@@ -55,7 +55,7 @@ def file_help(card: Card) -> str:  # noqa: ARG001 - every page's signature
     """FASTA, and the columns of tables."""
     return (
         f"FASTA, compressed by gzip or not; or a CSV or TSV with a header or JSON Lines, with **{_SEQUENCE}** in each "
-        f"row and perhaps **{_ID}**; other columns are passed over."
+        f"row and perhaps **{_ID}**; other columns are ignored."
     )
 
 

@@ -115,8 +115,8 @@ def _plots(
 def _columns(facts: Mapping[str, _Facts], found: Mapping[str, Any], of_classes: bool) -> Section:
     measure = "of what always guessing the most frequent gets wrong" if of_classes else "of the target's variance"
     said = (
-        f"*Tells* is the share {measure} that a tree explains which sees this column alone, on rows that it was not "
-        "fitted on. Look at the strongest: is each known by the time a model is asked?"
+        f"*Tells* is the share {measure} that a tree explains from this column alone, on held-out rows. "
+        "Look at the strongest: is each known by the time a model is asked?"
     )
     rows = [
         (
@@ -145,14 +145,14 @@ def _left_out(found: Mapping[str, Any]) -> list[Section]:
     if not found["left_out"]:
         return []
     rows = [(shorten(name), reason) for name, reason in found["left_out"].items()]
-    said = "`data.columns={NAME: KIND}` has a column read all the same."
+    said = "To read a column anyway, set `data.columns={NAME: KIND}`."
     return [Section("Columns that are left out", [table(("Column", "It..."), rows), said])]
 
 
 def _leaks(told: Mapping[str, float], targets: NDArray[Any], summed: Sequence[str]) -> Iterator[Problem]:
     given_away = giving_away(told, targets)
     for name in given_away:
-        message = f"tells the target nearly exactly ({told[name]:.3f} of 1): is it known beforehand?"
+        message = f"predicts the target almost exactly ({told[name]:.3f} of 1): is it known beforehand?"
         yield Problem("leak", name, message)
     if summed and not {*summed} & {*given_away}:
         others = " and ".join(map(repr, summed[1:]))

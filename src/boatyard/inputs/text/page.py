@@ -51,7 +51,7 @@ def cut(card: Card) -> str:
 def file_help(card: Card) -> str:
     """The columns by their names."""
     columns = " and ".join(f"**{literal(field)}**" for field in _fields(card))
-    return f"A CSV or TSV with a header or JSON Lines, with {columns} in each row; other columns are passed over."
+    return f"A CSV or TSV with a header or JSON Lines, with {columns} in each row; other columns are ignored."
 
 
 def explain(request: Request, parts: Parts) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import altair as alt
 import streamlit as st
 
+from boatyard.config.plurals import counted
 from boatyard.frontend import charts
 from boatyard.frontend.protocol import Answer, Card, CorrectMarks, Truth
 from boatyard.frontend.showing import literal, percent
@@ -69,8 +70,8 @@ def mistakes(metrics: Mapping[str, Any]) -> None:
     st.markdown("**What is taken for what**")
     few = f" Drawn are the {_MOST_LABELS} labels with the most of them." if len(labels) > _MOST_LABELS else ""
     st.caption(
-        f"{metrics['rows']:,} rows of the {literal(metrics['split'])} split, as trained. In colour: mistakes, the "
-        f"fuller the more of the label's rows.{few}"
+        f"{counted(metrics['rows'], 'row')} of the {literal(metrics['split'])} split, as trained. In colour: mistakes, "
+        f"the fuller the more of the label's rows.{few}"
     )
     _draw_confusion(labels, confusion)
     _list_pairs(labels, confusion)
@@ -174,7 +175,7 @@ def data(facts: Mapping[str, Any]) -> None:
     st.caption(
         f"{len(facts['labels']):,} labels. "
         + (
-            "All labels have about as many rows."
+            "All labels have about the same number of rows."
             if imbalance == "1.0"
             else f"The largest label has {imbalance} times the rows of the smallest."
         )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from boatyard.config.plurals import counted
 from boatyard.config.schema import Config
 from boatyard.evaluate.markdown import escape, shorten, table
 from boatyard.tasks.classification.decision import decided
@@ -159,7 +160,7 @@ def _threshold(target: Target, classes: Sequence[ClassScore]) -> Section:
     said = (
         f"{escape(positive.label)} is answered where its probability is {target['threshold']:.4g} or more, which was "
         f"chosen on validation. Here that gives a precision of {positive.precision:.3f} and a recall of "
-        f"{positive.recall:.3f}, of {positive.rows:,} rows."
+        f"{positive.recall:.3f}, of {counted(positive.rows, 'row')}."
     )
     return Section("Threshold", [said])
 

@@ -6,6 +6,7 @@ from typing import Any
 import altair as alt
 import streamlit as st
 
+from boatyard.config.plurals import counted
 from boatyard.frontend import charts
 from boatyard.frontend.protocol import Answer, Card, CorrectMarks, Truth
 from boatyard.frontend.showing import literal, number
@@ -36,8 +37,8 @@ def draw(answer: Answer, card: Card) -> None:
         f"{headline(answer)}, between {number(answer['low'])} and {number(answer['high'])}",
     )
     st.caption(
-        f"For {answer['level']:.0%} of rows like those of its data, the truth lies in the interval. Between two marks "
-        "lies a tenth of the numbers that it has learnt from."
+        f"For rows like its training data, the interval contains the truth {answer['level']:.0%} of the time. Between "
+        "two marks lies a tenth of the numbers that it has learnt from."
     )
 
 
@@ -76,8 +77,9 @@ def mistakes(metrics: Mapping[str, Any]) -> None:
     st.markdown("**Answers against truths**")
     charts.draw(_scatter(detail["points"]), "Each answer against its truth")
     st.caption(
-        f"{metrics['rows']:,} rows of the {literal(metrics['split'])} split, as trained, of which "
-        f"{len(detail['points']):,} are drawn. On the line an answer is right."
+        f"{counted(metrics['rows'], 'row')} of the {literal(metrics['split'])} split, as trained, of which "
+        f"{len(detail['points']):,} {'is' if len(detail['points']) == 1 else 'are'} drawn. "
+        "On the line an answer is right."
     )
     st.markdown("**Error, by the truth**")
     st.table(

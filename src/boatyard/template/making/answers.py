@@ -23,7 +23,7 @@ class Answers:
     """What `new` asks."""
 
     name: str
-    description: str = "Rows of data to a model in production that is watched."
+    description: str = "From rows of data to a watched model in production."
     author: str = ""
     license: str = "Apache-2.0"
     python: str = "3.12"

@@ -31,7 +31,10 @@ def new(folder: Path, answers: Answers, source: str, ref: str | None) -> str:
         if not was_there:
             folder.rmdir()
         raise
-    return f"{folder} is {answers.name}, a repository with one commit; README.md there has its two commands"
+    return (
+        f"created {answers.name} in {folder}, a git repository with one commit; "
+        "its README.md has the two commands to begin with"
+    )
 
 
 def add_to(root: Path, answers: Answers, source: str, ref: str | None) -> str:
