@@ -25,14 +25,17 @@ def reach_this_machine_directly(environment: MutableMapping[str, str] = os.envir
 def check_port(host: str, port: int) -> None:
     """Raises UserError where a server could not listen there, before it has begun to load anything."""
     try:
-        for family, kind, protocol, _, place in socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        ):
-            with socket.socket(family, kind, protocol) as tried:
+        places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, _, _, _, place in places:
+            with socket.socket(family, socket.SOCK_STREAM) as tried:
                 tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 if family == socket.AF_INET6:
                     tried.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                tried.bind(place)
+                try:
+                    tried.bind(place)
+                except OSError as why:
+                    if why.errno != errno.EADDRNOTAVAIL or len(places) == 1:  # as ::1 is, where IPv6 is off
+                        raise
     except OSError as why:
         if why.errno != errno.EADDRINUSE:
             raise UserError(f"BOATYARD_HOST, PORT: cannot listen on port {port} of {host}: {why.strerror}") from None
