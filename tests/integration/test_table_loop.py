@@ -167,11 +167,11 @@ def test_a_cell_of_csv_is_the_value_that_json_has(client: TestClient, house: dic
     from_json = submit(client, "\n".join(map(json.dumps, houses)), {"content-type": "application/x-ndjson"})
     for job in (from_csv, from_json):
         assert finished(client, job)["bad"] == 0
-    answers = [[line["value"] for line in result(client, job)] for job in (from_csv, from_json)]
-    assert answers[0] == answers[1]
+    answered = [[line["value"] for line in result(client, job)] for job in (from_csv, from_json)]
+    assert answered[0] == answered[1]
     table = client.get(f"/jobs/{from_csv}/result", headers={"accept": "text/csv"}).text
     rows = list(csv.DictReader(io.StringIO(table, newline="")))
-    assert [float(row["value"]) for row in rows] == answers[0]
+    assert [float(row["value"]) for row in rows] == answered[0]
     assert [row["unit"] for row in rows] == ["EUR"] * 4
 
 
@@ -195,12 +195,12 @@ def test_the_column_that_has_changed_is_named_as_drifted_and_no_other(
     rows = random.Random(0).sample(read_houses(world, 3000), 400)
     prices = [times * float(row.pop("price")) for row in rows]
     changed = [row | {column: change(row[column])} for row in rows]
-    answers = [
+    answered = [
         answer
         for start in range(0, len(rows), 100)
         for answer in client.post("/predict", json={"inputs": changed[start : start + 100]}).json()["predictions"]
     ]
-    for answer, price in zip(answers[:60], prices, strict=False):
+    for answer, price in zip(answered[:60], prices, strict=False):
         client.post("/feedback", json={"id": answer["id"], "value": price}).raise_for_status()
     client.__exit__(None, None, None)  # which ships the journal
     settings = MonitorSettings(storage=str(tmp_path / "storage"), model=Reference("houses"))
