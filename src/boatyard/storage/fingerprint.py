@@ -22,8 +22,8 @@ _ENTRY_MODULES: dict[Stage, tuple[str, ...]] = {
     "export": ("export.run", "bundle.manifest", "bundle.checksums", "{input}.serving", "{task}.serving"),
 }
 _LAZY = ("{input}.training", "{task}.training")
-# what cannot change the outcome: it reads settings, opens an earlier stage's output, which has its own fingerprint, or
-# stores the outcome
+# what cannot change the outcome: it reads settings, opens an earlier stage's output, which has its own fingerprint,
+# stores the outcome, or is grammar
 _IRRELEVANT = {
     *(modules[0] for modules in _ENTRY_MODULES.values()),
     "config.plugins",
@@ -33,6 +33,7 @@ _IRRELEVANT = {
     "config.compose",
     "config.errors",
     "config.owned",
+    "config.plurals",
     "config.processes",
     "config.schema",
     "data.workers",
