@@ -131,7 +131,7 @@ def test_the_model_card_and_the_reports_speak_of_it(shop: Path) -> None:
     ]
     assert "Reads clicks. Task: count." in card
     assert "| As served, int8 |" in card
-    assert "## Limits\n\nWhat the model" in card
+    assert "## Limits\n\nA longer input is cut" in card
     assert "counted pages" in evaluation
     assert all("Deviance" in page for page in (card, evaluation))
 
