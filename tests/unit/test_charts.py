@@ -39,7 +39,6 @@ def orders(chart: Any) -> list[list[str] | None]:
         lambda: charts.intervals(ROWS, "share"),
         lambda: column_charts.spread(SPREAD),
     ],
-    ids=["shares", "totals", "effects", "intervals", "spread"],
 )
 def test_bars_have_the_order_of_their_rows_spelled_out(draw: Callable[[], Any]) -> None:
     found = orders(draw())
