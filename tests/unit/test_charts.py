@@ -34,7 +34,7 @@ def orders(chart: Any) -> list[list[str] | None]:
     "draw",
     [
         lambda: charts.shares(ROWS),
-        lambda: charts.totals(ROWS),
+        lambda: charts.totals(ROWS),  # part: monitor
         lambda: charts.effects(ROWS),
         lambda: charts.intervals(ROWS, "share"),
         lambda: column_charts.spread(SPREAD),
