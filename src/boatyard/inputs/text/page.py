@@ -10,6 +10,7 @@ from boatyard.frontend import charts
 from boatyard.frontend.input_page import (
     FILE_TYPES,  # noqa: F401 - of the contract
     correct_marks,  # noqa: F401 - the page's own, too
+    file_help,  # noqa: F401 - of the contract
     show_marked,  # noqa: F401 - the page's own, too
 )
 from boatyard.frontend.protocol import Card, Parts, Request
@@ -46,12 +47,6 @@ def cut(card: Card) -> str:
     """By the model's tokens."""
     limit = max(card["limits"].get(name, 0) for name in ("max_tokens", "max_words"))
     return f"It was cut: the model reads {limit:,} tokens, and the others had no say."
-
-
-def file_help(card: Card) -> str:
-    """The columns by their names."""
-    columns = " and ".join(f"**{literal(field)}**" for field in _fields(card))
-    return f"A CSV or TSV with a header or JSON Lines, with {columns} in each row; other columns are ignored."
 
 
 def explain(request: Request, parts: Parts) -> None:
